@@ -1,0 +1,120 @@
+// Package api is what hoopctl and the gateway say to each other over HTTP: the paths,
+// the requests and answers, and the Go client.
+//
+// Every path below /api/v1 wants "Authorization: Bearer TOKEN". Bodies are JSON; lists
+// are objects with one field, items. An error is a Problem with a fitting status. The
+// OAuth endpoints (RFC 8628, RFC 6749, RFC 7009) are found by discovery (OpenID
+// Connect Discovery 1.0) and are not described here.
+package api
+
+import (
+	"net/http"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Paths. {id} is a request's number, a grant's or a session's ID.
+const (
+	PathVersion   = "/api/v1/version"                 // GET, no token: Version
+	PathMe        = "/api/v1/me"                      // GET: Me
+	PathTargets   = "/api/v1/targets"                 // GET: List[Target]
+	PathRequests  = "/api/v1/requests"                // GET ?state=&inbox=1: List[hoop.Request]; POST NewRequest: RequestAnswer
+	PathRequest   = "/api/v1/requests/{id}"           // GET ?wait=30s: RequestAnswer, at once when it is decided
+	PathApprove   = "/api/v1/requests/{id}/approve"   // POST Verdict: hoop.Request
+	PathDeny      = "/api/v1/requests/{id}/deny"      // POST Verdict: hoop.Request
+	PathCancel    = "/api/v1/requests/{id}/cancel"    // POST: hoop.Request; by its requester
+	PathGrants    = "/api/v1/grants"                  // GET ?all=1: List[hoop.Grant]
+	PathRevoke    = "/api/v1/grants/{id}/revoke"      // POST Verdict: hoop.Grant
+	PathSessions  = "/api/v1/sessions"                // GET ?limit=: List[hoop.SessionInfo], newest first
+	PathSession   = "/api/v1/sessions/{id}"           // GET: hoop.SessionInfo
+	PathRecording = "/api/v1/sessions/{id}/recording" // GET: the recording in clear, application/x-ndjson of recording.Record
+	PathExport    = "/api/v1/audit/export"            // GET: application/x-tar of an evidence folder (pkg/auditlog)
+	PathLogKey    = "/api/v1/audit/key"               // GET: LogKey
+)
+
+// Version is what runs.
+type Version struct {
+	Version string `json:"version"`
+	Tunnel  string `json:"tunnel"` // ALPN protocol
+}
+
+// Me is who the token says I am.
+type Me struct {
+	Identity hoop.Identity `json:"identity"`
+	Roles    []hoop.Role   `json:"roles"`
+}
+
+// Target is a target I may reach, and how.
+type Target struct {
+	Name        string        `json:"name"`
+	Type        string        `json:"type"`
+	Database    string        `json:"database"`
+	Databases   []string      `json:"databases,omitempty"`
+	MaxDuration hoop.Duration `json:"max_duration"`
+	Approval    string        `json:"approval"` // "none", or "2 of dba"
+	Reason      string        `json:"reason"`   // "optional" or "required"
+	Rule        string        `json:"rule"`
+	Grant       *hoop.Grant   `json:"grant,omitempty"` // mine, where one is in force
+}
+
+// NewRequest asks for a grant.
+type NewRequest struct {
+	Target   string        `json:"target"`
+	Duration hoop.Duration `json:"duration,omitzero"` // zero: the rule's maximum, at most 1h
+	Reason   string        `json:"reason,omitempty"`
+}
+
+// RequestAnswer is a request and the grant it led to, once there is one.
+type RequestAnswer struct {
+	Request hoop.Request `json:"request"`
+	Grant   *hoop.Grant  `json:"grant,omitempty"`
+}
+
+// Verdict is what goes with an approval, denial or revocation.
+type Verdict struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// LogKey is the audit log's public key, to be kept elsewhere.
+type LogKey struct {
+	Verifier string `json:"verifier"` // C2SP signed-note verifier key: "name+hash+key"
+}
+
+// List is what lists answer.
+type List[T any] struct {
+	Items []T `json:"items"`
+}
+
+// Problem is an error (RFC 9457, application/problem+json).
+type Problem struct {
+	Status int       `json:"status"`
+	Code   hoop.Code `json:"code"`
+	Title  string    `json:"title"` // hoop.Error.Message
+	Hint   string    `json:"hint,omitempty"`
+}
+
+// Status is the HTTP status of an error code.
+func Status(c hoop.Code) int {
+	switch c {
+	case hoop.CodeInvalid:
+		return http.StatusBadRequest
+	case hoop.CodeUnauthenticated:
+		return http.StatusUnauthorized
+	case hoop.CodeDenied, hoop.CodeExpired, hoop.CodeRevoked:
+		return http.StatusForbidden
+	case hoop.CodeNotFound, hoop.CodeNoDatabase:
+		return http.StatusNotFound
+	case hoop.CodeConflict, hoop.CodeCancelled, hoop.CodePending:
+		return http.StatusConflict
+	case hoop.CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case hoop.CodeTooMany, hoop.CodeLimitExceeded:
+		return http.StatusTooManyRequests
+	case hoop.CodeUnavailable, hoop.CodeUnrecorded, hoop.CodeShuttingDown:
+		return http.StatusServiceUnavailable
+	case hoop.CodeUnsupported:
+		return http.StatusNotImplemented
+	default:
+		return http.StatusInternalServerError
+	}
+}

@@ -1,0 +1,82 @@
+package hoop
+
+import "time"
+
+// EventType says what happened.
+type EventType string
+
+// The types of event, as the contract lists them.
+const (
+	EventStart         EventType = "start"
+	EventStop          EventType = "stop"
+	EventSignIn        EventType = "sign-in"
+	EventSignInFailed  EventType = "sign-in-failed"
+	EventSignOut       EventType = "sign-out"
+	EventRequest       EventType = "request"
+	EventApproval      EventType = "approval"
+	EventDenial        EventType = "denial"
+	EventExpiry        EventType = "expiry" // of a request nobody decided
+	EventGrant         EventType = "grant"
+	EventRevocation    EventType = "revocation"
+	EventSessionStart  EventType = "session-start"
+	EventSessionDenied EventType = "session-denied" // refused before it began
+	EventSessionEnd    EventType = "session-end"    // commits to the session's event count
+	EventStatement     EventType = "statement"      // with its decision
+	EventResult        EventType = "result"
+	EventCancel        EventType = "cancel"
+	EventRecovery      EventType = "recovery" // after a crash: commits the count found
+	EventPolicy        EventType = "policy"
+	EventResource      EventType = "resource"
+	EventRead          EventType = "recording-read"
+	EventExport        EventType = "audit-export"
+)
+
+// Event is one entry of the audit log. Its JSON encoding, fields in this order and
+// empty ones left out, is its canonical form: the bytes that the log hashes
+// (pkg/auditlog/spec.md). It carries no literal, no parameter, no credential.
+type Event struct {
+	Time     time.Time `json:"time"` // UTC
+	Type     EventType `json:"type"`
+	Subject  string    `json:"subject,omitempty"` // who did it
+	Chain    []string  `json:"chain,omitempty"`   // on whose behalf
+	Target   string    `json:"target,omitempty"`
+	Grant    string    `json:"grant,omitempty"`
+	Request  int64     `json:"request,omitempty"`
+	Session  string    `json:"session,omitempty"`
+	Counter  int64     `json:"counter,omitempty"`   // within the session, from 1
+	Policy   string    `json:"policy,omitempty"`    // revision in force, hex
+	Text     string    `json:"text,omitempty"`      // a statement without literals; a sentence otherwise
+	Effects  []Effect  `json:"effects,omitempty"`   //
+	Tables   []string  `json:"tables,omitempty"`    //
+	Action   Action    `json:"action,omitempty"`    // what was decided
+	Rule     string    `json:"rule,omitempty"`      // by which rule
+	Reason   string    `json:"reason,omitempty"`    //
+	Result   *Result   `json:"result,omitempty"`    // of a statement
+	Record   *Record   `json:"recording,omitempty"` // of a session's end
+	Details  []Detail  `json:"details,omitempty"`   // what has no field of its own
+	Duration int64     `json:"duration_us,omitempty"`
+}
+
+// Detail is a name and a value of an event.
+type Detail struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Result is how a statement ended, as the client saw it.
+type Result struct {
+	Statement int64  `json:"statement"` // counter of the statement event it answers
+	Tag       string `json:"tag,omitempty"`
+	SQLState  string `json:"sqlstate,omitempty"` // of an error
+	Rows      int64  `json:"rows"`
+	Bytes     int64  `json:"bytes"`
+	Masked    int64  `json:"masked"`           // cells
+	Digest    string `json:"digest,omitempty"` // keyed, hex; the key is in the recording
+}
+
+// Record binds a session's recording to the log.
+type Record struct {
+	SHA256 string `json:"sha256"` // of the whole file, hex
+	Size   int64  `json:"size"`   // bytes
+	Events int64  `json:"events"` // of the session, this one included
+}

@@ -1,0 +1,174 @@
+// Package hoop holds the nouns that every part of hoopctl shares: who asks
+// (Identity), for what (Target, Grant), in which connection (Session), what runs
+// (Statement), what was decided (Decision), what happened (Event), and the errors
+// that may be shown to people.
+//
+// It imports the standard library only, does no I/O and holds no rules: those live
+// in the packages that use it.
+package hoop
+
+import (
+	"slices"
+	"time"
+)
+
+// IdentityKind tells people from programs.
+type IdentityKind string
+
+// The kinds of identity.
+const (
+	Human   IdentityKind = "human"
+	Service IdentityKind = "service"
+)
+
+// Identity is who is calling, as the gateway established it. It is a value; copies
+// do not change when the directory does.
+type Identity struct {
+	Subject  string       `json:"subject"`            // unique and stable; "alice", "corp:2482", "service:ci-agent"
+	Name     string       `json:"name"`               // for people to read; decides nothing
+	Email    string       `json:"email,omitempty"`    // for people to read; decides nothing
+	Kind     IdentityKind `json:"kind"`               //
+	Provider string       `json:"provider,omitempty"` // identity provider that vouched for it; "service-account", "dev"
+	Groups   []string     `json:"groups"`             //
+	Owner    string       `json:"owner,omitempty"`    // of a service account: a subject or a group
+	Chain    []string     `json:"chain,omitempty"`    // subjects on whose behalf it acts, nearest first
+}
+
+// InGroup reports whether the identity is in group; "*" names everybody.
+func (id Identity) InGroup(group string) bool {
+	return group == "*" || slices.Contains(id.Groups, group)
+}
+
+// InAnyGroup reports whether the identity is in one of groups.
+func (id Identity) InAnyGroup(groups []string) bool {
+	return slices.ContainsFunc(groups, id.InGroup)
+}
+
+// Role is what a group may do in hoop itself (kind GroupRole).
+type Role string
+
+// The roles.
+const (
+	RoleAdmin    Role = "admin"
+	RoleApprover Role = "approver"
+	RoleAuditor  Role = "auditor"
+)
+
+// RecordMode says when an answer may be released.
+type RecordMode string
+
+// The record modes of a target.
+const (
+	RecordStrict  RecordMode = "strict"  // the record of an answer is durable before the answer is released
+	RecordBatched RecordMode = "batched" // durable within a stated window (50 ms) after release
+)
+
+// Target is a database or host one may reach, without its credential.
+type Target struct {
+	Name      string     `json:"name"`
+	Type      string     `json:"type"`    // "postgres"
+	Address   string     `json:"address"` // host:port
+	Database  string     `json:"database"`
+	Databases []string   `json:"databases,omitempty"` // others that may be asked for
+	Record    RecordMode `json:"record"`
+}
+
+// HasDatabase reports whether database may be asked for on the target.
+func (t Target) HasDatabase(database string) bool {
+	return database == t.Database || slices.Contains(t.Databases, database)
+}
+
+// RequestKind tells what a request asks for.
+type RequestKind string
+
+// The kinds of request.
+const (
+	RequestGrant     RequestKind = "grant"     // time-bounded access to a target
+	RequestStatement RequestKind = "statement" // one exact statement, held on the wire
+)
+
+// RequestState is where a request stands. All but Pending are final.
+type RequestState string
+
+// The states of a request.
+const (
+	Pending   RequestState = "pending"
+	Approved  RequestState = "approved"
+	Denied    RequestState = "denied"
+	Expired   RequestState = "expired"   // nobody decided in time
+	Cancelled RequestState = "cancelled" // the requester went away
+)
+
+// Request is a question put to approvers; it stays readable after it ended.
+type Request struct {
+	ID          int64        `json:"id"` // the number people type: hoopctl approve 17
+	Kind        RequestKind  `json:"kind"`
+	State       RequestState `json:"state"`
+	Requester   Identity     `json:"requester"`
+	Target      string       `json:"target"`
+	Reason      string       `json:"reason,omitempty"`
+	Rule        string       `json:"rule,omitempty"` // the rule that demands approval
+	Groups      []string     `json:"groups"`         // who may approve
+	Count       int          `json:"count"`          // how many distinct people must
+	Duration    Duration     `json:"duration,omitzero"`
+	Session     string       `json:"session,omitempty"`   // of a held statement
+	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text
+	Params      []string     `json:"params,omitempty"`    // of a held statement: what was bound, printable
+	Effects     []Use        `json:"effects,omitempty"`
+	Digest      string       `json:"digest,omitempty"` // hex; binds the approval to the statement
+	InTx        bool         `json:"in_transaction,omitempty"`
+	CreatedAt   time.Time    `json:"created_at"` // UTC, as all times here
+	ExpiresAt   time.Time    `json:"expires_at"` // the question, not the grant
+	DecidedAt   time.Time    `json:"decided_at,omitzero"`
+	DecisionWhy string       `json:"decision_reason,omitempty"`
+	Approvals   []Approval   `json:"approvals,omitempty"`
+	Grant       string       `json:"grant,omitempty"` // what an approved grant request led to
+}
+
+// Approval is one person's answer to a request.
+type Approval struct {
+	By      string    `json:"by"` // subject
+	Name    string    `json:"name"`
+	Approve bool      `json:"approve"`
+	Reason  string    `json:"reason,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Grant is access to one target for one identity, from its approval to its end.
+type Grant struct {
+	ID        string    `json:"id"`
+	Request   int64     `json:"request"`
+	Owner     Identity  `json:"owner"`
+	Target    string    `json:"target"`
+	Rule      string    `json:"rule"`
+	Reason    string    `json:"reason,omitempty"`
+	StartsAt  time.Time `json:"starts_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	RevokedBy string    `json:"revoked_by,omitempty"`
+	Why       string    `json:"revoked_reason,omitempty"`
+}
+
+// InForce reports whether the grant holds at now.
+func (g Grant) InForce(now time.Time) bool {
+	return g.RevokedAt.IsZero() && !now.Before(g.StartsAt) && now.Before(g.ExpiresAt)
+}
+
+// SessionInfo describes one session: one stream, one ID, one recording.
+type SessionInfo struct {
+	ID         string    `json:"id"`
+	Identity   Identity  `json:"identity"`
+	Target     string    `json:"target"`
+	Database   string    `json:"database,omitempty"`
+	Protocol   string    `json:"protocol"` // "postgres"
+	Grant      string    `json:"grant"`
+	Client     string    `json:"client,omitempty"` // what the client calls itself
+	RemoteAddr string    `json:"remote_addr"`
+	StartedAt  time.Time `json:"started_at"`
+	EndedAt    time.Time `json:"ended_at,omitzero"`
+	Why        string    `json:"ended_reason,omitempty"`
+	Statements int64     `json:"statements"`
+	Rows       int64     `json:"rows"`
+	Bytes      int64     `json:"bytes"`
+	Masked     int64     `json:"masked"` // cells
+}

@@ -1,0 +1,215 @@
+package hoop
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Effect is one thing a statement can do. A statement has every effect that it can
+// have; each is decided, and the strictest decision decides the statement.
+type Effect string
+
+// The effects, as the contract lists them.
+const (
+	EffectRead           Effect = "read"
+	EffectSession        Effect = "session"
+	EffectWrite          Effect = "write"
+	EffectImport         Effect = "import"
+	EffectInfer          Effect = "infer"
+	EffectUnboundedWrite Effect = "unbounded-write"
+	EffectDDL            Effect = "ddl"
+	EffectDestroy        Effect = "destroy"
+	EffectRole           Effect = "role"
+	EffectExport         Effect = "export"
+	EffectDerive         Effect = "derive"
+	EffectOpaque         Effect = "opaque"
+	EffectServer         Effect = "server"
+	EffectUnknown        Effect = "unknown"
+)
+
+// Effects lists every effect with the decision taken where no rule matches.
+var Effects = []struct {
+	Effect  Effect
+	Default Action
+}{
+	{EffectRead, Allow},
+	{EffectSession, Allow},
+	{EffectWrite, Allow},
+	{EffectImport, Allow},
+	{EffectInfer, Allow},
+	{EffectUnboundedWrite, Approve},
+	{EffectDDL, Approve},
+	{EffectDestroy, Approve},
+	{EffectRole, Approve},
+	{EffectExport, Approve},
+	{EffectDerive, Approve},
+	{EffectOpaque, Approve},
+	{EffectServer, Deny},
+	{EffectUnknown, Deny},
+}
+
+// Changes reports whether the effect can leave anything behind in the target, so
+// that its intent must be durable before it is forwarded.
+func (e Effect) Changes() bool {
+	switch e {
+	case EffectRead, EffectSession, EffectInfer, EffectExport:
+		return false
+	}
+	return true
+}
+
+// Use is one effect of a statement and what it touches.
+type Use struct {
+	Effect  Effect      `json:"effect"`
+	Tables  []string    `json:"tables,omitempty"`  // canonical names (TableName); "*" where it could be any
+	Columns []ColumnRef `json:"columns,omitempty"` // of infer: what decides rows, counts or order
+	Into    []string    `json:"into,omitempty"`    // of derive: where the data goes; canonical names
+	Why     string      `json:"why,omitempty"`     // for people: "DELETE without a condition"
+}
+
+// Statement is what a client wants to run: one Query message, or one bound portal.
+// Its fields are set by the proxy and read by the line; nothing changes them after
+// Judge.
+type Statement struct {
+	Text     string   // exactly as sent
+	Shape    string   // Text with literals replaced by $n: what events may carry
+	Params   []Param  // bound values, in order
+	Uses     []Use    // effects with what they touch
+	Reads    []string // tables whose values can reach the client, an error text or a new place; canonical names
+	Opaque   bool     // it can read what its text does not show: views, functions, triggers, cursors
+	Verb     string   // "SELECT", "DROP TABLE": for lists and notices
+	InTx     bool     // a transaction is open (implicit ones count), so a hold keeps locks
+	Database string
+}
+
+// Param is one bound value of a statement.
+type Param struct {
+	Type   uint32 // type OID, 0 where unspecified
+	Binary bool
+	Value  []byte // nil is NULL; valid as long as the statement
+}
+
+// Changes reports whether the statement can leave anything behind.
+func (s *Statement) Changes() bool {
+	for _, u := range s.Uses {
+		if u.Effect.Changes() {
+			return true
+		}
+	}
+	return false
+}
+
+// Action is what a decision says. They are ordered: Allow < Approve < Deny.
+type Action string
+
+// The actions.
+const (
+	Allow   Action = "allow"
+	Approve Action = "approve"
+	Deny    Action = "deny"
+)
+
+func (a Action) rank() int {
+	switch a {
+	case Allow:
+		return 0
+	case Approve:
+		return 1
+	default: // Deny, and whatever we do not know
+		return 2
+	}
+}
+
+// Stricter compares actions: positive when a is stricter than b.
+func (a Action) Stricter(b Action) int { return cmp.Compare(a.rank(), b.rank()) }
+
+// Decision is the policy's word on one statement.
+type Decision struct {
+	Action   Action        `json:"action"`
+	Effect   Effect        `json:"effect,omitempty"` // the one that decided
+	Rule     string        `json:"rule,omitempty"`   // name of the rule, or "default"
+	Reason   string        `json:"reason"`           // for people
+	Approval *ApprovalRule `json:"approval,omitempty"`
+	Policy   string        `json:"policy"` // revision in force, hex
+}
+
+// ColumnRef names one column of one table, unquoted.
+type ColumnRef struct {
+	Schema string `json:"schema"`
+	Table  string `json:"table"`
+	Column string `json:"column"` // "*" is every column
+}
+
+// String is the canonical name, quoted as in SQL where needed.
+func (c ColumnRef) String() string {
+	return TableName(c.Schema, c.Table) + "." + QuoteIdent(c.Column)
+}
+
+// TableName is the canonical name of a table: schema.table, quoted as in SQL where
+// needed.
+func TableName(schema, table string) string {
+	return QuoteIdent(schema) + "." + QuoteIdent(table)
+}
+
+// QuoteIdent quotes an identifier when PostgreSQL would fold or refuse it bare
+// (PostgreSQL manual, "Identifiers and Key Words"). Key words are left bare: these
+// names are compared and shown, never run.
+func QuoteIdent(s string) string {
+	plain := s != ""
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c == '_' || i > 0 && (c >= '0' && c <= '9' || c == '$') {
+			continue
+		}
+		plain = false
+		break
+	}
+	if plain {
+		return s
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+}
+
+// TypeKind is the shape of a type: what a mask must keep.
+type TypeKind byte
+
+// The kinds of type (pg_type.typtype, with arrays told apart).
+const (
+	TypeBase TypeKind = iota
+	TypeArray
+	TypeComposite
+	TypeEnum
+	TypeDomain
+	TypeRange
+	TypeMultirange
+	TypePseudo
+	TypeUnknown
+)
+
+// Type is a type of the target, with what it is made of.
+type Type struct {
+	OID    uint32
+	Name   string // "text", "clinic.address_t"
+	Kind   TypeKind
+	Elem   *Type   // of an array, a domain's base, a range's bound
+	Fields []*Type // of a composite
+	Mod    int32   // type modifier, -1 for none; varchar(n) has n+4
+}
+
+// Column is one column of an answer as the proxy could prove it.
+type Column struct {
+	Name   string
+	Type   *Type
+	Binary bool
+	// Proven says that the values are exactly those of Origins. Otherwise they may be
+	// anything that the statement reads, and Origins is empty.
+	Proven  bool
+	Origins []ColumnRef
+}
+
+// ApprovalRule says who must approve, and how soon.
+type ApprovalRule struct {
+	Groups  []string `json:"groups"`
+	Count   int      `json:"count"`
+	Timeout Duration `json:"timeout"`
+}

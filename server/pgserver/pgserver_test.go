@@ -1,0 +1,36 @@
+package pgserver
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func TestServer_AnswersAndLeavesNothingBehind(t *testing.T) {
+	s, err := Start(t.Context(), Options{Settings: map[string]string{"shared_buffers": "16MB"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), s.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	if err := conn.QueryRow(t.Context(), "show shared_buffers").Scan(&got); err != nil || got != "16MB" {
+		t.Errorf("shared_buffers = %q, %v; want 16MB", got, err)
+	}
+	if err := conn.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Errorf("second Stop: %v", err)
+	}
+	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
+		t.Errorf("cluster folder is still there: %v", err)
+	}
+}
