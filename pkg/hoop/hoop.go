@@ -112,8 +112,10 @@ type Request struct {
 	Count       int          `json:"count"`          // how many distinct people must
 	Duration    Duration     `json:"duration,omitzero"`
 	Session     string       `json:"session,omitempty"`   // of a held statement
-	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text
+	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text, as long as it is pending
 	Params      []string     `json:"params,omitempty"`    // of a held statement: what was bound, printable
+	Shape       string       `json:"shape,omitempty"`     // of a held statement: its text without literals; stays when Statement and Params go
+	Gateway     string       `json:"gateway,omitempty"`   // of a held statement: the gateway that holds it
 	Effects     []Use        `json:"effects,omitempty"`
 	Digest      string       `json:"digest,omitempty"` // hex; binds the approval to the statement
 	InTx        bool         `json:"in_transaction,omitempty"`
