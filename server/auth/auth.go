@@ -1,0 +1,2 @@
+// Package auth is the gateway's sign-in.
+package auth

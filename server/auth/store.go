@@ -1,0 +1,128 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Errors a Store answers with; errors.Is must find them.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrExists   = errors.New("exists already")
+)
+
+// Store keeps what sign-in must remember. Its methods may be called concurrently and
+// from several gateways on one database. Times are UTC; microseconds suffice. Hashes
+// are SHA-256 in lower-case hex, 64 characters.
+type Store interface {
+	// AddDevice inserts a device. ErrExists where its CodeHash or UserCodeHash is
+	// taken: of an expired device too, until Sweep removes it.
+	AddDevice(ctx context.Context, d Device) error
+	// Device finds a device by CodeHash, expired ones included; ErrNotFound.
+	Device(ctx context.Context, codeHash string) (Device, error)
+	// DeviceByUserCode finds a device by UserCodeHash, expired ones included; ErrNotFound.
+	DeviceByUserCode(ctx context.Context, userCodeHash string) (Device, error)
+	// UpdateDevice reads the device, lets update change it and writes it back, as one
+	// atomic step: of two that run at once, the second sees what the first wrote. An
+	// error of update is returned as it is, and nothing is written. update may be
+	// called more than once; it must not call the Store. ErrNotFound.
+	UpdateDevice(ctx context.Context, codeHash string, update func(*Device) error) error
+
+	// AddFamily inserts a family with its first tokens, all or nothing.
+	AddFamily(ctx context.Context, f Family, tokens ...Token) error
+	// Token finds a token by Hash, with its family, expired and ended ones included;
+	// ErrNotFound.
+	Token(ctx context.Context, hash string) (Token, Family, error)
+	// UpdateFamily changes a family as UpdateDevice does a device, and inserts the
+	// tokens that update returns in the same step. ErrNotFound.
+	UpdateFamily(ctx context.Context, id string, update func(*Family) ([]Token, error)) error
+	// Families lists the families of a subject that have not ended (EndedAt is zero)
+	// and expire after now.
+	Families(ctx context.Context, subject string, now time.Time) ([]Family, error)
+	// Due lists at most limit families that have not ended, expire after now, have
+	// Recheck set and were last checked before checked; the longest unchecked first.
+	Due(ctx context.Context, now, checked time.Time, limit int) ([]Family, error)
+
+	// Sweep deletes devices, tokens and families whose ExpiresAt is before the time
+	// given. A family's tokens never outlive it.
+	Sweep(ctx context.Context, before time.Time) error
+}
+
+// DeviceState is where a device authorization stands.
+type DeviceState string
+
+// The states of a device. Pending becomes approved or denied; approved becomes used.
+const (
+	DevicePending  DeviceState = "pending"
+	DeviceApproved DeviceState = "approved"
+	DeviceDenied   DeviceState = "denied"
+	DeviceUsed     DeviceState = "used" // its tokens were given: the code is burnt
+)
+
+// Device is one device authorization (RFC 8628 §3.1): a program that waits for a
+// person to approve it in a browser.
+type Device struct {
+	CodeHash     string // key
+	UserCodeHash string // unique
+	Client       string // OAuth client, "hoopctl"
+	Scopes       []string
+	Name         string // what the device calls itself: host name, system
+	RemoteIP     string // where it asked from
+	State        DeviceState
+	Browser      string // hash of the browser that signed in for it; "" before
+	Identity     hoop.Identity
+	Credential   []byte // of the identity provider, sealed; nil where there is none
+	SignedInAt   time.Time
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+}
+
+// Family is one sign-in and all tokens that come from it: one device of one person,
+// or one token of a service account. Ending it ends them all.
+type Family struct {
+	ID         string // key; random, 32 hex digits
+	Subject    string // Identity.Subject, for look-up
+	Identity   hoop.Identity
+	Provider   string // which provider checks it again; "service-account", "dev", or an identity provider's name
+	Client     string // OAuth client
+	Scopes     []string
+	Device     string // Device.Name, for people
+	RemoteIP   string // of the latest refresh
+	Credential []byte // of the identity provider, sealed; nil where there is none
+	Generation int64  // of the refresh token in force, from 1; 0 where there is none
+	Recheck    bool   // the provider must be asked again and again
+	CreatedAt  time.Time
+	CheckedAt  time.Time // when the provider last vouched for it
+	RotatedAt  time.Time // when Generation last grew
+	BusyUntil  time.Time // a refresh is under way until then at the latest
+	ExpiresAt  time.Time // the absolute end of the sign-in
+	EndedAt    time.Time // zero while it lives
+	EndedWhy   string
+}
+
+// live reports whether the family holds at now.
+func (f *Family) live(now time.Time) bool {
+	return f.EndedAt.IsZero() && now.Before(f.ExpiresAt)
+}
+
+// TokenKind tells tokens apart.
+type TokenKind string
+
+// The kinds of token.
+const (
+	AccessToken  TokenKind = "access"
+	RefreshToken TokenKind = "refresh"
+)
+
+// Token is one token, without the token.
+type Token struct {
+	Hash       string // key
+	Kind       TokenKind
+	Family     string // Family.ID
+	Generation int64  // of a refresh token
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+}
