@@ -1,0 +1,303 @@
+package resource
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"go.yaml.in/yaml/v3"
+)
+
+// Whether a grant request must say why.
+const (
+	ReasonOptional = "optional"
+	ReasonRequired = "required"
+)
+
+// How long approvers have when a rule does not say. A held statement keeps its locks,
+// so its time is short.
+const (
+	accessTimeout    = hoop.Duration(time.Hour)
+	statementTimeout = hoop.Duration(2 * time.Minute)
+	maxTimeout       = hoop.Duration(7 * 24 * time.Hour)
+	maxGrant         = hoop.Duration(30 * 24 * time.Hour)
+)
+
+// checker reports faults of one spec at the line of the field they are in.
+type checker struct {
+	*decoder
+	loader *loader
+	spec   *yaml.Node
+}
+
+// at finds the node at a path of field names and list indexes, or the closest above.
+func (c *checker) at(path ...any) *yaml.Node {
+	n := c.spec
+	for _, step := range path {
+		next := child(n, step)
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n
+}
+
+func child(n *yaml.Node, step any) *yaml.Node {
+	switch step := step.(type) {
+	case string:
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == step {
+				return n.Content[i+1]
+			}
+		}
+	case int:
+		if n.Kind == yaml.SequenceNode && step < len(n.Content) {
+			return n.Content[step]
+		}
+	}
+	return nil
+}
+
+func (c *checker) has(field string) bool { return child(c.spec, field) != nil }
+
+// required reports an absent or empty list of names.
+func (c *checker) required(field string, list []string) {
+	if len(list) == 0 {
+		c.errorf(c.at(field), "%s: want at least one", field)
+	}
+	for i, s := range list {
+		if strings.TrimSpace(s) != s || s == "" {
+			c.errorf(c.at(field, i), "%s: %q is no name", field, s)
+		}
+	}
+}
+
+// targets checks names of targets once all are known: a rule on a misspelt target
+// would protect nothing.
+func (c *checker) targets(list []string) {
+	c.required("targets", list)
+	c.loader.late = append(c.loader.late, func() {
+		for i, name := range list {
+			if _, ok := c.loader.set.Target(name); !ok && name != "*" {
+				c.loader.errs = append(c.loader.errs, fmt.Errorf("%s:%d: targets: there is no target %q", c.file, c.at("targets", i).Line, name))
+			}
+		}
+	})
+}
+
+func (c *checker) oneOf(field, got string, want ...string) {
+	if !slices.Contains(want, got) {
+		c.errorf(c.at(field), "%s: %q is not one of %s", field, got, strings.Join(want, ", "))
+	}
+}
+
+// approval checks who must approve, and fills in what was left out.
+func (c *checker) approval(a *hoop.ApprovalRule, timeout hoop.Duration) {
+	if len(a.Groups) == 0 || slices.Contains(a.Groups, "") {
+		c.errorf(c.at("approval", "groups"), "approval: groups: want at least one, each with a name")
+	}
+	if child(c.at("approval"), "count") == nil {
+		a.Count = 1
+	}
+	if a.Count < 1 || a.Count > 100 {
+		c.errorf(c.at("approval", "count"), "approval: count: want 1 to 100 people")
+	}
+	if child(c.at("approval"), "timeout") == nil {
+		a.Timeout = timeout
+	}
+	if a.Timeout <= 0 || a.Timeout > maxTimeout {
+		c.errorf(c.at("approval", "timeout"), "approval: timeout: want more than 0 and at most %s", maxTimeout)
+	}
+}
+
+func (t *Target) check(c *checker) {
+	c.oneOf("type", t.Type, "postgres")
+	c.address(t.Address)
+	if t.Database == "" {
+		c.errorf(c.at("database"), "database: want the name of the default database")
+	}
+	for i, name := range append([]string{t.Database}, t.Databases...) {
+		if len(name) > maxIdent || strings.ContainsRune(name, 0) || i > 0 && name == "" {
+			c.errorf(c.at("databases", i-1), "databases: %q is no name of a database", name)
+		}
+	}
+	c.oneOf("tls", string(t.TLS), string(TLSVerifyFull), string(TLSRequire), string(TLSDisable))
+	if t.CAFile != "" {
+		t.CAFile = c.path(t.CAFile)
+		if t.TLS != TLSVerifyFull {
+			c.errorf(c.at("ca_file"), "ca_file: is used with tls: verify-full only, and tls is %s", t.TLS)
+		}
+	}
+	c.oneOf("record", string(t.Record), string(hoop.RecordStrict), string(hoop.RecordBatched))
+	for i, b := range t.ExportBudgets {
+		c.tables(b.Tables, "export_budgets", i, "tables")
+	}
+	if c.has("export_budgets") {
+		c.errorf(c.at("export_budgets"), "export_budgets: this version cannot enforce them; take the field out, and hold or deny the tables by a StatementRule")
+	}
+	if t.Credential.Username == "" {
+		c.errorf(c.at("credential"), "credential: username is missing")
+	}
+	if t.Credential.Password.IsZero() {
+		c.errorf(c.at("credential"), "credential: password is missing")
+	}
+}
+
+func (c *checker) address(address string) {
+	host, port, err := net.SplitHostPort(address)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || host == "" || n == 0 {
+		c.errorf(c.at("address"), "address: %q: want host:port, as in db.example.org:5432", address)
+	}
+}
+
+func (c *checker) tables(list []string, path ...any) {
+	for i, s := range list {
+		if _, err := ParseTable(s); err != nil {
+			c.errorf(c.at(append(slices.Clone(path), i)...), "tables: %s", err)
+		}
+	}
+}
+
+func (r *AccessRule) check(c *checker) {
+	c.required("groups", r.Groups)
+	c.targets(r.Targets)
+	if r.MaxDuration <= 0 || r.MaxDuration > maxGrant {
+		c.errorf(c.at("max_duration"), "max_duration: want more than 0 and at most %s", maxGrant)
+	}
+	switch {
+	case !c.has("approval"):
+		c.errorf(c.spec, "approval: is missing: say none, or who must approve")
+	case r.Approval != nil:
+		c.approval(r.Approval, accessTimeout)
+	}
+	c.oneOf("reason", r.Reason, ReasonOptional, ReasonRequired)
+}
+
+func (r *StatementRule) check(c *checker) {
+	c.targets(r.Targets)
+	c.required("groups", r.Groups)
+	if len(r.Effects) == 0 {
+		c.errorf(c.at("effects"), "effects: want at least one")
+	}
+	for i, e := range r.Effects {
+		if !knownEffect(e) {
+			c.errorf(c.at("effects", i), "effects: there is no effect %q", e)
+		}
+	}
+	if c.has("tables") {
+		c.required("tables", r.Tables)
+	}
+	c.tables(r.Tables, "tables")
+	c.oneOf("decision", string(r.Decision), string(hoop.Allow), string(hoop.Approve), string(hoop.Deny))
+	switch {
+	case r.Decision == hoop.Approve && r.Approval == nil:
+		c.errorf(c.at("decision"), "approval: is missing: decision approve wants {groups, count, timeout}")
+	case r.Decision != hoop.Approve && c.has("approval"):
+		c.errorf(c.at("approval"), "approval: belongs to decision approve only")
+	case r.Approval != nil:
+		c.approval(r.Approval, statementTimeout)
+	}
+}
+
+func knownEffect(e hoop.Effect) bool {
+	for _, known := range hoop.Effects {
+		if known.Effect == e {
+			return true
+		}
+	}
+	return e == "*"
+}
+
+func (r *MaskRule) check(c *checker) {
+	c.targets(r.Targets)
+	if len(r.Columns)+len(r.Detect)+len(r.Patterns) == 0 {
+		c.errorf(c.spec, "want columns, detect or patterns: the rule names nothing to protect")
+	}
+	for i, s := range r.Columns {
+		if _, err := ParseColumn(s); err != nil {
+			c.errorf(c.at("columns", i), "columns: %s", err)
+		}
+	}
+	for i, name := range r.Detect {
+		if !slices.ContainsFunc(Detectors, func(d Detector) bool { return d.Name == name }) {
+			c.errorf(c.at("detect", i), "detect: there is no detector %q; known are %s", name, detectorNames())
+		}
+	}
+	r.checkPatterns(c)
+	r.checkTransform(c)
+	for i, g := range r.Except {
+		if g == "" || g == "*" {
+			c.errorf(c.at("except", i), "except: %q is no group; a rule that excepts everybody protects nothing", g)
+		}
+	}
+}
+
+var patternName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$`)
+
+func (r *MaskRule) checkPatterns(c *checker) {
+	for i, p := range r.Patterns {
+		if !patternName.MatchString(p.Name) {
+			c.errorf(c.at("patterns", i), "patterns: name %q: want 1 to 60 letters, digits, dots, dashes and underscores", p.Name)
+		}
+		re, err := regexp.Compile(p.Regex)
+		switch {
+		case err != nil:
+			c.errorf(c.at("patterns", i, "regex"), "patterns: %s (RE2 syntax)", err)
+		case re.MatchString(""):
+			c.errorf(c.at("patterns", i, "regex"), "patterns: the expression matches the empty text")
+		}
+	}
+}
+
+func (r *MaskRule) checkTransform(c *checker) {
+	byValue := len(r.Detect)+len(r.Patterns) > 0
+	switch r.With {
+	case Redact, Hash:
+	case Partial:
+		if !c.has("last") {
+			r.Last = 4
+		}
+		if r.Last < 1 || r.Last > 16 {
+			c.errorf(c.at("last"), "last: want 1 to 16 characters")
+		}
+	case Null, Year, Age90, Zip3, Tokenize:
+		if byValue {
+			c.errorf(c.at("with"), "with: %s works on columns; detect and patterns want redact, hash or partial", r.With)
+		}
+	default:
+		c.errorf(c.at("with"), "with: %q is not one of redact, null, partial, hash, year, age-90, zip3, tokenize", r.With)
+	}
+	if c.has("last") && r.With != Partial {
+		c.errorf(c.at("last"), "last: belongs to with: partial only")
+	}
+}
+
+func (a *ServiceAccount) check(c *checker) {
+	c.required("groups", a.Groups)
+	if slices.Contains(a.Groups, "*") {
+		c.errorf(c.at("groups"), "groups: an account is in groups by name; \"*\" belongs in rules")
+	}
+	if a.Owner == "" {
+		c.errorf(c.at("owner"), "owner: is missing: who answers for the account, a subject or a group")
+	}
+	switch {
+	case c.has("federation"):
+		c.errorf(c.at("federation"), "federation: this version cannot check another issuer's tokens; use secret")
+	case a.Secret.IsZero():
+		c.errorf(c.spec, "secret: is missing")
+	}
+}
+
+func (r *GroupRole) check(c *checker) {
+	if r.Group == "" || r.Group == "*" {
+		c.errorf(c.at("group"), "group: want the name of one group")
+	}
+	c.oneOf("role", string(r.Role), string(hoop.RoleAdmin), string(hoop.RoleApprover), string(hoop.RoleAuditor))
+}

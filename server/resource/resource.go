@@ -1,0 +1,186 @@
+// Package resource is what an administrator declares in files: targets, access,
+// statement and mask rules, service accounts and roles of groups.
+//
+// It owns the form of those documents, their validation and looking them up. What a
+// rule means is left to others: policy decides by access and statement rules, mask
+// masks by mask rules, target dials by credentials. A Set is a plain value that
+// nothing changes after Load.
+//
+// A file holds YAML documents of kind, name and spec. What is not understood is an
+// error with file and line; so is what is understood and not offered by this version,
+// because a rule that is read and not enforced is worse than none.
+package resource
+
+import "github.com/hoopctl/hoopctl/pkg/hoop"
+
+//go:generate go test -run TestReference -update
+
+// Meta is what every document has.
+type Meta struct {
+	Name   string `json:"name"`
+	Source string `json:"-"` // "resources.yaml:12", where it was declared
+}
+
+// TLSMode is how the gateway secures its connection to a target.
+type TLSMode string
+
+// The TLS modes, named as in libpq.
+const (
+	TLSDisable    TLSMode = "disable"     // plain TCP; the password then goes by SCRAM or not at all
+	TLSRequire    TLSMode = "require"     // encrypted; the certificate is not checked
+	TLSVerifyFull TLSMode = "verify-full" // encrypted; the certificate must be valid for the address
+)
+
+// Target is a database one may reach.
+type Target struct {
+	Meta
+
+	// What it is: postgres.
+	Type string `json:"type"`
+	// Where it is, host:port.
+	Address string `json:"address"`
+	// The database a connection gets when it names none.
+	Database string `json:"database"`
+	// Other databases that may be asked for.
+	Databases []string `json:"databases,omitempty"`
+	// How the connection to it is secured: verify-full, require or disable.
+	TLS TLSMode `json:"tls"`
+	// Certificates (PEM) that its own must chain to; left out, those of the system.
+	CAFile string `json:"ca_file,omitempty"`
+	// When an answer is released: strict (its record is durable) or batched (a moment later).
+	Record hoop.RecordMode `json:"record"`
+	// How many rows of which tables may leave. Not offered by this version: refused when loaded.
+	ExportBudgets []ExportBudget `json:"export_budgets,omitempty"`
+	// What the gateway signs in with.
+	Credential Credential `json:"credential"`
+}
+
+// ExportBudget limits the rows that one identity may get of some tables.
+type ExportBudget struct {
+	// Names as in SQL; a part may be *.
+	Tables []string `json:"tables"`
+	// How many rows.
+	Rows int `json:"rows"`
+	// In what time.
+	Per hoop.Duration `json:"per"`
+}
+
+// Credential is what the gateway signs in to a target with.
+type Credential struct {
+	// The role or user at the target.
+	Username string `json:"username"`
+	// Its password.
+	Password Secret `json:"password"`
+}
+
+// AccessRule says who may have a grant for which targets.
+type AccessRule struct {
+	Meta
+
+	// Who; "*" is everybody.
+	Groups []string `json:"groups"`
+	// For what; "*" is every target.
+	Targets []string `json:"targets"`
+	// The longest grant.
+	MaxDuration hoop.Duration `json:"max_duration"`
+	// none, or who must approve.
+	Approval *hoop.ApprovalRule `json:"approval"`
+	// Whether a reason must be given: optional or required.
+	Reason string `json:"reason"`
+}
+
+// StatementRule says what effects of statements lead to.
+type StatementRule struct {
+	Meta
+
+	// Where; "*" is every target.
+	Targets []string `json:"targets"`
+	// Whose statements; "*" is everybody's.
+	Groups []string `json:"groups"`
+	// Which effects; "*" is all.
+	Effects []hoop.Effect `json:"effects"`
+	// On which tables: names as in SQL, a part may be *. Left out, or with "*": on anything.
+	Tables []string `json:"tables,omitempty"`
+	// allow, approve or deny.
+	Decision hoop.Action `json:"decision"`
+	// With decision approve: who must.
+	Approval *hoop.ApprovalRule `json:"approval,omitempty"`
+}
+
+// Transform is what a mask makes of a value.
+type Transform string
+
+// The transforms.
+const (
+	Redact   Transform = "redact"   // nothing of it; the type stays
+	Null     Transform = "null"     // NULL
+	Partial  Transform = "partial"  // the last n characters of text, the rest as *
+	Hash     Transform = "hash"     // keyed and stable, so that joins still work
+	Year     Transform = "year"     // of a date, none that shows an age over 89
+	Age90    Transform = "age-90"   // an age, 90 for all above 89
+	Zip3     Transform = "zip3"     // first three digits, 000 for sparse areas
+	Tokenize Transform = "tokenize" // format-preserving (FF1, NIST SP 800-38G)
+)
+
+// MaskRule says what is protected: columns, values in any text, or free-text columns
+// (columns with detect or patterns).
+type MaskRule struct {
+	Meta
+
+	// Where; "*" is every target.
+	Targets []string `json:"targets"`
+	// schema.table.column, quoted as in SQL; a part may be *.
+	Columns []string `json:"columns,omitempty"`
+	// Detectors to look for in text.
+	Detect []string `json:"detect,omitempty"`
+	// Regular expressions to look for in text.
+	Patterns []Pattern `json:"patterns,omitempty"`
+	// What becomes of a protected value: a transform.
+	With Transform `json:"with"`
+	// With partial: how many characters stay; 4 when left out.
+	Last int `json:"last,omitempty"`
+	// Groups that see the clear value.
+	Except []string `json:"except,omitempty"`
+}
+
+// Pattern is a site's own detector.
+type Pattern struct {
+	// Shown where it matched: mrn leaves [mrn].
+	Name string `json:"name"`
+	// RE2 syntax; must not match the empty text.
+	Regex string `json:"regex"`
+}
+
+// ServiceAccount is a program that signs in without a person.
+type ServiceAccount struct {
+	Meta
+
+	// The groups it is in.
+	Groups []string `json:"groups"`
+	// Who answers for it: a subject or a group. Its owner cannot approve what it asks.
+	Owner string `json:"owner"`
+	// What it signs in with.
+	Secret Secret `json:"secret"`
+	// Sign-in by another issuer's token. Not offered by this version: refused when loaded.
+	Federation *Federation `json:"federation,omitempty"`
+}
+
+// Federation names the tokens of another issuer that stand for a service account.
+type Federation struct {
+	// The issuer's URL.
+	Issuer string `json:"issuer"`
+	// What the token must be made for.
+	Audience string `json:"audience"`
+	// Whom the token must be made out to.
+	Subject string `json:"subject"`
+}
+
+// GroupRole says what a group may do in hoop itself.
+type GroupRole struct {
+	Meta
+
+	// The group.
+	Group string `json:"group"`
+	// admin, approver or auditor.
+	Role hoop.Role `json:"role"`
+}

@@ -1,0 +1,98 @@
+package resource
+
+import (
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Set is everything that was declared, in the order of the files. It may be read
+// concurrently; nothing changes it after Load.
+type Set struct {
+	Targets         []Target         `json:"targets"`
+	AccessRules     []AccessRule     `json:"access_rules"`
+	StatementRules  []StatementRule  `json:"statement_rules"`
+	MaskRules       []MaskRule       `json:"mask_rules"`
+	ServiceAccounts []ServiceAccount `json:"service_accounts"`
+	GroupRoles      []GroupRole      `json:"group_roles"`
+}
+
+// Public is the target without its credential.
+func (t *Target) Public() hoop.Target {
+	return hoop.Target{
+		Name: t.Name, Type: t.Type, Address: t.Address, Database: t.Database,
+		Databases: slices.Clone(t.Databases), Record: t.Record,
+	}
+}
+
+// Target finds a target by its name.
+func (s *Set) Target(name string) (*Target, bool) {
+	for i := range s.Targets {
+		if s.Targets[i].Name == name {
+			return &s.Targets[i], true
+		}
+	}
+	return nil, false
+}
+
+// ServiceAccount finds a service account by its name.
+func (s *Set) ServiceAccount(name string) (*ServiceAccount, bool) {
+	for i := range s.ServiceAccounts {
+		if s.ServiceAccounts[i].Name == name {
+			return &s.ServiceAccounts[i], true
+		}
+	}
+	return nil, false
+}
+
+// Identity is who the account signs in as.
+func (a *ServiceAccount) Identity() hoop.Identity {
+	return hoop.Identity{
+		Subject: "service:" + a.Name, Name: a.Name, Kind: hoop.Service, Provider: "service-account",
+		Groups: slices.Clone(a.Groups), Owner: a.Owner,
+	}
+}
+
+// Roles lists what the identity may do in hoop itself, each once, in the order admin,
+// approver, auditor.
+func (s *Set) Roles(id hoop.Identity) []hoop.Role {
+	var roles []hoop.Role
+	for _, role := range []hoop.Role{hoop.RoleAdmin, hoop.RoleApprover, hoop.RoleAuditor} {
+		if id.InAnyGroup(s.GroupsWith(role)) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+// GroupsWith lists the groups that have a role, sorted.
+func (s *Set) GroupsWith(role hoop.Role) []string {
+	var groups []string
+	for _, r := range s.GroupRoles {
+		if r.Role == role {
+			groups = append(groups, r.Group)
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+// TargetsFor lists the targets that some access rule lets the identity ask for, in
+// the order they were declared.
+func (s *Set) TargetsFor(id hoop.Identity) []*Target {
+	var out []*Target
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		if slices.ContainsFunc(s.AccessRules, func(r AccessRule) bool {
+			return NamesTarget(r.Targets, t.Name) && id.InAnyGroup(r.Groups)
+		}) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// NamesTarget reports whether a rule's list of targets names target.
+func NamesTarget(list []string, target string) bool {
+	return slices.Contains(list, "*") || slices.Contains(list, target)
+}
