@@ -131,7 +131,7 @@ func (g *generator) encounter(id int, p patient) []any {
 	at := time.Date(2024+g.IntN(2), time.Month(1+g.IntN(12)), 1+g.IntN(28), 8+g.IntN(10), g.IntN(60), 0, 0, time.UTC)
 	provider := "Dr. " + g.pick(lastNames)
 	notes := []string{
-		fmt.Sprintf("%s (%s) seen for %s. Call back at %s.", p.name, p.mrn, g.pick(complaints), p.phone),
+		fmt.Sprintf("Pt (%s) seen for %s. Call back at %s.", p.mrn, g.pick(complaints), p.phone),
 		fmt.Sprintf("Follow-up for %s. SSN %s confirmed at the desk. Results to %s.", g.pick(complaints), p.ssn, p.email),
 		fmt.Sprintf("Pt stable, %s improving. Next visit in %d weeks.", g.pick(complaints), 1+g.IntN(12)),
 		fmt.Sprintf("Referred to %s for %s; records of %s sent.", "Dr. "+g.pick(lastNames), g.pick(complaints), p.mrn),
