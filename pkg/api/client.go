@@ -1,0 +1,311 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Limits of what the client takes from a gateway.
+const (
+	maxAnswer   = 64 << 20         // bytes of a JSON answer
+	maxProblem  = 64 << 10         // bytes of an error answer
+	callTimeout = 30 * time.Second // of a call that does not stream, beside what it asks the gateway to wait
+)
+
+// Client calls a gateway's API. It may be used by several goroutines at once.
+//
+// Errors that the gateway states are *hoop.Error with its code, message and hint.
+// Errors of the network are wrapped as they come.
+type Client struct {
+	Base  string       // "https://host:port", without a slash at the end
+	HTTP  *http.Client // must refuse redirects: the token goes to Base alone
+	Agent string       // User-Agent
+
+	// Token gives the bearer token of each call that wants one.
+	Token func(ctx context.Context) (string, error)
+	// Renew gives another token after the gateway refused stale; nil where there is
+	// none to be had. It is asked at most once per call.
+	Renew func(ctx context.Context, stale string) (string, error)
+}
+
+// RequestFilter narrows a list of requests.
+type RequestFilter struct {
+	State hoop.RequestState // empty: every state
+	Inbox bool              // only what I may decide
+}
+
+// Version tells what the gateway runs; it needs no token.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var v Version
+	err := c.do(ctx, call{method: http.MethodGet, path: PathVersion, open: true}, &v)
+	return v, err
+}
+
+// Me tells who the token says I am.
+func (c *Client) Me(ctx context.Context) (Me, error) {
+	var v Me
+	err := c.do(ctx, call{method: http.MethodGet, path: PathMe}, &v)
+	return v, err
+}
+
+// Targets lists the targets I may reach.
+func (c *Client) Targets(ctx context.Context) ([]Target, error) {
+	return list[Target](ctx, c, PathTargets, nil)
+}
+
+// Requests lists my requests and those I may decide.
+func (c *Client) Requests(ctx context.Context, f RequestFilter) ([]hoop.Request, error) {
+	q := url.Values{}
+	if f.State != "" {
+		q.Set("state", string(f.State))
+	}
+	if f.Inbox {
+		q.Set("inbox", "1")
+	}
+	return list[hoop.Request](ctx, c, PathRequests, q)
+}
+
+// NewRequest asks for a grant; the answer carries it where no approval is needed.
+func (c *Client) NewRequest(ctx context.Context, r NewRequest) (RequestAnswer, error) {
+	var v RequestAnswer
+	err := c.do(ctx, call{method: http.MethodPost, path: PathRequests, body: r}, &v)
+	return v, err
+}
+
+// Request gives a request as it stands, after waiting up to wait for its decision.
+func (c *Client) Request(ctx context.Context, id int64, wait time.Duration) (RequestAnswer, error) {
+	k := call{method: http.MethodGet, path: withID(PathRequest, strconv.FormatInt(id, 10)), wait: wait}
+	if wait > 0 {
+		k.query = url.Values{"wait": {wait.String()}}
+	}
+	var v RequestAnswer
+	err := c.do(ctx, k, &v)
+	return v, err
+}
+
+// Approve says yes to a request.
+func (c *Client) Approve(ctx context.Context, id int64, reason string) (hoop.Request, error) {
+	return c.decide(ctx, PathApprove, id, reason)
+}
+
+// Deny says no to a request.
+func (c *Client) Deny(ctx context.Context, id int64, reason string) (hoop.Request, error) {
+	return c.decide(ctx, PathDeny, id, reason)
+}
+
+// Cancel withdraws a request of one's own.
+func (c *Client) Cancel(ctx context.Context, id int64) (hoop.Request, error) {
+	return c.decide(ctx, PathCancel, id, "")
+}
+
+func (c *Client) decide(ctx context.Context, path string, id int64, reason string) (hoop.Request, error) {
+	var v hoop.Request
+	k := call{method: http.MethodPost, path: withID(path, strconv.FormatInt(id, 10)), body: Verdict{Reason: reason}}
+	err := c.do(ctx, k, &v)
+	return v, err
+}
+
+// Grants lists my grants in force; with all, those that ended and those of others
+// too, as far as I may see them.
+func (c *Client) Grants(ctx context.Context, all bool) ([]hoop.Grant, error) {
+	q := url.Values{}
+	if all {
+		q.Set("all", "1")
+	}
+	return list[hoop.Grant](ctx, c, PathGrants, q)
+}
+
+// Revoke ends a grant at once.
+func (c *Client) Revoke(ctx context.Context, id, reason string) (hoop.Grant, error) {
+	var v hoop.Grant
+	k := call{method: http.MethodPost, path: withID(PathRevoke, id), body: Verdict{Reason: reason}}
+	err := c.do(ctx, k, &v)
+	return v, err
+}
+
+// Sessions lists sessions, newest first; limit 0 leaves their number to the gateway.
+func (c *Client) Sessions(ctx context.Context, limit int) ([]hoop.SessionInfo, error) {
+	q := url.Values{}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return list[hoop.SessionInfo](ctx, c, PathSessions, q)
+}
+
+// Session describes one session.
+func (c *Client) Session(ctx context.Context, id string) (hoop.SessionInfo, error) {
+	var v hoop.SessionInfo
+	err := c.do(ctx, call{method: http.MethodGet, path: withID(PathSession, id)}, &v)
+	return v, err
+}
+
+// Recording streams a session's recording in clear: one recording.Record in JSON per
+// line. The caller closes it.
+func (c *Client) Recording(ctx context.Context, id string) (io.ReadCloser, error) {
+	return c.stream(ctx, withID(PathRecording, id), "application/x-ndjson")
+}
+
+// Export streams the audit log and what belongs to it as a tar archive. The caller
+// closes it.
+func (c *Client) Export(ctx context.Context) (io.ReadCloser, error) {
+	return c.stream(ctx, PathExport, "application/x-tar")
+}
+
+// LogKey gives the public key of the audit log.
+func (c *Client) LogKey(ctx context.Context) (LogKey, error) {
+	var v LogKey
+	err := c.do(ctx, call{method: http.MethodGet, path: PathLogKey}, &v)
+	return v, err
+}
+
+// call is one HTTP request to be.
+type call struct {
+	method string
+	path   string
+	query  url.Values
+	body   any           // sent as JSON
+	accept string        // empty: JSON
+	open   bool          // wants no token
+	wait   time.Duration // how long the gateway was asked to wait
+}
+
+func list[T any](ctx context.Context, c *Client, path string, q url.Values) ([]T, error) {
+	var v List[T]
+	if err := c.do(ctx, call{method: http.MethodGet, path: path, query: q}, &v); err != nil {
+		return nil, err
+	}
+	return v.Items, nil
+}
+
+func withID(path, id string) string {
+	return strings.Replace(path, "{id}", url.PathEscape(id), 1)
+}
+
+// do makes a call and decodes its JSON answer.
+func (c *Client) do(ctx context.Context, k call, answer any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout+k.wait,
+		fmt.Errorf("no answer within %s", callTimeout+k.wait))
+	defer cancel()
+	resp, err := c.send(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
+		return fmt.Errorf("read the gateway's answer to %s: %w", k.path, err)
+	}
+	return nil
+}
+
+func (c *Client) stream(ctx context.Context, path, accept string) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, call{method: http.MethodGet, path: path, accept: accept})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// send makes a call, a second time with a renewed token where the first was refused.
+func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
+	var token string
+	if !k.open && c.Token != nil {
+		t, err := c.Token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		token = t
+	}
+	resp, err := c.once(ctx, k, token)
+	if e := (*hoop.Error)(nil); !errors.As(err, &e) || e.Code != hoop.CodeUnauthenticated || k.open || c.Renew == nil {
+		return resp, err
+	}
+	again, renewErr := c.Renew(ctx, token)
+	if renewErr != nil || again == token {
+		return nil, err
+	}
+	return c.once(ctx, k, again)
+}
+
+// once makes a call with this token. The answer's status is 2xx when err is nil.
+func (c *Client) once(ctx context.Context, k call, token string) (*http.Response, error) {
+	req, err := c.request(ctx, k, token)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil && ctx.Err() != nil {
+			return nil, fmt.Errorf("%s %s: %w", k.method, c.Base+k.path, cause)
+		}
+		return nil, err
+	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	return nil, problem(resp)
+}
+
+func (c *Client) request(ctx context.Context, k call, token string) (*http.Request, error) {
+	var body io.Reader
+	if k.body != nil {
+		b, err := json.Marshal(k.body)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", k.path, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	u := c.Base + k.path
+	if len(k.query) > 0 {
+		u += "?" + k.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, u, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if k.accept != "" {
+		req.Header.Set("Accept", k.accept)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.Agent != "" {
+		req.Header.Set("User-Agent", c.Agent)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return req, nil
+}
+
+// problem turns an error answer into a *hoop.Error. An answer that is none of a
+// gateway's (a proxy in between, another server) says so.
+func problem(resp *http.Response) error {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err == nil && kind == "application/problem+json" {
+		var p Problem
+		err = json.NewDecoder(io.LimitReader(resp.Body, maxProblem)).Decode(&p)
+		if err == nil && p.Code != "" && p.Title != "" {
+			return &hoop.Error{Code: p.Code, Message: p.Title, Hint: p.Hint}
+		}
+	}
+	code := hoop.CodeUnavailable
+	if resp.StatusCode == http.StatusUnauthorized {
+		code = hoop.CodeUnauthenticated
+	}
+	return hoop.Errorf(code, "%s answered %s, which is no answer of a gateway", resp.Request.URL.Host, resp.Status).
+		WithHint("check the gateway's address: hoopctl doctor")
+}
