@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+func addGrant(ctx context.Context, tx *sql.Tx, g *hoop.Grant) error {
+	b, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO grants (id, request, owner, target, starts_at, expires_at, revoked_at, doc)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		g.ID, g.Request, g.Owner.Subject, g.Target, micros(g.StartsAt), micros(g.ExpiresAt), micros(g.RevokedAt), string(b))
+	if err != nil {
+		return fmt.Errorf("grant: %w", err)
+	}
+	return nil
+}
+
+// Grant gives one grant.
+func (s *Store) Grant(ctx context.Context, id string) (hoop.Grant, error) {
+	found, err := s.GrantsByID(ctx, []string{id})
+	if err != nil {
+		return hoop.Grant{}, err
+	}
+	if len(found) == 0 {
+		return hoop.Grant{}, noGrant(id)
+	}
+	return found[0], nil
+}
+
+// GrantsByID gives those of the grants that exist, in no order.
+func (s *Store) GrantsByID(ctx context.Context, ids []string) ([]hoop.Grant, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	found, err := docs[hoop.Grant](ctx, s.r, `SELECT doc FROM grants WHERE id IN (`+placeholders(1, len(ids))+`)`, args...)
+	return found, fault("read grants", err)
+}
+
+// GrantsAt lists the grants of a subject ("" is anybody) for a target ("" is any) that
+// are in force at a time, the one that ends last first, at most limit.
+func (s *Store) GrantsAt(ctx context.Context, subject, target string, at time.Time, limit int) ([]hoop.Grant, error) {
+	found, err := docs[hoop.Grant](ctx, s.r, `SELECT doc FROM grants
+		WHERE ($1 = '' OR owner = $1) AND ($2 = '' OR target = $2)
+		AND revoked_at = 0 AND starts_at <= $3 AND expires_at > $3
+		ORDER BY expires_at DESC, id LIMIT $4`, subject, target, micros(at), limit)
+	return found, fault("read grants in force", err)
+}
+
+// Grants lists the grants of a subject ("" is anybody), ended ones too, newest first,
+// at most limit.
+func (s *Store) Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error) {
+	found, err := docs[hoop.Grant](ctx, s.r, `SELECT doc FROM grants WHERE ($1 = '' OR owner = $1)
+		ORDER BY starts_at DESC, id LIMIT $2`, subject, limit)
+	return found, fault("list grants", err)
+}
+
+// UpdateGrant lets step change a grant's end; concurrent changes of the same grant
+// wait for each other. Nothing prolongs a grant.
+func (s *Store) UpdateGrant(ctx context.Context, id string, step func(*hoop.Grant) error) (hoop.Grant, error) {
+	var g hoop.Grant
+	err := s.write(ctx, "change grant", func(tx *sql.Tx) error {
+		found, err := docs[hoop.Grant](ctx, tx, `SELECT doc FROM grants WHERE id = $1`+s.lock, id)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return asIs{noGrant(id)}
+		}
+		g = found[0]
+		ends := g.ExpiresAt
+		if err := step(&g); err != nil {
+			return asIs{err}
+		}
+		if g.ExpiresAt.After(ends) {
+			return fmt.Errorf("grant %s: its end may not move from %s to %s", id, ends, g.ExpiresAt)
+		}
+		b, err := json.Marshal(g)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE grants SET expires_at = $1, revoked_at = $2, doc = $3 WHERE id = $4`,
+			micros(g.ExpiresAt), micros(g.RevokedAt), string(b), id)
+		return err
+	})
+	return g, err
+}
+
+func noGrant(id string) error {
+	return hoop.Errorf(hoop.CodeNotFound, "there is no grant %q", id).WithHint("hoopctl grants lists those you may see")
+}
