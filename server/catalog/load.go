@@ -1,0 +1,233 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// versionQuery digests the rows of every catalog table that load reads by their
+// identity and the transaction that wrote them (xmin). Temporary relations come and
+// go and are left out.
+const versionQuery = `
+with temp as (select oid from pg_catalog.pg_namespace where nspname ~ '^pg_(toast_)?temp_'),
+rows(k) as (
+	select 'n' || oid || ':' || xmin from pg_catalog.pg_namespace where oid not in (select oid from temp)
+	union all select 'c' || oid || ':' || xmin from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't')
+	union all select 'a' || attrelid || '.' || attnum || ':' || xmin from pg_catalog.pg_attribute where attrelid >= 16384 and attnum > 0
+		and attrelid in (select oid from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't'))
+	union all select 't' || oid || ':' || xmin from pg_catalog.pg_type where oid >= 16384 and typnamespace not in (select oid from temp)
+	union all select 'p' || oid || ':' || xmin from pg_catalog.pg_proc
+	union all select 'o' || oid || ':' || xmin from pg_catalog.pg_operator where oid >= 16384
+	union all select 's' || oid || ':' || xmin from pg_catalog.pg_cast where oid >= 16384
+	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits
+	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where not tgisinternal
+	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384
+	union all select 'f' || oid || ':' || xmin from pg_catalog.pg_constraint where contype = 'f'
+)
+select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)::numeric), 0)::text || ':' ||
+	coalesce(sum(pg_catalog.hashtextextended(k, 42)::numeric), 0)::text from rows`
+
+func readVersion(ctx context.Context, conn *pgx.Conn) (string, error) {
+	var v string
+	if err := conn.QueryRow(ctx, versionQuery).Scan(&v); err != nil {
+		return "", fmt.Errorf("look for changes of the catalog: %w", err)
+	}
+	return v, nil
+}
+
+// loader fills a snapshot from one transaction.
+type loader struct {
+	tx     pgx.Tx
+	snap   *Snapshot
+	raw    map[uint32]*rawType
+	schema map[uint32]string
+}
+
+// load reads the catalog in one REPEATABLE READ transaction, so that all its parts
+// are of the same moment.
+func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, fmt.Errorf("begin to load the catalog: %w", err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // it has read only
+	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
+		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
+		functions: map[string][]*Function{}, operators: map[string][]*Operator{},
+		userTypes: map[string][]string{}, schemas: map[string]bool{},
+	}}
+	for _, step := range []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"version", l.version}, {"schemas", l.namespaces}, {"relations", l.classes}, {"columns", l.attributes},
+		{"types", l.types}, {"functions", l.functions}, {"operators", l.operators}, {"casts", l.casts},
+		{"inheritance", l.inheritance}, {"triggers", l.triggers}, {"rules", l.rules}, {"foreign keys", l.cascades},
+	} {
+		if err := step.run(ctx); err != nil {
+			return nil, fmt.Errorf("load %s: %w", step.what, err)
+		}
+	}
+	return l.snap, nil
+}
+
+func (l *loader) version(ctx context.Context) error {
+	// Qualified names only from here on, whatever the role's search_path says.
+	if _, err := l.tx.Exec(ctx, "set local search_path = pg_catalog"); err != nil {
+		return err
+	}
+	if err := l.tx.QueryRow(ctx, versionQuery).Scan(&l.snap.Version); err != nil {
+		return err
+	}
+	var num string
+	if err := l.tx.QueryRow(ctx, "select pg_catalog.current_setting('server_version_num')").Scan(&num); err != nil {
+		return err
+	}
+	var err error
+	l.snap.Server, err = strconv.Atoi(num)
+	return err
+}
+
+// each runs a query and calls row after each row was scanned into dest.
+func (l *loader) each(ctx context.Context, sql string, dest []any, row func()) error {
+	rows, err := l.tx.Query(ctx, sql)
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, dest, func() error { row(); return nil })
+	return err
+}
+
+func (l *loader) namespaces(ctx context.Context) error {
+	var oid uint32
+	var name string
+	return l.each(ctx, `select oid, nspname::text from pg_catalog.pg_namespace where nspname !~ '^pg_(toast_)?temp_'`,
+		[]any{&oid, &name}, func() { l.schema[oid], l.snap.schemas[name] = name, true })
+}
+
+func systemSchema(name string) bool { return name == "pg_catalog" || name == "information_schema" }
+
+func (l *loader) classes(ctx context.Context) error {
+	var oid, ns uint32
+	var name, kind string
+	var rls bool
+	return l.each(ctx, `select oid, relnamespace, relname::text, relkind::text, relrowsecurity from pg_catalog.pg_class`,
+		[]any{&oid, &ns, &name, &kind, &rls}, func() {
+			schema, ok := l.schema[ns]
+			if !ok {
+				return // temporary
+			}
+			t := &Table{
+				OID: oid, Schema: schema, Name: name, Kind: Kind(kind[0]), RowSecurity: rls,
+				System: systemSchema(schema) && oid < firstUserOID,
+			}
+			l.snap.tables[oid] = t
+			l.snap.byName[name] = append(l.snap.byName[name], t)
+		})
+}
+
+func (l *loader) attributes(ctx context.Context) error {
+	var rel, typ uint32
+	var name, generated string
+	var num int16
+	var mod int32
+	var def bool
+	return l.each(ctx, `select a.attrelid, a.attname::text, a.attnum, a.atttypid, a.atttypmod, a.attgenerated::text, a.atthasdef
+		from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r','p','v','m','f','c')
+		where a.attnum > 0 and not a.attisdropped order by a.attrelid, a.attnum`,
+		[]any{&rel, &name, &num, &typ, &mod, &generated, &def}, func() {
+			if t, ok := l.snap.tables[rel]; ok {
+				t.Columns = append(t.Columns, Column{Name: name, Attr: num, Type: typ, Mod: mod, Generated: generated != "", HasDefault: def})
+			}
+		})
+}
+
+func (l *loader) functions(ctx context.Context) error {
+	var oid, ns, ret uint32
+	var name, lang, kind, vol, src string
+	var definer bool
+	var args int
+	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
+			p.pronargs::int4, p.prorettype, case when p.oid >= 16384 then p.prosrc else '' end
+		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &src}, func() {
+			schema, ok := l.schema[ns]
+			if !ok {
+				return
+			}
+			f := &Function{
+				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
+				SecurityDefiner: definer, Args: args, Source: src, Returns: ret,
+				// A built-in that was replaced by PL code is a user's.
+				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
+			}
+			l.snap.functions[name] = append(l.snap.functions[name], f)
+		})
+}
+
+func (l *loader) operators(ctx context.Context) error {
+	var ns, fn uint32
+	var name string
+	return l.each(ctx, `select oprnamespace, oprname::text, oprcode::oid from pg_catalog.pg_operator where oid >= 16384`,
+		[]any{&ns, &name, &fn}, func() {
+			l.snap.operators[name] = append(l.snap.operators[name], &Operator{Schema: l.schema[ns], Name: name, Function: fn})
+		})
+}
+
+func (l *loader) casts(ctx context.Context) error {
+	var c Cast
+	return l.each(ctx, `select castsource, casttarget, castfunc from pg_catalog.pg_cast where oid >= 16384`,
+		[]any{&c.Source, &c.Target, &c.Function}, func() { l.snap.casts = append(l.snap.casts, c) })
+}
+
+func (l *loader) inheritance(ctx context.Context) error {
+	var child, parent uint32
+	return l.each(ctx, `select inhrelid, inhparent from pg_catalog.pg_inherits order by inhparent, inhrelid`,
+		[]any{&child, &parent}, func() {
+			c, ok1 := l.snap.tables[child]
+			p, ok2 := l.snap.tables[parent]
+			if ok1 && ok2 {
+				c.Parents = append(c.Parents, parent)
+				p.Children = append(p.Children, child)
+			}
+		})
+}
+
+func (l *loader) triggers(ctx context.Context) error {
+	var rel uint32
+	var tr Trigger
+	return l.each(ctx, `select tgrelid, tgname::text, tgfoid from pg_catalog.pg_trigger where not tgisinternal order by tgrelid, tgname`,
+		[]any{&rel, &tr.Name, &tr.Function}, func() {
+			if t, ok := l.snap.tables[rel]; ok {
+				t.HasTriggers = true
+				t.Triggers = append(t.Triggers, tr)
+			}
+		})
+}
+
+func (l *loader) rules(ctx context.Context) error {
+	var rel uint32
+	return l.each(ctx, `select ev_class from pg_catalog.pg_rewrite where rulename <> '_RETURN' and oid >= 16384`,
+		[]any{&rel}, func() {
+			if t, ok := l.snap.tables[rel]; ok {
+				t.HasRules = true
+			}
+		})
+}
+
+func (l *loader) cascades(ctx context.Context) error {
+	var from, to uint32
+	var del, upd bool
+	return l.each(ctx, `select conrelid, confrelid, confdeltype in ('c','n','d'), confupdtype in ('c','n','d')
+		from pg_catalog.pg_constraint where contype = 'f' and (confdeltype in ('c','n','d') or confupdtype in ('c','n','d'))`,
+		[]any{&from, &to, &del, &upd}, func() {
+			if t, ok := l.snap.tables[to]; ok {
+				t.Cascades = append(t.Cascades, Cascade{Table: from, OnDelete: del, OnUpdate: upd})
+			}
+		})
+}

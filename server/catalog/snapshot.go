@@ -1,0 +1,212 @@
+package catalog
+
+import (
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Kind is what a relation is (pg_class.relkind).
+type Kind byte
+
+// The kinds of relation.
+const (
+	KindOrdinary    Kind = 'r'
+	KindPartitioned Kind = 'p'
+	KindView        Kind = 'v'
+	KindMatView     Kind = 'm'
+	KindForeign     Kind = 'f'
+	KindSequence    Kind = 'S'
+	KindIndex       Kind = 'i'
+	KindPartIndex   Kind = 'I'
+	KindToast       Kind = 't'
+	KindComposite   Kind = 'c'
+)
+
+// firstUserOID is FirstNormalObjectId of PostgreSQL's access/transam.h: objects below
+// it were made by initdb.
+const firstUserOID = 16384
+
+// Snapshot is what a database contained at one moment. It never changes.
+type Snapshot struct {
+	Version string // differs whenever anything that snapshots hold differs
+	Server  int    // server_version_num: 150018
+
+	tables    map[uint32]*Table
+	byName    map[string][]*Table
+	types     map[uint32]*hoop.Type
+	functions map[string][]*Function
+	operators map[string][]*Operator
+	userTypes map[string][]string // type name: schemas
+	casts     []Cast
+	schemas   map[string]bool
+}
+
+// Table is a relation of any kind.
+type Table struct {
+	OID          uint32
+	Schema, Name string
+	Kind         Kind
+	Columns      []Column // in order, without dropped and system columns
+	Parents      []uint32 // what it inherits from or is a partition of, direct
+	Children     []uint32 // direct
+	Triggers     []Trigger
+	HasTriggers  bool      // users' triggers
+	HasRules     bool      // rules other than a view's _RETURN
+	RowSecurity  bool      // row-level security is enabled
+	Cascades     []Cascade // tables whose rows follow this one's
+	System       bool      // of pg_catalog or information_schema, made by initdb
+}
+
+// Canonical is the table's canonical name.
+func (t *Table) Canonical() string { return hoop.TableName(t.Schema, t.Name) }
+
+// Column finds a column by name.
+func (t *Table) Column(name string) (*Column, bool) {
+	i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return &t.Columns[i], true
+}
+
+// Column is a column of a table.
+type Column struct {
+	Name       string
+	Attr       int16 // number in the table, from 1
+	Type       uint32
+	Mod        int32 // type modifier, -1 for none
+	Generated  bool  // GENERATED ALWAYS AS (…) STORED
+	HasDefault bool
+}
+
+// Trigger is a user's trigger.
+type Trigger struct {
+	Name     string
+	Function uint32
+}
+
+// Cascade is a foreign key of another table that changes its rows when the
+// referenced ones change.
+type Cascade struct {
+	Table    uint32
+	OnDelete bool
+	OnUpdate bool
+}
+
+// Volatility is pg_proc.provolatile.
+type Volatility byte
+
+// The volatilities.
+const (
+	Immutable Volatility = 'i'
+	Stable    Volatility = 's'
+	Volatile  Volatility = 'v'
+)
+
+// Function is a function, procedure, aggregate or window function.
+type Function struct {
+	OID             uint32
+	Schema, Name    string
+	Language        string
+	Kind            byte // f function, p procedure, a aggregate, w window function
+	Volatility      Volatility
+	SecurityDefiner bool
+	Args            int
+	Source          string // pg_proc.prosrc of users' functions; "" of PostgreSQL's
+	Returns         uint32
+	System          bool // PostgreSQL's own
+}
+
+// Operator is an operator made by a user.
+type Operator struct {
+	Schema, Name string
+	Function     uint32
+}
+
+// Cast is a cast made by a user that runs a function or the types' I/O conversion.
+type Cast struct {
+	Source, Target uint32
+	Function       uint32 // 0 for none
+}
+
+// Table finds a relation by OID.
+func (s *Snapshot) Table(oid uint32) (*Table, bool) {
+	t, ok := s.tables[oid]
+	return t, ok
+}
+
+// Lookup finds relations by name; schema "" is every schema. The result must not be
+// changed.
+func (s *Snapshot) Lookup(schema, name string) []*Table {
+	return inSchema(s.byName[name], schema, func(t *Table) string { return t.Schema })
+}
+
+// Tables calls yield for every relation, in no order, until it returns false.
+func (s *Snapshot) Tables(yield func(*Table) bool) {
+	for _, t := range s.tables {
+		if !yield(t) {
+			return
+		}
+	}
+}
+
+// Type finds a type by OID; nil where there is none.
+func (s *Snapshot) Type(oid uint32) *hoop.Type { return s.types[oid] }
+
+// HasSchema reports whether the schema exists.
+func (s *Snapshot) HasSchema(name string) bool { return s.schemas[name] }
+
+// Functions finds functions by name; schema "" is every schema. The result must not
+// be changed.
+func (s *Snapshot) Functions(schema, name string) []*Function {
+	return inSchema(s.functions[name], schema, func(f *Function) string { return f.Schema })
+}
+
+// Operators finds users' operators by name, in every schema.
+func (s *Snapshot) Operators(name string) []*Operator { return s.operators[name] }
+
+// Casts are the users' casts.
+func (s *Snapshot) Casts() []Cast { return s.casts }
+
+// UserType reports whether a user made a type of that name, in any schema. Domains
+// have checks and base types input functions: code that runs when a value is made.
+func (s *Snapshot) UserType(name string) bool { return len(s.userTypes[name]) > 0 }
+
+// Related gives all partitions, inheritance children and parents of t, transitively,
+// without t.
+func (s *Snapshot) Related(t *Table) []*Table {
+	seen := map[uint32]bool{t.OID: true}
+	var out []*Table
+	queue := []*Table{t}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, oids := range [2][]uint32{at.Parents, at.Children} {
+			for _, oid := range oids {
+				if rel, ok := s.tables[oid]; ok && !seen[oid] {
+					seen[oid] = true
+					out = append(out, rel)
+					queue = append(queue, rel)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func inSchema[T any](all []T, schema string, of func(T) string) []T {
+	if schema == "" {
+		return all
+	}
+	if len(all) == 1 && of(all[0]) == schema {
+		return all
+	}
+	var out []T
+	for _, v := range all {
+		if of(v) == schema {
+			out = append(out, v)
+		}
+	}
+	return out
+}

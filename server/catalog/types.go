@@ -1,0 +1,111 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// rawType is a row of pg_type, before types are tied together.
+type rawType struct {
+	ns, elem, rel, base  uint32
+	name, typ            string
+	length               int16
+	mod                  int32
+	subtype, rangeOfMult uint32 // of a range; of a multirange
+}
+
+func (l *loader) types(ctx context.Context) error {
+	l.raw = map[uint32]*rawType{}
+	var oid uint32
+	var r rawType
+	err := l.each(ctx, `select t.oid, t.typnamespace, t.typname::text, t.typtype::text, t.typlen, t.typelem, t.typrelid, t.typbasetype, t.typtypmod,
+			coalesce(r.rngsubtype, 0)::oid from pg_catalog.pg_type t left join pg_catalog.pg_range r on r.rngtypid = t.oid`,
+		[]any{&oid, &r.ns, &r.name, &r.typ, &r.length, &r.elem, &r.rel, &r.base, &r.mod, &r.subtype}, func() {
+			if _, ok := l.schema[r.ns]; !ok {
+				return
+			}
+			c := r
+			l.raw[oid] = &c
+			if oid >= firstUserOID && r.rel == 0 { // row types of tables run no code
+				l.snap.userTypes[r.name] = append(l.snap.userTypes[r.name], l.schema[r.ns])
+			}
+		})
+	if err != nil {
+		return err
+	}
+	if l.snap.Server >= 140000 { // multiranges
+		var multi, rng uint32
+		err := l.each(ctx, `select rngmultitypid, rngtypid from pg_catalog.pg_range`, []any{&multi, &rng}, func() {
+			if m, ok := l.raw[multi]; ok {
+				m.rangeOfMult = rng
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for oid := range l.raw {
+		l.typeOf(oid)
+	}
+	return nil
+}
+
+// typeOf builds the type and what it is made of. A type is entered before its parts
+// are, so a composite that contains an array of itself is a cycle and no loop.
+func (l *loader) typeOf(oid uint32) *hoop.Type {
+	if t, ok := l.snap.types[oid]; ok {
+		return t
+	}
+	r, ok := l.raw[oid]
+	if !ok {
+		return &hoop.Type{OID: oid, Kind: hoop.TypeUnknown, Mod: -1}
+	}
+	t := &hoop.Type{OID: oid, Name: l.typeName(r), Mod: -1}
+	l.snap.types[oid] = t
+	switch r.typ {
+	case "b":
+		t.Kind = hoop.TypeBase
+		if r.elem != 0 && r.length == -1 {
+			t.Kind, t.Elem = hoop.TypeArray, l.typeOf(r.elem)
+		}
+	case "c":
+		t.Kind = hoop.TypeComposite
+		if rel, ok := l.snap.tables[r.rel]; ok {
+			for _, c := range rel.Columns {
+				t.Fields = append(t.Fields, l.field(c))
+			}
+		}
+	case "d":
+		t.Kind, t.Elem, t.Mod = hoop.TypeDomain, l.typeOf(r.base), r.mod
+	case "e":
+		t.Kind = hoop.TypeEnum
+	case "r":
+		t.Kind, t.Elem = hoop.TypeRange, l.typeOf(r.subtype)
+	case "m":
+		t.Kind, t.Elem = hoop.TypeMultirange, l.typeOf(r.rangeOfMult)
+	case "p":
+		t.Kind = hoop.TypePseudo
+	default:
+		t.Kind = hoop.TypeUnknown
+	}
+	return t
+}
+
+// field is a composite's field: its type with the modifier of the column.
+func (l *loader) field(c Column) *hoop.Type {
+	t := l.typeOf(c.Type)
+	if c.Mod == -1 {
+		return t
+	}
+	with := *t
+	with.Mod = c.Mod
+	return &with
+}
+
+func (l *loader) typeName(r *rawType) string {
+	if schema := l.schema[r.ns]; schema != "pg_catalog" {
+		return hoop.TableName(schema, r.name)
+	}
+	return r.name
+}

@@ -1,0 +1,79 @@
+// Package sqlscan says what a PostgreSQL statement can do: its effects, the tables it
+// can read and write, whether code decides that the text does not show.
+//
+// It is pure: a parse tree and a snapshot of the catalog in, an Analysis out, no I/O
+// and no clock. It is sound before it is precise: a node, a name or a function that
+// it does not know makes the statement opaque or unknown. What an effect leads to is
+// left to policy; how answers are masked, to mask.
+package sqlscan
+
+import (
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Analysis is what one text (all its statements) can do.
+type Analysis struct {
+	Verb string     // "SELECT", "DROP TABLE"; the first statement's, for lists
+	Uses []hoop.Use // effects with what they touch, in the order of hoop.Effects, one per effect and reason
+	// Reads are the tables whose values can reach the client, an error text or a new
+	// place, with their partitions and inheritance relatives; canonical names, sorted.
+	Reads []string
+	// Opaque says that the text can read what it does not show: views, functions,
+	// triggers, cursors, names that the catalog does not have.
+	Opaque   bool
+	Commands []Command // one per statement in the text
+	// Temp says that the text may create or shadow session-local objects or change how
+	// names are resolved: later statements of the session count as Opaque.
+	Temp     bool
+	DDL      bool     // it changes the catalog: refresh it before the next statement is judged
+	Settings []string // names of the settings it sets, lower case, sorted
+	Multi    int      // number of statements
+	// Forbidden is why the text is refused whatever the rules say; "" where it is not.
+	Forbidden string
+}
+
+// Has reports whether the analysis has the effect.
+func (a *Analysis) Has(e hoop.Effect) bool {
+	for _, u := range a.Uses {
+		if u.Effect == e {
+			return true
+		}
+	}
+	return false
+}
+
+// Tx is what a command does to the transaction.
+type Tx byte
+
+// The kinds of transaction command.
+const (
+	TxNone Tx = iota
+	TxBegin
+	TxCommit
+	TxRollback
+	TxSavepoint
+	TxRelease
+	TxRollbackTo
+	TxPrepare // PREPARE TRANSACTION: the session has no transaction afterwards
+	TxCommitPrepared
+	TxRollbackPrepared
+)
+
+// Command is one statement of a text, as the wire sees it.
+type Command struct {
+	Verb        string
+	Tx          Tx
+	Chain       bool   // COMMIT or ROLLBACK AND CHAIN: a new transaction begins at once
+	CopyIn      bool   // COPY … FROM STDIN
+	CopyOut     bool   // COPY … TO STDOUT
+	ReturnsRows bool   // a result set comes back
+	Prepare     string // PREPARE name: the analysis is that of the prepared statement
+	Execute     string // EXECUTE name: judge by what was prepared under that name
+	Deallocate  string // DEALLOCATE name; "*" is all, DISCARD ALL too
+	Declare     string // DECLARE name CURSOR
+	Fetch       string // FETCH or MOVE from name
+	CloseCursor string // CLOSE name; "*" is all
+	Discard     bool   // DISCARD ALL: the session is as new
+	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
+	Start, End  int    // bytes in the text; End is exclusive
+}
