@@ -1,0 +1,180 @@
+// Package agent is the client's side of a connect: local ports, each of which leads
+// to one target, and the one tunnel to the gateway that they share.
+//
+// It knows nothing of what travels through it but how a PostgreSQL client begins
+// (SSLRequest, GSSENCRequest) and how to tell one that the gateway is out of reach.
+// Who may do what is the gateway's business.
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/tunnel"
+)
+
+// dialTimeout bounds making the tunnel, and opening a stream in it.
+const dialTimeout = 10 * time.Second
+
+// Options of an agent. Gateway and Token are needed.
+type Options struct {
+	Gateway string      // host:port
+	TLS     *tls.Config // whom to trust; nil: the system's authorities
+	// Token gives a valid access token; it is asked for each new connection.
+	Token  func(ctx context.Context) (string, error)
+	Client string       // program and version
+	Log    *slog.Logger // nil: discard
+}
+
+// Target is what a local port leads to.
+type Target struct {
+	Name     string
+	Protocol string // "postgres"
+}
+
+// Agent owns the tunnel and the local ports. Its methods may be called concurrently.
+type Agent struct {
+	opts Options
+	ctx  context.Context
+	stop context.CancelFunc
+	work sync.WaitGroup // accept loops and connections
+
+	dialing chan struct{} // one place: who dials or looks at the tunnel
+	tunnel  *tunnel.Client
+}
+
+// New makes an agent. It dials when the first client connects, and again whenever the
+// tunnel has ended.
+func New(opts Options) *Agent {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &Agent{opts: opts, dialing: make(chan struct{}, 1)}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	return a
+}
+
+// Listen opens a port on 127.0.0.1 for t; port 0 picks a free one. User and password
+// are random, made for this call, and valid until the listener closes. ctx bounds this
+// call only.
+func (a *Agent) Listen(ctx context.Context, t Target, port int) (*Listener, error) {
+	if err := a.ctx.Err(); err != nil {
+		return nil, hoop.Errorf(hoop.CodeShuttingDown, "the agent is closed")
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp4", net.JoinHostPort(host, fmt.Sprint(port)))
+	if err != nil {
+		return nil, listenError(err, port)
+	}
+	out := newListener(a, t, l)
+	a.work.Go(out.accept)
+	return out, nil
+}
+
+func listenError(err error, port int) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return hoop.Errorf(hoop.CodeConflict, "port %d is in use", port).
+			WithHint("choose another with --port, or leave it out for a free one").Wrap(err)
+	}
+	return hoop.Errorf(hoop.CodeInvalid, "cannot listen on port %d", port).
+		WithHint("choose another with --port, or leave it out for a free one").Wrap(err)
+}
+
+// Ping makes sure that the gateway can be reached and returns the round trip.
+func (a *Agent) Ping(ctx context.Context) (time.Duration, error) {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return c.Ping()
+}
+
+// open gives a stream to the target, over the tunnel that is there or a new one.
+func (a *Agent) open(ctx context.Context, p *tunnel.Preamble) (net.Conn, error) {
+	token, err := a.opts.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.Token = token
+	c, err := a.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := c.Open(ctx)
+	if err != nil {
+		// A tunnel that died unnoticed: once more over a new one.
+		_ = c.Close()
+		if c, err = a.connect(ctx); err != nil {
+			return nil, err
+		}
+		if stream, err = c.Open(ctx); err != nil {
+			return nil, unreachable(a.opts.Gateway, err)
+		}
+	}
+	if err := tunnel.WritePreamble(stream, p); err != nil {
+		_ = stream.Close()
+		return nil, unreachable(a.opts.Gateway, err)
+	}
+	return stream, nil
+}
+
+// connect gives the live tunnel; the first to miss it dials, the others wait.
+func (a *Agent) connect(ctx context.Context) (*tunnel.Client, error) {
+	select {
+	case a.dialing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, unreachable(a.opts.Gateway, context.Cause(ctx))
+	}
+	defer func() { <-a.dialing }()
+	if a.tunnel != nil && !closed(a.tunnel.Done()) {
+		return a.tunnel, nil
+	}
+	if a.ctx.Err() != nil {
+		return nil, hoop.Errorf(hoop.CodeShuttingDown, "the agent is closed")
+	}
+	c, err := tunnel.Dial(ctx, a.opts.Gateway, a.opts.TLS)
+	if err != nil {
+		return nil, unreachable(a.opts.Gateway, err)
+	}
+	a.tunnel = c
+	return c, nil
+}
+
+func closed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+func unreachable(gateway string, err error) error {
+	var cert *tls.CertificateVerificationError
+	if errors.As(err, &cert) {
+		return hoop.Errorf(hoop.CodeUnavailable, "the certificate of the gateway at %s is not trusted", gateway).
+			WithHint("hoopctl login --ca-file FILE names the authority to trust").Wrap(err)
+	}
+	return hoop.Errorf(hoop.CodeUnavailable, "the gateway at %s cannot be reached", gateway).
+		WithHint("check the network, then connect again: the local port stays open").Wrap(err)
+}
+
+// Close closes all ports, ends all connections and waits for them.
+func (a *Agent) Close() error {
+	a.stop()
+	a.dialing <- struct{}{}
+	if a.tunnel != nil {
+		_ = a.tunnel.Close() // it may have ended already
+	}
+	<-a.dialing
+	a.work.Wait()
+	return nil
+}

@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// drainTime is how long what the gateway still sends is thrown away after the client
+// has gone: the gateway ends a stream whose client left within a second.
+const drainTime = 5 * time.Second
+
+// lingerTime is how long a client may take to close after the gateway has.
+const lingerTime = time.Second
+
+// buffers serve both directions.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// relay carries bytes both ways until both directions have ended. first was read from
+// the client already. An end of input on one side closes only that direction on the
+// other: a client may still read after it has said its last word.
+func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
+	defer stream.Close() //nolint:errcheck // may be closed already
+	stop := context.AfterFunc(ctx, func() {
+		past := time.Unix(1, 0)
+		_, _ = stream.SetDeadline(past), c.SetDeadline(past)
+	})
+	defer stop()
+	var up sync.WaitGroup
+	up.Go(func() {
+		if _, err := stream.Write(first); err == nil {
+			_, _ = pump(stream, c) // whichever side failed, the stream is closed for writing
+		}
+		_ = stream.Close()
+	})
+	if _, err := pump(c, stream); err != nil {
+		// The client is gone, or the tunnel. The gateway may be in the middle of an
+		// answer: say that we are done and let it find its end, so that the shared tunnel
+		// is not held up.
+		_ = c.Close()
+		up.Wait()
+		_ = stream.SetReadDeadline(time.Now().Add(drainTime))
+		_, _ = io.Copy(io.Discard, stream)
+		return
+	}
+	// The gateway has ended the stream: nothing the client still sends can matter. But a
+	// close with unread input would reset the connection and the gateway's last words
+	// with it, so the client gets a moment to close first.
+	_ = c.CloseWrite()
+	_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+	_ = stream.SetWriteDeadline(time.Now().Add(lingerTime))
+	up.Wait()
+}
+
+// pump copies until EOF with a pooled buffer. The wrappers hide ReadFrom and WriteTo,
+// which would bring their own buffers.
+func pump(dst io.Writer, src io.Reader) (int64, error) {
+	b := buffers.Get().(*[]byte)
+	defer buffers.Put(b)
+	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *b)
+}

@@ -1,0 +1,114 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+// Handler serves one stream. ctx ends with the tunnel; the stream is closed when the
+// handler returns.
+type Handler func(ctx context.Context, stream net.Conn)
+
+// drainTime is how long streams have for their last words when Serve's ctx ends.
+const drainTime = 2 * time.Second
+
+// Serve is the gateway's end: it calls handle in a goroutine for each stream of conn,
+// until the tunnel or ctx ends, then closes conn and waits for all handlers. When ctx
+// ends, handlers have two seconds to take leave of their clients. A handler that
+// panics loses its stream; the others live on.
+//
+// The TLS handshake of conn is done. A client that just goes away is no error.
+func Serve(ctx context.Context, conn net.Conn, log *slog.Logger, handle Handler) error {
+	if t, ok := conn.(*tls.Conn); ok {
+		if st := t.ConnectionState(); st.Version != tls.VersionTLS13 || st.NegotiatedProtocol != ALPN {
+			_ = conn.Close()
+			return fmt.Errorf("serve tunnel: want TLS 1.3 with %s", ALPN)
+		}
+	}
+	mux, err := yamux.Server(newRecordConn(conn), config())
+	if err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("serve tunnel: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var handlers sync.WaitGroup
+	var drain drainer
+	stop := context.AfterFunc(ctx, func() { drain.begin(mux) })
+	defer func() {
+		_ = mux.Close()
+		cancel()
+		stop()
+		handlers.Wait()
+	}()
+	for {
+		stream, err := mux.AcceptStream()
+		if err != nil {
+			return nil // the tunnel has ended; there is no other reason
+		}
+		if !drain.enter() {
+			_ = stream.Close()
+			continue
+		}
+		handlers.Go(func() {
+			defer drain.leave()
+			isolate(ctx, stream, log, handle)
+		})
+	}
+}
+
+// drainer closes a tunnel that takes no more streams as soon as the last has ended.
+type drainer struct {
+	mu     sync.Mutex // guards all
+	active int
+	mux    *yamux.Session // nil until begin
+}
+
+func (d *drainer) begin(mux *yamux.Session) {
+	time.AfterFunc(drainTime, func() { _ = mux.Close() })
+	d.mu.Lock()
+	d.mux = mux
+	idle := d.active == 0
+	d.mu.Unlock()
+	if idle {
+		_ = mux.Close()
+	}
+}
+
+func (d *drainer) enter() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mux != nil {
+		return false
+	}
+	d.active++
+	return true
+}
+
+func (d *drainer) leave() {
+	d.mu.Lock()
+	d.active--
+	mux := d.mux
+	last := d.active == 0
+	d.mu.Unlock()
+	if mux != nil && last {
+		_ = mux.Close()
+	}
+}
+
+func isolate(ctx context.Context, stream net.Conn, log *slog.Logger, handle Handler) {
+	defer stream.Close() //nolint:errcheck // the other end may be gone already
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "panic in a stream", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	handle(ctx, stream)
+}

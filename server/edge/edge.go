@@ -1,0 +1,214 @@
+// Package edge ends TLS on the gateway's one port: by ALPN, hoop/1 is the tunnel, h2
+// and http/1.1 are the HTTP API and the web UI. For each stream of a tunnel it reads
+// the preamble and finds out who is calling.
+//
+// It owns the listener's life and the deadlines before anybody is known. It leaves to
+// others what a token means (Options.Identify) and everything after the preamble
+// (Options.Handle).
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/tunnel"
+)
+
+const (
+	handshakeTimeout = 10 * time.Second // of TLS, from the accepted connection on
+	preambleTimeout  = 10 * time.Second // of a stream, from its opening on
+	identifyTimeout  = 10 * time.Second // of a token's check
+	shutdownTimeout  = 5 * time.Second  // for HTTP requests in progress
+	maxHandshakes    = 256              // at once; the rest wait in the kernel's queue of each connection
+	keepAlive        = 15 * time.Second
+)
+
+// Peer is who opened a stream, as far as the edge could tell.
+type Peer struct {
+	Identity   hoop.Identity
+	Err        error // the token was refused; to be told in the stream's protocol
+	Preamble   *tunnel.Preamble
+	RemoteAddr string // of the tunnel
+	TLS        tls.ConnectionState
+}
+
+// Options of an edge. TLS, Identify and Handle are needed.
+type Options struct {
+	TLS      *tls.Config  // certificates; versions and protocols are set here
+	HTTP     http.Handler // nil: 404 for everything
+	Identify func(ctx context.Context, token string) (hoop.Identity, error)
+	// Handle serves a stream and returns when it is over; a panic ends the stream only.
+	Handle func(ctx context.Context, conn net.Conn, p Peer)
+	Log    *slog.Logger // nil: discard
+}
+
+// Edge serves the gateway's port.
+type Edge struct {
+	opts Options
+	tls  *tls.Config
+	sem  chan struct{} // a place for each handshake in progress
+}
+
+// New prepares an edge; Serve runs it.
+func New(opts Options) *Edge {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	conf := opts.TLS.Clone()
+	// TLS 1.2 would be good enough for HTTP alone; the tunnel demands 1.3 and nothing
+	// that speaks to a gateway is older.
+	conf.MinVersion = tls.VersionTLS13
+	conf.NextProtos = []string{tunnel.ALPN, "h2", "http/1.1"}
+	conf.DynamicRecordSizingDisabled = true
+	return &Edge{opts: opts, tls: conf, sem: make(chan struct{}, maxHandshakes)}
+}
+
+// Serve accepts connections until ctx ends, then closes l, lets HTTP requests in
+// progress finish for a few seconds, ends all tunnels and waits for their streams.
+// It returns nil when ctx ended, else why accepting failed.
+func (e *Edge) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	web := newChanListener(l.Addr())
+	srv := e.httpServer()
+	var conns sync.WaitGroup
+	conns.Go(func() { _ = srv.Serve(web) }) // ends by Shutdown
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	err := e.accept(ctx, l, web, &conns)
+	if ctx.Err() != nil {
+		err = nil // we closed the listener ourselves
+	}
+	cancel()
+	stop()
+	_ = l.Close()
+	late, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer done()
+	if srv.Shutdown(late) != nil {
+		_ = srv.Close() // answers still in progress after the time-out are cut
+	}
+	_ = web.Close()
+	conns.Wait()
+	return err
+}
+
+func (e *Edge) httpServer() *http.Server {
+	h := e.opts.HTTP
+	if h == nil {
+		h = http.NotFoundHandler()
+	}
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(e.opts.Log.Handler(), slog.LevelDebug),
+		TLSConfig:         e.tls.Clone(),
+	}
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	srv.Protocols = p
+	return srv
+}
+
+// accept never waits for a peer: handshakes run beside it, and when too many do, new
+// connections are closed rather than queued.
+func (e *Edge) accept(ctx context.Context, l net.Listener, web *chanListener, conns *sync.WaitGroup) error {
+	for delay := time.Duration(0); ; {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			// Out of file descriptors, say: wait and go on, as net/http does.
+			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+			e.opts.Log.ErrorContext(ctx, "accept", "err", err, "retry_in", delay)
+			select {
+			case <-time.After(delay):
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		delay = 0
+		select {
+		case e.sem <- struct{}{}:
+			conns.Go(func() { e.conn(ctx, c, web) })
+		default:
+			e.opts.Log.WarnContext(ctx, "too many handshakes at once: connection closed", "remote", c.RemoteAddr().String())
+			_ = c.Close()
+		}
+	}
+}
+
+func (e *Edge) conn(ctx context.Context, c net.Conn, web *chanListener) {
+	release := sync.OnceFunc(func() { <-e.sem })
+	defer release()
+	setKeepAlive(c)
+	t := tls.Server(c, e.tls)
+	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	err := t.HandshakeContext(hctx)
+	cancel()
+	release()
+	if err != nil {
+		e.opts.Log.DebugContext(ctx, "TLS handshake", "remote", c.RemoteAddr().String(), "err", err)
+		_ = c.Close()
+		return
+	}
+	if t.ConnectionState().NegotiatedProtocol != tunnel.ALPN {
+		web.put(t)
+		return
+	}
+	st := t.ConnectionState()
+	err = tunnel.Serve(ctx, t, e.opts.Log, func(ctx context.Context, stream net.Conn) {
+		e.stream(ctx, stream, c.RemoteAddr().String(), st)
+	})
+	if err != nil {
+		e.opts.Log.DebugContext(ctx, "tunnel ended", "remote", c.RemoteAddr().String(), "err", err)
+	}
+}
+
+func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string, st tls.ConnectionState) {
+	if stream.SetReadDeadline(time.Now().Add(preambleTimeout)) != nil {
+		return
+	}
+	p, err := tunnel.ReadPreamble(stream)
+	if err != nil {
+		e.opts.Log.DebugContext(ctx, "stream refused", "remote", remote, "err", err)
+		return
+	}
+	if stream.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
+	peer := Peer{Preamble: p, RemoteAddr: remote, TLS: st}
+	peer.Identity, peer.Err = e.identify(ctx, p.Token)
+	p.Token = "" // nobody after us needs it
+	e.opts.Handle(ctx, stream, peer)
+}
+
+func (e *Edge) identify(ctx context.Context, token string) (hoop.Identity, error) {
+	if token == "" {
+		return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "no token was sent").WithHint("hoopctl login")
+	}
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
+	defer cancel()
+	id, err := e.opts.Identify(ctx, token)
+	if err != nil {
+		return hoop.Identity{}, fmt.Errorf("identify the caller: %w", err)
+	}
+	return id, nil
+}
+
+func setKeepAlive(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		// Best effort: the tunnel's own pings find a dead peer as well.
+		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 4})
+	}
+}
