@@ -1,0 +1,168 @@
+package grant
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Ask requests access to a target. Where the rule asks nobody, the grant is there at
+// once; else it is nil and the request waits. Asking the same again, while the first
+// request waits, gives that one.
+func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest) (hoop.Request, *hoop.Grant, error) {
+	if id.Subject == "" {
+		return hoop.Request{}, nil, hoop.Errorf(hoop.CodeUnauthenticated, "sign in first").WithHint("hoopctl login")
+	}
+	access, err := s.policy.Access(ctx, id, ask.Target)
+	if err != nil {
+		return hoop.Request{}, nil, err
+	}
+	r, err := s.newRequest(id, ask, access)
+	if err != nil {
+		return hoop.Request{}, nil, err
+	}
+	if same, err := s.pendingOf(ctx, &r); err != nil || same != nil {
+		if same == nil {
+			return hoop.Request{}, nil, err
+		}
+		return *same, nil, nil
+	}
+	ctx, cancel := stepContext(ctx)
+	defer cancel()
+	var g *hoop.Grant
+	r, err = s.store.AddRequest(ctx, r, func(r *hoop.Request) (*hoop.Grant, error) {
+		e := event(hoop.EventRequest, r.CreatedAt, r)
+		e.Subject, e.Chain, e.Reason = id.Subject, id.Chain, r.Reason
+		detail(e, "duration", "%s", r.Duration)
+		if err := s.record(ctx, e); err != nil || access.Approval != nil {
+			return nil, err
+		}
+		r.State, r.DecidedAt = hoop.Approved, r.CreatedAt
+		g = s.newGrant(r)
+		return g, s.record(ctx, grantEvent(g, r))
+	})
+	if err != nil {
+		return hoop.Request{}, nil, err
+	}
+	if r.State == hoop.Pending {
+		s.ask(r)
+	}
+	return r, g, nil
+}
+
+// newRequest makes the request that ask leads to under a rule, or says what is wrong
+// with it.
+func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (hoop.Request, error) {
+	reason, err := cleanReason(ask.Reason)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	if a.ReasonRequired && reason == "" {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeInvalid, "rule %s wants a reason", a.Rule).
+			WithHint(`hoopctl request %s --reason "…"`, ask.Target)
+	}
+	duration, err := grantDuration(ask, a)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	now := s.stamp()
+	r := hoop.Request{
+		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: reason, Rule: a.Rule,
+		Groups: []string{}, Duration: duration, CreatedAt: now, ExpiresAt: now.Add(defaultRequestTimeout),
+	}
+	if a.Approval == nil {
+		return r, nil
+	}
+	if len(a.Approval.Groups) == 0 {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeDenied, "rule %s wants an approval and names nobody who may give it", a.Rule).
+			WithHint("tell an administrator")
+	}
+	r.Groups, r.Count = slices.Clone(a.Approval.Groups), max(1, a.Approval.Count)
+	if a.Approval.Timeout > 0 {
+		r.ExpiresAt = now.Add(time.Duration(a.Approval.Timeout))
+	}
+	return r, nil
+}
+
+// grantDuration is how long the grant will be: what was asked for, at most the rule's
+// maximum.
+func grantDuration(ask api.NewRequest, a Access) (hoop.Duration, error) {
+	longest := a.MaxDuration
+	if longest <= 0 {
+		longest = hoop.Duration(defaultDuration)
+	}
+	d := ask.Duration
+	switch {
+	case d == 0:
+		d = min(longest, hoop.Duration(defaultDuration))
+	case d < 0:
+		return 0, hoop.Errorf(hoop.CodeInvalid, "a grant cannot last %s", d)
+	case d > longest:
+		return 0, hoop.Errorf(hoop.CodeInvalid, "rule %s gives %s for at most %s, not %s", a.Rule, ask.Target, longest, d).
+			WithHint("hoopctl request %s --duration %s", ask.Target, longest)
+	}
+	return hoop.Duration(time.Duration(d).Truncate(time.Microsecond)), nil
+}
+
+// pendingOf finds the pending request that asks for the same as r, and refuses one
+// more where too many wait.
+func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request, error) {
+	pending, err := s.allPending(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mine, now := 0, s.stamp()
+	for _, p := range pending {
+		if p.Requester.Subject != r.Requester.Subject || !now.Before(p.ExpiresAt) {
+			continue
+		}
+		mine++
+		if p.Kind == hoop.RequestGrant && p.Target == r.Target && p.Duration == r.Duration && p.Reason == r.Reason &&
+			p.Rule == r.Rule && p.Count == r.Count && slices.Equal(p.Groups, r.Groups) &&
+			slices.Equal(p.Requester.Chain, r.Requester.Chain) && slices.Equal(p.Requester.Groups, r.Requester.Groups) {
+			return &p, nil
+		}
+	}
+	if mine >= maxPending {
+		return nil, hoop.Errorf(hoop.CodeTooMany, "%d requests of yours wait already", mine).
+			WithHint("hoopctl requests lists them")
+	}
+	return nil, nil
+}
+
+// newGrant is the grant that a request leads to; its clock starts at the decision.
+func (s *Service) newGrant(r *hoop.Request) *hoop.Grant {
+	g := &hoop.Grant{
+		ID: "g-" + strings.ToLower(rand.Text()[:12]), Request: r.ID, Owner: r.Requester, Target: r.Target,
+		Rule: r.Rule, Reason: r.Reason, StartsAt: r.DecidedAt, ExpiresAt: r.DecidedAt.Add(time.Duration(r.Duration)),
+	}
+	r.Grant = g.ID
+	return g
+}
+
+func grantEvent(g *hoop.Grant, r *hoop.Request) *hoop.Event {
+	e := event(hoop.EventGrant, g.StartsAt, r)
+	e.Subject, e.Chain, e.Grant, e.Action, e.Reason = g.Owner.Subject, g.Owner.Chain, g.ID, hoop.Allow, g.Reason
+	detail(e, "expires_at", "%s", g.ExpiresAt.Format(time.RFC3339))
+	return e
+}
+
+// cleanReason checks a text that people wrote: it is shown to others in terminals and
+// web pages.
+func cleanReason(reason string) (string, error) {
+	reason = strings.TrimSpace(reason)
+	if len(reason) > maxReason {
+		return "", hoop.Errorf(hoop.CodeInvalid, "the reason is longer than %d bytes", maxReason)
+	}
+	if !utf8.ValidString(reason) || strings.ContainsFunc(reason, func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' && c != '\t' }) {
+		return "", hoop.Errorf(hoop.CodeInvalid, "the reason has characters that cannot be shown")
+	}
+	return reason, nil
+}

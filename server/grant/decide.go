@@ -1,0 +1,278 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Approve is one person's yes. The request is approved when enough distinct people
+// said so; the same person again changes nothing. It returns the request as it is now.
+func (s *Service) Approve(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error) {
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	return s.decide(ctx, by, id, hoop.Approval{By: by.Subject, Name: by.Name, Approve: true, Reason: reason})
+}
+
+// Deny is one person's no, with a reason; it ends the request.
+func (s *Service) Deny(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error) {
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	if reason == "" {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeInvalid, "a denial needs a reason").WithHint(`hoopctl deny %d --reason "…"`, id)
+	}
+	return s.decide(ctx, by, id, hoop.Approval{By: by.Subject, Name: by.Name, Reason: reason})
+}
+
+// errNoChange ends a step that has nothing to do.
+var errNoChange = errors.New("nothing to change")
+
+func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop.Approval) (hoop.Request, error) {
+	seen, err := s.Request(ctx, by, id)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	if err := s.check(ctx, by, &seen, a.Approve); err != nil {
+		return hoop.Request{}, err
+	}
+	ctx, cancel := stepContext(ctx)
+	defer cancel()
+	var before hoop.Request
+	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request) (*hoop.Grant, error) {
+		before = *r
+		a.At = s.stamp()
+		if err := open(r, a.At); err != nil {
+			return nil, err
+		}
+		if a.Approve && approvedBy(r, a.By) {
+			return nil, errNoChange
+		}
+		r.Approvals = append(r.Approvals, a)
+		if err := s.record(ctx, verdictEvent(by, r, a)); err != nil {
+			return nil, err
+		}
+		return s.conclude(ctx, r, a)
+	})
+	if errors.Is(err, errNoChange) {
+		r, err = before, nil
+	}
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	if r.State != hoop.Pending {
+		s.settle(r)
+	}
+	return s.show(by, r), nil
+}
+
+// conclude sets what follows from an approval or denial that is on record.
+func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval) (*hoop.Grant, error) {
+	if !a.Approve {
+		r.State, r.DecidedAt, r.DecisionWhy = hoop.Denied, a.At, a.Reason
+		return nil, nil
+	}
+	if approvals(r) < max(1, r.Count) {
+		return nil, nil
+	}
+	r.State, r.DecidedAt, r.DecisionWhy = hoop.Approved, a.At, a.Reason
+	if r.Kind != hoop.RequestGrant {
+		return nil, nil
+	}
+	g := s.newGrant(r)
+	return g, s.record(ctx, grantEvent(g, r))
+}
+
+// check refuses a decision before it is looked at as a change: the wrong person, or
+// the wrong moment.
+func (s *Service) check(ctx context.Context, by hoop.Identity, r *hoop.Request, approve bool) error {
+	if err := open(r, s.stamp()); err != nil {
+		return err
+	}
+	if err := mayDecide(by, r); err != nil {
+		return err
+	}
+	if !approve {
+		return nil
+	}
+	if r.Kind == hoop.RequestStatement {
+		if !s.holds(r.ID) {
+			return hoop.Errorf(hoop.CodeConflict, "request %d is held by another gateway, and only that one knows the statement", r.ID).
+				WithHint("approve it there")
+		}
+		return nil
+	}
+	return s.stillAllowed(ctx, r)
+}
+
+// stillAllowed asks the policy again: the rules may have become stricter while the
+// request waited.
+func (s *Service) stillAllowed(ctx context.Context, r *hoop.Request) error {
+	a, err := s.policy.Access(ctx, r.Requester, r.Target)
+	if err != nil {
+		return &hoop.Error{
+			Code: hoop.CodeConflict, Message: fmt.Sprintf("no access rule lets %s have %s any more", r.Requester.Subject, r.Target),
+			Hint: fmt.Sprintf(`hoopctl deny %d --reason "…"`, r.ID), Err: err,
+		}
+	}
+	same := a.Rule == r.Rule && (a.MaxDuration <= 0 || r.Duration <= a.MaxDuration)
+	if a.Approval != nil {
+		same = same && a.Approval.Count <= max(1, r.Count) && slices.Equal(a.Approval.Groups, r.Groups)
+	}
+	if !same {
+		return hoop.Errorf(hoop.CodeConflict, "the access rules changed since request %d was made", r.ID).
+			WithHint("deny it, and have %s ask again", r.Requester.Subject)
+	}
+	return nil
+}
+
+// open refuses a request that is not pending any more, and says what became of it.
+func open(r *hoop.Request, now time.Time) error {
+	at := r.DecidedAt.Format("15:04:05 MST on 2006-01-02")
+	var what string
+	switch {
+	case r.State == hoop.Pending && now.Before(r.ExpiresAt):
+		return nil
+	case r.State == hoop.Pending || r.State == hoop.Expired:
+		what = "expired at " + r.ExpiresAt.Format("15:04:05 MST on 2006-01-02") + ": nobody decided in time"
+	case r.State == hoop.Approved:
+		what = "was approved at " + at + decidedBy(r)
+	case r.State == hoop.Denied:
+		what = "was denied at " + at + decidedBy(r)
+	default:
+		what = "was cancelled at " + at
+	}
+	return hoop.Errorf(hoop.CodeConflict, "request %d %s", r.ID, what).WithHint("hoopctl requests shows what is open")
+}
+
+func decidedBy(r *hoop.Request) string {
+	if len(r.Approvals) == 0 {
+		return ""
+	}
+	return " by " + r.Approvals[len(r.Approvals)-1].By
+}
+
+func approvals(r *hoop.Request) int {
+	people := map[string]bool{}
+	for _, a := range r.Approvals {
+		if a.Approve {
+			people[a.By] = true
+		}
+	}
+	return len(people)
+}
+
+func approvedBy(r *hoop.Request, subject string) bool {
+	return slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && a.By == subject })
+}
+
+// mayDecide tells whether by may approve or deny r, and if not, why. It takes a person
+// who acts in nobody's name but their own, out of the groups that the rule names, and
+// who has no part in the request: not the requester, nobody the requester acts for,
+// not the owner of the requesting service account.
+func mayDecide(by hoop.Identity, r *hoop.Request) error {
+	q := r.Requester
+	no := func(format string, args ...any) error {
+		return hoop.Errorf(hoop.CodeDenied, format, args...).
+			WithHint("another member of %s must decide request %d", strings.Join(r.Groups, " or "), r.ID)
+	}
+	switch {
+	case by.Subject == "":
+		return hoop.Errorf(hoop.CodeUnauthenticated, "sign in first").WithHint("hoopctl login")
+	case by.Subject == q.Subject:
+		return no("nobody decides about a request of their own")
+	case slices.Contains(q.Chain, by.Subject):
+		return no("request %d was made on your behalf, so others must decide", r.ID)
+	case q.Owner != "" && (q.Owner == by.Subject || by.InGroup(q.Owner)):
+		return no("%s belongs to you, so others must decide", q.Subject)
+	case by.Kind != hoop.Human || len(by.Chain) > 0:
+		return no("only people decide, not programs that act for them")
+	case !by.InAnyGroup(r.Groups):
+		return no("only members of %s decide request %d", strings.Join(r.Groups, " or "), r.ID)
+	}
+	return nil
+}
+
+func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval) *hoop.Event {
+	t, action := hoop.EventDenial, hoop.Deny
+	if a.Approve {
+		t, action = hoop.EventApproval, hoop.Allow
+	}
+	e := event(t, a.At, r)
+	e.Subject, e.Chain, e.Action, e.Reason = by.Subject, by.Chain, action, a.Reason
+	if a.Approve {
+		detail(e, "approvals", "%d of %d", approvals(r), max(1, r.Count))
+	}
+	return e
+}
+
+// Cancel withdraws a pending request; its requester may, and those the requester acts
+// for.
+func (s *Service) Cancel(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error) {
+	r, err := s.Request(ctx, by, id)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	if !own(by, r.Requester) {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeDenied, "only %s may cancel request %d", r.Requester.Subject, id).
+			WithHint(`hoopctl deny %d --reason "…"`, id)
+	}
+	return s.cancel(ctx, id, by.Subject, "")
+}
+
+// cancel ends a pending request nobody wants an answer to any more.
+func (s *Service) cancel(ctx context.Context, id int64, by, why string) (hoop.Request, error) {
+	return s.end(ctx, id, func(r *hoop.Request, now time.Time) (*hoop.Event, error) {
+		r.State, r.DecisionWhy = hoop.Cancelled, why
+		e := event(hoop.EventCancel, now, r)
+		e.Subject, e.Reason = by, why
+		return e, nil
+	})
+}
+
+// expire ends a pending request whose time has run out.
+func (s *Service) expire(ctx context.Context, id int64) (hoop.Request, error) {
+	return s.end(ctx, id, func(r *hoop.Request, now time.Time) (*hoop.Event, error) {
+		if now.Before(r.ExpiresAt) {
+			return nil, errNoChange
+		}
+		r.State = hoop.Expired
+		return event(hoop.EventExpiry, now, r), nil
+	})
+}
+
+// end moves a pending request to a final state that no person decided. Where it is
+// final already, that is the answer, with a conflict.
+func (s *Service) end(ctx context.Context, id int64, how func(*hoop.Request, time.Time) (*hoop.Event, error)) (hoop.Request, error) {
+	ctx, stop := stepContext(ctx)
+	defer stop()
+	var before hoop.Request
+	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request) (*hoop.Grant, error) {
+		before = *r
+		if r.State != hoop.Pending {
+			return nil, open(r, s.stamp())
+		}
+		r.DecidedAt = s.stamp()
+		e, err := how(r, r.DecidedAt)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.record(ctx, e)
+	})
+	if err != nil {
+		if before.ID != 0 && before.State != hoop.Pending {
+			s.settle(before)
+		}
+		return before, err
+	}
+	s.settle(r)
+	return r, nil
+}

@@ -1,0 +1,206 @@
+package grant
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// question is a pending request as this process knows it.
+type question struct {
+	request hoop.Request  // with the text and parameters of a statement that is held here
+	local   bool          // a statement that is held here
+	held    bool          // a session here has not come for the answer yet
+	done    chan struct{} // closed by settle
+	final   hoop.Request  // set before done is closed
+	settled time.Time
+}
+
+// Hold makes a pending request with a number out of a statement that waits on the
+// wire. Duration is how long people have; the text and the parameters stay in memory,
+// here, until it is decided. Await must follow.
+func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error) {
+	if len(r.Groups) == 0 {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeDenied, "rule %s wants an approval and names nobody who may give it", r.Rule).
+			WithHint("tell an administrator")
+	}
+	if r.Digest == "" || r.Requester.Subject == "" {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeInternal, "a held statement needs a digest and a requester")
+	}
+	if r.Duration <= 0 {
+		r.Duration = hoop.Duration(defaultHoldTimeout)
+	}
+	r.Kind, r.State, r.Gateway = hoop.RequestStatement, hoop.Pending, s.gateway
+	r.Count, r.CreatedAt = max(1, r.Count), s.stamp()
+	r.ExpiresAt = r.CreatedAt.Add(time.Duration(r.Duration))
+	r.DecidedAt, r.DecisionWhy, r.Approvals = time.Time{}, "", nil
+	ctx, cancel := stepContext(ctx)
+	defer cancel()
+	stored, err := s.store.AddRequest(ctx, r, func(r *hoop.Request) (*hoop.Grant, error) {
+		e := event(hoop.EventRequest, r.CreatedAt, r)
+		e.Subject, e.Chain, e.Reason = r.Requester.Subject, r.Requester.Chain, r.Reason
+		return nil, s.record(ctx, e)
+	})
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	r.ID = stored.ID
+	q := s.ask(r)
+	s.mu.Lock()
+	q.request, q.local, q.held = r, true, true
+	s.mu.Unlock()
+	return r, nil
+}
+
+// Await waits until the held statement is decided, its time runs out, or ctx ends,
+// which cancels it. It tells the outcome once: the request in its final state, without
+// text and parameters. Only where that is Approved, and the error nil, may anything
+// run.
+func (s *Service) Await(ctx context.Context, id int64) (hoop.Request, error) {
+	s.mu.Lock()
+	q := s.questions[id]
+	mine := q != nil && q.held
+	if mine {
+		q.held = false // an answer is used once
+	}
+	s.mu.Unlock()
+	if !mine {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeNotFound, "no statement waits for request %d here", id)
+	}
+	defer s.forget(id)
+	timeout := time.NewTimer(q.request.ExpiresAt.Sub(s.now()))
+	defer timeout.Stop()
+	select {
+	case <-q.done:
+		return q.final, nil
+	case <-timeout.C:
+		return outcome(s.expire(ctx, id))
+	case <-ctx.Done():
+		r, err := outcome(s.cancel(ctx, id, q.request.Requester.Subject, "the client went away"))
+		if err == nil && r.State == hoop.Approved { // a moment too late for anybody to run it
+			err = hoop.Errorf(hoop.CodeCancelled, "request %d was approved when nobody waited any more", id)
+		}
+		return r, err
+	}
+}
+
+// outcome lets a conflict pass as an answer: somebody else ended the request first.
+func outcome(r hoop.Request, err error) (hoop.Request, error) {
+	if err != nil && r.ID != 0 && r.State != hoop.Pending {
+		return r, nil
+	}
+	return r, err
+}
+
+// ask notes that a request is pending.
+func (s *Service) ask(r hoop.Request) *question {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.questions[r.ID]
+	if q == nil {
+		q = &question{request: r, done: make(chan struct{})}
+		s.questions[r.ID] = q
+	}
+	return q
+}
+
+// settle wakes whoever waits for r, which is final and stored. The exact statement is
+// forgotten.
+func (s *Service) settle(r hoop.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.questions[r.ID]
+	if q == nil || !q.settled.IsZero() {
+		return
+	}
+	q.final, q.settled = r, s.now()
+	q.request.Statement, q.request.Params = "", nil
+	close(q.done)
+	if !q.held {
+		delete(s.questions, r.ID)
+	}
+}
+
+// forget drops a question that has its answer.
+func (s *Service) forget(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.questions[id]; q != nil && !q.settled.IsZero() {
+		delete(s.questions, id)
+	}
+}
+
+// holds reports whether the statement of a request is known here.
+func (s *Service) holds(id int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.questions[id]
+	return q != nil && q.local && q.settled.IsZero()
+}
+
+// settleDue ends requests whose time ran out and finds what other gateways decided.
+func (s *Service) settleDue(ctx context.Context) {
+	for _, id := range s.dueQuestions() {
+		if _, err := s.expire(ctx, id); err != nil && ctx.Err() == nil {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "request not expired", slog.Int64("request", id), slog.Any("error", err))
+		}
+	}
+	if !s.store.Shared() {
+		return
+	}
+	if err := s.meet(ctx); err != nil && ctx.Err() == nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "other gateways' decisions unknown", slog.Any("error", err))
+	}
+}
+
+// dueQuestions lists the requests whose time ran out. It drops answers that nobody
+// came for.
+func (s *Service) dueQuestions() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	var due []int64
+	for id, q := range s.questions {
+		switch {
+		case q.settled.IsZero() && !now.Before(q.request.ExpiresAt):
+			due = append(due, id)
+		case !q.settled.IsZero() && now.Sub(q.settled) > time.Minute:
+			delete(s.questions, id)
+		}
+	}
+	return due
+}
+
+// meet compares what is pending here with what is pending in a shared store.
+func (s *Service) meet(ctx context.Context) error {
+	pending, err := s.allPending(ctx)
+	if err != nil {
+		return err
+	}
+	there := make(map[int64]bool, len(pending))
+	for _, r := range pending {
+		there[r.ID] = true
+		s.ask(r)
+	}
+	s.mu.Lock()
+	var gone []int64
+	for id, q := range s.questions {
+		if !there[id] && q.settled.IsZero() {
+			gone = append(gone, id)
+		}
+	}
+	s.mu.Unlock()
+	for _, id := range gone {
+		// It may be younger than the list: then it is pending still.
+		r, err := s.store.Request(ctx, id)
+		if err != nil {
+			return err
+		}
+		if r.State != hoop.Pending {
+			s.settle(r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package grant
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// InForce gives the identity's grant for a target that ends last. Having one is not
+// enough: an access rule must still let the identity have the target.
+func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error) {
+	if _, err := s.policy.Access(ctx, id, target); err != nil {
+		return hoop.Grant{}, err
+	}
+	if id.Subject == "" {
+		return hoop.Grant{}, noGrant(target)
+	}
+	now := s.now()
+	found, err := s.store.GrantsAt(ctx, id.Subject, target, now, 100)
+	if err != nil {
+		return hoop.Grant{}, err
+	}
+	for _, g := range found {
+		// An agent that acts for others holds its grants for each of them apart.
+		if g.InForce(now) && g.Target == target && slices.Equal(g.Owner.Chain, id.Chain) {
+			return g, nil
+		}
+	}
+	return hoop.Grant{}, noGrant(target)
+}
+
+func noGrant(target string) error {
+	return hoop.Errorf(hoop.CodeDenied, "no grant for %s is in force", target).WithHint("hoopctl request %s", target)
+}
+
+// attached is something that must end with a grant.
+type attached struct {
+	grant  hoop.Grant
+	cancel context.CancelCauseFunc
+}
+
+// Attach gives a context that ends with the grant: at its expiry, or within a second
+// after its revocation, here or by another gateway on the same store. Its cause is then
+// a *hoop.Error. The function detaches; it must be called.
+func (s *Service) Attach(ctx context.Context, g hoop.Grant) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &attached{grant: g, cancel: cancel}
+	timer := time.AfterFunc(g.ExpiresAt.Sub(s.now()), func() { cancel(expired(g)) })
+	s.mu.Lock()
+	if s.live[g.ID] == nil {
+		s.live[g.ID] = map[*attached]struct{}{}
+	}
+	s.live[g.ID][a] = struct{}{}
+	s.mu.Unlock()
+	// Only now is a revocation sure to reach us: had it come before?
+	s.recheck(ctx, a)
+	return ctx, func() {
+		timer.Stop()
+		s.mu.Lock()
+		delete(s.live[g.ID], a)
+		if len(s.live[g.ID]) == 0 {
+			delete(s.live, g.ID)
+		}
+		s.mu.Unlock()
+		cancel(context.Canceled)
+	}
+}
+
+func (s *Service) recheck(ctx context.Context, a *attached) {
+	g, err := s.store.Grant(ctx, a.grant.ID)
+	switch {
+	case err != nil:
+		a.cancel(hoop.AsError(err))
+	case !g.RevokedAt.IsZero():
+		a.cancel(revoked(g))
+	case !g.InForce(s.now()):
+		a.cancel(expired(g))
+	}
+}
+
+func expired(g hoop.Grant) error {
+	return hoop.Errorf(hoop.CodeExpired, "the grant for %s ended at %s", g.Target, g.ExpiresAt.UTC().Format("15:04:05 MST")).
+		WithHint("hoopctl request %s", g.Target)
+}
+
+func revoked(g hoop.Grant) error {
+	why := ""
+	if g.Why != "" {
+		why = ": " + g.Why
+	}
+	return hoop.Errorf(hoop.CodeRevoked, "the grant for %s was revoked by %s%s", g.Target, g.RevokedBy, why).
+		WithHint("hoopctl request %s", g.Target)
+}
+
+// Revoke ends a grant now, and what is attached to it. Its owner may, those the owner
+// acts for or belongs to, who could have decided its request, and administrators.
+func (s *Service) Revoke(ctx context.Context, by hoop.Identity, id, reason string) (hoop.Grant, error) {
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return hoop.Grant{}, err
+	}
+	g, err := s.store.Grant(ctx, id)
+	if err != nil {
+		return hoop.Grant{}, err
+	}
+	if err := s.mayRevoke(ctx, by, &g); err != nil {
+		return hoop.Grant{}, err
+	}
+	return s.revoke(ctx, id, by, reason)
+}
+
+// RevokeAll ends every grant that a subject has or that was given on its behalf: the
+// directory disabled it. by may be the zero Identity: the gateway itself.
+func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reason string) error {
+	all, err := s.store.GrantsAt(ctx, "", "", s.now(), 100_000)
+	if err != nil {
+		return err
+	}
+	for _, g := range all {
+		if g.Owner.Subject != subject && g.Owner.Owner != subject && !slices.Contains(g.Owner.Chain, subject) {
+			continue
+		}
+		if _, err := s.revoke(ctx, g.ID, by, reason); err != nil && hoop.AsError(err).Code != hoop.CodeConflict {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) mayRevoke(ctx context.Context, by hoop.Identity, g *hoop.Grant) error {
+	if own(by, g.Owner) || owns(by, g.Owner) || s.hasRole(by, hoop.RoleAdmin) {
+		return nil
+	}
+	r, err := s.store.Request(ctx, g.Request)
+	if err != nil {
+		return err
+	}
+	if mayDecide(by, &r) == nil {
+		return nil
+	}
+	if s.hasRole(by, hoop.RoleAuditor) {
+		return hoop.Errorf(hoop.CodeDenied, "auditors see grant %s and cannot revoke it", g.ID).WithHint("tell an administrator")
+	}
+	return hoop.Errorf(hoop.CodeNotFound, "there is no grant %q that you may revoke", g.ID).WithHint("hoopctl grants lists yours")
+}
+
+func (s *Service) revoke(ctx context.Context, id string, by hoop.Identity, reason string) (hoop.Grant, error) {
+	ctx, stop := stepContext(ctx)
+	defer stop()
+	who := by.Subject
+	if who == "" {
+		who = "the gateway"
+	}
+	g, err := s.store.UpdateGrant(ctx, id, func(g *hoop.Grant) error {
+		now := s.stamp()
+		switch {
+		case !g.RevokedAt.IsZero():
+			return hoop.Errorf(hoop.CodeConflict, "grant %s was revoked at %s by %s", id, g.RevokedAt.Format(time.RFC3339), g.RevokedBy)
+		case !now.Before(g.ExpiresAt):
+			return hoop.Errorf(hoop.CodeConflict, "grant %s ended at %s", id, g.ExpiresAt.Format(time.RFC3339))
+		}
+		g.RevokedAt, g.RevokedBy, g.Why = now, who, reason
+		return s.record(ctx, &hoop.Event{
+			Time: now, Type: hoop.EventRevocation, Subject: by.Subject, Chain: by.Chain, Target: g.Target, Grant: g.ID,
+			Request: g.Request, Rule: g.Rule, Reason: reason, Details: []hoop.Detail{{Name: "owner", Value: g.Owner.Subject}},
+		})
+	})
+	if err != nil {
+		return hoop.Grant{}, err
+	}
+	s.cut(g.ID, revoked(g))
+	return g, nil
+}
+
+// cut ends what is attached to a grant.
+func (s *Service) cut(grant string, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for a := range s.live[grant] {
+		a.cancel(cause)
+	}
+}
+
+// Cut ends what is attached to grants of a subject, or of those who act for it, and
+// leaves the grants in force: its sign-in ended, and another one may follow. It does
+// not block.
+func (s *Service) Cut(subject, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, all := range s.live {
+		for a := range all {
+			if owner := a.grant.Owner; owner.Subject == subject || slices.Contains(owner.Chain, subject) {
+				a.cancel(hoop.Errorf(hoop.CodeRevoked, "the session was ended: %s", why).WithHint("hoopctl login"))
+			}
+		}
+	}
+}
+
+// cutDue ends what is attached to grants that have ended: by the wall clock, should the
+// timers have slept with the machine, and by other gateways on a shared store.
+func (s *Service) cutDue(ctx context.Context) {
+	now := s.now()
+	var live []string
+	s.mu.Lock()
+	for id, all := range s.live {
+		live = append(live, id)
+		for a := range all {
+			if !now.Before(a.grant.ExpiresAt) {
+				a.cancel(expired(a.grant))
+			}
+		}
+	}
+	s.mu.Unlock()
+	if !s.store.Shared() {
+		return
+	}
+	for page := range slices.Chunk(live, 500) {
+		found, err := s.store.GrantsByID(ctx, page)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.log.LogAttrs(ctx, slog.LevelWarn, "revocations by other gateways unknown", slog.Any("error", err))
+			}
+			return
+		}
+		for _, g := range found {
+			if !g.RevokedAt.IsZero() {
+				s.cut(g.ID, revoked(g))
+			}
+		}
+	}
+}

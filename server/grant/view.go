@@ -1,0 +1,169 @@
+package grant
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Filter says which requests to list.
+type Filter struct {
+	State hoop.RequestState // "" is any
+	Inbox bool              // pending ones that wait for this viewer's decision
+	Limit int               // 0: 100; at most 1,000
+}
+
+// scanned is how many of the newest requests a list looks through for those the
+// viewer may see.
+const scanned = 5000
+
+// own reports whether what the requester does is done by viewer or in viewer's name.
+func own(viewer, requester hoop.Identity) bool {
+	return viewer.Subject != "" && (viewer.Subject == requester.Subject || slices.Contains(requester.Chain, viewer.Subject))
+}
+
+// owns reports whether the service account belongs to viewer.
+func owns(viewer, account hoop.Identity) bool {
+	return account.Owner != "" && (account.Owner == viewer.Subject || viewer.InGroup(account.Owner))
+}
+
+func (s *Service) hasRole(id hoop.Identity, roles ...hoop.Role) bool {
+	return slices.ContainsFunc(s.roles(id), func(r hoop.Role) bool { return slices.Contains(roles, r) })
+}
+
+// sees tells whether viewer may see a request, and whether with the exact statement:
+// the requester may and those who may decide. Owners of service accounts, auditors and
+// administrators see the rest of it.
+func (s *Service) sees(viewer hoop.Identity, r *hoop.Request) (request, text bool) {
+	if own(viewer, r.Requester) || mayDecide(viewer, r) == nil {
+		return true, true
+	}
+	return owns(viewer, r.Requester) || s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin), false
+}
+
+// show is a stored request as viewer may see it. A statement that is pending and held
+// here has its text.
+func (s *Service) show(viewer hoop.Identity, r hoop.Request) hoop.Request {
+	r.Statement, r.Params = "", nil
+	if _, text := s.sees(viewer, &r); !text || r.State != hoop.Pending {
+		return r
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.questions[r.ID]; q != nil {
+		r.Statement, r.Params = q.request.Statement, slices.Clone(q.request.Params)
+	}
+	return r
+}
+
+// Request gives one request; not found also where viewer may not see it.
+func (s *Service) Request(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error) {
+	r, err := s.store.Request(ctx, id)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	if ok, _ := s.sees(viewer, &r); !ok {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeNotFound, "there is no request %d", id).
+			WithHint("hoopctl requests lists those you may see")
+	}
+	return s.show(viewer, r), nil
+}
+
+// Requests lists what viewer may see, newest first, decided and expired ones too. It
+// looks through the newest 5,000.
+func (s *Service) Requests(ctx context.Context, viewer hoop.Identity, f Filter) ([]hoop.Request, error) {
+	if f.Inbox {
+		f.State = hoop.Pending
+	}
+	limit := min(f.Limit, 1000)
+	if limit <= 0 {
+		limit = 100
+	}
+	list := []hoop.Request{}
+	const page = 500
+	for before, seen := int64(0), 0; seen < scanned; seen += page {
+		found, err := s.store.Requests(ctx, f.State, before, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			if !s.listed(viewer, &r, f) {
+				continue
+			}
+			if list = append(list, s.show(viewer, r)); len(list) == limit {
+				return list, nil
+			}
+		}
+		if len(found) < page {
+			break
+		}
+		before = found[len(found)-1].ID
+	}
+	return list, nil
+}
+
+func (s *Service) listed(viewer hoop.Identity, r *hoop.Request, f Filter) bool {
+	if f.Inbox {
+		return mayDecide(viewer, r) == nil && open(r, s.now()) == nil && !approvedBy(r, viewer.Subject)
+	}
+	ok, _ := s.sees(viewer, r)
+	return ok
+}
+
+// Wait gives a request as soon as it is not pending any more, or as it is when ctx
+// ends.
+func (s *Service) Wait(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error) {
+	r, err := s.Request(ctx, viewer, id)
+	if err != nil || r.State != hoop.Pending {
+		return r, err
+	}
+	s.mu.Lock()
+	q := s.questions[id]
+	s.mu.Unlock()
+	if q != nil {
+		select {
+		case <-q.done:
+		case <-ctx.Done():
+		}
+	}
+	return s.Request(context.WithoutCancel(ctx), viewer, id)
+}
+
+// Grant gives the grant that a request led to, to whoever may see the request.
+func (s *Service) Grant(ctx context.Context, viewer hoop.Identity, r hoop.Request) (*hoop.Grant, error) {
+	if r.Kind != hoop.RequestGrant || r.Grant == "" {
+		return nil, nil
+	}
+	if ok, _ := s.sees(viewer, &r); !ok {
+		return nil, noGrant(r.Target)
+	}
+	g, err := s.store.Grant(ctx, r.Grant)
+	if err != nil {
+		return nil, err
+	}
+	return &g, nil
+}
+
+// Grants lists the viewer's grants in force; with all, every grant that viewer may
+// see, ended ones too: auditors and administrators see everybody's.
+func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error) {
+	if viewer.Subject == "" {
+		return []hoop.Grant{}, nil
+	}
+	const limit = 1000
+	var found []hoop.Grant
+	var err error
+	switch {
+	case !all:
+		found, err = s.store.GrantsAt(ctx, viewer.Subject, "", s.now(), limit)
+	case s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin):
+		found, err = s.store.Grants(ctx, "", limit)
+	default:
+		found, err = s.store.Grants(ctx, viewer.Subject, limit)
+	}
+	if found == nil {
+		found = []hoop.Grant{}
+	}
+	return found, err
+}
