@@ -65,9 +65,18 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		what string
 		run  func(context.Context) error
 	}{
-		{"version", l.version}, {"schemas", l.namespaces}, {"relations", l.classes}, {"columns", l.attributes},
-		{"types", l.types}, {"functions", l.functions}, {"operators", l.operators}, {"casts", l.casts},
-		{"inheritance", l.inheritance}, {"triggers", l.triggers}, {"rules", l.rules}, {"foreign keys", l.cascades},
+		{"version", l.version},
+		{"schemas", l.namespaces},
+		{"relations", l.classes},
+		{"columns", l.attributes},
+		{"types", l.types},
+		{"functions", l.functions},
+		{"operators", l.operators},
+		{"casts", l.casts},
+		{"inheritance", l.inheritance},
+		{"triggers", l.triggers},
+		{"rules", l.rules},
+		{"foreign keys", l.cascades},
 	} {
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("load %s: %w", step.what, err)

@@ -39,15 +39,14 @@ func startWorker(ctx context.Context) (*worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, theirIn.Close(), ourOut.Close())
 	}
-	defer theirIn.Close()
-	defer theirOut.Close()
-
 	cmd := exec.Command(exe)
 	cmd.Env = []string{workerEnv + "=1", "GOMEMLIMIT=512MiB", "GOMAXPROCS=2"}
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // requestsFD, repliesFD
 	dieWithParent(cmd)
 	w := &worker{cmd: cmd, requests: ourOut, replies: ourIn, in: bufio.NewReaderSize(ourIn, 64<<10), done: make(chan struct{})}
-	if err := w.launch(); err != nil {
+	err = w.launch()
+	// Ours would keep the pipes open after the worker ended.
+	if err := errors.Join(err, theirIn.Close(), theirOut.Close()); err != nil {
 		return nil, errors.Join(err, ourOut.Close(), ourIn.Close())
 	}
 	stop := context.AfterFunc(ctx, w.signal)
