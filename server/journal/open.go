@@ -1,0 +1,199 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Open opens or creates the journal in dir, drops a torn end (nobody was told that it
+// is durable), and refuses with a *CorruptError where anything else is damaged. Attach
+// the consumers with Consume next; close it with Close.
+func Open(dir string, opt Options) (*Journal, error) {
+	opt = opt.withDefaults()
+	j := &Journal{
+		dir:     dir,
+		opt:     opt,
+		codec:   frameCodec{table: crc32.MakeTable(crc32.Castagnoli)},
+		wake:    make(chan struct{}, 1),
+		queue:   make(chan *batch, 1),
+		broken:  make(chan struct{}),
+		written: make(chan struct{}),
+		drained: make(chan struct{}),
+		byKind:  make(map[Kind]Consumer),
+		seen:    make(map[Kind]bool),
+	}
+	j.room.L = &j.mu
+	if err := makeDir(opt.FS, dir); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := j.load(); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	if err := j.startSegment(j.durable); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	j.current = &batch{base: j.durable}
+	j.timer = time.NewTimer(time.Hour)
+	j.timer.Stop()
+	go j.write()
+	go j.apply()
+	return j, nil
+}
+
+// makeDir makes dir and makes its name durable.
+func makeDir(fsys FS, dir string) error {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(dir))
+}
+
+// load reads what an earlier run left.
+func (j *Journal) load() error {
+	names, err := j.opt.FS.ReadDir(j.dir)
+	if err != nil {
+		return err
+	}
+	var numbers []int
+	for _, name := range names {
+		if n, ok := segmentNumber(name); ok {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		if err := j.loadSegment(n, i == len(numbers)-1); err != nil {
+			return err
+		}
+	}
+	if len(j.segments) == 0 {
+		var salt [4]byte
+		if _, err := rand.Read(salt[:]); err != nil {
+			return err
+		}
+		j.codec.salt = binary.LittleEndian.Uint32(salt[:])
+	}
+	j.applied = j.durable
+	return nil
+}
+
+// loadSegment checks one segment and adds it; a torn end is cut off the last one.
+func (j *Journal) loadSegment(number int, last bool) error {
+	name := segmentName(j.dir, number)
+	j.number = max(j.number, number)
+	b, err := ReadFile(j.opt.FS, name)
+	if err != nil {
+		return err
+	}
+	if last && len(b) <= headerBytes {
+		// Its header was never followed by a frame: nothing to keep, and the header
+		// itself may be torn.
+		return j.dropEmpty(name, b)
+	}
+	base, salt, ok := j.codec.parseHeader(b)
+	switch {
+	case !ok:
+		return &CorruptError{File: name, What: "the header does not match its checksum"}
+	case len(j.segments) > 0 && (base != j.durable || salt != j.codec.salt):
+		return &CorruptError{File: name, What: fmt.Sprintf(
+			"it begins at position %d, the segment before it ends at %d: a segment is missing or foreign", base, j.durable)}
+	}
+	j.codec.salt = salt
+	body := b[headerBytes:]
+	size, _ := j.codec.scan(body, base, func(kind Kind, _ Pos, _ []byte) error {
+		j.seen[kind] = true
+		return nil
+	})
+	if size < int64(len(body)) {
+		at := base + Pos(size)
+		if !last || j.codec.marked(body[size:], at) {
+			return &CorruptError{File: name, Offset: headerBytes + size, What: "a record that was durable does not match its checksum"}
+		}
+		if err := j.cut(name, headerBytes+size); err != nil {
+			return err
+		}
+		j.opt.Log.Warn("journal: dropped the torn end of the last segment; nobody was told that it is durable",
+			"file", name, "offset", headerBytes+size, "bytes", int64(len(body))-size)
+	}
+	j.segments = append(j.segments, segment{number: number, base: base, size: size})
+	j.durable = base + Pos(size)
+	return nil
+}
+
+// dropEmpty removes a last segment that holds no frame. Where it is the only one, its
+// header, when intact, still says where positions go on.
+func (j *Journal) dropEmpty(name string, b []byte) error {
+	if base, salt, ok := j.codec.parseHeader(b); ok {
+		if len(j.segments) > 0 && (base != j.durable || salt != j.codec.salt) {
+			return &CorruptError{File: name, What: "it does not follow the segment before it"}
+		}
+		j.durable, j.codec.salt = base, salt
+		j.segments = append(j.segments, segment{number: j.number, base: base})
+		return nil
+	}
+	if len(bytes.Trim(b, "\x00")) > 0 {
+		j.opt.Log.Warn("journal: dropped a segment whose header is torn; it held no record", "file", name)
+	}
+	if err := j.opt.FS.Remove(name); err != nil {
+		return err
+	}
+	return j.opt.FS.SyncDir(j.dir)
+}
+
+// cut shortens a file, durably.
+func (j *Journal) cut(name string, size int64) error {
+	f, err := j.opt.FS.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(size); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+// startSegment begins the file that positions from base on are written to. Its name
+// and header are durable before any frame goes in.
+func (j *Journal) startSegment(base Pos) error {
+	number := j.number + 1
+	name := segmentName(j.dir, number)
+	f, err := j.opt.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(j.codec.appendHeader(nil, base), 0); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := j.opt.FS.SyncDir(j.dir); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if j.file != nil {
+		if err := j.file.Close(); err != nil {
+			_ = f.Close()
+			return err
+		}
+	}
+	j.file, j.number = f, number
+	j.mu.Lock()
+	j.segments = append(j.segments, segment{number: number, base: base})
+	j.mu.Unlock()
+	return nil
+}
