@@ -1,0 +1,228 @@
+package recording
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Reader reads a recording's records in order. It is not safe for concurrent use.
+type Reader struct {
+	frames  frameReader
+	session hoop.SessionInfo
+	keys    *keys
+	ad      [sha256.Size + 1]byte
+	zstd    *zstd.Decoder // made for the first compressed frame
+	unpack  []byte
+	rest    []byte // of the current frame
+	ended   bool
+}
+
+// NewReader reads the header, finds the data key with one of ids, and checks that the
+// header is genuine. Close gives back the decompressor's memory.
+func NewReader(r io.Reader, ids ...age.Identity) (*Reader, error) {
+	h, raw, err := readHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	k, err := h.open(raw, ids)
+	if err != nil {
+		return nil, err
+	}
+	rd := &Reader{frames: frameReader{r: r, offset: int64(len(raw))}, session: h.Session, keys: k}
+	hashed := sha256.Sum256(raw)
+	copy(rd.ad[:], hashed[:])
+	return rd, nil
+}
+
+// Session is what the header says of the session, as it was when it began.
+func (r *Reader) Session() hoop.SessionInfo { return r.session }
+
+// Close gives back memory; it does not close what the Reader reads from.
+func (r *Reader) Close() {
+	if r.zstd != nil {
+		r.zstd.Close()
+		r.zstd = nil
+	}
+}
+
+// Next gives the next record, valid until the call after. It returns io.EOF behind the
+// end mark, ErrUnfinished where the file ends without one, and ErrFormat where it was
+// changed.
+func (r *Reader) Next() (*Record, error) {
+	for len(r.rest) == 0 {
+		if err := r.frame(); err != nil {
+			return nil, err
+		}
+	}
+	rec, rest, err := ParseRecord(r.rest)
+	if err != nil {
+		return nil, fmt.Errorf("recording frame %d: %w", r.frames.count-1, err)
+	}
+	r.rest = rest
+	return rec, nil
+}
+
+// Skip passes over what is left of the current frame, or else over the next frame
+// without decrypting it: what is skipped is not checked.
+func (r *Reader) Skip() error {
+	if len(r.rest) > 0 {
+		r.rest = nil
+		return nil
+	}
+	if r.ended {
+		return io.EOF
+	}
+	kind, _, err := r.frames.next(true)
+	if err != nil {
+		return err
+	}
+	if kind == frameEnd {
+		r.ended = true
+		return r.frames.atEnd()
+	}
+	return nil
+}
+
+// frame opens the next frame.
+func (r *Reader) frame() error {
+	if r.ended {
+		return io.EOF
+	}
+	kind, sealed, err := r.frames.next(false)
+	if err != nil {
+		return err
+	}
+	number := r.frames.count - 1
+	var nonce [nonceBytes]byte
+	binary.BigEndian.PutUint64(nonce[4:], number)
+	r.ad[sha256.Size] = kind
+	content, err := r.keys.aead.Open(sealed[:0], nonce[:], sealed, r.ad[:])
+	if err != nil {
+		return fmt.Errorf("recording frame %d at offset %d: %w: it does not decrypt", number, r.frames.last, ErrFormat)
+	}
+	switch kind {
+	case frameEnd:
+		r.ended = true
+		if err := r.frames.atEnd(); !errors.Is(err, io.EOF) {
+			return err
+		}
+		return io.EOF
+	case frameCompressed:
+		if content, err = r.decompress(content); err != nil {
+			return fmt.Errorf("recording frame %d at offset %d: %w: %w", number, r.frames.last, ErrFormat, err)
+		}
+	}
+	r.rest = content
+	return nil
+}
+
+func (r *Reader) decompress(b []byte) ([]byte, error) {
+	if r.zstd == nil {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxMemory(MaxFrame), zstd.WithDecoderMaxWindow(MaxFrame))
+		if err != nil {
+			return nil, err
+		}
+		r.zstd = d
+	}
+	out, err := r.zstd.DecodeAll(b, r.unpack[:0])
+	r.unpack = out
+	return out, err
+}
+
+// frameReader reads frames as they stand.
+type frameReader struct {
+	r      io.Reader
+	offset int64 // of the next frame
+	last   int64 // of the frame given last
+	count  uint64
+	buf    bytes.Buffer
+	prefix [framePrefix]byte
+}
+
+// next reads a frame; sealed is valid until the call after, and empty with skip.
+func (f *frameReader) next(skip bool) (kind byte, sealed []byte, err error) {
+	if _, err := io.ReadFull(f.r, f.prefix[:]); err != nil {
+		return 0, nil, f.fail(err)
+	}
+	n := int64(binary.BigEndian.Uint32(f.prefix[:]))
+	kind = f.prefix[4]
+	if kind < frameRecords || kind > frameEnd || n < tagBytes || n > MaxFrame+tagBytes ||
+		kind == frameEnd && n != tagBytes {
+		return 0, nil, fmt.Errorf("recording frame %d at offset %d: %w", f.count, f.offset, ErrFormat)
+	}
+	// Memory grows with what is there, not with what the length promises.
+	f.buf.Reset()
+	var to io.Writer = &f.buf
+	if skip {
+		to = io.Discard
+	}
+	if _, err := io.CopyN(to, f.r, n); err != nil {
+		return 0, nil, f.fail(err)
+	}
+	f.last = f.offset
+	f.offset += framePrefix + n
+	f.count++
+	return kind, f.buf.Bytes(), nil
+}
+
+// atEnd checks that nothing follows; it returns io.EOF.
+func (f *frameReader) atEnd() error {
+	n, err := io.ReadFull(f.r, f.prefix[:1])
+	if n > 0 {
+		return fmt.Errorf("recording at offset %d: %w: bytes after the end mark", f.offset, ErrFormat)
+	}
+	return err
+}
+
+func (f *frameReader) fail(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = ErrUnfinished
+	}
+	return fmt.Errorf("recording frame %d at offset %d: %w", f.count, f.offset, err)
+}
+
+// Structure is what Inspect finds.
+type Structure struct {
+	Session  hoop.SessionInfo
+	Frames   uint64 // whole ones
+	Finished bool   // the end mark is there, and nothing behind it
+}
+
+// Inspect reads a recording to its end and checks what can be checked without a key:
+// the header's form and that frames follow one another up to the end mark. A file
+// that ends early, between frames or inside one, is not Finished and no error.
+func Inspect(r io.Reader) (Structure, error) {
+	h, raw, err := readHeader(r)
+	if err != nil {
+		return Structure{}, err
+	}
+	s := Structure{Session: h.Session}
+	f := frameReader{r: r, offset: int64(len(raw))}
+	for {
+		kind, _, err := f.next(true)
+		if errors.Is(err, ErrUnfinished) {
+			return s, nil
+		}
+		if err != nil {
+			return s, err
+		}
+		s.Frames++
+		if kind == frameEnd {
+			if err := f.atEnd(); !errors.Is(err, io.EOF) {
+				return s, err
+			}
+			s.Finished = true
+			return s, nil
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package recording
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// meta is the part of a record that is JSON in the file.
+type meta struct {
+	Session   *hoop.SessionInfo `json:"session,omitempty"`
+	DigestKey []byte            `json:"digest_key,omitempty"`
+	Statement *Statement        `json:"statement,omitempty"`
+	Request   *hoop.Request     `json:"request,omitempty"`
+	Result    *hoop.Result      `json:"result,omitempty"`
+	Text      string            `json:"text,omitempty"`
+	Dropped   int64             `json:"dropped,omitempty"`
+	Digest    string            `json:"digest,omitempty"`
+}
+
+// AppendRecord adds the encoding of r to dst:
+//
+//	1B kind | uvarint at, ns | uvarint counter | uvarint length | meta | uvarint length | wire
+//
+// Integers are base-128 varints (Protocol Buffers, "Base 128 Varints") in their
+// shortest form; meta is empty or JSON as encoding/json writes it. There is exactly one
+// encoding of a record, and ParseRecord refuses every other.
+func AppendRecord(dst []byte, r *Record) ([]byte, error) {
+	if !r.Kind.valid() {
+		return nil, errKind
+	}
+	if r.At < 0 || r.Counter < 0 {
+		return nil, fmt.Errorf("%s record: negative time or counter", r.Kind)
+	}
+	m, err := encodeMeta(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s record: %w", r.Kind, err)
+	}
+	dst = append(dst, byte(r.Kind))
+	dst = binary.AppendUvarint(dst, uint64(r.At))
+	dst = binary.AppendUvarint(dst, uint64(r.Counter))
+	dst = binary.AppendUvarint(dst, uint64(len(m)))
+	dst = append(dst, m...)
+	dst = binary.AppendUvarint(dst, uint64(len(r.Wire)))
+	return append(dst, r.Wire...), nil
+}
+
+func encodeMeta(r *Record) ([]byte, error) {
+	if r.Session == nil && r.DigestKey == nil && r.Statement == nil && r.Request == nil &&
+		r.Result == nil && r.Text == "" && r.Dropped == 0 && r.Digest == "" {
+		return nil, nil
+	}
+	m := meta{r.Session, r.DigestKey, r.Statement, r.Request, r.Result, r.Text, r.Dropped, r.Digest}
+	if st := r.Statement; st != nil && !utf8.ValidString(st.Text) {
+		raw := *st
+		raw.Raw, raw.Text = []byte(st.Text), strings.ToValidUTF8(st.Text, "\uFFFD")
+		m.Statement = &raw
+	}
+	b, err := json.Marshal(&m)
+	if err != nil || !bytes.Contains(b, []byte(`\ufffd`)) {
+		return b, err
+	}
+	// encoding/json writes a byte that is not UTF-8 as the escape \ufffd, and the
+	// character U+FFFD as itself: once through makes one of them.
+	var clean meta
+	if err := json.Unmarshal(b, &clean); err != nil {
+		return nil, err
+	}
+	return json.Marshal(&clean)
+}
+
+// ParseRecord takes the first record off b. Its Wire points into b.
+func ParseRecord(b []byte) (r *Record, rest []byte, err error) {
+	p := parser{b: b}
+	kind := Kind(p.byte())
+	at, counter := p.uvarint(), p.uvarint()
+	m := p.bytes()
+	wire := p.bytes()
+	if p.failed || !kind.valid() || at > 1<<62 || counter > 1<<62 {
+		return nil, nil, fmt.Errorf("record: %w", ErrFormat)
+	}
+	r = &Record{Kind: kind, At: time.Duration(at), Counter: int64(counter)}
+	if len(wire) > 0 {
+		r.Wire = wire
+	}
+	if err := decodeMeta(r, m); err != nil {
+		return nil, nil, fmt.Errorf("%s record: %w", kind, err)
+	}
+	return r, p.b, nil
+}
+
+func decodeMeta(r *Record, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	var m meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	r.Session, r.DigestKey, r.Statement, r.Request = m.Session, m.DigestKey, m.Statement, m.Request
+	r.Result, r.Text, r.Dropped, r.Digest = m.Result, m.Text, m.Dropped, m.Digest
+	again, err := encodeMeta(r)
+	if err != nil || !bytes.Equal(again, b) {
+		return fmt.Errorf("%w: not in canonical form", ErrFormat)
+	}
+	return nil
+}
+
+// parser reads fields off b; after a failure it gives zeros.
+type parser struct {
+	b      []byte
+	failed bool
+}
+
+func (p *parser) byte() byte {
+	if p.failed || len(p.b) == 0 {
+		p.failed = true
+		return 0
+	}
+	c := p.b[0]
+	p.b = p.b[1:]
+	return c
+}
+
+// uvarint refuses longer forms than needed: the last byte of those is zero.
+func (p *parser) uvarint() uint64 {
+	v, n := binary.Uvarint(p.b)
+	if p.failed || n <= 0 || n > 1 && p.b[n-1] == 0 {
+		p.failed = true
+		return 0
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *parser) bytes() []byte {
+	n := p.uvarint()
+	if p.failed || n > uint64(len(p.b)) {
+		p.failed = true
+		return nil
+	}
+	v := p.b[:n:n]
+	p.b = p.b[n:]
+	return v
+}

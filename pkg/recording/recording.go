@@ -1,0 +1,112 @@
+// Package recording is the format of a session's recording: one file per session that
+// tells what ran and what the client saw, encrypted for the recipients named in its
+// header. spec.md beside this file is the specification.
+//
+// An Encoder turns records into bytes to append to the file and keeps the running
+// SHA-256 that the audit log commits to; where the bytes go is the caller's business.
+// A Reader takes them back with an age identity; Inspect checks a file's structure
+// without one.
+package recording
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Kind says what a record tells.
+type Kind byte
+
+// The kinds of record.
+const (
+	KindStart     Kind = 1 // the session began: Session, DigestKey
+	KindStatement Kind = 2 // what the client wants to run, and the decision: Statement
+	KindOutput    Kind = 3 // bytes as the client saw them: Wire, or Dropped and Digest
+	KindInput     Kind = 4 // COPY data as the client sent it: Wire, or Dropped and Digest
+	KindNotice    Kind = 5 // what the gateway itself told the client: Text
+	KindApproval  Kind = 6 // how a hold ended: Request
+	KindResult    Kind = 7 // how a statement ended: Result
+	KindEnd       Kind = 8 // the session ended: Session, Text
+)
+
+var kindNames = [...]string{
+	KindStart: "start", KindStatement: "statement", KindOutput: "output", KindInput: "input",
+	KindNotice: "notice", KindApproval: "approval", KindResult: "result", KindEnd: "end",
+}
+
+// String is the kind's name, as in JSON.
+func (k Kind) String() string {
+	if !k.valid() {
+		return "unknown"
+	}
+	return kindNames[k]
+}
+
+func (k Kind) valid() bool { return k >= KindStart && k <= KindEnd }
+
+// MarshalText implements encoding.TextMarshaler.
+func (k Kind) MarshalText() ([]byte, error) {
+	if !k.valid() {
+		return nil, errKind
+	}
+	return []byte(k.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (k *Kind) UnmarshalText(b []byte) error {
+	for i, name := range kindNames {
+		if name != "" && name == string(b) {
+			*k = Kind(i)
+			return nil
+		}
+	}
+	return errKind
+}
+
+var errKind = errors.New("unknown kind of record")
+
+// Record is one thing that happened in a session. Its JSON is a line of what the API
+// gives out; in the file it has a compact form (spec.md).
+type Record struct {
+	Kind      Kind              `json:"kind"`
+	At        time.Duration     `json:"at_ns"`                // since the session began
+	Counter   int64             `json:"counter,omitempty"`    // of the statement's event, where it belongs to one
+	Session   *hoop.SessionInfo `json:"session,omitempty"`    //
+	DigestKey []byte            `json:"digest_key,omitempty"` // with it the digests in the audit log can be checked
+	Statement *Statement        `json:"statement,omitempty"`  //
+	Request   *hoop.Request     `json:"request,omitempty"`    //
+	Result    *hoop.Result      `json:"result,omitempty"`     //
+	Text      string            `json:"text,omitempty"`       //
+	Dropped   int64             `json:"dropped,omitempty"`    // bytes that were not kept, for the size limit
+	Digest    string            `json:"digest,omitempty"`     // of what was dropped: HMAC-SHA256 with the digest key, hex
+	Wire      []byte            `json:"wire,omitempty"`       // protocol bytes
+}
+
+// Statement is a statement with what was decided about it. Unlike the audit log, the
+// recording has its literals and parameters.
+type Statement struct {
+	Text     string        `json:"text"`          // exactly as sent, if that is UTF-8
+	Raw      []byte        `json:"raw,omitempty"` // exactly as sent, where Text cannot be; set by AppendRecord
+	Params   []Param       `json:"params,omitempty"`
+	Uses     []hoop.Use    `json:"effects,omitempty"`
+	Decision hoop.Decision `json:"decision"`
+}
+
+// Param is one bound value, as sent.
+type Param struct {
+	Type   uint32 `json:"type,omitempty"` // type OID
+	Binary bool   `json:"binary,omitempty"`
+	Null   bool   `json:"null,omitempty"`
+	Value  []byte `json:"value,omitempty"`
+}
+
+// Errors of reading. They are wrapped with where.
+var (
+	ErrFormat     = errors.New("not a recording, or damaged")
+	ErrUnfinished = errors.New("the recording ends before its end mark: the session still runs, its gateway crashed, or the file was cut")
+	ErrNoIdentity = errors.New("no identity at hand opens this recording")
+)
+
+// MaxFrame is the most bytes that a frame may hold, before and after compression.
+const MaxFrame = 72 << 20
