@@ -1,0 +1,363 @@
+// Package record writes what a session does and sees to its recording.
+//
+// A Recorder makes recordings; their bytes (pkg/recording) go into the journal first,
+// and from there, once durable, into one file per session. So a recording's file never
+// holds what the journal could lose, and a crash leaves it whole up to its last frame.
+// What is recorded, and when it may be released, is server/session's business.
+package record
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/journal"
+)
+
+// Options say where recordings go and who can read them.
+type Options struct {
+	Dir     string // of the recordings
+	Keys    string // folder of the gateway's own identity, recording.key; made at first start
+	Journal *journal.Journal
+	// Recipients can read recordings besides the gateway itself.
+	Recipients []age.Recipient
+	// StatementBytes is how much of one statement's output, and of its input, is kept;
+	// what comes after leaves its length and digest. 64 MiB.
+	StatementBytes int64
+	FS             journal.FS       // journal.OS{}
+	Now            func() time.Time // time.Now
+	Log            *slog.Logger     // slog.Default()
+}
+
+func (o Options) withDefaults() Options {
+	if o.StatementBytes <= 0 {
+		o.StatementBytes = 64 << 20
+	}
+	if o.FS == nil {
+		o.FS = journal.OS{}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// Recorder is safe for concurrent use.
+type Recorder struct {
+	opt        Options
+	identity   *age.X25519Identity
+	recipients []age.Recipient
+	compressor *recording.Compressor
+	files      *files
+
+	mu   sync.Mutex
+	live map[string]*Recording
+}
+
+// New opens or creates the folder of recordings, and takes from the journal what a
+// crash kept from the files.
+func New(opt Options) (*Recorder, error) {
+	opt = opt.withDefaults()
+	for _, dir := range []string{opt.Dir, opt.Keys} {
+		if err := opt.FS.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("open recordings: %w", err)
+		}
+		if err := opt.FS.SyncDir(filepath.Dir(dir)); err != nil {
+			return nil, fmt.Errorf("open recordings: %w", err)
+		}
+	}
+	id, err := loadIdentity(opt.FS, filepath.Join(opt.Keys, "recording.key"))
+	if err != nil {
+		return nil, fmt.Errorf("open recordings: %w", err)
+	}
+	c, err := recording.NewCompressor(runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, fmt.Errorf("open recordings: %w", err)
+	}
+	r := &Recorder{
+		opt:        opt,
+		identity:   id,
+		recipients: append([]age.Recipient{id.Recipient()}, opt.Recipients...),
+		compressor: c,
+		files:      newFiles(opt.FS, opt.Dir),
+		live:       make(map[string]*Recording),
+	}
+	if err := opt.Journal.Consume(r.files, journal.KindRecording); err != nil {
+		return nil, fmt.Errorf("open recordings: %w", err)
+	}
+	return r, nil
+}
+
+// Recipient is the gateway's own public key ("age1…"), for people to read.
+func (r *Recorder) Recipient() string { return r.identity.Recipient().String() }
+
+// Open begins a session's recording: its header, and a start record with the session
+// and the key of its digests. It waits for nothing. A session ID that was ever used is
+// hoop.CodeConflict.
+func (r *Recorder) Open(info hoop.SessionInfo, digestKey []byte) (*Recording, error) {
+	if !validID(info.ID) {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "%q cannot be a session's ID", info.ID)
+	}
+	enc, err := recording.NewEncoder(info, r.compressor, r.recipients...)
+	if err != nil {
+		return nil, err
+	}
+	rec := &Recording{
+		recorder:  r,
+		id:        info.ID,
+		started:   r.opt.Now(),
+		digestKey: append([]byte(nil), digestKey...),
+		enc:       enc,
+	}
+	if err := r.add(rec); err != nil {
+		return nil, err
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.buf = enc.AppendHeader(rec.buf[:0])
+	_, err = rec.write(&recording.Record{Kind: recording.KindStart, Session: &info, DigestKey: rec.digestKey})
+	if err != nil {
+		r.remove(rec)
+		return nil, fmt.Errorf("open recording %s: %w", info.ID, err)
+	}
+	return rec, nil
+}
+
+func (r *Recorder) add(rec *Recording) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live[rec.id] != nil || r.files.exists(rec.id) {
+		return hoop.Errorf(hoop.CodeConflict, "session %s has a recording already", rec.id)
+	}
+	r.live[rec.id] = rec
+	return nil
+}
+
+func (r *Recorder) remove(rec *Recording) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.live, rec.id)
+}
+
+// Raw opens a recording as it is stored, with its size in bytes: what is durable by
+// now. Close it. An unknown session is hoop.CodeNotFound.
+func (r *Recorder) Raw(ctx context.Context, session string) (io.ReadCloser, int64, error) {
+	if !validID(session) {
+		return nil, 0, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %q", session)
+	}
+	if err := r.opt.Journal.Applied(ctx, r.opt.Journal.Durable()); err != nil {
+		return nil, 0, err
+	}
+	if err := r.files.flush(session); err != nil {
+		return nil, 0, fmt.Errorf("open recording %s: %w", session, err)
+	}
+	f, err := r.opt.FS.OpenFile(r.files.name(session), os.O_RDONLY, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, 0, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %s", session)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("open recording %s: %w", session, err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, fmt.Errorf("open recording %s: %w", session, err)
+	}
+	return rawFile{io.NewSectionReader(f, 0, size), f}, size, nil
+}
+
+type rawFile struct {
+	io.Reader
+	io.Closer
+}
+
+// Reader reads a recording in clear.
+type Reader struct {
+	*recording.Reader
+	file io.Closer
+}
+
+// Close closes the file too.
+func (r *Reader) Close() error {
+	r.Reader.Close()
+	return r.file.Close()
+}
+
+// Reader opens a recording in clear: what is durable by now. The last record of a
+// session that still runs is followed by recording.ErrUnfinished. Close it.
+func (r *Recorder) Reader(ctx context.Context, session string) (*Reader, error) {
+	raw, _, err := r.Raw(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	rd, err := recording.NewReader(raw, r.identity)
+	if err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("open recording %s: %w", session, err)
+	}
+	return &Reader{Reader: rd, file: raw}, nil
+}
+
+// Found hashes a recording as it lies there: what a recovery event commits to after a
+// crash. found is false where the session has no recording. Events is left zero.
+func (r *Recorder) Found(session string) (rec hoop.Record, found bool, err error) {
+	raw, size, err := r.Raw(context.Background(), session)
+	if hoop.AsError(err).Code == hoop.CodeNotFound && err != nil {
+		return hoop.Record{}, false, nil
+	}
+	if err != nil {
+		return hoop.Record{}, false, err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, raw)
+	if err := errors.Join(err, raw.Close()); err != nil {
+		return hoop.Record{}, false, fmt.Errorf("hash recording %s: %w", session, err)
+	}
+	return hoop.Record{SHA256: hex.EncodeToString(h.Sum(nil)), Size: size}, true, nil
+}
+
+// Sessions lists the sessions that have a recording, sorted.
+func (r *Recorder) Sessions() ([]string, error) {
+	names, err := r.opt.FS.ReadDir(r.opt.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list recordings: %w", err)
+	}
+	ids := names[:0]
+	for _, name := range names {
+		if id, ok := strings.CutSuffix(name, suffix); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Recording is one session's recording. It is safe for concurrent use: records are
+// ordered as Append returns.
+type Recording struct {
+	recorder  *Recorder
+	id        string
+	started   time.Time
+	digestKey []byte
+
+	mu      sync.Mutex // guards what follows
+	enc     *recording.Encoder
+	buf     []byte // header or frame on its way to the journal
+	prefix  []byte
+	counter int64 // statement that output and input are counted for
+	kept    [2]int64
+	closed  bool
+	err     error // of an earlier write: the file would have a hole
+}
+
+// Append records r, whose bytes it copies, and returns the position at which it is
+// durable. It fills in At where that is zero. Output and input above the size limit of
+// a statement are replaced by their length and digest.
+func (rec *Recording) Append(r recording.Record) (journal.Pos, error) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if rec.closed {
+		return 0, hoop.Errorf(hoop.CodeInternal, "session %s is recorded after its end", rec.id)
+	}
+	rec.limit(&r)
+	return rec.write(&r)
+}
+
+// Close records r as the last record, ends the recording, and returns what the audit
+// log commits to (without Events).
+func (rec *Recording) Close(r recording.Record) (hoop.Record, journal.Pos, error) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	if rec.closed {
+		return hoop.Record{}, 0, hoop.Errorf(hoop.CodeInternal, "session %s ends twice", rec.id)
+	}
+	rec.closed = true
+	defer rec.recorder.remove(rec)
+	if _, err := rec.write(&r); err != nil {
+		return hoop.Record{}, 0, err
+	}
+	at := rec.enc.Size()
+	rec.buf = rec.enc.AppendEnd(rec.buf[:0])
+	pos, err := rec.send(at)
+	if err != nil {
+		return hoop.Record{}, 0, err
+	}
+	sum := rec.enc.Sum()
+	return hoop.Record{SHA256: hex.EncodeToString(sum[:]), Size: rec.enc.Size()}, pos, nil
+}
+
+// limit replaces bytes of output or input that are above the statement's limit.
+func (rec *Recording) limit(r *recording.Record) {
+	direction := 0
+	switch r.Kind {
+	case recording.KindOutput:
+	case recording.KindInput:
+		direction = 1
+	default:
+		return
+	}
+	if r.Counter != rec.counter {
+		rec.counter, rec.kept = r.Counter, [2]int64{}
+	}
+	n := int64(len(r.Wire))
+	if rec.kept[direction]+n <= rec.recorder.opt.StatementBytes {
+		rec.kept[direction] += n
+		return
+	}
+	// Nothing of this statement is kept from here on: a gap in the middle would be
+	// taken for its end.
+	rec.kept[direction] = rec.recorder.opt.StatementBytes
+	mac := hmac.New(sha256.New, rec.digestKey)
+	mac.Write(r.Wire)
+	r.Dropped, r.Digest, r.Wire = n, hex.EncodeToString(mac.Sum(nil)), nil
+}
+
+// write encodes one record as a frame behind what is in buf, and sends it.
+func (rec *Recording) write(r *recording.Record) (journal.Pos, error) {
+	if rec.err != nil {
+		return 0, rec.err
+	}
+	if r.At == 0 {
+		r.At = max(rec.recorder.opt.Now().Sub(rec.started), 0)
+	}
+	at := rec.enc.Size() - int64(len(rec.buf))
+	buf, err := rec.enc.Append(rec.buf, r)
+	if err != nil {
+		rec.err = err
+		return 0, fmt.Errorf("record session %s: %w", rec.id, err)
+	}
+	rec.buf = buf
+	return rec.send(at)
+}
+
+// send hands buf, which belongs at offset at of the file, to the journal.
+func (rec *Recording) send(at int64) (journal.Pos, error) {
+	rec.prefix = appendPrefix(rec.prefix[:0], rec.id, at)
+	pos, err := rec.recorder.opt.Journal.Append(journal.KindRecording, rec.prefix, rec.buf)
+	if cap(rec.buf) > 64<<10 {
+		rec.buf = nil // a rare large one is given back
+	}
+	rec.buf = rec.buf[:0]
+	if err != nil {
+		rec.err = err
+		return 0, fmt.Errorf("record session %s: %w", rec.id, err)
+	}
+	return pos, nil
+}
