@@ -1,0 +1,250 @@
+package audit
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/server/journal"
+)
+
+// Files in the keys folder.
+const (
+	keyFile    = "audit.key"
+	anchorFile = "audit.checkpoint" // newest checkpoint that the journal no longer reaches behind
+)
+
+func (l *Log) checkpointName() string { return filepath.Join(l.opt.Dir, auditlog.CheckpointFile) }
+func (l *Log) keyName() string        { return filepath.Join(l.opt.Keys, keyFile) }
+func (l *Log) anchorName() string     { return filepath.Join(l.opt.Keys, anchorFile) }
+
+// load reads key, checkpoint and tree as an earlier run left them.
+func (l *Log) load() error {
+	for _, dir := range []string{l.opt.Dir, l.opt.Keys} {
+		if err := l.opt.FS.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := l.opt.FS.SyncDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	}
+	skey, err := journal.ReadFile(l.opt.FS, l.keyName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.create()
+	}
+	if err != nil {
+		return fmt.Errorf("read the signing key: %w", err)
+	}
+	if err := l.useKey(strings.TrimSpace(string(skey))); err != nil {
+		return err
+	}
+	return l.loadTree()
+}
+
+// create begins a log: the empty tree's checkpoint first, then the key, so that a key
+// without a checkpoint always means that somebody removed it.
+func (l *Log) create() error {
+	if names, err := l.opt.FS.ReadDir(filepath.Join(l.opt.Dir, "tile")); err == nil && len(names) > 0 {
+		return fmt.Errorf("%s has a log, and its signing key %s is missing", l.opt.Dir, l.keyName())
+	}
+	skey, _, err := note.GenerateKey(rand.Reader, l.opt.Origin)
+	if err != nil {
+		return fmt.Errorf("make the signing key: %w", err)
+	}
+	if err := l.useKey(skey); err != nil {
+		return err
+	}
+	l.tree = newTree(l.opt.FS, l.opt.Dir)
+	if err := l.sign(new(auditlog.Edge)); err != nil {
+		return err
+	}
+	if err := journal.WriteFile(l.opt.FS, l.keyName(), []byte(skey+"\n")); err != nil {
+		return fmt.Errorf("keep the signing key: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) useKey(skey string) error {
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		// The parser's error must not carry the key.
+		return fmt.Errorf("%s does not hold a signing key for the log %q", l.keyName(), l.opt.Origin)
+	}
+	if signer.Name() != l.opt.Origin {
+		return fmt.Errorf("the log is named %q, the configuration says %q: a log keeps its name", signer.Name(), l.opt.Origin)
+	}
+	public, err := verifierKey(skey)
+	if err != nil {
+		return err
+	}
+	v, err := note.NewVerifier(public)
+	if err != nil {
+		return fmt.Errorf("the log's public key: %w", err)
+	}
+	l.signer, l.verifier, l.key = signer, v, public
+	return nil
+}
+
+// loadTree reads the tree that the checkpoint vouches for, and checks that it does.
+func (l *Log) loadTree() error {
+	b, err := journal.ReadFile(l.opt.FS, l.checkpointName())
+	if err != nil {
+		return fmt.Errorf("read checkpoint (the log has a key, so it must have one): %w", err)
+	}
+	if l.published, err = auditlog.OpenCheckpoint(b, l.verifier); err != nil {
+		return fmt.Errorf("%s: %w", l.checkpointName(), err)
+	}
+	l.signed = b
+	if err := l.checkAnchor(); err != nil {
+		return err
+	}
+	l.tree = newTree(l.opt.FS, l.opt.Dir)
+	size := l.published.Size
+	l.tree.edge, err = auditlog.LoadEdge(size, func(level int, n int64, width int) ([]byte, error) {
+		return journal.ReadFile(l.opt.FS, filepath.Join(l.opt.Dir, auditlog.TilePath(level, n, width)))
+	})
+	if err != nil {
+		return fmt.Errorf("read tree: %w", err)
+	}
+	if root := l.tree.edge.Root(); root != l.published.Root {
+		return fmt.Errorf("the tiles do not have the root that the checkpoint of %d events vouches for", size)
+	}
+	return l.loadBundle(size)
+}
+
+// loadBundle reads the entries behind the last full tile.
+func (l *Log) loadBundle(size int64) error {
+	n, width := auditlog.Widths(size, 0)
+	if width == 0 {
+		return nil
+	}
+	path := auditlog.EntriesPath(n, width)
+	b, err := journal.ReadFile(l.opt.FS, filepath.Join(l.opt.Dir, path))
+	if err != nil {
+		return fmt.Errorf("read entries: %w", err)
+	}
+	rest := b
+	for i, want := range l.tree.edge.Partial(0) {
+		var entry []byte
+		if entry, rest, err = auditlog.NextEntry(rest); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if tlog.RecordHash(entry) != want {
+			return fmt.Errorf("%s: entry %d is not what its tile says", path, n*auditlog.TileWidth+int64(i))
+		}
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%s: bytes after the last entry", path)
+	}
+	l.tree.bundle = b
+	return nil
+}
+
+// checkAnchor compares the checkpoint with the one kept beside the key: the journal
+// has all after that, so an older one means that the folder was rolled back.
+func (l *Log) checkAnchor() error {
+	b, err := journal.ReadFile(l.opt.FS, l.anchorName())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the kept checkpoint: %w", err)
+	}
+	kept, err := auditlog.OpenCheckpoint(b, l.verifier)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.anchorName(), err)
+	}
+	if kept.Size > l.published.Size {
+		return fmt.Errorf("the audit folder was rolled back: its checkpoint has %d events, %s has %d",
+			l.published.Size, l.anchorName(), kept.Size)
+	}
+	if kept.Size == l.published.Size && kept.Root != l.published.Root {
+		return fmt.Errorf("the audit folder is a fork: its checkpoint and %s differ at %d events", l.anchorName(), kept.Size)
+	}
+	return nil
+}
+
+// anchor keeps the newest checkpoint beside the key.
+func (l *Log) anchor() error {
+	return journal.WriteFile(l.opt.FS, l.anchorName(), l.Checkpoint())
+}
+
+// publish makes the tree durable as it stands and signs a checkpoint of it, if it
+// grew. After a failure nobody knows what is on the disk, so the journal fails too.
+func (l *Log) publish() error {
+	l.publishing.Lock()
+	defer l.publishing.Unlock()
+	if l.tree.size() == l.published.Size {
+		return nil
+	}
+	_, err := l.publishLocked()
+	return err
+}
+
+// publishLocked publishes and gives what it vouched for. The caller holds publishing.
+func (l *Log) publishLocked() (snapshot, error) {
+	s := l.tree.snapshot()
+	old := l.published.Size
+	if s.edge.Size() == old {
+		return s, nil
+	}
+	err := s.sync(l.opt.FS, l.opt.Dir, old)
+	if err == nil {
+		err = l.sign(s.edge)
+	}
+	if err == nil {
+		err = l.sweep(old, s.edge.Size())
+	}
+	if err != nil {
+		l.opt.Journal.Fail(fmt.Errorf("publish checkpoint: %w", err))
+	}
+	return s, err
+}
+
+// sign writes the checkpoint of a tree whose files are durable.
+func (l *Log) sign(e *auditlog.Edge) error {
+	c := auditlog.Checkpoint{Origin: l.opt.Origin, Size: e.Size(), Root: e.Root()}
+	b, err := c.Sign(l.signer)
+	if err != nil {
+		return err
+	}
+	if err := journal.WriteFile(l.opt.FS, l.checkpointName(), b); err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	l.published, l.signed = c, b
+	return nil
+}
+
+// sweep removes the partial files of an older checkpoint that the new one has no use
+// for.
+func (l *Log) sweep(old, size int64) error {
+	for level := range auditlog.Levels(old) {
+		n, width := auditlog.Widths(old, level)
+		full, now := auditlog.Widths(size, level)
+		if width == 0 || n == full && width == now {
+			continue
+		}
+		paths := []string{auditlog.TilePath(level, n, width)}
+		if level == 0 {
+			paths = append(paths, auditlog.EntriesPath(n, width))
+		}
+		for _, path := range paths {
+			name := filepath.Join(l.opt.Dir, path)
+			if err := l.opt.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			if n < full {
+				// Its folder is empty now, unless a crash left an older file there.
+				_ = l.opt.FS.Remove(filepath.Dir(name))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"path/filepath"
+
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+)
+
+// Entry is an event with its place.
+type Entry struct {
+	Index int64
+	Raw   []byte // canonical bytes, valid until the next entry
+	Event *hoop.Event
+}
+
+// Events gives the events from index from on, as far as they are durable when the loop
+// comes to its end. The first error ends it.
+func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		index := max(from, 0)
+		for {
+			if err := ctx.Err(); err != nil {
+				yield(Entry{}, context.Cause(ctx))
+				return
+			}
+			first, bundle, err := l.tree.entries(index)
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			for n := first; len(bundle) > 0; n++ {
+				e := Entry{Index: n}
+				if e.Raw, bundle, err = auditlog.NextEntry(bundle); err != nil {
+					yield(Entry{}, fmt.Errorf("event %d: %w", n, err))
+					return
+				}
+				if n < index {
+					continue
+				}
+				if e.Event, err = auditlog.Decode(e.Raw); err != nil {
+					yield(Entry{}, fmt.Errorf("event %d: %w", n, err))
+					return
+				}
+				if !yield(e, nil) {
+					return
+				}
+				index++
+			}
+			if index >= l.tree.size() {
+				return
+			}
+		}
+	}
+}
+
+// entries gives the bundle that holds index, from its first entry on; empty when index
+// is the tree's size.
+func (t *tree) entries(index int64) (first int64, bundle []byte, err error) {
+	t.mu.Lock()
+	size := t.edge.Size()
+	n := index / auditlog.TileWidth
+	if full, _ := auditlog.Widths(size, 0); n >= full {
+		bundle = append([]byte(nil), t.bundle...)
+		t.mu.Unlock()
+		if index >= size {
+			bundle = nil
+		}
+		return n * auditlog.TileWidth, bundle, nil
+	}
+	t.mu.Unlock()
+	path := auditlog.EntriesPath(n, auditlog.TileWidth)
+	bundle, err = journal.ReadFile(t.fs, filepath.Join(t.dir, path))
+	if err != nil {
+		return 0, nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return n * auditlog.TileWidth, bundle, nil
+}

@@ -1,0 +1,136 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+)
+
+// sessionsFile keeps what can be derived from the entries, to save reading them all.
+const sessionsFile = "sessions.json"
+
+// sessions are those that began and have not ended, after Size events.
+type sessions struct {
+	Size int64                   `json:"size"`
+	Open map[string]*openSession `json:"open"`
+}
+
+// openSession is what a recovery event needs to say of a session.
+type openSession struct {
+	Events  int64    `json:"events"` // highest counter
+	Subject string   `json:"subject,omitempty"`
+	Chain   []string `json:"chain,omitempty"`
+	Target  string   `json:"target,omitempty"`
+	Grant   string   `json:"grant,omitempty"`
+}
+
+func newSessions() *sessions { return &sessions{Open: make(map[string]*openSession)} }
+
+// track takes the next event into account.
+func (s *sessions) track(e *hoop.Event) {
+	s.Size++
+	if e.Session == "" || e.Counter == 0 {
+		return
+	}
+	switch e.Type {
+	case hoop.EventSessionEnd, hoop.EventRecovery:
+		delete(s.Open, e.Session)
+	case hoop.EventSessionStart:
+		s.Open[e.Session] = &openSession{Events: e.Counter, Subject: e.Subject, Chain: e.Chain, Target: e.Target, Grant: e.Grant}
+	default:
+		if o := s.Open[e.Session]; o != nil {
+			o.Events = e.Counter
+		}
+	}
+}
+
+func (s *sessions) clone() *sessions {
+	c := &sessions{Size: s.Size, Open: make(map[string]*openSession, len(s.Open))}
+	for id, o := range s.Open {
+		copied := *o
+		c.Open[id] = &copied
+	}
+	return c
+}
+
+// loadSessions reads the saved state, and the events since. A state that is missing,
+// damaged or ahead of the log is made anew from all events.
+func (l *Log) loadSessions(ctx context.Context) error {
+	s := newSessions()
+	b, err := journal.ReadFile(l.opt.FS, filepath.Join(l.opt.Dir, sessionsFile))
+	if err == nil {
+		if json.Unmarshal(b, s) != nil || s.Open == nil || s.Size < 0 || s.Size > l.next {
+			s = newSessions()
+		}
+	}
+	for e, err := range l.Events(ctx, s.Size) {
+		if err != nil {
+			return err
+		}
+		s.track(e.Event)
+	}
+	l.sessions = s
+	return nil
+}
+
+// saveSessions writes the state, when no event is between journal and tree.
+func (l *Log) saveSessions() error {
+	size := l.tree.size()
+	l.mu.Lock()
+	if l.sessions == nil || l.sessions.Size != size {
+		l.mu.Unlock()
+		return nil
+	}
+	s := l.sessions.clone()
+	l.mu.Unlock()
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return journal.WriteFile(l.opt.FS, filepath.Join(l.opt.Dir, sessionsFile), b)
+}
+
+// recover commits the events found of each session that a crash ended, and the bytes
+// found of its recording.
+func (l *Log) recover() error {
+	ctx := context.Background()
+	if err := l.loadSessions(ctx); err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.sessions.Open)) {
+		o := l.sessions.Open[id]
+		rec := hoop.Record{}
+		if l.opt.Recordings != nil {
+			var err error
+			if rec, _, err = l.opt.Recordings.Found(id); err != nil {
+				return fmt.Errorf("recover session %s: %w", id, err)
+			}
+		}
+		rec.Events = o.Events + 1
+		_, err := l.Append(&hoop.Event{
+			Type:    hoop.EventRecovery,
+			Subject: o.Subject,
+			Chain:   o.Chain,
+			Target:  o.Target,
+			Grant:   o.Grant,
+			Session: id,
+			Counter: rec.Events,
+			Text:    "the gateway stopped before the session ended; this is what was found of it",
+			Record:  &rec,
+		})
+		if err != nil {
+			return fmt.Errorf("recover session %s: %w", id, err)
+		}
+		l.opt.Log.Warn("audit: recovered a session that a crash ended", "session", id, "events", rec.Events)
+	}
+	if err := l.settle(ctx); err != nil {
+		return fmt.Errorf("recover sessions: %w", err)
+	}
+	return nil
+}
