@@ -1,0 +1,91 @@
+package auditlog
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Checkpoint is what a signature vouches for: at Size entries the tree of the log
+// named Origin had this Root (C2SP tlog-checkpoint).
+type Checkpoint struct {
+	Origin string
+	Size   int64
+	Root   tlog.Hash
+}
+
+// Sign gives the checkpoint as a signed note.
+func (c Checkpoint) Sign(s note.Signer) ([]byte, error) {
+	text := fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
+	b, err := note.Sign(&note.Note{Text: text}, s)
+	if err != nil {
+		return nil, fmt.Errorf("sign checkpoint: %w", err)
+	}
+	return b, nil
+}
+
+// MaxCheckpoint is the most bytes that a checkpoint may have.
+const MaxCheckpoint = 64 << 10
+
+var errCheckpoint = errors.New("not a checkpoint")
+
+// OpenCheckpoint reads a signed note, checks the signature of v, and that origin is
+// v's name. Signatures of others (witnesses) are not looked at.
+func OpenCheckpoint(b []byte, v note.Verifier) (Checkpoint, error) {
+	if len(b) > MaxCheckpoint {
+		return Checkpoint{}, errCheckpoint
+	}
+	n, err := note.Open(b, note.VerifierList(v))
+	if err != nil {
+		var foreign *note.UnverifiedNoteError
+		if errors.As(err, &foreign) {
+			return Checkpoint{}, fmt.Errorf("the checkpoint is not signed with the key %s", v.Name())
+		}
+		return Checkpoint{}, err
+	}
+	for _, sig := range append(n.Sigs, n.UnverifiedSigs...) {
+		// note.Open takes what the unused bits of the last character say.
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return Checkpoint{}, fmt.Errorf("signature of %s: %w", sig.Name, err)
+		}
+	}
+	c, err := parseCheckpoint(n.Text)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	if c.Origin != v.Name() {
+		return Checkpoint{}, fmt.Errorf("the checkpoint is of the log %q, the key of %q", c.Origin, v.Name())
+	}
+	return c, nil
+}
+
+func parseCheckpoint(text string) (Checkpoint, error) {
+	lines := strings.SplitN(text, "\n", 4)
+	if len(lines) < 4 || lines[0] == "" {
+		return Checkpoint{}, errCheckpoint
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil || size < 0 || strconv.FormatInt(size, 10) != lines[1] {
+		return Checkpoint{}, errCheckpoint
+	}
+	root, err := tlog.ParseHash(lines[2])
+	if err != nil || root.String() != lines[2] {
+		return Checkpoint{}, errCheckpoint
+	}
+	return Checkpoint{Origin: lines[0], Size: size, Root: root}, nil
+}
+
+// NewVerifier reads a public key as KeyFile and api.LogKey give it.
+func NewVerifier(key []byte) (note.Verifier, error) {
+	v, err := note.NewVerifier(string(bytes.TrimSpace(key)))
+	if err != nil {
+		return nil, fmt.Errorf("the log's public key: %w", err)
+	}
+	return v, nil
+}
