@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -130,33 +132,47 @@ func postgresConfig(rawURL string) (*pgx.ConnConfig, error) {
 			WithHint("write postgres://user@host/database; escape special characters of the password as %%XX")
 	}
 	q := u.Query()
-	switch mode := q.Get("sslmode"); mode {
-	case "":
-		if local(u.Hostname()) {
-			q.Set("sslmode", "disable")
-		} else {
-			q.Set("sslmode", "verify-full")
-		}
+	if q.Get("application_name") == "" {
+		q.Set("application_name", "hoop-gateway")
+	}
+	mode := q.Get("sslmode")
+	switch mode {
 	case "disable", "require", "verify-ca", "verify-full":
+		return parsePostgres(u, q, mode)
+	case "":
 	default: // allow and prefer send everything in clear to whoever refuses TLS
 		return nil, hoop.Errorf(hoop.CodeInvalid, "store URL: sslmode=%s is not offered", url.QueryEscape(mode)).
 			WithHint("sslmode=verify-full, or disable on a network of your own")
 	}
-	if q.Get("application_name") == "" {
-		q.Set("application_name", "hoop-gateway")
+	cfg, err := parsePostgres(u, q, "verify-full")
+	if err != nil || !local(cfg) {
+		return cfg, err
 	}
-	u.RawQuery = q.Encode()
-	cfg, err := pgx.ParseConfig(u.String())
+	return parsePostgres(u, q, "disable")
+}
+
+func parsePostgres(u *url.URL, q url.Values, sslmode string) (*pgx.ConnConfig, error) {
+	q.Set("sslmode", sslmode)
+	with := *u
+	with.RawQuery = q.Encode()
+	cfg, err := pgx.ParseConfig(with.String())
 	if err != nil {
 		return nil, &hoop.Error{Code: hoop.CodeInvalid, Message: "store URL: PostgreSQL's settings in it are wrong", Err: err}
 	}
 	return cfg, nil
 }
 
-// local reports whether host is this machine: loopback, or a socket's folder.
-func local(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || host == "localhost" || host[0] == '/' || ip != nil && ip.IsLoopback()
+// local reports whether every host of cfg is this machine: loopback, or a socket's
+// folder. The host may come from the URL's authority, its query or PGHOST.
+func local(cfg *pgx.ConnConfig) bool {
+	hosts := []string{cfg.Host}
+	for _, f := range cfg.Fallbacks {
+		hosts = append(hosts, f.Host)
+	}
+	return !slices.ContainsFunc(hosts, func(host string) bool {
+		ip := net.ParseIP(host)
+		return host != "localhost" && !strings.HasPrefix(host, "/") && (ip == nil || !ip.IsLoopback())
+	})
 }
 
 // migrate brings the tables up to date. Several gateways may start at once: the first
