@@ -18,9 +18,16 @@ type Filter struct {
 // viewer may see.
 const scanned = 5000
 
-// own reports whether what the requester does is done by viewer or in viewer's name.
+// own reports whether what the requester does is done by viewer or in viewer's name. An
+// agent that acts for one person has no part in what it does for another.
 func own(viewer, requester hoop.Identity) bool {
-	return viewer.Subject != "" && (viewer.Subject == requester.Subject || slices.Contains(requester.Chain, viewer.Subject))
+	switch viewer.Subject {
+	case "":
+		return false
+	case requester.Subject:
+		return slices.Equal(viewer.Chain, requester.Chain)
+	}
+	return slices.Contains(requester.Chain, viewer.Subject)
 }
 
 // owns reports whether the service account belongs to viewer.

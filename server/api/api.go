@@ -1,0 +1,199 @@
+// Package api answers the HTTP API that pkg/api describes: it tells who is calling,
+// checks the form of what is asked, asks the part that knows, and writes the answer or
+// the Problem. It holds no rules of its own but one: whose sessions and whose evidence
+// one may read.
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/grant"
+)
+
+// Asker takes requests and tells what became of them.
+type Asker interface {
+	Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest) (hoop.Request, *hoop.Grant, error)
+	Request(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error)
+	Requests(ctx context.Context, viewer hoop.Identity, f grant.Filter) ([]hoop.Request, error)
+	Wait(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error)
+	Cancel(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error)
+}
+
+// Decider takes what approvers say.
+type Decider interface {
+	Approve(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
+	Deny(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
+}
+
+// Granter knows the grants.
+type Granter interface {
+	Grant(ctx context.Context, viewer hoop.Identity, r hoop.Request) (*hoop.Grant, error)
+	Grants(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error)
+	InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error)
+	Revoke(ctx context.Context, by hoop.Identity, id, reason string) (hoop.Grant, error)
+}
+
+// Grants is all three; *grant.Service is one.
+type Grants interface {
+	Asker
+	Decider
+	Granter
+}
+
+// Sessions knows the sessions, of one subject or of all ("").
+type Sessions interface {
+	Session(ctx context.Context, id string) (hoop.SessionInfo, error)
+	Sessions(ctx context.Context, subject string, limit int) ([]hoop.SessionInfo, error)
+}
+
+// Recording is a session's recording in clear. Next ends with io.EOF, or with
+// recording.ErrUnfinished while the session runs.
+type Recording interface {
+	Next() (*recording.Record, error)
+	Close() error
+}
+
+// Log is the audit log: Write returns when the event is durable.
+type Log interface {
+	Write(ctx context.Context, e *hoop.Event) error
+}
+
+// Options of the handler. All are needed, save where it says otherwise.
+type Options struct {
+	Version  string
+	Tunnel   string // ALPN protocol of the tunnel
+	Identify func(ctx context.Context, token string) (hoop.Identity, error)
+	Roles    func(hoop.Identity) []hoop.Role
+	// Targets lists the targets that some access rule lets the identity ask for; Access
+	// says on what terms.
+	Targets   func(hoop.Identity) []hoop.Target
+	Access    grant.Policy
+	Grants    Grants
+	Sessions  Sessions
+	Recording func(ctx context.Context, session string) (Recording, error)
+	Export    func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
+	LogKey    func() string                                // verifier key of the audit log
+	Audit     Log
+	Now       func() time.Time // left out: time.Now
+	Log       *slog.Logger     // left out: slog.Default
+}
+
+// handler answers the API.
+type handler struct{ Options }
+
+// New makes the handler of everything below /api/v1.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	h := &handler{o}
+	type route struct {
+		method, path string
+		handle       http.HandlerFunc
+	}
+	routes := []route{
+		{http.MethodGet, api.PathVersion, h.version},
+		{http.MethodGet, api.PathMe, h.signedIn(h.me)},
+		{http.MethodGet, api.PathTargets, h.signedIn(h.targets)},
+		{http.MethodGet, api.PathRequests, h.signedIn(h.requests)},
+		{http.MethodPost, api.PathRequests, h.signedIn(h.ask)},
+		{http.MethodGet, api.PathRequest, h.signedIn(h.request)},
+		{http.MethodPost, api.PathApprove, h.signedIn(h.decide(o.Grants.Approve))},
+		{http.MethodPost, api.PathDeny, h.signedIn(h.decide(o.Grants.Deny))},
+		{http.MethodPost, api.PathCancel, h.signedIn(h.cancel)},
+		{http.MethodGet, api.PathGrants, h.signedIn(h.grants)},
+		{http.MethodPost, api.PathRevoke, h.signedIn(h.revoke)},
+		{http.MethodGet, api.PathSessions, h.signedIn(h.sessions)},
+		{http.MethodGet, api.PathSession, h.signedIn(h.session)},
+		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
+		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
+		{http.MethodGet, api.PathLogKey, h.signedIn(h.logKey)},
+	}
+	mux, allowed := http.NewServeMux(), map[string][]string{}
+	for _, r := range routes {
+		mux.HandleFunc(r.method+" "+r.path, r.handle)
+		allowed[r.path] = append(allowed[r.path], r.method)
+	}
+	for path, methods := range allowed {
+		slices.Sort(methods)
+		mux.HandleFunc(path, h.methodNotAllowed(strings.Join(methods, ", ")))
+	}
+	mux.HandleFunc("/", h.notFound)
+	return private(mux)
+}
+
+// private says to browsers and proxies that nothing here is to be kept, guessed at or
+// framed.
+func private(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("Cache-Control", "no-store")
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// signedIn lets those pass whose token is good (RFC 6750 §2.1: in the Authorization
+// header only). A handler's error becomes a Problem.
+func (h *handler) signedIn(next func(http.ResponseWriter, *http.Request, hoop.Identity) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, err := h.identify(r)
+		if err == nil {
+			err = next(w, r, id)
+		}
+		if err != nil {
+			h.problem(w, r, err)
+		}
+	}
+}
+
+func (h *handler) identify(r *http.Request) (hoop.Identity, error) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return hoop.Identity{}, signInFirst()
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return hoop.Identity{}, signInFirst()
+	}
+	id, err := h.Identify(r.Context(), token)
+	if err == nil && id.Subject == "" {
+		return hoop.Identity{}, signInFirst()
+	}
+	return id, err
+}
+
+func signInFirst() error {
+	return hoop.Errorf(hoop.CodeUnauthenticated, "sign in first").WithHint("hoopctl login")
+}
+
+func (h *handler) hasRole(id hoop.Identity, roles ...hoop.Role) bool {
+	return slices.ContainsFunc(h.Roles(id), func(r hoop.Role) bool { return slices.Contains(roles, r) })
+}
+
+func (h *handler) version(w http.ResponseWriter, r *http.Request) {
+	if err := answer(w, http.StatusOK, api.Version{Version: h.Version, Tunnel: h.Tunnel}); err != nil {
+		h.problem(w, r, err)
+	}
+}
+
+func (h *handler) me(w http.ResponseWriter, _ *http.Request, id hoop.Identity) error {
+	roles := h.Roles(id)
+	if roles == nil {
+		roles = []hoop.Role{}
+	}
+	return answer(w, http.StatusOK, api.Me{Identity: id, Roles: roles})
+}

@@ -1,0 +1,157 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+)
+
+// examines reports whether id may look into what others did.
+func (h *handler) examines(id hoop.Identity) bool {
+	return h.hasRole(id, hoop.RoleAuditor, hoop.RoleAdmin)
+}
+
+// own reports whether the session is id's: its very identity, or one that acts for it.
+func own(id hoop.Identity, s *hoop.SessionInfo) bool {
+	if id.Subject == s.Identity.Subject {
+		return slices.Equal(id.Chain, s.Identity.Chain)
+	}
+	return slices.Contains(s.Identity.Chain, id.Subject)
+}
+
+// sessions lists one's own; auditors and administrators get everybody's.
+func (h *handler) sessions(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	q := query{values: r.URL.Query()}
+	limit := q.limit()
+	if q.err != nil {
+		return q.err
+	}
+	all, subject := h.examines(id), id.Subject
+	if all {
+		subject = ""
+	}
+	list, err := h.Sessions.Sessions(r.Context(), subject, limit)
+	if err != nil {
+		return err
+	}
+	if !all {
+		list = slices.DeleteFunc(list, func(s hoop.SessionInfo) bool { return !own(id, &s) })
+	}
+	return answer(w, http.StatusOK, listOf(list))
+}
+
+// visible gives a session that id may see; others do not exist for it.
+func (h *handler) visible(ctx context.Context, id hoop.Identity, session string) (hoop.SessionInfo, error) {
+	s, err := h.Sessions.Session(ctx, session)
+	if err != nil {
+		return hoop.SessionInfo{}, err
+	}
+	if !own(id, &s) && !h.examines(id) {
+		return hoop.SessionInfo{}, hoop.Errorf(hoop.CodeNotFound, "there is no session %q", session).
+			WithHint("hoopctl sessions list shows those you may see")
+	}
+	return s, nil
+}
+
+func (h *handler) session(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	s, err := h.visible(r.Context(), id, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, s)
+}
+
+// recording streams a recording in clear. That it was read is on record before the
+// first byte leaves.
+func (h *handler) recording(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	s, err := h.visible(r.Context(), id, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	rec, err := h.Recording(r.Context(), s.ID)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	if err := h.record(r.Context(), id, &hoop.Event{
+		Type: hoop.EventRead, Target: s.Target, Grant: s.Grant, Session: s.ID,
+		Details: []hoop.Detail{{Name: "session_subject", Value: s.Identity.Subject}},
+	}); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	h.abortOn(r, h.stream(w, rec, h.examines(id)))
+	return nil
+}
+
+// stream writes a record per line. The key to the digests in the log is for those who
+// examine.
+func (h *handler) stream(w io.Writer, rec Recording, withKey bool) error {
+	enc := json.NewEncoder(w)
+	for {
+		next, err := rec.Next()
+		if errors.Is(err, io.EOF) || errors.Is(err, recording.ErrUnfinished) {
+			return nil // no record of kind "end" tells the reader so
+		}
+		if err != nil {
+			return err
+		}
+		if !withKey {
+			next.DigestKey = nil
+		}
+		if err := enc.Encode(next); err != nil {
+			return err
+		}
+	}
+}
+
+// export streams the evidence folder, to those who examine.
+func (h *handler) export(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	if !h.examines(id) {
+		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators export the audit log").
+			WithHint("an administrator can give your group the role with a GroupRole")
+	}
+	if err := h.record(r.Context(), id, &hoop.Event{Type: hoop.EventExport}); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	w.Header().Set("Content-Disposition", `attachment; filename="hoop-audit.tar"`)
+	w.WriteHeader(http.StatusOK)
+	h.abortOn(r, h.Export(r.Context(), w))
+	return nil
+}
+
+// abortOn breaks the connection where a stream failed, so that nobody takes a part for
+// the whole.
+func (h *handler) abortOn(r *http.Request, err error) {
+	if err == nil {
+		return
+	}
+	h.Log.LogAttrs(r.Context(), slog.LevelError, "answer broken off", slog.String("path", r.URL.Path), slog.Any("error", err))
+	panic(http.ErrAbortHandler)
+}
+
+// record writes what id does to the audit log.
+func (h *handler) record(ctx context.Context, id hoop.Identity, e *hoop.Event) error {
+	e.Time, e.Subject, e.Chain = h.Now().UTC(), id.Subject, id.Chain
+	if err := h.Audit.Write(ctx, e); err != nil {
+		return &hoop.Error{
+			Code: hoop.CodeUnrecorded, Message: "the gateway cannot record this, so it did not happen",
+			Hint: "tell an administrator: the gateway's log names the disk or file", Err: err,
+		}
+	}
+	return nil
+}
+
+func (h *handler) logKey(w http.ResponseWriter, _ *http.Request, _ hoop.Identity) error {
+	return answer(w, http.StatusOK, api.LogKey{Verifier: h.LogKey()})
+}
