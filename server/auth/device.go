@@ -1,0 +1,186 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// maxDeviceName bounds what a device may call itself, in characters.
+const maxDeviceName = 80
+
+// authorizeDevice begins a device authorization (RFC 8628 §3.1, §3.2).
+func (s *Server) authorizeDevice(ctx context.Context, client string, scopes []string, name string) (*oidc.DeviceAuthorizationResponse, error) {
+	ip := ipOf(ctx)
+	if wait := s.limits.devices.wait(network(ip)); wait > 0 {
+		p := newProblem(http.StatusTooManyRequests, string(oidc.SlowDown), "too many sign-ins were begun; try again in "+seconds(wait)+" seconds")
+		p.retryAfter = wait
+		return nil, p
+	}
+	s.limits.devices.add(network(ip))
+	now := s.now()
+	d := Device{
+		Client: client, Scopes: grantScopes(scopes), Name: clean(name, maxDeviceName), RemoteIP: ip,
+		State: DevicePending, CreatedAt: now, ExpiresAt: now.Add(s.o.DeviceLife),
+	}
+	// Codes that people type are short enough to meet by chance.
+	for range 5 {
+		code, userCode := random(), newUserCode()
+		d.CodeHash, d.UserCodeHash = hash(code), hash(userCode)
+		err := s.o.Store.AddDevice(ctx, d)
+		if errors.Is(err, ErrExists) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("store device: %w", err)
+		}
+		return &oidc.DeviceAuthorizationResponse{
+			DeviceCode:              code,
+			UserCode:                userCode,
+			VerificationURI:         s.o.Issuer + "/device",
+			VerificationURIComplete: s.o.Issuer + "/device?user_code=" + userCode,
+			ExpiresIn:               int(s.o.DeviceLife / time.Second),
+			Interval:                int(s.o.Interval / time.Second),
+		}, nil
+	}
+	return nil, errors.New("no user code is free")
+}
+
+// redeem gives the tokens of an approved device code, once (RFC 8628 §3.4, §3.5).
+func (s *Server) redeem(ctx context.Context, client, code string) (*oidc.AccessTokenResponse, error) {
+	h := hash(code)
+	d, err := s.o.Store.Device(ctx, h)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, invalidGrant("the device code is unknown")
+	case err != nil:
+		return nil, fmt.Errorf("find device: %w", err)
+	case d.Client != client:
+		return nil, invalidGrant("the device code was given to another client")
+	}
+	if err := s.pollable(&d); err != nil {
+		return nil, err
+	}
+	// Burnt before anything is given: of two polls at once, one gets the tokens.
+	err = s.o.Store.UpdateDevice(ctx, h, func(row *Device) error {
+		if row.State != DeviceApproved {
+			return invalidGrant("the device code was used already")
+		}
+		d = *row
+		row.State, row.Credential = DeviceUsed, nil
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.polls.done(h)
+	return s.begin(ctx, Family{
+		Identity: d.Identity, Provider: d.Identity.Provider, Client: client, Scopes: d.Scopes,
+		Device: d.Name, RemoteIP: ipOf(ctx), Credential: d.Credential, CheckedAt: d.SignedInAt,
+	})
+}
+
+// pollable is nil where the device's tokens may be given, else what RFC 8628 §3.5 says.
+func (s *Server) pollable(d *Device) error {
+	now := s.now()
+	bad := http.StatusBadRequest
+	switch {
+	case d.State == DeviceUsed:
+		return invalidGrant("the device code was used already")
+	case !now.Before(d.ExpiresAt):
+		return newProblem(bad, string(oidc.ExpiredToken), "the code has expired; start again")
+	case d.State == DeviceDenied:
+		return newProblem(bad, string(oidc.AccessDenied), "the sign-in was denied in the browser")
+	case d.State == DeviceApproved:
+		return nil
+	case s.polls.tooSoon(d.CodeHash, d.ExpiresAt):
+		return newProblem(bad, string(oidc.SlowDown), "poll five seconds less often from now on")
+	default:
+		return newProblem(bad, string(oidc.AuthorizationPending), "nobody has approved the code yet")
+	}
+}
+
+// bind notes that a browser signed in for a device. A later sign-in by another browser
+// replaces it: whoever approves must be who signed in last.
+func (s *Server) bind(ctx context.Context, codeHash, browser string, id hoop.Identity, credential []byte) error {
+	sealed := s.keys.seal(credential, "credential")
+	now := s.now()
+	return s.o.Store.UpdateDevice(ctx, codeHash, func(d *Device) error {
+		if err := undecided(d, now); err != nil {
+			return err
+		}
+		d.Browser, d.Identity, d.Credential, d.SignedInAt = hash(browser), id, sealed, now
+		return nil
+	})
+}
+
+// decide approves or denies a device for the browser that signed in for it.
+func (s *Server) decide(ctx context.Context, codeHash, browser string, approve bool) (Device, error) {
+	now := s.now()
+	var decided Device
+	err := s.o.Store.UpdateDevice(ctx, codeHash, func(d *Device) error {
+		if err := undecided(d, now); err != nil {
+			return err
+		}
+		if d.Browser == "" || !equal(d.Browser, hash(browser)) {
+			return errOtherBrowser
+		}
+		d.State = DeviceDenied
+		if approve {
+			d.State = DeviceApproved
+		}
+		decided = *d
+		return nil
+	})
+	return decided, err
+}
+
+// Why a user code is of no use: one sentence each, for the page.
+var (
+	errMalformed    = &pageError{code: hoop.CodeInvalid, text: "That is not a code: it has eight letters, like BCDF-GHJK."}
+	errUnknown      = &pageError{code: hoop.CodeNotFound, text: "This code is unknown. Compare it with the one in your terminal."}
+	errExpired      = &pageError{code: hoop.CodeExpired, text: "This code has expired. Run hoopctl login again for a new one."}
+	errUsed         = &pageError{code: hoop.CodeConflict, text: "This code was used already. Run hoopctl login again for a new one."}
+	errDenied       = &pageError{code: hoop.CodeDenied, text: "This sign-in was denied. Run hoopctl login again to start another."}
+	errOtherBrowser = &pageError{code: hoop.CodeDenied, text: "This browser has not signed in for this code. Enter the code again."}
+)
+
+// undecided is nil while a person may still decide about the device.
+func undecided(d *Device, now time.Time) error {
+	switch {
+	case d.State == DeviceApproved || d.State == DeviceUsed:
+		return errUsed
+	case d.State == DeviceDenied:
+		return errDenied
+	case !now.Before(d.ExpiresAt):
+		return errExpired
+	}
+	return nil
+}
+
+// clean makes a stranger's text fit to be shown and logged: at most limit characters, no
+// control characters, nothing that turns the direction of writing or is invisible.
+func clean(s string, limit int) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n == limit {
+			b.WriteString("…")
+			break
+		}
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			continue
+		}
+		b.WriteRune(r)
+		n++
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,314 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+const (
+	// grace is how long the previous refresh token still gets the same successor.
+	grace = 10 * time.Second
+	// lease is how long one gateway may take to ask the identity provider.
+	lease = 30 * time.Second
+)
+
+// begin starts a family and gives its first tokens, after the event is durable.
+func (s *Server) begin(ctx context.Context, f Family) (*oidc.AccessTokenResponse, error) {
+	now := s.now()
+	f.ID, f.Subject, f.CreatedAt = newID(), f.Identity.Subject, now
+	f.ExpiresAt = now.Add(s.o.SignInLife)
+	p, ok := s.providers[f.Provider]
+	if !ok {
+		return nil, invalidGrant("the identity provider is no longer configured")
+	}
+	access := accessPrefix + random()
+	tokens := []Token{s.accessToken(&f, access, now)}
+	refresh := ""
+	if slices.Contains(f.Scopes, oidc.ScopeOfflineAccess) && p.renewable(f.Credential) {
+		f.Generation, f.RotatedAt = 1, now
+		f.Recheck = p.remote()
+		refresh = s.keys.refreshToken(f.ID, f.Generation)
+		tokens = append(tokens, refreshRow(&f, refresh, now))
+	} else { // nothing can renew it
+		f.ExpiresAt = now.Add(min(s.o.AccessLife, s.o.SignInLife))
+	}
+	if err := s.write(ctx, s.event(hoop.EventSignIn, &f, "")); err != nil {
+		return nil, unrecorded(err)
+	}
+	if err := s.o.Store.AddFamily(ctx, f, tokens...); err != nil {
+		return nil, fmt.Errorf("store sign-in: %w", err)
+	}
+	return s.tokens(&f, access, refresh, now)
+}
+
+// accessToken is the row of an access token; it does not outlive its family.
+func (s *Server) accessToken(f *Family, access string, now time.Time) Token {
+	end := now.Add(s.o.AccessLife)
+	if f.ExpiresAt.Before(end) {
+		end = f.ExpiresAt
+	}
+	return Token{Hash: hash(access), Kind: AccessToken, Family: f.ID, CreatedAt: now, ExpiresAt: end}
+}
+
+func refreshRow(f *Family, refresh string, now time.Time) Token {
+	return Token{Hash: hash(refresh), Kind: RefreshToken, Family: f.ID, Generation: f.Generation, CreatedAt: now, ExpiresAt: f.ExpiresAt}
+}
+
+// tokens is the answer that carries them (RFC 6749 §5.1).
+func (s *Server) tokens(f *Family, access, refresh string, now time.Time) (*oidc.AccessTokenResponse, error) {
+	life := min(s.o.AccessLife, f.ExpiresAt.Sub(now))
+	resp := &oidc.AccessTokenResponse{
+		AccessToken: access, RefreshToken: refresh, TokenType: oidc.BearerToken,
+		ExpiresIn: uint64(life / time.Second), Scope: f.Scopes,
+	}
+	if !slices.Contains(f.Scopes, oidc.ScopeOpenID) {
+		return resp, nil
+	}
+	var err error
+	resp.IDToken, err = s.idToken(f.Identity, f.Client, access, f.Scopes, f.CreatedAt, now)
+	return resp, err
+}
+
+// Why a refresh stops inside the store's transaction.
+var (
+	errEnded = errors.New("the sign-in has ended")
+	errBusy  = errors.New("another refresh is under way")
+	errReuse = errors.New("refresh token used twice")
+)
+
+// refresh replaces a refresh token and gives an access token (RFC 6749 §6).
+func (s *Server) refresh(ctx context.Context, client, token string) (*oidc.AccessTokenResponse, error) {
+	t, f, err := s.lookUp(ctx, token, refreshPrefix)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, invalidGrant("the refresh token is unknown")
+	case err != nil:
+		return nil, err
+	case t.Kind != RefreshToken || f.Client != client:
+		return nil, invalidGrant("the refresh token was given to another client")
+	}
+	// Once the identity provider was asked, its answer must be kept, even when the client
+	// has gone.
+	ip := ipOf(ctx)
+	ctx = context.WithoutCancel(ctx)
+	defer s.refreshes.lock(f.ID)()
+
+	access := accessPrefix + random()
+	repeated, err := s.claim(ctx, &f, func(row *Family, now time.Time) (again bool, err error) {
+		switch {
+		case t.Generation == row.Generation:
+			return false, nil
+		case t.Generation == row.Generation-1 && now.Sub(row.RotatedAt) <= grace && ip == row.RemoteIP:
+			return true, nil
+		}
+		return false, errReuse
+	}, access)
+	if err == nil && !repeated {
+		err = s.renew(ctx, &f, func(row *Family, now time.Time) []Token {
+			row.Generation++
+			row.RotatedAt, row.RemoteIP = now, ip
+			return []Token{
+				s.accessToken(row, access, now),
+				refreshRow(row, s.keys.refreshToken(row.ID, row.Generation), now),
+			}
+		})
+	}
+	if err != nil {
+		return nil, s.refused(ctx, &f, err)
+	}
+	return s.tokens(&f, access, s.keys.refreshToken(f.ID, f.Generation), s.now())
+}
+
+// lookUp finds a token by its text.
+func (s *Server) lookUp(ctx context.Context, token, prefix string) (Token, Family, error) {
+	if len(token) != tokenLen || !strings.HasPrefix(token, prefix) {
+		return Token{}, Family{}, ErrNotFound
+	}
+	t, f, err := s.o.Store.Token(ctx, hash(token))
+	if err != nil {
+		return t, f, fmt.Errorf("find token: %w", err)
+	}
+	return t, f, nil
+}
+
+// claim reserves a family for one renewal and reads it into f. allow may say that the
+// family was renewed just now: then access is stored and there is nothing to renew.
+func (s *Server) claim(ctx context.Context, f *Family, allow func(*Family, time.Time) (again bool, err error), access string) (again bool, err error) {
+	err = s.o.Store.UpdateFamily(ctx, f.ID, func(row *Family) ([]Token, error) {
+		now := s.now()
+		*f = *row
+		if !row.live(now) {
+			return nil, errEnded
+		}
+		if again, err = allow(row, now); err != nil {
+			return nil, err
+		}
+		if again {
+			return []Token{s.accessToken(row, access, now)}, nil
+		}
+		if now.Before(row.BusyUntil) {
+			return nil, errBusy
+		}
+		row.BusyUntil = now.Add(lease)
+		return nil, nil
+	})
+	return again, err
+}
+
+// renew asks the identity provider about a claimed family and writes down what it says.
+// f is as stored afterwards.
+func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time.Time) []Token) error {
+	id, credential, askErr := s.ask(ctx, f)
+	before := f.Identity
+	err := s.o.Store.UpdateFamily(ctx, f.ID, func(row *Family) ([]Token, error) {
+		now := s.now()
+		row.BusyUntil = time.Time{}
+		*f = *row
+		if askErr != nil {
+			return nil, nil
+		}
+		if !row.live(now) {
+			return nil, errEnded
+		}
+		row.Identity, row.Credential, row.CheckedAt = id, credential, now
+		tokens := settle(row, now)
+		*f = *row
+		return tokens, nil
+	})
+	if err = errors.Join(askErr, err); err != nil {
+		return err
+	}
+	if !sameGroups(before.Groups, id.Groups) {
+		s.cache.drop(f.ID)
+		s.o.OnChange(ctx, id)
+	}
+	return nil
+}
+
+func sameGroups(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// ask has the identity provider vouch for a family again.
+func (s *Server) ask(ctx context.Context, f *Family) (hoop.Identity, []byte, error) {
+	p, ok := s.providers[f.Provider]
+	if !ok {
+		return hoop.Identity{}, nil, fmt.Errorf("%w: the provider is no longer configured", errRefused)
+	}
+	credential, err := s.keys.open(f.Credential, "credential")
+	if err != nil {
+		return hoop.Identity{}, nil, fmt.Errorf("%w: %w", errRefused, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lease-5*time.Second)
+	defer cancel()
+	id, credential, err := p.check(ctx, f.Identity, credential)
+	if err != nil {
+		return hoop.Identity{}, nil, err
+	}
+	if id.Subject != f.Subject {
+		return hoop.Identity{}, nil, fmt.Errorf("%w: it now names another subject", errRefused)
+	}
+	return id, s.keys.seal(credential, "credential"), nil
+}
+
+// refused ends the family where it must, and says what the client hears.
+func (s *Server) refused(ctx context.Context, f *Family, err error) error {
+	switch {
+	case errors.Is(err, errEnded):
+		return invalidGrant("the sign-in has ended; sign in again")
+	case errors.Is(err, errReuse):
+		return errors.Join(invalidGrant("the refresh token was used before; for safety the sign-in has ended"),
+			s.end(ctx, f, "refresh token used twice", true))
+	case errors.Is(err, errRefused):
+		s.o.Logger.InfoContext(ctx, "identity provider refused", "subject", f.Subject, "provider", f.Provider, "error", err)
+		return errors.Join(invalidGrant("the identity provider no longer vouches for this sign-in; sign in again"),
+			s.end(ctx, f, "refused by the identity provider", true))
+	case errors.Is(err, errBusy):
+		return unavailable("another refresh is under way; try again")
+	case errors.Is(err, errUnreachable):
+		s.o.Logger.WarnContext(ctx, "identity provider unreachable", "provider", f.Provider, "error", err)
+		return unavailable("the identity provider cannot be reached; try again")
+	}
+	return fmt.Errorf("refresh: %w", err)
+}
+
+// end ends a family: its tokens are worth nothing from here on. cut says to cut the
+// subject's live sessions even while it is signed in elsewhere. An error means that the
+// end, or its event, may not be durable.
+func (s *Server) end(ctx context.Context, f *Family, why string, cut bool) error {
+	first := false
+	err := s.o.Store.UpdateFamily(ctx, f.ID, func(row *Family) ([]Token, error) {
+		if first = row.EndedAt.IsZero(); first {
+			row.EndedAt, row.EndedWhy, row.Credential = s.now(), why, nil
+		}
+		*f = *row
+		return nil, nil
+	})
+	s.cache.drop(f.ID)
+	if err != nil {
+		return fmt.Errorf("end sign-in: %w", err)
+	}
+	if !first {
+		return nil
+	}
+	err = s.write(ctx, s.event(hoop.EventSignOut, f, why))
+	if !cut {
+		others, listErr := s.o.Store.Families(ctx, f.Subject, s.now())
+		cut = listErr != nil || len(others) == 0
+	}
+	if cut {
+		s.o.OnEnd(ctx, f.Subject)
+	}
+	return err
+}
+
+// revoke is RFC 7009: whichever token it gets, the whole sign-in ends. A token that is
+// unknown is revoked already.
+func (s *Server) revoke(ctx context.Context, client, token string) error {
+	prefix := accessPrefix
+	if strings.HasPrefix(token, refreshPrefix) {
+		prefix = refreshPrefix
+	}
+	_, f, err := s.lookUp(ctx, token, prefix)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case f.Client != client:
+		return invalidGrant("the token was given to another client")
+	}
+	if err := s.end(ctx, &f, "signed out", false); err != nil {
+		s.o.Logger.ErrorContext(ctx, "sign-out", "subject", f.Subject, "error", err)
+		return unavailable("the sign-out could not be recorded; try again")
+	}
+	return nil
+}
+
+// Disable ends every sign-in of a subject and has its live sessions cut.
+func (s *Server) Disable(ctx context.Context, subject, why string) error {
+	families, err := s.o.Store.Families(ctx, subject, s.now())
+	if err != nil {
+		return fmt.Errorf("list sign-ins of %s: %w", subject, err)
+	}
+	for i := range families {
+		err = errors.Join(err, s.end(ctx, &families[i], why, true))
+	}
+	s.o.OnEnd(ctx, subject) // sessions outlive sign-ins that expired
+	return err
+}
+
+// unrecorded refuses what could not be written to the audit log.
+func unrecorded(err error) error {
+	return errors.Join(newProblem(http.StatusServiceUnavailable, temporarilyUnavailable,
+		"the gateway cannot record the sign-in, so it refuses it"), err)
+}
