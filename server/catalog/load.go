@@ -58,8 +58,8 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	defer func() { _ = tx.Rollback(ctx) }() // it has read only
 	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
-		functions: map[string][]*Function{}, operators: map[string][]*Operator{},
-		userTypes: map[string][]string{}, schemas: map[string]bool{},
+		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
+		userTypes: map[string][]UserType{}, schemas: map[string]bool{},
 	}}
 	for _, step := range []struct {
 		what string
@@ -77,6 +77,8 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"triggers", l.triggers},
 		{"rules", l.rules},
 		{"foreign keys", l.cascades},
+		{"views", l.views},
+		{"code of tables", l.code},
 	} {
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("load %s: %w", step.what, err)
@@ -159,23 +161,24 @@ func (l *loader) attributes(ctx context.Context) error {
 func (l *loader) functions(ctx context.Context) error {
 	var oid, ns, ret uint32
 	var name, lang, kind, vol, src string
-	var definer bool
+	var definer, set bool
 	var args int
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
-			p.pronargs::int4, p.prorettype, case when p.oid >= 16384 then p.prosrc else '' end
+			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then p.prosrc else '' end
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &src}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Args: args, Source: src, Returns: ret,
+				SecurityDefiner: definer, Args: args, Source: src, Returns: ret, Set: set,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}
 			l.snap.functions[name] = append(l.snap.functions[name], f)
+			l.snap.byOID[oid] = f
 		})
 }
 
@@ -190,7 +193,9 @@ func (l *loader) operators(ctx context.Context) error {
 
 func (l *loader) casts(ctx context.Context) error {
 	var c Cast
-	return l.each(ctx, `select castsource, casttarget, castfunc from pg_catalog.pg_cast where oid >= 16384`,
+	return l.each(ctx, `select c.castsource, c.casttarget, c.castfunc from pg_catalog.pg_cast c
+		left join (pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang) on p.oid = c.castfunc
+		where c.oid >= 16384 and l.lanname is distinct from 'internal'`,
 		[]any{&c.Source, &c.Target, &c.Function}, func() { l.snap.casts = append(l.snap.casts, c) })
 }
 
@@ -233,10 +238,55 @@ func (l *loader) cascades(ctx context.Context) error {
 	var from, to uint32
 	var del, upd bool
 	return l.each(ctx, `select conrelid, confrelid, confdeltype in ('c','n','d'), confupdtype in ('c','n','d')
-		from pg_catalog.pg_constraint where contype = 'f' and (confdeltype in ('c','n','d') or confupdtype in ('c','n','d'))`,
+		from pg_catalog.pg_constraint where contype = 'f'`,
 		[]any{&from, &to, &del, &upd}, func() {
 			if t, ok := l.snap.tables[to]; ok {
 				t.Cascades = append(t.Cascades, Cascade{Table: from, OnDelete: del, OnUpdate: upd})
+			}
+		})
+}
+
+// views reads what users' views use from their stored parse trees (pg_rewrite), which
+// name every function and relation by OID. pg_depend does not: it leaves out built-in
+// functions. The view itself stands there too, as OLD and NEW of its rule.
+func (l *loader) views(ctx context.Context) error {
+	var view uint32
+	var calls, uses []uint32
+	return l.each(ctx, `select ev_class,
+			array(select distinct m[1]::oid from pg_catalog.regexp_matches(ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m),
+			array(select distinct m[1]::oid from pg_catalog.regexp_matches(ev_action::text, ':relid (\d+)', 'g') m where m[1]::oid <> ev_class)
+		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384`,
+		[]any{&view, &calls, &uses}, func() {
+			if t, ok := l.snap.tables[view]; ok {
+				t.Calls, t.Uses = calls, uses
+			}
+			calls, uses = nil, nil
+		})
+}
+
+// code finds tables and types whose defaults, checks, index expressions, policies or
+// partition keys depend on a user's function.
+func (l *loader) code(ctx context.Context) error {
+	var rel, typ uint32
+	return l.each(ctx, `
+		with d as (select classid, objid from pg_catalog.pg_depend
+			where refclassid = 'pg_catalog.pg_proc'::regclass and refobjid >= 16384)
+		select adrelid, 0::oid from pg_catalog.pg_attrdef where oid in (select objid from d where classid = 'pg_catalog.pg_attrdef'::regclass)
+		union select conrelid, contypid from pg_catalog.pg_constraint where oid in (select objid from d where classid = 'pg_catalog.pg_constraint'::regclass)
+		union select polrelid, 0 from pg_catalog.pg_policy where oid in (select objid from d where classid = 'pg_catalog.pg_policy'::regclass)
+		union select indrelid, 0 from pg_catalog.pg_index where indexrelid in (select objid from d where classid = 'pg_catalog.pg_class'::regclass)
+		union select objid, 0 from d where classid = 'pg_catalog.pg_class'::regclass
+		union select 0, objid from d where classid = 'pg_catalog.pg_type'::regclass`,
+		[]any{&rel, &typ}, func() {
+			if t, ok := l.snap.tables[rel]; ok {
+				t.RunsCode = true
+			}
+			if r, ok := l.raw[typ]; ok {
+				for i, ut := range l.snap.userTypes[r.name] {
+					if ut.Schema == l.schema[r.ns] {
+						l.snap.userTypes[r.name][i].RunsCode = true
+					}
+				}
 			}
 		})
 }

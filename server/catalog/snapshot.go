@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -36,8 +37,9 @@ type Snapshot struct {
 	byName    map[string][]*Table
 	types     map[uint32]*hoop.Type
 	functions map[string][]*Function
+	byOID     map[uint32]*Function
 	operators map[string][]*Operator
-	userTypes map[string][]string // type name: schemas
+	userTypes map[string][]UserType
 	casts     []Cast
 	schemas   map[string]bool
 }
@@ -54,7 +56,10 @@ type Table struct {
 	HasTriggers  bool      // users' triggers
 	HasRules     bool      // rules other than a view's _RETURN
 	RowSecurity  bool      // row-level security is enabled
-	Cascades     []Cascade // tables whose rows follow this one's
+	RunsCode     bool      // a default, constraint, index, policy or partition key calls a user's function
+	Cascades     []Cascade // foreign keys that refer to this table
+	Calls        []uint32  // of a user's view: functions in its query, operators' and casts' included
+	Uses         []uint32  // of a user's view: relations in its query
 	System       bool      // of pg_catalog or information_schema, made by initdb
 }
 
@@ -86,12 +91,18 @@ type Trigger struct {
 	Function uint32
 }
 
-// Cascade is a foreign key of another table that changes its rows when the
-// referenced ones change.
+// Cascade is a foreign key as the referenced table sees it.
 type Cascade struct {
-	Table    uint32
-	OnDelete bool
-	OnUpdate bool
+	Table    uint32 // the referencing table
+	OnDelete bool   // its rows change when referenced ones are deleted
+	OnUpdate bool   // or updated
+}
+
+// UserType is a type made by a user, row types of tables left out.
+type UserType struct {
+	Schema   string
+	Kind     hoop.TypeKind
+	RunsCode bool // its values are made by a user's function: input functions, a domain's check
 }
 
 // Volatility is pg_proc.provolatile.
@@ -115,6 +126,7 @@ type Function struct {
 	Args            int
 	Source          string // pg_proc.prosrc of users' functions; "" of PostgreSQL's
 	Returns         uint32
+	Set             bool // returns rows
 	System          bool // PostgreSQL's own
 }
 
@@ -124,7 +136,8 @@ type Operator struct {
 	Function     uint32
 }
 
-// Cast is a cast made by a user that runs a function or the types' I/O conversion.
+// Cast is a cast made by a user; those that PostgreSQL makes for a range type are
+// left out.
 type Cast struct {
 	Source, Target uint32
 	Function       uint32 // 0 for none
@@ -163,15 +176,23 @@ func (s *Snapshot) Functions(schema, name string) []*Function {
 	return inSchema(s.functions[name], schema, func(f *Function) string { return f.Schema })
 }
 
+// Function finds a function by OID.
+func (s *Snapshot) Function(oid uint32) (*Function, bool) {
+	f, ok := s.byOID[oid]
+	return f, ok
+}
+
+// Schemas are the names of all schemas but temporary ones, sorted.
+func (s *Snapshot) Schemas() []string { return slices.Sorted(maps.Keys(s.schemas)) }
+
 // Operators finds users' operators by name, in every schema.
 func (s *Snapshot) Operators(name string) []*Operator { return s.operators[name] }
 
 // Casts are the users' casts.
 func (s *Snapshot) Casts() []Cast { return s.casts }
 
-// UserType reports whether a user made a type of that name, in any schema. Domains
-// have checks and base types input functions: code that runs when a value is made.
-func (s *Snapshot) UserType(name string) bool { return len(s.userTypes[name]) > 0 }
+// UserTypes finds users' types by name, in every schema.
+func (s *Snapshot) UserTypes(name string) []UserType { return s.userTypes[name] }
 
 // Related gives all partitions, inheritance children and parents of t, transitively,
 // without t.

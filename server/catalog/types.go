@@ -28,7 +28,9 @@ func (l *loader) types(ctx context.Context) error {
 			c := r
 			l.raw[oid] = &c
 			if oid >= firstUserOID && r.rel == 0 { // row types of tables run no code
-				l.snap.userTypes[r.name] = append(l.snap.userTypes[r.name], l.schema[r.ns])
+				ut := UserType{Schema: l.schema[r.ns], Kind: kindOf(&r)}
+				ut.RunsCode = ut.Kind == hoop.TypeBase
+				l.snap.userTypes[r.name] = append(l.snap.userTypes[r.name], ut)
 			}
 		})
 	if err != nil {
@@ -63,31 +65,22 @@ func (l *loader) typeOf(oid uint32) *hoop.Type {
 	}
 	t := &hoop.Type{OID: oid, Name: l.typeName(r), Mod: -1}
 	l.snap.types[oid] = t
-	switch r.typ {
-	case "b":
-		t.Kind = hoop.TypeBase
-		if r.elem != 0 && r.length == -1 {
-			t.Kind, t.Elem = hoop.TypeArray, l.typeOf(r.elem)
-		}
-	case "c":
-		t.Kind = hoop.TypeComposite
+	t.Kind = kindOf(r)
+	switch t.Kind {
+	case hoop.TypeArray:
+		t.Elem = l.typeOf(r.elem)
+	case hoop.TypeComposite:
 		if rel, ok := l.snap.tables[r.rel]; ok {
 			for _, c := range rel.Columns {
 				t.Fields = append(t.Fields, l.field(c))
 			}
 		}
-	case "d":
-		t.Kind, t.Elem, t.Mod = hoop.TypeDomain, l.typeOf(r.base), r.mod
-	case "e":
-		t.Kind = hoop.TypeEnum
-	case "r":
-		t.Kind, t.Elem = hoop.TypeRange, l.typeOf(r.subtype)
-	case "m":
-		t.Kind, t.Elem = hoop.TypeMultirange, l.typeOf(r.rangeOfMult)
-	case "p":
-		t.Kind = hoop.TypePseudo
-	default:
-		t.Kind = hoop.TypeUnknown
+	case hoop.TypeDomain:
+		t.Elem, t.Mod = l.typeOf(r.base), r.mod
+	case hoop.TypeRange:
+		t.Elem = l.typeOf(r.subtype)
+	case hoop.TypeMultirange:
+		t.Elem = l.typeOf(r.rangeOfMult)
 	}
 	return t
 }
@@ -108,4 +101,29 @@ func (l *loader) typeName(r *rawType) string {
 		return hoop.TableName(schema, r.name)
 	}
 	return r.name
+}
+
+// kindOf reads pg_type.typtype; a base type of variable length with elements is an
+// array.
+func kindOf(r *rawType) hoop.TypeKind {
+	switch r.typ {
+	case "b":
+		if r.elem != 0 && r.length == -1 {
+			return hoop.TypeArray
+		}
+		return hoop.TypeBase
+	case "c":
+		return hoop.TypeComposite
+	case "d":
+		return hoop.TypeDomain
+	case "e":
+		return hoop.TypeEnum
+	case "r":
+		return hoop.TypeRange
+	case "m":
+		return hoop.TypeMultirange
+	case "p":
+		return hoop.TypePseudo
+	}
+	return hoop.TypeUnknown
 }

@@ -1,0 +1,356 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+)
+
+var server *pgserver.Server // set by TestMain, used by every test
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if server, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer server.Stop()
+	return m.Run()
+}
+
+// database makes a database with a schema and gives a connection to it.
+func database(t *testing.T, schema string) (string, *pgx.Conn) {
+	t.Helper()
+	admin, err := pgx.Connect(t.Context(), server.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("db%d", dbCount.Add(1))
+	if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), server.DSN(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	mustExec(t, conn, schema)
+	return name, conn
+}
+
+var dbCount atomic.Int32
+
+func mustExec(t *testing.T, conn *pgx.Conn, sql string) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func newCatalog(t *testing.T, db string, opts Options) *Catalog {
+	t.Helper()
+	if opts.Connect == nil {
+		opts.Connect = func(ctx context.Context) (*pgx.Conn, error) { return pgx.Connect(ctx, server.DSN(db)) }
+	}
+	c := New(opts)
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func snapshot(t *testing.T, c *Catalog) *Snapshot {
+	t.Helper()
+	s, err := c.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func one(t *testing.T, s *Snapshot, schema, name string) *Table {
+	t.Helper()
+	found := s.Lookup(schema, name)
+	if len(found) != 1 {
+		t.Fatalf("%s.%s: %d relations, want 1", schema, name, len(found))
+	}
+	return found[0]
+}
+
+const clinic = `
+create schema clinic; create sequence clinic.s;
+create type clinic.mood as enum ('good', 'bad');
+create type clinic.address as (street text, zip varchar(5), lines text[]);
+create domain clinic.code as text check (value ~ '^[A-Z]+$');
+create function clinic.is_code(text) returns boolean language sql immutable as $$ select $1 <> '' $$;
+create domain clinic.checked as text check (clinic.is_code(value));
+create type clinic.span as range (subtype = int4);
+create table clinic.patients (id bigint primary key, name text not null default 'x', ssn varchar(11), home clinic.address, m clinic.mood,
+	low text generated always as (lower(ssn)) stored);
+alter table clinic.patients drop column name;
+create table clinic.visits (id int, patient bigint references clinic.patients on delete cascade, at date) partition by range (at);
+create table clinic.visits_2024 partition of clinic.visits for values from ('2024-01-01') to ('2025-01-01');
+create table base (a int); create table child () inherits (base);
+create view clinic.names as select id, ssn, nextval('clinic.s') from clinic.patients where clinic.is_code(ssn);
+create materialized view clinic.mv as select 1 as one;
+create function clinic.tf() returns trigger language plpgsql security definer as $$ begin return new; end $$;
+create trigger tr before insert on clinic.patients for each row execute function clinic.tf();
+create table ruled (a int); create rule r as on insert to ruled do instead nothing;
+create procedure clinic.p(a int) language sql as $$ select 1 $$;
+create function clinic.eq(text, int) returns boolean language sql as $$ select true $$;
+create operator clinic.=== (leftarg = text, rightarg = int, function = clinic.eq);
+create function clinic.m2t(clinic.mood) returns text language sql as $$ select 'x' $$;
+create cast (clinic.mood as text) with function clinic.m2t(clinic.mood);
+create table coded (a text check (clinic.is_code(a)));
+`
+
+func TestSnapshot_HoldsWhatTheDatabaseContains(t *testing.T) {
+	db, _ := database(t, clinic)
+	s := snapshot(t, newCatalog(t, db, Options{}))
+
+	p := one(t, s, "clinic", "patients")
+	var names []string
+	for _, c := range p.Columns {
+		names = append(names, fmt.Sprintf("%s/%d/%v", c.Name, c.Attr, c.Generated))
+	}
+	want := []string{"id/1/false", "ssn/3/false", "home/4/false", "m/5/false", "low/6/true"}
+	if !slices.Equal(names, want) {
+		t.Errorf("columns %v, want %v", names, want)
+	}
+	if !p.HasTriggers || p.HasRules || p.System || p.Kind != KindOrdinary || p.RunsCode {
+		t.Errorf("patients: %+v", p)
+	}
+	if got, ok := s.Table(p.OID); !ok || got != p {
+		t.Error("not found by OID")
+	}
+	if len(p.Cascades) != 2 || !p.Cascades[0].OnDelete { // the partition has its own
+		t.Errorf("cascades %+v", p.Cascades)
+	}
+	v := one(t, s, "", "visits")
+	if v.Kind != KindPartitioned || len(v.Children) != 1 || len(s.Related(v)) != 1 {
+		t.Errorf("visits: %+v", v)
+	}
+	if rel := s.Related(one(t, s, "public", "child")); len(rel) != 1 || rel[0].Name != "base" {
+		t.Errorf("relatives of child: %v", rel)
+	}
+	if !one(t, s, "", "ruled").HasRules || !one(t, s, "", "coded").RunsCode {
+		t.Error("rule or check not seen")
+	}
+	names = nil
+	view := one(t, s, "clinic", "names")
+	for _, oid := range view.Calls {
+		f, ok := s.Function(oid)
+		if !ok {
+			t.Fatalf("function %d", oid)
+		}
+		names = append(names, f.Name)
+	}
+	slices.Sort(names)
+	if !slices.Equal(names, []string{"is_code", "nextval"}) || !slices.Equal(view.Uses, []uint32{p.OID}) || view.HasRules {
+		t.Errorf("view calls %v, uses %v", names, view.Uses)
+	}
+	if k := one(t, s, "clinic", "mv").Kind; k != KindMatView {
+		t.Errorf("mv is %c", k)
+	}
+	if !one(t, s, "pg_catalog", "pg_class").System || !one(t, s, "information_schema", "tables").System {
+		t.Error("system relations are not System")
+	}
+}
+
+func TestSnapshot_TypesFunctionsOperators(t *testing.T) {
+	db, _ := database(t, clinic)
+	s := snapshot(t, newCatalog(t, db, Options{}))
+	p := one(t, s, "clinic", "patients")
+
+	ssn, _ := p.Column("ssn")
+	if ty := s.Type(ssn.Type); ty.Name != "varchar" || ty.Kind != hoop.TypeBase || ssn.Mod != 15 {
+		t.Errorf("ssn: %+v, modifier %d", ty, ssn.Mod)
+	}
+	home, _ := p.Column("home")
+	addr := s.Type(home.Type)
+	if addr.Name != "clinic.address" || addr.Kind != hoop.TypeComposite || len(addr.Fields) != 3 {
+		t.Fatalf("address: %+v", addr)
+	}
+	if addr.Fields[1].Mod != 9 || addr.Fields[2].Kind != hoop.TypeArray || addr.Fields[2].Elem.Name != "text" {
+		t.Errorf("fields: %+v %+v", addr.Fields[1], addr.Fields[2])
+	}
+	for name, want := range map[string]UserType{
+		"mood": {"clinic", hoop.TypeEnum, false}, "code": {"clinic", hoop.TypeDomain, false},
+		"checked": {"clinic", hoop.TypeDomain, true}, "span": {"clinic", hoop.TypeRange, false},
+	} {
+		if got := s.UserTypes(name); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+	tf := s.Functions("clinic", "tf")
+	if len(tf) != 1 || tf[0].Language != "plpgsql" || !tf[0].SecurityDefiner || tf[0].System || tf[0].Source == "" {
+		t.Errorf("tf: %+v", tf)
+	}
+	if f := s.Functions("", "p"); len(f) != 1 || f[0].Kind != 'p' || f[0].Args != 1 {
+		t.Errorf("p: %+v", f)
+	}
+	if f := s.Functions("pg_catalog", "random"); len(f) == 0 || !f[0].System || f[0].Volatility != Volatile {
+		t.Errorf("random: %+v", f)
+	}
+	if f := s.Functions("", "generate_series"); len(f) == 0 || !f[0].Set {
+		t.Errorf("generate_series: %+v", f)
+	}
+	if len(s.Operators("===")) != 1 || len(s.Operators("=")) != 0 || len(s.Casts()) != 1 {
+		t.Errorf("operators %v, casts %v", s.Operators("==="), s.Casts())
+	}
+}
+
+func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
+	db, conn := database(t, "create table t (a int); create function f() returns int language sql as 'select 1'")
+	c := newCatalog(t, db, Options{})
+	old := snapshot(t, c)
+	for _, ddl := range []string{
+		"create table u (b int)", "alter table t rename a to z", "alter table t add column c int", "alter table t alter c type bigint",
+		"create or replace function f() returns int language sql as 'select 2'", "create view v as select 1 as x",
+		"create or replace view v as select 2 as x", "create schema s", "alter table u set schema s", "alter table t inherit s.u",
+		"create type e as enum ('a')", "create operator @@@ (leftarg = int, rightarg = int, function = int4pl)",
+		"create rule r as on delete to t do instead nothing", "alter table t enable row level security", "drop table t cascade",
+	} {
+		if ddl == "alter table t inherit s.u" {
+			mustExec(t, conn, "alter table t add column b int")
+			old, _ = c.Refresh(t.Context())
+		}
+		mustExec(t, conn, ddl)
+		got, err := c.Refresh(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Version == old.Version {
+			t.Errorf("%s: the version stayed", ddl)
+		}
+		old = got
+	}
+	mustExec(t, conn, "create temp table tt (a int); insert into s.u values (1)")
+	if got, _ := c.Refresh(t.Context()); got != old {
+		t.Error("a temporary table or rows made a new snapshot")
+	}
+	if len(old.Lookup("", "tt")) != 0 {
+		t.Error("a temporary table of another session is in the snapshot")
+	}
+}
+
+func TestCatalog_PollSeesChanges(t *testing.T) {
+	db, conn := database(t, "")
+	c := newCatalog(t, db, Options{Poll: 5 * time.Millisecond})
+	snapshot(t, c)
+	mustExec(t, conn, "create table later (a int)")
+	for ctx := t.Context(); ; {
+		if s := snapshot(t, c); len(s.Lookup("public", "later")) == 1 {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal("never seen")
+		}
+	}
+}
+
+func TestCatalog_IdleStopsPollingAndReloadsWhenAsked(t *testing.T) {
+	db, conn := database(t, "")
+	var now atomic.Int64
+	c := newCatalog(t, db, Options{Poll: time.Millisecond, Idle: time.Minute, Now: func() time.Time { return time.Unix(0, now.Load()) }})
+	snapshot(t, c)
+	now.Add(int64(time.Hour))
+	c.wg.Wait() // the poller ends by itself
+	if c.conn != nil {
+		t.Error("the connection stayed open")
+	}
+	mustExec(t, conn, "create table meanwhile (a int)")
+	if len(snapshot(t, c).Lookup("public", "meanwhile")) != 1 {
+		t.Error("an old snapshot after idling")
+	}
+}
+
+func TestCatalog_FailsClosedAndRecovers(t *testing.T) {
+	db, conn := database(t, "create table t (a int)")
+	var down atomic.Bool
+	var dials atomic.Int32
+	var now atomic.Int64
+	c := newCatalog(t, "", Options{
+		Poll: time.Hour, Now: func() time.Time { return time.Unix(0, now.Load()) },
+		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			dials.Add(1)
+			if down.Load() {
+				return nil, errors.New("down")
+			}
+			return pgx.Connect(ctx, server.DSN(db))
+		},
+	})
+	snapshot(t, c)
+	down.Store(true)
+	mustExec(t, conn, "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+	now.Add(int64(3 * time.Hour))
+	var e *hoop.Error
+	if _, err := c.Snapshot(t.Context()); !errors.As(err, &e) || e.Code != hoop.CodeUnavailable {
+		t.Fatalf("%v, want unavailable", err)
+	}
+	before := dials.Load()
+	if _, err := c.Snapshot(t.Context()); !errors.As(err, &e) {
+		t.Fatalf("%v, want unavailable", err)
+	}
+	if got := dials.Load(); got != before+1 && got != before { // the dead connection, then at most one dial before backing off
+		t.Errorf("%d dials while backing off", got-before)
+	}
+	down.Store(false)
+	now.Add(int64(time.Minute))
+	snapshot(t, c)
+}
+
+func TestCatalog_ClosedRefuses(t *testing.T) {
+	db, _ := database(t, "")
+	c := newCatalog(t, db, Options{})
+	snapshot(t, c)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Snapshot(t.Context()); err == nil {
+		t.Error("a snapshot after Close")
+	}
+	if _, err := c.Refresh(t.Context()); err == nil {
+		t.Error("a refresh after Close")
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, server.DSN("postgres"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	b.Run("load", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := load(ctx, conn); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("version", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := readVersion(ctx, conn); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
