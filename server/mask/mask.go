@@ -1,0 +1,315 @@
+// Package mask decides what is protected and turns protected values into masked ones.
+//
+// It owns the meaning of mask rules: which columns, tables and values they name, what
+// a transform makes of a value of a type, in text and in binary. It is pure: no I/O,
+// and no clock but the year that ages are counted from. Which column an output comes
+// from is proven by sqlscan and the proxy; what happens with a statement that copies
+// protected data is decided by policy.
+//
+// A column is told by where its values come from (hoop.Column). Proven values get the
+// transform of the strictest rule on one of their origins. Values that are not proven
+// are redacted when the statement can read anything protected. All other texts are
+// scanned by the value rules. What cannot be decoded is withheld as NULL.
+//
+// PostgreSQL's formats: "Arrays", "Composite Types" and the send functions array_send,
+// record_send and jsonb_send in its sources.
+package mask
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// Inherited is the rule name of what is protected because protected data was copied
+// there.
+const Inherited = "inherited"
+
+// Set is the compiled mask rules. It may be used concurrently.
+type Set struct {
+	// Now says from which day ages are counted; time.Now unless set before the first use.
+	Now func() time.Time
+
+	rules     []*rule
+	inherited map[string]map[string]bool // target -> canonical tables
+	key       []byte
+}
+
+// rule is one mask rule, ready to use.
+type rule struct {
+	name    string
+	targets []string
+	except  []string
+	columns []resource.ColumnPattern
+	values  []detector // what detect and patterns name
+	with    resource.Transform
+	last    int
+}
+
+// freeText reports whether the rule declares columns whose whole values are scanned.
+func (r *rule) freeText() bool { return len(r.columns) > 0 && len(r.values) > 0 }
+
+// Compile prepares rules. inherited lists, per target, tables that hold copies of
+// protected data and are redacted whole, by canonical name. key is for hash and
+// tokenize; rules that use them want at least 32 bytes.
+func Compile(rules []resource.MaskRule, inherited map[string][]string, key []byte) (*Set, error) {
+	s := &Set{Now: time.Now, key: slices.Clone(key), inherited: map[string]map[string]bool{}}
+	for target, tables := range inherited {
+		s.inherited[target] = map[string]bool{}
+		for _, table := range tables {
+			s.inherited[target][table] = true
+		}
+	}
+	for _, r := range rules {
+		c, err := compileRule(r, len(key) >= 32)
+		if err != nil {
+			return nil, fmt.Errorf("mask rule %s: %w", r.Name, err)
+		}
+		s.rules = append(s.rules, c)
+	}
+	return s, nil
+}
+
+func compileRule(r resource.MaskRule, keyed bool) (*rule, error) {
+	if _, ok := strictness[r.With]; !ok {
+		return nil, fmt.Errorf("there is no transform %q", r.With)
+	}
+	if (r.With == resource.Hash || r.With == resource.Tokenize) && !keyed {
+		return nil, fmt.Errorf("%s wants a key of at least 32 bytes", r.With)
+	}
+	c := &rule{name: r.Name, targets: r.Targets, except: r.Except, with: r.With, last: max(r.Last, 1)}
+	for _, s := range r.Columns {
+		p, err := resource.ParseColumn(s)
+		if err != nil {
+			return nil, err
+		}
+		c.columns = append(c.columns, p)
+	}
+	for _, name := range r.Detect {
+		d, err := builtin(name)
+		if err != nil {
+			return nil, err
+		}
+		c.values = append(c.values, d)
+	}
+	for _, p := range r.Patterns {
+		d, err := pattern(p)
+		if err != nil {
+			return nil, err
+		}
+		c.values = append(c.values, d)
+	}
+	if len(c.columns)+len(c.values) == 0 {
+		return nil, fmt.Errorf("names nothing to protect")
+	}
+	return c, nil
+}
+
+// strictness orders the transforms by how little they leave, for columns that several
+// rules name.
+var strictness = map[resource.Transform]int{
+	resource.Redact:   8, // nothing but the shape
+	resource.Null:     7, // nothing
+	resource.Hash:     6, // whether two values are the same
+	resource.Tokenize: 5, // that, and the format
+	resource.Year:     4,
+	resource.Zip3:     3,
+	resource.Age90:    2,
+	resource.Partial:  1,
+}
+
+// stricter compares rules: positive when a leaves less than b. Ties are decided by
+// name, so that the same rules give the same answer in any order.
+func stricter(a, b *rule) int {
+	return cmp.Or(
+		cmp.Compare(strictness[a.with], strictness[b.with]),
+		cmp.Compare(b.last, a.last),
+		cmp.Compare(b.name, a.name),
+	)
+}
+
+// For gives the rules that apply to an identity on a target: those that name the
+// target and except none of the identity's groups. It is never nil.
+func (s *Set) For(id hoop.Identity, target string) *Rules {
+	r := &Rules{set: s, inherited: s.inherited[target]}
+	for _, c := range s.rules {
+		if !resource.NamesTarget(c.targets, target) || id.InAnyGroup(c.except) {
+			continue
+		}
+		switch {
+		case c.freeText():
+			r.free = append(r.free, c)
+		case len(c.columns) > 0:
+			r.columns = append(r.columns, c)
+		default:
+			r.values = append(r.values, c)
+		}
+	}
+	r.scanner = newScanner(s, r.values)
+	return r
+}
+
+// Rules is what is masked for one identity on one target. It may be used concurrently.
+type Rules struct {
+	set       *Set
+	columns   []*rule         // protect columns
+	free      []*rule         // declare free-text columns
+	values    []*rule         // protect values in any text
+	inherited map[string]bool // tables that hold copies
+	scanner   *scanner        // of values; nil where there are none
+	known     func(table string) (columns []string, ok bool)
+}
+
+// Knowing gives the same rules with knowledge of which columns a table has, by its
+// canonical name; ok is false for tables that are not known. Without it, a rule on
+// *.*.phone protects every table, as any may have such a column.
+func (r *Rules) Knowing(columns func(table string) (names []string, ok bool)) *Rules {
+	c := *r
+	c.known = columns
+	return &c
+}
+
+// Any reports whether anything at all is masked.
+func (r *Rules) Any() bool { return r.anyColumn() || len(r.values) > 0 }
+
+func (r *Rules) anyColumn() bool {
+	return len(r.columns) > 0 || len(r.free) > 0 || len(r.inherited) > 0
+}
+
+// Protects reports whether a rule names the column, and which. Free-text columns
+// count. A Column of "*" asks for any column of the table.
+func (r *Rules) Protects(c hoop.ColumnRef) (rule string, ok bool) {
+	if best := r.strictest(c); best != nil {
+		return best.name, true
+	}
+	if r.inherited[hoop.TableName(c.Schema, c.Table)] {
+		return Inherited, true
+	}
+	if free := r.freeText(c); len(free) > 0 {
+		return free[0].name, true
+	}
+	return "", false
+}
+
+// ProtectsTable reports whether a column of the table is protected, by its canonical
+// name. "*" and what is no canonical name could be any table.
+func (r *Rules) ProtectsTable(table string) bool {
+	schema, name, ok := resource.SplitTable(table)
+	if !ok {
+		return r.anyColumn()
+	}
+	_, protected := r.Protects(hoop.ColumnRef{Schema: schema, Table: name, Column: "*"})
+	if !protected || r.known == nil || r.inherited[table] {
+		return protected
+	}
+	columns, ok := r.known(table)
+	return !ok || slices.ContainsFunc(columns, func(c string) bool {
+		_, protected := r.Protects(hoop.ColumnRef{Schema: schema, Table: name, Column: c})
+		return protected
+	})
+}
+
+// covers reports whether every column of the table is protected.
+func (r *Rules) covers(table string) bool {
+	schema, name, ok := resource.SplitTable(table)
+	if !ok {
+		return false
+	}
+	return r.inherited[table] || slices.ContainsFunc(r.columns, func(c *rule) bool {
+		return c.with == resource.Redact && slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool {
+			return p.Column.Any && p.Schema.Match(schema) && p.Table.Match(name)
+		})
+	})
+}
+
+// strictest is the strictest rule on a column, nil where there is none.
+func (r *Rules) strictest(c hoop.ColumnRef) *rule {
+	var best *rule
+	for _, rule := range r.columns {
+		if rule.names(c) && (best == nil || stricter(rule, best) > 0) {
+			best = rule
+		}
+	}
+	return best
+}
+
+func (r *Rules) freeText(c hoop.ColumnRef) []*rule {
+	var out []*rule
+	for _, rule := range r.free {
+		if rule.names(c) {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+func (r *rule) names(c hoop.ColumnRef) bool {
+	return slices.ContainsFunc(r.columns, func(p resource.ColumnPattern) bool { return p.Match(c) })
+}
+
+// reads reports whether the statement can read a protected column.
+func (r *Rules) reads(st *hoop.Statement) bool {
+	return r.anyColumn() && (st.Opaque || slices.ContainsFunc(st.Reads, r.ProtectsTable))
+}
+
+// Withheld reports whether the texts of errors and notices of the statement must not
+// reach the client: it can read protected or unanalysed data. Texts that are not
+// withheld still pass through Text.
+func (r *Rules) Withheld(st *hoop.Statement) bool {
+	return r.reads(st) || st.Opaque && r.Any()
+}
+
+// Uses gives the statement's effects without those that depend on protected data and
+// touch none: derive of unprotected data or to a place that is protected whole, and
+// infer by unprotected columns. The columns of a use, where it has any, are all that
+// it touches; otherwise it may touch every column of its tables.
+func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
+	out := make([]hoop.Use, 0, len(st.Uses))
+	for _, u := range st.Uses {
+		switch u.Effect {
+		case hoop.EffectDerive:
+			if !r.touches(st, u) || len(u.Into) > 0 && allOf(u.Into, r.covers) {
+				continue
+			}
+		case hoop.EffectInfer:
+			if !r.touches(st, u) {
+				continue
+			}
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+func (r *Rules) touches(st *hoop.Statement, u hoop.Use) bool {
+	if !r.anyColumn() {
+		return false
+	}
+	switch {
+	case st.Opaque:
+		return true
+	case len(u.Columns) > 0:
+		return slices.ContainsFunc(u.Columns, func(c hoop.ColumnRef) bool { _, ok := r.Protects(c); return ok })
+	case len(u.Tables) > 0:
+		return slices.ContainsFunc(u.Tables, r.ProtectsTable)
+	}
+	return r.reads(st)
+}
+
+func allOf[T any](list []T, ok func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(v T) bool { return !ok(v) })
+}
+
+// Text appends a free text, such as an error's message, with the values that value
+// rules protect replaced. Where nothing matches the bytes stay the same.
+func (r *Rules) Text(dst, s []byte) []byte {
+	if r.scanner == nil {
+		return append(dst, s...)
+	}
+	out, _ := r.scanner.replace(dst, s, 0)
+	return out
+}

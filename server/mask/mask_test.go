@@ -1,0 +1,300 @@
+package mask
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+var (
+	testKey = bytes.Repeat([]byte("k"), 32)
+	anybody = hoop.Identity{Subject: "alice", Groups: []string{"agents"}}
+)
+
+func base(oid uint32) *hoop.Type { return &hoop.Type{OID: oid, Mod: -1} }
+
+func typeMod(oid uint32, n int32) *hoop.Type { return &hoop.Type{OID: oid, Mod: n + varHdrSize} }
+
+func arrayOf(t *hoop.Type) *hoop.Type { return &hoop.Type{Kind: hoop.TypeArray, Elem: t, Mod: -1} }
+
+func rowOf(fields ...*hoop.Type) *hoop.Type {
+	return &hoop.Type{Kind: hoop.TypeComposite, Fields: fields, Mod: -1}
+}
+
+func compile(t testing.TB, rules ...resource.MaskRule) *Set {
+	t.Helper()
+	for i := range rules {
+		rules[i].Name = fmt.Sprintf("rule-%d", i)
+		if rules[i].Targets == nil {
+			rules[i].Targets = []string{"pg"}
+		}
+		if rules[i].With == "" {
+			rules[i].With = resource.Redact
+		}
+	}
+	s, err := Compile(rules, map[string][]string{"pg": {"work.copy"}}, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Now = func() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }
+	return s
+}
+
+func ref(s string) hoop.ColumnRef {
+	p := strings.Split(s, ".")
+	return hoop.ColumnRef{Schema: p[0], Table: p[1], Column: p[2]}
+}
+
+func proven(typ *hoop.Type, binary bool, origins ...string) hoop.Column {
+	c := hoop.Column{Type: typ, Binary: binary, Proven: true}
+	for _, o := range origins {
+		c.Origins = append(c.Origins, ref(o))
+	}
+	return c
+}
+
+// apply masks one value of a column that the rule protects.
+func apply(t testing.TB, with resource.Transform, typ *hoop.Type, binary bool, v []byte) (out []byte, null bool) {
+	t.Helper()
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, With: with, Last: 4}).For(anybody, "pg")
+	p := r.Plan(&hoop.Statement{}, []hoop.Column{proven(typ, binary, "a.b.c")})
+	if p.Columns[0] == nil {
+		return v, false
+	}
+	out, null, _ = p.Columns[0].Append(nil, v)
+	return out, null
+}
+
+func TestFor_TargetsAndExceptions(t *testing.T) {
+	s := compile(t,
+		resource.MaskRule{Columns: []string{"a.b.c"}, Except: []string{"privacy"}},
+		resource.MaskRule{Columns: []string{"a.b.d"}, Targets: []string{"*"}},
+	)
+	for _, c := range []struct {
+		name, target, group, column string
+		want                        bool
+	}{
+		{"the target's", "pg", "agents", "a.b.c", true},
+		{"excepted", "pg", "privacy", "a.b.c", false},
+		{"excepted from one rule only", "pg", "privacy", "a.b.d", true},
+		{"another target", "other", "agents", "a.b.c", false},
+		{"every target", "other", "agents", "a.b.d", true},
+		{"a copy", "pg", "agents", "work.copy.x", true},
+		{"a copy elsewhere", "other", "agents", "work.copy.x", false},
+		{"the table of it", "pg", "agents", "a.b.*", true},
+		{"another table", "pg", "agents", "a.x.*", false},
+	} {
+		r := s.For(hoop.Identity{Groups: []string{c.group}}, c.target)
+		if _, got := r.Protects(ref(c.column)); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	r := s.For(anybody, "pg")
+	for table, want := range map[string]bool{"a.b": true, "a.x": false, "*": true, "work.copy": true, "not canonical": true} {
+		if got := r.ProtectsTable(table); got != want {
+			t.Errorf("ProtectsTable(%s): %v", table, got)
+		}
+	}
+	if none := s.For(hoop.Identity{}, "x"); none.ProtectsTable("*") != true {
+		t.Error("a rule on every target does not protect *")
+	}
+	if none := compile(t).For(anybody, "other"); none.Any() || none.ProtectsTable("*") {
+		t.Error("no rules protect something")
+	}
+}
+
+func TestPlan(t *testing.T) {
+	text := base(oidText)
+	rules := []resource.MaskRule{
+		{Columns: []string{"clinic.patients.ssn"}},
+		{Columns: []string{"clinic.patients.phone"}, With: resource.Partial, Last: 4},
+		{Columns: []string{"*.patients.phone"}, With: resource.Null},
+		{Columns: []string{"clinic.encounters.note"}, Detect: []string{"us-ssn"}},
+		{Detect: []string{"email"}},
+	}
+	reads := func(tables ...string) *hoop.Statement { return &hoop.Statement{Reads: tables} }
+	const in = "a@b.org 123-45-6789"
+	for _, c := range []struct {
+		name string
+		st   *hoop.Statement
+		col  hoop.Column
+		want string // "NULL" for NULL, in for untouched but for the e-mail address
+	}{
+		{"protected", reads("clinic.patients"), proven(text, false, "clinic.patients.ssn"), marker},
+		{"one of two origins", reads("clinic.patients"), proven(text, false, "clinic.x.y", "clinic.patients.ssn"), marker},
+		{"strictest of two rules", reads("clinic.patients"), proven(text, false, "clinic.patients.phone"), "NULL"},
+		{"strictest of two origins", reads("clinic.patients"), proven(text, false, "clinic.patients.phone", "clinic.patients.ssn"), marker},
+		{"not protected", reads("clinic.patients"), proven(text, false, "clinic.patients.name"), "[email] 123-45-6789"},
+		{"no origin", reads(), proven(text, false), "[email] 123-45-6789"},
+		{"a copy", reads("work.copy"), proven(text, false, "work.copy.x"), marker},
+		{"unproven, reads protected", reads("clinic.patients"), hoop.Column{Type: text}, marker},
+		{"unproven, reads anything", reads("*"), hoop.Column{Type: text}, marker},
+		{"unproven, reads free text", reads("clinic.encounters"), hoop.Column{Type: text}, marker},
+		{"unproven, reads a copy", reads("work.copy"), hoop.Column{Type: text}, marker},
+		{"unproven, opaque", &hoop.Statement{Opaque: true}, hoop.Column{Type: text}, marker},
+		{"unproven, unprotected", reads("clinic.wards"), hoop.Column{Type: text}, "[email] 123-45-6789"},
+		{"unproven number", reads("clinic.patients"), hoop.Column{Type: base(oidInt4)}, "NULL"},
+		{"unproven, no type", reads("clinic.patients"), hoop.Column{}, "NULL"},
+		{"free text", reads("clinic.encounters"), proven(text, false, "clinic.encounters.note"), "[email] [us-ssn]"},
+		{"free text that cannot be scanned", reads("clinic.encounters"), proven(base(oidBytea), false, "clinic.encounters.note"), `\x`},
+		{"free text or protected", reads("clinic.encounters"), proven(text, false, "clinic.encounters.note", "clinic.patients.ssn"), marker},
+		{"proven in an opaque statement", &hoop.Statement{Opaque: true}, proven(text, false, "clinic.wards.name"), "[email] 123-45-6789"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := compile(t, rules...).For(anybody, "pg")
+			got := "clear"
+			if tr := r.Plan(c.st, []hoop.Column{c.col}).Columns[0]; tr != nil {
+				out, null, changed := tr.Append([]byte("kept:"), []byte(in))
+				if !changed {
+					t.Error("not reported as changed")
+				}
+				got = strings.TrimPrefix(string(out), "kept:")
+				if null {
+					if got != "" {
+						t.Errorf("NULL with bytes: %q", got)
+					}
+					got = "NULL"
+				}
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestPlan_Clear(t *testing.T) {
+	cols := []hoop.Column{proven(base(oidText), false, "a.b.c"), {}, {Type: base(oidInt4)}}
+	if p := compile(t).For(anybody, "other").Plan(&hoop.Statement{Opaque: true, Reads: []string{"*"}}, cols); !p.Clear() || len(p.Columns) != 3 {
+		t.Errorf("without rules: %+v", p)
+	}
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}).For(anybody, "pg")
+	if p := r.Plan(&hoop.Statement{Reads: []string{"a.x"}}, cols[1:]); !p.Clear() {
+		t.Error("an unprotected statement is masked")
+	}
+	if p := r.Plan(&hoop.Statement{Reads: []string{"a.b"}}, cols[:1]); p.Clear() {
+		t.Error("a protected column is not masked")
+	}
+}
+
+func TestAppend_NullStaysNull(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}).For(anybody, "pg")
+	tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false, "a.b.c")}).Columns[0]
+	if out, null, changed := tr.Append([]byte("x"), nil); !null || changed || string(out) != "x" {
+		t.Errorf("%q %v %v", out, null, changed)
+	}
+	if out, null, _ := tr.Append(nil, []byte{}); null || string(out) != marker {
+		t.Errorf("the empty text: %q %v", out, null)
+	}
+}
+
+func TestWithheld(t *testing.T) {
+	columns := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}).For(anybody, "pg")
+	s, err := Compile([]resource.MaskRule{{Meta: resource.Meta{Name: "v"}, Targets: []string{"*"}, Detect: []string{"email"}, With: resource.Redact}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, none := s.For(anybody, "pg"), compile(t).For(anybody, "other")
+	for _, c := range []struct {
+		name string
+		r    *Rules
+		st   hoop.Statement
+		want bool
+	}{
+		{"reads protected", columns, hoop.Statement{Reads: []string{"a.b"}}, true},
+		{"reads anything", columns, hoop.Statement{Reads: []string{"*"}}, true},
+		{"reads other", columns, hoop.Statement{Reads: []string{"a.x"}}, false},
+		{"opaque", columns, hoop.Statement{Opaque: true}, true},
+		{"opaque, value rules", values, hoop.Statement{Opaque: true}, true},
+		{"value rules", values, hoop.Statement{Reads: []string{"a.b"}}, false},
+		{"no rules", none, hoop.Statement{Opaque: true, Reads: []string{"*"}}, false},
+	} {
+		if got := c.r.Withheld(&c.st); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestUses(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}, resource.MaskRule{Columns: []string{"vault.*.*"}}).For(anybody, "pg")
+	derive := func(into string, tables ...string) hoop.Use {
+		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Into: []string{into}}
+	}
+	infer := func(c string) hoop.Use {
+		return hoop.Use{Effect: hoop.EffectInfer, Columns: []hoop.ColumnRef{ref(c)}}
+	}
+	for _, c := range []struct {
+		name string
+		st   hoop.Statement
+		keep bool
+	}{
+		{"derive of protected", hoop.Statement{Uses: []hoop.Use{derive("x.y", "a.b")}}, true},
+		{"derive of anything", hoop.Statement{Uses: []hoop.Use{derive("x.y", "*")}}, true},
+		{"derive of what is not known", hoop.Statement{Reads: []string{"a.b"}, Uses: []hoop.Use{derive("x.y")}}, true},
+		{"derive of unprotected", hoop.Statement{Uses: []hoop.Use{derive("x.y", "a.x")}}, false},
+		{"derive of opaque", hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "a.x")}}, true},
+		{"derive into a copy", hoop.Statement{Uses: []hoop.Use{derive("work.copy", "a.b")}}, false},
+		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, false},
+		{"derive into its own table", hoop.Statement{Uses: []hoop.Use{derive("a.b", "a.b")}}, true},
+		{"infer by protected", hoop.Statement{Uses: []hoop.Use{infer("a.b.c")}}, true},
+		{"infer by unprotected", hoop.Statement{Uses: []hoop.Use{infer("a.b.d")}}, false},
+		{"infer, whole row", hoop.Statement{Uses: []hoop.Use{infer("a.b.*")}}, true},
+		{"read", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectRead}}}, true},
+		{"unknown", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectUnknown}}}, true},
+	} {
+		got := r.Uses(&c.st)
+		want := []hoop.Use{}
+		if c.keep {
+			want = c.st.Uses
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+	if got := compile(t).For(anybody, "other").Uses(&hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "*"), infer("a.b.c")}}); len(got) != 0 {
+		t.Errorf("without rules: %v", got)
+	}
+}
+
+func TestKnowing_Columns(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"*.*.phone"}}).For(anybody, "pg")
+	if !r.ProtectsTable("a.wards") {
+		t.Error("a table with columns nobody knows is not protected")
+	}
+	r = r.Knowing(func(table string) ([]string, bool) {
+		switch table {
+		case "a.wards":
+			return []string{"id", "name"}, true
+		case "a.people":
+			return []string{"id", "phone"}, true
+		}
+		return nil, false
+	})
+	for table, want := range map[string]bool{"a.wards": false, "a.people": true, "a.other": true, "*": true, "work.copy": true} {
+		if got := r.ProtectsTable(table); got != want {
+			t.Errorf("%s: %v", table, got)
+		}
+	}
+}
+
+func TestCompile_Errors(t *testing.T) {
+	for name, r := range map[string]resource.MaskRule{
+		"nothing":           {With: resource.Redact},
+		"unknown transform": {Columns: []string{"a.b.c"}, With: "blur"},
+		"unknown detector":  {Detect: []string{"x"}, With: resource.Redact},
+		"bad column":        {Columns: []string{"a"}, With: resource.Redact},
+		"bad expression":    {Patterns: []resource.Pattern{{Name: "a", Regex: "("}}, With: resource.Redact},
+		"hash, short key":   {Columns: []string{"a.b.c"}, With: resource.Hash},
+		"tokenize, no key":  {Columns: []string{"a.b.c"}, With: resource.Tokenize},
+	} {
+		if _, err := Compile([]resource.MaskRule{r}, nil, []byte("short")); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

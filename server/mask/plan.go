@@ -1,0 +1,189 @@
+package mask
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// Plan is what becomes of each column of an answer; a nil Transform relays the value
+// as it is. A plan belongs to one goroutine at a time: its transforms keep buffers.
+type Plan struct{ Columns []*Transform }
+
+// Clear reports whether every column is relayed as it is.
+func (p *Plan) Clear() bool {
+	return !slices.ContainsFunc(p.Columns, func(t *Transform) bool { return t != nil })
+}
+
+// Transform masks the values of one column in one format.
+type Transform struct {
+	Rule string // name of the rule that protects the column; "" where only values are
+
+	with    resource.Transform // "" scans
+	last    int
+	shape   *shape
+	binary  bool
+	scan    *scanner
+	mac     hash.Hash // of hash
+	ff1     *ff1      // of tokenize
+	year    int       // this year, of year
+	sum     [sha256.Size]byte
+	scratch []scratch // by depth of nesting
+}
+
+// scratch holds an element of an array or composite outside its quotes, before and
+// after it was masked.
+type scratch struct{ raw, out []byte }
+
+// Plan says what becomes of the columns of the statement's answer.
+func (r *Rules) Plan(st *hoop.Statement, cols []hoop.Column) *Plan {
+	p := &Plan{Columns: make([]*Transform, len(cols))}
+	if !r.Any() {
+		return p
+	}
+	reads := r.reads(st)
+	for i, c := range cols {
+		p.Columns[i] = r.column(c, reads)
+	}
+	return p
+}
+
+// column picks the transform of one column; reads says that the statement can read
+// something protected.
+func (r *Rules) column(c hoop.Column, reads bool) *Transform {
+	if !c.Proven {
+		if reads {
+			return r.transform(c, &rule{name: "unproven", with: resource.Redact})
+		}
+		return r.scanned(c, r.scanner)
+	}
+	var best *rule
+	var free []*rule
+	for _, o := range c.Origins {
+		rule := r.strictest(o)
+		if rule == nil && r.inherited[hoop.TableName(o.Schema, o.Table)] {
+			rule = inheritedRule
+		}
+		if rule != nil && (best == nil || stricter(rule, best) > 0) {
+			best = rule
+		}
+		free = append(free, r.freeText(o)...)
+	}
+	switch {
+	case best != nil:
+		return r.transform(c, best)
+	case len(free) == 0:
+		return r.scanned(c, r.scanner)
+	}
+	sh := shapeOf(c.Type, 0)
+	if !sh.scannable() {
+		return r.transform(c, &rule{name: free[0].name, with: resource.Redact})
+	}
+	t := r.scanned(c, newScanner(r.set, append(free, r.values...)))
+	t.Rule = free[0].name
+	return t
+}
+
+var inheritedRule = &rule{name: Inherited, with: resource.Redact}
+
+func (r *Rules) transform(c hoop.Column, by *rule) *Transform {
+	t := &Transform{Rule: by.name, with: by.with, last: by.last, shape: shapeOf(c.Type, 0), binary: c.Binary}
+	switch by.with {
+	case resource.Hash:
+		t.mac = hmac.New(sha256.New, r.set.key)
+	case resource.Tokenize:
+		t.ff1 = newFF1(r.set.key)
+	case resource.Year:
+		t.year = r.set.Now().UTC().Year()
+	}
+	if t.shape.kind == shapeVoid {
+		return nil // void has one value, the empty one
+	}
+	return t
+}
+
+func (r *Rules) scanned(c hoop.Column, s *scanner) *Transform {
+	if s == nil {
+		return nil
+	}
+	sh := shapeOf(c.Type, 0)
+	if !sh.scannable() {
+		return nil
+	}
+	return &Transform{shape: sh, binary: c.Binary, scan: s}
+}
+
+// Append appends the masked value to dst. A nil value is NULL and stays NULL; null
+// reports that the result is NULL, and then nothing was appended. changed reports that
+// the result is not the value. dst and value must not overlap.
+func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
+	if value == nil {
+		return dst, true, false
+	}
+	if t.with == resource.Null {
+		return dst, true, true
+	}
+	at := len(dst)
+	out, null, changed, ok := t.apply(t.shape, dst, value, 0)
+	if !ok { // not decoded: the most sensitive kind
+		return dst[:at], true, true
+	}
+	if null {
+		return out[:at], true, true
+	}
+	return out, false, changed
+}
+
+// apply masks one value of a shape at a depth of nesting; ok is false where the value
+// could not be decoded, and then out is worth nothing.
+func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
+	if s.domain && t.with == resource.Redact {
+		return dst, true, true, true // a marker could violate its check
+	}
+	switch s.kind {
+	case shapeText:
+		out, changed, ok = t.text(s, dst, v)
+		return out, false, changed, ok
+	case shapeJSON, shapeJSONB:
+		out, changed, ok = t.json(s, dst, v)
+		return out, false, changed, ok
+	case shapeArray:
+		if t.binary {
+			return t.arrayBinary(s, dst, v, depth)
+		}
+		return t.arrayText(s, dst, v, depth)
+	case shapeComposite, shapeRecord:
+		if t.binary {
+			return t.compositeBinary(s, dst, v, depth)
+		}
+		return t.compositeText(s, dst, v, depth)
+	case shapeVoid:
+		return append(dst, v...), false, false, true
+	}
+	if t.scan != nil {
+		return t.scanOther(s, dst, v)
+	}
+	return t.scalar(s, dst, v)
+}
+
+// scanOther scans what has no place for a marker: a match makes it NULL.
+func (t *Transform) scanOther(s *shape, dst, v []byte) (out []byte, null, changed, ok bool) {
+	if s.kind == shapeForeign && t.scan.matches(v) {
+		return dst, true, true, true
+	}
+	return append(dst, v...), false, false, true
+}
+
+// buffers gives the scratch of a depth, emptied.
+func (t *Transform) buffers(depth int) *scratch {
+	if t.scratch == nil {
+		t.scratch = make([]scratch, maxDepth+2) // one more for JSON and bytea at any depth
+	}
+	b := &t.scratch[depth]
+	b.raw, b.out = b.raw[:0], b.out[:0]
+	return b
+}
