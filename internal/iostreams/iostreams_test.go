@@ -1,6 +1,7 @@
 package iostreams
 
 import (
+	"encoding/json"
 	"testing"
 	"unicode/utf8"
 )
@@ -38,6 +39,22 @@ func TestPrintable(t *testing.T) {
 func TestOneLine(t *testing.T) {
 	if got, want := OneLine("a\tb\nc\r"), `a\tb\nc\r`; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestJSON_DecodesToTheSame(t *testing.T) {
+	want := "a\u009b2J\u202e\U000e0041\x7f ü"
+	b, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	safe := JSON(b)
+	if text := string(safe); text != Printable(text) {
+		t.Errorf("not safe to show: %q", text)
+	}
+	var got string
+	if err := json.Unmarshal(safe, &got); err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }
 

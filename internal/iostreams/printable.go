@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -21,6 +22,27 @@ func Printable(s string) string { return escape(s, false) }
 // OneLine is Printable for a cell of a table or a field of a line: line feeds, tabs
 // and carriage returns are escaped as well.
 func OneLine(s string) string { return escape(s, true) }
+
+// JSON makes the encoding of a JSON value safe to show: what Printable would escape in
+// its strings becomes JSON's own escapes, so that it decodes to the same value.
+func JSON(b []byte) []byte {
+	if clean(string(b), false) {
+		return b
+	}
+	var out []byte
+	for i, r := range string(b) {
+		switch {
+		case shown(r, i == 0, false):
+			out = utf8.AppendRune(out, r)
+		case r >= 0x10000:
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
 
 func escape(s string, oneLine bool) string {
 	if clean(s, oneLine) {

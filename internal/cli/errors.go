@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"syscall"
+
+	"github.com/hoopctl/hoopctl/internal/config"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// explain turns errors of the network into what a user can act on. Errors that
+// carry a hint already pass.
+func (f *Factory) explain(err error) error {
+	var known *hoop.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	var u *url.Error
+	if !errors.As(err, &u) && !isNet(err) {
+		return err
+	}
+	s, serr := f.Settings()
+	if serr != nil {
+		return err
+	}
+	if e := explainTLS(err, s); e != nil {
+		return e
+	}
+	if e := explainNet(err, s); e != nil {
+		return e
+	}
+	return err
+}
+
+func isNet(err error) bool {
+	var op *net.OpError
+	var ca x509.UnknownAuthorityError
+	var v *tls.CertificateVerificationError
+	return errors.As(err, &op) || errors.As(err, &ca) || errors.As(err, &v)
+}
+
+// explainTLS is about a certificate that is not taken.
+func explainTLS(err error, s *config.Settings) error {
+	var (
+		unknown  x509.UnknownAuthorityError
+		host     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		notTLS   tls.RecordHeaderError
+		alert    tls.AlertError
+		untrust  = hoop.Errorf(hoop.CodeUnavailable, "the certificate of %s is not trusted", s.Gateway)
+		caTried  = "the certificate authorities of this system"
+		caAdvice = "pass --ca-file F once with hoopctl login; `hoop-gateway dev` keeps its own in ca.pem in its data directory (./data/ca.pem)"
+	)
+	if s.CAFile != "" {
+		caTried = s.CAFile
+	}
+	switch {
+	case errors.As(err, &unknown):
+		untrust.Message += ": it was not issued by " + caTried
+		return untrust.WithHint("%s", caAdvice)
+	case errors.As(err, &host):
+		untrust.Message += ": " + host.Error()
+		return untrust.WithHint("use a name the certificate has: hoopctl login --gateway https://NAME:PORT")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		untrust.Message += ": " + invalid.Error()
+		return untrust.WithHint("check this machine's clock (hoopctl doctor), or have the certificate renewed")
+	case errors.As(err, &invalid):
+		untrust.Message += ": " + invalid.Error()
+		return untrust.WithHint("%s", caAdvice)
+	case errors.As(err, &notTLS), errors.As(err, &alert):
+		return hoop.Errorf(hoop.CodeUnavailable, "%s does not speak TLS as a gateway does: %v", s.Gateway, errors.Unwrap(err)).
+			WithHint("check the address, set by the %s", s.GatewayFrom)
+	}
+	return nil
+}
+
+// explainNet is about a gateway that does not answer.
+func explainNet(err error, s *config.Settings) error {
+	var dns *net.DNSError
+	var timeout interface{ Timeout() bool }
+	down := func(why, hint string, args ...any) error {
+		return hoop.Errorf(hoop.CodeUnavailable, "the gateway at %s cannot be reached: %s", s.Gateway, why).WithHint(hint, args...)
+	}
+	switch {
+	case errors.As(err, &dns):
+		return down("no such host "+dns.Name, "check the address, set by the %s; then the name service", s.GatewayFrom)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return down("nothing listens there", "is the gateway running? check the address, set by the %s; hoopctl doctor", s.GatewayFrom)
+	case errors.Is(err, context.Canceled):
+		return nil
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return down("no answer in time", "check the network, a firewall or VPN in between, and the gateway; hoopctl doctor")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return down("the connection broke off", "try again; hoopctl doctor tells what is wrong")
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return down(op.Err.Error(), "check the network and the address, set by the %s; hoopctl doctor", s.GatewayFrom)
+	}
+	return nil
+}
+
+// readCA reads the certificate authorities of a PEM file.
+func readCA(path string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "CA file: %v", err).
+			WithHint("`hoop-gateway dev` keeps its own in ca.pem in its data directory (./data/ca.pem)")
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "CA file %s holds no certificate in PEM form", path)
+	}
+	return pool, nil
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+type requestsOptions struct {
+	f     *Factory
+	State string
+	Inbox bool
+	JSON  jsonFlag
+}
+
+func newRequests(f *Factory, runF func(*requestsOptions) error) *cobra.Command {
+	o := &requestsOptions{f: f}
+	states := []string{string(hoop.Pending), string(hoop.Approved), string(hoop.Denied), string(hoop.Expired), string(hoop.Cancelled)}
+	cmd := &cobra.Command{
+		Use:   "requests",
+		Short: "List your requests and those you may decide",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.State != "" && !slices.Contains(states, o.State) {
+				return usagef("unknown state %q; there are %v", o.State, states)
+			}
+			if runF != nil {
+				return runF(o)
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&o.State, "state", "", "only those in this `STATE`: pending, approved, denied, expired, cancelled")
+	cmd.Flags().BoolVar(&o.Inbox, "inbox", false, "only those that wait for you")
+	addJSON[hoop.Request](cmd, &o.JSON)
+	return cmd
+}
+
+func (o *requestsOptions) run(ctx context.Context) error {
+	c, err := o.f.API()
+	if err != nil {
+		return err
+	}
+	items, err := c.Requests(ctx, api.RequestFilter{State: hoop.RequestState(o.State), Inbox: o.Inbox})
+	if err != nil {
+		return err
+	}
+	if o.JSON.set {
+		return o.f.writeJSON(o.JSON, items)
+	}
+	return o.f.listRequests(items, "No requests.")
+}
+
+// listRequests prints requests as a table or in tab-separated fields.
+func (f *Factory) listRequests(items []hoop.Request, empty string) error {
+	t := newTable("ID", "STATE", "TARGET", "FROM", "ASKED", "EXPIRES", "WHAT")
+	for _, r := range items {
+		expires := cell{text: "-"}
+		if r.State == hoop.Pending {
+			expires = f.when(r.ExpiresAt)
+		}
+		t.add(text(idOf(r)), painted(string(r.State), f.stateColor(r.State)), text(r.Target), text(r.Requester.Subject),
+			f.when(r.CreatedAt), expires, text(whatOf(r)))
+	}
+	return t.write(f.IO, empty)
+}
+
+func (f *Factory) stateColor(s hoop.RequestState) func(string) string {
+	switch s {
+	case hoop.Pending:
+		return f.IO.Yellow
+	case hoop.Approved:
+		return f.IO.Green
+	case hoop.Denied:
+		return f.IO.Red
+	}
+	return f.IO.Dim
+}
+
+// whatOf says in a line what is asked for: a statement's text, or a grant's time and
+// reason.
+func whatOf(r hoop.Request) string {
+	if r.Kind == hoop.RequestStatement {
+		return r.Statement
+	}
+	if r.Reason == "" {
+		return fmt.Sprintf("access for %s", r.Duration)
+	}
+	return fmt.Sprintf("access for %s: %s", r.Duration, r.Reason)
+}

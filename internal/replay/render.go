@@ -1,0 +1,213 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/hoopctl/hoopctl/internal/iostreams"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+)
+
+// Style paints; a nil function leaves text as it is.
+type Style struct {
+	Bold, Dim, Red, Yellow func(string) string
+}
+
+func paint(f func(string) string, s string) string {
+	if f == nil {
+		return s
+	}
+	return f(s)
+}
+
+// Renderer writes records as text. It is not safe for concurrent use.
+type Renderer struct {
+	out   io.Writer
+	style Style
+	wire  *postgres // nil: a protocol that is not decoded
+	types *pgtype.Map
+	err   error // the first error of out
+}
+
+// NewRenderer writes to out.
+func NewRenderer(out io.Writer, style Style) *Renderer {
+	r := &Renderer{out: out, style: style, types: pgtype.NewMap()}
+	r.wire = &postgres{r: r}
+	return r
+}
+
+// Render writes one record. Records come in the order of the recording.
+func (r *Renderer) Render(rec *recording.Record) error {
+	switch rec.Kind {
+	case recording.KindStart:
+		r.start(rec)
+	case recording.KindStatement:
+		r.statement(rec)
+	case recording.KindOutput:
+		r.output(rec)
+	case recording.KindInput:
+		r.input(rec)
+	case recording.KindNotice:
+		r.lines(r.style.Yellow, "hoop: ", rec.Text)
+	case recording.KindApproval:
+		r.approval(rec)
+	case recording.KindResult:
+		r.result(rec.Result)
+	case recording.KindEnd:
+		r.end(rec)
+	}
+	return r.err
+}
+
+// Flush writes what was held back to align columns.
+func (r *Renderer) Flush() error {
+	if r.wire != nil {
+		r.wire.flush()
+	}
+	return r.err
+}
+
+// print writes a line of ours; args are escaped already.
+func (r *Renderer) print(format string, args ...any) {
+	if r.err == nil {
+		_, r.err = fmt.Fprintf(r.out, format+"\n", args...)
+	}
+}
+
+// lines writes text of the recording, each line behind mark.
+func (r *Renderer) lines(color func(string) string, mark, text string) {
+	for l := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		r.print("%s%s", mark, paint(color, iostreams.Printable(l)))
+	}
+}
+
+func (r *Renderer) start(rec *recording.Record) {
+	s := rec.Session
+	if s == nil {
+		return
+	}
+	if s.Protocol != "postgres" {
+		r.wire = nil
+	}
+	line := fmt.Sprintf("session %s: %s on %s", s.ID, s.Identity.Subject, s.Target)
+	if s.Database != "" {
+		line += "/" + s.Database
+	}
+	if s.Client != "" {
+		line += ", " + s.Client
+	}
+	line += ", began " + s.StartedAt.UTC().Format(time.RFC3339)
+	r.print("%s", paint(r.style.Bold, "══ "+iostreams.OneLine(line)))
+}
+
+func (r *Renderer) end(rec *recording.Record) {
+	r.flushWire()
+	line := "ended after " + stamp(rec.At)
+	if rec.Text != "" {
+		line += ": " + rec.Text
+	}
+	if s := rec.Session; s != nil {
+		line += fmt.Sprintf(" (%d statements, %d rows, %d bytes, %d cells masked)", s.Statements, s.Rows, s.Bytes, s.Masked)
+	}
+	r.print("%s", paint(r.style.Bold, "══ "+iostreams.OneLine(line)))
+}
+
+func (r *Renderer) statement(rec *recording.Record) {
+	r.flushWire()
+	st := rec.Statement
+	if st == nil {
+		return
+	}
+	head := fmt.Sprintf("#%d  %s  %s", rec.Counter, stamp(rec.At), st.Decision.Action)
+	if st.Decision.Rule != "" {
+		head += " by " + st.Decision.Rule
+	}
+	if st.Decision.Action != hoop.Allow && st.Decision.Reason != "" {
+		head += ": " + st.Decision.Reason
+	}
+	color := r.style.Dim
+	switch st.Decision.Action {
+	case hoop.Approve:
+		color = r.style.Yellow
+	case hoop.Deny:
+		color = r.style.Red
+	}
+	r.print("")
+	r.print("%s", paint(color, "── "+iostreams.OneLine(head)))
+	r.lines(r.style.Bold, "│ ", st.Text)
+	for i, p := range st.Params {
+		r.print("│ $%d = %s", i+1, r.param(p))
+	}
+}
+
+func (r *Renderer) approval(rec *recording.Record) {
+	q := rec.Request
+	if q == nil {
+		return
+	}
+	line := fmt.Sprintf("request %d %s", q.ID, q.State)
+	for _, a := range q.Approvals {
+		word := "approved"
+		if !a.Approve {
+			word = "denied"
+		}
+		line += fmt.Sprintf("; %s by %s", word, a.By)
+		if a.Reason != "" {
+			line += ": " + a.Reason
+		}
+	}
+	color := r.style.Yellow
+	if q.State != hoop.Approved {
+		color = r.style.Red
+	}
+	r.print("%s", paint(color, "── "+iostreams.OneLine(line)))
+}
+
+func (r *Renderer) result(res *hoop.Result) {
+	r.flushWire()
+	if res != nil && res.Masked > 0 {
+		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d cells masked", res.Masked)))
+	}
+}
+
+func (r *Renderer) output(rec *recording.Record) {
+	if rec.Dropped > 0 {
+		r.flushWire()
+		r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the answer are beyond the recording's size limit; their digest is kept", rec.Dropped)))
+		if r.wire != nil {
+			r.wire.reset()
+		}
+		return
+	}
+	if r.wire == nil {
+		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the answer", len(rec.Wire))))
+		return
+	}
+	r.wire.write(rec.Wire)
+}
+
+// input is COPY data as the client sent it: the payload of its messages, or whatever
+// is in them.
+func (r *Renderer) input(rec *recording.Record) {
+	r.flushWire()
+	if rec.Dropped > 0 {
+		r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the client's data are beyond the recording's size limit", rec.Dropped)))
+		return
+	}
+	r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", len(rec.Wire))))
+	r.lines(nil, "> ", string(rec.Wire))
+}
+
+func (r *Renderer) flushWire() {
+	if r.wire != nil {
+		r.wire.flush()
+	}
+}
+
+// stamp is a time within the session: "+1.234s", "+2m3.4s".
+func stamp(d time.Duration) string { return "+" + d.Round(time.Millisecond).String() }
