@@ -28,10 +28,7 @@ func (l *Log) anchorName() string     { return filepath.Join(l.opt.Keys, anchorF
 // load reads key, checkpoint and tree as an earlier run left them.
 func (l *Log) load() error {
 	for _, dir := range []string{l.opt.Dir, l.opt.Keys} {
-		if err := l.opt.FS.MkdirAll(dir, 0o700); err != nil {
-			return err
-		}
-		if err := l.opt.FS.SyncDir(filepath.Dir(dir)); err != nil {
+		if err := journal.MakeDir(l.opt.FS, dir); err != nil {
 			return err
 		}
 	}

@@ -98,6 +98,30 @@ func (f osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
+// MakeDir makes a folder and its missing parents, mode 0700, durably.
+func MakeDir(fsys FS, dir string) error {
+	existed := func(d string) bool {
+		_, err := fsys.ReadDir(d)
+		return err == nil
+	}
+	// At least the two folders above: an earlier start may have made theirs and been
+	// killed before it synced them.
+	parents := []string{filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))}
+	for d := parents[1]; !existed(d) && d != filepath.Dir(d); {
+		d = filepath.Dir(d)
+		parents = append(parents, d)
+	}
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range parents {
+		if err := fsys.SyncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadFile gives a file's bytes.
 func ReadFile(fsys FS, name string) ([]byte, error) {
 	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)

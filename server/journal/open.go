@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -30,7 +29,7 @@ func Open(dir string, opt Options) (*Journal, error) {
 		seen:    make(map[Kind]bool),
 	}
 	j.room.L = &j.mu
-	if err := makeDir(opt.FS, dir); err != nil {
+	if err := MakeDir(opt.FS, dir); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	if err := j.load(); err != nil {
@@ -45,14 +44,6 @@ func Open(dir string, opt Options) (*Journal, error) {
 	go j.write()
 	go j.apply()
 	return j, nil
-}
-
-// makeDir makes dir and makes its name durable.
-func makeDir(fsys FS, dir string) error {
-	if err := fsys.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return fsys.SyncDir(filepath.Dir(dir))
 }
 
 // load reads what an earlier run left.

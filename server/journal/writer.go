@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -39,6 +40,10 @@ func (j *Journal) take() (b *batch, last bool) {
 		case <-j.broken:
 			return nil, false
 		}
+		// Those whom the last batch woke are about to append their next record: without
+		// this the first of them would get an fsync of its own and the others wait for
+		// two (measured with 8 writers and an fsync of 1 ms: twice the records).
+		runtime.Gosched()
 		j.mu.Lock()
 		if j.err != nil {
 			j.mu.Unlock()

@@ -77,10 +77,7 @@ type Recorder struct {
 func New(opt Options) (*Recorder, error) {
 	opt = opt.withDefaults()
 	for _, dir := range []string{opt.Dir, opt.Keys} {
-		if err := opt.FS.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("open recordings: %w", err)
-		}
-		if err := opt.FS.SyncDir(filepath.Dir(dir)); err != nil {
+		if err := journal.MakeDir(opt.FS, dir); err != nil {
 			return nil, fmt.Errorf("open recordings: %w", err)
 		}
 	}

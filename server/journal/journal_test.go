@@ -1,0 +1,575 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/journal/faultfs"
+)
+
+// quiet is for faults made on purpose.
+var quiet = slog.New(slog.DiscardHandler)
+
+// keeper is a consumer that keeps records in memory. What survives a crash is what it
+// had at its last Sync.
+type keeper struct {
+	mu     sync.Mutex
+	got    []string
+	pos    journal.Pos
+	synced []string
+	at     journal.Pos // of synced
+	fail   error
+}
+
+func (k *keeper) Apply(_ journal.Kind, pos journal.Pos, payload []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fail != nil {
+		return k.fail
+	}
+	if pos <= k.pos {
+		return nil // seen before the crash
+	}
+	k.pos = pos
+	k.got = append(k.got, string(payload))
+	return nil
+}
+
+func (k *keeper) Sync() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.synced, k.at = append([]string(nil), k.got...), k.pos
+	return nil
+}
+
+func (k *keeper) crash() *keeper {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return &keeper{got: append([]string(nil), k.synced...), pos: k.at, synced: k.synced, at: k.at}
+}
+
+func open(t *testing.T, dir string, opt journal.Options, k *keeper) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k != nil {
+		if err := j.Consume(k, journal.KindEvent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return j
+}
+
+func write(ctx context.Context, j *journal.Journal, s string) error {
+	pos, err := j.Append(journal.KindEvent, []byte(s))
+	if err != nil {
+		return err
+	}
+	return j.Wait(ctx, pos)
+}
+
+func TestJournal_GivesRecordsInOrderOnce(t *testing.T) {
+	dir := t.TempDir()
+	k := &keeper{}
+	var want []string
+	for run := range 3 {
+		j := open(t, dir, journal.Options{Log: quiet, SegmentBytes: 1 << 10}, k)
+		for i := range 200 {
+			s := fmt.Sprintf("run %d record %d", run, i)
+			want = append(want, s)
+			if _, err := j.Append(journal.KindEvent, []byte(s[:3]), []byte(s[3:])); err != nil {
+				t.Fatal(err)
+			}
+			if i%7 == 0 {
+				if err := j.Wait(t.Context(), 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		k = k.crash() // after Close everything was synced
+	}
+	if diff := cmp.Diff(want, k.got); diff != "" {
+		t.Error(diff)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.wal"))
+	if err != nil || len(left) > 2 {
+		t.Errorf("segments left: %v, %v; want those behind to be removed", left, err)
+	}
+}
+
+func TestJournal_ReplaysWithoutConsumers(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, journal.Options{Log: quiet, SegmentBytes: 100}, nil)
+	for i := range 50 {
+		if err := write(t.Context(), j, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k := &keeper{}
+	j = open(t, dir, journal.Options{Log: quiet}, k)
+	if len(k.got) != 50 {
+		t.Errorf("replayed %d records, want 50: a segment was removed before its records had a consumer", len(k.got))
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Append(journal.KindEvent); hoop.AsError(err).Code != hoop.CodeUnrecorded {
+		t.Errorf("append after close: %v", err)
+	}
+}
+
+// One fsync serves all who wait, and nobody waits for two.
+func TestJournal_WaitersShareSyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := faultfs.New()
+		var syncs atomic.Int64
+		fsys.Hook = func(op faultfs.Op, _ string) error {
+			if op == faultfs.OpSync {
+				syncs.Add(1)
+				time.Sleep(time.Millisecond) // of the bubble's clock
+			}
+			return nil
+		}
+		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
+		syncs.Store(0)
+		var wg sync.WaitGroup
+		for i := range 32 {
+			wg.Go(func() {
+				if err := write(t.Context(), j, fmt.Sprint(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		start := time.Now()
+		wg.Wait()
+		if took := time.Since(start); took > 2*time.Millisecond {
+			t.Errorf("32 waiters took %s, want at most two fsyncs of 1 ms", took)
+		}
+		if n := syncs.Load(); n > 2 {
+			t.Errorf("%d fsyncs, want at most 2", n)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestJournal_SyncsWithoutWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := open(t, "/j", journal.Options{Log: quiet, FS: faultfs.New()}, nil)
+		pos, err := j.Append(journal.KindEvent, []byte("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(49 * time.Millisecond)
+		synctest.Wait()
+		if j.Durable() >= pos {
+			t.Error("synced before the window ended, with nobody waiting")
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if j.Durable() < pos {
+			t.Error("not synced when the window had ended")
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestJournal_FailsClosedForGood(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		op    faultfs.Op
+		cause error
+	}{
+		{"disk full", faultfs.OpWrite, syscall.ENOSPC},
+		{"sync fails", faultfs.OpSync, syscall.EIO},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			fsys := faultfs.New()
+			var broken atomic.Bool
+			fsys.Hook = func(op faultfs.Op, _ string) error {
+				if op == tc.op && broken.Load() {
+					return tc.cause
+				}
+				return nil
+			}
+			j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
+			if err := write(t.Context(), j, "good"); err != nil {
+				t.Fatal(err)
+			}
+			good := j.Durable()
+			broken.Store(true)
+			err := write(t.Context(), j, "bad")
+			if hoop.AsError(err).Code != hoop.CodeUnrecorded || !errors.Is(err, tc.cause) {
+				t.Fatalf("got %v, want an unrecorded error that wraps %v", err, tc.cause)
+			}
+			broken.Store(false) // the disk is well again; what it lost nobody knows
+			if _, err := j.Append(journal.KindEvent, []byte("x")); hoop.AsError(err).Code != hoop.CodeUnrecorded {
+				t.Errorf("append after the failure: %v", err)
+			}
+			if err := j.Wait(t.Context(), good); err != nil {
+				t.Errorf("wait for what is durable: %v", err)
+			}
+			select {
+			case <-j.Broken():
+			default:
+				t.Error("Broken is open")
+			}
+			if err := j.Close(); hoop.AsError(errors.Unwrap(err)).Code != hoop.CodeUnrecorded {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+}
+
+// A disk that never answers makes nobody hang: neither those who wait, nor those whom
+// the full batch holds back, nor Close.
+func TestJournal_StalledSyncHangsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := faultfs.New()
+		stalled := make(chan struct{})
+		var stall atomic.Bool
+		fsys.Hook = func(op faultfs.Op, _ string) error {
+			if op == faultfs.OpSync && stall.Load() {
+				<-stalled
+			}
+			return nil
+		}
+		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys, BatchBytes: 1000}, nil)
+		stall.Store(true)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				err := write(t.Context(), j, strings.Repeat("x", 300))
+				if hoop.AsError(err).Code != hoop.CodeUnrecorded {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if took := time.Since(start); took > 11*time.Second {
+			t.Errorf("gave up after %s, want 10 s", took)
+		}
+		if err := j.Close(); err == nil {
+			t.Error("close of a stalled journal says all is well")
+		}
+		close(stalled) // the disk answers after all; nobody is told that it went well
+		synctest.Wait()
+		if err := j.Failed(); err == nil {
+			t.Error("the failure was forgotten")
+		}
+	})
+}
+
+// With nobody waiting, a stalled disk is still noticed.
+func TestJournal_StalledSyncIsNoticedInBatchedMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := faultfs.New()
+		stalled := make(chan struct{})
+		var stall atomic.Bool
+		fsys.Hook = func(op faultfs.Op, _ string) error {
+			if op == faultfs.OpWrite && stall.Load() {
+				<-stalled
+			}
+			return nil
+		}
+		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
+		stall.Store(true)
+		if _, err := j.Append(journal.KindEvent, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		<-j.Broken()
+		if _, err := j.Append(journal.KindEvent, []byte("x")); hoop.AsError(err).Code != hoop.CodeUnrecorded {
+			t.Errorf("got %v", err)
+		}
+		close(stalled)
+		_ = j.Close()
+	})
+}
+
+func TestJournal_WaitEndsWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := faultfs.New()
+		stalled := make(chan struct{})
+		var stall atomic.Bool
+		fsys.Hook = func(op faultfs.Op, _ string) error {
+			if op == faultfs.OpSync && stall.Load() {
+				<-stalled
+			}
+			return nil
+		}
+		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
+		stall.Store(true)
+		gone := errors.New("the client is gone")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(gone) })
+		if err := write(ctx, j, "x"); !errors.Is(err, gone) {
+			t.Errorf("got %v, want the context's cause", err)
+		}
+		close(stalled)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestJournal_ConsumerThatCannotWriteFailsIt(t *testing.T) {
+	k := &keeper{fail: syscall.ENOSPC}
+	j := open(t, "/j", journal.Options{Log: quiet, FS: faultfs.New()}, k)
+	if err := write(t.Context(), j, "x"); err != nil {
+		t.Fatal(err) // durable in the journal, and replayed at the next start
+	}
+	<-j.Broken()
+	if err := j.Failed(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	if err := j.Applied(t.Context(), j.Durable()); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("applied: %v", err)
+	}
+}
+
+func TestJournal_RefusesRecordsThatAreTooLarge(t *testing.T) {
+	j := open(t, "/j", journal.Options{Log: quiet, FS: faultfs.New()}, nil)
+	defer func() { _ = j.Close() }()
+	if _, err := j.Append(journal.KindEvent, make([]byte, journal.MaxRecord)); hoop.AsError(err).Code != hoop.CodeTooLarge {
+		t.Errorf("got %v", err)
+	}
+	if err := write(t.Context(), j, "small"); err != nil {
+		t.Errorf("the journal is of no use after a record that was too large: %v", err)
+	}
+}
+
+// filled gives a journal folder with segments, closed in order, and its records.
+func filled(t *testing.T, n int) (dir string, want []string) {
+	dir = t.TempDir()
+	j := open(t, dir, journal.Options{Log: quiet, SegmentBytes: 500}, nil)
+	for i := range n {
+		s := fmt.Sprintf("record %d", i)
+		want = append(want, s)
+		if err := write(t.Context(), j, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir, want
+}
+
+func TestOpen_RefusesDamageAndNamesThePlace(t *testing.T) {
+	src, _ := filled(t, 60)
+	names, err := filepath.Glob(filepath.Join(src, "*.wal"))
+	if err != nil || len(names) < 3 {
+		t.Fatal(names, err)
+	}
+	refuse := func(t *testing.T, damage func(dir string) string) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(src)); err != nil {
+			t.Fatal(err)
+		}
+		file := damage(dir)
+		_, err := journal.Open(dir, journal.Options{Log: quiet})
+		var corrupt *journal.CorruptError
+		if !errors.As(err, &corrupt) || filepath.Base(corrupt.File) != file {
+			t.Errorf("got %v, want damage in %s", err, file)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, name := range names {
+		base := filepath.Base(name)
+		t.Run("a flipped bit in "+base, func(t *testing.T) {
+			for range 20 {
+				refuse(t, func(dir string) string {
+					p := filepath.Join(dir, base)
+					b, err := os.ReadFile(p)
+					if err != nil {
+						t.Fatal(err)
+					}
+					// The last mark of the last segment vouches for all before it, and
+					// nothing for itself.
+					n := len(b)
+					if name == names[len(names)-1] {
+						n -= 17
+					}
+					b[r.IntN(n)] ^= 1 << r.IntN(8)
+					if err := os.WriteFile(p, b, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					return base
+				})
+			}
+		})
+	}
+	t.Run("a missing segment", func(t *testing.T) {
+		refuse(t, func(dir string) string {
+			if err := os.Remove(filepath.Join(dir, filepath.Base(names[1]))); err != nil {
+				t.Fatal(err)
+			}
+			return filepath.Base(names[2])
+		})
+	})
+	t.Run("a segment cut short in the middle", func(t *testing.T) {
+		refuse(t, func(dir string) string {
+			if err := os.Truncate(filepath.Join(dir, filepath.Base(names[0])), 100); err != nil {
+				t.Fatal(err)
+			}
+			return filepath.Base(names[0])
+		})
+	})
+}
+
+func TestOpen_DropsTornEnd(t *testing.T) {
+	src, want := filled(t, 3) // one segment
+	names, _ := filepath.Glob(filepath.Join(src, "*.wal"))
+	whole, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := range len(whole) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(names[0])), whole[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		k := &keeper{}
+		j := open(t, dir, journal.Options{Log: quiet}, k)
+		if len(k.got) > 3 || !slices.Equal(k.got, want[:len(k.got)]) {
+			t.Fatalf("cut at %d: got %q", cut, k.got)
+		}
+		kept := append([]string{}, k.got...)
+		if err := write(t.Context(), j, "after"); err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := k.crash()
+		j = open(t, dir, journal.Options{Log: quiet}, again)
+		if diff := cmp.Diff(append(kept, "after"), again.got); diff != "" {
+			t.Fatalf("cut at %d: %s", cut, diff)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestJournal_PowerCut turns the power off at every operation of a small workload, and
+// drops what was not synced: all of it, or parts. What was acknowledged must be found.
+func TestJournal_PowerCut(t *testing.T) {
+	const writers, each = 3, 12
+	for cut := 1; ; cut++ {
+		seed := uint64(cut)
+		finished := powerCut(t, cut, nil, writers, each)
+		powerCut(t, cut, rand.New(rand.NewPCG(seed, 1)), writers, each)
+		powerCut(t, cut, rand.New(rand.NewPCG(seed, 2)), writers, each)
+		if finished || t.Failed() {
+			return
+		}
+	}
+}
+
+// powerCut runs the workload twice, each time cut at an operation, and then once more
+// to the end. It reports whether the first run came to its end before the cut.
+func powerCut(t *testing.T, cut int, r *rand.Rand, writers, each int) (finished bool) {
+	t.Helper()
+	fsys := faultfs.New()
+	k := &keeper{}
+	acked := make(map[string]bool)
+	for run := range 3 {
+		if run < 2 {
+			fsys.CutAt(cut)
+		}
+		ok := workload(t, fsys, k, fmt.Sprint(run), writers, each, acked)
+		if run == 0 {
+			finished = ok
+		}
+		if run == 2 && !ok {
+			t.Errorf("cut at %d: the last run, without a cut, failed", cut)
+		}
+		fsys, k = fsys.Crash(r), k.crash()
+	}
+	final := k
+	j, err := journal.Open("/data/journal", journal.Options{Log: quiet, FS: fsys})
+	if err != nil {
+		t.Fatalf("cut at %d: %v", cut, err)
+	}
+	if err := j.Consume(final, journal.KindEvent); err != nil {
+		t.Fatalf("cut at %d: %v", cut, err)
+	}
+	_ = j.Close()
+	seen := make(map[string]int)
+	for i, s := range final.got {
+		if _, twice := seen[s]; twice {
+			t.Errorf("cut at %d: %q came twice", cut, s)
+		}
+		seen[s] = i
+	}
+	for s := range acked {
+		if _, ok := seen[s]; !ok {
+			t.Errorf("cut at %d: %q was acknowledged and is lost", cut, s)
+		}
+	}
+	return finished
+}
+
+func workload(t *testing.T, fsys *faultfs.FS, k *keeper, run string, writers, each int, acked map[string]bool) bool {
+	j, err := journal.Open("/data/journal", journal.Options{Log: quiet, FS: fsys, SegmentBytes: 200})
+	if err != nil {
+		if !errors.Is(err, faultfs.ErrCut) {
+			t.Fatalf("open: %v", err)
+		}
+		return false
+	}
+	if err := j.Consume(k, journal.KindEvent); err != nil {
+		if !errors.Is(err, faultfs.ErrCut) {
+			t.Fatalf("consume: %v", err)
+		}
+		_ = j.Close()
+		return false
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				s := fmt.Sprintf("run %s writer %d record %d", run, w, i)
+				if write(t.Context(), j, s) != nil {
+					return
+				}
+				mu.Lock()
+				acked[s] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return j.Close() == nil
+}
