@@ -1,0 +1,398 @@
+package postgres
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+const (
+	// windowSize is how much of an answer is gathered while the target has more.
+	windowSize = 256 << 10
+	// releaseSize is the most that is put on record, and released, at once.
+	releaseSize = 1 << 20
+)
+
+// answerer is the goroutine that reads the target, masks, records and answers.
+type answerer struct {
+	*conn
+	in  *reader  // what the target sends
+	raw int      // where in in.buf relayed bytes begin that are not in window yet
+	win []byte   // to the client, not released yet
+	run *running // the last statement that win answers
+
+	left     int       // bytes still to come of a message that is relayed in parts
+	withheld bool      // the transaction has run a statement whose texts are withheld
+	rows     *expected // whose rows are coming; nil where that is to be found out
+	row      []byte    // a masked row; its room is used again
+}
+
+func newAnswerer(c *conn) *answerer {
+	return &answerer{conn: c, in: newReader(c.up.Conn)}
+}
+
+// loop relays until the target closes or something is wrong. It never returns nil.
+func (a *answerer) loop() error {
+	for {
+		filled, err := a.in.fill()
+		if err != nil {
+			return a.upstreamError(err)
+		}
+		a.raw = a.in.r
+		if err := a.messages(); err != nil {
+			if ferr := a.flush(); ferr != nil && a.ctx.Err() == nil {
+				return ferr
+			}
+			return err
+		}
+		if filled && a.pending() < windowSize && moreToRead(a.up.Conn) {
+			a.keep()
+			continue
+		}
+		if err := a.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *answerer) upstreamError(err error) error {
+	if a.ctx.Err() != nil {
+		return errInterrupted
+	}
+	return errUpstreamGone.Wrap(err)
+}
+
+// errInterrupted says that the connection was ended elsewhere.
+var errInterrupted = errors.New("interrupted")
+
+// messages handles what is in the buffer.
+func (a *answerer) messages() error {
+	a.conn.mu.Lock()
+	a.settled = false
+	a.conn.mu.Unlock()
+	for {
+		if a.left > 0 {
+			n := min(a.left, a.in.buffered())
+			if n == 0 {
+				return nil
+			}
+			a.relayed(n)
+			a.left -= n
+			continue
+		}
+		kind, size, ok, err := a.in.header()
+		if err != nil {
+			return a.fault("%v", err)
+		}
+		if !ok {
+			return nil
+		}
+		if a.in.buffered() < size {
+			streams, err := a.streams(kind, size)
+			if !streams {
+				return err
+			}
+			continue
+		}
+		if err := a.message(kind, a.in.bytes(size)); err != nil {
+			return err
+		}
+		if a.pending() >= windowSize {
+			if err := a.flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// streams begins to relay a long message in parts where nobody needs it whole.
+func (a *answerer) streams(kind byte, size int) (bool, error) {
+	if size <= streamFrom {
+		return false, nil
+	}
+	switch kind {
+	case 'D':
+		masked, err := a.masked()
+		if err != nil {
+			return false, err
+		}
+		if masked {
+			if size > a.proxy.cfg.MaxRow {
+				return false, hoop.Errorf(hoop.CodeTooLarge, "a row of %d bytes must be masked, the limit is %d", size, a.proxy.cfg.MaxRow).
+					WithHint("select fewer or shorter columns, for example with left(column, n)")
+			}
+			return false, nil
+		}
+		a.run.res.Rows++
+		a.run.res.Bytes += int64(size)
+	case 'd':
+		if err := a.copyOut(size); err != nil {
+			return false, err
+		}
+	default:
+		if size > a.proxy.cfg.MaxRow {
+			return false, a.fault("a message of type %q has %d bytes", kind, size)
+		}
+		return false, nil
+	}
+	a.left = size
+	return true, nil
+}
+
+// fault is something that the target must not send.
+func (a *answerer) fault(format string, args ...any) error {
+	return hoop.Errorf(hoop.CodeInternal, "the target's answer does not fit what was asked").
+		WithHint("see the gateway's log").Wrap(fmt.Errorf(format, args...))
+}
+
+// relayed passes on the next n bytes as they are.
+func (a *answerer) relayed(n int) { a.in.r += n }
+
+// keep moves what was relayed into the window, before something else goes there or
+// the buffer moves.
+func (a *answerer) keep() {
+	a.win = append(a.win, a.in.buf[a.raw:a.in.r]...)
+	a.raw = a.in.r
+}
+
+// drop takes the next n bytes out; what stands in their place may be appended to win.
+func (a *answerer) drop(n int) {
+	a.keep()
+	a.in.r += n
+	a.raw = a.in.r
+}
+
+func (a *answerer) pending() int { return len(a.win) + a.in.r - a.raw }
+
+// flush puts the window on record and, once that allows, sends it to the client.
+func (a *answerer) flush() error {
+	wire := a.in.buf[a.raw:a.in.r]
+	if len(a.win) > 0 {
+		a.keep()
+		wire = a.win
+	}
+	if len(wire) > 0 {
+		if err := a.write(wire); err != nil {
+			return err
+		}
+	}
+	a.raw = a.in.r
+	if cap(a.win) > 2*windowSize {
+		a.win = nil
+	}
+	a.win = a.win[:0]
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	a.settled = true
+	a.cond.Broadcast()
+	return nil
+}
+
+func (a *answerer) write(wire []byte) error {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	for len(wire) > 0 {
+		part := wire[:min(len(wire), releaseSize)]
+		wire = wire[len(part):]
+		if err := a.sess.Release(a.ctx, a.session(), part); err != nil {
+			if a.ctx.Err() != nil {
+				return errInterrupted
+			}
+			return err
+		}
+		// Until the last byte is out, nothing else may be put in between.
+		a.partial = true
+		if err := a.writeLocked(part); err != nil {
+			return err
+		}
+		a.partial = a.left > 0 || len(wire) > 0
+	}
+	return nil
+}
+
+// message handles one message that is complete in the buffer.
+func (a *answerer) message(kind byte, m []byte) error {
+	if kind == 'D' {
+		return a.dataRow(m)
+	}
+	a.rows = nil
+	switch kind {
+	case 'd':
+		err := a.copyOut(len(m))
+		a.relayed(len(m))
+		return err
+	case 'c':
+		a.relayed(len(m))
+		return nil
+	case 'N':
+		return a.notice(m)
+	case 'A':
+		return a.notification(m)
+	case 'S':
+		return a.parameterStatus(m)
+	case 'E':
+		return a.failure(m)
+	}
+	e := a.head()
+	if e == nil {
+		return a.fault("message of type %q while nothing was asked", kind)
+	}
+	a.answers(e)
+	switch kind {
+	case 'Z':
+		return a.ready(e, m)
+	case '1':
+		return a.done(e, 'P', m)
+	case '2':
+		return a.done(e, 'B', m)
+	case '3':
+		return a.done(e, 'C', m)
+	case 't':
+		a.relayed(len(m))
+		return a.expect(e, 'D')
+	case 'n', 'T':
+		return a.description(e, kind, m)
+	case 'C':
+		return a.complete(e, m)
+	case 'I':
+		return a.ended(e, m, "")
+	case 's':
+		return a.done(e, 'E', m)
+	case 'G':
+		return a.copyIn(e, m)
+	case 'H':
+		a.relayed(len(m))
+		if e.run == nil || e.run.withheld {
+			return a.fault("COPY TO of protected data")
+		}
+		return nil
+	}
+	return a.fault("message of type %q (%d bytes)", kind, len(m))
+}
+
+// answers notes which statement is being answered.
+func (a *answerer) answers(e *expected) {
+	if e.run != nil {
+		a.run = e.run
+		a.withheld = a.withheld || e.run.withheld
+	}
+}
+
+func (a *answerer) expect(e *expected, kind byte) error {
+	if e.kind != kind {
+		return a.fault("answer to a message of type %q while one to %q is due", kind, e.kind)
+	}
+	return nil
+}
+
+// done relays the only answer to a message.
+func (a *answerer) done(e *expected, kind byte, m []byte) error {
+	if err := a.expect(e, kind); err != nil {
+		return err
+	}
+	a.relayed(len(m))
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	e.settle(-1, true)
+	a.popLocked()
+	return nil
+}
+
+// complete: CommandComplete, a tag + NUL.
+func (a *answerer) complete(e *expected, m []byte) error {
+	tag := string(bytes.TrimSuffix(m[headerSize:], []byte{0}))
+	return a.ended(e, m, tag)
+}
+
+// ended relays the end of a command: of one among several in a Query message, or of an
+// Execute.
+func (a *answerer) ended(e *expected, m []byte, tag string) error {
+	a.relayed(len(m))
+	if e.run == nil || e.kind != 'Q' && e.kind != 'E' {
+		return a.fault("end of a command while an answer to %q is due", e.kind)
+	}
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	e.copying = false
+	e.settle(e.tags, true)
+	e.tags++
+	e.run.res.Tag = tag
+	if rows, ok := affected(tag); ok && e.run.res.Rows == 0 {
+		e.run.res.Rows = rows
+	}
+	if e.kind == 'Q' {
+		e.run.planned, e.run.plan = false, nil // rows of the next command have a description
+		if e.tags < e.run.commands {
+			return nil
+		}
+	}
+	e.run.end(tag, "")
+	if e.kind == 'E' {
+		e.settle(-1, true)
+		a.popLocked()
+	}
+	return nil
+}
+
+// affected is the number of rows in a tag such as "INSERT 0 5".
+func affected(tag string) (int64, bool) {
+	i := bytes.LastIndexByte([]byte(tag), ' ')
+	n, err := strconv.ParseInt(tag[i+1:], 10, 64)
+	return n, i >= 0 && err == nil
+}
+
+// copyIn: CopyInResponse. The client may send data now.
+func (a *answerer) copyIn(e *expected, m []byte) error {
+	a.relayed(len(m))
+	if e.run == nil || e.kind != 'Q' && e.kind != 'E' {
+		return a.fault("COPY FROM STDIN while an answer to %q is due", e.kind)
+	}
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	if a.gated != e {
+		return a.fault("COPY FROM STDIN that the analysis did not see")
+	}
+	e.copying = true
+	a.cond.Broadcast()
+	return nil
+}
+
+// copyOut counts data of COPY TO STDOUT.
+func (a *answerer) copyOut(size int) error {
+	e := a.head()
+	if e == nil || e.run == nil || e.run.withheld {
+		return a.fault("COPY data that was not asked for")
+	}
+	a.answers(e)
+	e.run.res.Rows++
+	e.run.res.Bytes += int64(size - headerSize)
+	return nil
+}
+
+// ready: ReadyForQuery, 1B status. It ends a batch.
+func (a *answerer) ready(e *expected, m []byte) error {
+	if e.kind != 'Q' && e.kind != 'S' || len(m) != headerSize+1 {
+		return a.fault("ReadyForQuery while an answer to %q is due", e.kind)
+	}
+	a.relayed(len(m))
+	if e.run != nil {
+		e.run.end(e.run.res.Tag, e.run.res.SQLState)
+	}
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	e.settle(-1, false)
+	a.popLocked()
+	a.status = m[headerSize]
+	if a.status == 'I' {
+		// The transaction is over, and with it its portals.
+		a.portals.forget(endPortal)
+		a.withheld = false
+		if a.ddl >= 0 && e.batch >= a.ddl {
+			a.ddl, a.stale = -1, true
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// cancelTimeout bounds passing a cancel on to the target.
+const cancelTimeout = 5 * time.Second
+
+// key is what a client needs to cancel: the target's process id, so that it finds
+// itself in pg_stat_activity, and a secret of ours.
+type key struct {
+	pid    uint32
+	secret []byte
+}
+
+// registry finds a connection by its key. Two targets may have backends with the same
+// process id.
+type registry struct {
+	mu    sync.Mutex // guards conns
+	conns map[uint32][]*conn
+}
+
+// add gives c its key. Protocol 3.2 allows secrets of up to 256 bytes, 3.0 has four.
+func (r *registry) add(c *conn, long bool) {
+	n := 4
+	if long {
+		n = 32
+	}
+	c.key = key{pid: c.up.PID, secret: make([]byte, n)}
+	rand.Read(c.key.secret) // never fails: crypto/rand
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conns == nil {
+		r.conns = map[uint32][]*conn{}
+	}
+	r.conns[c.key.pid] = append(r.conns[c.key.pid], c)
+}
+
+func (r *registry) remove(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	same := r.conns[c.key.pid]
+	for i, other := range same {
+		if other == c {
+			same = append(same[:i:i], same[i+1:]...)
+			break
+		}
+	}
+	if len(same) == 0 {
+		delete(r.conns, c.key.pid)
+		return
+	}
+	r.conns[c.key.pid] = same
+}
+
+func (r *registry) find(pid uint32, secret []byte) *conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found *conn
+	for _, c := range r.conns[pid] {
+		if subtle.ConstantTimeCompare(c.key.secret, secret) == 1 {
+			found = c
+		}
+	}
+	return found
+}
+
+// cancel acts on a CancelRequest: 4B process id + secret. As PostgreSQL does, it
+// answers nothing, whether or not the key fits.
+func (p *Proxy) cancel(ctx context.Context, body []byte) {
+	if len(body) < 8 || len(body) > 4+256 {
+		return
+	}
+	c := p.live.find(binary.BigEndian.Uint32(body), body[4:])
+	if c == nil {
+		return
+	}
+	if err := c.sess.Cancelled(); err != nil {
+		p.cfg.Log.ErrorContext(ctx, "record a cancel", "session", c.sess.ID(), "err", err)
+		return
+	}
+	if err := c.cancelled(ctx); err != nil {
+		p.cfg.Log.WarnContext(ctx, "cancel at the target", "session", c.sess.ID(), "err", err)
+	}
+}
+
+// cancelled ends what c is doing: a statement that waits for approval, or what runs in
+// the target.
+func (c *conn) cancelled(ctx context.Context) error {
+	c.mu.Lock()
+	hold, busy := c.hold, len(c.queue) > 0
+	c.mu.Unlock()
+	switch {
+	case hold != nil:
+		hold(hoop.Errorf(hoop.CodeCancelled, "canceling statement due to user request"))
+		return nil
+	case !busy:
+		return nil
+	}
+	return c.up.cancel(ctx)
+}
+
+// cancel sends a CancelRequest to the target on a connection of its own, encrypted if
+// the session's is, and waits until the target has taken it in.
+func (u *Upstream) cancel(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
+	defer stop()
+	addr := u.Conn.RemoteAddr()
+	nc, err := u.dial(ctx, addr)
+	if err != nil {
+		return fmt.Errorf("dial for cancel: %w", err)
+	}
+	defer nc.Close() //nolint:errcheck // nothing depends on it
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := nc.SetDeadline(deadline); err != nil {
+			return err
+		}
+	}
+	if u.TLSConfig != nil {
+		if nc, err = startTLS(ctx, nc, u.TLSConfig); err != nil {
+			return fmt.Errorf("encrypt cancel: %w", err)
+		}
+	}
+	m := binary.BigEndian.AppendUint32(nil, uint32(12+len(u.SecretKey)))
+	m = binary.BigEndian.AppendUint32(m, cancelRequest)
+	m = binary.BigEndian.AppendUint32(m, u.PID)
+	if _, err := nc.Write(append(m, u.SecretKey...)); err != nil {
+		return fmt.Errorf("send cancel: %w", err)
+	}
+	// The target closes when it has signalled the backend.
+	if _, err := nc.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("await cancel: %w", err)
+	}
+	return nil
+}
+
+func (u *Upstream) dial(ctx context.Context, addr net.Addr) (net.Conn, error) {
+	if u.Config != nil && u.Config.DialFunc != nil {
+		return u.Config.DialFunc(ctx, addr.Network(), addr.String())
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, addr.Network(), addr.String())
+}
+
+func startTLS(ctx context.Context, nc net.Conn, conf *tls.Config) (net.Conn, error) {
+	req := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, sslRequest)
+	if _, err := nc.Write(req); err != nil {
+		return nil, err
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(nc, answer[:]); err != nil {
+		return nil, err
+	}
+	if answer[0] != 'S' {
+		return nil, errors.New("the target refuses TLS")
+	}
+	t := tls.Client(nc, conf)
+	return t, t.HandshakeContext(ctx)
+}

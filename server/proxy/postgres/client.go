@@ -1,0 +1,258 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// sendSize is how much is gathered for the target before it is sent, when the client
+// has more to say.
+const sendSize = 64 << 10
+
+// streamFrom is the size from which data messages are passed on in parts.
+const streamFrom = bufferSize / 2
+
+// serveClient reads the client's messages, judges and forwards them. It returns
+// errTerminated when the client has left.
+func (c *conn) serveClient() error {
+	for {
+		if err := c.clientMessages(); err != nil {
+			return err
+		}
+		// Nothing more to do without waiting: the target gets what there is.
+		if err := c.send(); err != nil {
+			return err
+		}
+		if _, err := c.in.fill(); err != nil {
+			return c.clientError(err)
+		}
+	}
+}
+
+func (c *conn) clientError(err error) error {
+	if c.ctx.Err() != nil {
+		return errTerminated // whoever ended the context has the reason
+	}
+	if gone(err) {
+		return errTerminated
+	}
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		return err
+	}
+	return errors.Join(errTerminated, err)
+}
+
+// clientMessages handles all messages that are complete.
+func (c *conn) clientMessages() error {
+	for {
+		if c.passing > 0 {
+			if c.in.buffered() == 0 {
+				return nil
+			}
+			if err := c.pass(min(c.passing, c.in.buffered())); err != nil {
+				return err
+			}
+			continue
+		}
+		kind, size, ok, err := c.in.header()
+		if err != nil {
+			return c.violation("%v", err)
+		}
+		if !ok {
+			return nil
+		}
+		if c.in.buffered() < size {
+			if kind == 'd' && size > streamFrom {
+				if err := c.longCopyData(size); err != nil {
+					return err
+				}
+				continue
+			}
+			if size > c.proxy.cfg.MaxStatement {
+				if err := c.tooLong(kind, size); err != nil {
+					return err
+				}
+				continue
+			}
+			return nil
+		}
+		if err := c.message(kind, c.in.bytes(size)); err != nil {
+			return err
+		}
+		c.in.discard(size)
+		if len(c.out) >= sendSize {
+			if err := c.send(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// tooLong refuses a message that is larger than the gateway is willing to judge, and
+// has its bytes dropped as they come.
+func (c *conn) tooLong(kind byte, size int) error {
+	if c.gate != nil {
+		if copying, err := c.awaitCopy(); err != nil || copying {
+			return errors.Join(err, c.violation("unexpected message type %q during COPY from stdin", kind))
+		}
+	}
+	c.passing, c.keeping = size, false
+	if c.refused || c.isSkipping() {
+		return nil
+	}
+	err := hoop.Errorf(hoop.CodeTooLarge, "a message of type %q has %d bytes, the limit is %d", kind, size, c.proxy.cfg.MaxStatement).
+		WithHint("load large data with COPY … FROM STDIN, or in parts")
+	switch kind {
+	case 'Q':
+		return c.refuseQuery(err)
+	case 'P', 'B':
+		return c.refuse(err)
+	}
+	return c.violation("a message of type %q has %d bytes", kind, size)
+}
+
+// violation is a message that ends the connection.
+func (c *conn) violation(format string, args ...any) error {
+	return &stateError{state: stateProtocol, message: fmt.Sprintf(format, args...)}
+}
+
+// send writes what was gathered for the target.
+func (c *conn) send() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	_, err := c.up.Conn.Write(c.out)
+	if cap(c.out) > 4*sendSize {
+		c.out = nil
+	}
+	c.out = c.out[:0]
+	if err != nil && c.ctx.Err() == nil {
+		// The target may have said why before it closed: the other goroutine reads it.
+		return c.upstreamLost()
+	}
+	return nil
+}
+
+// upstreamLost waits for the goroutine that reads the target to find its end.
+func (c *conn) upstreamLost() error {
+	<-c.ctx.Done()
+	return errTerminated
+}
+
+// message handles one message. frame is all of it, valid until the next discard.
+func (c *conn) message(kind byte, frame []byte) error {
+	if c.gate != nil {
+		if handled, err := c.passGate(kind, frame); handled || err != nil {
+			return err
+		}
+	}
+	if c.refused || c.isSkipping() {
+		// As the target would: everything up to Sync is ignored.
+		switch kind {
+		case 'S', 'X':
+		default:
+			return nil
+		}
+	}
+	body := frame[headerSize:]
+	switch kind {
+	case 'Q':
+		return c.query(body)
+	case 'P':
+		return c.parse(frame, body)
+	case 'B':
+		return c.bind(frame, body)
+	case 'D':
+		return c.describe(frame, body)
+	case 'E':
+		return c.execute(frame, body)
+	case 'C':
+		return c.closeName(frame, body)
+	case 'S':
+		return c.sync(frame)
+	case 'H':
+		c.out = append(c.out, frame...)
+		return nil
+	case 'F':
+		return c.functionCall()
+	case 'X':
+		return errTerminated
+	case 'd', 'c', 'f':
+		return nil // outside COPY the target ignores these
+	case 'p':
+		return c.violation("unexpected authentication message")
+	}
+	return c.violation("invalid frontend message type %d", kind)
+}
+
+func (c *conn) isSkipping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.skipping
+}
+
+// push queues what the target will answer; false means that the target skips it.
+func (c *conn) push(e *expected) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pushLocked(e)
+}
+
+func (c *conn) sync(frame []byte) error {
+	c.mu.Lock()
+	c.pushLocked(&expected{kind: 'S'})
+	c.skipping = false
+	c.mu.Unlock()
+	c.refused = false
+	c.out = append(c.out, frame...)
+	return nil
+}
+
+// functionCall refuses the fast-path interface.
+func (c *conn) functionCall() error {
+	return c.refuseQuery(hoop.Errorf(hoop.CodeUnsupported, "function call messages are not supported").
+		WithHint("call the function in a SELECT"))
+}
+
+// refusedText is what the target is sent in place of a refused statement: it fails
+// there as the statement would have, so that a transaction is aborted and its status
+// is true. It is never run.
+const refusedText = "hoopctl refused this statement"
+
+// refuseQuery answers a Query message with err.
+func (c *conn) refuseQuery(err error) error {
+	if c.push(&expected{kind: 'Q', refusal: refusal(err).append(nil)}) {
+		m, at := begin(c.out, 'Q')
+		c.out = end(appendString(m, refusedText), at)
+	}
+	return nil
+}
+
+// refuse answers a message of the extended protocol with err, and skips up to Sync.
+// The statement that fails in its place has a name, lest the unnamed one be replaced.
+func (c *conn) refuse(err error) error {
+	c.refused = true
+	if c.push(&expected{kind: 'P', refusal: refusal(err).append(nil)}) {
+		m, at := begin(c.out, 'P')
+		m = appendString(appendString(m, refusedText), refusedText)
+		c.out = end(append(m, 0, 0), at)
+	}
+	return nil
+}
+
+// barrier waits until the target has answered all that it was sent and the client has
+// the answers, or ctx ends.
+func (c *conn) barrier(ctx context.Context) error {
+	c.out = append(c.out, 'H', 0, 0, 0, 4)
+	if err := c.send(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.awaitLocked(ctx, func() bool { return len(c.queue) == 0 && c.settled })
+}

@@ -1,0 +1,250 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/session"
+)
+
+const (
+	// leaveTime is how long a client that has closed its end may still get answers to
+	// what it sent before: it may have closed that half only. Then its backend is
+	// cancelled.
+	leaveTime = 500 * time.Millisecond
+	// lastWords is how long a client has to take in why it is cut.
+	lastWords = 500 * time.Millisecond
+)
+
+// conn is one client's connection that has started.
+type conn struct {
+	proxy    *Proxy
+	nc       net.Conn
+	in       *reader // what the client sends
+	up       *Upstream
+	sess     *session.Session
+	cat      *catalog.Catalog
+	database string
+	key      key
+
+	ctx  context.Context
+	stop context.CancelCauseFunc
+
+	mu       sync.Mutex // guards what follows
+	cond     *sync.Cond // queue, skipping, settled or a message's fate changed
+	gated    *expected  // the COPY FROM STDIN that was forwarded last
+	queue    []*expected
+	spare    []*expected // empty; its room is used again
+	skipping bool        // the target skips messages until Sync, which was not sent yet
+	batch    int64       // number of the batch that the next message belongs to
+	status   byte        // of the last ReadyForQuery: I, T or E
+	stale    bool        // the catalog changed: ask again before judging
+	ddl      int64       // batch of the last uncommitted DDL, -1 for none
+	settled  bool        // everything the target sent so far has been written to the client
+	prepared names[prepared]
+	portals  names[portal]
+	// generation counts what names of prepared statements have stood for.
+	generation int64
+	hold       context.CancelCauseFunc // ends the statement that waits for approval
+
+	writing sync.Mutex // guards nc's writing half and what follows
+	told    bool       // the client knows why it is cut
+	partial bool       // a message was written in part
+
+	// Of the goroutine that reads the client:
+	out      []byte    // to the target, not sent yet
+	refused  bool      // skip the client's messages until Sync
+	gate     *expected // COPY FROM STDIN that was forwarded; see passGate
+	passing  int       // bytes still to come of a long CopyData
+	keeping  bool      // these are forwarded
+	shadowed bool      // session-local objects may change what later texts mean
+}
+
+func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Session, st *startup) *conn {
+	c := &conn{
+		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
+		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, settled: true,
+		spare: make([]*expected, 0, 8),
+	}
+	c.queue = c.spare
+	c.cond = sync.NewCond(&c.mu)
+	return c
+}
+
+// relay runs until either side leaves or the session ends.
+func (c *conn) relay(ctx context.Context) error {
+	c.ctx, c.stop = context.WithCancelCause(ctx)
+	defer c.stop(nil)
+	defer context.AfterFunc(c.sess.Context(), func() { c.stop(context.Cause(c.sess.Context())) })()
+	defer context.AfterFunc(c.ctx, c.interrupt)()
+
+	answers := make(chan struct{})
+	go func() {
+		err := isolate(newAnswerer(c).loop)
+		c.stop(err) // wakes the other goroutine
+		close(answers)
+	}()
+	err := isolate(c.serveClient)
+	if errors.Is(err, errTerminated) {
+		err = c.leave()
+	}
+	c.stop(err)
+	<-answers
+	c.endAll()
+	err = context.Cause(c.ctx) // whatever was first
+	if errors.Is(err, context.Canceled) {
+		err = hoop.Errorf(hoop.CodeShuttingDown, "the gateway is stopping").WithHint("connect again in a while").Wrap(err)
+	}
+	return c.farewell(err)
+}
+
+// isolate turns a panic into an error.
+func isolate(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = hoop.AsError(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	return f()
+}
+
+// interrupt wakes both goroutines, wherever they wait.
+func (c *conn) interrupt() {
+	_ = c.up.Conn.SetDeadline(longAgo)
+	_ = c.nc.SetReadDeadline(longAgo)
+	_ = c.nc.SetWriteDeadline(time.Now().Add(lastWords))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cond.Broadcast()
+}
+
+// leave is what happens when the client has left: answers under way get a moment, then
+// the target is told to stop.
+func (c *conn) leave() error {
+	timer := time.AfterFunc(leaveTime, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cond.Broadcast()
+	})
+	defer timer.Stop()
+	deadline := time.Now().Add(leaveTime)
+	c.mu.Lock()
+	for (len(c.queue) > 0 || !c.settled) && c.ctx.Err() == nil && time.Now().Before(deadline) {
+		c.cond.Wait()
+	}
+	c.mu.Unlock()
+	return errTerminated
+}
+
+// farewell tells the client why it is cut, if it is still there, and ends the target's
+// side.
+func (c *conn) farewell(err error) error {
+	// The context is over: what follows has its own limits.
+	ctx := context.WithoutCancel(c.ctx)
+	left := err == nil || errors.Is(err, errTerminated) || errors.Is(err, errClientGone)
+	if !left {
+		c.lastWord(ctx, err)
+	}
+	_ = c.nc.Close()
+	c.mu.Lock()
+	busy := len(c.queue) > 0
+	c.mu.Unlock()
+	if busy && !errors.Is(err, errUpstreamGone) {
+		if cerr := c.up.cancel(ctx); cerr != nil {
+			c.proxy.cfg.Log.WarnContext(ctx, "cancel at the target", "session", c.sess.ID(), "err", cerr)
+		}
+	}
+	_ = c.up.Conn.SetDeadline(time.Now().Add(lastWords))
+	_, _ = c.up.Conn.Write([]byte{'X', 0, 0, 0, 4}) // closing would do as well
+	if left {
+		return nil
+	}
+	return err
+}
+
+// lastWord writes a FATAL ErrorResponse, unless the client has one already or is in
+// the middle of another message.
+func (c *conn) lastWord(ctx context.Context, err error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.told || c.partial {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, lastWords)
+	defer stop()
+	wire := cut(err).append(nil)
+	if rerr := c.sess.Release(ctx, nil, wire); rerr != nil {
+		// The record may be what failed. These bytes are ours and hold nothing of the
+		// target's.
+		c.proxy.cfg.Log.WarnContext(ctx, "last words are not on record", "session", c.sess.ID(), "err", rerr)
+	}
+	_ = c.nc.SetWriteDeadline(time.Now().Add(lastWords))
+	_, _ = c.nc.Write(wire) // the client may be gone
+}
+
+// endAll tells the session of statements whose end was never seen.
+func (c *conn) endAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.queue {
+		if e.run != nil {
+			e.run.end("", stateAdminShutdown)
+		}
+	}
+	c.portals.each(func(_ string, p *portal) { p.run.end("", stateAdminShutdown) })
+}
+
+// awaitLocked waits until f holds or ctx ends. c.mu is held.
+func (c *conn) awaitLocked(ctx context.Context, f func() bool) error {
+	if f() {
+		return nil
+	}
+	defer context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cond.Broadcast()
+	})()
+	for !f() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		c.cond.Wait()
+	}
+	return nil
+}
+
+// write sends to the client. c.writing is held.
+func (c *conn) writeLocked(wire []byte) error {
+	if _, err := c.nc.Write(wire); err != nil {
+		return errors.Join(errClientGone, err)
+	}
+	return nil
+}
+
+// tell sends a message of ours between the target's answers.
+func (c *conn) tell(ctx context.Context, r report) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	wire := r.append(nil)
+	if err := c.sess.Release(ctx, nil, wire); err != nil {
+		return err
+	}
+	return c.writeLocked(wire)
+}
+
+var (
+	errClientGone   = errors.New("the client is gone")
+	errUpstreamGone = hoop.Errorf(hoop.CodeShuttingDown, "the target closed the connection").
+			WithHint("connect again; the local port stays open")
+)
+
+// gone tells an orderly end of input from others.
+func gone(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

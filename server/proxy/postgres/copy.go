@@ -1,0 +1,98 @@
+package postgres
+
+// passGate handles a message that comes while COPY FROM STDIN may be going on. What
+// the target does with it depends on whether it has begun to take data, so the gateway
+// waits until it knows; PostgreSQL tells at once. handled is false when the COPY is
+// over and the message has its ordinary meaning.
+//
+// In COPY the target ignores Flush and Sync and takes anything but data as an error
+// (manual, "COPY Operations"); the gateway does the same and forwards neither.
+func (c *conn) passGate(kind byte, frame []byte) (handled bool, err error) {
+	copying, err := c.awaitCopy()
+	if err != nil || !copying {
+		return false, err
+	}
+	switch kind {
+	case 'd':
+		return true, c.copyData(frame)
+	case 'c', 'f':
+		c.mu.Lock()
+		c.gate.copying = false
+		c.mu.Unlock()
+		err := c.copyData(frame)
+		if c.gate.kind == 'E' {
+			// One Execute is one COPY. Its end is told after the next Sync only, so there is
+			// nothing to wait for.
+			c.gate = nil
+		}
+		return true, err
+	case 'S', 'H':
+		return true, nil
+	case 'X':
+		return true, errTerminated
+	}
+	return true, c.violation("unexpected message type %q during COPY from stdin", kind)
+}
+
+// awaitCopy waits until the target takes data for the gate, or has answered it. The
+// client is watched meanwhile.
+func (c *conn) awaitCopy() (copying bool, err error) {
+	e := c.gate
+	known := func() bool { return e.copying || e.over }
+	c.mu.Lock()
+	if !known() {
+		c.mu.Unlock()
+		if err := c.send(); err != nil {
+			return false, err
+		}
+		w := c.watch(func(error) { c.stop(errTerminated) })
+		c.mu.Lock()
+		err = c.awaitLocked(c.ctx, known)
+		c.mu.Unlock()
+		w.stop()
+		c.mu.Lock()
+	}
+	copying, over := e.copying, e.over
+	c.mu.Unlock()
+	if over {
+		c.gate = nil
+	}
+	return copying, err
+}
+
+// copyData records and forwards a message of COPY data, or a part of one.
+func (c *conn) copyData(wire []byte) error {
+	if err := c.sess.Received(c.gate.run.run, wire); err != nil {
+		return err
+	}
+	c.out = append(c.out, wire...)
+	return nil
+}
+
+// longCopyData begins to pass on a CopyData message that is larger than the buffer.
+func (c *conn) longCopyData(size int) error {
+	c.passing, c.keeping = size, false
+	if c.gate == nil {
+		return nil
+	}
+	copying, err := c.awaitCopy()
+	c.keeping = copying
+	return err
+}
+
+// pass forwards the next n bytes of a long message, or drops them.
+func (c *conn) pass(n int) error {
+	if c.keeping {
+		if err := c.copyData(c.in.bytes(n)); err != nil {
+			return err
+		}
+		if len(c.out) >= sendSize {
+			if err := c.send(); err != nil {
+				return err
+			}
+		}
+	}
+	c.passing -= n
+	c.in.discard(n)
+	return nil
+}

@@ -1,0 +1,339 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// prepared is a statement that has a name, "" included.
+type prepared struct {
+	meaning *meaning
+	types   []uint32 // of parameters, as the client declared them
+	tainted bool     // guarded by conn.mu: code may have replaced it
+}
+
+// portal is a prepared statement bound to parameters.
+type portal struct {
+	run        *running
+	generation int64 // of names, when it was bound
+
+	forgotten bool   // guarded by conn.mu: the name may stand for something else
+	asked     bool   // guarded by conn.mu: the target was asked to describe it
+	fields    []byte // of the goroutine that reads the target: its RowDescription
+}
+
+// parse analyses the text of a Parse message: name + text + 2B count + 4B types. What
+// would be denied whatever the parameters is refused here.
+func (c *conn) parse(frame, body []byte) error {
+	f := fields{b: body}
+	name, text := string(f.cstring()), string(f.cstring())
+	n := int(f.uint16())
+	if f.err != nil || len(f.b) != 4*n {
+		return c.refuse(protocolError("malformed Parse message"))
+	}
+	p := &prepared{types: make([]uint32, n)}
+	for i := range p.types {
+		p.types[i] = f.uint32()
+	}
+	e := &expected{kind: 'P'}
+	m, err := c.understand(c.ctx, text)
+	if err == nil {
+		p.meaning = m
+		err = c.preview(p)
+	}
+	if err != nil {
+		return c.refuseName(name, err)
+	}
+	c.mu.Lock()
+	if c.pushLocked(e) {
+		c.out = append(c.out, frame...)
+		c.generation++
+		d := c.prepared.define(name, p, e.batch)
+		e.settles = append(e.settles, settling{0, func(ok bool) {
+			d.settle(ok)
+		}})
+	}
+	c.mu.Unlock()
+	return nil
+}
+
+// refuseName refuses a Parse. In the target the unnamed statement lives on; here it
+// does not, so that nobody mistakes it for the refused one.
+func (c *conn) refuseName(name string, err error) error {
+	if c.ctx.Err() != nil {
+		return errTerminated
+	}
+	if name == "" {
+		c.mu.Lock()
+		c.generation++
+		c.prepared.define(name, nil, c.batch).settle(true)
+		c.mu.Unlock()
+	}
+	return c.refuse(err)
+}
+
+func (c *conn) preview(p *prepared) error {
+	a := p.meaning.analysis
+	for _, cmd := range a.Commands {
+		if cmd.Execute != "" {
+			return nil // what it executes is known at Bind
+		}
+	}
+	st, err := c.statement(c.ctx, p.meaning, false, nil)
+	if err != nil {
+		return err
+	}
+	return c.sess.Preview(c.ctx, st)
+}
+
+// named finds a prepared statement, after the target's answer where it hangs on that.
+func (c *conn) named(ctx context.Context, name string) (*prepared, error) {
+	for range 2 {
+		c.mu.Lock()
+		p, known := c.prepared.lookup(name, c.batch)
+		c.mu.Unlock()
+		if !known {
+			if err := c.barrier(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if p == nil {
+			break
+		}
+		return p, nil
+	}
+	return nil, &stateError{state: stateNoStatement, message: fmt.Sprintf("prepared statement %q does not exist", name)}
+}
+
+// bind judges a statement with its parameters and forwards the Bind message:
+// portal + statement + 2B n + 2B formats + 2B n + values + 2B n + 2B result formats.
+func (c *conn) bind(frame, body []byte) error {
+	name, st, params, err := parseBind(body)
+	if err != nil {
+		return c.refuse(protocolError("malformed Bind message"))
+	}
+	p, err := c.named(c.ctx, st)
+	if err == nil {
+		err = c.bindTo(frame, name, p, params)
+	}
+	if errors.Is(err, errTerminated) || c.ctx.Err() != nil {
+		return errTerminated
+	}
+	if err != nil {
+		return c.refuse(err)
+	}
+	return nil
+}
+
+func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Param) error {
+	for i := range params {
+		if i < len(p.types) {
+			params[i].Type = p.types[i]
+		}
+	}
+	c.mu.Lock()
+	tainted, generation := p.tainted, c.generation
+	c.mu.Unlock()
+	r, err := c.run(p.meaning, tainted, params)
+	if err != nil {
+		return err
+	}
+	if err := r.uncovered(); err != nil {
+		r.end("", refusal(err).state)
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := &expected{kind: 'B', run: r}
+	if !c.pushLocked(e) {
+		r.end("", "")
+		return nil
+	}
+	c.out = append(c.out, frame...)
+	d := c.portals.define(name, &portal{run: r, generation: generation}, e.batch)
+	e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
+	return nil
+}
+
+// endPortal is for a portal that the target no longer has.
+func endPortal(p *portal) {
+	if p != nil {
+		p.run.end(p.run.res.Tag, "")
+	}
+}
+
+// parseBind copies what it returns.
+func parseBind(body []byte) (portal, statement string, params []hoop.Param, err error) {
+	f := fields{b: body}
+	portal, statement = string(f.cstring()), string(f.cstring())
+	formats := make([]bool, 0, 8)
+	for range f.uint16() {
+		formats = append(formats, f.uint16() == 1)
+		if f.err != nil {
+			return "", "", nil, f.err
+		}
+	}
+	n := int(f.uint16())
+	if f.err != nil || len(f.b) < 4*n || len(formats) > 1 && len(formats) != n {
+		return "", "", nil, errMalformed
+	}
+	own := append([]byte(nil), f.b...)
+	f.b = own
+	params = make([]hoop.Param, n)
+	for i := range params {
+		params[i].Value = f.value()
+		switch len(formats) {
+		case 0:
+		case 1:
+			params[i].Binary = formats[0]
+		default:
+			params[i].Binary = formats[i]
+		}
+	}
+	for range f.uint16() {
+		f.uint16()
+	}
+	return portal, statement, params, f.done()
+}
+
+// bound finds a portal, after the target's answer where it hangs on that.
+func (c *conn) bound(name string) (*portal, error) {
+	for range 2 {
+		c.mu.Lock()
+		p, known := c.portals.lookup(name, c.batch)
+		forgotten := known && p != nil && p.forgotten
+		c.mu.Unlock()
+		if !known {
+			if err := c.barrier(c.ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if p == nil || forgotten {
+			break
+		}
+		return p, nil
+	}
+	return nil, &stateError{
+		state: stateNoPortal, message: fmt.Sprintf("portal %q does not exist", name),
+		hint: "a cursor that was opened in SQL is read with FETCH",
+	}
+}
+
+// describe forwards a Describe message: 1B S or P + name.
+func (c *conn) describe(frame, body []byte) error {
+	f := fields{b: body}
+	kind, name := f.byte(), string(f.cstring())
+	if f.done() != nil || kind != 'S' && kind != 'P' {
+		return c.refuse(protocolError("malformed Describe message"))
+	}
+	e := &expected{kind: 'D'}
+	if kind == 'P' {
+		p, err := c.bound(name)
+		if err != nil {
+			return c.refuseOrEnd(err)
+		}
+		e.portal = p
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pushLocked(e) {
+		c.out = append(c.out, frame...)
+		if e.portal != nil {
+			e.portal.asked = true
+		}
+	}
+	return nil
+}
+
+func (c *conn) refuseOrEnd(err error) error {
+	if c.ctx.Err() != nil {
+		return errTerminated
+	}
+	return c.refuse(err)
+}
+
+// execute forwards an Execute message: portal + 4B limit of rows. Where masks apply
+// the target is asked first what the rows will be.
+func (c *conn) execute(frame, body []byte) error {
+	f := fields{b: body}
+	name := string(f.cstring())
+	f.uint32()
+	if f.done() != nil {
+		return c.refuse(protocolError("malformed Execute message"))
+	}
+	p, err := c.bound(name)
+	if err != nil {
+		return c.refuseOrEnd(err)
+	}
+	if err := c.unchanged(p); err != nil {
+		return c.refuse(err)
+	}
+	e := &expected{kind: 'E', portal: p, run: p.run}
+	if c.describeFirst(name, p); !c.push(e) {
+		return nil
+	}
+	c.forwarded(e)
+	c.out = append(c.out, frame...)
+	return nil
+}
+
+// unchanged refuses a portal that executes another statement by name, when that name
+// may stand for something else than when the portal was judged.
+func (c *conn) unchanged(p *portal) error {
+	c.mu.Lock()
+	same := c.generation == p.generation
+	c.mu.Unlock()
+	if same {
+		return nil
+	}
+	for _, cmd := range p.run.analysis.Commands {
+		if cmd.Execute != "" {
+			return hoop.Errorf(hoop.CodeDenied, "statements were prepared since EXECUTE was bound, so it may run another one").
+				WithHint("send Bind and Execute of an EXECUTE together")
+		}
+	}
+	return nil
+}
+
+// describeFirst asks the target to describe a portal that the client did not ask
+// about, if its rows may have to be masked.
+func (c *conn) describeFirst(name string, p *portal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !p.run.masks || p.asked || !c.pushLocked(&expected{kind: 'D', portal: p, injected: true}) {
+		return
+	}
+	p.asked = true
+	m, at := begin(c.out, 'D')
+	c.out = end(appendString(append(m, 'P'), name), at)
+}
+
+// closeName forwards a Close message: 1B S or P + name.
+func (c *conn) closeName(frame, body []byte) error {
+	f := fields{b: body}
+	kind, name := f.byte(), string(f.cstring())
+	if f.done() != nil || kind != 'S' && kind != 'P' {
+		return c.refuse(protocolError("malformed Close message"))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := &expected{kind: 'C'}
+	if !c.pushLocked(e) {
+		return nil
+	}
+	c.out = append(c.out, frame...)
+	if kind == 'S' {
+		c.generation++
+		d := c.prepared.define(name, nil, e.batch)
+		e.settles = append(e.settles, settling{0, func(ok bool) { d.settle(ok) }})
+		return nil
+	}
+	d := c.portals.define(name, nil, e.batch)
+	e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
+	return nil
+}

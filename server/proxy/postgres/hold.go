@@ -1,0 +1,138 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/session"
+)
+
+// watchLimit is how much of the client's input is kept while nobody handles it. A
+// client that sends more is not watched beyond that.
+const watchLimit = 1 << 20
+
+// watcher reads the client while the goroutine that should do so waits for something
+// else, so that a client that leaves is noticed.
+type watcher struct {
+	c    *conn
+	done sync.WaitGroup
+	quit chan struct{}
+}
+
+// watch calls left when the client closes or terminates. Only stop may follow on the
+// same goroutine as far as c.in is concerned.
+func (c *conn) watch(left func(error)) *watcher {
+	w := &watcher{c: c, quit: make(chan struct{})}
+	limit := c.in.buffered() + watchLimit
+	w.done.Go(func() {
+		for c.in.buffered() < limit {
+			if c.terminates() {
+				left(errTerminated)
+				return
+			}
+			if err := c.in.append(); err != nil {
+				select {
+				case <-w.quit:
+				default:
+					left(errTerminated)
+				}
+				return
+			}
+		}
+	})
+	return w
+}
+
+// stop ends the watcher; what it read is in c.in.
+func (w *watcher) stop() {
+	close(w.quit)
+	_ = w.c.nc.SetReadDeadline(longAgo)
+	w.done.Wait()
+	_ = w.c.nc.SetReadDeadline(time.Time{})
+	if w.c.ctx.Err() != nil {
+		_ = w.c.nc.SetReadDeadline(longAgo) // interrupt may have been before us
+	}
+}
+
+// terminates looks for a Terminate message behind the one in hand.
+func (c *conn) terminates() bool {
+	b := c.in.buf[c.in.r:c.in.w]
+	for first := true; ; first = false {
+		kind, size, ok, err := headerOf(b)
+		if err != nil || !ok {
+			return false
+		}
+		if kind == 'X' && !first {
+			return true
+		}
+		if size > len(b) {
+			return false
+		}
+		b = b[size:]
+	}
+}
+
+// judge takes a statement through the line. While it is held the client is told,
+// watched, and may cancel.
+func (c *conn) judge(st *hoop.Statement, confirm func(context.Context) error) (*session.Run, error) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	var w *watcher
+	var left bool
+	run, err := c.sess.Judge(ctx, session.Ask{
+		Statement: st,
+		Held: func(h session.Hold) error {
+			c.mu.Lock()
+			c.hold = cancel
+			c.mu.Unlock()
+			w = c.watch(func(err error) {
+				left = true
+				cancel(err)
+			})
+			return c.held(ctx, h)
+		},
+		Confirm: func() error { return confirm(ctx) },
+	})
+	if w == nil {
+		return run, err
+	}
+	c.mu.Lock()
+	c.hold = nil
+	c.mu.Unlock()
+	w.stop()
+	switch why := context.Cause(ctx); {
+	case err == nil:
+		return run, nil
+	case left:
+		return nil, errTerminated
+	case why != nil && c.ctx.Err() == nil:
+		return nil, why // a CancelRequest
+	}
+	return nil, err
+}
+
+// held gives the client the answers to what came before, and then the number of the
+// approval that it waits for.
+func (c *conn) held(ctx context.Context, h session.Hold) error {
+	if err := c.barrier(ctx); err != nil {
+		return err
+	}
+	who := "someone in group " + strings.Join(h.Groups, ", ") + " other than you"
+	if h.Count > 1 {
+		who = fmt.Sprintf("%d people in group %s other than you", h.Count, strings.Join(h.Groups, ", "))
+	}
+	r := report{
+		severity: "NOTICE", state: "00000",
+		message: fmt.Sprintf("approval %d needed: %s", h.ID, h.Reason),
+		hint: fmt.Sprintf("hoopctl approve %d (%s; expires in %s)", h.ID, who,
+			time.Until(h.ExpiresAt).Round(time.Second)),
+	}
+	if h.InTx {
+		r.detail = "a transaction is open: its locks are kept meanwhile"
+	}
+	return c.tell(ctx, r)
+}

@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"strings"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// check refuses startup parameters that would undo what the gateway relies on, and
+// takes out what is not for the target.
+func (st *startup) check() error {
+	if v, ok := st.params["replication"]; ok {
+		if !isOff(v) {
+			return hoop.Errorf(hoop.CodeUnsupported, "replication connections are not supported").
+				WithHint("connect without replication=%s", v)
+		}
+		delete(st.params, "replication")
+	}
+	for name, value := range st.params {
+		if name == "options" {
+			continue
+		}
+		if err := checkSetting(name, value); err != nil {
+			return err
+		}
+	}
+	return checkOptions(st.params["options"])
+}
+
+func isOff(v string) bool {
+	switch strings.ToLower(v) {
+	case "false", "off", "no", "0", "f", "n":
+		return true
+	}
+	return false
+}
+
+// checkSetting refuses a setting that only the gateway or an administrator may set.
+func checkSetting(name, value string) error {
+	name = strings.ToLower(name)
+	refused := false
+	switch name {
+	case "client_encoding":
+		if !isUTF8(value) {
+			return hoop.Errorf(hoop.CodeUnsupported, "client_encoding %s is not supported", value).
+				WithHint("connect with client_encoding=UTF8 (PGCLIENTENCODING=UTF8)")
+		}
+	case "standard_conforming_strings":
+		refused = isOff(value) || !isOn(value)
+	case "role", "session_authorization", "session_replication_role", "is_superuser",
+		"session_preload_libraries", "local_preload_libraries", "allow_system_table_mods",
+		"backslash_quote", "debug_print_parse", "debug_print_plan", "debug_print_rewritten":
+		refused = true
+	default:
+		refused = strings.HasPrefix(name, "hoop.") || strings.HasPrefix(name, "log_")
+	}
+	if refused {
+		return hoop.Errorf(hoop.CodeDenied, "setting %s may not be set when connecting", name).
+			WithHint("leave it out of the connection's options (PGOPTIONS)")
+	}
+	return nil
+}
+
+func isOn(v string) bool {
+	switch strings.ToLower(v) {
+	case "true", "on", "yes", "1", "t", "y":
+		return true
+	}
+	return false
+}
+
+// isUTF8 takes the spellings PostgreSQL takes (it compares letters and digits only).
+// SQL_ASCII asks for no conversion, which is what a UTF8 session gives.
+func isUTF8(v string) bool {
+	var b strings.Builder
+	for _, c := range strings.ToLower(v) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
+			b.WriteRune(c)
+		}
+	}
+	switch b.String() {
+	case "utf8", "unicode", "sqlascii":
+		return true
+	}
+	return false
+}
+
+// checkOptions reads command-line options as a PostgreSQL backend does
+// (pg_split_opts and process_postgres_switches). Only settings are let through.
+func checkOptions(options string) error {
+	args := splitOptions(options)
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		var setting string
+		switch {
+		case arg == "-c" && i+1 < len(args):
+			i++
+			setting = args[i]
+		case strings.HasPrefix(arg, "-c"):
+			setting = arg[2:]
+		case strings.HasPrefix(arg, "--"):
+			setting = arg[2:]
+		default:
+			return hoop.Errorf(hoop.CodeUnsupported, "connection option %q is not supported", arg).
+				WithHint("only settings may be given: -c name=value")
+		}
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			return hoop.Errorf(hoop.CodeInvalid, "connection option %q has no value", arg).WithHint("write -c name=value")
+		}
+		// ParseLongOption in guc.c.
+		if err := checkSetting(strings.ReplaceAll(name, "-", "_"), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// splitOptions is pg_split_opts: words between white space, a backslash takes the next
+// character as it is.
+func splitOptions(s string) []string {
+	var args []string
+	space := func(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+	for i := 0; i < len(s); {
+		for i < len(s) && space(s[i]) {
+			i++
+		}
+		if i == len(s) {
+			break
+		}
+		var b strings.Builder
+		for ; i < len(s) && !space(s[i]); i++ {
+			if s[i] == '\\' {
+				if i++; i == len(s) {
+					break
+				}
+			}
+			b.WriteByte(s[i])
+		}
+		args = append(args, b.String())
+	}
+	return args
+}

@@ -1,0 +1,138 @@
+// Package postgres speaks PostgreSQL's protocol (versions 3.0 and 3.2) to the client
+// and to the target, and asks the session in between: nothing is forwarded before it
+// was judged, nothing is answered before it was masked and recorded.
+//
+// It owns the wire: messages, their order, the names of prepared statements and
+// portals, what belongs to which statement. It leaves to others what a statement does
+// (sqlscan), whether it may (session), what a value becomes (mask), and how the target
+// is dialled and proven (Dialer).
+//
+// Each connection has two goroutines. One reads the client, judges and forwards; the
+// other reads the target, masks and answers. Between them is a queue of what the
+// target is expected to answer, in order.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/session"
+)
+
+// Dialer reaches a target with the credential that only it holds.
+type Dialer interface {
+	// Dial connects to database and authenticates. params are startup parameters to pass
+	// on. The error is a *hoop.Error; where the target itself refused, it wraps the
+	// *pgconn.PgError.
+	Dial(ctx context.Context, target hoop.Target, database string, params map[string]string) (*Upstream, error)
+}
+
+// Upstream is an authenticated connection to a target, idle, with nothing buffered.
+type Upstream struct{ *pgconn.HijackedConn }
+
+// Opener opens the session that a connection belongs to. Its error is told to the
+// client.
+type Opener func(ctx context.Context, start session.Start) (*session.Session, error)
+
+// Config of a proxy. Parser, Catalog and Dial are needed; limits of zero take the
+// defaults.
+type Config struct {
+	Parser  *pgparse.Pool
+	Catalog func(target hoop.Target, database string) *catalog.Catalog
+	Dial    Dialer
+	Log     *slog.Logger // nil: discard
+
+	StartTimeout time.Duration // from the first byte to ReadyForQuery; default 60 s
+	MaxStatement int           // bytes of one Query, Parse or Bind message; default 64 MiB
+	MaxRow       int           // bytes of one row that must be masked; default 64 MiB
+}
+
+const (
+	defaultStartTimeout = 60 * time.Second
+	defaultMaxStatement = 64 << 20
+	defaultMaxRow       = 64 << 20
+)
+
+// Proxy serves connections. It is safe for concurrent use.
+type Proxy struct {
+	cfg  Config
+	live registry
+}
+
+// New makes a proxy.
+func New(cfg Config) *Proxy {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.StartTimeout <= 0 {
+		cfg.StartTimeout = defaultStartTimeout
+	}
+	if cfg.MaxStatement <= 0 {
+		cfg.MaxStatement = defaultMaxStatement
+	}
+	if cfg.MaxRow <= 0 {
+		cfg.MaxRow = defaultMaxRow
+	}
+	return &Proxy{cfg: cfg}
+}
+
+// Serve speaks with one client until either side leaves or the session ends, and
+// closes nc. The client must prove that it knows the password of verifier
+// (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey) for user; then open is asked for
+// a session, then the target is dialled. The client has been told whatever the error
+// says. It is nil when the client left in good order.
+func (p *Proxy) Serve(ctx context.Context, nc net.Conn, user, verifier string, target hoop.Target, open Opener) (err error) {
+	defer nc.Close() //nolint:errcheck // may be gone already
+	defer func() {
+		if r := recover(); r != nil {
+			p.cfg.Log.ErrorContext(ctx, "panic in a connection", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(longAgo) })
+	defer stop()
+	if err := nc.SetDeadline(time.Now().Add(p.cfg.StartTimeout)); err != nil {
+		return err
+	}
+	s := &starter{proxy: p, nc: nc, in: newReader(nc)}
+	c, err := s.start(ctx, user, verifier, target, open)
+	if err != nil || c == nil {
+		return err
+	}
+	return p.serve(ctx, c)
+}
+
+// serve runs a connection that has started, and ends its session.
+func (p *Proxy) serve(ctx context.Context, c *conn) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.cfg.Log.ErrorContext(ctx, "panic in a connection", "panic", r, "stack", string(debug.Stack()), "session", c.sess.ID())
+			err = hoop.AsError(fmt.Errorf("panic: %v", r))
+		}
+		p.live.remove(c)
+		_ = c.up.Conn.Close()
+		if cerr := c.sess.Close(err); cerr != nil {
+			p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
+		}
+	}()
+	if err := c.nc.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	return c.relay(ctx)
+}
+
+// longAgo is a deadline that has passed: it wakes whoever waits.
+var longAgo = time.Unix(1, 0)
+
+// errTerminated says that the client left: by Terminate or by closing.
+var errTerminated = errors.New("the client has left")

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"errors"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
+
+// query judges a Query message as a whole and forwards it.
+func (c *conn) query(body []byte) error {
+	f := fields{b: body}
+	text := string(f.cstring())
+	if f.done() != nil {
+		return c.refuseQuery(protocolError("malformed Query message"))
+	}
+	r, err := c.judgeQuery(text)
+	if errors.Is(err, errTerminated) || c.ctx.Err() != nil {
+		return errTerminated
+	}
+	if err != nil {
+		return c.refuseQuery(err)
+	}
+	e := &expected{kind: 'Q', run: r}
+	if !c.push(e) {
+		r.end("", "")
+		return nil
+	}
+	c.forwarded(e)
+	m, at := begin(c.out, 'Q')
+	c.out = end(appendString(m, text), at)
+	return nil
+}
+
+func (c *conn) judgeQuery(text string) (*running, error) {
+	m, err := c.understand(c.ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.run(m, false, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.uncovered(); err != nil {
+		r.end("", refusal(err).state)
+		return nil, err
+	}
+	return r, nil
+}
+
+// changeNames notes which names of prepared statements the commands of e change once
+// they succeed, and what can no longer be relied on. Statements prepared in SQL can be
+// bound in the protocol, and the other way round: they share their names. c.mu is held.
+func (c *conn) changeNamesLocked(e *expected) {
+	a := e.run.analysis
+	for i, cmd := range a.Commands {
+		switch {
+		case cmd.Prepare != "":
+			// A text with several commands counts as a whole, which is more than the one.
+			c.defineLocked(e, i, cmd.Prepare, &prepared{meaning: e.run.meaning})
+		case cmd.Deallocate == "*" || cmd.Discard:
+			c.generation++
+			e.settles = append(e.settles, settling{i, func(ok bool) {
+				if ok {
+					c.prepared.forget(func(*prepared) {})
+				}
+			}})
+		case cmd.Deallocate != "":
+			c.defineLocked(e, i, cmd.Deallocate, nil)
+		}
+	}
+	opaque := a.Has(hoop.EffectOpaque)
+	if opaque {
+		// Code that the gateway cannot read may have replaced any prepared statement.
+		c.prepared.each(func(_ string, p *prepared) { p.tainted = true })
+	}
+	if opaque || touchesCursors(a) {
+		// A portal known by name may be another one afterwards.
+		c.portals.each(func(_ string, p *portal) { p.forgotten = p.forgotten || p.run != e.run })
+	}
+}
+
+// defineLocked has name stand for p (nil: nothing) once command at of e succeeds.
+func (c *conn) defineLocked(e *expected, at int, name string, p *prepared) {
+	c.generation++
+	d := c.prepared.define(name, p, e.batch)
+	e.settles = append(e.settles, settling{at, func(ok bool) { d.settle(ok) }})
+}
+
+// touchesCursors reports whether a may close or open cursors.
+func touchesCursors(a *sqlscan.Analysis) bool {
+	for _, cmd := range a.Commands {
+		if cmd.Declare != "" || cmd.CloseCursor != "" || cmd.Discard {
+			return true
+		}
+	}
+	return false
+}

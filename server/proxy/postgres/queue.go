@@ -1,0 +1,123 @@
+package postgres
+
+import (
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/session"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
+
+// expected is a message that was forwarded and what the target must answer to it.
+type expected struct {
+	kind  byte  // type of the message: Q P B D E C S
+	batch int64 // number of the Sync or Query that ends its batch
+	run   *running
+
+	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
+	injected bool    // the client did not send it and sees no answer
+	portal   *portal // of E, and of D that asks for a portal
+	tags     int     // CommandCompletes so far, of Q
+
+	settles []settling
+	copying bool // the target takes COPY data for it; guarded by conn.mu
+	over    bool // answered; guarded by conn.mu
+}
+
+// settling is a name whose fate hangs on a message: on its success, or on that of the
+// nth command in it.
+type settling struct {
+	at     int
+	settle func(ok bool)
+}
+
+// settle settles the names that hang on command at; all that are left when at is -1.
+func (e *expected) settle(at int, ok bool) {
+	rest := e.settles[:0]
+	for _, s := range e.settles {
+		if at < 0 || s.at == at {
+			s.settle(ok)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	e.settles = rest
+}
+
+// running is a statement that was judged, until its result is told.
+type running struct {
+	run      *session.Run
+	meaning  *meaning
+	analysis *sqlscan.Analysis
+	masks    bool // some mask rule may apply to its rows
+	withheld bool // texts of its errors and notices must not reach the client
+	commands int
+	res      hoop.Result // touched by the goroutine that reads the target only
+	ended    bool        // the same
+
+	planned bool       // the same: the columns of the rows to come are known
+	plan    *mask.Plan // the same: nil relays rows as they are
+}
+
+// end tells the session how the statement ended, once.
+func (r *running) end(tag, state string) {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	r.res.Tag, r.res.SQLState = tag, state
+	r.run.Done(r.res)
+}
+
+// push appends to the queue, or reports false when the target is skipping messages
+// until Sync, so that this one must not be sent. c.mu is held.
+func (c *conn) pushLocked(e *expected) bool {
+	if c.skipping && e.kind != 'S' {
+		return false
+	}
+	e.batch = c.batch
+	c.queue = append(c.queue, e)
+	if e.kind == 'S' || e.kind == 'Q' {
+		c.batch++
+	}
+	return true
+}
+
+// head is the message that the target answers now, nil for none.
+func (c *conn) head() *expected {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return nil
+	}
+	return c.queue[0]
+}
+
+// popLocked takes the head off. c.mu is held.
+func (c *conn) popLocked() *expected {
+	e := c.queue[0]
+	e.over = true
+	e.copying = false
+	c.queue[0] = nil
+	c.queue = c.queue[1:]
+	if len(c.queue) == 0 {
+		c.queue = c.spare[:0]
+	}
+	c.cond.Broadcast()
+	return e
+}
+
+// failedLocked does to the queue what an error does in the target: messages of the
+// extended protocol are skipped up to the next Sync (manual, "Extended Query"). c.mu
+// is held.
+func (c *conn) failedLocked() (skipped []*expected) {
+	if k := c.queue[0].kind; k == 'Q' || k == 'S' {
+		return nil // ReadyForQuery follows at once
+	}
+	for len(c.queue) > 0 && c.queue[0].kind != 'S' {
+		skipped = append(skipped, c.popLocked())
+	}
+	if len(c.queue) == 0 {
+		c.skipping = true // the Sync has not been sent yet
+	}
+	return skipped
+}

@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+)
+
+// bufferSize is what is read at once; longer messages make the buffer grow for as long
+// as they are in it.
+const bufferSize = 64 << 10
+
+// maxMessage is the longest message PostgreSQL itself accepts or sends
+// (PQ_LARGE_MESSAGE_LIMIT in libpq.h, MaxAllocSize - 1), plus its type.
+const maxMessage = 1<<30 - 1 + 1
+
+// headerSize: 1B type + 4B length (which counts itself and not the type).
+const headerSize = 5
+
+var errFraming = errors.New("a message has an impossible length")
+
+// reader finds messages in what a connection sends. It never allocates for a length
+// that a peer merely claims: the buffer doubles as bytes arrive.
+type reader struct {
+	conn net.Conn
+	buf  []byte
+	r, w int // buf[r:w] is unread
+}
+
+func newReader(c net.Conn) *reader { return &reader{conn: c, buf: make([]byte, bufferSize)} }
+
+func (rd *reader) buffered() int { return rd.w - rd.r }
+
+// header looks at the next message. ok is false when fewer than headerSize bytes are
+// there. size counts the header.
+func (rd *reader) header() (kind byte, size int, ok bool, err error) {
+	return headerOf(rd.buf[rd.r:rd.w])
+}
+
+func headerOf(b []byte) (kind byte, size int, ok bool, err error) {
+	if len(b) < headerSize {
+		return 0, 0, false, nil
+	}
+	n := binary.BigEndian.Uint32(b[1:])
+	if n < 4 || n > maxMessage-1 {
+		return 0, 0, false, fmt.Errorf("%w: type %q, length %d", errFraming, b[0], n)
+	}
+	return b[0], int(n) + 1, true, nil
+}
+
+// bytes gives the next n unread bytes, valid until the next discard or fill.
+func (rd *reader) bytes(n int) []byte { return rd.buf[rd.r : rd.r+n] }
+
+// discard consumes n bytes.
+func (rd *reader) discard(n int) {
+	rd.r += n
+	if rd.r == rd.w {
+		rd.r, rd.w = 0, 0
+		if len(rd.buf) > bufferSize {
+			rd.buf = make([]byte, bufferSize)
+		}
+	}
+}
+
+// fill reads once, after making room. Slices given by bytes die.
+func (rd *reader) fill() (filled bool, err error) {
+	switch {
+	case rd.r == rd.w:
+		rd.discard(0)
+	case rd.r > 0 && (rd.w == len(rd.buf) || rd.r > bufferSize/2):
+		rd.w = copy(rd.buf, rd.buf[rd.r:rd.w])
+		rd.r = 0
+	}
+	if rd.w == len(rd.buf) {
+		rd.grow()
+	}
+	return rd.read()
+}
+
+// append reads once without moving what is there: slices given by bytes live on.
+func (rd *reader) append() error {
+	if rd.w == len(rd.buf) {
+		rd.grow()
+	}
+	_, err := rd.read()
+	return err
+}
+
+// grow moves to a buffer of twice the size and leaves the old one as it is.
+func (rd *reader) grow() {
+	b := make([]byte, 2*len(rd.buf))
+	copy(b[rd.r:], rd.buf[rd.r:rd.w])
+	rd.buf = b
+}
+
+// read reports whether it filled the buffer, so that more is probably there.
+func (rd *reader) read() (filled bool, err error) {
+	n, err := rd.conn.Read(rd.buf[rd.w:])
+	rd.w += n
+	if n > 0 {
+		return rd.w == len(rd.buf), nil // an error comes again
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return false, err
+}
+
+// need reads until n bytes are buffered.
+func (rd *reader) need(n int) error {
+	for rd.buffered() < n {
+		if _, err := rd.fill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

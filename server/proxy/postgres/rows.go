@@ -1,0 +1,217 @@
+package postgres
+
+import (
+	"encoding/binary"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/session"
+)
+
+// description: RowDescription or NoData, the answer to Describe or the beginning of a
+// result of a Query message.
+func (a *answerer) description(e *expected, kind byte, m []byte) error {
+	if e.kind != 'D' {
+		if kind == 'n' || e.run == nil || e.kind != 'Q' {
+			return a.fault("message of type %q while an answer to %q is due", kind, e.kind)
+		}
+		a.relayed(len(m))
+		return a.prepare(e.run, m[headerSize:])
+	}
+	if e.portal != nil && kind == 'T' {
+		e.portal.fields = append([]byte(nil), m[headerSize:]...)
+	}
+	if e.injected {
+		a.drop(len(m))
+	} else {
+		a.relayed(len(m))
+	}
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	a.popLocked()
+	return nil
+}
+
+// prepare finds out how rows that look like fields are masked.
+func (a *answerer) prepare(r *running, fields []byte) error {
+	r.planned, r.plan = true, nil
+	if !r.masks {
+		return nil
+	}
+	snap, err := a.cat.Snapshot(a.ctx)
+	if err != nil {
+		return err
+	}
+	cols, err := columns(fields, snap)
+	if err != nil {
+		return a.fault("RowDescription: %v", err)
+	}
+	if plan := r.run.Plan(cols); !plan.Clear() {
+		r.plan = plan
+	}
+	return nil
+}
+
+// masked reports whether the rows of the current statement must be masked, and fails
+// where that is not known.
+func (a *answerer) masked() (bool, error) {
+	if a.rows != nil {
+		return a.rows.run.plan != nil, nil
+	}
+	e := a.head()
+	if e == nil || e.run == nil || e.kind != 'Q' && e.kind != 'E' {
+		return false, a.fault("a row that was not asked for")
+	}
+	a.answers(e)
+	r := e.run
+	if !r.planned && e.portal != nil && (e.portal.fields != nil || !r.masks) {
+		if err := a.prepare(r, e.portal.fields); err != nil {
+			return false, err
+		}
+	}
+	if !r.planned && r.masks {
+		return false, a.fault("a row without a description")
+	}
+	a.rows = e
+	return r.plan != nil, nil
+}
+
+// dataRow: 2B n + n values of 4B length + bytes. It is relayed as it is unless a
+// column is masked.
+func (a *answerer) dataRow(m []byte) error {
+	masked, err := a.masked()
+	if err != nil {
+		return err
+	}
+	a.run.res.Rows++
+	if !masked {
+		a.run.res.Bytes += int64(len(m))
+		a.relayed(len(m))
+		return nil
+	}
+	row, changed, err := maskRow(a.row[:0], m[headerSize:], a.run)
+	if err != nil {
+		return a.fault("DataRow: %v", err)
+	}
+	a.run.res.Masked += changed
+	a.run.res.Bytes += int64(len(row))
+	a.drop(len(m))
+	a.win = append(a.win, row...)
+	if a.row = row; cap(a.row) > bufferSize {
+		a.row = nil
+	}
+	return nil
+}
+
+// maskRow appends the message with its values masked.
+func maskRow(dst, body []byte, r *running) (out []byte, changed int64, err error) {
+	f := fields{b: body}
+	n := int(f.uint16())
+	if n != len(r.plan.Columns) {
+		return nil, 0, errMalformed
+	}
+	dst, start := begin(dst, 'D')
+	dst = append(dst, body[:2]...)
+	for _, t := range r.plan.Columns {
+		rest := f.b
+		value := f.value()
+		if f.err != nil {
+			return nil, 0, f.err
+		}
+		if t == nil {
+			dst = append(dst, rest[:len(rest)-len(f.b)]...)
+			continue
+		}
+		at := len(dst)
+		dst = append(dst, 0, 0, 0, 0)
+		var null, c bool
+		if dst, null, c = t.Append(dst, value); c {
+			changed++
+		}
+		if null {
+			dst = append(dst[:at], 0xff, 0xff, 0xff, 0xff)
+			continue
+		}
+		binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	}
+	return end(dst, start), changed, f.done()
+}
+
+// columns reads a RowDescription: 2B n + n of name + 4B table + 2B attribute + 4B type +
+// 2B size + 4B modifier + 2B format.
+func columns(body []byte, snap *catalog.Snapshot) ([]hoop.Column, error) {
+	f := fields{b: body}
+	n := int(f.uint16())
+	if n > len(body)/19+1 {
+		return nil, errMalformed
+	}
+	cols := make([]hoop.Column, 0, n)
+	for range n {
+		col := hoop.Column{Name: string(f.cstring())}
+		table, attr, typ := f.uint32(), int16(f.uint16()), f.uint32()
+		f.uint16()
+		mod, format := int32(f.uint32()), f.uint16()
+		if f.err != nil {
+			return nil, f.err
+		}
+		col.Binary = format == 1
+		col.Type = typeOf(snap, typ, mod)
+		col.Origins, col.Proven = origins(snap, table, attr)
+		cols = append(cols, col)
+	}
+	return cols, f.done()
+}
+
+func typeOf(snap *catalog.Snapshot, oid uint32, mod int32) *hoop.Type {
+	t := snap.Type(oid)
+	if t == nil {
+		return &hoop.Type{OID: oid, Kind: hoop.TypeUnknown, Mod: mod}
+	}
+	if mod == -1 || mod == t.Mod {
+		return t
+	}
+	own := *t
+	own.Mod = mod
+	return &own
+}
+
+// System catalogs that hold values of users' tables.
+const (
+	oidStatistic        = 2619 // pg_statistic
+	oidStatisticExtData = 3429 // pg_statistic_ext_data
+	oidLargeObject      = 2613 // pg_largeobject
+)
+
+// origins proves where a column's values come from: the table that the target names,
+// and its partitions and inheritance relatives, whose rows it may show.
+func origins(snap *catalog.Snapshot, oid uint32, attr int16) ([]hoop.ColumnRef, bool) {
+	t, ok := snap.Table(oid)
+	if !ok || attr <= 0 || t.Kind != catalog.KindOrdinary && t.Kind != catalog.KindPartitioned {
+		return nil, false
+	}
+	switch oid {
+	case oidStatistic, oidStatisticExtData, oidLargeObject:
+		return nil, false
+	}
+	var refs []hoop.ColumnRef
+	for _, col := range t.Columns {
+		if col.Attr != attr {
+			continue
+		}
+		refs = append(refs, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: col.Name})
+		for _, rel := range snap.Related(t) {
+			if _, ok := rel.Column(col.Name); ok {
+				refs = append(refs, hoop.ColumnRef{Schema: rel.Schema, Table: rel.Name, Column: col.Name})
+			}
+		}
+	}
+	return refs, len(refs) > 0
+}
+
+// session gives the session's view of the statement that the window answers.
+func (a *answerer) session() *session.Run {
+	if a.run == nil {
+		return nil
+	}
+	return a.run.run
+}
