@@ -135,7 +135,7 @@ func isNull(v []byte) bool { return len(v) == 4 && bytes.EqualFold(v, []byte("nu
 
 // quoteElement quotes as array_out does.
 func quoteElement(dst, v []byte, delim byte) []byte {
-	if len(v) > 0 && !isNull(v) && bytes.IndexAny(v, "\"\\{} \t\n\v\f\r") < 0 && bytes.IndexByte(v, delim) < 0 {
+	if len(v) > 0 && !isNull(v) && !bytes.ContainsAny(v, "\"\\{} \t\n\v\f\r") && bytes.IndexByte(v, delim) < 0 {
 		return append(dst, v...)
 	}
 	dst = append(dst, '"')

@@ -105,7 +105,7 @@ func rawField(dst, v []byte, i int) (raw []byte, end int, quoted, ok bool) {
 
 // quoteField quotes as record_out does.
 func quoteField(dst, v []byte) []byte {
-	if len(v) > 0 && bytes.IndexAny(v, "\"\\(), \t\n\v\f\r") < 0 {
+	if len(v) > 0 && !bytes.ContainsAny(v, "\"\\(), \t\n\v\f\r") {
 		return append(dst, v...)
 	}
 	dst = append(dst, '"')

@@ -30,7 +30,6 @@ type detector struct {
 type byteSet [4]uint64
 
 func (b *byteSet) add(c byte)           { b[c>>6] |= 1 << (c & 63) }
-func (b *byteSet) has(c byte) bool      { return b[c>>6]>>(c&63)&1 == 1 }
 func (b *byteSet) meets(o byteSet) bool { return b[0]&o[0]|b[1]&o[1]|b[2]&o[2]|b[3]&o[3] != 0 }
 
 // pattern makes a detector of a site's regular expression.

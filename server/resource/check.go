@@ -152,7 +152,7 @@ func (t *Target) check(c *checker) {
 func (c *checker) address(address string) {
 	host, port, err := net.SplitHostPort(address)
 	n, perr := strconv.ParseUint(port, 10, 16)
-	if err != nil || perr != nil || host == "" || n == 0 {
+	if err != nil || perr != nil || host == "" || n == 0 || strings.ContainsAny(host, "/\\@ \x00") {
 		c.errorf(c.at("address"), "address: %q: want host:port, as in db.example.org:5432", address)
 	}
 }

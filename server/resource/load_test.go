@@ -123,6 +123,7 @@ func TestLoad_Errors(t *testing.T) {
 		"no port":                 {strings.Replace(target, "db:5432", "db", 1), `r.yaml:5: address`},
 		"port zero":               {strings.Replace(target, "db:5432", "db:0", 1), `r.yaml:5: address`},
 		"no host":                 {strings.Replace(target, "db:5432", "':5432'", 1), `r.yaml:5: address`},
+		"a socket's folder":       {strings.Replace(target, "db:5432", "/tmp:5432", 1), `r.yaml:5: address`},
 		"wrong tls":               {target + "  tls: prefer", `r.yaml:8: tls: "prefer"`},
 		"ca without verification": {target + "  tls: require\n  ca_file: ca.pem", `r.yaml:9: ca_file`},
 		"wrong record":            {target + "  record: off", `r.yaml:8: record: "off"`},
