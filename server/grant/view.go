@@ -40,13 +40,17 @@ func (s *Service) hasRole(id hoop.Identity, roles ...hoop.Role) bool {
 }
 
 // sees tells whether viewer may see a request, and whether with the exact statement:
-// the requester may and those who may decide. Owners of service accounts, auditors and
-// administrators see the rest of it.
+// the requester may and those who may decide. Members of the approving groups who may
+// not decide this one, owners of service accounts, auditors and administrators see the
+// rest of it.
 func (s *Service) sees(viewer hoop.Identity, r *hoop.Request) (request, text bool) {
 	if own(viewer, r.Requester) || mayDecide(viewer, r) == nil {
 		return true, true
 	}
-	return owns(viewer, r.Requester) || s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin), false
+	if viewer.Subject == "" {
+		return false, false
+	}
+	return viewer.InAnyGroup(r.Groups) || owns(viewer, r.Requester) || s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin), false
 }
 
 // show is a stored request as viewer may see it. A statement that is pending and held

@@ -1,0 +1,301 @@
+package grant_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/grant"
+)
+
+const literal = "078-05-1120"
+
+func aStatement(by hoop.Identity) hoop.Request {
+	return hoop.Request{
+		Requester: by, Target: "open", Session: "s1", Rule: "risky", Groups: []string{"dba"}, Count: 1, Reason: "it drops",
+		Duration: hoop.Duration(2 * time.Minute), Statement: "DELETE FROM t WHERE ssn <> '" + literal + "' OR id = $1", Params: []string{literal},
+		Shape: "DELETE FROM t WHERE ssn <> $2 OR id = $1", Digest: "d1", Grant: "g-1",
+		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.t"}}},
+	}
+}
+
+func (b *bench) hold(by hoop.Identity) hoop.Request {
+	b.t.Helper()
+	r, err := b.Hold(b.t.Context(), aStatement(by))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+type outcome struct {
+	r   hoop.Request
+	err error
+}
+
+// await waits in the background.
+func (b *bench) await(ctx context.Context, id int64) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		r, err := b.Await(ctx, id)
+		done <- outcome{r, err}
+	}()
+	return done
+}
+
+func TestHold_Outcomes(t *testing.T) {
+	for what, tt := range map[string]struct {
+		end  func(b *bench, r hoop.Request, hangUp func())
+		want hoop.RequestState
+	}{
+		"approved": {func(b *bench, r hoop.Request, _ func()) { b.approve(bob, r.ID) }, hoop.Approved},
+		"denied": {func(b *bench, r hoop.Request, _ func()) {
+			if _, err := b.Deny(b.t.Context(), bob, r.ID, "no"); err != nil {
+				b.t.Error(err)
+			}
+		}, hoop.Denied},
+		"expired":        {func(b *bench, _ hoop.Request, _ func()) { time.Sleep(2*time.Minute + time.Second) }, hoop.Expired},
+		"client is gone": {func(_ *bench, _ hoop.Request, hangUp func()) { hangUp() }, hoop.Cancelled},
+		"cancelled": {func(b *bench, r hoop.Request, _ func()) {
+			if _, err := b.Cancel(b.t.Context(), alice, r.ID); err != nil {
+				b.t.Error(err)
+			}
+		}, hoop.Cancelled},
+	} {
+		t.Run(what, func(t *testing.T) {
+			run(t, func(t *testing.T, b *bench) {
+				ctx, hangUp := context.WithCancel(t.Context())
+				defer hangUp()
+				held := b.hold(alice)
+				if held.ID == 0 || held.ExpiresAt.Sub(held.CreatedAt) != 2*time.Minute || held.Statement == "" {
+					t.Errorf("held %+v", held)
+				}
+				answer := b.await(ctx, held.ID)
+				synctest.Wait()
+				select {
+				case got := <-answer:
+					t.Fatalf("nobody decided, and yet: %+v", got)
+				default:
+				}
+				tt.end(b, held, hangUp)
+				got := <-answer
+				if got.err != nil || got.r.State != tt.want || got.r.Digest != "d1" {
+					t.Errorf("%+v, %v; want %s", got.r, got.err, tt.want)
+				}
+				if got.r.Statement != "" || got.r.Params != nil || got.r.Shape == "" {
+					t.Errorf("after the decision: %+v", got.r)
+				}
+				// An approval is used once.
+				_, err := b.Await(t.Context(), held.ID)
+				wantCode(t, err, hoop.CodeNotFound)
+			})
+		})
+	}
+}
+
+func TestHold_DecidedBeforeAnybodyAwaits(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		held := b.hold(alice)
+		b.approve(bob, held.ID)
+		if r, err := b.Await(t.Context(), held.ID); err != nil || r.State != hoop.Approved {
+			t.Errorf("%+v, %v", r, err)
+		}
+		_, err := b.Await(t.Context(), held.ID)
+		wantCode(t, err, hoop.CodeNotFound)
+	})
+}
+
+// An approval that nobody fetches in time is not there for a later session.
+func TestHold_AnswerNobodyFetchesGoes(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		held := b.hold(alice)
+		b.approve(bob, held.ID)
+		time.Sleep(2 * time.Minute)
+		_, err := b.Await(t.Context(), held.ID)
+		wantCode(t, err, hoop.CodeNotFound)
+	})
+}
+
+func TestHold_ExpiresWithoutTheLoop(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		held := b.hold(alice)
+		b.Close()
+		r, err := b.Await(t.Context(), held.ID)
+		if err != nil || r.State != hoop.Expired {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+func TestHold_Refused(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		for what, change := range map[string]func(*hoop.Request){
+			"nobody may approve": func(r *hoop.Request) { r.Groups = nil },
+			"no digest":          func(r *hoop.Request) { r.Digest = "" },
+			"no requester":       func(r *hoop.Request) { r.Requester.Subject = "" },
+		} {
+			r := aStatement(alice)
+			change(&r)
+			if _, err := b.Hold(t.Context(), r); err == nil {
+				t.Errorf("%s: held", what)
+			}
+		}
+		// What the caller cannot set.
+		r := aStatement(alice)
+		r.State, r.Approvals, r.ExpiresAt = hoop.Approved, []hoop.Approval{{By: "bob", Approve: true}}, time.Now().Add(time.Hour*99)
+		held, err := b.Hold(t.Context(), r)
+		if err != nil || held.State != hoop.Pending || len(held.Approvals) != 0 || held.ExpiresAt.After(time.Now().Add(2*time.Minute)) {
+			t.Errorf("%+v, %v", held, err)
+		}
+	})
+}
+
+// Promise 9: literals exist in the encrypted recording only.
+func TestHold_LiteralsAreNowhereElse(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		held := b.hold(alice)
+		has := func(v any) bool {
+			s, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Contains(string(s), literal)
+		}
+		see := func(viewer hoop.Identity) hoop.Request {
+			r, err := b.Request(t.Context(), viewer, held.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		if has(b.request(held.ID)) {
+			t.Error("the store holds the literal")
+		}
+		for _, viewer := range []hoop.Identity{alice, bob} {
+			if r := see(viewer); r.Statement != aStatement(alice).Statement || len(r.Params) != 1 {
+				t.Errorf("%s does not see exactly what would run: %+v", viewer.Subject, r)
+			}
+		}
+		bot := agent // a program in the approving group: it may tell people, and not what the literals are
+		bot.Groups = []string{"dba"}
+		for _, viewer := range []hoop.Identity{auditor, admin, bot} {
+			if r := see(viewer); has(r) || r.Shape == "" {
+				t.Errorf("%s sees the literal, or not even the shape: %+v", viewer.Subject, r)
+			}
+		}
+		inbox, err := b.Requests(t.Context(), bob, grant.Filter{Inbox: true})
+		if err != nil || len(inbox) != 1 || !has(inbox[0]) {
+			t.Errorf("inbox %+v, %v; it must show what would run", inbox, err)
+		}
+		b.approve(bob, held.ID)
+		for _, viewer := range []hoop.Identity{alice, bob, auditor} {
+			if has(see(viewer)) {
+				t.Errorf("%s still sees the literal", viewer.Subject)
+			}
+		}
+		for _, e := range b.log.all() {
+			if has(e) {
+				t.Errorf("event %+v holds the literal", e)
+			}
+			if e.Text != aStatement(alice).Shape {
+				t.Errorf("event %s does not say which statement: %q", e.Type, e.Text)
+			}
+		}
+	})
+}
+
+// Every step is on record, durably, before it takes effect.
+func TestRecord_ComesBeforeTheEffect(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		held := b.hold(alice)
+		answer := b.await(t.Context(), held.ID)
+		synctest.Wait()
+		b.log.hook(func(e hoop.Event) {
+			time.Sleep(3 * time.Second) // a slow disk
+			select {
+			case got := <-answer:
+				t.Errorf("woken before the %s was durable: %+v", e.Type, got)
+			default:
+			}
+		})
+		b.approve(bob, held.ID)
+		b.log.hook(nil)
+		if got := <-answer; got.r.State != hoop.Approved {
+			t.Errorf("%+v", got)
+		}
+
+		g := b.granted(alice, "open")
+		ctx, detach := b.Attach(t.Context(), g)
+		defer detach()
+		b.log.hook(func(hoop.Event) {
+			if ctx.Err() != nil {
+				t.Error("cut before the revocation was durable")
+			}
+		})
+		if _, err := b.Revoke(t.Context(), alice, g.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		<-ctx.Done()
+	})
+}
+
+func TestRecord_FailureRefusesEveryStep(t *testing.T) {
+	full := errors.New("no space left on device")
+	run(t, func(t *testing.T, b *bench) {
+		pending, g := b.ask(alice, "one"), b.granted(alice, "open")
+		held := b.hold(alice)
+		answer := b.await(t.Context(), held.ID)
+		ctx, detach := b.Attach(t.Context(), g)
+		defer detach()
+		b.log.fail(full)
+		for what, step := range map[string]func() error{
+			"ask":               func() error { _, g, err := b.Ask(t.Context(), eve, newRequest("open")); return both(g != nil, err) },
+			"ask for approval":  func() error { _, _, err := b.Ask(t.Context(), eve, newRequest("one")); return err },
+			"approve":           func() error { _, err := b.Approve(t.Context(), bob, pending.ID, ""); return err },
+			"deny":              func() error { _, err := b.Deny(t.Context(), bob, pending.ID, "no"); return err },
+			"cancel":            func() error { _, err := b.Cancel(t.Context(), alice, pending.ID); return err },
+			"revoke":            func() error { _, err := b.Revoke(t.Context(), alice, g.ID, ""); return err },
+			"hold":              func() error { _, err := b.Hold(t.Context(), aStatement(alice)); return err },
+			"approve statement": func() error { _, err := b.Approve(t.Context(), bob, held.ID, ""); return err },
+		} {
+			err := step()
+			wantCode(t, err, hoop.CodeUnrecorded)
+			if !errors.Is(err, full) {
+				t.Errorf("%s: the cause is lost: %v", what, err)
+			}
+		}
+		if got := b.request(pending.ID); got.State != hoop.Pending || len(got.Approvals) != 0 {
+			t.Errorf("request after refused steps: %+v", got)
+		}
+		if all, err := b.store.Requests(t.Context(), "", 0, 100); err != nil || len(all) != 3 {
+			t.Errorf("%d requests, %v; want the 3 of before", len(all), err)
+		}
+		if ctx.Err() != nil {
+			t.Error("cut by a revocation that did not happen")
+		}
+		// Not even the expiry can be recorded: the statement does not run, and the
+		// request cannot be approved later.
+		got := <-answer
+		wantCode(t, got.err, hoop.CodeUnrecorded)
+		b.log.fail(nil)
+		if _, err := b.Approve(t.Context(), bob, held.ID, ""); err == nil {
+			t.Error("approved after its time")
+		}
+		time.Sleep(time.Second)
+		if got := b.request(held.ID); got.State != hoop.Expired {
+			t.Errorf("when the log works again: %+v; want it expired", got)
+		}
+	})
+}
+
+func both(bad bool, err error) error {
+	if bad {
+		return errors.New("it took effect")
+	}
+	return err
+}

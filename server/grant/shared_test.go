@@ -1,0 +1,201 @@
+package grant_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/store"
+)
+
+var pg *pgserver.Server
+
+func TestMain(m *testing.M) {
+	var err error
+	if pg, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := pg.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), pg.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	name := fmt.Sprintf("g%d", time.Now().UnixNano())
+	if _, err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	return pg.DSN(name)
+}
+
+// twoGateways share a PostgreSQL store, in real time.
+func twoGateways(t *testing.T) (a, b *bench) {
+	t.Helper()
+	url, r, l := newDatabase(t), newRules(), &auditLog{}
+	a, b = start(t, openStore(t, url), r, l, "a"), start(t, openStore(t, url), r, l, "b")
+	t.Cleanup(func() {
+		for _, g := range []*bench{a, b} {
+			g.Close()
+			if err := g.store.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return a, b
+}
+
+// within waits for what must come soon; the second of the promise, and as much again
+// for a machine that is busy with other tests.
+func within[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(2 * time.Second):
+		t.Fatalf("%s: not within a second", what)
+	}
+	return v
+}
+
+func TestShared_RevocationByAnotherGatewayCuts(t *testing.T) {
+	a, b := twoGateways(t)
+	g := a.granted(alice, "open")
+	ctx, detach := a.Attach(t.Context(), g)
+	defer detach()
+	if _, err := b.Revoke(t.Context(), admin, g.ID, "stolen laptop"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "cut", ctx.Done())
+	wantCode(t, context.Cause(ctx), hoop.CodeRevoked, "stolen laptop")
+}
+
+func TestShared_ApprovalByAnotherGatewayIsSeen(t *testing.T) {
+	a, b := twoGateways(t)
+	r := a.ask(alice, "one")
+	seen := make(chan hoop.Request, 1)
+	go func() {
+		got, err := a.Wait(t.Context(), alice, r.ID)
+		if err != nil {
+			t.Error(err)
+		}
+		seen <- got
+	}()
+	b.approve(bob, r.ID)
+	if got := within(t, "approval", seen); got.State != hoop.Approved {
+		t.Errorf("%+v", got)
+	}
+	if _, err := a.InForce(t.Context(), alice, "one"); err != nil {
+		t.Error(err)
+	}
+}
+
+// The exact text is known only where the statement is held, so nobody approves blind
+// elsewhere. Denying is safe.
+func TestShared_NobodyApprovesAStatementBlind(t *testing.T) {
+	a, b := twoGateways(t)
+	held := a.hold(alice)
+	answer := a.await(t.Context(), held.ID)
+	if r, err := b.Request(t.Context(), bob, held.ID); err != nil || r.Statement != "" || r.Gateway != "a" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	_, err := b.Approve(t.Context(), bob, held.ID, "")
+	wantCode(t, err, hoop.CodeConflict, "another gateway")
+	if _, err := b.Deny(t.Context(), bob, held.ID, "no"); err != nil {
+		t.Fatal(err)
+	}
+	if got := within(t, "denial", answer); got.err != nil || got.r.State != hoop.Denied {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestShared_AStartingGatewayLeavesOthersStatementsAlone(t *testing.T) {
+	a, b := twoGateways(t)
+	held := a.hold(alice)
+	b.Close()
+	b.Service = start(t, b.store, b.rules, b.log, "b").Service
+	if got := a.request(held.ID); got.State != hoop.Pending {
+		t.Fatalf("%+v", got)
+	}
+	a.Close()
+	a.Service = start(t, a.store, a.rules, a.log, "a").Service
+	if got := a.request(held.ID); got.State != hoop.Cancelled {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Of two people who decide at once, one decides and the other hears so.
+func TestDecide_Races(t *testing.T) {
+	for _, name := range []string{"one sqlite gateway", "two gateways on postgres"} {
+		t.Run(name, func(t *testing.T) {
+			var a, b *bench
+			if name == "one sqlite gateway" {
+				st := openStore(t, "sqlite:"+filepath.Join(t.TempDir(), "store.db"))
+				a = start(t, st, newRules(), &auditLog{}, "")
+				b = a
+				defer st.Close()
+				defer a.Close()
+			} else {
+				a, b = twoGateways(t)
+			}
+			for range 10 {
+				raceOnce(t, a, b)
+			}
+		})
+	}
+}
+
+func raceOnce(t *testing.T, a, b *bench) {
+	t.Helper()
+	r := a.ask(alice, "one")
+	before := len(a.log.all())
+	var wg sync.WaitGroup
+	errs := make([]error, 3)
+	for i, decide := range []func() error{
+		func() error { _, err := a.Approve(t.Context(), bob, r.ID, ""); return err },
+		func() error { _, err := b.Approve(t.Context(), carol, r.ID, ""); return err },
+		func() error { _, err := b.Deny(t.Context(), person("dora", "dba"), r.ID, "no"); return err },
+	} {
+		wg.Go(func() { errs[i] = decide() })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		wantCode(t, err, hoop.CodeConflict)
+	}
+	got := a.request(r.ID)
+	if won != 1 || len(got.Approvals) != 1 {
+		t.Errorf("%d of 3 decided, %d on the request", won, len(got.Approvals))
+	}
+	events := a.log.all()[before:]
+	want := 2 // approval, grant
+	if got.State == hoop.Denied {
+		want = 1
+	}
+	if len(events) != want {
+		t.Errorf("%s: %d events", got.State, len(events))
+	}
+}
+
+var _ grant.Store = (*store.Store)(nil)
