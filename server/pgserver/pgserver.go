@@ -220,6 +220,16 @@ func (s *Server) DSN(database string) string {
 	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", s.User, s.Password, s.Address(), database)
 }
 
+// Exec runs sql, which may be several statements, in database as the superuser.
+func (s *Server) Exec(ctx context.Context, database, sql string) error {
+	conn, err := pgx.Connect(ctx, s.DSN(database))
+	if err != nil {
+		return err
+	}
+	_, err = conn.PgConn().Exec(ctx, sql).ReadAll()
+	return errors.Join(err, conn.Close(ctx))
+}
+
 // Address is host:port.
 func (s *Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 

@@ -1,0 +1,90 @@
+// Package protect knows which mask rules are in force now: those that administrators
+// declared, and those that tables inherited when protected data was copied into them
+// (effect derive). It leaves what a rule does to package mask, and the memory of what
+// was inherited to a Store.
+package protect
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// Store remembers, for good, the tables that inherited protection.
+type Store interface {
+	Inherit(ctx context.Context, target string, tables []string, by string) error
+	Inherited(ctx context.Context) (map[string][]string, error)
+}
+
+// Rules is the set in force. It is safe for concurrent use.
+type Rules struct {
+	store Store
+	key   []byte
+	set   atomic.Pointer[mask.Set]
+
+	mu       sync.Mutex // guards what follows, and the order of changes
+	declared []resource.MaskRule
+}
+
+// New loads what was inherited and compiles it with the declared rules. key is the
+// secret of keyed transforms, 32 bytes.
+func New(ctx context.Context, store Store, declared []resource.MaskRule, key []byte) (*Rules, error) {
+	r := &Rules{store: store, key: key}
+	return r, r.Declare(ctx, declared)
+}
+
+// Declare puts other declared rules in force. On an error the former stay.
+func (r *Rules) Declare(ctx context.Context, declared []resource.MaskRule) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.compile(ctx, declared); err != nil {
+		return err
+	}
+	r.declared = declared
+	return nil
+}
+
+func (r *Rules) compile(ctx context.Context, declared []resource.MaskRule) error {
+	inherited, err := r.store.Inherited(ctx)
+	if err != nil {
+		return fmt.Errorf("load inherited masks: %w", err)
+	}
+	set, err := mask.Compile(declared, inherited, r.key)
+	if err != nil {
+		return fmt.Errorf("compile mask rules: %w", err)
+	}
+	r.set.Store(set)
+	return nil
+}
+
+// For gives the rules that apply to an identity on a target.
+func (r *Rules) For(id hoop.Identity, target string) *mask.Rules {
+	return r.set.Load().For(id, target)
+}
+
+// Inherit protects every column of tables (canonical names) on target, durably, from
+// now on. Temporary tables need no memory: no catalog lists them, and what no catalog
+// lists is masked.
+func (r *Rules) Inherit(ctx context.Context, target string, tables []string, session string) error {
+	var lasting []string
+	for _, t := range tables {
+		if !strings.HasPrefix(t, "pg_temp.") {
+			lasting = append(lasting, t)
+		}
+	}
+	if len(lasting) == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.store.Inherit(ctx, target, lasting, session); err != nil {
+		return fmt.Errorf("store inherited masks of %s: %w", target, err)
+	}
+	return r.compile(ctx, r.declared)
+}

@@ -1,0 +1,349 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/mask"
+)
+
+// Ask is a statement put to the line.
+type Ask struct {
+	Statement *hoop.Statement
+	// Held is called at once when people must agree first, so that the client can be
+	// told; an error ends the request.
+	Held func(Hold) error
+	// Confirm is called after an approval: does the text still mean what was approved?
+	// An error refuses the statement.
+	Confirm func() error
+}
+
+// Hold is a statement that waits for people.
+type Hold struct {
+	ID        int64 // hoopctl approve ID
+	Groups    []string
+	Count     int
+	ExpiresAt time.Time
+	InTx      bool   // a transaction is open and keeps its locks meanwhile
+	Reason    string // why it is held
+}
+
+// Run is a statement that may be forwarded, until its result is told.
+type Run struct {
+	session *Session
+	st      *hoop.Statement
+	rules   *mask.Rules
+	number  int64 // counter of its event in the session
+	at      time.Time
+	result  hoop.Result
+}
+
+// Preview tells early what Judge would refuse outright, before the parameters are
+// known. A refusal is put on record as Judge's is.
+func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
+	rules := s.rules()
+	uses := rules.Uses(st)
+	d, err := s.decide(ctx, uses)
+	if err != nil {
+		return err
+	}
+	if d.Action != hoop.Deny {
+		return nil
+	}
+	return s.refuse(ctx, st, uses, d, denied(d))
+}
+
+// Judge takes a statement through the line up to the target: grant, decision,
+// approval, record. It returns when the statement may be forwarded; with an error (a
+// *hoop.Error) nothing was and nothing may be. When ctx ends while the statement is
+// held, its request ends too.
+func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
+	st := ask.Statement
+	if err := s.inForce(); err != nil {
+		return nil, err
+	}
+	rules := s.rules()
+	uses := rules.Uses(st)
+	d, err := s.decide(ctx, uses)
+	if err != nil {
+		return nil, err
+	}
+	switch d.Action {
+	case hoop.Allow:
+	case hoop.Approve:
+		if err := s.hold(ctx, ask, uses, d); err != nil {
+			return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+		}
+	default:
+		return nil, s.refuse(ctx, st, uses, d, denied(d))
+	}
+	if err := s.inherit(ctx, uses); err != nil {
+		return nil, err
+	}
+	r := &Run{session: s, st: st, rules: rules, at: s.line.Now()}
+	pos, err := s.recordStatement(r, uses, d, nil)
+	if err != nil {
+		return nil, unrecorded(err)
+	}
+	wait := d.Action == hoop.Approve || st.Changes() && s.target.Record != hoop.RecordBatched
+	if wait {
+		if err := s.line.Journal.Wait(ctx, pos); err != nil {
+			return nil, unrecorded(err)
+		}
+	}
+	return r, nil
+}
+
+// inForce tells whether the session may go on.
+func (s *Session) inForce() error {
+	if s.ctx.Err() != nil {
+		return hoop.AsError(context.Cause(s.ctx))
+	}
+	if !s.grant.InForce(s.line.Now()) {
+		return hoop.Errorf(hoop.CodeExpired, "the grant for %s has ended", s.target.Name).
+			WithHint("hoopctl request %s", s.target.Name)
+	}
+	return nil
+}
+
+// decide asks the policy. A policy that fails denies.
+func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, error) {
+	d, err := s.line.Policy.Decide(ctx, s.info.Identity, s.target.Name, uses)
+	if err != nil {
+		return d, &hoop.Error{
+			Code: hoop.CodeDenied, Message: "the policy could not decide, so the statement is denied",
+			Hint: "tell an administrator: the gateway's log has the cause", Err: err,
+		}
+	}
+	return d, nil
+}
+
+// hold puts the statement to people and waits. It returns nil when exactly this
+// statement was approved and still means the same.
+func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	defer stop()
+
+	st, digest := ask.Statement, s.digest(ask.Statement, uses)
+	req, err := s.line.Grants.Hold(ctx, hoop.Request{
+		Kind: hoop.RequestStatement, Requester: s.info.Identity, Target: s.target.Name, Session: s.info.ID,
+		Reason: d.Reason, Rule: d.Rule, Groups: d.Approval.Groups, Count: d.Approval.Count,
+		Duration: d.Approval.Timeout, Statement: st.Text, Shape: st.Shape, Params: Printable(st.Params),
+		Effects: uses, Digest: digest, InTx: st.InTx, Grant: s.grant.ID,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.frame(recording.Record{Kind: recording.KindApproval, At: s.since(), Request: &req}); err != nil {
+		return unrecorded(err)
+	}
+	if err := ask.Held(Hold{
+		ID: req.ID, Groups: req.Groups, Count: req.Count, ExpiresAt: req.ExpiresAt, InTx: st.InTx, Reason: d.Reason,
+	}); err != nil {
+		cancel(err)
+	}
+	answer, err := s.line.Grants.Await(ctx, req.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.frame(recording.Record{Kind: recording.KindApproval, At: s.since(), Request: &answer}); err != nil {
+		return unrecorded(err)
+	}
+	if err := verdict(answer); err != nil {
+		return err
+	}
+	if answer.Digest != digest {
+		return hoop.Errorf(hoop.CodeDenied, "approval %d names another statement", answer.ID)
+	}
+	if err := s.inForce(); err != nil {
+		return err
+	}
+	return ask.Confirm()
+}
+
+// verdict turns what became of a request into an error, nil when it was approved.
+func verdict(r hoop.Request) error {
+	by := ""
+	if n := len(r.Approvals); n > 0 {
+		by = " by " + r.Approvals[n-1].Name
+	}
+	switch r.State {
+	case hoop.Approved:
+		return nil
+	case hoop.Denied:
+		return hoop.Errorf(hoop.CodeDenied, "approval %d was denied%s: %s", r.ID, by, r.DecisionWhy).
+			WithHint("talk to whoever denied it, or change the statement")
+	case hoop.Expired:
+		return hoop.Errorf(hoop.CodeDenied, "approval %d: nobody in %s decided in time", r.ID, strings.Join(r.Groups, ", ")).
+			WithHint("run the statement again and tell an approver the new number")
+	default:
+		return hoop.Errorf(hoop.CodeCancelled, "approval %d was cancelled", r.ID)
+	}
+}
+
+// denied is the policy's no, for the client.
+func denied(d hoop.Decision) *hoop.Error {
+	e := hoop.Errorf(hoop.CodeDenied, "denied by %s: %s", ruleName(d.Rule), d.Reason)
+	return e.WithHint("an administrator can allow it with a StatementRule for effect %s", d.Effect)
+}
+
+func ruleName(rule string) string {
+	if rule == "" || rule == "default" {
+		return "the default policy"
+	}
+	return "rule " + rule
+}
+
+// refuse puts a refused statement on record, durably, and returns why. Where even
+// that fails, the fault of the record is what the client hears.
+func (s *Session) refuse(ctx context.Context, st *hoop.Statement, uses []hoop.Use, d hoop.Decision, why *hoop.Error) error {
+	r := &Run{session: s, st: st, at: s.line.Now()}
+	pos, err := s.recordStatement(r, uses, d, why)
+	if err == nil {
+		// The client may be gone (that may be why it is refused); the record stays.
+		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		err = s.line.Journal.Wait(wctx, pos)
+	}
+	if err != nil {
+		return unrecorded(err)
+	}
+	return why
+}
+
+// inherit lets the destinations of protected data inherit its protection, before the
+// statement runs.
+func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
+	var into []string
+	for _, u := range uses {
+		if u.Effect == hoop.EffectDerive {
+			into = append(into, u.Into...)
+		}
+	}
+	if len(into) == 0 {
+		return nil
+	}
+	if err := s.line.Protection.Inherit(ctx, s.target.Name, into, s.info.ID); err != nil {
+		return &hoop.Error{
+			Code: hoop.CodeUnavailable, Message: "the destination's protection could not be stored, so the statement is refused",
+			Hint: "try again; the gateway's log has the cause", Err: err,
+		}
+	}
+	return nil
+}
+
+// recordStatement writes the statement to the recording and its event to the log.
+// why is nil when it may run.
+func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why *hoop.Error) (journal.Pos, error) {
+	if why != nil {
+		d.Action, d.Reason = hoop.Deny, why.Message
+	}
+	e := &hoop.Event{Type: hoop.EventStatement, Text: r.st.Shape, Action: d.Action, Rule: d.Rule, Reason: d.Reason}
+	for _, u := range uses {
+		e.Effects = append(e.Effects, u.Effect)
+		e.Tables = append(e.Tables, u.Tables...)
+	}
+	e.Effects, e.Tables = compact(e.Effects), compact(e.Tables)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, hoop.Errorf(hoop.CodeShuttingDown, "the session has ended")
+	}
+	r.number = s.events + 1
+	s.info.Statements++
+	if _, err := s.rec.Append(recording.Record{
+		Kind: recording.KindStatement, At: s.since(), Counter: r.number,
+		Statement: &recording.Statement{Text: r.st.Text, Params: recorded(r.st.Params), Uses: uses, Decision: d},
+	}); err != nil {
+		return 0, err
+	}
+	return s.logLocked(e)
+}
+
+// frame appends one record to the recording.
+func (s *Session) frame(rec recording.Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.rec.Append(rec)
+	return err
+}
+
+// digest binds an approval to what was asked: text, parameters, effects, target,
+// session and requester.
+func (s *Session) digest(st *hoop.Statement, uses []hoop.Use) string {
+	b, err := json.Marshal(struct {
+		Text, Database, Target, Session, Requester, Policy string
+		Params                                             []hoop.Param
+		Uses                                               []hoop.Use
+	}{st.Text, st.Database, s.target.Name, s.info.ID, s.info.Identity.Subject, s.line.Revision(), st.Params, uses})
+	if err != nil {
+		panic(err) // plain values: cannot happen
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Plan says how each column of an answer is masked.
+func (r *Run) Plan(cols []hoop.Column) *mask.Plan { return r.rules.Plan(r.st, cols) }
+
+// Withheld reports whether texts of errors and notices, and COPY TO, of this
+// statement must not reach the client.
+func (r *Run) Withheld() bool { return r.rules.Withheld(r.st) }
+
+// Rules gives the mask rules that were in force when the statement was judged.
+func (r *Run) Rules() *mask.Rules { return r.rules }
+
+// Done tells how the statement ended; the next Release puts it on record with the
+// bytes that tell the client. It is called once.
+func (r *Run) Done(res hoop.Result) {
+	s := r.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.result = res
+	s.ended = append(s.ended, r)
+}
+
+// Printable renders bound parameters for people who approve: text as it is, binary
+// as \x hex.
+func Printable(params []hoop.Param) []string {
+	var out []string
+	for _, p := range params {
+		switch {
+		case p.Value == nil:
+			out = append(out, "NULL")
+		case !p.Binary && utf8.Valid(p.Value):
+			out = append(out, string(p.Value))
+		default:
+			out = append(out, fmt.Sprintf(`\x%x`, p.Value))
+		}
+	}
+	return out
+}
+
+// recorded is the parameters as the recording keeps them.
+func recorded(params []hoop.Param) []recording.Param {
+	var out []recording.Param
+	for _, p := range params {
+		out = append(out, recording.Param{Type: p.Type, Binary: p.Binary, Null: p.Value == nil, Value: p.Value})
+	}
+	return out
+}
+
+// compact sorts and drops what occurs twice; it works in place.
+func compact[T cmp.Ordered](in []T) []T {
+	slices.Sort(in)
+	return slices.Compact(in)
+}

@@ -1,0 +1,338 @@
+// Package session is the order of the line, and nothing else: is a grant in force,
+// what may this statement do, who must agree, is it recorded, what may be shown, is
+// that recorded too, and only then the answer.
+//
+// A proxy knows *Session and nothing behind it. It calls Judge before it forwards a
+// statement, Plan before it answers, and Release before a byte of the answer leaves.
+// Each step returns an error, and an error stops the statement.
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/record"
+)
+
+// Policy decides what effects lead to.
+type Policy interface {
+	Decide(ctx context.Context, id hoop.Identity, target string, uses []hoop.Use) (hoop.Decision, error)
+}
+
+// Protection tells which mask rules are in force, and passes them on to the tables
+// that protected data was copied to.
+type Protection interface {
+	For(id hoop.Identity, target string) *mask.Rules
+	Inherit(ctx context.Context, target string, tables []string, session string) error
+}
+
+// Grants tells whether one may, and asks people where a rule says so.
+type Grants interface {
+	InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error)
+	Attach(ctx context.Context, g hoop.Grant) (context.Context, func())
+	Hold(ctx context.Context, r hoop.Request) (hoop.Request, error)
+	Await(ctx context.Context, id int64) (hoop.Request, error)
+}
+
+// Log is the audit log.
+type Log interface {
+	Append(*hoop.Event) (journal.Pos, error)
+}
+
+// Journal makes what was appended durable; one fsync serves all that wait.
+type Journal interface {
+	Wait(ctx context.Context, pos journal.Pos) error
+}
+
+// Registry keeps the list of sessions for people to browse.
+type Registry interface {
+	SaveSession(ctx context.Context, s hoop.SessionInfo) error
+}
+
+// Line is the parts in their order. Its fields are set once; it is safe for
+// concurrent use.
+type Line struct {
+	Grants     Grants
+	Policy     Policy
+	Protection Protection
+	Recorder   *record.Recorder
+	Audit      Log
+	Journal    Journal
+	Registry   Registry
+	Revision   func() string // of the policy in force
+	Now        func() time.Time
+	Log        *slog.Logger
+}
+
+// Peer is who opened the stream.
+type Peer struct {
+	Identity   hoop.Identity
+	RemoteAddr string
+}
+
+// Start is what the client said when it connected.
+type Start struct {
+	Protocol string // "postgres"
+	Database string
+	Client   string // what the client calls itself, application_name
+}
+
+// Session is one stream: one identity, one target, one recording. Judge and Release
+// may be called from different goroutines; each of them from one at a time.
+type Session struct {
+	line   *Line
+	target hoop.Target
+	grant  hoop.Grant
+	ctx    context.Context
+	detach func()
+	rec    *record.Recording
+
+	mu      sync.Mutex // guards what follows, and the order of events and frames
+	info    hoop.SessionInfo
+	events  int64 // of this session in the log
+	started time.Time
+	key     []byte // of the digest; it is in the recording
+	chain   []byte // keyed digest of all output so far
+	ended   []*Run // told by Done, logged by the next Release
+	closed  bool
+}
+
+// Open begins a session: grant, recording, event, all durable before it returns.
+// The error is a *hoop.Error.
+func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
+	s := &Session{line: l, target: target, started: l.Now(), key: random(32)}
+	s.info = hoop.SessionInfo{
+		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,
+		Protocol: start.Protocol, Client: start.Client, RemoteAddr: peer.RemoteAddr, StartedAt: s.started.UTC(),
+	}
+	if err := s.open(ctx); err != nil {
+		e := hoop.AsError(err)
+		l.refused(ctx, &s.info, e)
+		return nil, e
+	}
+	return s, nil
+}
+
+func (s *Session) open(ctx context.Context) (err error) {
+	if !s.target.HasDatabase(s.info.Database) {
+		return hoop.Errorf(hoop.CodeNoDatabase, "database %q of target %s is not offered", s.info.Database, s.target.Name).
+			WithHint("the target lists %s; an administrator can add others", s.target.Database)
+	}
+	if s.grant, err = s.line.Grants.InForce(ctx, s.info.Identity, s.target.Name); err != nil {
+		return err
+	}
+	s.info.Grant = s.grant.ID
+	if s.rec, err = s.line.Recorder.Open(s.info, s.key); err != nil {
+		return unrecorded(err)
+	}
+	s.ctx, s.detach = s.line.Grants.Attach(context.WithoutCancel(ctx), s.grant)
+	pos, err := s.log(&hoop.Event{Type: hoop.EventSessionStart, Details: []hoop.Detail{
+		{Name: "database", Value: s.info.Database},
+		{Name: "protocol", Value: s.info.Protocol},
+		{Name: "remote_addr", Value: s.info.RemoteAddr},
+	}})
+	if err == nil {
+		err = s.line.Journal.Wait(ctx, pos)
+	}
+	if err == nil {
+		err = s.line.Registry.SaveSession(ctx, s.info)
+	}
+	if err != nil {
+		s.detach()
+		_, _, cerr := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since()})
+		return unrecorded(errors.Join(err, cerr))
+	}
+	return nil
+}
+
+// ID is the session's name: sortable by time, unique.
+func (s *Session) ID() string { return s.info.ID }
+
+// Identity is who the session belongs to.
+func (s *Session) Identity() hoop.Identity { return s.info.Identity }
+
+// Target is what it reaches.
+func (s *Session) Target() hoop.Target { return s.target }
+
+// Context ends when the session must: at the grant's expiry or revocation, or when
+// the gateway stops. Its cause is a *hoop.Error for the client.
+func (s *Session) Context() context.Context { return s.ctx }
+
+// Masks reports whether some mask rule applies to this identity on this target.
+func (s *Session) Masks() bool { return s.rules().Any() }
+
+func (s *Session) rules() *mask.Rules {
+	return s.line.Protection.For(s.info.Identity, s.target.Name)
+}
+
+// Release records wire, bytes exactly as the client is about to see them, and
+// returns when they may be written to it: at once where the target's record is
+// batched, else when record and results are durable. wire is at most 1 MiB; it is
+// copied. r is the statement it answers, nil where it answers none.
+func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
+	pos, err := s.release(r, wire)
+	if err != nil {
+		return unrecorded(err)
+	}
+	if s.target.Record == hoop.RecordBatched {
+		return nil
+	}
+	if err := s.line.Journal.Wait(ctx, pos); err != nil {
+		return unrecorded(err)
+	}
+	return nil
+}
+
+func (s *Session) release(r *Run, wire []byte) (journal.Pos, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write(s.chain)
+	mac.Write(wire)
+	s.chain = mac.Sum(s.chain[:0])
+	s.info.Bytes += int64(len(wire))
+	rec := recording.Record{Kind: recording.KindOutput, At: s.since(), Wire: wire}
+	if r != nil {
+		rec.Counter = r.number
+	}
+	pos, err := s.rec.Append(rec)
+	for _, r := range s.ended {
+		if err != nil {
+			break
+		}
+		pos, err = s.logResult(r)
+	}
+	s.ended = s.ended[:0]
+	return pos, err
+}
+
+// logResult writes how r ended, in the recording and in the log. s.mu is held.
+func (s *Session) logResult(r *Run) (journal.Pos, error) {
+	r.result.Statement = r.number
+	r.result.Digest = hex.EncodeToString(s.chain)
+	s.info.Rows += r.result.Rows
+	s.info.Masked += r.result.Masked
+	if _, err := s.rec.Append(recording.Record{Kind: recording.KindResult, At: s.since(), Counter: r.number, Result: &r.result}); err != nil {
+		return 0, err
+	}
+	return s.logLocked(&hoop.Event{Type: hoop.EventResult, Result: &r.result, Duration: s.line.Now().Sub(r.at).Microseconds()})
+}
+
+// Received records what the client sends as data (COPY FROM STDIN). It does not
+// wait: the statement itself was durable before it was forwarded.
+func (s *Session) Received(r *Run, wire []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.rec.Append(recording.Record{Kind: recording.KindInput, At: s.since(), Counter: r.number, Wire: wire}); err != nil {
+		return unrecorded(err)
+	}
+	return nil
+}
+
+// Cancelled puts a CancelRequest on record.
+func (s *Session) Cancelled() error {
+	if _, err := s.log(&hoop.Event{Type: hoop.EventCancel}); err != nil {
+		return unrecorded(err)
+	}
+	return nil
+}
+
+// Close ends the session: why is nil when the client left by itself. The log then
+// commits to the number of its events and to the recording's hash.
+func (s *Session) Close(why error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.detach()
+	s.info.EndedAt = s.line.Now().UTC()
+	if why != nil {
+		s.info.Why = hoop.AsError(why).Message
+	}
+	var errs []error
+	for _, r := range s.ended { // answered, and the client was gone
+		_, err := s.logResult(r)
+		errs = append(errs, err)
+	}
+	rec, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since(), Text: s.info.Why})
+	errs = append(errs, err)
+	rec.Events = s.events + 1
+	pos, err := s.logLocked(&hoop.Event{Type: hoop.EventSessionEnd, Reason: s.info.Why, Record: &rec})
+	errs = append(errs, err)
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)
+	defer cancel()
+	errs = append(errs, s.line.Journal.Wait(ctx, pos), s.line.Registry.SaveSession(ctx, s.info))
+	return errors.Join(errs...)
+}
+
+// log appends an event of this session.
+func (s *Session) log(e *hoop.Event) (journal.Pos, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logLocked(e)
+}
+
+func (s *Session) logLocked(e *hoop.Event) (journal.Pos, error) {
+	e.Time = s.line.Now().UTC()
+	e.Subject, e.Chain = s.info.Identity.Subject, s.info.Identity.Chain
+	e.Target, e.Grant, e.Session = s.info.Target, s.info.Grant, s.info.ID
+	e.Policy = s.line.Revision()
+	e.Counter = s.events + 1
+	pos, err := s.line.Audit.Append(e)
+	if err == nil {
+		s.events++
+	}
+	return pos, err
+}
+
+// refused puts on record that a session did not begin. It cannot fail the caller
+// further: the session is refused already.
+func (l *Line) refused(ctx context.Context, info *hoop.SessionInfo, why *hoop.Error) {
+	_, err := l.Audit.Append(&hoop.Event{
+		Time: l.Now().UTC(), Type: hoop.EventSessionDenied, Subject: info.Identity.Subject, Chain: info.Identity.Chain,
+		Target: info.Target, Policy: l.Revision(), Reason: why.Message,
+		Details: []hoop.Detail{{Name: "remote_addr", Value: info.RemoteAddr}},
+	})
+	l.Log.LogAttrs(ctx, slog.LevelWarn, "session refused", slog.String("subject", info.Identity.Subject),
+		slog.String("target", info.Target), slog.Any("error", why), slog.Any("audit", err))
+}
+
+func (s *Session) since() time.Duration { return s.line.Now().Sub(s.started) }
+
+// unrecorded is the refusal of a gateway that cannot record.
+func unrecorded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &hoop.Error{
+		Code: hoop.CodeUnrecorded, Message: "the gateway cannot record, so nothing runs",
+		Hint: "tell an administrator: the gateway's log names the disk or file", Err: err,
+	}
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand
+	return b
+}
+
+// newID is 6 bytes of milliseconds and 6 of chance, in hex: sortable and unique.
+func newID(at time.Time) string {
+	ms := at.UnixMilli()
+	id := []byte{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms)}
+	return hex.EncodeToString(append(id, random(6)...))
+}
