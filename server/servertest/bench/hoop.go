@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hoopctl/hoopctl/server/pki"
+)
+
+// hoopOptions are what differs between the paths through hoopctl.
+type hoopOptions struct {
+	record string // strict or batched
+	detect bool   // detectors on every text value
+}
+
+const gatewayReady = "hoop-gateway is ready at "
+
+// startHoop starts a gateway with a data folder of its own, signs a service account in
+// and opens a local port, all by the programs themselves.
+func startHoop(opts hoopOptions) starter {
+	return func(ctx context.Context, e *env, delay time.Duration) (_ *path, err error) {
+		for _, bin := range []string{"hoopctl", "hoop-gateway"} {
+			if _, err := os.Stat(filepath.Join(e.bin, bin)); err != nil {
+				return nil, fmt.Errorf("%w: run make build, or say where by -bin", err)
+			}
+		}
+		p := e.newPath()
+		defer func() { err = closeOn(err, p) }()
+		dir, err := e.mkdir("hoop")
+		if err != nil {
+			return nil, err
+		}
+		url, err := p.startGateway(ctx, e, dir, opts, delay)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.connectHoop(ctx, e, dir, url); err != nil {
+			return nil, err
+		}
+		p.masks = true
+		return p, nil
+	}
+}
+
+// startGateway starts the gateway and returns its public URL, which is the delay
+// relay's where there is one: clients know no other.
+func (p *path) startGateway(ctx context.Context, e *env, dir string, opts hoopOptions, delay time.Duration) (string, error) {
+	listen, err := freeAddress()
+	if err != nil {
+		return "", err
+	}
+	public, err := p.delayed(listen, delay)
+	if err != nil {
+		return "", err
+	}
+	for name, content := range map[string]string{
+		"gateway.yaml":   gatewayYAML(listen, public),
+		"resources.yaml": resourcesYAML(e, opts),
+		"app.password":   e.pass,
+		"agent.secret":   randomHex(32),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			return "", err
+		}
+	}
+	cmd := exec.Command(filepath.Join(e.bin, "hoop-gateway"), "serve", "--config", filepath.Join(dir, "gateway.yaml"))
+	cmd.Dir, cmd.Env = dir, clientEnv()
+	proc, _, err := start(ctx, "gateway", cmd, func(line string) bool { return strings.HasPrefix(line, gatewayReady) })
+	if err != nil {
+		return "", err
+	}
+	p.own(proc)
+	return "https://" + public, nil
+}
+
+// connectHoop signs in and opens the local port.
+func (p *path) connectHoop(ctx context.Context, e *env, dir, url string) error {
+	env := clientEnv("HOOPCTL_CONFIG_DIR="+filepath.Join(dir, "client"), "HOOPCTL_GATEWAY="+url,
+		"HOOPCTL_CA_FILE="+filepath.Join(dir, "data", pki.CAFile))
+	hoopctl := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(filepath.Join(e.bin, "hoopctl"), args...)
+		cmd.Dir, cmd.Env = dir, env
+		return cmd
+	}
+	signIn, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	if _, err := run(signIn, hoopctl("login", "--service-account", "bench-agent", "--secret-file", filepath.Join(dir, "agent.secret"))); err != nil {
+		return err
+	}
+	proc, line, err := start(ctx, "client", hoopctl("connect", "bench", "--duration", "8h", "--reason", "benchmark", "--json"),
+		func(line string) bool { return strings.HasPrefix(line, "{") })
+	if err != nil {
+		return err
+	}
+	p.own(proc)
+	var c struct {
+		Host, User, Password, Database string
+		Port                           int
+	}
+	if err := json.Unmarshal([]byte(line), &c); err != nil {
+		return fmt.Errorf("what hoopctl connect --json prints: %w", err)
+	}
+	p.host, p.port, p.user, p.password, p.database = c.Host, c.Port, c.User, c.Password, c.Database
+	return nil
+}
+
+func gatewayYAML(listen, public string) string {
+	return fmt.Sprintf("listen: %s\npublic_url: https://%s\ndata_dir: ./data\nresources: [./resources.yaml]\n", listen, public)
+}
+
+// resourcesYAML has everything on: rules for grants, statements and masks.
+func resourcesYAML(e *env, opts hoopOptions) string {
+	s := fmt.Sprintf(`kind: Target
+name: bench
+spec:
+  type: postgres
+  address: %s
+  database: %s
+  tls: disable
+  record: %s
+  credential: {username: %s, password: {file: ./app.password}}
+---
+kind: AccessRule
+name: agents
+spec: {groups: [agents], targets: [bench], max_duration: 8h, approval: none, reason: optional}
+---
+kind: StatementRule
+name: no-schema-changes
+spec: {targets: [bench], groups: ["*"], effects: [ddl, destroy, role, unbounded-write], tables: ["*"], decision: deny}
+---
+kind: MaskRule
+name: identifiers
+spec: {targets: [bench], columns: [public.people.email, public.people.ssn], with: redact, except: [privacy-office]}
+---
+kind: ServiceAccount
+name: bench-agent
+spec: {groups: [agents], owner: bench, secret: {file: ./agent.secret}}
+`, e.pg.Address(), database, opts.record, e.user)
+	if opts.detect {
+		s += `---
+kind: MaskRule
+name: identifiers-in-free-text
+spec: {targets: [bench], detect: [us-ssn, email, phone], with: redact}
+`
+	}
+	return s
+}
+
+// freeAddress is a loopback address that nobody listens on now. The gateway must know
+// its port beforehand, for its public URL.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
