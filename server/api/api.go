@@ -22,9 +22,8 @@ import (
 // Asker takes requests and tells what became of them.
 type Asker interface {
 	Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest) (hoop.Request, *hoop.Grant, error)
-	Request(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error)
 	Requests(ctx context.Context, viewer hoop.Identity, f grant.Filter) ([]hoop.Request, error)
-	Wait(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error)
+	Wait(ctx context.Context, viewer hoop.Identity, id int64, wait time.Duration) (hoop.Request, error)
 	Cancel(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error)
 }
 

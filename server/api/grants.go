@@ -86,13 +86,7 @@ func (h *handler) request(w http.ResponseWriter, r *http.Request, id hoop.Identi
 	if q.err != nil {
 		return q.err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
-	defer cancel()
-	get := h.Grants.Wait
-	if wait == 0 {
-		ctx, get = r.Context(), h.Grants.Request
-	}
-	req, err := get(ctx, id, n)
+	req, err := h.Grants.Wait(r.Context(), id, n, wait)
 	if err != nil {
 		return err
 	}

@@ -103,10 +103,12 @@ func body(w http.ResponseWriter, r *http.Request, v any) error {
 		return nil
 	}
 	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
+		switch _, err = d.Token(); {
+		case errors.Is(err, io.EOF):
 			return nil
+		case err == nil:
+			err = errors.New("there is more after the first value")
 		}
-		err = errors.New("there is more after the first value")
 	}
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -344,7 +344,7 @@ func TestApprove_ClockStartsAtApproval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !g.StartsAt.Equal(approved.DecidedAt) || g.ExpiresAt.Sub(time.Now()) != time.Hour {
+		if !g.StartsAt.Equal(approved.DecidedAt) || time.Until(g.ExpiresAt) != time.Hour {
 			t.Errorf("grant from %s to %s; want an hour from now, %s", g.StartsAt, g.ExpiresAt, time.Now())
 		}
 		if got, want := b.log.types(), "request approval grant"; got != want {

@@ -322,18 +322,16 @@ func TestGrants_WhoSeesWhat(t *testing.T) {
 func TestWait_EndsWithTheDecisionOrTheTime(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
 		r := b.ask(alice, "one")
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
 		began := time.Now()
-		if got, err := b.Wait(ctx, alice, r.ID); err != nil || got.State != hoop.Pending || time.Since(began) != 30*time.Second {
+		if got, err := b.Wait(t.Context(), alice, r.ID, 30*time.Second); err != nil || got.State != hoop.Pending || time.Since(began) != 30*time.Second {
 			t.Errorf("%+v, %v after %s", got, err, time.Since(began))
 		}
 		time.AfterFunc(5*time.Second, func() { b.approve(bob, r.ID) })
 		began = time.Now()
-		if got, err := b.Wait(t.Context(), alice, r.ID); err != nil || got.State != hoop.Approved || time.Since(began) != 5*time.Second {
+		if got, err := b.Wait(t.Context(), alice, r.ID, time.Minute); err != nil || got.State != hoop.Approved || time.Since(began) != 5*time.Second {
 			t.Errorf("%+v, %v after %s", got, err, time.Since(began))
 		}
-		_, err := b.Wait(t.Context(), eve, r.ID)
+		_, err := b.Wait(t.Context(), eve, r.ID, time.Minute)
 		wantCode(t, err, hoop.CodeNotFound)
 	})
 }

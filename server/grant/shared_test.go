@@ -92,7 +92,7 @@ func TestShared_ApprovalByAnotherGatewayIsSeen(t *testing.T) {
 	r := a.ask(alice, "one")
 	seen := make(chan hoop.Request, 1)
 	go func() {
-		got, err := a.Wait(t.Context(), alice, r.ID)
+		got, err := a.Wait(t.Context(), alice, r.ID, time.Minute)
 		if err != nil {
 			t.Error(err)
 		}

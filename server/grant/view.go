@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -122,23 +123,25 @@ func (s *Service) listed(viewer hoop.Identity, r *hoop.Request, f Filter) bool {
 	return ok
 }
 
-// Wait gives a request as soon as it is not pending any more, or as it is when ctx
-// ends.
-func (s *Service) Wait(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error) {
+// Wait gives a request as soon as it is not pending any more, or as it is after wait.
+func (s *Service) Wait(ctx context.Context, viewer hoop.Identity, id int64, wait time.Duration) (hoop.Request, error) {
 	r, err := s.Request(ctx, viewer, id)
-	if err != nil || r.State != hoop.Pending {
+	if err != nil || r.State != hoop.Pending || wait <= 0 {
 		return r, err
 	}
 	s.mu.Lock()
 	q := s.questions[id]
 	s.mu.Unlock()
 	if q != nil {
+		t := time.NewTimer(wait)
+		defer t.Stop()
 		select {
 		case <-q.done:
+		case <-t.C:
 		case <-ctx.Done():
 		}
 	}
-	return s.Request(context.WithoutCancel(ctx), viewer, id)
+	return s.Request(ctx, viewer, id)
 }
 
 // Grant gives the grant that a request led to, to whoever may see the request.
