@@ -134,11 +134,11 @@ func (b *bench) round(ctx context.Context, round int) error {
 		}
 		say("round %d of %d: %s", round+1, b.opts.Rounds, w.name)
 		for i := range open {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			k := open[(i+round)%len(open)]
 			figures, err := w.run(ctx, b, b.paths[k.name])
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			b.note(k.name, w.name, err)
 			for key, v := range figures {
 				b.results.set(k.name, key, round, v)
