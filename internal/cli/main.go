@@ -44,7 +44,7 @@ func Run(ctx context.Context, f *Factory, args []string) int {
 	root := NewRoot(f)
 	root.SetArgs(args)
 	started := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
+	beforeRun(root, func() { started = true })
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitDone
@@ -61,6 +61,20 @@ func Run(ctx context.Context, f *Factory, args []string) int {
 	}
 	f.print(err)
 	return exitCode(err)
+}
+
+// beforeRun has f called before any command of the tree runs; cobra's own hooks come
+// before it has checked which flags are required.
+func beforeRun(cmd *cobra.Command, f func()) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(c *cobra.Command, args []string) error {
+			f()
+			return run(c, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		beforeRun(c, f)
+	}
 }
 
 // print says what went wrong and what to do next, on stderr.

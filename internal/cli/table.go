@@ -120,7 +120,9 @@ func pairs(s *iostreams.IOStreams, kv ...string) error {
 	var b strings.Builder
 	width := 0
 	for i := 0; i < len(kv); i += 2 {
-		width = max(width, len(kv[i]))
+		if kv[i+1] != "" {
+			width = max(width, len(kv[i]))
+		}
 	}
 	for i := 0; i < len(kv); i += 2 {
 		if kv[i+1] == "" {
