@@ -81,11 +81,19 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	return Checkpoint{Origin: lines[0], Size: size, Root: root}, nil
 }
 
-// NewVerifier reads a public key as KeyFile and api.LogKey give it.
+// NewVerifier reads a public key as KeyFile and api.LogKey give it:
+// "name+hash+key" (C2SP signed-note).
 func NewVerifier(key []byte) (note.Verifier, error) {
-	v, err := note.NewVerifier(string(bytes.TrimSpace(key)))
+	text := string(bytes.TrimSpace(key))
+	v, err := note.NewVerifier(text)
 	if err != nil {
 		return nil, fmt.Errorf("the log's public key: %w", err)
+	}
+	// note.NewVerifier takes the hash in capitals, and what unused bits of the last
+	// character say.
+	fields := strings.SplitN(text, "+", 3)
+	if _, err := base64.StdEncoding.Strict().DecodeString(fields[2]); err != nil || fields[1] != fmt.Sprintf("%08x", v.KeyHash()) {
+		return nil, errors.New("the log's public key: not written as it should be")
 	}
 	return v, nil
 }

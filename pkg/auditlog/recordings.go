@@ -1,0 +1,110 @@
+package auditlog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/hoopctl/hoopctl/pkg/recording"
+)
+
+// recordings checks each file that the log commits to, and that there is no other.
+func (v *verifier) recordings() error {
+	if v.opt.WithoutRecordings {
+		v.warn("recordings were not looked at")
+		return nil
+	}
+	named := make(map[string]bool, len(v.sessions.committed))
+	for _, c := range v.sessions.committed {
+		if c.record.SHA256 == "" {
+			v.warn("session %s has no recording: none was found after a crash", c.session)
+			continue
+		}
+		named[c.session] = true
+		if err := v.recording(c); err != nil {
+			return err
+		}
+	}
+	entries, err := fs.ReadDir(v.fs, RecordingsDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &Fault{File: RecordingsDir, Index: -1, What: "the folder cannot be read", Err: err}
+	}
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".hrec"); !ok || !named[id] {
+			return &Fault{File: RecordingsDir + "/" + e.Name(), Index: -1, What: "no event commits to this file"}
+		}
+	}
+	return nil
+}
+
+// recording checks one file: its bytes against the hash, and its form.
+func (v *verifier) recording(c committed) error {
+	path := RecordingFile(c.session)
+	fault := func(format string, args ...any) error {
+		return &Fault{File: path, Index: c.index, What: fmt.Sprintf(format, args...)}
+	}
+	if !fs.ValidPath(path) || strings.Count(path, "/") != 1 {
+		return fault("%q cannot be a session's ID", c.session)
+	}
+	f, err := v.fs.Open(path)
+	if err != nil {
+		return &Fault{File: path, Index: c.index, What: "the recording that the event commits to is missing", Err: err}
+	}
+	defer func() { _ = f.Close() }()
+	sum := sha256.New()
+	count := &counter{r: io.TeeReader(f, sum)}
+	found, formErr := recording.Inspect(count)
+	if _, err := io.Copy(io.Discard, count); err != nil {
+		return &Fault{File: path, Index: c.index, What: "the recording cannot be read", Err: err}
+	}
+	switch hash := hex.EncodeToString(sum.Sum(nil)); {
+	case count.n != c.record.Size:
+		return fault("the recording has %d bytes, the event commits to %d", count.n, c.record.Size)
+	case hash != c.record.SHA256:
+		return fault("the recording was changed: its SHA-256 is %s, the event commits to %s", hash, c.record.SHA256)
+	case formErr != nil && !(c.recovered && errors.Is(formErr, recording.ErrUnfinished)):
+		return &Fault{File: path, Index: c.index, What: "the recording's form", Err: formErr}
+	case !c.recovered && !found.Finished:
+		return fault("the recording has no end mark, and the session ended in order")
+	case formErr == nil && found.Session.ID != c.session:
+		return fault("it is the recording of session %q", found.Session.ID)
+	}
+	v.report.Recordings++
+	v.report.RecordingBytes += count.n
+	return nil
+}
+
+// counter counts what is read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// others warns of files that prove nothing.
+func (v *verifier) others() error {
+	entries, err := fs.ReadDir(v.fs, ".")
+	if err != nil {
+		return &Fault{File: ".", Index: -1, What: "the folder cannot be read", Err: err}
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case CheckpointFile, KeyFile, ReadmeFile, RecordingsDir, "tile":
+		default:
+			v.warn("%s is not part of the evidence", e.Name())
+		}
+	}
+	if v.report.Open > 0 {
+		v.warn("%d sessions had not ended; their recordings are not in this folder", v.report.Open)
+	}
+	return nil
+}

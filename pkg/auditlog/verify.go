@@ -1,0 +1,369 @@
+package auditlog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Options say what a folder is verified against.
+type Options struct {
+	// Key is the log's public key, "name+hash+key", had by another way than the folder.
+	// Where it is empty the folder's own is used, and the report says what that means.
+	Key string
+	// OldCheckpoint is one kept from earlier, in full: the log must still contain it.
+	OldCheckpoint []byte
+	// WithoutRecordings leaves the recordings out, for a log that was copied alone.
+	WithoutRecordings bool
+}
+
+// Report is what a folder was found to prove.
+type Report struct {
+	Origin         string                   `json:"origin"`
+	Key            string                   `json:"key"`
+	KeyFromFolder  bool                     `json:"key_from_folder"` // it vouches only for itself
+	Size           int64                    `json:"size"`            // events
+	Root           string                   `json:"root"`            // base64, as in the checkpoint
+	OldSize        int64                    `json:"old_size,omitempty"`
+	First          time.Time                `json:"first,omitzero"` // of the first event, UTC
+	Last           time.Time                `json:"last,omitzero"`
+	Events         map[hoop.EventType]int64 `json:"events"`    // by type
+	Sessions       int64                    `json:"sessions"`  // that ended
+	Recovered      int64                    `json:"recovered"` // of those, by a crash
+	Open           int64                    `json:"open"`      // that had not ended
+	Recordings     int64                    `json:"recordings"`
+	RecordingBytes int64                    `json:"recording_bytes"`
+	Warnings       []string                 `json:"warnings,omitempty"`
+}
+
+// Fault is what makes a folder no evidence, and where.
+type Fault struct {
+	File  string // in the folder
+	Index int64  // of an event; -1 where it is not about one
+	What  string
+	Err   error
+}
+
+func (f *Fault) Error() string {
+	var b strings.Builder
+	b.WriteString(f.File)
+	if f.Index >= 0 {
+		fmt.Fprintf(&b, ": event %d", f.Index)
+	}
+	b.WriteString(": " + f.What)
+	if f.Err != nil {
+		b.WriteString(": " + f.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Verify checks an evidence folder: the checkpoint's signature; that every event, in
+// its canonical form and at its place, is in the tree that the signature vouches for;
+// that each session's events are complete; that each recording is the file which the
+// log commits to; and that the log contains an older checkpoint, if there is one. It
+// needs no network and no gateway, and memory for a few bundles and the sessions'
+// names. The error is a *Fault, the first one found.
+func Verify(fsys fs.FS, opt Options) (*Report, error) {
+	v := &verifier{fs: fsys, opt: opt, report: &Report{Events: make(map[hoop.EventType]int64)}}
+	for _, step := range []func() error{v.checkpoint, v.events, v.recordings, v.others} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return v.report, nil
+}
+
+// verifier holds the state of one Verify.
+type verifier struct {
+	fs       fs.FS
+	opt      Options
+	report   *Report
+	key      note.Verifier
+	now      Checkpoint
+	old      *Checkpoint
+	edge     Edge
+	sessions ledger
+	latest   time.Time
+	backward int64
+}
+
+func (v *verifier) warn(format string, args ...any) {
+	v.report.Warnings = append(v.report.Warnings, fmt.Sprintf(format, args...))
+}
+
+// read gives a file of at most limit bytes.
+func (v *verifier) read(path string, limit int64) ([]byte, error) {
+	f, err := v.fs.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &Fault{File: path, Index: -1, What: "the file is missing"}
+		}
+		return nil, &Fault{File: path, Index: -1, What: "the file cannot be read", Err: err}
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, &Fault{File: path, Index: -1, What: "the file cannot be read", Err: err}
+	}
+	if int64(len(b)) > limit {
+		return nil, &Fault{File: path, Index: -1, What: fmt.Sprintf("the file is longer than the %d bytes it may have", limit)}
+	}
+	return b, nil
+}
+
+// checkpoint establishes the key, and what is vouched for.
+func (v *verifier) checkpoint() error {
+	own, err := v.read(KeyFile, 4<<10)
+	if err != nil {
+		return err
+	}
+	key := []byte(v.opt.Key)
+	if v.opt.Key == "" {
+		key = own
+		v.report.KeyFromFolder = true
+		v.warn("no key was given: the folder's own was used, so the folder vouches only for itself; " +
+			"get the key from the gateway's administrator and give it with --key")
+	}
+	if v.key, err = NewVerifier(key); err != nil {
+		if v.report.KeyFromFolder {
+			return &Fault{File: KeyFile, Index: -1, What: "not a public key", Err: err}
+		}
+		return &Fault{File: "--key", Index: -1, What: "not a public key", Err: err}
+	}
+	v.report.Key = string(bytes.TrimSpace(key))
+	if string(own) != v.report.Key+"\n" {
+		return &Fault{File: KeyFile, Index: -1, What: "it is not the key that was given, or not written as it should be"}
+	}
+	b, err := v.read(CheckpointFile, MaxCheckpoint)
+	if err != nil {
+		return err
+	}
+	if v.now, err = OpenCheckpoint(b, v.key); err != nil {
+		return &Fault{File: CheckpointFile, Index: -1, What: "the signature does not hold", Err: err}
+	}
+	v.report.Origin, v.report.Size, v.report.Root = v.now.Origin, v.now.Size, v.now.Root.String()
+	return v.older()
+}
+
+// older reads the checkpoint that was kept elsewhere.
+func (v *verifier) older() error {
+	if v.opt.OldCheckpoint == nil {
+		return nil
+	}
+	old, err := OpenCheckpoint(v.opt.OldCheckpoint, v.key)
+	if err != nil {
+		return &Fault{File: "the older checkpoint", Index: -1, What: "the signature does not hold", Err: err}
+	}
+	if old.Size > v.now.Size {
+		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
+			"the log was rolled back or cut: it has %d events, the older checkpoint had %d", v.now.Size, old.Size)}
+	}
+	v.old, v.report.OldSize = &old, old.Size
+	return v.compareOld()
+}
+
+// compareOld compares the roots when the tree has the older checkpoint's size.
+func (v *verifier) compareOld() error {
+	if v.old == nil || v.edge.Size() != v.old.Size || v.edge.Root() == v.old.Root {
+		return nil
+	}
+	return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
+		"the log is a fork: its first %d events are not those of the older checkpoint", v.old.Size)}
+}
+
+// bundle is a run of events, taken apart.
+type bundle struct {
+	first  int64
+	path   string
+	events []*hoop.Event
+	leaves []tlog.Hash
+	err    error
+}
+
+// events reads all bundles, several at a time, and checks them in order.
+func (v *verifier) events() error {
+	full, partial := Widths(v.now.Size, 0)
+	count := full
+	if partial > 0 {
+		count++
+	}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer close(stop)
+	queue := make(chan chan bundle, 2*runtime.GOMAXPROCS(0))
+	readers.Go(func() {
+		defer close(queue)
+		for n := range count {
+			width := TileWidth
+			if n == full {
+				width = partial
+			}
+			one := make(chan bundle, 1)
+			select {
+			case queue <- one: // its capacity bounds how many are read at a time
+			case <-stop:
+				return
+			}
+			readers.Go(func() { one <- v.bundle(n, width) })
+		}
+	})
+	for one := range queue {
+		if err := v.take(<-one); err != nil {
+			return err
+		}
+	}
+	return v.tree()
+}
+
+// bundle reads one bundle and its tile. It is called concurrently.
+func (v *verifier) bundle(n int64, width int) bundle {
+	b := bundle{first: n * TileWidth, path: EntriesPath(n, width)}
+	raw, err := v.read(b.path, TileWidth*(2+MaxEvent))
+	if err != nil {
+		b.err = err
+		return b
+	}
+	tilePath := TilePath(0, n, width)
+	tile, err := v.read(tilePath, TileWidth*tlog.HashSize)
+	if err != nil {
+		b.err = err
+		return b
+	}
+	if len(tile) != width*tlog.HashSize {
+		b.err = &Fault{File: tilePath, Index: -1, What: fmt.Sprintf("the tile has %d bytes, want %d", len(tile), width*tlog.HashSize)}
+		return b
+	}
+	for i := range width {
+		index := b.first + int64(i)
+		var entry []byte
+		if entry, raw, err = NextEntry(raw); err != nil {
+			b.err = &Fault{File: b.path, Index: index, What: "the event is missing", Err: err}
+			return b
+		}
+		leaf := tlog.RecordHash(entry)
+		if !bytes.Equal(leaf[:], tile[i*tlog.HashSize:(i+1)*tlog.HashSize]) {
+			b.err = &Fault{File: b.path, Index: index, What: "the event is not the one whose hash is in " + tilePath}
+			return b
+		}
+		event, err := Decode(entry)
+		if err != nil {
+			b.err = &Fault{File: b.path, Index: index, What: "the event cannot be read", Err: err}
+			return b
+		}
+		b.events, b.leaves = append(b.events, event), append(b.leaves, leaf)
+	}
+	if len(raw) > 0 {
+		b.err = &Fault{File: b.path, Index: -1, What: fmt.Sprintf("%d bytes follow the last event", len(raw))}
+	}
+	return b
+}
+
+// take checks the next bundle.
+func (v *verifier) take(b bundle) error {
+	if b.err != nil {
+		return b.err
+	}
+	for i, e := range b.events {
+		index := b.first + int64(i)
+		if err := v.edge.Add(b.leaves[i], v.fullTile); err != nil {
+			return err
+		}
+		if err := v.compareOld(); err != nil {
+			return err
+		}
+		if what := v.sessions.take(index, e); what != "" {
+			return &Fault{File: b.path, Index: index, What: what}
+		}
+		v.note(index, e)
+	}
+	return nil
+}
+
+// note counts an event for the report.
+func (v *verifier) note(index int64, e *hoop.Event) {
+	r := v.report
+	r.Events[e.Type]++
+	if index == 0 {
+		r.First = e.Time
+	}
+	r.Last = e.Time
+	// Events of different sessions are stamped before they get their place, so small
+	// steps back are usual.
+	const usual = 10 * time.Second
+	if e.Time.Before(v.latest.Add(-usual)) {
+		if v.backward == 0 {
+			v.warn("the clock goes back at event %d, from %s to %s", index, v.latest.Format(time.RFC3339), e.Time.Format(time.RFC3339))
+		}
+		v.backward++
+		v.latest = e.Time
+	}
+	if e.Time.After(v.latest) {
+		v.latest = e.Time
+	}
+}
+
+// fullTile compares a tile above the leaves with what the events make of it.
+func (v *verifier) fullTile(level int, n int64, hashes []tlog.Hash) error {
+	if level == 0 {
+		return nil // compared with its bundle
+	}
+	return v.compareTile(level, n, hashes)
+}
+
+func (v *verifier) compareTile(level int, n int64, hashes []tlog.Hash) error {
+	path := TilePath(level, n, len(hashes))
+	got, err := v.read(path, TileWidth*tlog.HashSize)
+	if err != nil {
+		return err
+	}
+	want := TileBytes(hashes)
+	if bytes.Equal(got, want) {
+		return nil
+	}
+	if len(got) != len(want) {
+		return &Fault{File: path, Index: -1, What: fmt.Sprintf("the tile has %d bytes, want %d", len(got), len(want))}
+	}
+	i := 0
+	for got[i] == want[i] {
+		i++
+	}
+	span := int64(1) << (tileHeight * level)
+	first := (n*TileWidth + int64(i/tlog.HashSize)) * span
+	return &Fault{File: path, Index: -1, What: fmt.Sprintf(
+		"hash %d is not that of events %d to %d: they, or the tile, were changed", i/tlog.HashSize, first, first+span-1)}
+}
+
+// tree compares the right edge and the root.
+func (v *verifier) tree() error {
+	for level := 1; level < Levels(v.now.Size); level++ {
+		n, width := Widths(v.now.Size, level)
+		if width == 0 {
+			continue
+		}
+		if err := v.compareTile(level, n, v.edge.Partial(level)); err != nil {
+			return err
+		}
+	}
+	if v.edge.Root() != v.now.Root {
+		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
+			"its root is not that of the %d events in this folder: events were changed, moved or exchanged together with their tiles", v.now.Size)}
+	}
+	v.report.Sessions, v.report.Recovered = v.sessions.closed, v.sessions.recovered
+	v.report.Open = int64(len(v.sessions.open))
+	return nil
+}
