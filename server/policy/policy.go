@@ -1,0 +1,316 @@
+// Package policy decides: a statement's effects to allow, approve or deny, and who may
+// have a grant for which target.
+//
+// It owns the shipped Rego module (policy.rego) and runs it in OPA, without network,
+// clock, randomness or environment. The declared resources are its data. A site may
+// add a module of package hoop.site, which can only make a decision stricter (site.go).
+// What is undefined, fails or is not understood is denied.
+//
+// Of several rules that match an effect the strictest decides: deny before approve
+// before allow. Of several that want approval, the one that wants the most people,
+// then the first by name. A rule takes the place of the default, so one that allows
+// can lower it.
+package policy
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed" // policy.rego
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+)
+
+//go:embed policy.rego
+var shipped string
+
+// Names of what decided where no declared rule did.
+const (
+	RuleDefault = "default"
+	RuleMasked  = "masked" // unknown statements where masks apply
+	RuleSite    = "site"   // the site's own module
+)
+
+const (
+	// cacheSize is how many decisions are remembered; about 1 KB each.
+	cacheSize = 8192
+	// evalTimeout ends a site's module that does not end by itself.
+	evalTimeout = 2 * time.Second
+	// defaultTimeout is how long approvers have where a default asks them.
+	defaultTimeout = hoop.Duration(2 * time.Minute)
+)
+
+// Engine decides by one state of the resources. It may be used concurrently.
+type Engine struct {
+	revision  string
+	decide    rego.PreparedEvalQuery
+	access    rego.PreparedEvalQuery
+	site      *rego.PreparedEvalQuery // nil without a site's module
+	approvals map[string]*hoop.ApprovalRule
+	grants    map[string]resource.AccessRule
+	approvers *hoop.ApprovalRule // by default
+	cache     *lru.Cache[[sha256.Size]byte, hoop.Decision]
+}
+
+// New compiles the shipped module and the site's own, which may be nil, over the
+// resources. The set must not change afterwards.
+func New(ctx context.Context, set *resource.Set, module []byte) (*Engine, error) {
+	data, err := document(set)
+	if err != nil {
+		return nil, err
+	}
+	compiler, err := compile(module)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{approvals: map[string]*hoop.ApprovalRule{}, grants: map[string]resource.AccessRule{}}
+	if e.revision, err = revision(module, data); err != nil {
+		return nil, err
+	}
+	for _, r := range set.StatementRules {
+		e.approvals[r.Name] = r.Approval
+	}
+	for _, r := range set.AccessRules {
+		e.grants[r.Name] = r
+	}
+	e.approvers = &hoop.ApprovalRule{Groups: set.GroupsWith(hoop.RoleApprover), Count: 1, Timeout: defaultTimeout}
+	if e.cache, err = lru.New[[sha256.Size]byte, hoop.Decision](cacheSize); err != nil {
+		return nil, err
+	}
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	prepare := func(query string) (rego.PreparedEvalQuery, error) {
+		return rego.New(
+			rego.Query(query), rego.Compiler(compiler), rego.Store(store), rego.StrictBuiltinErrors(true),
+		).PrepareForEval(ctx)
+	}
+	if e.decide, err = prepare("x := data.hoop.policy.decision"); err != nil {
+		return nil, fmt.Errorf("prepare the decision: %w", err)
+	}
+	if e.access, err = prepare("x := data.hoop.policy.access"); err != nil {
+		return nil, fmt.Errorf("prepare access: %w", err)
+	}
+	if module != nil {
+		site, err := prepare(siteQuery)
+		if err != nil {
+			return nil, fmt.Errorf("prepare the site's module: %w", err)
+		}
+		e.site = &site
+	}
+	return e, nil
+}
+
+// compile checks the modules strictly, with only the built-in functions that depend on
+// nothing but their arguments.
+func compile(module []byte) (*ast.Compiler, error) {
+	modules := map[string]*ast.Module{}
+	opts := ast.ParserOptions{RegoVersion: ast.RegoV1, Capabilities: capabilities()}
+	parsed, err := ast.ParseModuleWithOpts("policy.rego", shipped, opts)
+	if err != nil {
+		return nil, fmt.Errorf("parse the shipped policy: %w", err)
+	}
+	modules["policy.rego"] = parsed
+	if module != nil {
+		if parsed, err = ast.ParseModuleWithOpts("site.rego", string(module), opts); err != nil {
+			return nil, fmt.Errorf("parse the site's policy: %w", err)
+		}
+		if got := parsed.Package.Path.String(); got != "data.hoop.site" {
+			return nil, fmt.Errorf("site.rego:1: package %s: a site's module must be package hoop.site", strings.TrimPrefix(got, "data."))
+		}
+		modules["site.rego"] = parsed
+	}
+	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithDefaultRegoVersion(ast.RegoV1)
+	if c.Compile(modules); c.Failed() {
+		return nil, fmt.Errorf("compile the policy: %w", c.Errors)
+	}
+	return c, nil
+}
+
+// capabilities are OPA's without what reaches out of the evaluation or gives another
+// answer next time.
+func capabilities() *ast.Capabilities {
+	c := ast.CapabilitiesForThisVersion()
+	c.AllowNet = []string{}
+	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
+		if b.Nondeterministic {
+			return true
+		}
+		for _, prefix := range []string{"http.", "net.", "rand.", "uuid.", "opa.", "rego.", "providers.", "io.jwt."} {
+			if strings.HasPrefix(b.Name, prefix) {
+				return true
+			}
+		}
+		return slices.Contains([]string{"time.now_ns", "trace", "print", "internal.print"}, b.Name)
+	})
+	return c
+}
+
+// revision is the SHA-256 of modules and data in their canonical form: JSON with
+// sorted keys and rules sorted by name.
+func revision(module []byte, data map[string]any) (string, error) {
+	b, err := json.Marshal(map[string]any{"policy.rego": shipped, "site.rego": string(module), "data": data})
+	if err != nil {
+		return "", fmt.Errorf("encode the policy: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// Revision names the policy in force: the SHA-256, hex, of modules and data.
+func (e *Engine) Revision() string { return e.revision }
+
+// Decide decides a statement by its effects. No effects are denied. An error is a
+// denial too; the decision beside it says so.
+func (e *Engine) Decide(ctx context.Context, id hoop.Identity, target string, uses []hoop.Use) (hoop.Decision, error) {
+	in := newInput(id, target, uses)
+	key, err := in.digest()
+	if err != nil {
+		return e.deny(), err
+	}
+	d, ok := e.cache.Get(key)
+	if !ok {
+		if d, err = e.evaluate(ctx, in); err != nil {
+			return e.deny(), fmt.Errorf("decide on target %s: %w", target, err)
+		}
+		e.cache.Add(key, d)
+	}
+	return e.explained(d, uses), nil
+}
+
+func (e *Engine) deny() hoop.Decision {
+	return hoop.Decision{Action: hoop.Deny, Rule: RuleDefault, Reason: "the policy could not decide", Policy: e.revision}
+}
+
+// explained adds the reason, in the words of the effect that decided. They are not
+// part of the input, so not of the cache.
+func (e *Engine) explained(d hoop.Decision, uses []hoop.Use) hoop.Decision {
+	if d.Approval != nil {
+		a := *d.Approval
+		a.Groups = slices.Clone(a.Groups)
+		d.Approval = &a
+	}
+	if d.Reason != "" {
+		return d
+	}
+	why := "the statement has no known effect"
+	for _, u := range uses {
+		if u.Effect == d.Effect {
+			if why = string(u.Effect); u.Why != "" {
+				why += ": " + u.Why
+			}
+			break
+		}
+	}
+	switch d.Action {
+	case hoop.Allow:
+		d.Reason = why
+	case hoop.Approve:
+		d.Reason = "needs approval: " + why
+	default:
+		d.Reason = "denied: " + why
+	}
+	return d
+}
+
+// evaluate runs the modules.
+func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error) {
+	ctx, cancel := context.WithTimeout(ctx, evalTimeout)
+	defer cancel()
+	value, err := in.value()
+	if err != nil {
+		return hoop.Decision{}, err
+	}
+	var answer struct {
+		Action hoop.Action `json:"action"`
+		Rule   string      `json:"rule"`
+		Use    int         `json:"use"`
+	}
+	if err := eval(ctx, e.decide, value, &answer); err != nil {
+		return hoop.Decision{}, err
+	}
+	d := hoop.Decision{Action: answer.Action, Rule: answer.Rule, Policy: e.revision}
+	if answer.Use >= 0 && answer.Use < len(in.Uses) {
+		d.Effect = in.Uses[answer.Use].Effect
+	}
+	switch d.Action {
+	case hoop.Allow, hoop.Deny:
+	case hoop.Approve:
+		if d.Approval = e.approvals[d.Rule]; d.Approval == nil {
+			d.Approval = e.approvers
+		}
+		if len(d.Approval.Groups) == 0 {
+			d.Action, d.Approval = hoop.Deny, nil
+			d.Reason = fmt.Sprintf("denied: %s needs approval by default, and no group has the role approver", d.Effect)
+		}
+	default:
+		return hoop.Decision{}, fmt.Errorf("the policy answers %q", d.Action)
+	}
+	if e.site == nil {
+		return d, nil
+	}
+	return e.tighten(ctx, in, d)
+}
+
+// eval runs a query and decodes its x; undefined is an error.
+func eval(ctx context.Context, q rego.PreparedEvalQuery, in ast.Value, to any) error {
+	rs, err := q.Eval(ctx, rego.EvalParsedInput(in))
+	if err != nil {
+		return err
+	}
+	if len(rs) != 1 {
+		return errUndefined
+	}
+	b, err := json.Marshal(rs[0].Bindings["x"])
+	if err != nil {
+		return err
+	}
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	dec.DisallowUnknownFields()
+	return dec.Decode(to)
+}
+
+// Access is how an identity may get a grant for a target.
+type Access struct {
+	Rule           string
+	MaxDuration    hoop.Duration
+	Approval       *hoop.ApprovalRule // nil: nobody is asked
+	ReasonRequired bool
+}
+
+// Access finds the access rule for an identity on a target: one that asks nobody
+// before one that does, then the longest, then the one that asks fewer people, then
+// by name. Where there is none the error is a *hoop.Error of CodeDenied.
+func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (Access, error) {
+	ctx, cancel := context.WithTimeout(ctx, evalTimeout)
+	defer cancel()
+	value, err := newInput(id, target, nil).value()
+	if err != nil {
+		return Access{}, err
+	}
+	var name string
+	if err := eval(ctx, e.access, value, &name); err != nil {
+		denied := hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
+			WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups")
+		if err == errUndefined {
+			return Access{}, denied
+		}
+		return Access{}, denied.Wrap(fmt.Errorf("decide access to target %s: %w", target, err))
+	}
+	r := e.grants[name]
+	a := Access{Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired}
+	if r.Approval != nil {
+		approval := *r.Approval
+		approval.Groups = slices.Clone(approval.Groups)
+		a.Approval = &approval
+	}
+	return a, nil
+}

@@ -1,0 +1,482 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/tester"
+	"pgregory.net/rapid"
+)
+
+// TestRego runs policy_test.rego in OPA's own tester.
+func TestRego(t *testing.T) {
+	modules := map[string]*ast.Module{}
+	for _, name := range []string{"policy.rego", "policy_test.rego"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if modules[name], err = ast.ParseModuleWithOpts(name, string(b), ast.ParserOptions{RegoVersion: ast.RegoV1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
+	results, err := tester.NewRunner().SetCompiler(c).SetDefaultRegoVersion(ast.RegoV1).RaiseBuiltinErrors(true).
+		SetTimeout(time.Minute).Run(t.Context(), modules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for r := range results {
+		n++
+		if !r.Pass() {
+			t.Errorf("%s: %s", r.Name, r)
+		}
+	}
+	if n < 9 {
+		t.Errorf("only %d tests ran", n)
+	}
+}
+
+const targets = `kind: Target
+name: pg
+spec: {type: postgres, address: "db:5432", database: clinic, credential: {username: app, password: {value: hunter2}}}
+---
+kind: Target
+name: test
+spec: {type: postgres, address: "db:5432", database: clinic, credential: {username: app, password: {value: hunter2}}}
+---
+kind: GroupRole
+name: approvers
+spec: {group: oncall, role: approver}
+---
+`
+
+func load(t testing.TB, docs string) *resource.Set {
+	t.Helper()
+	set, err := resource.Parse("r.yaml", []byte(targets+docs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func engine(t testing.TB, docs, site string) *Engine {
+	t.Helper()
+	var module []byte
+	if site != "" {
+		module = []byte(site)
+	}
+	e, err := New(t.Context(), load(t, docs), module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func decide(t testing.TB, e *Engine, groups string, target string, uses ...hoop.Use) hoop.Decision {
+	t.Helper()
+	d, err := e.Decide(t.Context(), hoop.Identity{Subject: "alice", Groups: strings.Fields(groups)}, target, uses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestDecide_Defaults(t *testing.T) {
+	e := engine(t, "", "")
+	for _, c := range hoop.Effects {
+		d := decide(t, e, "agents", "pg", hoop.Use{Effect: c.Effect, Why: "because"})
+		if d.Action != c.Default || d.Rule != RuleDefault || d.Effect != c.Effect || d.Policy != e.Revision() {
+			t.Errorf("%s: %+v", c.Effect, d)
+		}
+		if !strings.Contains(d.Reason, "because") {
+			t.Errorf("%s: reason %q", c.Effect, d.Reason)
+		}
+		if c.Default == hoop.Approve {
+			want := &hoop.ApprovalRule{Groups: []string{"oncall"}, Count: 1, Timeout: defaultTimeout}
+			if diff := cmp.Diff(want, d.Approval); diff != "" {
+				t.Error(diff)
+			}
+		} else if d.Approval != nil {
+			t.Errorf("%s: %+v", c.Effect, d.Approval)
+		}
+	}
+}
+
+const rules = `kind: StatementRule
+name: risky
+spec: {targets: [pg], groups: ["*"], effects: [ddl, destroy, role], tables: ["*"], decision: approve, approval: {groups: [dba], count: 1, timeout: 2m}}
+---
+kind: StatementRule
+name: vault
+spec: {targets: ["*"], groups: [agents], effects: ["*"], tables: ["vault.*", 'clinic."Keys"'], decision: deny}
+---
+kind: StatementRule
+name: free
+spec: {targets: [test], groups: ["*"], effects: ["*"], decision: allow}
+---
+kind: StatementRule
+name: two-for-billing
+spec: {targets: [pg], groups: ["*"], effects: [destroy], tables: [billing.invoices], decision: approve, approval: {groups: [cfo], count: 2, timeout: 5m}}
+---
+kind: MaskRule
+name: ssn
+spec: {targets: [pg], columns: ["*.*.ssn"], with: redact}
+---
+`
+
+func TestDecide_Rules(t *testing.T) {
+	e := engine(t, rules, "")
+	use := func(effect hoop.Effect, tables ...string) hoop.Use {
+		return hoop.Use{Effect: effect, Tables: tables}
+	}
+	for _, c := range []struct {
+		name, groups, target string
+		uses                 []hoop.Use
+		action               hoop.Action
+		rule                 string
+	}{
+		{"read", "agents", "pg", []hoop.Use{use("read", "clinic.wards")}, hoop.Allow, RuleDefault},
+		{"a denied schema", "agents", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Deny, "vault"},
+		{"a denied quoted table", "agents", "pg", []hoop.Use{use("read", `clinic."Keys"`)}, hoop.Deny, "vault"},
+		{"another case", "agents", "pg", []hoop.Use{use("read", "clinic.keys")}, hoop.Allow, RuleDefault},
+		{"any table", "agents", "pg", []hoop.Use{use("read", "*")}, hoop.Deny, "vault"},
+		{"no canonical name", "agents", "pg", []hoop.Use{use("read", "vault")}, hoop.Deny, "vault"},
+		{"another group", "people", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Allow, RuleDefault},
+		{"no table", "agents", "pg", []hoop.Use{use("session")}, hoop.Allow, RuleDefault},
+		{"no table, rule on all", "agents", "pg", []hoop.Use{use("role")}, hoop.Approve, "risky"},
+		{"strictest effect", "agents", "pg", []hoop.Use{use("read", "clinic.wards"), use("ddl", "clinic.wards"), use("read", "vault.x")}, hoop.Deny, "vault"},
+		{"most people", "agents", "pg", []hoop.Use{use("destroy", "billing.invoices")}, hoop.Approve, "two-for-billing"},
+		{"most people over effects", "agents", "pg", []hoop.Use{use("ddl", "clinic.wards"), use("destroy", "billing.invoices")}, hoop.Approve, "two-for-billing"},
+		{"a rule before a default", "agents", "pg", []hoop.Use{use("opaque"), use("ddl")}, hoop.Approve, "risky"},
+		{"a rule may allow more than the default", "people", "test", []hoop.Use{use("server"), use("unknown")}, hoop.Allow, "free"},
+		{"deny beats allow", "agents", "test", []hoop.Use{use("read", "vault.x")}, hoop.Deny, "vault"},
+		{"unknown where masks apply", "agents", "pg", []hoop.Use{use("unknown")}, hoop.Deny, RuleMasked},
+		{"no effects", "agents", "pg", nil, hoop.Deny, RuleDefault},
+		{"an effect nobody knows", "people", "test", []hoop.Use{use("levitate")}, hoop.Deny, RuleDefault},
+		{"a target nobody declared", "people", "elsewhere", []hoop.Use{use("read")}, hoop.Deny, RuleDefault},
+		{"a group called *", "*", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Allow, RuleDefault},
+	} {
+		for _, round := range []string{"evaluated", "cached"} {
+			d := decide(t, e, c.groups, c.target, c.uses...)
+			if d.Action != c.action || d.Rule != c.rule {
+				t.Errorf("%s, %s: %s by %s, want %s by %s", c.name, round, d.Action, d.Rule, c.action, c.rule)
+			}
+		}
+	}
+}
+
+func TestDecide_UnknownIsNeverAllowedWhereMasksApply(t *testing.T) {
+	e := engine(t, strings.ReplaceAll(rules, "targets: [test]", "targets: [\"*\"]"), "")
+	if d := decide(t, e, "people", "pg", hoop.Use{Effect: hoop.EffectUnknown}); d.Action != hoop.Deny {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestDecide_NobodyCanApprove(t *testing.T) {
+	set := load(t, "")
+	set.GroupRoles = nil
+	e, err := New(t.Context(), set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := decide(t, e, "agents", "pg", hoop.Use{Effect: hoop.EffectDDL}); d.Action != hoop.Deny || !strings.Contains(d.Reason, "approver") {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestDecide_CallersMayChangeTheAnswer(t *testing.T) {
+	e := engine(t, rules, "")
+	d := decide(t, e, "agents", "pg", hoop.Use{Effect: hoop.EffectDDL})
+	d.Approval.Groups[0] = "agents"
+	d.Approval.Count = 0
+	if d := decide(t, e, "agents", "pg", hoop.Use{Effect: hoop.EffectDDL}); d.Approval.Groups[0] != "dba" || d.Approval.Count != 1 {
+		t.Errorf("the cache was changed: %+v", d.Approval)
+	}
+}
+
+func TestDecide_ReasonIsNotCached(t *testing.T) {
+	e := engine(t, rules, "")
+	for _, why := range []string{"CREATE TABLE a", "CREATE TABLE b"} {
+		if d := decide(t, e, "agents", "pg", hoop.Use{Effect: hoop.EffectDDL, Why: why}); d.Reason != "needs approval: ddl: "+why {
+			t.Error(d.Reason)
+		}
+	}
+}
+
+func TestDecide_EndedContextDenies(t *testing.T) {
+	e := engine(t, rules, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d, err := e.Decide(ctx, hoop.Identity{}, "pg", []hoop.Use{{Effect: hoop.EffectRead}}); err == nil && d.Action == hoop.Allow {
+		// OPA may finish before it looks at the context: then the answer is a true one.
+		t.Logf("finished: %+v", d)
+	} else if err != nil && d.Action != hoop.Deny {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestAccess(t *testing.T) {
+	e := engine(t, `kind: AccessRule
+name: agents
+spec: {groups: [agents], targets: [pg], max_duration: 8h, approval: none}
+---
+kind: AccessRule
+name: everybody
+spec: {groups: ["*"], targets: ["*"], max_duration: 24h, approval: {groups: [dba], count: 2, timeout: 1h}, reason: required}
+---
+kind: AccessRule
+name: oncall
+spec: {groups: [oncall], targets: ["*"], max_duration: 9h, approval: none, reason: required}
+---
+kind: AccessRule
+name: oncall-b
+spec: {groups: [oncall], targets: ["*"], max_duration: 9h, approval: none}
+`, "")
+	asked := &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 2, Timeout: hoop.Duration(time.Hour)}
+	for _, c := range []struct {
+		groups, target string
+		want           Access
+	}{
+		{"agents", "pg", Access{"agents", hoop.Duration(8 * time.Hour), nil, false}},
+		{"agents", "test", Access{"everybody", hoop.Duration(24 * time.Hour), asked, true}},
+		{"agents oncall", "pg", Access{"oncall", hoop.Duration(9 * time.Hour), nil, true}},
+		{"", "pg", Access{"everybody", hoop.Duration(24 * time.Hour), asked, true}},
+	} {
+		got, err := e.Access(t.Context(), hoop.Identity{Groups: strings.Fields(c.groups)}, c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s on %s: %s", c.groups, c.target, d)
+		}
+	}
+	for _, e := range []*Engine{e, engine(t, "", "")} {
+		_, err := e.Access(t.Context(), hoop.Identity{Groups: []string{"agents"}}, "elsewhere")
+		var denied *hoop.Error
+		if !errors.As(err, &denied) || denied.Code != hoop.CodeDenied || denied.Hint == "" {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestRevision(t *testing.T) {
+	docs := strings.Split(strings.TrimSuffix(rules, "---\n"), "---\n")
+	backwards := docs[1] + "---\n" + docs[0] + "---\n" + strings.Join(docs[2:], "---\n")
+	a := engine(t, rules, "").Revision()
+	if len(a) != 64 {
+		t.Error(a)
+	}
+	if b := engine(t, backwards, "").Revision(); a != b {
+		t.Error("the order of documents changes the revision")
+	}
+	seen := map[string]string{a: "rules"}
+	for name, e := range map[string]*Engine{
+		"another timeout": engine(t, strings.Replace(rules, "2m", "3m", 1), ""),
+		"another mask":    engine(t, strings.Replace(rules, "ssn", "mrn", 1), ""),
+		"a site's module": engine(t, rules, "package hoop.site\n"),
+		"no rules":        engine(t, "", ""),
+	} {
+		if was, ok := seen[e.Revision()]; ok {
+			t.Errorf("%s has the revision of %s", name, was)
+		}
+		seen[e.Revision()] = name
+	}
+}
+
+func TestNew_RefusesModules(t *testing.T) {
+	for name, c := range map[string]struct{ module, want string }{
+		"another package":  {"package hoop.policy\ndecision := {\"action\": \"allow\"}", "must be package hoop.site"},
+		"no package":       {"x := 1", "parse the site's policy"},
+		"does not parse":   {"package hoop.site\ndeny contains", "parse the site's policy"},
+		"network":          {"package hoop.site\ndeny contains \"a\" if http.send({\"method\": \"get\", \"url\": \"http://x\"}).status_code == 1", "http.send"},
+		"look-up":          {"package hoop.site\ndeny contains \"a\" if net.lookup_ip_addr(\"x\")", "net.lookup_ip_addr"},
+		"clock":            {"package hoop.site\ndeny contains \"a\" if time.now_ns() > 1", "time.now_ns"},
+		"randomness":       {"package hoop.site\ndeny contains \"a\" if rand.intn(\"x\", 2) == 1", "rand.intn"},
+		"uuid":             {"package hoop.site\ndeny contains \"a\" if uuid.rfc4122(\"x\")", "uuid.rfc4122"},
+		"environment":      {"package hoop.site\ndeny contains \"a\" if opa.runtime().env.HOME", "opa.runtime"},
+		"output":           {"package hoop.site\ndeny contains \"a\" if trace(\"x\")", "trace"},
+		"tokens":           {"package hoop.site\ndeny contains \"a\" if io.jwt.decode_verify(\"x\", {})", "io.jwt"},
+		"recursion":        {"package hoop.site\ndeny contains x if some x in deny", "recursive"},
+		"unused, strict":   {"package hoop.site\nimport data.a\n", "unused"},
+		"asks the shipped": {"package hoop.site\ndeny contains \"a\" if data.hoop.policy.nothing(1)", "undefined function"},
+	} {
+		_, err := New(t.Context(), load(t, rules), []byte(c.module))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestSite(t *testing.T) {
+	approve := `approve contains {"reason": "billing", "groups": ["cfo"], "count": 3, "timeout": "5m"}`
+	for _, c := range []struct {
+		name, module string
+		effect       hoop.Effect
+		want         hoop.Decision // without reason and policy
+	}{
+		{"says nothing", "", "read", hoop.Decision{Action: hoop.Allow, Rule: RuleDefault, Effect: "read"}},
+		{"denies", `deny contains "no" if input.identity.subject == "alice"`, "read", hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: "read"}},
+		{"denies others", `deny contains "no" if input.identity.subject == "bob"`, "read", hoop.Decision{Action: hoop.Allow, Rule: RuleDefault, Effect: "read"}},
+		{"asks", approve, "read", hoop.Decision{Action: hoop.Approve, Rule: RuleSite, Effect: "read", Approval: &hoop.ApprovalRule{Groups: []string{"cfo"}, Count: 3, Timeout: hoop.Duration(5 * time.Minute)}}},
+		{"asks for more people", approve, "ddl", hoop.Decision{Action: hoop.Approve, Rule: "risky", Effect: "ddl", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 3, Timeout: hoop.Duration(2 * time.Minute)}}},
+		{"asks for fewer people", strings.Replace(approve, "3", "1", 1), "destroy", hoop.Decision{Action: hoop.Approve, Rule: "risky", Effect: "destroy", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)}}},
+		{"asks what is denied", approve, "server", hoop.Decision{Action: hoop.Deny, Rule: RuleDefault, Effect: "server"}},
+		{"sees the decision", `deny contains "no" if input.decision.action == "allow"`, "read", hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: "read"}},
+		{"sees the documents", `deny contains "no" if data.hoop.resources.targets[0].name == "pg"`, "read", hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: "read"}},
+	} {
+		e := engine(t, rules, "package hoop.site\n"+c.module)
+		got := decide(t, e, "agents", "pg", hoop.Use{Effect: c.effect, Tables: []string{"clinic.wards"}})
+		got.Reason, got.Policy = "", ""
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}
+
+func TestSite_FaultsDeny(t *testing.T) {
+	for name, module := range map[string]string{
+		"fails":              `deny contains "a" if 1 / count([]) == 1`,
+		"no set":             `deny := true`,
+		"an array":           `deny := ["a"]`,
+		"no reason":          `deny contains 1`,
+		"conflict":           "f := 1 if input.target\nf := 2 if input.target\ndeny contains \"a\" if f == 3",
+		"approval of nobody": `approve contains {"groups": [], "count": 1, "timeout": "1m"}`,
+		"approval by none":   `approve contains {"groups": ["a"], "count": 0, "timeout": "1m"}`,
+		"no time-out":        `approve contains {"groups": ["a"], "count": 1}`,
+		"unknown field":      `approve contains {"groups": ["a"], "count": 1, "timeout": "1m", "quorum": 2}`,
+		"approval no object": `approve contains "dba"`,
+		"approve no set":     `approve := {"groups": ["a"]}`,
+	} {
+		e, err := New(t.Context(), load(t, rules), []byte("package hoop.site\n"+module))
+		if err != nil {
+			continue // refused before anything is decided
+		}
+		d, err := e.Decide(t.Context(), hoop.Identity{}, "pg", []hoop.Use{{Effect: hoop.EffectRead}})
+		if err == nil || d.Action != hoop.Deny {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
+func TestSite_SecretsAreNotData(t *testing.T) {
+	e := engine(t, rules, `package hoop.site
+deny contains "leak" if contains(json.marshal(data.hoop.resources), "hunter2")
+`)
+	if d, err := e.Decide(t.Context(), hoop.Identity{}, "pg", []hoop.Use{{Effect: hoop.EffectRead}}); err == nil && d.Rule == RuleSite {
+		t.Error("the policy's data holds a credential")
+	}
+}
+
+// A site's module, whatever it says, makes no decision laxer.
+func TestSite_OnlyStricter(t *testing.T) {
+	plain := engine(t, rules, "")
+	rapid.Check(t, func(rt *rapid.T) {
+		var module strings.Builder
+		module.WriteString("package hoop.site\n")
+		condition := rapid.SampledFrom([]string{"true", "false", `input.target == "pg"`, `"agents" in input.identity.groups`, `input.decision.action == "approve"`, `input.uses[_].effect == "ddl"`})
+		for i := range rapid.IntRange(0, 3).Draw(rt, "rules") {
+			if rapid.Bool().Draw(rt, "deny") {
+				fmt.Fprintf(&module, "deny contains \"r%d\" if %s\n", i, condition.Draw(rt, "if"))
+			} else {
+				fmt.Fprintf(&module, "approve contains {\"groups\": [%q], \"count\": %d, \"timeout\": \"1m\"} if %s\n",
+					rapid.SampledFrom([]string{"agents", "dba", "x"}).Draw(rt, "group"), rapid.IntRange(0, 3).Draw(rt, "count"), condition.Draw(rt, "if"))
+			}
+		}
+		e, err := New(t.Context(), load(t, rules), []byte(module.String()))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		id := hoop.Identity{Subject: "alice", Groups: rapid.SliceOfN(rapid.SampledFrom([]string{"agents", "dba", "people"}), 0, 2).Draw(rt, "groups")}
+		var uses []hoop.Use
+		for range rapid.IntRange(0, 3).Draw(rt, "uses") {
+			uses = append(uses, hoop.Use{
+				Effect: rapid.SampledFrom(hoop.Effects).Draw(rt, "effect").Effect,
+				Tables: rapid.SliceOfN(rapid.SampledFrom([]string{"vault.x", "clinic.wards", "*"}), 0, 2).Draw(rt, "tables"),
+			})
+		}
+		before, err := plain.Decide(t.Context(), id, "pg", uses)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		after, err := e.Decide(t.Context(), id, "pg", uses)
+		if err != nil && after.Action != hoop.Deny {
+			rt.Fatalf("failed and not denied: %+v", after)
+		}
+		if after.Action.Stricter(before.Action) < 0 {
+			rt.Fatalf("%s\n%+v became %+v", module.String(), before, after)
+		}
+		if before.Action == hoop.Approve && after.Action == hoop.Approve {
+			if after.Approval.Count < before.Approval.Count || !cmp.Equal(after.Approval.Groups, before.Approval.Groups) || after.Approval.Timeout > before.Approval.Timeout {
+				rt.Fatalf("%s\n%+v became %+v", module.String(), before.Approval, after.Approval)
+			}
+		}
+	})
+}
+
+// realistic is 100 rules and 30 masks, as libraries were measured with.
+func realistic(b *testing.B) *Engine {
+	set := load(b, "")
+	for i := range 50 {
+		t := set.Targets[0]
+		t.Name = fmt.Sprintf("db-%d", i)
+		set.Targets = append(set.Targets, t)
+	}
+	effects := [][]hoop.Effect{{"read"}, {"write", "unbounded-write"}, {"ddl", "destroy"}, {"*"}}
+	for i := range 100 {
+		set.StatementRules = append(set.StatementRules, resource.StatementRule{
+			Meta: resource.Meta{Name: fmt.Sprintf("rule-%d", i)}, Targets: []string{fmt.Sprintf("db-%d", i%50), "db-1"}, Groups: []string{fmt.Sprintf("group-%d", i%20)},
+			Effects: effects[i%4], Tables: []string{fmt.Sprintf("clinic.t%d", i), "vault.*"}, Decision: hoop.Approve,
+			Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: defaultTimeout},
+		})
+	}
+	for i := range 30 {
+		set.MaskRules = append(set.MaskRules, resource.MaskRule{
+			Meta: resource.Meta{Name: fmt.Sprintf("mask-%d", i)}, Targets: []string{"*"}, Columns: []string{fmt.Sprintf("clinic.t%d.c", i)}, With: resource.Redact,
+		})
+	}
+	e, err := New(b.Context(), set, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return e
+}
+
+func BenchmarkDecide(b *testing.B) {
+	e := realistic(b)
+	id := hoop.Identity{Subject: "alice", Groups: []string{"group-1", "group-5", "group-9"}}
+	uses := []hoop.Use{{Effect: hoop.EffectRead, Tables: []string{"clinic.t1", "clinic.t200"}}, {Effect: hoop.EffectWrite, Tables: []string{"clinic.t2"}}}
+	run := func(b *testing.B, fresh bool) {
+		b.ReportAllocs()
+		var worst []time.Duration
+		for b.Loop() {
+			if fresh {
+				e.cache.Purge()
+			}
+			start := time.Now()
+			if _, err := e.Decide(b.Context(), id, "db-1", uses); err != nil {
+				b.Fatal(err)
+			}
+			worst = append(worst, time.Since(start))
+		}
+		b.ReportMetric(float64(percentile(worst, 0.99).Microseconds()), "p99-µs")
+	}
+	b.Run("uncached", func(b *testing.B) { run(b, true) })
+	b.Run("cached", func(b *testing.B) { run(b, false) })
+}
+
+func percentile(d []time.Duration, p float64) time.Duration {
+	slices.Sort(d)
+	return d[int(float64(len(d)-1)*p)]
+}

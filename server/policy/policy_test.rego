@@ -1,0 +1,108 @@
+package hoop.policy_test
+
+import data.hoop.policy
+
+index := {
+	"rules": {"pg": {
+		"read": {"agents": ["deny-vault"], "*": ["hold-clinic"]},
+		"ddl": {"dba": ["free"], "*": []},
+		"destroy": {"*": ["one", "two", "also-two"]},
+		"unknown": {"*": ["free"]},
+	}},
+	"statement_rules": {
+		"deny-vault": {"decision": "deny", "count": 0, "any_table": false, "tables": [{"schema": "vault", "table": null}]},
+		"hold-clinic": {"decision": "approve", "count": 1, "any_table": false, "tables": [{"schema": "clinic", "table": "patients"}]},
+		"free": {"decision": "allow", "count": 0, "any_table": true, "tables": []},
+		"one": {"decision": "approve", "count": 1, "any_table": true, "tables": []},
+		"two": {"decision": "approve", "count": 2, "any_table": true, "tables": []},
+		"also-two": {"decision": "approve", "count": 2, "any_table": true, "tables": []},
+	},
+	"defaults": {
+		"read": {"decision": "allow", "count": 0},
+		"ddl": {"decision": "approve", "count": 1},
+		"destroy": {"decision": "approve", "count": 1},
+		"unknown": {"decision": "deny", "count": 0},
+	},
+	"masked": {},
+	"access": {"pg": {"agents": ["short", "asked"], "dba": ["long", "asked-less"], "oncall": ["asked", "asked-less"]}},
+	"access_rules": {
+		"short": {"asks": false, "count": 0, "seconds": 60},
+		"long": {"asks": false, "count": 0, "seconds": 3600},
+		"asked": {"asks": true, "count": 2, "seconds": 7200},
+		"asked-less": {"asks": true, "count": 1, "seconds": 7200},
+	},
+}
+
+use(effect, tables) := {"effect": effect, "any_table": false, "tables": [{"schema": t[0], "table": t[1]} | some t in tables]}
+
+anything(effect) := {"effect": effect, "any_table": true, "tables": []}
+
+decided(groups, uses) := d if {
+	question := {"identity": {"groups": groups}, "target": "pg", "uses": uses}
+	d := policy.decision with data.hoop.index as index with input as question
+}
+
+test_default_where_no_rule_matches if {
+	decided([], [use("read", [["clinic", "wards"]])]) == {"action": "allow", "rule": "default", "use": 0}
+	decided([], [use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 0}
+}
+
+test_a_rule_takes_the_place_of_the_default if {
+	decided(["dba"], [use("ddl", [])]) == {"action": "allow", "rule": "free", "use": 0}
+}
+
+test_tables if {
+	decided(["agents"], [use("read", [["vault", "keys"]])]).rule == "deny-vault"
+	decided(["agents"], [use("read", [["clinic", "patients"]])]).rule == "hold-clinic"
+	decided(["agents"], [use("read", [["clinic", "wards"], ["clinic", "patients"]])]).rule == "hold-clinic"
+	decided(["agents"], [use("read", [["other", "patients"]])]).rule == "default"
+	decided(["agents"], [use("read", [])]).rule == "default"
+	decided(["agents"], [anything("read")]).rule == "deny-vault"
+}
+
+test_groups if {
+	decided(["people"], [use("read", [["vault", "keys"]])]).rule == "default"
+	decided([], [use("read", [["clinic", "patients"]])]).rule == "hold-clinic"
+}
+
+test_strictest_effect_decides if {
+	decided(["agents"], [use("ddl", []), use("read", [["vault", "keys"]])]) == {"action": "deny", "rule": "deny-vault", "use": 1}
+	decided([], [use("read", []), use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 1}
+}
+
+test_most_people_then_the_name if {
+	decided([], [use("destroy", [])]) == {"action": "approve", "rule": "also-two", "use": 0}
+}
+
+test_unknown_is_denied_where_masks_apply if {
+	decided([], [use("unknown", [])]).action == "allow"
+	masked := object.union(index, {"masked": {"pg": true}})
+	question := {"identity": {"groups": []}, "target": "pg", "uses": [use("unknown", [])]}
+	d := policy.decision with data.hoop.index as masked with input as question
+	d == {"action": "deny", "rule": "masked", "use": 0}
+}
+
+test_what_is_not_known_is_denied if {
+	decided([], []).action == "deny"
+	decided([], [use("levitate", [])]).action == "deny"
+	decided([], [use("read", []), use("levitate", [])]).action == "deny"
+	other := {"identity": {"groups": []}, "target": "elsewhere", "uses": [use("read", [])]}
+	d := policy.decision with data.hoop.index as index with input as other
+	d.action == "deny"
+	e := policy.decision with data.hoop.index as index with input as {}
+	e.action == "deny"
+	f := policy.decision with data.hoop.index as {} with input as other
+	f.action == "deny"
+}
+
+granted(groups) := name if {
+	name := policy.access with data.hoop.index as index with input as {"identity": {"groups": groups}, "target": "pg"}
+}
+
+test_access if {
+	granted(["agents"]) == "short"
+	granted(["agents", "dba"]) == "long"
+	granted(["oncall"]) == "asked-less"
+	not granted([])
+	not granted(["people"])
+}

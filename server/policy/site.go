@@ -1,0 +1,85 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// siteQuery asks the site's module. It says deny by a set of reasons, and approve by a
+// set of {reason, groups, count, timeout}; what it does not define it does not ask for:
+//
+//	package hoop.site
+//
+//	deny contains "agents may not touch billing" if {
+//		"agents" in input.identity.groups
+//		some use in input.uses
+//		some table in use.tables
+//		table.schema == "billing"
+//	}
+//
+// Beside the input of the shipped module it sees that one's answer as input.decision.
+const siteQuery = `x := {
+	"deny": [reason | some reason in data.hoop.site.deny],
+	"approve": [rule | some rule in data.hoop.site.approve],
+	"wrong": [name | some name in ["deny", "approve"]; value := data.hoop.site[name]; not is_set(value)],
+}`
+
+type siteAnswer struct {
+	Deny    []string       `json:"deny"`
+	Approve []siteApproval `json:"approve"`
+	Wrong   []string       `json:"wrong"`
+}
+
+type siteApproval struct {
+	Reason string `json:"reason"`
+	hoop.ApprovalRule
+}
+
+// tighten asks the site's module and takes what makes the decision stricter: a denial;
+// an approval where the decision was to allow; more people where it was to approve.
+// Who may approve stays with the rule that asked first.
+func (e *Engine) tighten(ctx context.Context, in *input, d hoop.Decision) (hoop.Decision, error) {
+	with := *in
+	with.Decision = &d
+	value, err := with.value()
+	if err != nil {
+		return d, err
+	}
+	var answer siteAnswer
+	if err := eval(ctx, *e.site, value, &answer); err != nil {
+		return d, fmt.Errorf("the site's module: %w", err)
+	}
+	if len(answer.Wrong) > 0 {
+		return d, fmt.Errorf("the site's module: %s must be a set of values", answer.Wrong[0])
+	}
+	if len(answer.Deny) > 0 && d.Action != hoop.Deny {
+		slices.Sort(answer.Deny)
+		return hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: d.Effect, Reason: "denied: " + answer.Deny[0], Policy: d.Policy}, nil
+	}
+	for _, a := range answer.Approve {
+		if len(a.Groups) == 0 || slices.Contains(a.Groups, "") || a.Count < 1 || a.Timeout <= 0 {
+			return d, fmt.Errorf("the site's module: an approval wants groups, a count and a timeout")
+		}
+		d = stricter(d, a)
+	}
+	return d, nil
+}
+
+// stricter adds one approval of the site's to a decision.
+func stricter(d hoop.Decision, a siteApproval) hoop.Decision {
+	switch {
+	case d.Action == hoop.Allow:
+		d.Action, d.Rule, d.Approval = hoop.Approve, RuleSite, &a.ApprovalRule
+		if a.Reason != "" {
+			d.Reason = "needs approval: " + a.Reason
+		}
+	case d.Action == hoop.Approve && a.Count > d.Approval.Count:
+		more := *d.Approval
+		more.Count = a.Count
+		d.Approval = &more
+	}
+	return d
+}
