@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"sync"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -35,8 +36,33 @@ const (
 	windowBytes = 1 << 20
 )
 
-// Compressor compresses frames for any number of Encoders, at most n at a time.
-type Compressor struct{ z *zstd.Encoder }
+// Compressor compresses frames for any number of Encoders, at most n at a time, and
+// lends them memory, so that an idle session holds none.
+type Compressor struct {
+	z       *zstd.Encoder
+	scratch sync.Pool // of *scratch
+}
+
+// scratch is the memory that encoding one frame takes.
+type scratch struct{ plain, packed []byte }
+
+// maxScratch is the largest memory that is kept for reuse, in bytes.
+const maxScratch = 4 << 20
+
+func (c *Compressor) borrow() *scratch {
+	if c != nil {
+		if s, ok := c.scratch.Get().(*scratch); ok {
+			return s
+		}
+	}
+	return new(scratch)
+}
+
+func (c *Compressor) giveBack(s *scratch) {
+	if c != nil && cap(s.plain) <= maxScratch && cap(s.packed) <= maxScratch {
+		c.scratch.Put(s)
+	}
+}
 
 // NewCompressor makes a Compressor; each of n parallel uses holds a few MB.
 func NewCompressor(n int) (*Compressor, error) {
@@ -45,11 +71,10 @@ func NewCompressor(n int) (*Compressor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recording compressor: %w", err)
 	}
-	return &Compressor{z}, nil
+	return &Compressor{z: z}, nil
 }
 
-// Encoder writes one recording. It is not safe for concurrent use. After an error it
-// must not be used again.
+// Encoder writes one recording. It is not safe for concurrent use.
 type Encoder struct {
 	keys       *keys
 	compressor *Compressor
@@ -58,8 +83,6 @@ type Encoder struct {
 	size       int64
 	sum        hash.Hash
 	header     []byte // until AppendHeader
-	plain      []byte // scratch
-	packed     []byte // scratch
 	ended      bool
 }
 
@@ -89,21 +112,25 @@ func (e *Encoder) Append(dst []byte, records ...*Record) ([]byte, error) {
 	if e.header != nil || e.ended {
 		return nil, errors.New("recording: a frame before the header or after the end")
 	}
-	e.plain = e.plain[:0]
+	mem := e.compressor.borrow()
+	defer e.compressor.giveBack(mem)
+	mem.plain = mem.plain[:0]
 	for _, r := range records {
-		var err error
-		if e.plain, err = AppendRecord(e.plain, r); err != nil {
+		// A record that cannot be written leaves the encoder as it was.
+		plain, err := AppendRecord(mem.plain, r)
+		if err != nil {
 			return nil, err
 		}
+		mem.plain = plain
 	}
-	if len(e.plain) > MaxFrame {
-		return nil, hoop.Errorf(hoop.CodeTooLarge, "%d bytes are too many for one record", len(e.plain))
+	if len(mem.plain) > MaxFrame {
+		return nil, hoop.Errorf(hoop.CodeTooLarge, "%d bytes are too many for one record", len(mem.plain))
 	}
-	kind, content := byte(frameRecords), e.plain
+	kind, content := byte(frameRecords), mem.plain
 	if e.compressor != nil && len(content) > compressAbove {
-		e.packed = e.compressor.z.EncodeAll(content, e.packed[:0])
-		if len(e.packed) < len(content) {
-			kind, content = frameCompressed, e.packed
+		mem.packed = e.compressor.z.EncodeAll(content, mem.packed[:0])
+		if len(mem.packed) < len(content) {
+			kind, content = frameCompressed, mem.packed
 		}
 	}
 	return e.seal(dst, kind, content), nil
@@ -125,19 +152,7 @@ func (e *Encoder) seal(dst []byte, kind byte, content []byte) []byte {
 	dst = e.keys.aead.Seal(dst, nonce[:], content, e.ad[:])
 	e.frames++
 	e.count(dst[start:])
-	e.trim()
 	return dst
-}
-
-// trim gives back scratch memory that a rare large record took.
-func (e *Encoder) trim() {
-	const keep = 64 << 10
-	if cap(e.plain) > keep {
-		e.plain = nil
-	}
-	if cap(e.packed) > keep {
-		e.packed = nil
-	}
 }
 
 func (e *Encoder) count(b []byte) {

@@ -67,6 +67,7 @@ type Recorder struct {
 	recipients []age.Recipient
 	compressor *recording.Compressor
 	files      *files
+	buffers    sync.Pool // of *[]byte, for frames on their way to the journal
 
 	mu   sync.Mutex
 	live map[string]*Recording
@@ -129,9 +130,11 @@ func (r *Recorder) Open(info hoop.SessionInfo, digestKey []byte) (*Recording, er
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	rec.buf = enc.AppendHeader(rec.buf[:0])
-	_, err = rec.write(&recording.Record{Kind: recording.KindStart, Session: &info, DigestKey: rec.digestKey})
-	if err != nil {
+	if _, err := rec.send(func(dst []byte) ([]byte, error) { return enc.AppendHeader(dst), nil }); err != nil {
+		r.remove(rec)
+		return nil, fmt.Errorf("open recording %s: %w", info.ID, err)
+	}
+	if _, err := rec.write(&recording.Record{Kind: recording.KindStart, Session: &info, DigestKey: rec.digestKey}); err != nil {
 		r.remove(rec)
 		return nil, fmt.Errorf("open recording %s: %w", info.ID, err)
 	}
@@ -256,7 +259,6 @@ type Recording struct {
 
 	mu      sync.Mutex // guards what follows
 	enc     *recording.Encoder
-	buf     []byte // header or frame on its way to the journal
 	prefix  []byte
 	counter int64 // statement that output and input are counted for
 	kept    [2]int64
@@ -290,9 +292,7 @@ func (rec *Recording) Close(r recording.Record) (hoop.Record, journal.Pos, error
 	if _, err := rec.write(&r); err != nil {
 		return hoop.Record{}, 0, err
 	}
-	at := rec.enc.Size()
-	rec.buf = rec.enc.AppendEnd(rec.buf[:0])
-	pos, err := rec.send(at)
+	pos, err := rec.send(func(dst []byte) ([]byte, error) { return rec.enc.AppendEnd(dst), nil })
 	if err != nil {
 		return hoop.Record{}, 0, err
 	}
@@ -326,32 +326,33 @@ func (rec *Recording) limit(r *recording.Record) {
 	r.Dropped, r.Digest, r.Wire = n, hex.EncodeToString(mac.Sum(nil)), nil
 }
 
-// write encodes one record as a frame behind what is in buf, and sends it.
+// write encodes one record as a frame and sends it.
 func (rec *Recording) write(r *recording.Record) (journal.Pos, error) {
-	if rec.err != nil {
-		return 0, rec.err
-	}
 	if r.At == 0 {
 		r.At = max(rec.recorder.opt.Now().Sub(rec.started), 0)
 	}
-	at := rec.enc.Size() - int64(len(rec.buf))
-	buf, err := rec.enc.Append(rec.buf, r)
-	if err != nil {
-		rec.err = err
-		return 0, fmt.Errorf("record session %s: %w", rec.id, err)
-	}
-	rec.buf = buf
-	return rec.send(at)
+	return rec.send(func(dst []byte) ([]byte, error) { return rec.enc.Append(dst, r) })
 }
 
-// send hands buf, which belongs at offset at of the file, to the journal.
-func (rec *Recording) send(at int64) (journal.Pos, error) {
-	rec.prefix = appendPrefix(rec.prefix[:0], rec.id, at)
-	pos, err := rec.recorder.opt.Journal.Append(journal.KindRecording, rec.prefix, rec.buf)
-	if cap(rec.buf) > 64<<10 {
-		rec.buf = nil // a rare large one is given back
+// send hands what encode appends, the file's next bytes, to the journal.
+func (rec *Recording) send(encode func(dst []byte) ([]byte, error)) (journal.Pos, error) {
+	if rec.err != nil {
+		return 0, rec.err
 	}
-	rec.buf = rec.buf[:0]
+	buf, ok := rec.recorder.buffers.Get().(*[]byte)
+	if !ok {
+		buf = new([]byte)
+	}
+	at := rec.enc.Size()
+	b, err := encode((*buf)[:0])
+	if err != nil {
+		return 0, fmt.Errorf("record session %s: %w", rec.id, err)
+	}
+	rec.prefix = appendPrefix(rec.prefix[:0], rec.id, at)
+	pos, err := rec.recorder.opt.Journal.Append(journal.KindRecording, rec.prefix, b)
+	if *buf = b; cap(b) <= 4<<20 {
+		rec.recorder.buffers.Put(buf)
+	}
 	if err != nil {
 		rec.err = err
 		return 0, fmt.Errorf("record session %s: %w", rec.id, err)
