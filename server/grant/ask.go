@@ -114,27 +114,39 @@ func grantDuration(ask api.NewRequest, a Access) (hoop.Duration, error) {
 // pendingOf finds the pending request that asks for the same as r, and refuses one
 // more where too many wait.
 func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request, error) {
-	pending, err := s.allPending(ctx)
+	mine, err := s.waiting(ctx, r.Requester)
 	if err != nil {
 		return nil, err
 	}
-	mine, now := 0, s.stamp()
-	for _, p := range pending {
-		if p.Requester.Subject != r.Requester.Subject || !now.Before(p.ExpiresAt) {
-			continue
-		}
-		mine++
+	for _, p := range mine {
 		if p.Kind == hoop.RequestGrant && p.Target == r.Target && p.Duration == r.Duration && p.Reason == r.Reason &&
 			p.Rule == r.Rule && p.Count == r.Count && slices.Equal(p.Groups, r.Groups) &&
 			slices.Equal(p.Requester.Chain, r.Requester.Chain) && slices.Equal(p.Requester.Groups, r.Requester.Groups) {
 			return &p, nil
 		}
 	}
-	if mine >= maxPending {
-		return nil, hoop.Errorf(hoop.CodeTooMany, "%d requests of yours wait already", mine).
-			WithHint("hoopctl requests lists them")
+	return nil, tooMany(mine)
+}
+
+// waiting lists what a requester waits for.
+func (s *Service) waiting(ctx context.Context, requester hoop.Identity) ([]hoop.Request, error) {
+	pending, err := s.allPending(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, nil
+	now := s.stamp()
+	return slices.DeleteFunc(pending, func(p hoop.Request) bool {
+		return p.Requester.Subject != requester.Subject || !now.Before(p.ExpiresAt)
+	}), nil
+}
+
+// tooMany keeps one requester from filling everybody's inbox.
+func tooMany(waiting []hoop.Request) error {
+	if len(waiting) < maxPending {
+		return nil
+	}
+	return hoop.Errorf(hoop.CodeTooMany, "%d requests of yours wait already", len(waiting)).
+		WithHint("hoopctl requests lists them")
 }
 
 // newGrant is the grant that a request leads to; its clock starts at the decision.

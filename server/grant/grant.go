@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -216,7 +217,11 @@ func event(t hoop.EventType, at time.Time, r *hoop.Request) *hoop.Event {
 		e.Grant, e.Text = r.Grant, r.Shape
 		for _, u := range r.Effects {
 			e.Effects = append(e.Effects, u.Effect)
-			e.Tables = append(e.Tables, u.Tables...)
+			for _, t := range u.Tables {
+				if !slices.Contains(e.Tables, t) {
+					e.Tables = append(e.Tables, t)
+				}
+			}
 		}
 	}
 	return e

@@ -29,6 +29,13 @@ func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error
 	if r.Digest == "" || r.Requester.Subject == "" {
 		return hoop.Request{}, hoop.Errorf(hoop.CodeInternal, "a held statement needs a digest and a requester")
 	}
+	waiting, err := s.waiting(ctx, r.Requester)
+	if err == nil {
+		err = tooMany(waiting)
+	}
+	if err != nil {
+		return hoop.Request{}, err
+	}
 	if r.Duration <= 0 {
 		r.Duration = hoop.Duration(defaultHoldTimeout)
 	}

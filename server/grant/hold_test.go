@@ -110,6 +110,36 @@ func TestHold_DecidedBeforeAnybodyAwaits(t *testing.T) {
 	})
 }
 
+// Two that wait for one approval: one of them may run.
+func TestAwait_TellsTheAnswerOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		held := b.hold(alice)
+		one, two := b.await(t.Context(), held.ID), b.await(t.Context(), held.ID)
+		synctest.Wait()
+		b.approve(bob, held.ID)
+		approved := 0
+		for _, c := range []<-chan outcome{one, two} {
+			if got := <-c; got.err == nil && got.r.State == hoop.Approved {
+				approved++
+			}
+		}
+		if approved != 1 {
+			t.Errorf("%d may run", approved)
+		}
+	})
+}
+
+func TestHold_TooManyWait(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		var err error
+		for i := 0; i < 60 && err == nil; i++ {
+			_, err = b.Hold(t.Context(), aStatement(alice))
+		}
+		wantCode(t, err, hoop.CodeTooMany)
+		b.hold(eve)
+	})
+}
+
 // An approval that nobody fetches in time is not there for a later session.
 func TestHold_AnswerNobodyFetchesGoes(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {

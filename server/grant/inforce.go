@@ -199,6 +199,26 @@ func (s *Service) Cut(subject, why string) {
 	}
 }
 
+// Recheck ends what is attached to grants that no access rule allows any more. It is
+// for the moment after the rules changed; who opens a session later is refused by
+// InForce.
+func (s *Service) Recheck(ctx context.Context) {
+	s.mu.Lock()
+	var live []hoop.Grant
+	for _, all := range s.live {
+		for a := range all {
+			live = append(live, a.grant)
+			break
+		}
+	}
+	s.mu.Unlock()
+	for _, g := range live {
+		if _, err := s.policy.Access(ctx, g.Owner, g.Target); err != nil {
+			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).Wrap(err))
+		}
+	}
+}
+
 // cutDue ends what is attached to grants that have ended: by the wall clock, should the
 // timers have slept with the machine, and by other gateways on a shared store.
 func (s *Service) cutDue(ctx context.Context) {

@@ -175,6 +175,21 @@ func TestCut_EndsSessionsAndLeavesTheGrant(t *testing.T) {
 	})
 }
 
+func TestRecheck_CutsWhatNoRuleAllows(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		gone, detach := b.Attach(t.Context(), b.granted(alice, "open"))
+		defer detach()
+		stays, detach2 := b.Attach(t.Context(), b.granted(alice, "one"))
+		defer detach2()
+		b.rules.remove("open")
+		b.Recheck(t.Context())
+		if gone.Err() == nil || stays.Err() != nil {
+			t.Errorf("cut: %v and %v; want the first only", gone.Err(), stays.Err())
+		}
+		wantCode(t, context.Cause(gone), hoop.CodeRevoked, "access rules")
+	})
+}
+
 func TestRevokeAll_OfADisabledIdentity(t *testing.T) {
 	forAlice := agent
 	forAlice.Chain = []string{"alice"}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,6 +136,29 @@ func TestOpen_ClosedStoreIsUnavailable(t *testing.T) {
 	}
 	if err := s.Inherit(t.Context(), "pg", []string{"a.b"}, "x"); hoop.AsError(err).Code != hoop.CodeUnavailable {
 		t.Errorf("write: %v; want unavailable", err)
+	}
+}
+
+// A full disk refuses what would have to be kept, and nothing is half done.
+func TestStore_FullDisk(t *testing.T) {
+	s, err := Open(t.Context(), "sqlite:"+t.TempDir()+"/store.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var pages int
+	if err := s.w.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.w.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+		t.Fatal(err)
+	}
+	r := hoop.Request{Kind: hoop.RequestGrant, State: hoop.Pending, Reason: strings.Repeat("x", 1<<16)}
+	if _, err := s.AddRequest(t.Context(), r, func(*hoop.Request) (*hoop.Grant, error) { return nil, nil }); hoop.AsError(err).Code != hoop.CodeUnavailable {
+		t.Errorf("with a full disk: %v", err)
+	}
+	if all, err := s.Requests(t.Context(), "", 0, 10); err != nil || len(all) != 0 {
+		t.Errorf("after it: %v, %v", all, err)
 	}
 }
 
