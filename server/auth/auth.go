@@ -119,7 +119,7 @@ type Server struct {
 	handler   http.Handler
 }
 
-// New makes a Server. It reaches no identity provider yet; Check does.
+// New makes a Server. It reaches no identity provider yet; CheckOIDC does.
 func New(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -217,30 +217,36 @@ type keyed struct {
 }
 
 type keyedLock struct {
-	sync.Mutex
-	users int // guarded by keyed.mu
+	held  chan struct{} // holds one while locked
+	users int           // guarded by keyed.mu
 }
 
-// lock takes the lock of name; the function it returns gives it back.
-func (k *keyed) lock(name string) (unlock func()) {
+// lock takes the lock of name, or gives up with ctx. The function it returns gives the
+// lock back.
+func (k *keyed) lock(ctx context.Context, name string) (unlock func(), err error) {
 	k.mu.Lock()
 	if k.m == nil {
 		k.m = map[string]*keyedLock{}
 	}
 	l := k.m[name]
 	if l == nil {
-		l = &keyedLock{}
+		l = &keyedLock{held: make(chan struct{}, 1)}
 		k.m[name] = l
 	}
 	l.users++
 	k.mu.Unlock()
-	l.Lock()
-	return func() {
-		l.Unlock()
+	leave := func() {
 		k.mu.Lock()
+		defer k.mu.Unlock()
 		if l.users--; l.users == 0 {
 			delete(k.m, name)
 		}
-		k.mu.Unlock()
+	}
+	select {
+	case l.held <- struct{}{}:
+		return func() { <-l.held; leave() }, nil
+	case <-ctx.Done():
+		leave()
+		return nil, ctx.Err()
 	}
 }

@@ -26,17 +26,12 @@ const (
 // routes is everything that Handler serves.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	oauth := s.oauthHandler()
-	for _, p := range []string{"GET " + pathDiscovery, "GET " + pathKeys, "POST " + pathDevice, "POST " + pathToken, "POST " + pathRevoke} {
-		mux.Handle(p, oauth)
-	}
-	mux.Handle("GET "+pathMetadata, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		u := *r.URL
-		u.Path = pathDiscovery
-		same := r.Clone(r.Context())
-		same.URL = &u
-		oauth.ServeHTTP(w, same)
-	}))
+	mux.HandleFunc("GET "+pathDiscovery, s.getMetadata)
+	mux.HandleFunc("GET "+pathMetadata, s.getMetadata)
+	mux.HandleFunc("GET "+pathKeys, s.getKeys)
+	mux.HandleFunc("POST "+pathDevice, s.oauth(s.postDeviceAuthorization))
+	mux.HandleFunc("POST "+pathToken, s.oauth(s.postToken))
+	mux.HandleFunc("POST "+pathRevoke, s.oauth(s.postRevoke))
 	mux.HandleFunc("GET /device", s.getDevice)
 	mux.HandleFunc("POST /device", s.form(s.postDevice))
 	mux.HandleFunc("POST /signin/dev", s.form(s.postDev))
@@ -324,7 +319,7 @@ func (s *Server) getUpstream(w http.ResponseWriter, r *http.Request) {
 		s.sorry(w, r, errProviderDown.because(err))
 		return
 	}
-	f.UserCode, f.Browser, f.ExpiresAt = code, hash(b), d.ExpiresAt
+	f.UserCode, f.Browser = code, hash(b)
 	plain, err := json.Marshal(f)
 	if err != nil {
 		s.sorry(w, r, err)
@@ -398,8 +393,7 @@ func (s *Server) openFlow(r *http.Request, u *upstream) (flow, error) {
 	case f.State == "" || !equal(f.State, q.Get("state")),
 		f.Provider != u.o.Name,
 		iss != "" && strings.TrimSuffix(iss, "/") != strings.TrimSuffix(u.o.Issuer, "/"),
-		b == "" || !equal(f.Browser, hash(b)),
-		!s.now().Before(f.ExpiresAt):
+		b == "" || !equal(f.Browser, hash(b)):
 		return f, errFlow
 	}
 	return f, nil

@@ -18,17 +18,16 @@ import (
 const maxDeviceName = 80
 
 // authorizeDevice begins a device authorization (RFC 8628 §3.1, §3.2).
-func (s *Server) authorizeDevice(ctx context.Context, client string, scopes []string, name string) (*oidc.DeviceAuthorizationResponse, error) {
-	ip := ipOf(ctx)
-	if wait := s.limits.devices.wait(network(ip)); wait > 0 {
+func (s *Server) authorizeDevice(ctx context.Context, c caller, scopes []string, name string) (*oidc.DeviceAuthorizationResponse, error) {
+	if wait := s.limits.devices.wait(network(c.ip)); wait > 0 {
 		p := newProblem(http.StatusTooManyRequests, string(oidc.SlowDown), "too many sign-ins were begun; try again in "+seconds(wait)+" seconds")
 		p.retryAfter = wait
 		return nil, p
 	}
-	s.limits.devices.add(network(ip))
+	s.limits.devices.add(network(c.ip))
 	now := s.now()
 	d := Device{
-		Client: client, Scopes: grantScopes(scopes), Name: clean(name, maxDeviceName), RemoteIP: ip,
+		Client: c.id, Scopes: grantScopes(scopes), Name: clean(name, maxDeviceName), RemoteIP: c.ip,
 		State: DevicePending, CreatedAt: now, ExpiresAt: now.Add(s.o.DeviceLife),
 	}
 	// Codes that people type are short enough to meet by chance.
@@ -55,7 +54,7 @@ func (s *Server) authorizeDevice(ctx context.Context, client string, scopes []st
 }
 
 // redeem gives the tokens of an approved device code, once (RFC 8628 §3.4, §3.5).
-func (s *Server) redeem(ctx context.Context, client, code string) (*oidc.AccessTokenResponse, error) {
+func (s *Server) redeem(ctx context.Context, c caller, code string) (*oidc.AccessTokenResponse, error) {
 	h := hash(code)
 	d, err := s.o.Store.Device(ctx, h)
 	switch {
@@ -63,7 +62,7 @@ func (s *Server) redeem(ctx context.Context, client, code string) (*oidc.AccessT
 		return nil, invalidGrant("the device code is unknown")
 	case err != nil:
 		return nil, fmt.Errorf("find device: %w", err)
-	case d.Client != client:
+	case d.Client != c.id:
 		return nil, invalidGrant("the device code was given to another client")
 	}
 	if err := s.pollable(&d); err != nil {
@@ -83,8 +82,8 @@ func (s *Server) redeem(ctx context.Context, client, code string) (*oidc.AccessT
 	}
 	s.polls.done(h)
 	return s.begin(ctx, Family{
-		Identity: d.Identity, Provider: d.Identity.Provider, Client: client, Scopes: d.Scopes,
-		Device: d.Name, RemoteIP: ipOf(ctx), Credential: d.Credential, CheckedAt: d.SignedInAt,
+		Identity: d.Identity, Provider: d.Identity.Provider, Client: c.id, Scopes: d.Scopes,
+		Device: d.Name, RemoteIP: c.ip, Credential: d.Credential, CheckedAt: d.SignedInAt,
 	})
 }
 

@@ -54,7 +54,7 @@ func TestDevice_SignInWithOAuth2Client(t *testing.T) {
 		if got := w.who(tok.AccessToken); got != "alice" {
 			t.Errorf("identity: %s", got)
 		}
-		if tok.RefreshToken == "" || tok.Expiry.Sub(time.Now()).Round(time.Second) != 5*time.Minute {
+		if tok.RefreshToken == "" || time.Until(tok.Expiry).Round(time.Second) != 5*time.Minute {
 			t.Errorf("token: refresh %q, expiry %s", tok.RefreshToken, tok.Expiry)
 		}
 		raw, _ := tok.Extra("id_token").(string)
@@ -88,7 +88,7 @@ func TestDevice_PollAnswers(t *testing.T) {
 			if a.Error != want || want != "" && a.Status != http.StatusBadRequest {
 				t.Fatalf("poll: %d %q (%s), want %q", a.Status, a.Error, a.Description, want)
 			}
-			if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get(statusHeader) != "" {
+			if a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("headers: %v", a.Header)
 			}
 		}
@@ -257,6 +257,12 @@ func TestOAuth_RefusedRequests(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	basic := post(pathToken, form, "grant_type="+device+"&device_code=x")
 	basic.SetBasicAuth(ClientID, "")
+	twoWays := post(pathToken, form, "grant_type=client_credentials&client_id=ci-agent&client_secret=s3cret")
+	twoWays.SetBasicAuth("ci-agent", "s3cret")
+	twoNames := post(pathToken, form, "grant_type=client_credentials&client_id=other")
+	twoNames.SetBasicAuth("ci-agent", "s3cret")
+	bearer := post(pathToken, form, "grant_type=refresh_token&client_id=hoopctl&refresh_token=x")
+	bearer.Header.Set("Authorization", "Bearer x")
 	get := post(pathToken, form, "")
 	get.Method = http.MethodGet
 	for name, c := range map[string]struct {
@@ -270,8 +276,8 @@ func TestOAuth_RefusedRequests(t *testing.T) {
 		"too large":                 {post(pathToken, form, "a="+strings.Repeat("b", maxBody)), 400, "invalid_request"},
 		"no grant type":             {post(pathToken, form, "client_id=hoopctl"), 400, "invalid_request"},
 		"unknown grant type":        {post(pathToken, form, "client_id=hoopctl&grant_type=password&username=a&password=b"), 400, "unsupported_grant_type"},
-		"code flow":                 {post(pathToken, form, "client_id=hoopctl&grant_type=authorization_code&code=x&redirect_uri=y"), 400, "unauthorized_client"},
-		"jwt bearer":                {post(pathToken, form, "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=x"), 400, "unsupported_grant_type"},
+		"code flow":                 {post(pathToken, form, "client_id=hoopctl&grant_type=authorization_code&code=x&redirect_uri=y"), 400, "unsupported_grant_type"},
+		"jwt bearer":                {post(pathToken, form, "client_id=hoopctl&grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=x"), 400, "unsupported_grant_type"},
 		"public client with basic":  {basic, 401, "invalid_client"},
 		"public client with secret": {post(pathToken, form, "client_id=hoopctl&client_secret=x&grant_type="+device+"&device_code=x"), 401, "invalid_client"},
 		"unknown public client":     {post(pathDevice, form, "client_id=somebody"), 401, "invalid_client"},
@@ -279,6 +285,12 @@ func TestOAuth_RefusedRequests(t *testing.T) {
 		"hoopctl as an account":     {post(pathToken, form, "client_id=hoopctl&grant_type=client_credentials"), 400, "unauthorized_client"},
 		"account wants a device":    {post(pathDevice, form, "client_id=ci-agent&client_secret=s3cret&grant_type="+device), 400, "unauthorized_client"},
 		"account begins a device":   {post(pathDevice, form, "client_id=ci-agent&client_secret=s3cret"), 400, "unauthorized_client"},
+		"no client":                 {post(pathToken, form, "grant_type=refresh_token&refresh_token=x"), 401, "invalid_client"},
+		"client assertion":          {post(pathToken, form, "client_assertion=x&client_assertion_type=y&grant_type=client_credentials"), 401, "invalid_client"},
+		"two ways":                  {twoWays, 400, "invalid_request"},
+		"two names":                 {twoNames, 401, "invalid_client"},
+		"bearer":                    {bearer, 401, "invalid_client"},
+		"revoke nothing":            {post(pathRevoke, form, "client_id=hoopctl"), 400, "invalid_request"},
 		"GET":                       {get, 405, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,20 +1,19 @@
 package auth
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/pkg/crypto"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
-	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -26,11 +25,11 @@ type metadata struct {
 	ResponseTypesSupported []string `json:"response_types_supported"` // required by RFC 8414 §2
 }
 
-// Discovery is OpenID Connect Discovery 1.0 §4 and RFC 8414 §3.
-func (o oauth) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, error) {
-	iss := o.o.Issuer
+// getMetadata is OpenID Connect Discovery 1.0 §4 and RFC 8414 §3.
+func (s *Server) getMetadata(w http.ResponseWriter, r *http.Request) {
+	iss := s.o.Issuer
 	auths := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost}
-	return op.NewResponse(metadata{
+	s.answer(w, r, metadata{
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
 			Issuer:                                 iss,
 			TokenEndpoint:                          iss + pathToken,
@@ -46,12 +45,12 @@ func (o oauth) Discovery(context.Context, *op.Request[struct{}]) (*op.Response, 
 			ClaimsSupported:                        []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "at_hash", "name", "groups"},
 		},
 		ResponseTypesSupported: []string{},
-	}), nil
+	}, nil)
 }
 
-// Keys is the JWK set (RFC 7517 §5).
-func (o oauth) Keys(context.Context, *op.Request[struct{}]) (*op.Response, error) {
-	return op.NewResponse(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{o.signer.public}}), nil
+// getKeys is the JWK set (RFC 7517 §5).
+func (s *Server) getKeys(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, r, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{s.signer.public}}, nil)
 }
 
 func knownScopes() []string {

@@ -86,28 +86,31 @@ var (
 )
 
 // refresh replaces a refresh token and gives an access token (RFC 6749 §6).
-func (s *Server) refresh(ctx context.Context, client, token string) (*oidc.AccessTokenResponse, error) {
+func (s *Server) refresh(ctx context.Context, c caller, token string) (*oidc.AccessTokenResponse, error) {
 	t, f, err := s.lookUp(ctx, token, refreshPrefix)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, invalidGrant("the refresh token is unknown")
 	case err != nil:
 		return nil, err
-	case t.Kind != RefreshToken || f.Client != client:
+	case t.Kind != RefreshToken || f.Client != c.id:
 		return nil, invalidGrant("the refresh token was given to another client")
 	}
+	unlock, err := s.refreshes.lock(ctx, f.ID)
+	if err != nil {
+		return nil, unavailable("another refresh is under way; try again")
+	}
+	defer unlock()
 	// Once the identity provider was asked, its answer must be kept, even when the client
 	// has gone.
-	ip := ipOf(ctx)
 	ctx = context.WithoutCancel(ctx)
-	defer s.refreshes.lock(f.ID)()
 
 	access := accessPrefix + random()
 	repeated, err := s.claim(ctx, &f, func(row *Family, now time.Time) (again bool, err error) {
 		switch {
 		case t.Generation == row.Generation:
 			return false, nil
-		case t.Generation == row.Generation-1 && now.Sub(row.RotatedAt) <= grace && ip == row.RemoteIP:
+		case t.Generation == row.Generation-1 && now.Sub(row.RotatedAt) <= grace && c.ip == row.RemoteIP:
 			return true, nil
 		}
 		return false, errReuse
@@ -115,7 +118,7 @@ func (s *Server) refresh(ctx context.Context, client, token string) (*oidc.Acces
 	if err == nil && !repeated {
 		err = s.renew(ctx, &f, func(row *Family, now time.Time) []Token {
 			row.Generation++
-			row.RotatedAt, row.RemoteIP = now, ip
+			row.RotatedAt, row.RemoteIP = now, c.ip
 			return []Token{
 				s.accessToken(row, access, now),
 				refreshRow(row, s.keys.refreshToken(row.ID, row.Generation), now),
@@ -273,7 +276,7 @@ func (s *Server) end(ctx context.Context, f *Family, why string, cut bool) error
 
 // revoke is RFC 7009: whichever token it gets, the whole sign-in ends. A token that is
 // unknown is revoked already.
-func (s *Server) revoke(ctx context.Context, client, token string) error {
+func (s *Server) revoke(ctx context.Context, c caller, token string) error {
 	prefix := accessPrefix
 	if strings.HasPrefix(token, refreshPrefix) {
 		prefix = refreshPrefix
@@ -284,7 +287,7 @@ func (s *Server) revoke(ctx context.Context, client, token string) error {
 		return nil
 	case err != nil:
 		return err
-	case f.Client != client:
+	case f.Client != c.id:
 		return invalidGrant("the token was given to another client")
 	}
 	if err := s.end(ctx, &f, "signed out", false); err != nil {

@@ -49,7 +49,7 @@ func (s *Server) Identify(ctx context.Context, token string) (hoop.Identity, err
 	if !ok {
 		return hoop.Identity{}, errGone
 	}
-	id.Groups, id.Chain = slices.Clone(id.Groups), slices.Clone(id.Chain)
+	id.Groups, id.Chain = append([]string{}, id.Groups...), slices.Clone(id.Chain)
 	return id, nil
 }
 

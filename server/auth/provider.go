@@ -65,19 +65,6 @@ func (s *Server) upstream(name string) (*upstream, bool) {
 	return u, ok
 }
 
-// Check reaches every identity provider once.
-func (s *Server) Check(ctx context.Context) error {
-	var errs []error
-	for _, o := range s.o.Providers {
-		if u, ok := s.upstream(o.Name); ok {
-			if _, err := u.discover(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("identity provider %s: %w", o.Name, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // DevUser is a sample user, who signs in by a click.
 type DevUser struct {
 	Name   string // the subject too

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -198,6 +199,48 @@ func TestRefresh_StrangeTokens(t *testing.T) {
 	}
 	if got := w.who(tok); got != "unauthenticated" {
 		t.Errorf("a refresh token identifies %s", got)
+	}
+}
+
+// Rows that do not fit together are refused, whoever wrote them.
+func TestRefresh_RowsThatDoNotFit(t *testing.T) {
+	w := newWorld(t)
+	tok := refreshable(w)
+	access := w.refreshWith(tok)
+	for h, row := range w.store.tokens {
+		row.Kind = map[TokenKind]TokenKind{AccessToken: RefreshToken, RefreshToken: AccessToken}[row.Kind]
+		w.store.tokens[h] = row
+	}
+	if a := w.refreshWith(access.Refresh); a.Error != "invalid_grant" {
+		t.Errorf("wrong kind: %+v", a)
+	}
+	if got := w.who(access.Access); got != "unauthenticated" {
+		t.Errorf("wrong kind: %s", got)
+	}
+	tok = refreshable(w)
+	for id, row := range w.store.families {
+		row.Client = "other"
+		w.store.families[id] = row
+	}
+	if a := w.refreshWith(tok); a.Error != "invalid_grant" {
+		t.Errorf("wrong client: %+v", a)
+	}
+}
+
+// turncoat vouches for somebody else.
+type turncoat struct{ devUsers }
+
+func (p turncoat) check(context.Context, hoop.Identity, []byte) (hoop.Identity, []byte, error) {
+	id, _ := p.find("bob")
+	return id, nil, nil
+}
+
+func TestRefresh_ProviderNamesAnotherSubject(t *testing.T) {
+	w := newWorld(t)
+	tok := refreshable(w)
+	w.providers[devProvider] = turncoat{devUsers(w.o.DevUsers)}
+	if a := w.refreshWith(tok); a.Error != "invalid_grant" {
+		t.Errorf("got %+v", a)
 	}
 }
 

@@ -66,9 +66,13 @@ func (s *Server) recheckDue(ctx context.Context) error {
 var errFresh = errors.New("checked meanwhile")
 
 func (s *Server) recheck(ctx context.Context, f *Family) {
+	unlock, err := s.refreshes.lock(ctx, f.ID)
+	if err != nil {
+		return // the gateway stops
+	}
+	defer unlock()
 	ctx = context.WithoutCancel(ctx)
-	defer s.refreshes.lock(f.ID)()
-	_, err := s.claim(ctx, f, func(row *Family, now time.Time) (bool, error) {
+	_, err = s.claim(ctx, f, func(row *Family, now time.Time) (bool, error) {
 		if now.Sub(row.CheckedAt) < recheckAfter {
 			return false, errFresh
 		}

@@ -16,7 +16,7 @@ import (
 type ServiceAccount struct {
 	Groups     []string
 	Owner      string   // a subject or a group
-	SecretHash [32]byte // SHA-256 of the secret, without the line end of its file; all zero: none, no sign-in
+	SecretHash [32]byte // SHA-256 of the secret, without the line end of its file; all zero: none, no sign-in (nothing hashes to zero)
 }
 
 // serviceProvider is hoop.Identity.Provider of service accounts; their subjects start
@@ -36,8 +36,7 @@ func (a ServiceAccount) identity(name string) hoop.Identity {
 // verifyAccount checks a service account's secret. Wrong secrets make the next tries
 // wait, right ones included; an unknown account looks like a wrong secret, and takes as
 // long.
-func (s *Server) verifyAccount(ctx context.Context, name, secret string) (ServiceAccount, *problem) {
-	ip := ipOf(ctx)
+func (s *Server) verifyAccount(ctx context.Context, ip, name, secret string) (ServiceAccount, error) {
 	from := network(ip)
 	key := from + " " + hash(name)
 	if wait := max(s.limits.accounts.wait(key), s.limits.secrets.wait(from)); wait > 0 {
@@ -48,7 +47,7 @@ func (s *Server) verifyAccount(ctx context.Context, name, secret string) (Servic
 	account, ok := s.o.ServiceAccount(name)
 	got := sha256.Sum256([]byte(secret))
 	same := subtle.ConstantTimeCompare(got[:], account.SecretHash[:]) == 1
-	if ok && same && account.SecretHash != [32]byte{} && secret != "" {
+	if ok && same {
 		s.limits.accounts.reset(key)
 		return account, nil
 	}
@@ -60,10 +59,10 @@ func (s *Server) verifyAccount(ctx context.Context, name, secret string) (Servic
 
 // signInAccount gives a service account an access token. There is no refresh token: the
 // secret is at hand.
-func (s *Server) signInAccount(ctx context.Context, name string, a ServiceAccount) (*oidc.AccessTokenResponse, error) {
+func (s *Server) signInAccount(ctx context.Context, c caller) (*oidc.AccessTokenResponse, error) {
 	return s.begin(ctx, Family{
-		Identity: a.identity(name), Provider: serviceProvider, Client: name, RemoteIP: ipOf(ctx),
-		Credential: s.keys.fingerprint(name, a.SecretHash), CheckedAt: s.now(),
+		Identity: c.account.identity(c.id), Provider: serviceProvider, Client: c.id, RemoteIP: c.ip,
+		Credential: s.keys.fingerprint(c.id, c.account.SecretHash), CheckedAt: s.now(),
 	})
 }
 
@@ -73,8 +72,7 @@ type accounts struct{ s *Server }
 
 func (p accounts) current(f *Family) (hoop.Identity, bool) {
 	a, ok := p.s.o.ServiceAccount(f.Client)
-	if !ok || a.SecretHash == [32]byte{} ||
-		!equal(string(f.Credential), string(p.s.keys.fingerprint(f.Client, a.SecretHash))) {
+	if !ok || !equal(string(f.Credential), string(p.s.keys.fingerprint(f.Client, a.SecretHash))) {
 		return hoop.Identity{}, false
 	}
 	return a.identity(f.Client), true

@@ -115,15 +115,15 @@ func (u *upstream) config(p *oidc.Provider) (*oauth2.Config, error) {
 	}, nil
 }
 
-// flow is one visit to the provider, kept by the browser, sealed.
+// flow is one visit to the provider, kept by the browser, sealed. It is worth nothing
+// once its user code has expired.
 type flow struct {
-	Provider  string
-	State     string
-	Nonce     string
-	Verifier  string
-	UserCode  string
-	Browser   string // hash
-	ExpiresAt time.Time
+	Provider string
+	State    string
+	Nonce    string
+	Verifier string
+	UserCode string
+	Browser  string // hash
 }
 
 // begin makes a flow and the URL that starts it.
