@@ -1,0 +1,400 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// certificates gives a server's and a client's configuration that fit together.
+func certificates(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	server = &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		MinVersion:   tls.VersionTLS13, NextProtos: []string{ALPN},
+	}
+	return server, &tls.Config{RootCAs: roots}
+}
+
+// serve runs a tunnel's server end for each connection until the test ends.
+func serve(t *testing.T, conf *tls.Config, log *slog.Logger, handle Handler) (addr string) {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		_ = l.Close()
+		wg.Wait()
+	})
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				if c.(*tls.Conn).HandshakeContext(ctx) == nil {
+					_ = Serve(ctx, c, log, handle)
+				}
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, addr string, conf *tls.Config) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), addr, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func echo(_ context.Context, s net.Conn) { _, _ = io.Copy(s, s) }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func TestTunnel_ManyStreamsBothWays(t *testing.T) {
+	server, client := certificates(t)
+	c := dial(t, serve(t, server, discard(), echo), client)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			s, err := c.Open(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			want := bytes.Repeat([]byte{byte(i), 1, 2, 3, 5}, 50_000+i)
+			wg.Go(func() {
+				for rest := want; len(rest) > 0; {
+					n := min(len(rest), 12+i*4096) // 12 is the size of a header
+					if _, err := s.Write(rest[:n]); err != nil {
+						t.Error(err)
+						return
+					}
+					rest = rest[n:]
+				}
+				_ = s.Close()
+			})
+			got, err := io.ReadAll(s)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("stream %d: %d bytes, %v; want %d", i, len(got), err, len(want))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestTunnel_PanicEndsItsStreamOnly(t *testing.T) {
+	server, client := certificates(t)
+	var log lockedBuffer
+	c := dial(t, serve(t, server, slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context, s net.Conn) {
+		b := make([]byte, 1)
+		if _, err := io.ReadFull(s, b); err == nil && b[0] == '!' {
+			panic("on purpose")
+		}
+		echo(ctx, s)
+	}), client)
+	good, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bad.Write([]byte("!")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(bad); err != nil || len(got) != 0 {
+		t.Errorf("the panicking stream gave %q, %v", got, err)
+	}
+	if !strings.Contains(log.String(), "on purpose") {
+		t.Errorf("the panic is not in the log: %s", log.String())
+	}
+	if _, err := good.Write([]byte("xyz")); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 2)
+	if _, err := io.ReadFull(good, b); err != nil || string(b) != "yz" {
+		t.Errorf("the other stream gave %q, %v", b, err)
+	}
+}
+
+func TestTunnel_StalledStreamHoldsUpNobody(t *testing.T) {
+	server, client := certificates(t)
+	stalled := make(chan struct{})
+	c := dial(t, serve(t, server, discard(), func(ctx context.Context, s net.Conn) {
+		b := make([]byte, 1)
+		if _, err := io.ReadFull(s, b); err == nil && b[0] == 'w' {
+			_, _ = s.Write(make([]byte, 3*streamWindow)) // the client reads nothing
+			close(stalled)
+			return
+		}
+		echo(ctx, s)
+	}), client)
+	slow, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slow.Write([]byte("w")); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		s, err := c.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write([]byte("-hello")); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 5)
+		if _, err := io.ReadFull(s, b); err != nil || string(b) != "hello" {
+			t.Fatalf("got %q, %v", b, err)
+		}
+		_ = s.Close()
+	}
+	select {
+	case <-stalled:
+		t.Error("the writer was not held back")
+	default:
+	}
+}
+
+func TestDial_RefusesWhatIsNoGateway(t *testing.T) {
+	server, client := certificates(t)
+	for name, change := range map[string]func(*tls.Config){
+		"other protocol": func(c *tls.Config) { c.NextProtos = []string{"h2"} },
+		"no protocol":    func(c *tls.Config) { c.NextProtos = nil },
+		"old TLS":        func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := server.Clone()
+			change(conf)
+			if c, err := Dial(t.Context(), serve(t, conf, discard(), echo), client); err == nil {
+				_ = c.Close()
+				t.Error("Dial succeeded")
+			}
+		})
+	}
+	t.Run("untrusted", func(t *testing.T) {
+		_, other := certificates(t)
+		if c, err := Dial(t.Context(), serve(t, server, discard(), echo), other); err == nil {
+			_ = c.Close()
+			t.Error("Dial succeeded")
+		}
+	})
+}
+
+func TestServe_EndsWithItsContext(t *testing.T) {
+	server, client := certificates(t)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // the test is over
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err == nil {
+			err = conn.(*tls.Conn).HandshakeContext(ctx)
+		}
+		if err != nil {
+			served <- err
+			return
+		}
+		served <- Serve(ctx, conn, discard(), func(ctx context.Context, s net.Conn) {
+			<-ctx.Done()
+			_, _ = s.Write([]byte("goodbye"))
+		})
+	}()
+	c := dial(t, l.Addr().String(), client)
+	s, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if got, err := io.ReadAll(s); string(got) != "goodbye" {
+		t.Errorf("last words %q, %v", got, err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	<-c.Done()
+}
+
+func TestPreamble_RoundTrip(t *testing.T) {
+	want := Preamble{Token: "hoop_s3cret<&>", Target: "pg-prod", Protocol: "postgres", User: "u", Verifier: "SCRAM-SHA-256$4096:AA$BB:CC", Client: "hoopctl \"1.0\""}
+	var b bytes.Buffer
+	if err := WritePreamble(&b, &want); err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString("rest")
+	got, err := ReadPreamble(&b)
+	if err != nil || *got != want {
+		t.Errorf("got %#v, %v", got, err)
+	}
+	if b.String() != "rest" {
+		t.Errorf("read too far: %q is left", b.String())
+	}
+	for _, text := range []string{fmt.Sprint(want), fmt.Sprintf("%#v", want), fmt.Sprintf("%+v", &want), want.LogValue().String()} {
+		if strings.Contains(text, "s3cret") || strings.Contains(text, "SCRAM") {
+			t.Errorf("a secret shows in %s", text)
+		}
+	}
+	if err := WritePreamble(io.Discard, &Preamble{Token: strings.Repeat("x", MaxPreamble)}); err == nil {
+		t.Error("a preamble beyond the limit was written")
+	}
+}
+
+func framed(body string) []byte {
+	return append([]byte{0, 0, byte(len(body) >> 8), byte(len(body))}, body...)
+}
+
+func TestReadPreamble_Refuses(t *testing.T) {
+	for name, in := range map[string][]byte{
+		"nothing":          nil,
+		"half a length":    {0, 0},
+		"too long":         {0, 0, 0x40, 1},
+		"4 GiB":            {0xff, 0xff, 0xff, 0xff},
+		"cut off":          framed(`{"token":"secret"}`)[:9],
+		"no JSON":          framed(`token=secret`),
+		"array":            framed(`["secret"]`),
+		"unknown field":    framed(`{"token":"secret","admin":"yes"}`),
+		"other case":       framed(`{"Token":"secret"}`),
+		"twice":            framed(`{"token":"a","token":"secret"}`),
+		"other order":      framed(`{"target":"a","token":"secret"}`),
+		"white space":      framed(`{ "token":"secret"}`),
+		"trailing":         framed(`{"token":"secret"}{}`),
+		"empty field":      framed(`{"token":"secret","target":""}`),
+		"null":             framed(`null`),
+		"invalid UTF-8":    framed("{\"token\":\"secret\xff\"}"),
+		"needless escapes": framed(`{"token":"\u0073ecret"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := ReadPreamble(bytes.NewReader(in))
+			if err == nil {
+				t.Fatalf("accepted: %v", p)
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error shows what was read: %v", err)
+			}
+		})
+	}
+	if _, err := ReadPreamble(bytes.NewReader(nil)); !errors.Is(err, io.EOF) {
+		t.Errorf("a stream that is closed at once: %v, want io.EOF", err)
+	}
+}
+
+func FuzzReadPreamble(f *testing.F) {
+	f.Add(framed(`{}`))
+	f.Add(framed(`{"token":"t","target":"pg","protocol":"postgres","user":"u","verifier":"v","client":"c"}`))
+	f.Add(framed(`{"token":"<>&\u2028\n\"\\"}`))
+	f.Add([]byte{0, 0, 0x40, 0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, '{', '}'})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r := bytes.NewReader(in)
+		p, err := ReadPreamble(r)
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := WritePreamble(&out, p); err != nil {
+			t.Fatal(err)
+		}
+		if used := in[:len(in)-r.Len()]; !bytes.Equal(out.Bytes(), used) {
+			t.Errorf("read %q, written again %q", used, out.Bytes())
+		}
+	})
+}
+
+// writes notes each call of Write.
+type writes struct {
+	net.Conn
+	all [][]byte
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.all = append(w.all, bytes.Clone(p))
+	return len(p), nil
+}
+
+func TestRecordConn_JoinsHeaderAndBody(t *testing.T) {
+	w := &writes{}
+	c := newRecordConn(w)
+	data := []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5}
+	window := []byte{0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5}
+	fin := []byte{0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0}
+	for _, p := range [][]byte{window, data, []byte("hello"), fin, data, data[:5]} {
+		if n, err := c.Write(p); n != len(p) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	want := [][]byte{window, append(bytes.Clone(data), "hello"...), fin, append(bytes.Clone(data), data[:5]...)}
+	if fmt.Sprint(w.all) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v", w.all, want)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

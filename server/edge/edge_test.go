@@ -1,0 +1,246 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/tunnel"
+)
+
+func certificates(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
+}
+
+// start serves until the test ends, or until stop is called, which gives Serve's error.
+func start(t *testing.T, opts Options) (addr string, client *tls.Config, stop func() error) {
+	t.Helper()
+	opts.TLS, client = certificates(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- New(opts).Serve(ctx, l) }()
+	var stopped bool
+	stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String(), client, stop
+}
+
+func hello(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }
+
+func get(t *testing.T, addr string, conf *tls.Config, h2 bool) string {
+	t.Helper()
+	tr := &http.Transport{TLSClientConfig: conf.Clone(), ForceAttemptHTTP2: h2}
+	defer tr.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: tr, Timeout: 10 * time.Second}).Get("https://" + addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestEdge_OnePortServesAll(t *testing.T) {
+	addr, conf, _ := start(t, Options{
+		HTTP: http.HandlerFunc(hello),
+		Identify: func(_ context.Context, token string) (hoop.Identity, error) {
+			if token != "good" {
+				return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "unknown token")
+			}
+			return hoop.Identity{Subject: "alice"}, nil
+		},
+		Handle: func(_ context.Context, conn net.Conn, p Peer) {
+			code := hoop.Code("")
+			if p.Err != nil {
+				code = hoop.AsError(p.Err).Code
+			}
+			fmt.Fprintf(conn, "%s %s %q %q", p.Identity.Subject, p.Preamble.Target, code, p.Preamble.Token)
+		},
+	})
+	if got := get(t, addr, conf, true); got != "HTTP/2.0" {
+		t.Errorf("h2 gave %q", got)
+	}
+	if got := get(t, addr, conf, false); got != "HTTP/1.1" {
+		t.Errorf("http/1.1 gave %q", got)
+	}
+	c, err := tunnel.Dial(t.Context(), addr, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the test is over
+	for token, want := range map[string]string{
+		"good": `alice pg "" ""`, "bad": ` pg "unauthenticated" ""`, "": ` pg "unauthenticated" ""`,
+	} {
+		s, err := c.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tunnel.WritePreamble(s, &tunnel.Preamble{Token: token, Target: "pg"}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(s); string(got) != want {
+			t.Errorf("token %q: %q, %v; want %q", token, got, err, want)
+		}
+	}
+}
+
+func TestEdge_SilentPeersBlockNobody(t *testing.T) {
+	addr, conf, _ := start(t, Options{HTTP: http.HandlerFunc(hello)})
+	for range 50 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() //nolint:errcheck // the test is over
+	}
+	if got := get(t, addr, conf, true); got != "HTTP/2.0" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestEdge_HandshakesAreLimited(t *testing.T) {
+	addr, conf, _ := start(t, Options{HTTP: http.HandlerFunc(hello)})
+	for range maxHandshakes {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() //nolint:errcheck // the test is over
+	}
+	if c, err := tls.Dial("tcp", addr, conf); err == nil {
+		_ = c.Close()
+		t.Error("one handshake more than the limit was served")
+	}
+}
+
+func TestEdge_RefusesOldTLSAndPlainText(t *testing.T) {
+	addr, conf, _ := start(t, Options{HTTP: http.HandlerFunc(hello)})
+	old := conf.Clone()
+	old.MaxVersion = tls.VersionTLS12
+	if c, err := tls.Dial("tcp", addr, old); err == nil {
+		_ = c.Close()
+		t.Error("TLS 1.2 was accepted")
+	}
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the test is over
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil && resp.StatusCode == http.StatusOK {
+		t.Error("plain HTTP was served")
+	}
+}
+
+func TestEdge_StopsInOrder(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	addr, conf, stop := start(t, Options{
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			close(started)
+			<-release
+			hello(w, r)
+		}),
+		Identify: func(context.Context, string) (hoop.Identity, error) { return hoop.Identity{}, nil },
+		Handle: func(ctx context.Context, conn net.Conn, _ Peer) {
+			fmt.Fprint(conn, "hi ")
+			<-ctx.Done()
+			fmt.Fprint(conn, "bye")
+		},
+	})
+	c, err := tunnel.Dial(t.Context(), addr, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() //nolint:errcheck // the test is over
+	s, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tunnel.WritePreamble(s, &tunnel.Preamble{Token: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(s, make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan string, 1)
+	go func() { answer <- get(t, addr, conf, true) }()
+	<-started
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	if got, err := io.ReadAll(s); string(got) != "bye" {
+		t.Errorf("last words %q, %v", got, err)
+	}
+	close(release)
+	if got := <-answer; got != "HTTP/2.0" {
+		t.Errorf("the request in progress got %q", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", addr); err == nil {
+		_ = c.Close()
+		t.Error("the port is still open")
+	}
+}
+
+func TestEdge_ServeTellsWhyAcceptFails(t *testing.T) {
+	server, _ := certificates(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	if err := New(Options{TLS: server}).Serve(t.Context(), l); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
