@@ -52,18 +52,28 @@ func (s *Store) GrantsByID(ctx context.Context, ids []string) ([]hoop.Grant, err
 // GrantsAt lists the grants of a subject ("" is anybody) for a target ("" is any) that
 // are in force at a time, the one that ends last first, at most limit.
 func (s *Store) GrantsAt(ctx context.Context, subject, target string, at time.Time, limit int) ([]hoop.Grant, error) {
-	found, err := docs[hoop.Grant](ctx, s.r, `SELECT doc FROM grants
-		WHERE ($1 = '' OR owner = $1) AND ($2 = '' OR target = $2)
-		AND revoked_at = 0 AND starts_at <= $3 AND expires_at > $3
-		ORDER BY expires_at DESC, id LIMIT $4`, subject, target, micros(at), limit)
+	var w where
+	if subject != "" {
+		w.and("owner = $", subject)
+	}
+	if target != "" {
+		w.and("target = $", target)
+	}
+	w.and("revoked_at = 0 AND starts_at <= $ AND expires_at > $", micros(at))
+	query, args := w.query("SELECT doc FROM grants", "ORDER BY expires_at DESC, id LIMIT $", limit)
+	found, err := docs[hoop.Grant](ctx, s.r, query, args...)
 	return found, fault("read grants in force", err)
 }
 
 // Grants lists the grants of a subject ("" is anybody), ended ones too, newest first,
 // at most limit.
 func (s *Store) Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error) {
-	found, err := docs[hoop.Grant](ctx, s.r, `SELECT doc FROM grants WHERE ($1 = '' OR owner = $1)
-		ORDER BY starts_at DESC, id LIMIT $2`, subject, limit)
+	var w where
+	if subject != "" {
+		w.and("owner = $", subject)
+	}
+	query, args := w.query("SELECT doc FROM grants", "ORDER BY starts_at DESC, id LIMIT $", limit)
+	found, err := docs[hoop.Grant](ctx, s.r, query, args...)
 	return found, fault("list grants", err)
 }
 

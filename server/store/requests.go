@@ -102,8 +102,15 @@ func (s *Store) Request(ctx context.Context, id int64) (hoop.Request, error) {
 // Requests lists requests in a state ("" is any) whose number is below before (0: no
 // bound), newest first, at most limit.
 func (s *Store) Requests(ctx context.Context, state hoop.RequestState, before int64, limit int) ([]hoop.Request, error) {
-	found, err := requests(ctx, s.r, `SELECT id, doc FROM requests
-		WHERE ($1 = '' OR state = $1) AND ($2 = 0 OR id < $2) ORDER BY id DESC LIMIT $3`, string(state), before, limit)
+	var w where
+	if state != "" {
+		w.and("state = $", state)
+	}
+	if before > 0 {
+		w.and("id < $", before)
+	}
+	query, args := w.query("SELECT id, doc FROM requests", "ORDER BY id DESC LIMIT $", limit)
+	found, err := requests(ctx, s.r, query, args...)
 	return found, fault("list requests", err)
 }
 

@@ -53,8 +53,12 @@ func (s *Store) Session(ctx context.Context, id string) (hoop.SessionInfo, error
 // Sessions lists the sessions of a subject ("" is anybody), newest first, at most
 // limit.
 func (s *Store) Sessions(ctx context.Context, subject string, limit int) ([]hoop.SessionInfo, error) {
-	return s.sessions(ctx, `SELECT doc FROM sessions WHERE ($1 = '' OR subject = $1)
-		ORDER BY started_at DESC, id DESC LIMIT $2`, subject, limit)
+	var w where
+	if subject != "" {
+		w.and("subject = $", subject)
+	}
+	query, args := w.query("SELECT doc FROM sessions", "ORDER BY started_at DESC, id DESC LIMIT $", limit)
+	return s.sessions(ctx, query, args...)
 }
 
 // OpenSessions lists the sessions that did not end: after a crash, those whose end

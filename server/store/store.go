@@ -157,6 +157,28 @@ func scanDoc(rows *sql.Rows, v any, columns ...any) error {
 	return nil
 }
 
+// where collects conditions and their arguments. Conditions that do not apply are left
+// out, so that the planner of either database can use an index for those that do.
+type where struct {
+	clauses []string
+	args    []any
+}
+
+// and adds a condition; $ in it stands for the argument.
+func (w *where) and(clause string, arg any) {
+	w.args = append(w.args, arg)
+	w.clauses = append(w.clauses, strings.ReplaceAll(clause, "$", fmt.Sprintf("$%d", len(w.args))))
+}
+
+// query is "prefix WHERE … suffix"; $ in suffix stands for last, a further argument.
+func (w *where) query(prefix, suffix string, last any) (string, []any) {
+	if len(w.clauses) > 0 {
+		prefix += " WHERE " + strings.Join(w.clauses, " AND ")
+	}
+	args := append(w.args, last)
+	return prefix + " " + strings.ReplaceAll(suffix, "$", fmt.Sprintf("$%d", len(args))), args
+}
+
 // placeholders is "$from, …" for n values.
 func placeholders(from, n int) string {
 	p := make([]string, n)

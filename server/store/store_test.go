@@ -308,7 +308,7 @@ func TestRequests_ListsByStateInPages(t *testing.T) {
 	})
 }
 
-func giveGrant(t *testing.T, s *store.Store, id, owner, target string, from, to int) {
+func giveGrant(t testing.TB, s *store.Store, id, owner, target string, from, to int) {
 	t.Helper()
 	_, err := s.AddRequest(t.Context(), aRequest(owner), func(r *hoop.Request) (*hoop.Grant, error) {
 		return &hoop.Grant{ID: id, Request: r.ID, Owner: r.Requester, Target: target, StartsAt: at(from), ExpiresAt: at(to)}, nil
