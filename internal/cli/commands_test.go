@@ -65,6 +65,8 @@ func TestExitCodes(t *testing.T) {
 // lists is a world with something in every list.
 func lists(t *testing.T) *world {
 	w := newWorld(t)
+	w.mu.Lock() // another process may be the next to look
+	defer w.mu.Unlock()
 	w.requests[3] = &hoop.Request{
 		ID: 3, Kind: hoop.RequestStatement, State: hoop.Pending, Requester: hoop.Identity{Subject: "ci-agent"}, Target: "pg-prod",
 		Statement: "DELETE FROM patients;\n-- all\tof them\x1b[2J", CreatedAt: noon.Add(-time.Minute), ExpiresAt: noon.Add(time.Minute),

@@ -115,11 +115,11 @@ type grantWatch struct {
 func (w *grantWatch) run(ctx context.Context) error {
 	w.warned = map[string]time.Duration{}
 	for {
+		w.warn()
 		pause(ctx, w.next())
 		if ctx.Err() != nil {
 			return nil
 		}
-		w.warn()
 		if err := w.look(ctx); err != nil {
 			return err
 		}

@@ -72,7 +72,14 @@ type (
 		err  error
 	}
 	refreshMsg struct{}
+	// seenMsg says that the details of a request were on the screen for a moment.
+	seenMsg struct{ id int64 }
 )
+
+// moment is how long details must be on the screen before they count as read: a key
+// typed ahead, or meant for the request before, approves nothing.
+const moment = 250 * time.Millisecond
+
 
 func newInbox(ctx context.Context, o InboxOptions) *inbox {
 	return &inbox{o: o, ctx: ctx, style: styles{o.Color}, size: defaultSize, reason: line{prompt: "reason: "}}
@@ -104,7 +111,12 @@ func (m *inbox) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.size = size{msg.Width, msg.Height}
 	case requestsMsg:
 		m.take(msg)
-		return m, tea.Tick(refreshEvery, func(time.Time) tea.Msg { return refreshMsg{} })
+		return m, tea.Batch(m.see(), tea.Tick(refreshEvery, func(time.Time) tea.Msg { return refreshMsg{} }))
+	case seenMsg:
+		if msg.id == m.selected && m.whole() {
+			m.read = msg.id
+		}
+		return m, nil
 	case refreshMsg:
 		return m, m.load
 	case decidedMsg:
@@ -112,8 +124,7 @@ func (m *inbox) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyMsg:
 		return m.key(msg)
 	}
-	m.see()
-	return m, nil
+	return m, m.see()
 }
 
 // take shows the list that came, oldest first, and keeps the cursor on its request.
@@ -159,7 +170,7 @@ func (m *inbox) decided(msg decidedMsg) {
 
 // pick puts the cursor on a request; 0 on none.
 func (m *inbox) pick(id int64) {
-	m.selected, m.scroll = id, 0
+	m.selected, m.scroll, m.read = id, 0, 0
 	if id == 0 {
 		m.open, m.denying = false, false
 	}
@@ -212,8 +223,7 @@ func (m *inbox) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
 			m.reason.reset()
 		}
 	}
-	m.see()
-	return m, nil
+	return m, m.see()
 }
 
 func (m *inbox) up(n int) {
@@ -256,30 +266,35 @@ func (m *inbox) approve() (tea.Model, tea.Cmd) {
 	if m.index() < 0 {
 		return m, nil
 	}
-	if m.read != m.selected {
-		m.open = true
-		m.see()
-		if m.read != m.selected {
-			m.status = "read to the end, then press a"
-			return m, nil
-		}
-		m.status = "press a again to approve this"
-		return m, nil
+	if m.read == m.selected {
+		m.status = ""
+		return m, m.decide("approved", m.selected, "")
 	}
-	m.status = ""
-	return m, m.decide("approved", m.selected, "")
+	m.open = m.open || !m.whole()
+	m.status = "read to the end, then press a"
+	return m, m.see()
 }
 
-// see notes that the details under the cursor have been on the screen to their end.
-func (m *inbox) see() {
+// whole reports whether the end of the details under the cursor is on the screen.
+func (m *inbox) whole() bool {
 	i := m.index()
 	if i < 0 {
-		return
+		return false
 	}
-	lines := m.details(m.items[i])
-	if m.open && m.scroll+m.size.h-2 >= len(lines) || !m.open && len(lines) <= m.paneHeight() {
-		m.read = m.selected
+	n := len(m.details(m.items[i]))
+	if m.open {
+		return m.scroll+m.size.h-2 >= n
 	}
+	return n <= m.paneHeight()
+}
+
+// see has the details count as read in a moment, where their end is on the screen.
+func (m *inbox) see() tea.Cmd {
+	if m.read == m.selected || !m.whole() {
+		return nil
+	}
+	id := m.selected
+	return tea.Tick(moment, func(time.Time) tea.Msg { return seenMsg{id} })
 }
 
 func (m *inbox) lastScroll() int {

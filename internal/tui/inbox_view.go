@@ -91,8 +91,16 @@ func (m *inbox) footer() string {
 		return m.reason.view()
 	case m.status != "":
 		return m.style.yellow(m.status)
-	case m.open:
-		return m.style.dim("a approve · d deny · ↑↓ scroll · esc back")
 	}
-	return m.style.dim("a approve · d deny · enter details · ↑↓ choose · q quit")
+	keys := "enter details · ↑↓ choose · q quit"
+	if m.open {
+		keys = "↑↓ scroll · esc back"
+	}
+	if m.index() >= 0 {
+		keys = "d deny · " + keys
+	}
+	if m.selected != 0 && m.read == m.selected {
+		keys = "a approve · " + keys
+	}
+	return m.style.dim(keys)
 }
