@@ -1,11 +1,19 @@
 package audit_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
+	"time"
 
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/audit"
@@ -18,17 +26,22 @@ type gateway struct {
 	journal  *journal.Journal
 	recorder *record.Recorder
 	log      *audit.Log
+	acked    func(what string) // called for what was acknowledged; may be nil
 }
 
-// start opens the evidence below dir as the server does.
+// quiet is for faults made on purpose.
+var quiet = slog.New(slog.DiscardHandler)
+
+// start opens the evidence below dir as the server does. Segments are small, so that
+// much happens at their ends.
 func start(dir string, fsys journal.FS) (*gateway, error) {
-	j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{FS: fsys, SegmentBytes: 64 << 10})
+	j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{FS: fsys, SegmentBytes: 8 << 10, Log: quiet})
 	if err != nil {
 		return nil, err
 	}
 	g := &gateway{journal: j}
 	g.recorder, err = record.New(record.Options{
-		Dir: filepath.Join(dir, "recordings"), Keys: filepath.Join(dir, "keys"), Journal: j, FS: fsys,
+		Dir: filepath.Join(dir, "recordings"), Keys: filepath.Join(dir, "keys"), Journal: j, FS: fsys, Log: quiet,
 	})
 	if err != nil {
 		_ = j.Close()
@@ -36,7 +49,7 @@ func start(dir string, fsys journal.FS) (*gateway, error) {
 	}
 	g.log, err = audit.Open(audit.Options{
 		Dir: filepath.Join(dir, "audit"), Keys: filepath.Join(dir, "keys"), Origin: "test.example/audit",
-		Journal: j, Recordings: g.recorder, FS: fsys,
+		Journal: j, Recordings: g.recorder, FS: fsys, Log: quiet, Every: time.Millisecond,
 	})
 	if err != nil {
 		_ = j.Close()
@@ -53,42 +66,164 @@ func (g *gateway) close() error {
 	return g.journal.Close()
 }
 
-// session runs a whole session of n statements and waits for each.
+// session runs a whole session of n statements and waits for each step.
 func (g *gateway) session(ctx context.Context, id string, n int) error {
-	counter := int64(0)
-	event := func(e hoop.Event) error {
-		counter++
-		e.Session, e.Counter, e.Target, e.Subject = id, counter, "pg", "alice"
-		return g.log.Write(ctx, &e)
-	}
-	if err := event(hoop.Event{Type: hoop.EventSessionStart}); err != nil {
+	s := &session{g: g, ctx: ctx, id: id}
+	if err := s.event(hoop.Event{Type: hoop.EventSessionStart}); err != nil {
 		return err
 	}
-	rec, err := g.recorder.Open(hoop.SessionInfo{ID: id, Target: "pg"}, []byte("key"))
-	if err != nil {
+	var err error
+	if s.rec, err = g.recorder.Open(hoop.SessionInfo{ID: id, Target: "pg"}, []byte("key")); err != nil {
 		return err
 	}
 	for i := range n {
-		if err := event(hoop.Event{Type: hoop.EventStatement, Text: fmt.Sprintf("select %d", i), Action: hoop.Allow}); err != nil {
-			return err
-		}
-		pos, err := rec.Append(recording.Record{Kind: recording.KindOutput, Counter: counter, Wire: []byte("DATA")})
-		if err != nil {
-			return err
-		}
-		if err := g.journal.Wait(ctx, pos); err != nil {
-			return err
-		}
-		if err := event(hoop.Event{Type: hoop.EventResult, Result: &hoop.Result{Statement: counter, Tag: "SELECT 1"}}); err != nil {
+		if err := s.statement(i); err != nil {
 			return err
 		}
 	}
-	r, _, err := rec.Close(recording.Record{Kind: recording.KindEnd})
+	r, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd})
 	if err != nil {
 		return err
 	}
-	r.Events = counter + 1
-	return event(hoop.Event{Type: hoop.EventSessionEnd, Record: &r})
+	r.Events = s.counter + 1
+	return s.event(hoop.Event{Type: hoop.EventSessionEnd, Record: &r})
+}
+
+type session struct {
+	g       *gateway
+	ctx     context.Context
+	id      string
+	counter int64
+	rec     *record.Recording
+}
+
+func (s *session) event(e hoop.Event) error {
+	s.counter++
+	e.Session, e.Counter, e.Target, e.Subject = s.id, s.counter, "pg", "alice"
+	if err := s.g.log.Write(s.ctx, &e); err != nil {
+		return err
+	}
+	if s.g.acked != nil {
+		s.g.acked(eventKey(&e))
+	}
+	return nil
+}
+
+func eventKey(e *hoop.Event) string {
+	return fmt.Sprintf("event %s %d %s", e.Session, e.Counter, e.Type)
+}
+
+func (s *session) statement(i int) error {
+	err := s.event(hoop.Event{Type: hoop.EventStatement, Text: fmt.Sprintf("select %d", i), Action: hoop.Allow})
+	if err != nil {
+		return err
+	}
+	wire := fmt.Sprintf("output %s %d", s.id, i)
+	pos, err := s.rec.Append(recording.Record{Kind: recording.KindOutput, Counter: s.counter, Wire: []byte(wire)})
+	if err != nil {
+		return err
+	}
+	if err := s.g.journal.Wait(s.ctx, pos); err != nil {
+		return err
+	}
+	if s.g.acked != nil {
+		s.g.acked(wire)
+	}
+	return s.event(hoop.Event{Type: hoop.EventResult, Result: &hoop.Result{Statement: s.counter, Tag: "SELECT 1"}})
+}
+
+// found lists what the log and the recordings hold, by the names that acked got.
+func (g *gateway) found(ctx context.Context) (map[string]bool, error) {
+	found := make(map[string]bool)
+	for e, err := range g.log.Events(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		found[eventKey(e.Event)] = true
+	}
+	ids, err := g.recorder.Sessions()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		r, err := g.recorder.Reader(ctx, id)
+		if errors.Is(err, recording.ErrUnfinished) {
+			continue // not even the header: nothing was acknowledged
+		}
+		if err != nil {
+			return nil, err
+		}
+		for {
+			rec, err := r.Next()
+			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, recording.ErrUnfinished) {
+				return nil, err
+			}
+			if err != nil {
+				break
+			}
+			found[string(rec.Wire)] = true
+		}
+		if err := r.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// exported gives the evidence folder as an auditor gets it.
+func (g *gateway) exported(ctx context.Context) (fstest.MapFS, error) {
+	var b bytes.Buffer
+	if err := g.log.Export(ctx, &b); err != nil {
+		return nil, err
+	}
+	m := make(fstest.MapFS)
+	for r := tar.NewReader(&b); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return m, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		m[h.Name] = &fstest.MapFile{Data: data}
+	}
+}
+
+// check opens the evidence once more and says what is missing of it. Checkpoints are
+// those that were seen.
+func check(ctx context.Context, dir string, fsys journal.FS, acked map[string]bool, checkpoints [][]byte) error {
+	g, err := start(dir, fsys)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	defer func() { _ = g.close() }()
+	found, err := g.found(ctx)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	for what := range acked {
+		if !found[what] {
+			return fmt.Errorf("%q was acknowledged and is lost", what)
+		}
+	}
+	folder, err := g.exported(ctx)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	for _, old := range append(checkpoints, nil) {
+		r, err := auditlog.Verify(folder, auditlog.Options{Key: g.log.VerifierKey(), OldCheckpoint: old})
+		if err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		if r.Open != 0 {
+			return fmt.Errorf("%d sessions are open after a start", r.Open)
+		}
+	}
+	return g.close()
 }
 
 func TestLog_GoesOnAfterRestart(t *testing.T) {
@@ -107,5 +242,8 @@ func TestLog_GoesOnAfterRestart(t *testing.T) {
 		if err := g.close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := check(t.Context(), dir, journal.OS{}, nil, nil); err != nil {
+		t.Error(err)
 	}
 }
