@@ -1,0 +1,200 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+)
+
+func TestSessions_OwnOrAllForThoseWhoExamine(t *testing.T) {
+	g := newGateway(t)
+	for id, who := range map[string]string{"s-alice": "alice", "s-eve": "eve", "s-agent": "agent"} {
+		g.session(id, who, false)
+	}
+	for who, want := range map[string][]string{
+		"alice": {"s-alice"},
+		"eve":   {"s-eve"},
+		"agent": {"s-agent"},
+		"other": {}, // the same agent, for somebody else
+		"bob":   {},
+		"ann":   {"s-agent", "s-alice", "s-eve"},
+		"root":  {"s-agent", "s-alice", "s-eve"},
+	} {
+		list, err := g.as(who).Sessions(t.Context(), 50)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, s := range list {
+			got = append(got, s.ID)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s lists %v; want %v", who, got, want)
+		}
+		for _, id := range []string{"s-alice", "s-eve", "s-agent", "s-none"} {
+			may := slices.Contains(want, id) || who == "alice" && id == "s-agent" // acts for her
+			s, err := g.as(who).Session(t.Context(), id)
+			if may && (err != nil || s.ID != id) {
+				t.Errorf("%s cannot see %s: %v", who, id, err)
+			}
+			if !may {
+				wantCode(t, err, hoop.CodeNotFound)
+			}
+			rec, err := g.as(who).Recording(t.Context(), id)
+			if may && err != nil {
+				t.Errorf("%s cannot read %s: %v", who, id, err)
+			}
+			if !may {
+				wantCode(t, err, hoop.CodeNotFound)
+			}
+			if err == nil {
+				rec.Close()
+			}
+		}
+	}
+}
+
+func TestRecording_ReadIsOnRecordBeforeTheFirstByte(t *testing.T) {
+	g := newGateway(t)
+	g.session("s1", "alice", true)
+	g.tape = &tape{end: io.EOF, records: []recording.Record{
+		{Kind: recording.KindStart, DigestKey: []byte("k3y"), Session: &hoop.SessionInfo{ID: "s1"}},
+		{Kind: recording.KindOutput, Wire: []byte{0, 1, 255}},
+		{Kind: recording.KindEnd},
+	}, before: func() {
+		if g.log.count(hoop.EventRead) != 1 {
+			t.Error("read before it was on record")
+		}
+	}}
+	body, err := g.as("ann").Recording(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	var kinds []recording.Kind
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		var r recording.Record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, r.Kind)
+		if r.Kind == recording.KindStart && string(r.DigestKey) != "k3y" {
+			t.Error("an auditor gets no key to check digests with")
+		}
+	}
+	if err := lines.Err(); err != nil || !slices.Equal(kinds, []recording.Kind{recording.KindStart, recording.KindOutput, recording.KindEnd}) {
+		t.Errorf("%v, %v", kinds, err)
+	}
+	e := g.log.events[0]
+	if e.Subject != "ann" || e.Session != "s1" || e.Target != "open" || e.Time.IsZero() {
+		t.Errorf("event %+v", e)
+	}
+}
+
+func TestRecording_OwnerGetsNoDigestKey(t *testing.T) {
+	g := newGateway(t)
+	g.session("s1", "alice", true)
+	g.tape = &tape{end: io.EOF, records: []recording.Record{{Kind: recording.KindStart, DigestKey: []byte("k3y")}}}
+	body, err := g.as("alice").Recording(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if b, err := io.ReadAll(body); err != nil || strings.Contains(string(b), "digest_key") {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+func TestRecording_NotRecordedNotRead(t *testing.T) {
+	g := newGateway(t)
+	g.session("s1", "alice", true)
+	g.session("unrecorded", "alice", true)
+	g.log.fail(errors.New("disk full"))
+	g.tape = &tape{end: io.EOF, before: func() { t.Error("read though the log cannot write") }}
+	_, err := g.as("ann").Recording(t.Context(), "s1")
+	wantCode(t, err, hoop.CodeUnrecorded)
+	_, err = g.as("ann").Recording(t.Context(), "unrecorded")
+	wantCode(t, err, hoop.CodeNotFound)
+}
+
+func TestRecording_ADamagedOneIsBrokenOff(t *testing.T) {
+	g := newGateway(t)
+	g.session("s1", "alice", true)
+	for what, tt := range map[string]struct {
+		end  error
+		good bool
+	}{
+		"to its end":      {io.EOF, true},
+		"while it runs":   {recording.ErrUnfinished, true},
+		"a damaged frame": {recording.ErrFormat, false},
+	} {
+		g.tape = &tape{end: tt.end, records: []recording.Record{{Kind: recording.KindStart}, {Kind: recording.KindOutput, Wire: make([]byte, 1<<20)}}}
+		body, err := g.as("ann").Recording(t.Context(), "s1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, body)
+		body.Close()
+		if (err == nil) != tt.good {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestExport_ForThoseWhoExamine(t *testing.T) {
+	g := newGateway(t)
+	g.export = func(_ context.Context, w io.Writer) error {
+		if g.log.count(hoop.EventExport) == 0 {
+			t.Error("exported before it was on record")
+		}
+		_, err := io.WriteString(w, "tar")
+		return err
+	}
+	for _, who := range []string{"alice", "bob", "agent"} {
+		_, err := g.as(who).Export(t.Context())
+		wantCode(t, err, hoop.CodeDenied)
+	}
+	if n := g.log.count(hoop.EventExport); n != 0 {
+		t.Errorf("%d events of refused exports", n)
+	}
+	for _, who := range []string{"ann", "root"} {
+		body, err := g.as(who).Export(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(body)
+		body.Close()
+		if err != nil || string(b) != "tar" {
+			t.Errorf("%q, %v", b, err)
+		}
+	}
+	if n := g.log.count(hoop.EventExport); n != 2 {
+		t.Errorf("%d events", n)
+	}
+	if key, err := g.as("alice").LogKey(t.Context()); err != nil || key.Verifier != "hoop+key" {
+		t.Errorf("%+v, %v", key, err)
+	}
+	g.export = func(_ context.Context, w io.Writer) error {
+		_, err := io.WriteString(w, "half")
+		return errors.Join(err, errors.New("disk"))
+	}
+	if body, err := g.as("ann").Export(t.Context()); err == nil {
+		if _, err = io.ReadAll(body); err == nil {
+			t.Error("half an export passes for a whole one")
+		}
+		body.Close()
+	}
+	g.log.fail(errors.New("disk full"))
+	_, err := g.as("ann").Export(t.Context())
+	wantCode(t, err, hoop.CodeUnrecorded)
+}

@@ -1,0 +1,230 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	wire "github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/api"
+	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/store"
+)
+
+var people = map[string]hoop.Identity{
+	"alice": {Subject: "alice", Name: "Alice", Kind: hoop.Human, Groups: []string{"devs"}},
+	"bob":   {Subject: "bob", Name: "Bob", Kind: hoop.Human, Groups: []string{"dba"}},
+	"eve":   {Subject: "eve", Name: "Eve", Kind: hoop.Human, Groups: []string{"devs"}},
+	"ann":   {Subject: "ann", Name: "Ann", Kind: hoop.Human, Groups: []string{"compliance"}},
+	"root":  {Subject: "root", Name: "Root", Kind: hoop.Human, Groups: []string{"admins"}},
+	"agent": {Subject: "service:ci", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"alice"}},
+	"other": {Subject: "service:ci", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"eve"}},
+}
+
+func roles(id hoop.Identity) []hoop.Role {
+	switch {
+	case id.InGroup("compliance"):
+		return []hoop.Role{hoop.RoleAuditor}
+	case id.InGroup("admins"):
+		return []hoop.Role{hoop.RoleAdmin}
+	case id.InGroup("dba"):
+		return []hoop.Role{hoop.RoleApprover}
+	}
+	return nil
+}
+
+type access map[string]grant.Access
+
+func (a access) Access(_ context.Context, _ hoop.Identity, target string) (grant.Access, error) {
+	if got, ok := a[target]; ok {
+		return got, nil
+	}
+	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule gives you %s", target)
+}
+
+type auditLog struct {
+	mu     sync.Mutex
+	events []hoop.Event
+	err    error
+}
+
+func (l *auditLog) Write(_ context.Context, e *hoop.Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	l.events = append(l.events, *e)
+	return nil
+}
+
+func (l *auditLog) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
+func (l *auditLog) count(t hoop.EventType) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events {
+		if e.Type == t {
+			n++
+		}
+	}
+	return n
+}
+
+// tape is a recording: records, then an error.
+type tape struct {
+	records []recording.Record
+	end     error
+	before  func()
+}
+
+func (t *tape) Next() (*recording.Record, error) {
+	if t.before != nil {
+		t.before()
+	}
+	if len(t.records) == 0 {
+		return nil, t.end
+	}
+	r := t.records[0]
+	t.records = t.records[1:]
+	return &r, nil
+}
+
+func (t *tape) Close() error { return nil }
+
+// gateway is the API over a real store and real grants.
+type gateway struct {
+	*httptest.Server
+	t      *testing.T
+	store  *store.Store
+	grants *grant.Service
+	log    *auditLog
+	tape   *tape
+	export func(ctx context.Context, w io.Writer) error
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{t: t, store: st, log: &auditLog{}, tape: &tape{end: io.EOF}}
+	rules := access{
+		"open": {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
+		"one":  {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), ReasonRequired: true, Approval: &hoop.ApprovalRule{Groups: []string{"dba", "ops"}, Count: 1}},
+	}
+	g.grants, err = grant.New(t.Context(), grant.Options{Store: st, Policy: rules, Audit: g.log, Roles: roles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	g.Server = httptest.NewUnstartedServer(api.New(api.Options{
+		Version: "1.2.3", Tunnel: "hoop/1",
+		Identify: func(_ context.Context, token string) (hoop.Identity, error) {
+			if id, ok := people[strings.TrimPrefix(token, "token-")]; ok {
+				return id, nil
+			}
+			return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "the token is unknown").WithHint("hoopctl login")
+		},
+		Roles: roles,
+		Targets: func(hoop.Identity) []hoop.Target {
+			return []hoop.Target{{Name: "open", Type: "postgres", Database: "app"}, {Name: "one", Type: "postgres"}, {Name: "gone"}}
+		},
+		Access: rules, Grants: g.grants, Sessions: st,
+		Recording: func(_ context.Context, session string) (api.Recording, error) {
+			if session == "unrecorded" {
+				return nil, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %s", session)
+			}
+			return g.tape, nil
+		},
+		Export: func(ctx context.Context, w io.Writer) error { return g.export(ctx, w) },
+		LogKey: func() string { return "hoop+key" },
+		Audit:  g.log, Log: quiet,
+	}))
+	g.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), slog.LevelError)
+	g.Start()
+	t.Cleanup(func() {
+		g.Server.Close()
+		g.grants.Close()
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// as is the API's client for one of the people.
+func (g *gateway) as(who string) *wire.Client {
+	return &wire.Client{Base: g.URL, HTTP: g.Client(), Token: func(context.Context) (string, error) { return "token-" + who, nil }}
+}
+
+type reply struct {
+	status  int
+	header  http.Header
+	body    string
+	problem wire.Problem
+}
+
+// raw sends what no client of ours would.
+func (g *gateway) raw(method, path, body string, header ...string) reply {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), method, g.URL+path, strings.NewReader(body))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	resp, err := g.Client().Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r := reply{status: resp.StatusCode, header: resp.Header, body: string(b)}
+	if resp.Header.Get("Content-Type") == "application/problem+json" {
+		if err := json.Unmarshal(b, &r.problem); err != nil {
+			g.t.Errorf("%s %s: %v", method, path, err)
+		}
+	}
+	return r
+}
+
+func wantCode(t *testing.T, err error, want hoop.Code) {
+	t.Helper()
+	var e *hoop.Error
+	if !errors.As(err, &e) || e.Code != want {
+		t.Errorf("error %v; want code %s", err, want)
+	}
+}
+
+// session stores one of somebody's.
+func (g *gateway) session(id, who string, ended bool) {
+	g.t.Helper()
+	info := hoop.SessionInfo{ID: id, Identity: people[who], Target: "open", Grant: "g-1", Protocol: "postgres", StartedAt: time.Now()}
+	if ended {
+		info.EndedAt = time.Now()
+	}
+	if err := g.store.SaveSession(g.t.Context(), info); err != nil {
+		g.t.Fatal(err)
+	}
+}

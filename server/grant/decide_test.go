@@ -1,0 +1,195 @@
+package grant_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/grant"
+)
+
+// Elsewhere the grant's clock ran from the request, so slow approvers ate it.
+func TestApprove_ClockStartsAtApproval(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		r := b.ask(alice, "one")
+		time.Sleep(50 * time.Minute)
+		approved := b.approve(bob, r.ID)
+		g, err := b.InForce(t.Context(), alice, "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !g.StartsAt.Equal(approved.DecidedAt) || time.Until(g.ExpiresAt) != time.Hour {
+			t.Errorf("grant from %s to %s; want an hour from now, %s", g.StartsAt, g.ExpiresAt, time.Now())
+		}
+		if got, want := b.log.types(), "request approval grant"; got != want {
+			t.Errorf("events %q; want %q", got, want)
+		}
+		time.Sleep(time.Hour)
+		_, err = b.InForce(t.Context(), alice, "one")
+		wantCode(t, err, hoop.CodeDenied, "hoopctl request one")
+	})
+}
+
+// Elsewhere the quorum counted groups, and approving again extended the time.
+func TestApprove_CountsDistinctPeople(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		r := b.ask(alice, "two")
+		for range 3 {
+			if got := b.approve(bob, r.ID); got.State != hoop.Pending || len(got.Approvals) != 1 {
+				t.Fatalf("after bob: %+v", got)
+			}
+		}
+		twoGroups := carol // is in dba and security: still one person
+		got := b.approve(twoGroups, r.ID)
+		if got.State != hoop.Approved || len(got.Approvals) != 2 {
+			t.Fatalf("after two people: %+v", got)
+		}
+		g, err := b.InForce(t.Context(), alice, "two")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		_, err = b.Approve(t.Context(), bob, r.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "was approved at", "carol")
+		if again, err := b.InForce(t.Context(), alice, "two"); err != nil || !again.ExpiresAt.Equal(g.ExpiresAt) {
+			t.Errorf("approving again moved the end from %s to %s (%v)", g.ExpiresAt, again.ExpiresAt, err)
+		}
+		if got, want := b.log.types(), "request approval approval grant"; got != want {
+			t.Errorf("events %q; want %q", got, want)
+		}
+	})
+}
+
+func TestDecide_WhoMay(t *testing.T) {
+	inDBA := func(id hoop.Identity, change func(*hoop.Identity)) hoop.Identity {
+		id.Groups = append(slices.Clone(id.Groups), "dba")
+		if change != nil {
+			change(&id)
+		}
+		return id
+	}
+	forAlice := hoop.Identity{Subject: "service:helper", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"alice", "zoe"}}
+	for what, tt := range map[string]struct {
+		requester, by hoop.Identity
+		says          string // "" where it is allowed
+	}{
+		"a member of the group":                      {alice, bob, ""},
+		"nobody of the group":                        {alice, eve, "no request"},
+		"an administrator who is no member":          {alice, admin, "only members of dba"},
+		"the requester":                              {inDBA(alice, nil), inDBA(alice, nil), "of their own"},
+		"an administrator, of the own request":       {inDBA(admin, nil), inDBA(admin, nil), "of their own"},
+		"whom the requester acts for":                {forAlice, inDBA(alice, nil), "on your behalf"},
+		"further up the chain":                       {forAlice, inDBA(person("zoe"), nil), "on your behalf"},
+		"the account's owner by group":               {agent, inDBA(person("dan", "data-team"), nil), "belongs to you"},
+		"the account's owner by name":                {withOwner(agent, "dan"), inDBA(person("dan"), nil), "belongs to you"},
+		"an account, for its owner":                  {person("dan"), inDBA(withOwner(agent, "dan"), nil), "only people"},
+		"an account, for anybody":                    {alice, inDBA(agent, nil), "only people"},
+		"a person's agent in the person's name":      {alice, inDBA(bob, func(i *hoop.Identity) { i.Subject, i.Chain = "agent", []string{"bob"} }), "only people"},
+		"the requester's agent":                      {alice, inDBA(forAlice, nil), "only people"},
+		"a person who calls itself like a requester": {alice, inDBA(person("bob2"), func(i *hoop.Identity) { i.Name = "ALICE" }), ""},
+		"somebody without a subject":                 {alice, hoop.Identity{Kind: hoop.Human, Groups: []string{"dba"}}, "no request"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			run(t, func(t *testing.T, b *bench) {
+				r := b.ask(tt.requester, "one")
+				_, denyErr := b.Deny(t.Context(), tt.by, r.ID, "no")
+				if tt.says == "" {
+					r = b.ask(tt.requester, "one") // the first one is denied now
+				}
+				_, err := b.Approve(t.Context(), tt.by, r.ID, "")
+				if tt.says == "" {
+					if err != nil || denyErr != nil {
+						t.Errorf("approve: %v, deny: %v", err, denyErr)
+					}
+					return
+				}
+				for verb, err := range map[string]error{"approve": err, "deny": denyErr} {
+					if err == nil || !strings.Contains(err.Error(), tt.says) {
+						t.Errorf("%s: %v; want an error that says %q", verb, err, tt.says)
+					}
+				}
+				if got := b.request(r.ID); got.State != hoop.Pending || len(got.Approvals) != 0 {
+					t.Errorf("the request changed: %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func withOwner(id hoop.Identity, owner string) hoop.Identity {
+	id.Owner = owner
+	return id
+}
+
+func TestDeny_NeedsAReasonAndIsFinal(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		r := b.ask(alice, "two")
+		b.approve(bob, r.ID)
+		_, err := b.Deny(t.Context(), carol, r.ID, "  ")
+		wantCode(t, err, hoop.CodeInvalid, "needs a reason", "hoopctl deny")
+		got, err := b.Deny(t.Context(), carol, r.ID, "not today")
+		if err != nil || got.State != hoop.Denied || got.DecisionWhy != "not today" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		_, err = b.Approve(t.Context(), carol, r.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "was denied at", "by carol")
+		_, err = b.Cancel(t.Context(), alice, r.ID)
+		wantCode(t, err, hoop.CodeConflict, "was denied")
+		_, err = b.InForce(t.Context(), alice, "two")
+		wantCode(t, err, hoop.CodeDenied)
+		if got, want := b.log.types(), "request approval denial"; got != want {
+			t.Errorf("events %q; want %q", got, want)
+		}
+	})
+}
+
+func TestCancel_ByTheRequesterOnly(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		r := b.ask(alice, "one")
+		_, err := b.Cancel(t.Context(), bob, r.ID)
+		wantCode(t, err, hoop.CodeDenied, "hoopctl deny")
+		_, err = b.Cancel(t.Context(), eve, r.ID)
+		wantCode(t, err, hoop.CodeNotFound)
+		if got, err := b.Cancel(t.Context(), alice, r.ID); err != nil || got.State != hoop.Cancelled {
+			t.Errorf("%+v, %v", got, err)
+		}
+		_, err = b.Approve(t.Context(), bob, r.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "was cancelled")
+	})
+}
+
+// Rules that became stricter while a request waited are the ones that count.
+func TestApprove_RulesChangedMeanwhile(t *testing.T) {
+	for what, change := range map[string]func(*rules){
+		"no rule any more": func(r *rules) { r.remove("one") },
+		"another rule": func(r *rules) {
+			r.set("one", grant.Access{Rule: "new", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(1, 0)})
+		},
+		"more people": func(r *rules) {
+			r.set("one", grant.Access{Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(2, 0)})
+		},
+		"other people": func(r *rules) {
+			r.set("one", grant.Access{Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: &hoop.ApprovalRule{Groups: []string{"security"}, Count: 1}})
+		},
+		"shorter than granted": func(r *rules) {
+			r.set("one", grant.Access{Rule: "one", MaxDuration: hoop.Duration(time.Minute), Approval: dba(1, 0)})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			run(t, func(t *testing.T, b *bench) {
+				r := b.ask(alice, "one")
+				change(b.rules)
+				_, err := b.Approve(t.Context(), bob, r.ID, "")
+				wantCode(t, err, hoop.CodeConflict)
+				if got := b.request(r.ID); got.State != hoop.Pending {
+					t.Errorf("request %+v", got)
+				}
+				if _, err := b.Deny(t.Context(), bob, r.ID, "ask again"); err != nil {
+					t.Errorf("it can not even be denied: %v", err)
+				}
+			})
+		})
+	}
+}
