@@ -65,13 +65,11 @@ type Pool struct {
 	stop   context.CancelFunc
 	idle   chan *worker   // warm workers that nobody uses
 	wg     sync.WaitGroup // keepers and parses
-	broken chan struct{}  // closed when workers cannot be started
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
 	inflight map[string]*flight
 	cache    *cache
-	startErr error
 }
 
 // flight is one parse that one or more callers wait for.
@@ -102,7 +100,6 @@ func New(opts Options) (*Pool, error) {
 	p := &Pool{
 		opts:     opts,
 		idle:     make(chan *worker, opts.Workers),
-		broken:   make(chan struct{}),
 		inflight: map[string]*flight{},
 		cache:    newCache(opts.CacheBytes),
 	}

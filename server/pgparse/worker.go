@@ -37,14 +37,13 @@ func RunWorker() {
 	if err := limitMemory(); err != nil {
 		os.Exit(2)
 	}
-	err := serve(os.NewFile(requestsFD, "requests"), os.NewFile(repliesFD, "replies"))
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err := serve(os.NewFile(requestsFD, "requests"), os.NewFile(repliesFD, "replies")); !errors.Is(err, io.EOF) {
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-// serve answers requests until the gateway closes its end.
+// serve answers requests until the gateway closes its end (io.EOF) or an error.
 func serve(requests io.Reader, replies io.Writer) error {
 	out := bufio.NewWriterSize(replies, 64<<10)
 	in := bufio.NewReaderSize(requests, 64<<10)

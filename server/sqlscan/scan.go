@@ -1,6 +1,11 @@
 package sqlscan
 
 import (
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pgparse"
@@ -9,8 +14,168 @@ import (
 // Analyze says what p can do in a database that contains cat. It never fails: what it
 // does not understand has effect unknown. It may be called concurrently.
 func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
-	return &Analysis{
-		Opaque: true, Temp: true, DDL: true, Multi: len(p.Tree.GetStmts()),
-		Uses: []hoop.Use{{Effect: hoop.EffectUnknown, Tables: []string{"*"}, Why: "not understood"}},
+	b := &builder{cat: cat, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
+	stmts := p.Tree.GetStmts()
+	b.out.Multi = len(stmts)
+	for i, raw := range stmts {
+		if b.shifted {
+			// What follows may mean something else than the catalog says.
+			b.out.Opaque = true
+		}
+		st := newStmt(b, raw.GetStmt())
+		st.cmd.Start = int(raw.StmtLocation)
+		st.cmd.End = len(p.SQL)
+		if raw.StmtLen > 0 {
+			st.cmd.End = min(len(p.SQL), int(raw.StmtLocation+raw.StmtLen))
+		}
+		st.run()
+		if i == 0 {
+			b.out.Verb = st.cmd.Verb
+		}
+		b.out.Commands = append(b.out.Commands, st.cmd)
 	}
+	return b.finish()
+}
+
+// builder gathers the analysis of one text.
+type builder struct {
+	cat      *catalog.Snapshot
+	out      *Analysis
+	uses     []*hoop.Use
+	reads    map[string]bool
+	settings map[string]bool
+	shifted  bool // an earlier statement changed names, roles, settings or objects
+}
+
+// add merges a use into those of the same effect and reason.
+func (b *builder) add(u hoop.Use) {
+	for _, have := range b.uses {
+		if have.Effect == u.Effect && have.Why == u.Why {
+			have.Tables = append(have.Tables, u.Tables...)
+			have.Into = append(have.Into, u.Into...)
+			have.Columns = append(have.Columns, u.Columns...)
+			return
+		}
+	}
+	b.uses = append(b.uses, &u)
+}
+
+func (b *builder) finish() *Analysis {
+	out := b.out
+	for _, e := range hoop.Effects {
+		for _, u := range b.uses {
+			if u.Effect != e.Effect {
+				continue
+			}
+			c := *u
+			c.Tables, c.Into = sortedSet(c.Tables), sortedSet(c.Into)
+			slices.SortFunc(c.Columns, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
+			c.Columns = slices.Compact(c.Columns)
+			out.Uses = append(out.Uses, c)
+		}
+	}
+	for t := range b.reads {
+		out.Reads = append(out.Reads, t)
+	}
+	slices.Sort(out.Reads)
+	for s := range b.settings {
+		out.Settings = append(out.Settings, s)
+	}
+	slices.Sort(out.Settings)
+	return out
+}
+
+func (b *builder) forbid(why string) {
+	if b.out.Forbidden == "" {
+		b.out.Forbidden = why
+	}
+	b.add(hoop.Use{Effect: hoop.EffectUnknown, Why: why})
+}
+
+func sortedSet(s []string) []string {
+	if len(s) == 0 {
+		return nil
+	}
+	s = slices.Clone(s)
+	slices.Sort(s)
+	return slices.Compact(s)
+}
+
+// stmt is one statement of the text while it is analysed.
+type stmt struct {
+	*builder
+	node     *pg_query.Node
+	cmd      Command
+	tables   map[*catalog.Table]bool // every table mentioned, relatives and views' sources included
+	sources  map[*catalog.Table]bool // those of tables that the statement takes data from
+	sourcing bool                    // what is noted now is a source
+	inCTE    int                     // depth of WITH queries: what they return is used again
+	stray    bool                    // a name was not found: any table may be meant
+	names    names                   // what decides, for infer
+	quiet    bool                    // do not gather names: the columns do not exist yet
+	rows     bool                    // rows come back
+	derived  []hoop.Use              // what is copied; sources are filled in at the end
+	depth    int
+
+	limitedCTE map[*pg_query.CommonTableExpr]bool
+	steps      int // of limiters
+}
+
+func newStmt(b *builder, n *pg_query.Node) *stmt {
+	return &stmt{builder: b, node: n, tables: map[*catalog.Table]bool{}, sources: map[*catalog.Table]bool{}, names: newNames(), limitedCTE: map[*pg_query.CommonTableExpr]bool{}}
+}
+
+// run analyses the statement and adds its effects to the builder.
+func (s *stmt) run() {
+	s.utility(s.node)
+	s.flush()
+}
+
+// flush turns what the walk gathered into Reads, read and infer.
+func (s *stmt) flush() {
+	all := s.tableNames()
+	for _, t := range all {
+		if t != "*" {
+			s.reads[t] = true
+		}
+	}
+	s.flushDerive()
+	if s.rows {
+		s.use(hoop.EffectRead, "", all...)
+	}
+	if cols := s.inferred(); len(cols) > 0 {
+		s.add(hoop.Use{Effect: hoop.EffectInfer, Tables: all, Columns: cols, Why: "columns decide what comes back"})
+	}
+}
+
+// tableNames are the canonical names of all tables mentioned; "*" is among them where
+// a name was not found.
+func (s *stmt) tableNames() []string {
+	return s.namesOf(s.tables)
+}
+
+func (s *stmt) namesOf(tables map[*catalog.Table]bool) []string {
+	var out []string
+	for t := range tables {
+		out = append(out, t.Canonical())
+	}
+	if s.stray {
+		out = append(out, "*")
+	}
+	return sortedSet(out)
+}
+
+func (s *stmt) use(e hoop.Effect, why string, tables ...string) {
+	s.add(hoop.Use{Effect: e, Why: why, Tables: tables})
+}
+
+// opaque says that code runs which the text does not show.
+func (s *stmt) opaque(why string) {
+	s.out.Opaque = true
+	s.use(hoop.EffectOpaque, why, "*")
+}
+
+func (s *stmt) unknown(why string) {
+	s.out.Opaque, s.out.Temp, s.out.DDL, s.shifted = true, true, true, true
+	s.use(hoop.EffectUnknown, why, "*")
 }

@@ -1,0 +1,302 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+func (s *stmt) alterCommand(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_AlterTableStmt:
+		s.alterTable(x.AlterTableStmt)
+	case *pg_query.Node_RenameStmt:
+		s.rename(x.RenameStmt)
+	case *pg_query.Node_AlterObjectSchemaStmt:
+		s.moveToSchema(x.AlterObjectSchemaStmt)
+	case *pg_query.Node_AlterSeqStmt:
+		s.ddl("ALTER SEQUENCE", s.canonical(x.AlterSeqStmt.Sequence)...)
+	case *pg_query.Node_AlterDomainStmt:
+		s.ddl("ALTER DOMAIN", "*")
+		if x.AlterDomainStmt.Subtype == "X" {
+			s.use(hoop.EffectDestroy, "drops a constraint", "*")
+		}
+		s.parts(n)
+	case *pg_query.Node_AlterEnumStmt, *pg_query.Node_AlterTypeStmt:
+		s.ddl("ALTER TYPE", "*")
+		if _, ok := n.Node.(*pg_query.Node_AlterTypeStmt); ok {
+			s.opaque("ALTER TYPE may set functions")
+		}
+	case *pg_query.Node_AlterFunctionStmt:
+		s.code("ALTER FUNCTION", "*")
+		s.functionOptions(x.AlterFunctionStmt.Actions)
+	case *pg_query.Node_AlterOpFamilyStmt, *pg_query.Node_AlterOperatorStmt:
+		s.code("ALTER OPERATOR", "*")
+	case *pg_query.Node_AlterStatsStmt:
+		s.ddl("ALTER STATISTICS")
+	case *pg_query.Node_AlterCollationStmt:
+		s.ddl("ALTER COLLATION")
+	case *pg_query.Node_AlterTsdictionaryStmt, *pg_query.Node_AlterTsconfigurationStmt:
+		s.ddl("ALTER TEXT SEARCH")
+	case *pg_query.Node_AlterObjectDependsStmt:
+		s.ddl("ALTER DEPENDS ON EXTENSION", "*")
+	case *pg_query.Node_AlterEventTrigStmt:
+		s.code("ALTER EVENT TRIGGER", "*")
+		s.use(hoop.EffectServer, "event triggers see every command")
+	case *pg_query.Node_CommentStmt:
+		s.comment(x.CommentStmt)
+	case *pg_query.Node_SecLabelStmt:
+		s.ddl("SECURITY LABEL", "*")
+		if x.SecLabelStmt.Objtype == pg_query.ObjectType_OBJECT_ROLE {
+			s.role("SECURITY LABEL", "labels a role")
+		}
+	case *pg_query.Node_ReindexStmt:
+		s.reindex(x.ReindexStmt)
+	case *pg_query.Node_VacuumStmt:
+		s.vacuum(x.VacuumStmt)
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *stmt) comment(c *pg_query.CommentStmt) {
+	var tables []string
+	switch c.Objtype {
+	case pg_query.ObjectType_OBJECT_ROLE:
+		s.role("COMMENT", "COMMENT ON ROLE")
+		return
+	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW,
+		pg_query.ObjectType_OBJECT_FOREIGN_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE, pg_query.ObjectType_OBJECT_INDEX:
+		tables = s.canonical(rangeVar(listOf(c.Object)))
+	case pg_query.ObjectType_OBJECT_COLUMN:
+		if items := listOf(c.Object); len(items) > 1 {
+			tables = s.canonical(rangeVar(items[:len(items)-1]))
+		}
+	}
+	s.ddl("COMMENT", tables...)
+}
+
+// alterTable handles ALTER TABLE and its kin for views, sequences, indexes, types and
+// foreign tables.
+func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
+	verb := "ALTER " + strings.ReplaceAll(strings.TrimPrefix(a.Objtype.String(), "OBJECT_"), "_", " ")
+	var tables []string
+	if a.Objtype == pg_query.ObjectType_OBJECT_TYPE {
+		tables = []string{"*"}
+	} else {
+		s.relation(a.Relation, nil)
+		tables = s.canonical(a.Relation)
+	}
+	s.ddl(verb, tables...)
+	if a.Objtype == pg_query.ObjectType_OBJECT_FOREIGN_TABLE {
+		s.use(hoop.EffectServer, "a foreign table", tables...)
+	}
+	for _, n := range a.Cmds {
+		c := n.GetAlterTableCmd()
+		if c == nil {
+			s.unknown("a part of ALTER TABLE that is not known")
+			continue
+		}
+		s.alterTableCmd(c, tables)
+		if c.Def != nil {
+			s.alterTableDef(c, tables)
+		}
+	}
+	s.cmd.Verb = verb
+}
+
+func (s *stmt) alterTableCmd(c *pg_query.AlterTableCmd, tables []string) {
+	switch c.Subtype {
+	case pg_query.AlterTableType_AT_DropColumn, pg_query.AlterTableType_AT_DropConstraint, pg_query.AlterTableType_AT_DropExpression,
+		pg_query.AlterTableType_AT_DropIdentity, pg_query.AlterTableType_AT_DropNotNull, pg_query.AlterTableType_AT_DropOids:
+		s.use(hoop.EffectDestroy, "drops a column, a constraint or what it enforces", tables...)
+	case pg_query.AlterTableType_AT_AlterColumnType:
+		s.use(hoop.EffectUnboundedWrite, "rewrites a column", tables...)
+		s.derive("ALTER COLUMN TYPE", tables)
+	case pg_query.AlterTableType_AT_ChangeOwner:
+		s.role("", "OWNER TO", tables...)
+	case pg_query.AlterTableType_AT_EnableRowSecurity, pg_query.AlterTableType_AT_DisableRowSecurity,
+		pg_query.AlterTableType_AT_ForceRowSecurity, pg_query.AlterTableType_AT_NoForceRowSecurity:
+		s.role("", "row-level security", tables...)
+	case pg_query.AlterTableType_AT_DetachPartition, pg_query.AlterTableType_AT_DetachPartitionFinalize, pg_query.AlterTableType_AT_DropInherit:
+		// Rules on the parent covered the child until now.
+		s.derive("leaves its parent", tables)
+	case pg_query.AlterTableType_AT_EnableTrig, pg_query.AlterTableType_AT_EnableAlwaysTrig, pg_query.AlterTableType_AT_EnableReplicaTrig,
+		pg_query.AlterTableType_AT_DisableTrig, pg_query.AlterTableType_AT_EnableTrigAll, pg_query.AlterTableType_AT_DisableTrigAll,
+		pg_query.AlterTableType_AT_EnableTrigUser, pg_query.AlterTableType_AT_DisableTrigUser, pg_query.AlterTableType_AT_EnableRule,
+		pg_query.AlterTableType_AT_EnableAlwaysRule, pg_query.AlterTableType_AT_EnableReplicaRule, pg_query.AlterTableType_AT_DisableRule:
+		s.opaque("turns triggers or rules on or off")
+	case pg_query.AlterTableType_AT_SetTableSpace, pg_query.AlterTableType_AT_SetAccessMethod:
+		s.use(hoop.EffectServer, "moves a table on the server's disks", tables...)
+	case pg_query.AlterTableType_ALTER_TABLE_TYPE_UNDEFINED:
+		s.unknown("a part of ALTER TABLE that is not known")
+	case pg_query.AlterTableType_AT_GenericOptions, pg_query.AlterTableType_AT_AlterColumnGenericOptions:
+		s.use(hoop.EffectServer, "options of a foreign table", tables...)
+	case pg_query.AlterTableType_AT_ReplicaIdentity:
+		s.use(hoop.EffectServer, "replication", tables...)
+	case pg_query.AlterTableType_AT_SetRelOptions, pg_query.AlterTableType_AT_ResetRelOptions, pg_query.AlterTableType_AT_ReplaceRelOptions:
+		for _, o := range listOf(c.Def) {
+			if strings.HasPrefix(strings.ToLower(o.GetDefElem().GetDefname()), "security_") {
+				s.role("", "a view's security", tables...)
+			}
+		}
+	}
+}
+
+// alterTableDef walks what a sub-command defines. A column that is computed from
+// others, or rewritten from them, is a copy.
+func (s *stmt) alterTableDef(c *pg_query.AlterTableCmd, tables []string) {
+	def := c.Def.GetColumnDef()
+	if def != nil {
+		copied := def.RawDefault != nil && copiesOther(def.RawDefault, c.Name, "")
+		for _, con := range def.Constraints {
+			if k := con.GetConstraint(); k.GetContype() == pg_query.ConstrType_CONSTR_GENERATED {
+				copied = true
+			}
+		}
+		if copied {
+			s.derive("a column computed from others", tables, tables...)
+		}
+	} else if c.Subtype == pg_query.AlterTableType_AT_SetExpression {
+		s.derive("a column computed from others", tables, tables...)
+	}
+	for _, rv := range rangeVarsBelow(c.Def) {
+		s.use(hoop.EffectDDL, "", s.canonical(rv)...)
+	}
+	if rv := c.Def.GetRangeVar(); rv != nil {
+		s.use(hoop.EffectDDL, "", s.canonical(rv)...)
+		return
+	}
+	s.walkColumns(c.Def)
+}
+
+// rename: a table or a column by another name is a place that no rule protects yet.
+func (s *stmt) rename(r *pg_query.RenameStmt) {
+	verb := "ALTER " + strings.ReplaceAll(strings.TrimPrefix(r.RenameType.String(), "OBJECT_"), "_", " ")
+	switch r.RenameType {
+	case pg_query.ObjectType_OBJECT_ROLE:
+		s.role("ALTER ROLE", "renames a role")
+		return
+	case pg_query.ObjectType_OBJECT_DATABASE, pg_query.ObjectType_OBJECT_TABLESPACE, pg_query.ObjectType_OBJECT_FDW,
+		pg_query.ObjectType_OBJECT_FOREIGN_SERVER, pg_query.ObjectType_OBJECT_SUBSCRIPTION, pg_query.ObjectType_OBJECT_PUBLICATION,
+		pg_query.ObjectType_OBJECT_LANGUAGE:
+		s.ddl(verb, "*")
+		s.use(hoop.EffectServer, "renames what belongs to the server")
+		return
+	case pg_query.ObjectType_OBJECT_SCHEMA:
+		s.ddl(verb, s.inSchema(r.Subname)...)
+		s.derive("a schema by another name", s.movedTo(r.Subname, r.Newname), s.inSchema(r.Subname)...)
+		return
+	case pg_query.ObjectType_OBJECT_POLICY:
+		s.role(verb, "renames a policy", s.canonical(r.Relation)...)
+		return
+	}
+	if r.Relation == nil {
+		s.ddl(verb, "*")
+		if r.RenameType == pg_query.ObjectType_OBJECT_FUNCTION || r.RenameType == pg_query.ObjectType_OBJECT_PROCEDURE ||
+			r.RenameType == pg_query.ObjectType_OBJECT_ROUTINE || r.RenameType == pg_query.ObjectType_OBJECT_AGGREGATE {
+			s.opaque("a function by another name")
+		}
+		return
+	}
+	s.relation(r.Relation, nil)
+	tables := s.canonical(r.Relation)
+	s.ddl(verb, tables...)
+	switch r.RenameType {
+	case pg_query.ObjectType_OBJECT_COLUMN, pg_query.ObjectType_OBJECT_ATTRIBUTE:
+		s.derive("a column by another name", tables, tables...)
+	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW, pg_query.ObjectType_OBJECT_FOREIGN_TABLE:
+		to := &pg_query.RangeVar{Schemaname: r.Relation.Schemaname, Relname: r.Newname}
+		s.derive("a table by another name", s.places(to), tables...)
+	}
+}
+
+func (s *stmt) inSchema(schema string) []string {
+	var out []string
+	for t := range s.cat.Tables {
+		if t.Schema == schema && len(t.Columns) > 0 {
+			out = append(out, t.Canonical())
+		}
+	}
+	return out
+}
+
+func (s *stmt) movedTo(from, to string) []string {
+	var out []string
+	for t := range s.cat.Tables {
+		if t.Schema == from && len(t.Columns) > 0 {
+			out = append(out, hoop.TableName(to, t.Name))
+		}
+	}
+	return out
+}
+
+func (s *stmt) moveToSchema(a *pg_query.AlterObjectSchemaStmt) {
+	verb := "ALTER " + strings.ReplaceAll(strings.TrimPrefix(a.ObjectType.String(), "OBJECT_"), "_", " ")
+	if a.Relation == nil {
+		s.code(verb, "*") // functions, operators, types, extensions by another name
+		if a.ObjectType == pg_query.ObjectType_OBJECT_EXTENSION {
+			s.use(hoop.EffectServer, "moves an extension")
+		}
+		return
+	}
+	s.relation(a.Relation, nil)
+	tables := s.canonical(a.Relation)
+	s.ddl(verb, tables...)
+	s.derive("a table in another schema", []string{hoop.TableName(a.Newschema, a.Relation.Relname)}, tables...)
+}
+
+func (s *stmt) reindex(r *pg_query.ReindexStmt) {
+	s.out.Opaque = true // index expressions run
+	switch r.Kind {
+	case pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX, pg_query.ReindexObjectType_REINDEX_OBJECT_TABLE:
+		s.cmd.Verb = "REINDEX"
+		s.use(hoop.EffectDDL, "", s.canonical(r.Relation)...)
+	case pg_query.ReindexObjectType_REINDEX_OBJECT_SCHEMA:
+		s.cmd.Verb = "REINDEX"
+		s.use(hoop.EffectDDL, "", s.inSchema(r.Name)...)
+	default:
+		s.cmd.Verb = "REINDEX"
+		s.use(hoop.EffectServer, "REINDEX of a database", "*")
+	}
+}
+
+func (s *stmt) vacuum(v *pg_query.VacuumStmt) {
+	s.cmd.Verb = "ANALYZE"
+	if v.IsVacuumcmd {
+		s.cmd.Verb = "VACUUM"
+	}
+	var tables []string
+	for _, n := range v.Rels {
+		tables = append(tables, s.canonical(n.GetVacuumRelation().GetRelation())...)
+	}
+	if len(tables) == 0 {
+		tables = []string{"*"}
+	}
+	s.out.Opaque = true // index expressions run
+	effect := hoop.EffectDDL
+	why := "maintenance"
+	for _, o := range v.Options {
+		if d := o.GetDefElem(); strings.EqualFold(d.GetDefname(), "full") && !isFalse(d.Arg) {
+			effect, why = hoop.EffectServer, "VACUUM FULL"
+		}
+	}
+	s.use(effect, why, tables...)
+}
+
+// isFalse reads a boolean option that is given, as defGetBoolean does.
+func isFalse(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_Integer:
+		return x.Integer.Ival == 0
+	case *pg_query.Node_Boolean:
+		return !x.Boolean.Boolval
+	case *pg_query.Node_String_:
+		v := strings.ToLower(x.String_.Sval)
+		return v == "false" || v == "off"
+	}
+	return false
+}

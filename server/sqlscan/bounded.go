@@ -1,0 +1,466 @@
+package sqlscan
+
+import (
+	"maps"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// limiter decides whether a condition limits which rows of a table change. It proves:
+// a condition limits an alias where a column of it is compared with something that
+// does not depend on the row, or where it is equal to a column of a limited alias. All
+// else reaches every row as far as the text can show.
+type limiter struct {
+	s      *stmt
+	scope  *scope
+	tables map[string][]*catalog.Table // alias: tables
+	fixed  map[string]bool             // aliases with a limited number of rows by themselves
+	quals  []*pg_query.Node            // conditions of inner joins
+}
+
+func (s *stmt) limiter(sc *scope) *limiter {
+	return &limiter{s: s, scope: sc, tables: map[string][]*catalog.Table{}, fixed: map[string]bool{}}
+}
+
+func (l *limiter) target(rv *pg_query.RangeVar) { l.tables[aliasOf(rv)] = l.s.lookup(rv) }
+
+// from adds a FROM item. The conditions of outer joins limit nothing.
+func (l *limiter) from(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_RangeVar:
+		alias := aliasOf(x.RangeVar)
+		if x.RangeVar.Schemaname == "" {
+			if cte := l.scope.find(x.RangeVar.Relname); cte != nil {
+				l.tables[alias] = nil
+				l.fixed[alias] = l.cte(cte)
+				return
+			}
+		}
+		l.target(x.RangeVar)
+	case *pg_query.Node_RangeSubselect:
+		alias := x.RangeSubselect.GetAlias().GetAliasname()
+		l.tables[alias] = nil
+		l.fixed[alias] = l.query(x.RangeSubselect.Subquery)
+	case *pg_query.Node_RangeFunction:
+		alias := x.RangeFunction.GetAlias().GetAliasname()
+		l.tables[alias] = nil
+		l.fixed[alias] = alias != "" && listFunction(x.RangeFunction)
+	case *pg_query.Node_JoinExpr:
+		l.from(x.JoinExpr.Larg)
+		l.from(x.JoinExpr.Rarg)
+		if x.JoinExpr.Jointype == pg_query.JoinType_JOIN_INNER && x.JoinExpr.Quals != nil {
+			l.quals = append(l.quals, x.JoinExpr.Quals)
+		}
+	}
+}
+
+// cte reports whether a WITH query is limited; one that refers to itself is not.
+func (l *limiter) cte(c *pg_query.CommonTableExpr) bool {
+	if got, ok := l.s.limitedCTE[c]; ok {
+		return got
+	}
+	l.s.limitedCTE[c] = false
+	l.s.limitedCTE[c] = l.query(c.Ctequery)
+	return l.s.limitedCTE[c]
+}
+
+// maxSteps bounds the work of limiters on one statement: nested sub-selects are looked
+// at once for every table around them.
+const maxSteps = 200_000
+
+// spend takes a step and reports whether there was one left.
+func (s *stmt) spend() bool {
+	s.steps++
+	return s.steps <= maxSteps
+}
+
+// listFunction reports whether a function in FROM only spreads a value that the
+// client sent.
+func listFunction(rf *pg_query.RangeFunction) bool {
+	for _, item := range rf.Functions {
+		for _, n := range listOf(item) {
+			f := n.GetFuncCall()
+			if f == nil {
+				continue
+			}
+			parts := stringsOf(f.Funcname)
+			switch parts[len(parts)-1] {
+			case "unnest", "json_array_elements", "jsonb_array_elements", "json_array_elements_text", "jsonb_array_elements_text",
+				"json_to_recordset", "jsonb_to_recordset", "json_populate_recordset", "jsonb_populate_recordset",
+				"string_to_table", "regexp_split_to_table":
+			default:
+				return false
+			}
+			for _, a := range f.Args {
+				if !columnFree(a) {
+					return false
+				}
+			}
+		}
+	}
+	return len(rf.Functions) > 0
+}
+
+// verdict decides a statement's WHERE for its target.
+func (l *limiter) verdict(cond *pg_query.Node, alias string) (why string, bounded bool) {
+	switch {
+	case l.limits(cond, alias):
+		return "", true
+	case cond == nil && len(l.quals) == 0:
+		return "without a condition", false
+	case len(l.tables) > 1:
+		return "with a condition that may reach every row through a join", false
+	}
+	return "with a condition that may be true for every row", false
+}
+
+// limits reports whether cond, with the conditions of inner joins, limits alias.
+func (l *limiter) limits(cond *pg_query.Node, alias string) bool {
+	conjuncts := l.quals
+	if cond != nil {
+		conjuncts = append([]*pg_query.Node{cond}, l.quals...)
+	}
+	limited := maps.Clone(l.fixed)
+	links := map[string][]string{}
+	for _, c := range conjuncts {
+		for a := range l.aliases(c, false) {
+			limited[a] = true
+		}
+		l.links(c, links)
+	}
+	return reaches(alias, limited, links, map[string]bool{})
+}
+
+func reaches(alias string, limited map[string]bool, links map[string][]string, seen map[string]bool) bool {
+	if limited[alias] {
+		return true
+	}
+	seen[alias] = true
+	for _, next := range links[alias] {
+		if !seen[next] && reaches(next, limited, links, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// aliases are those that cond limits; negated says that it stands under NOT.
+func (l *limiter) aliases(cond *pg_query.Node, negated bool) map[string]bool {
+	if !l.s.spend() {
+		return nil
+	}
+	switch x := cond.GetNode().(type) {
+	case *pg_query.Node_BoolExpr:
+		return l.boolean(x.BoolExpr, negated)
+	case *pg_query.Node_AExpr:
+		return l.comparison(x.AExpr, negated)
+	case *pg_query.Node_NullTest:
+		isNull := x.NullTest.Nulltesttype == pg_query.NullTestType_IS_NULL
+		if isNull != negated { // IS NOT NULL is true for every row of many a column
+			return set(l.column(x.NullTest.Arg))
+		}
+	case *pg_query.Node_BooleanTest:
+		switch x.BooleanTest.Booltesttype {
+		case pg_query.BoolTestType_IS_UNKNOWN, pg_query.BoolTestType_IS_NOT_UNKNOWN: // as IS NULL
+		default:
+			return set(l.column(x.BooleanTest.Arg))
+		}
+	case *pg_query.Node_ColumnRef: // a boolean column
+		return set(l.column(cond))
+	case *pg_query.Node_SubLink:
+		if !negated {
+			return l.subLink(x.SubLink)
+		}
+	case *pg_query.Node_CurrentOfExpr: // one row, of the target
+		if !negated {
+			all := map[string]bool{}
+			for a := range l.tables {
+				all[a] = true
+			}
+			return all
+		}
+	}
+	return nil
+}
+
+func set(alias string) map[string]bool {
+	if alias == "" {
+		return nil
+	}
+	return map[string]bool{alias: true}
+}
+
+// boolean: AND limits what one of its terms limits, OR what all of them do; under NOT
+// they change places.
+func (l *limiter) boolean(b *pg_query.BoolExpr, negated bool) map[string]bool {
+	if b.Boolop == pg_query.BoolExprType_NOT_EXPR {
+		return l.aliases(b.Args[0], !negated)
+	}
+	oneIsEnough := (b.Boolop == pg_query.BoolExprType_AND_EXPR) != negated
+	var out map[string]bool
+	for i, arg := range b.Args {
+		got := l.aliases(arg, negated)
+		switch {
+		case oneIsEnough && len(got) > 0:
+			if out == nil {
+				out = map[string]bool{}
+			}
+			maps.Copy(out, got)
+		case !oneIsEnough && i == 0:
+			out = maps.Clone(got)
+		case !oneIsEnough:
+			maps.DeleteFunc(out, func(a string, _ bool) bool { return !got[a] })
+		}
+	}
+	return out
+}
+
+// comparisons are the operators that tell values apart. Containment is not among
+// them, save @>: everything contains, or is contained in, something empty.
+var comparisons = map[string]bool{
+	"=": true, "<>": true, "!=": true, "<": true, ">": true, "<=": true, ">=": true,
+	"~": true, "~*": true, "!~": true, "!~*": true, "~~": true, "!~~": true, "~~*": true, "!~~*": true,
+	"?": true, "?|": true, "?&": true, "@>": true, "&&": true, "@@": true, "^@": true,
+}
+
+// comparison handles column op value, both ways round.
+func (l *limiter) comparison(e *pg_query.A_Expr, negated bool) map[string]bool {
+	switch e.Kind {
+	case pg_query.A_Expr_Kind_AEXPR_OP:
+		if parts := stringsOf(e.Name); len(parts) == 0 || !comparisons[parts[len(parts)-1]] {
+			return nil
+		}
+	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
+		if negated { // NOT x = ANY ('{}')
+			return nil
+		}
+	case pg_query.A_Expr_Kind_AEXPR_DISTINCT: // IS DISTINCT FROM NULL is IS NOT NULL
+		if !notNull(e.Rexpr) {
+			return nil
+		}
+	case pg_query.A_Expr_Kind_AEXPR_IN, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT,
+		pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR,
+		pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM,
+		pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
+		if e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT && negated && !notNull(e.Rexpr) {
+			return nil
+		}
+	default: // = ALL ('{}') is true, NULLIF is no condition
+		return nil
+	}
+	if matchesAll(e) {
+		return nil
+	}
+	if lr, rr := e.Lexpr.GetRowExpr(), e.Rexpr.GetRowExpr(); lr != nil && rr != nil {
+		return l.rows(lr, rr)
+	}
+	if a := l.column(e.Lexpr); a != "" && l.value(e, e.Rexpr) {
+		return set(a)
+	}
+	if a := l.column(e.Rexpr); a != "" && e.Kind == pg_query.A_Expr_Kind_AEXPR_OP && l.value(e, e.Lexpr) {
+		return set(a)
+	}
+	return nil
+}
+
+// notNull reports whether an expression is a constant other than NULL.
+func notNull(n *pg_query.Node) bool {
+	if c := n.GetTypeCast(); c != nil {
+		return notNull(c.Arg)
+	}
+	c := n.GetAConst()
+	return c != nil && !c.Isnull
+}
+
+func (l *limiter) rows(left, right *pg_query.RowExpr) map[string]bool {
+	for i := range min(len(left.Args), len(right.Args)) {
+		if a := l.column(left.Args[i]); a != "" && columnFree(right.Args[i]) {
+			return set(a)
+		}
+		if a := l.column(right.Args[i]); a != "" && columnFree(left.Args[i]) {
+			return set(a)
+		}
+	}
+	return nil
+}
+
+// matchesAll finds patterns that match everything, as in LIKE '%', ~ '.*', @> '{}'.
+func matchesAll(e *pg_query.A_Expr) bool {
+	op := strings.Join(stringsOf(e.Name), ".")
+	constant := e.Rexpr
+	for constant.GetTypeCast() != nil {
+		constant = constant.GetTypeCast().Arg
+	}
+	pattern := constant.GetAConst().GetSval()
+	if pattern == nil {
+		return false
+	}
+	switch e.Kind {
+	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+		return strings.Trim(pattern.Sval, "%_") == ""
+	}
+	if strings.HasSuffix(op, "@>") || strings.HasSuffix(op, "?&") {
+		return strings.Trim(pattern.Sval, "{}[] ") == ""
+	}
+	if strings.HasSuffix(op, "~~") || strings.HasSuffix(op, "~~*") {
+		return strings.Trim(pattern.Sval, "%_") == ""
+	}
+	if strings.HasPrefix(strings.TrimPrefix(op, "pg_catalog."), "~") || strings.HasPrefix(op, "!~") {
+		return strings.Trim(pattern.Sval, `^$.*+?(){}[]|\-%_,0123456789wWsSdD `) == ""
+	}
+	return false
+}
+
+// value reports whether the other side of a comparison does not depend on the row.
+func (l *limiter) value(e *pg_query.A_Expr, n *pg_query.Node) bool {
+	if sub := n.GetSubLink(); sub != nil && e.Kind == pg_query.A_Expr_Kind_AEXPR_OP {
+		// One value, the same for every row; greater than the least reaches them all.
+		op := stringsOf(e.Name)
+		return sub.SubLinkType == pg_query.SubLinkType_EXPR_SUBLINK && len(op) > 0 && op[len(op)-1] == "=" && l.independent(sub.Subselect)
+	}
+	return columnFree(n)
+}
+
+// column gives the alias whose column the expression shows without folding its values
+// together; "" where it is no such expression.
+func (l *limiter) column(n *pg_query.Node) string {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		return l.owner(x.ColumnRef)
+	case *pg_query.Node_TypeCast:
+		if parts := stringsOf(x.TypeCast.TypeName.GetNames()); len(parts) > 0 && parts[len(parts)-1] == "bool" {
+			return ""
+		}
+		return l.column(x.TypeCast.Arg)
+	case *pg_query.Node_CollateClause:
+		return l.column(x.CollateClause.Arg)
+	case *pg_query.Node_FuncCall:
+		return l.inFunction(x.FuncCall)
+	case *pg_query.Node_AExpr:
+		if parts := stringsOf(x.AExpr.Name); x.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_OP && len(parts) > 0 && x.AExpr.Lexpr != nil {
+			switch parts[len(parts)-1] {
+			case "+", "-", "->", "->>", "#>", "#>>", "||":
+				if columnFree(x.AExpr.Rexpr) {
+					return l.column(x.AExpr.Lexpr)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// inFunction looks through functions that keep values apart well enough.
+func (l *limiter) inFunction(f *pg_query.FuncCall) string {
+	parts := stringsOf(f.Funcname)
+	if len(parts) == 0 {
+		return ""
+	}
+	switch parts[len(parts)-1] {
+	case "lower", "upper", "btrim", "ltrim", "rtrim", "md5", "date_trunc", "date_part", "extract", "timezone", "date":
+	default:
+		return ""
+	}
+	alias := ""
+	for _, a := range f.Args {
+		if columnFree(a) {
+			continue
+		}
+		got := l.column(a)
+		if got == "" || alias != "" {
+			return ""
+		}
+		alias = got
+	}
+	return alias
+}
+
+// owner finds the alias that a column belongs to; "" where that is not certain.
+func (l *limiter) owner(c *pg_query.ColumnRef) string {
+	u, ok := nameOf(c)
+	if !ok || u.name == "*" || u.name != "ctid" && systemColumns[u.name] {
+		return ""
+	}
+	if u.qualifier != "" {
+		if _, ok := l.tables[u.qualifier]; ok {
+			return u.qualifier
+		}
+		return ""
+	}
+	if _, isAlias := l.tables[u.name]; isAlias && !l.has(u.name, u.name) {
+		return "" // a whole row
+	}
+	if len(l.tables) == 1 {
+		for alias, tables := range l.tables {
+			if len(tables) == 0 || l.has(alias, u.name) || u.name == "ctid" {
+				return alias
+			}
+		}
+		return ""
+	}
+	found := ""
+	for alias, tables := range l.tables {
+		if len(tables) > 0 && !l.has(alias, u.name) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = alias
+	}
+	return found
+}
+
+func (l *limiter) has(alias, column string) bool {
+	for _, t := range l.tables[alias] {
+		if _, ok := t.Column(column); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// links notes pairs of aliases whose columns are equal.
+func (l *limiter) links(cond *pg_query.Node, out map[string][]string) {
+	if b := cond.GetBoolExpr(); b != nil && b.Boolop == pg_query.BoolExprType_AND_EXPR {
+		for _, a := range b.Args {
+			l.links(a, out)
+		}
+		return
+	}
+	e := cond.GetAExpr()
+	if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP {
+		return
+	}
+	if parts := stringsOf(e.Name); len(parts) == 0 || parts[len(parts)-1] != "=" {
+		return
+	}
+	a, b := l.column(e.Lexpr), l.column(e.Rexpr)
+	if a != "" && b != "" && a != b {
+		out[a], out[b] = append(out[a], b), append(out[b], a)
+	}
+}
+
+// columnFree reports whether an expression is the same for every row: no column, no
+// sub-select, no volatile function.
+func columnFree(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef, *pg_query.Node_SubLink, *pg_query.Node_CurrentOfExpr:
+		return false
+	case *pg_query.Node_FuncCall:
+		parts := stringsOf(x.FuncCall.Funcname)
+		if len(parts) == 0 || volatileNames[parts[len(parts)-1]] {
+			return false
+		}
+	}
+	free := true
+	known := children(n, func(c *pg_query.Node) { free = free && columnFree(c) })
+	return free && known
+}
+
+// volatileNames give another value for every row.
+var volatileNames = map[string]bool{
+	"random": true, "random_normal": true, "clock_timestamp": true, "nextval": true, "gen_random_uuid": true, "timeofday": true,
+}

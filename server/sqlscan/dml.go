@@ -1,0 +1,300 @@
+package sqlscan
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// change is what a data-modifying statement does to its target.
+type change byte
+
+const (
+	inserts change = 1 << iota
+	updates
+	deletes
+)
+
+// target resolves the table that a statement changes. A CTE's name means the table
+// here: PostgreSQL never writes to a CTE.
+func (s *stmt) target(rv *pg_query.RangeVar, c change) []string {
+	if isTempSchema(rv.Schemaname) {
+		s.use(hoop.EffectSession, "a temporary object")
+	}
+	found := s.mention(rv)
+	s.names.alias(aliasOf(rv), source{tables: found, derived: len(found) == 0})
+	tables := s.withRelatives(found)
+	if len(found) == 0 {
+		tables = []string{"*"}
+	}
+	for _, t := range found {
+		tables = append(tables, s.consequences(t, c, map[uint32]bool{})...)
+	}
+	return tables
+}
+
+// consequences notes what changing a table sets off, and names the tables that
+// foreign keys change with it.
+func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []string {
+	if seen[t.OID] {
+		return nil
+	}
+	seen[t.OID] = true
+	switch {
+	case t.System:
+		s.systemWrite(t)
+		return nil
+	case t.Kind == catalog.KindView:
+		s.opaque("a view is changed, so tables that the text does not name")
+	case t.Kind == catalog.KindForeign:
+		s.use(hoop.EffectServer, "a foreign table is changed", t.Canonical())
+	}
+	if t.HasRules {
+		s.opaque("a rule rewrites the statement")
+	}
+	if t.HasTriggers || t.RunsCode {
+		s.out.Opaque = true
+	}
+	var out []string
+	for _, rel := range s.cat.Related(t) {
+		if rel.HasTriggers || rel.RunsCode || rel.HasRules {
+			s.out.Opaque = true
+		}
+		if rel.Kind == catalog.KindForeign {
+			s.use(hoop.EffectServer, "a foreign table is changed", rel.Canonical())
+		}
+		out = append(out, s.cascade(rel, c, seen)...)
+	}
+	return append(out, s.cascade(t, c, seen)...)
+}
+
+func (s *stmt) cascade(t *catalog.Table, c change, seen map[uint32]bool) []string {
+	var out []string
+	for _, fk := range t.Cascades {
+		if c&deletes != 0 && fk.OnDelete || c&updates != 0 && fk.OnUpdate {
+			if ref, ok := s.cat.Table(fk.Table); ok {
+				s.note(ref)
+				out = append(out, ref.Canonical())
+				out = append(out, s.consequences(ref, updates|deletes, seen)...)
+			}
+		}
+	}
+	return out
+}
+
+// write adds the effect of changing rows: bounded or not.
+func (s *stmt) write(tables []string, bounded bool, verb, why string) {
+	if bounded {
+		s.use(hoop.EffectWrite, verb, tables...)
+		return
+	}
+	s.use(hoop.EffectUnboundedWrite, verb+" "+why, tables...)
+}
+
+func (s *stmt) insertStmt(q *pg_query.InsertStmt, w where) {
+	w = s.with(q.WithClause, w)
+	c := inserts
+	if q.OnConflictClause.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
+		c |= updates
+	}
+	into := s.target(q.Relation, c)
+	s.write(into, true, "INSERT", "")
+	s.walk(q.SelectStmt, where{scope: w.scope, output: true})
+	for _, n := range q.Cols {
+		for _, ind := range n.GetResTarget().GetIndirection() {
+			s.walk(ind, where{scope: w.scope})
+		}
+	}
+	if q.SelectStmt != nil && copies(q.SelectStmt) {
+		s.derive("INSERT from a query", into)
+	}
+	if q.OnConflictClause != nil {
+		s.onConflict(q, into, w)
+	}
+	s.returning(q.ReturningList, q.Relation, w)
+}
+
+// onConflict handles ON CONFLICT: what it updates is limited by the rows inserted,
+// where those are.
+func (s *stmt) onConflict(q *pg_query.InsertStmt, into []string, w where) {
+	oc := q.OnConflictClause
+	s.names.alias("excluded", source{derived: true})
+	if oc.Infer != nil {
+		s.quietly(func() {
+			s.walk(&pg_query.Node{Node: &pg_query.Node_InferClause{InferClause: oc.Infer}}, where{scope: w.scope})
+		})
+	}
+	if oc.Action != pg_query.OnConflictAction_ONCONFLICT_UPDATE {
+		return
+	}
+	lim := s.limiter(w.scope)
+	lim.target(q.Relation)
+	bounded := lim.query(q.SelectStmt) || lim.limits(oc.WhereClause, aliasOf(q.Relation))
+	s.write(into, bounded, "ON CONFLICT DO UPDATE", "of as many rows as a query gives")
+	s.sets(oc.TargetList, into, w, "excluded")
+	s.walk(oc.WhereClause, where{scope: w.scope})
+}
+
+func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
+	w = s.with(q.WithClause, w)
+	into := s.target(q.Relation, updates)
+	for _, n := range q.FromClause {
+		s.walk(n, where{scope: w.scope, output: true})
+	}
+	lim := s.limiter(w.scope)
+	lim.target(q.Relation)
+	for _, n := range q.FromClause {
+		lim.from(n)
+	}
+	why, bounded := lim.verdict(q.WhereClause, aliasOf(q.Relation))
+	s.write(into, bounded, "UPDATE", why)
+	s.sets(q.TargetList, into, w, "")
+	s.walk(q.WhereClause, where{scope: w.scope})
+	s.returning(q.ReturningList, q.Relation, w)
+}
+
+func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
+	w = s.with(q.WithClause, w)
+	into := s.target(q.Relation, deletes)
+	for _, n := range q.UsingClause {
+		s.walk(n, where{scope: w.scope, output: true})
+	}
+	lim := s.limiter(w.scope)
+	lim.target(q.Relation)
+	for _, n := range q.UsingClause {
+		lim.from(n)
+	}
+	why, bounded := lim.verdict(q.WhereClause, aliasOf(q.Relation))
+	s.write(into, bounded, "DELETE", why)
+	s.walk(q.WhereClause, where{scope: w.scope})
+	s.returning(q.ReturningList, q.Relation, w)
+}
+
+func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
+	w = s.with(q.WithClause, w)
+	into := s.target(q.Relation, inserts|updates|deletes)
+	s.walk(q.SourceRelation, where{scope: w.scope, output: true})
+	s.walk(q.JoinCondition, where{scope: w.scope})
+	lim := s.limiter(w.scope)
+	lim.target(q.Relation)
+	lim.from(q.SourceRelation)
+	why, bounded := lim.verdict(q.JoinCondition, aliasOf(q.Relation))
+	s.derive("MERGE", into)
+	for _, n := range q.MergeWhenClauses {
+		c := n.GetMergeWhenClause()
+		if c == nil {
+			s.unknown("a WHEN clause that is not known")
+			continue
+		}
+		ok := bounded && c.MatchKind != pg_query.MergeMatchKind_MERGE_WHEN_NOT_MATCHED_BY_SOURCE
+		switch c.CommandType {
+		case pg_query.CmdType_CMD_INSERT, pg_query.CmdType_CMD_NOTHING:
+			ok = true
+		default:
+			ok = ok || lim.limits(c.Condition, aliasOf(q.Relation))
+		}
+		s.write(into, ok, "MERGE", why)
+		s.walk(c.Condition, where{scope: w.scope})
+		for _, list := range [][]*pg_query.Node{c.TargetList, c.Values} {
+			for _, t := range list {
+				s.walk(t, where{scope: w.scope, output: true})
+				if rt := t.GetResTarget(); rt != nil && copiesOther(rt.Val, rt.Name, sourceAlias(q.SourceRelation)) {
+					s.derive("MERGE", into, into...)
+				}
+			}
+		}
+	}
+	s.returning(q.ReturningList, q.Relation, w)
+}
+
+// sourceAlias is the name of MERGE's source in expressions, "" where it has none.
+func sourceAlias(n *pg_query.Node) string {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_RangeVar:
+		return aliasOf(x.RangeVar)
+	case *pg_query.Node_RangeSubselect:
+		return x.RangeSubselect.GetAlias().GetAliasname()
+	}
+	return ""
+}
+
+// sets handles SET a = …: anything but constants and the column itself is copied from
+// somewhere. Columns of the alias from (EXCLUDED) are what the statement brings along.
+func (s *stmt) sets(list []*pg_query.Node, into []string, w where, from string) {
+	for _, n := range list {
+		rt := n.GetResTarget()
+		s.walk(n, where{scope: w.scope, output: true})
+		if rt == nil || copiesOther(rt.Val, rt.Name, from) {
+			s.derive("UPDATE from other columns", into, into...)
+		}
+	}
+}
+
+// copiesOther reports whether an expression reads anything but the column itself.
+func copiesOther(n *pg_query.Node, column, from string) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_SubLink, *pg_query.Node_MultiAssignRef:
+		if m := n.GetMultiAssignRef(); m != nil {
+			return copiesOther(m.Source, "", from)
+		}
+		return true
+	case *pg_query.Node_ColumnRef:
+		u, ok := nameOf(x.ColumnRef)
+		return !ok || u.name != column && (from == "" || u.qualifier != from) || u.name == "*"
+	}
+	found := false
+	children(n, func(c *pg_query.Node) { found = found || copiesOther(c, column, from) })
+	return found
+}
+
+// copies reports whether the source of an INSERT reads anything: a query, or VALUES
+// with a sub-select in it.
+func copies(n *pg_query.Node) bool {
+	q := n.GetSelectStmt()
+	if q == nil {
+		return true
+	}
+	if len(q.ValuesLists) == 0 || q.WithClause != nil {
+		return true
+	}
+	for _, row := range q.ValuesLists {
+		if hasSubLink(row) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasSubLink(n *pg_query.Node) bool {
+	if n.GetSubLink() != nil {
+		return true
+	}
+	found := false
+	children(n, func(c *pg_query.Node) { found = found || hasSubLink(c) })
+	return found
+}
+
+// returning handles RETURNING: rows come back.
+func (s *stmt) returning(list []*pg_query.Node, target *pg_query.RangeVar, w where) {
+	if len(list) == 0 {
+		return
+	}
+	if s.inCTE > 0 {
+		s.read(target)
+	}
+	s.rows = true
+	for _, n := range list {
+		if rt := n.GetResTarget(); rt != nil {
+			s.output(rt)
+		}
+		s.walk(n, where{scope: w.scope, output: true})
+	}
+}
+
+// quietly walks what names columns without comparing values.
+func (s *stmt) quietly(f func()) {
+	used, all := s.names.used, s.names.all
+	f()
+	s.names.used, s.names.all = used, all
+}

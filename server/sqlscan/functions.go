@@ -1,0 +1,281 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// harm is what calling one of PostgreSQL's own functions does beyond computing a
+// value.
+type harm struct {
+	effect hoop.Effect // "" for none
+	blind  bool        // it can read what the text does not show
+	keeps  bool        // it puts its arguments where they can be read again
+	what   string
+}
+
+// call is one use of a function.
+type call struct {
+	name string
+	via  string // "view clinic.names calls ", "" where the text calls it
+	args []*pg_query.Node
+	node bool // args are known
+}
+
+// funcCall judges a function by every function of its name: which one runs depends on
+// the types of its arguments and the search_path.
+func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
+	parts := stringsOf(f.Funcname)
+	if len(parts) == 0 {
+		s.unknown("a function without a name")
+		return
+	}
+	c := call{name: parts[len(parts)-1], args: f.Args, node: true}
+	schema := ""
+	if len(parts) > 1 {
+		schema = parts[len(parts)-2]
+	}
+	if f.Over != nil || f.AggWithinGroup || f.AggOrder != nil {
+		c.node = true
+	}
+	found := s.cat.Functions(schema, c.name)
+	if len(found) == 0 {
+		s.notAFunction(c, f)
+		return
+	}
+	for _, fn := range found {
+		s.function(fn, c)
+	}
+}
+
+// notAFunction handles a call that no function of the catalog answers: one of this
+// session (pg_temp), a column or a type in function notation, or an error.
+func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
+	if len(f.Args) == 1 && f.Over == nil && len(f.AggOrder) == 0 {
+		for t := range s.tables {
+			if _, ok := t.Column(c.name); ok {
+				s.names.used = append(s.names.used, usedName{name: c.name})
+			}
+		}
+	}
+	s.opaque("function " + c.name + " is not known")
+}
+
+// function judges one function that may be meant.
+func (s *stmt) function(f *catalog.Function, c call) {
+	if !f.System {
+		if f.Language == "c" && f.Volatility == catalog.Immutable {
+			return // an extension's pure function, installed by a superuser
+		}
+		s.opaque(c.via + "function " + hoop.TableName(f.Schema, f.Name) + " is a user's")
+		return
+	}
+	h, listed := harmOf(f.Name)
+	if !listed {
+		if f.Volatility == catalog.Volatile {
+			s.opaque(c.via + "function " + f.Name + " is not known to be harmless")
+		}
+		return
+	}
+	if f.Name == "set_config" {
+		s.setConfig(c)
+		return
+	}
+	if h.blind {
+		s.out.Opaque = true
+	}
+	if f.Name == "current_setting" && !(c.node && plainSetting(c.args)) {
+		s.out.Opaque = true // a setting of the site's own can hold anything
+	}
+	if h.effect == hoop.EffectOpaque {
+		s.opaque(c.via + h.what)
+	} else if h.effect != "" {
+		s.use(h.effect, c.via+h.what, s.harmTables(h, c)...)
+	}
+	if h.keeps && !argsFree(c) {
+		s.opaque(c.via + f.Name + " keeps a value outside of any table")
+	}
+}
+
+// harmTables names what a function changes: the sequence of nextval, else anything.
+func (s *stmt) harmTables(h harm, c call) []string {
+	switch {
+	case h.effect == hoop.EffectSession || h.effect == hoop.EffectServer:
+		return nil
+	case c.name == "nextval" || c.name == "setval":
+		if len(c.args) > 0 {
+			if name, ok := constant(c.args[0]); ok {
+				if rv := splitName(name); rv != nil {
+					return s.canonical(rv)
+				}
+			}
+		}
+	}
+	return []string{"*"}
+}
+
+// splitName reads schema.name as regclass does, where nothing is quoted.
+func splitName(name string) *pg_query.RangeVar {
+	if strings.ContainsAny(name, `" `) {
+		return nil
+	}
+	parts := strings.Split(strings.ToLower(name), ".")
+	switch len(parts) {
+	case 1:
+		return &pg_query.RangeVar{Relname: parts[0]}
+	case 2:
+		return &pg_query.RangeVar{Schemaname: parts[0], Relname: parts[1]}
+	}
+	return nil
+}
+
+func argsFree(c call) bool {
+	if !c.node {
+		return false // called inside a view
+	}
+	for _, a := range c.args {
+		if !columnFree(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// constant gives the text of a string constant, with casts around it.
+func constant(n *pg_query.Node) (string, bool) {
+	if c := n.GetTypeCast(); c != nil {
+		return constant(c.Arg)
+	}
+	if v := n.GetAConst().GetSval(); v != nil {
+		return v.Sval, true
+	}
+	return "", false
+}
+
+// harmlessOutput reports whether a function of a shown column cannot fail or branch
+// on its value, so that it decides nothing.
+func harmlessOutput(f *pg_query.FuncCall) bool {
+	if f.AggFilter != nil || f.Over != nil || len(f.AggOrder) > 0 || f.AggDistinct {
+		return false
+	}
+	parts := stringsOf(f.Funcname)
+	return len(parts) > 0 && totalFunctions[parts[len(parts)-1]]
+}
+
+// totalFunctions give a value for every argument and tell it to nobody but the one
+// who sees the (masked) result.
+var totalFunctions = map[string]bool{
+	"row_to_json": true, "to_json": true, "to_jsonb": true, "json_agg": true, "jsonb_agg": true, "json_build_object": true,
+	"jsonb_build_object": true, "json_build_array": true, "jsonb_build_array": true, "array_agg": true, "string_agg": true,
+	"array_to_json": true, "concat": true, "concat_ws": true, "lower": true, "upper": true, "initcap": true, "btrim": true,
+	"ltrim": true, "rtrim": true, "length": true, "count": true, "min": true, "max": true, "md5": true, "reverse": true,
+	"quote_literal": true, "quote_nullable": true, "quote_ident": true,
+}
+
+// harmOf finds a function in the table: by name, then by the longest prefix.
+func harmOf(name string) (harm, bool) {
+	if h, ok := harmful[name]; ok {
+		return h, true
+	}
+	best := ""
+	for p := range harmfulPrefixes {
+		if strings.HasPrefix(name, p) && len(p) > len(best) {
+			best = p
+		}
+	}
+	if best != "" {
+		return harmfulPrefixes[best], true
+	}
+	if strings.HasSuffix(name, "_to_xml") || strings.HasSuffix(name, "_to_xmlschema") || strings.HasSuffix(name, "_to_xml_and_xmlschema") {
+		return dynamic, true
+	}
+	return harm{}, false
+}
+
+var (
+	harmless = harm{}
+	dynamic  = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
+	files    = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
+	blind    = harm{blind: true}
+	backends = harm{effect: hoop.EffectServer, what: "acts on other backends"}
+	operates = harm{effect: hoop.EffectServer, what: "operates the server"}
+	replicas = harm{effect: hoop.EffectServer, what: "replication"}
+	locks    = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
+	lobRead  = harm{blind: true}
+	lobWrite = harm{effect: hoop.EffectWrite, blind: true, keeps: true, what: "large object"}
+)
+
+// harmfulPrefixes covers families of built-in functions.
+var harmfulPrefixes = map[string]harm{
+	"pg_read_": files, "pg_ls_": files, "pg_stat_get_": blind, "pg_advisory_": locks, "pg_try_advisory_": locks,
+	"pg_logical_": replicas, "pg_replication_": replicas, "pg_create_": replicas, "pg_drop_": replicas, "pg_copy_": replicas,
+	"pg_wal_replay_": replicas, "pg_sync_replication_": replicas, "pg_backup_": operates, "pg_log_": operates, "pg_stat_reset": operates,
+	"lo_": lobWrite, "dblink": {effect: hoop.EffectServer, blind: true, what: "connects to another server"},
+	"binary_upgrade_": operates, "pg_control_": harmless, "txid_": harmless, "pg_xact_": harmless,
+}
+
+// harmful lists PostgreSQL's own functions that do more than compute, and volatile
+// ones that do not (PostgreSQL manual, chapter "Functions and Operators", mostly
+// "System Administration Functions"). A volatile function that stands nowhere here is
+// opaque.
+var harmful = map[string]harm{
+	// files
+	"lo_import": files, "lo_export": files, "pg_stat_file": files, "pg_file_write": files, "pg_file_rename": files,
+	"pg_file_unlink": files, "pg_file_sync": files, "pg_hba_file_rules": files, "pg_ident_file_mappings": files,
+	"pg_show_all_file_settings": files, "pg_current_logfile": harmless,
+	// the server and other backends
+	"pg_terminate_backend": backends, "pg_cancel_backend": backends, "pg_reload_conf": operates, "pg_rotate_logfile": operates,
+	"pg_rotate_logfile_old": operates, "pg_promote": operates, "pg_switch_wal": operates, "pg_start_backup": operates,
+	"pg_stop_backup": operates, "pg_import_system_collations": operates, "pg_stat_force_next_flush": operates,
+	"pg_prewarm": operates, "pg_nextoid": operates, "pg_extension_config_dump": operates,
+	"pg_get_wal_replay_pause_state": harmless, "pg_is_wal_replay_paused": harmless,
+	"pg_stat_clear_snapshot": {effect: hoop.EffectSession, what: "statistics snapshot"},
+	// SQL in values
+	"query_to_xml": dynamic, "cursor_to_xml": dynamic, "table_to_xml": dynamic, "schema_to_xml": dynamic, "database_to_xml": dynamic,
+	"ts_stat": dynamic, "ts_rewrite": dynamic, "xmlexists": harmless,
+	// values outside of tables
+	"lo_get": lobRead, "loread": lobRead, "lo_open": lobRead, "lo_lseek": lobRead, "lo_lseek64": lobRead, "lo_tell": lobRead,
+	"lo_tell64": lobRead, "lo_close": lobRead, "lowrite": lobWrite,
+	"nextval": {effect: hoop.EffectWrite, what: "advances a sequence"}, "currval": harmless, "lastval": harmless,
+	"setval":     {effect: hoop.EffectWrite, keeps: true, what: "sets a sequence"},
+	"set_config": {effect: hoop.EffectSession, what: "sets a setting"}, "current_setting": {},
+	"pg_notify":                  {effect: hoop.EffectSession, keeps: true, what: "notifies"},
+	"pg_prepared_statement":      blind,
+	"pg_cursor":                  blind,
+	"pg_mcv_list_items":          blind,
+	"pg_logical_emit_message":    {effect: hoop.EffectServer, keeps: true, what: "writes to the WAL"},
+	"pg_export_snapshot":         {effect: hoop.EffectSession, what: "exports a snapshot"},
+	"pg_sleep":                   {effect: hoop.EffectSession, what: "waits"},
+	"pg_sleep_for":               {effect: hoop.EffectSession, what: "waits"},
+	"pg_sleep_until":             {effect: hoop.EffectSession, what: "waits"},
+	"setseed":                    {effect: hoop.EffectSession, what: "seeds random()"},
+	"pg_get_keywords":            harmless,
+	"brin_summarize_new_values":  {effect: hoop.EffectDDL, what: "maintains an index"},
+	"brin_summarize_range":       {effect: hoop.EffectDDL, what: "maintains an index"},
+	"brin_desummarize_range":     {effect: hoop.EffectDDL, what: "maintains an index"},
+	"gin_clean_pending_list":     {effect: hoop.EffectDDL, what: "maintains an index"},
+	"pg_show_all_settings":       harmless,
+	"pg_get_replication_slots":   harmless,
+	"pg_available_extensions":    harmless,
+	"pg_available_wal_summaries": harmless,
+	// volatile, and harmless all the same
+	"random": harmless, "random_normal": harmless, "gen_random_uuid": harmless, "clock_timestamp": harmless, "timeofday": harmless,
+	"uuidv4": harmless, "uuidv7": harmless, "pg_current_xact_id": harmless, "pg_current_xact_id_if_assigned": harmless,
+	"pg_current_snapshot": harmless, "pg_is_in_recovery": harmless, "pg_is_in_backup": harmless, "pg_backup_start_time": harmless,
+	"pg_current_wal_lsn": harmless, "pg_current_wal_insert_lsn": harmless, "pg_current_wal_flush_lsn": harmless,
+	"pg_last_wal_receive_lsn": harmless, "pg_last_wal_replay_lsn": harmless, "pg_last_xact_replay_timestamp": harmless,
+	"pg_last_committed_xact": harmless, "pg_blocking_pids": harmless, "pg_safe_snapshot_blocking_pids": harmless,
+	"pg_isolation_test_session_is_blocked": harmless, "pg_notification_queue_usage": harmless, "pg_lock_status": harmless,
+	"pg_prepared_xact": harmless, "pg_database_size": harmless, "pg_table_size": harmless, "pg_indexes_size": harmless,
+	"pg_relation_size": harmless, "pg_total_relation_size": harmless, "pg_tablespace_size": harmless, "pg_tablespace_databases": harmless,
+	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,
+	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": harmless, "pg_sequence_last_value": harmless,
+	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
+	"pg_show_replication_origin_status": harmless, "pg_input_error_info": harmless, "pg_sequence_parameters": harmless,
+	"pg_get_sequence_data": harmless, "pg_config": harmless, "pg_event_trigger_ddl_commands": harmless,
+	"pg_event_trigger_dropped_objects": harmless, "row_security_active": harmless, "pg_get_multixact_members": harmless,
+}

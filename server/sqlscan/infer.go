@@ -1,0 +1,248 @@
+package sqlscan
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// names gathers which names decide rows, counts, order or failure, and what names the
+// statement itself makes. They are resolved when the whole statement was walked,
+// without regard to nesting: a name counts as everything it may mean anywhere.
+type names struct {
+	used    []usedName
+	aliases map[string][]source
+	derived map[string][]*pg_query.Node // output name: expressions that go by it
+	loose   map[string]bool             // column names given by an alias list or a function
+	all     bool                        // every column of every table decides
+}
+
+// usedName is a column reference in a deciding place: qualifier and name; name "*" is
+// the whole row.
+type usedName struct{ qualifier, name string }
+
+// source is what an alias stands for.
+type source struct {
+	tables  []*catalog.Table
+	derived bool // a sub-select, a CTE, a function, or not found
+}
+
+func newNames() names {
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}}
+}
+
+func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }
+
+func (s *stmt) columnAliases(a *pg_query.Alias) {
+	for _, c := range stringsOf(a.GetColnames()) {
+		s.names.loose[c] = true
+	}
+}
+
+// decides notes that a column reference is in a deciding place.
+func (s *stmt) decides(c *pg_query.ColumnRef) {
+	if u, ok := nameOf(c); ok {
+		s.names.used = append(s.names.used, u)
+	} else {
+		s.names.all = true
+	}
+}
+
+// nameOf reads [[catalog.]schema.]table.column, table.* or *.
+func nameOf(c *pg_query.ColumnRef) (usedName, bool) {
+	var parts []string
+	for _, f := range c.Fields {
+		switch {
+		case f.GetAStar() != nil:
+			parts = append(parts, "*")
+		case f.GetString_() != nil:
+			parts = append(parts, f.GetString_().Sval)
+		default:
+			return usedName{}, false
+		}
+	}
+	switch n := len(parts); n {
+	case 0:
+		return usedName{}, false
+	case 1:
+		return usedName{name: parts[0]}, true
+	default:
+		return usedName{qualifier: parts[n-2], name: parts[n-1]}, true
+	}
+}
+
+// output notes an expression that goes by a name outside the SELECT that has it.
+func (s *stmt) output(rt *pg_query.ResTarget) {
+	if rt.Val == nil {
+		return
+	}
+	name := rt.Name
+	if name == "" {
+		name = impliedName(rt.Val)
+	}
+	s.names.derived[name] = append(s.names.derived[name], rt.Val)
+}
+
+// anyName stands for names that PostgreSQL makes up and we do not follow.
+const anyName = "\x00"
+
+// impliedName is the name of an output column without AS (FigureColname in
+// PostgreSQL's parse_target.c), or anyName.
+func impliedName(n *pg_query.Node) string {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		if u, ok := nameOf(x.ColumnRef); ok {
+			return u.name
+		}
+	case *pg_query.Node_FuncCall:
+		if parts := stringsOf(x.FuncCall.Funcname); len(parts) > 0 {
+			return parts[len(parts)-1]
+		}
+	case *pg_query.Node_AConst, *pg_query.Node_ParamRef, *pg_query.Node_AExpr, *pg_query.Node_BoolExpr, *pg_query.Node_NullTest:
+		return "?column?"
+	}
+	return anyName
+}
+
+// inferred resolves the names in deciding places to columns.
+func (s *stmt) inferred() []hoop.ColumnRef {
+	if s.quiet {
+		return nil
+	}
+	r := &resolver{s: s, seen: map[usedName]bool{}, visited: map[*pg_query.Node]bool{}, out: map[hoop.ColumnRef]bool{}}
+	if s.names.all {
+		r.everything()
+	}
+	for _, u := range s.names.used {
+		r.resolve(u)
+	}
+	var out []hoop.ColumnRef
+	for c := range r.out {
+		out = append(out, c)
+	}
+	return out
+}
+
+type resolver struct {
+	s       *stmt
+	seen    map[usedName]bool
+	visited map[*pg_query.Node]bool
+	out     map[hoop.ColumnRef]bool
+}
+
+func (r *resolver) add(t *catalog.Table, column string) {
+	r.out[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: column}] = true
+}
+
+func (r *resolver) everything() {
+	for t := range r.s.tables {
+		r.whole(t)
+	}
+}
+
+func (r *resolver) whole(t *catalog.Table) {
+	if len(t.Columns) > 0 && t.Kind != catalog.KindComposite {
+		r.add(t, "*")
+	}
+}
+
+// systemColumns exist in every table and hold no data (PostgreSQL manual, "System
+// Columns").
+var systemColumns = map[string]bool{"ctid": true, "xmin": true, "xmax": true, "cmin": true, "cmax": true, "tableoid": true}
+
+func (r *resolver) resolve(u usedName) {
+	if r.seen[u] {
+		return
+	}
+	r.seen[u] = true
+	if u.qualifier != "" && r.qualified(u) {
+		return
+	}
+	if u.name == "*" {
+		r.everything()
+		return
+	}
+	found := false
+	for t := range r.s.tables {
+		if _, ok := t.Column(u.name); ok {
+			r.add(t, u.name)
+			found = true
+		}
+	}
+	if u.qualifier == "" { // an alias alone is the whole row
+		for _, src := range r.s.names.aliases[u.name] {
+			found = true
+			r.wholeSource(src)
+		}
+	}
+	for _, made := range [2][]*pg_query.Node{r.s.names.derived[u.name], r.s.names.derived[anyName]} {
+		for _, expr := range made {
+			found = true
+			r.within(expr)
+		}
+	}
+	if r.s.names.loose[u.name] || !found && !systemColumns[u.name] {
+		r.everything()
+	}
+}
+
+// qualified resolves alias.column where the alias stands for tables only.
+func (r *resolver) qualified(u usedName) bool {
+	sources := r.s.names.aliases[u.qualifier]
+	if len(sources) == 0 {
+		return false
+	}
+	for _, src := range sources {
+		if src.derived {
+			return false
+		}
+	}
+	if u.name != "*" && r.s.names.loose[u.name] {
+		return false
+	}
+	for _, src := range sources {
+		for _, t := range src.tables {
+			for _, t := range append(r.s.cat.Related(t), t) {
+				if u.name == "*" {
+					r.whole(t)
+				} else if _, ok := t.Column(u.name); ok {
+					r.add(t, u.name)
+				} else if !systemColumns[u.name] {
+					r.whole(t) // a function in column notation, or a column we do not know
+				}
+			}
+		}
+	}
+	return true
+}
+
+func (r *resolver) wholeSource(src source) {
+	if src.derived {
+		r.everything()
+	}
+	for _, t := range src.tables {
+		for _, t := range append(r.s.cat.Related(t), t) {
+			r.whole(t)
+		}
+	}
+}
+
+// within resolves every column reference of an expression, sub-selects included.
+func (r *resolver) within(n *pg_query.Node) {
+	if r.visited[n] {
+		return
+	}
+	r.visited[n] = true
+	if c := n.GetColumnRef(); c != nil {
+		if u, ok := nameOf(c); ok {
+			r.resolve(u)
+		} else {
+			r.everything()
+		}
+		return
+	}
+	if !children(n, r.within) {
+		r.everything()
+	}
+}

@@ -1,0 +1,204 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// scope holds the names of common table expressions that are visible (PostgreSQL
+// manual, "WITH Queries").
+type scope struct {
+	parent *scope
+	ctes   map[string]*pg_query.CommonTableExpr
+}
+
+func (sc *scope) find(name string) *pg_query.CommonTableExpr {
+	for ; sc != nil; sc = sc.parent {
+		if c, ok := sc.ctes[name]; ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// relation handles a RangeVar in a place where a CTE may be meant.
+func (s *stmt) relation(rv *pg_query.RangeVar, sc *scope) {
+	if rv.Schemaname == "" && sc.find(rv.Relname) != nil {
+		s.names.alias(aliasOf(rv), source{derived: true})
+		s.columnAliases(rv.Alias)
+		return
+	}
+	found := s.read(rv)
+	s.names.alias(aliasOf(rv), source{tables: found, derived: len(found) == 0})
+	s.columnAliases(rv.Alias)
+}
+
+// read mentions a relation that the statement takes data from.
+func (s *stmt) read(rv *pg_query.RangeVar) []*catalog.Table {
+	before := s.sourcing
+	s.sourcing = true
+	defer func() { s.sourcing = before }()
+	return s.mention(rv)
+}
+
+func aliasOf(rv *pg_query.RangeVar) string {
+	if rv.Alias != nil && rv.Alias.Aliasname != "" {
+		return rv.Alias.Aliasname
+	}
+	return rv.Relname
+}
+
+// mention resolves a relation's name and notes every table it may mean, with its
+// partitions and inheritance relatives. The result is what the name itself may mean.
+func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
+	found := s.lookup(rv)
+	if len(found) == 0 {
+		s.stray, s.out.Opaque = true, true
+	}
+	for _, t := range found {
+		s.note(t)
+	}
+	return found
+}
+
+// lookup finds what a name may mean. Where it has no schema that is every relation of
+// the name: the search_path is not trusted.
+func (s *stmt) lookup(rv *pg_query.RangeVar) []*catalog.Table {
+	if isTempSchema(rv.Schemaname) {
+		return nil
+	}
+	return s.cat.Lookup(rv.Schemaname, rv.Relname)
+}
+
+func isTempSchema(name string) bool {
+	return name == "pg_temp" || strings.HasPrefix(name, "pg_temp_") || strings.HasPrefix(name, "pg_toast_temp")
+}
+
+// note adds a table and its relatives, and what comes with reading it.
+func (s *stmt) note(t *catalog.Table) {
+	if s.tables[t] && (!s.sourcing || s.sources[t]) {
+		return
+	}
+	s.tables[t] = true
+	if s.sourcing {
+		s.sources[t] = true
+	}
+	if t.System {
+		s.systemRelation(t)
+		return
+	}
+	for _, rel := range s.cat.Related(t) {
+		s.note(rel)
+	}
+	switch t.Kind {
+	case catalog.KindView:
+		s.view(t)
+	case catalog.KindMatView, catalog.KindForeign, catalog.KindToast:
+		s.out.Opaque = true
+	}
+	if t.RowSecurity {
+		s.out.Opaque = true // policies may read other tables
+	}
+	if t.Schema == "pg_toast" {
+		s.out.Opaque = true
+	}
+}
+
+// view notes what a user's view reads and calls.
+func (s *stmt) view(v *catalog.Table) {
+	s.out.Opaque = true
+	for _, oid := range v.Uses {
+		if t, ok := s.cat.Table(oid); ok {
+			s.note(t)
+		}
+	}
+	for _, oid := range v.Calls {
+		f, ok := s.cat.Function(oid)
+		if !ok {
+			s.opaque("view " + v.Canonical() + " calls a function that is not known")
+			continue
+		}
+		s.function(f, call{name: f.Name, via: "view " + v.Canonical() + " calls "})
+	}
+}
+
+// names of new objects
+
+// places are the canonical names that a new object may get: in every schema, where
+// the text names none.
+func (s *stmt) places(rv *pg_query.RangeVar) []string {
+	switch {
+	case rv.Relpersistence == "t" || isTempSchema(rv.Schemaname):
+		return []string{hoop.TableName("pg_temp", rv.Relname)}
+	case rv.Schemaname != "":
+		return []string{hoop.TableName(rv.Schemaname, rv.Relname)}
+	}
+	return s.inEverySchema(rv.Relname)
+}
+
+func (s *stmt) inEverySchema(name string) []string {
+	var out []string
+	for _, schema := range s.cat.Schemas() {
+		if schema != "pg_catalog" && schema != "information_schema" && schema != "pg_toast" {
+			out = append(out, hoop.TableName(schema, name))
+		}
+	}
+	return out
+}
+
+// canonical names the tables that rv means; "*" where it is not found, since then any
+// table may be.
+func (s *stmt) canonical(rv *pg_query.RangeVar) []string {
+	if rv == nil {
+		return []string{"*"}
+	}
+	if isTempSchema(rv.Schemaname) {
+		return []string{hoop.TableName("pg_temp", rv.Relname)}
+	}
+	found := s.mention(rv)
+	if len(found) == 0 {
+		return []string{"*"}
+	}
+	return s.withRelatives(found)
+}
+
+func (s *stmt) withRelatives(found []*catalog.Table) []string {
+	var out []string
+	for _, t := range found {
+		out = append(out, t.Canonical())
+		for _, rel := range s.cat.Related(t) {
+			out = append(out, rel.Canonical())
+		}
+	}
+	return sortedSet(out)
+}
+
+// rangeVar reads the name of an object: [catalog.][schema.]name.
+func rangeVar(list []*pg_query.Node) *pg_query.RangeVar {
+	parts := stringsOf(list)
+	rv := &pg_query.RangeVar{}
+	if n := len(parts); n > 0 {
+		rv.Relname = parts[n-1]
+		if n > 1 {
+			rv.Schemaname = parts[n-2]
+		}
+	}
+	return rv
+}
+
+func stringsOf(list []*pg_query.Node) []string {
+	var out []string
+	for _, n := range list {
+		if str := n.GetString_(); str != nil {
+			out = append(out, str.Sval)
+		}
+	}
+	return out
+}
+
+// listOf gives the items of a List node.
+func listOf(n *pg_query.Node) []*pg_query.Node { return n.GetList().GetItems() }

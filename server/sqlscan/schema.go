@@ -1,0 +1,255 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// ddl gives the effect of changing what other people see.
+func (s *stmt) ddl(verb string, tables ...string) {
+	s.cmd.Verb = verb
+	s.changesCatalog()
+	s.use(hoop.EffectDDL, "", tables...)
+}
+
+func (s *stmt) changesCatalog() { s.out.DDL, s.out.Temp, s.shifted = true, true, true }
+
+// role gives the effect of changing who may do what.
+func (s *stmt) role(verb, why string, tables ...string) {
+	if verb != "" {
+		s.cmd.Verb = verb
+	}
+	s.changesCatalog()
+	s.use(hoop.EffectRole, why, tables...)
+}
+
+// parts walks everything below a command that names columns only to define something.
+func (s *stmt) parts(n *pg_query.Node) {
+	s.quietly(func() { children(n, func(c *pg_query.Node) { s.walk(c, where{}) }) })
+}
+
+// code gives the effect of leaving code behind that runs later, unseen.
+func (s *stmt) code(verb string, tables ...string) {
+	s.ddl(verb, tables...)
+	s.opaque(verb)
+}
+
+// schemaCommand handles DDL and privileges.
+func (s *stmt) schemaCommand(n *pg_query.Node) bool {
+	return s.createCommand(n) || s.alterCommand(n) || s.roleCommand(n) || s.dropCommand(n)
+}
+
+func (s *stmt) createCommand(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CreateStmt:
+		s.createTable(n, x.CreateStmt)
+	case *pg_query.Node_CreateTableAsStmt:
+		s.createTableAs(x.CreateTableAsStmt)
+	case *pg_query.Node_ViewStmt:
+		s.cmd.Verb = "CREATE VIEW"
+		s.newTable(x.ViewStmt.View)
+		s.changesCatalog()
+		s.walk(x.ViewStmt.Query, where{output: true})
+		s.derive("CREATE VIEW", s.places(x.ViewStmt.View))
+	case *pg_query.Node_IndexStmt:
+		s.ddl("CREATE INDEX", s.canonical(x.IndexStmt.Relation)...)
+		s.parts(n)
+	case *pg_query.Node_CreateSeqStmt:
+		s.cmd.Verb = "CREATE SEQUENCE"
+		s.newTable(x.CreateSeqStmt.Sequence)
+	case *pg_query.Node_CreateSchemaStmt:
+		s.ddl("CREATE SCHEMA")
+		if x.CreateSchemaStmt.Authrole != nil {
+			s.role("", "a schema for another role")
+		}
+		for _, e := range x.CreateSchemaStmt.SchemaElts {
+			s.inner(e)
+		}
+		s.cmd.Verb = "CREATE SCHEMA"
+	case *pg_query.Node_CompositeTypeStmt, *pg_query.Node_CreateEnumStmt, *pg_query.Node_CreateRangeStmt:
+		s.ddl("CREATE TYPE")
+		s.parts(n)
+		if x, ok := n.Node.(*pg_query.Node_CreateRangeStmt); ok && mentionsFunction(x.CreateRangeStmt.Params) {
+			s.opaque("a range type with functions of its own")
+		}
+	case *pg_query.Node_CreateDomainStmt:
+		s.ddl("CREATE DOMAIN")
+		s.parts(n)
+	case *pg_query.Node_CreateStatsStmt:
+		s.ddl("CREATE STATISTICS")
+		s.parts(n)
+		s.out.Opaque = true
+	case *pg_query.Node_CreateFunctionStmt:
+		s.createFunction(x.CreateFunctionStmt)
+	case *pg_query.Node_CreateTrigStmt:
+		s.code("CREATE TRIGGER", s.canonical(x.CreateTrigStmt.Relation)...)
+	case *pg_query.Node_RuleStmt:
+		s.code("CREATE RULE", s.canonical(x.RuleStmt.Relation)...)
+		for _, a := range x.RuleStmt.Actions {
+			s.walk(a, where{output: true})
+		}
+		s.cmd.Verb = "CREATE RULE"
+	case *pg_query.Node_CreateEventTrigStmt:
+		s.code("CREATE EVENT TRIGGER", "*")
+		s.use(hoop.EffectServer, "event triggers see every command")
+	case *pg_query.Node_CreateCastStmt:
+		s.code("CREATE CAST", "*")
+	case *pg_query.Node_CreateConversionStmt:
+		s.code("CREATE CONVERSION", "*")
+	case *pg_query.Node_CreateOpClassStmt, *pg_query.Node_CreateOpFamilyStmt:
+		s.code("CREATE OPERATOR CLASS", "*")
+	case *pg_query.Node_CreateTransformStmt:
+		s.code("CREATE TRANSFORM", "*")
+	case *pg_query.Node_DefineStmt:
+		s.define(x.DefineStmt)
+	default:
+		return false
+	}
+	return true
+}
+
+func mentionsFunction(list []*pg_query.Node) bool {
+	for _, n := range list {
+		switch strings.ToLower(n.GetDefElem().GetDefname()) {
+		case "canonical", "subtype_diff":
+			return true
+		}
+	}
+	return false
+}
+
+// define handles CREATE AGGREGATE, OPERATOR, TYPE, COLLATION and TEXT SEARCH.
+func (s *stmt) define(d *pg_query.DefineStmt) {
+	switch d.Kind {
+	case pg_query.ObjectType_OBJECT_COLLATION:
+		s.ddl("CREATE COLLATION")
+	case pg_query.ObjectType_OBJECT_TSCONFIGURATION, pg_query.ObjectType_OBJECT_TSDICTIONARY:
+		s.ddl("CREATE TEXT SEARCH")
+	default:
+		s.code("CREATE "+strings.ReplaceAll(strings.TrimPrefix(d.Kind.String(), "OBJECT_"), "_", " "), "*")
+	}
+}
+
+func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
+	s.newTable(c.Relation)
+	var others []string
+	for _, rv := range rangeVarsBelow(n) {
+		if rv == c.Relation {
+			continue
+		}
+		others = append(others, s.canonical(rv)...) // parents, LIKE, references
+	}
+	if len(others) > 0 {
+		s.use(hoop.EffectDDL, "", others...)
+	}
+	if c.Partbound != nil || len(c.InhRelations) > 0 {
+		s.changesCatalog()
+	}
+	s.quietly(func() {
+		for _, list := range [][]*pg_query.Node{c.TableElts, c.Constraints} {
+			for _, e := range list {
+				s.walkColumns(e)
+			}
+		}
+		if c.Partspec != nil {
+			s.walkColumns(&pg_query.Node{Node: &pg_query.Node_PartitionSpec{PartitionSpec: c.Partspec}})
+		}
+		if c.Partbound != nil {
+			s.walkColumns(&pg_query.Node{Node: &pg_query.Node_PartitionBoundSpec{PartitionBoundSpec: c.Partbound}})
+		}
+	})
+	s.cmd.Verb = "CREATE TABLE"
+}
+
+// walkColumns walks the expressions of column definitions; the relations in them were
+// handled.
+func (s *stmt) walkColumns(n *pg_query.Node) {
+	if n.GetRangeVar() != nil {
+		return
+	}
+	switch n.GetNode().(type) {
+	case *pg_query.Node_ColumnDef, *pg_query.Node_Constraint, *pg_query.Node_TableLikeClause:
+		if !children(n, s.walkColumns) {
+			s.unknown("a part of the statement that is not known")
+		}
+	default:
+		s.walk(n, where{})
+	}
+}
+
+func rangeVarsBelow(n *pg_query.Node) []*pg_query.RangeVar {
+	var out []*pg_query.RangeVar
+	var look func(*pg_query.Node)
+	look = func(n *pg_query.Node) {
+		if rv := n.GetRangeVar(); rv != nil {
+			out = append(out, rv)
+			return
+		}
+		children(n, look)
+	}
+	children(n, look)
+	return out
+}
+
+func (s *stmt) createTableAs(c *pg_query.CreateTableAsStmt) {
+	rel := c.Into.GetRel()
+	if rel == nil {
+		s.unknown("CREATE TABLE AS without a name")
+		return
+	}
+	s.newTable(rel)
+	if e := c.Query.GetExecuteStmt(); e != nil {
+		s.opaque("runs what was prepared before")
+		s.derive("CREATE TABLE AS EXECUTE", s.places(rel), "*")
+		s.cmd.Execute = e.Name
+		for _, p := range e.Params {
+			s.walk(p, where{})
+		}
+	} else {
+		s.walk(c.Query, where{output: true})
+		s.derive("CREATE TABLE AS", s.places(rel))
+	}
+	s.cmd.Verb = "CREATE TABLE AS"
+	if c.Objtype == pg_query.ObjectType_OBJECT_MATVIEW {
+		s.cmd.Verb = "CREATE MATERIALIZED VIEW"
+	}
+}
+
+// createFunction: its body is code. In a language of the server's own (C, internal)
+// it is the server's.
+func (s *stmt) createFunction(c *pg_query.CreateFunctionStmt) {
+	verb := "CREATE FUNCTION"
+	if c.IsProcedure {
+		verb = "CREATE PROCEDURE"
+	}
+	s.code(verb, "*")
+	s.functionOptions(c.Options)
+	s.cmd.Verb = verb
+}
+
+func (s *stmt) functionOptions(list []*pg_query.Node) {
+	for _, o := range list {
+		d := o.GetDefElem()
+		switch strings.ToLower(d.GetDefname()) {
+		case "language":
+			switch lang := strings.ToLower(d.Arg.GetString_().GetSval()); lang {
+			case "sql", "plpgsql":
+			default:
+				s.use(hoop.EffectServer, "code in language "+lang)
+			}
+		case "set":
+			if v := d.Arg.GetVariableSetStmt(); v != nil {
+				s.set(v)
+			}
+		case "security":
+			if d.Arg.GetBoolean().GetBoolval() {
+				s.use(hoop.EffectRole, "SECURITY DEFINER")
+			}
+		case "support":
+			s.use(hoop.EffectServer, "a planner support function")
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package sqlscan
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// with opens the scope of a WITH clause and walks its queries. A query sees those
+// before it, or all of them with RECURSIVE.
+func (s *stmt) with(c *pg_query.WithClause, w where) where {
+	if c == nil {
+		return w
+	}
+	inner := &scope{parent: w.scope, ctes: map[string]*pg_query.CommonTableExpr{}}
+	w.scope = inner
+	if c.Recursive {
+		for _, n := range c.Ctes {
+			inner.ctes[n.GetCommonTableExpr().GetCtename()] = n.GetCommonTableExpr()
+		}
+	}
+	for _, n := range c.Ctes {
+		cte := n.GetCommonTableExpr()
+		if cte == nil {
+			s.unknown("a WITH query that is not known")
+			continue
+		}
+		s.names.alias(cte.Ctename, source{derived: true})
+		for _, col := range stringsOf(cte.Aliascolnames) {
+			s.names.loose[col] = true
+		}
+		s.cteExtras(cte, w)
+		s.inCTE++
+		s.walk(cte.Ctequery, where{scope: inner, output: true})
+		s.inCTE--
+		inner.ctes[cte.Ctename] = cte
+	}
+	return w
+}
+
+// cteExtras handles SEARCH and CYCLE: their columns decide the order.
+func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
+	if c := cte.SearchClause; c != nil {
+		for _, col := range stringsOf(c.SearchColList) {
+			s.names.used = append(s.names.used, usedName{name: col})
+		}
+		s.names.loose[c.SearchSeqColumn] = true
+	}
+	if c := cte.CycleClause; c != nil {
+		for _, col := range stringsOf(c.CycleColList) {
+			s.names.used = append(s.names.used, usedName{name: col})
+		}
+		s.names.loose[c.CycleMarkColumn], s.names.loose[c.CyclePathColumn] = true, true
+		s.walk(c.CycleMarkValue, where{scope: w.scope})
+		s.walk(c.CycleMarkDefault, where{scope: w.scope})
+	}
+}
+
+// selectStmt walks one SELECT, VALUES or set operation.
+func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
+	w = s.with(q.WithClause, w)
+	deciding := where{scope: w.scope}
+	if q.IntoClause != nil {
+		s.into(q.IntoClause)
+	}
+	if q.Op != pg_query.SetOperation_SETOP_NONE && q.Op != pg_query.SetOperation_SET_OPERATION_UNDEFINED {
+		branch := w
+		if !q.All || q.Op != pg_query.SetOperation_SETOP_UNION {
+			branch.output = false // rows are compared
+			s.starsDecide(q)
+		}
+		s.walk(selectNode(q.Larg), branch)
+		s.walk(selectNode(q.Rarg), branch)
+	}
+	list := w
+	if len(q.DistinctClause) > 0 && distinctAll(q) || ordinals(q) {
+		list.output = false
+		s.starsDecide(q)
+	}
+	for _, t := range q.TargetList {
+		if rt := t.GetResTarget(); rt != nil {
+			s.output(rt)
+		}
+		s.walk(t, list)
+	}
+	for _, row := range q.ValuesLists {
+		s.walk(row, w)
+	}
+	for _, n := range q.FromClause {
+		s.walk(n, where{scope: w.scope, output: true})
+	}
+	for _, n := range [][]*pg_query.Node{
+		q.DistinctClause, {q.WhereClause}, q.GroupClause, {q.HavingClause}, q.WindowClause, q.SortClause, {q.LimitOffset}, {q.LimitCount},
+	} {
+		for _, c := range n {
+			s.walk(c, deciding)
+		}
+	}
+	s.locking(q, w)
+}
+
+func selectNode(q *pg_query.SelectStmt) *pg_query.Node {
+	if q == nil {
+		return nil
+	}
+	return &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: q}}
+}
+
+// distinctAll tells DISTINCT from DISTINCT ON (…).
+func distinctAll(q *pg_query.SelectStmt) bool {
+	return len(q.DistinctClause) == 1 && q.DistinctClause[0].GetNode() == nil
+}
+
+// ordinals reports whether ORDER BY, GROUP BY or DISTINCT ON name output columns by
+// number.
+func ordinals(q *pg_query.SelectStmt) bool {
+	for _, list := range [][]*pg_query.Node{q.SortClause, q.GroupClause, q.DistinctClause} {
+		for _, n := range list {
+			if hasOrdinal(n) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func hasOrdinal(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_SortBy:
+		return hasOrdinal(x.SortBy.Node)
+	case *pg_query.Node_GroupingSet:
+		for _, c := range x.GroupingSet.Content {
+			if hasOrdinal(c) {
+				return true
+			}
+		}
+	case *pg_query.Node_RowExpr:
+		for _, c := range x.RowExpr.Args {
+			if hasOrdinal(c) {
+				return true
+			}
+		}
+	case *pg_query.Node_List:
+		for _, c := range x.List.Items {
+			if hasOrdinal(c) {
+				return true
+			}
+		}
+	case *pg_query.Node_AConst:
+		return x.AConst.GetIval() != nil
+	}
+	return false
+}
+
+// starsDecide makes TABLE t and SELECT * count when rows are compared: the columns
+// are not in the text. (SELECT * itself is a column reference and is walked.)
+func (s *stmt) starsDecide(q *pg_query.SelectStmt) {
+	if len(q.TargetList) == 0 && len(q.ValuesLists) == 0 && q.Larg == nil {
+		s.names.all = true
+	}
+}
+
+// locking handles FOR UPDATE and its kin: they mark rows, so they write (and draw
+// SQLSTATE 25006 in a read-only transaction).
+func (s *stmt) locking(q *pg_query.SelectStmt, w where) {
+	if len(q.LockingClause) == 0 {
+		return
+	}
+	var tables []string
+	for _, n := range q.LockingClause {
+		lc := n.GetLockingClause()
+		for _, rel := range lc.GetLockedRels() { // aliases of FROM, not tables
+			for _, src := range s.names.aliases[rel.GetRangeVar().GetRelname()] {
+				for _, t := range src.tables {
+					tables = append(tables, t.Canonical())
+				}
+			}
+		}
+	}
+	if len(tables) == 0 {
+		for _, n := range q.FromClause {
+			tables = append(tables, s.fromTables(n, w.scope)...)
+		}
+	}
+	if len(tables) == 0 {
+		tables = []string{"*"}
+	}
+	s.use(hoop.EffectWrite, "locks rows", tables...)
+}
+
+// fromTables names the tables of a FROM item, sub-selects excluded ("*").
+func (s *stmt) fromTables(n *pg_query.Node, sc *scope) []string {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_RangeVar:
+		if x.RangeVar.Schemaname == "" && sc.find(x.RangeVar.Relname) != nil {
+			return nil
+		}
+		return s.canonical(x.RangeVar)
+	case *pg_query.Node_JoinExpr:
+		return append(s.fromTables(x.JoinExpr.Larg, sc), s.fromTables(x.JoinExpr.Rarg, sc)...)
+	}
+	return []string{"*"}
+}
+
+// into handles SELECT … INTO: a table is made of what is read.
+func (s *stmt) into(c *pg_query.IntoClause) {
+	s.newTable(c.Rel)
+	s.derive("SELECT INTO", s.places(c.Rel))
+	s.cmd.ReturnsRows = false
+}
+
+// newTable gives the effects of making a table: nobody else sees a temporary one.
+func (s *stmt) newTable(rv *pg_query.RangeVar) {
+	s.out.Temp, s.out.DDL, s.shifted = true, true, true
+	if rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) {
+		s.use(hoop.EffectSession, "a temporary object")
+		return
+	}
+	s.use(hoop.EffectDDL, "", s.places(rv)...)
+}
+
+// derive says that data is copied to into: from the tables named, and from every table
+// that the statement reads. Those are known when it is walked: see flushDerive.
+func (s *stmt) derive(why string, into []string, from ...string) {
+	s.derived = append(s.derived, hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: into, Tables: from})
+}
+
+// flushDerive names the sources of what the statement copies. Nothing is copied where
+// there is none.
+func (s *stmt) flushDerive() {
+	sources := s.namesOf(s.sources)
+	for _, u := range s.derived {
+		u.Tables = append(u.Tables, sources...)
+		if len(u.Tables) > 0 {
+			s.add(u)
+		}
+	}
+}

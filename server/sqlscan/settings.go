@@ -1,0 +1,157 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// serverSettings are settings that reach beyond the session: what the server logs,
+// replicates or loads (PostgreSQL manual, "Server Configuration"). The prefixes end
+// in a dot or an underscore.
+var serverSettings = map[string]bool{
+	"session_replication_role": true, "allow_system_table_mods": true, "ignore_system_indexes": true,
+	"ignore_checksum_failure": true, "zero_damaged_pages": true, "ignore_invalid_pages": true, "dynamic_library_path": true,
+	"local_preload_libraries": true, "session_preload_libraries": true, "shared_preload_libraries": true,
+	"lo_compat_privileges": true, "compute_query_id": true, "backtrace_functions": true, "update_process_title": true,
+	"max_stack_depth": true, "temp_file_limit": true, "deadlock_timeout": true, "commit_delay": true, "jit_provider": true,
+	"extension_control_path": true, "extension_destdir": true, "restrict_nonsystem_relation_kind": true,
+}
+
+var serverPrefixes = []string{
+	"log_", "debug_", "trace_", "track_", "stats_", "wal_", "archive_", "auto_explain.", "pg_stat_statements.", "pgaudit.",
+	"pg_hint_plan.", "plpgsql.extra_", "jit_debug", "jit_dump", "jit_profiling",
+}
+
+// setting judges one assignment. value is the new value where the text has it as a
+// constant; known says so. A reset has the value that the gateway gave the session.
+func (s *stmt) setting(name, value string, known, reset bool) {
+	name = strings.ToLower(name)
+	s.settings[name] = true
+	s.shifted = true
+	switch {
+	case name == "hoop" || strings.HasPrefix(name, "hoop."):
+		s.forbid("hoop.* settings belong to the gateway")
+	case name == "client_encoding" && !reset && !(known && isUTF8(value)):
+		s.forbid("client_encoding stays UTF8: the gateway reads statements in it")
+	case name == "standard_conforming_strings" && !reset && !(known && isOn(value)):
+		s.forbid("standard_conforming_strings stays on: the gateway reads statements so")
+	case name == "role" || name == "session_authorization":
+		s.out.Temp = true
+		if reset {
+			s.use(hoop.EffectSession, "")
+		} else {
+			s.use(hoop.EffectRole, "sets "+name, "*")
+		}
+	case serverSetting(name):
+		s.use(hoop.EffectServer, "setting "+name+" reaches beyond the session")
+	default:
+		if name == "search_path" {
+			s.out.Temp = true
+		}
+		s.use(hoop.EffectSession, "")
+	}
+}
+
+func serverSetting(name string) bool {
+	if serverSettings[name] {
+		return true
+	}
+	for _, p := range serverPrefixes {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func isUTF8(v string) bool {
+	switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(v)) {
+	case "utf8", "unicode":
+		return true
+	}
+	return false
+}
+
+func isOn(v string) bool {
+	switch strings.ToLower(v) {
+	case "on", "true", "yes", "1":
+		return true
+	}
+	return false
+}
+
+// set handles SET, RESET and the SET clauses of ALTER and CREATE FUNCTION.
+func (s *stmt) set(v *pg_query.VariableSetStmt) {
+	switch v.Kind {
+	case pg_query.VariableSetKind_VAR_RESET_ALL:
+		s.out.Temp, s.shifted = true, true // search_path too
+		s.use(hoop.EffectSession, "")
+	case pg_query.VariableSetKind_VAR_SET_MULTI: // TRANSACTION, SESSION CHARACTERISTICS
+		s.use(hoop.EffectSession, "")
+	case pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_SET_DEFAULT:
+		s.setting(v.Name, "", false, true)
+	case pg_query.VariableSetKind_VAR_SET_VALUE:
+		value, known := "", false
+		if len(v.Args) == 1 {
+			value, known = setValue(v.Args[0])
+		}
+		s.setting(v.Name, value, known, false)
+	case pg_query.VariableSetKind_VAR_SET_CURRENT:
+		s.setting(v.Name, "", false, false)
+	default:
+		s.unknown("a kind of SET that is not known")
+	}
+}
+
+func setValue(n *pg_query.Node) (string, bool) {
+	if v, ok := constant(n); ok {
+		return v, true
+	}
+	c := n.GetAConst()
+	switch {
+	case c == nil:
+		return "", false
+	case c.GetIval() != nil && c.GetIval().Ival == 1:
+		return "1", true
+	case c.GetBoolval() != nil && c.GetBoolval().Boolval:
+		return "true", true
+	}
+	return "", false
+}
+
+// setConfig handles the function set_config(name, value, is_local).
+func (s *stmt) setConfig(c call) {
+	if !c.node || len(c.args) < 2 {
+		s.forbid("set_config is called where its arguments are not in the text")
+		return
+	}
+	for _, a := range c.args {
+		if a.GetNamedArgExpr() != nil { // set_config(setting_name => …): order is the caller's
+			s.forbid("set_config takes its arguments by position here")
+			return
+		}
+	}
+	name, ok := constant(c.args[0])
+	if !ok {
+		s.forbid("set_config needs the name of the setting as a constant")
+		return
+	}
+	if !columnFree(c.args[1]) {
+		s.forbid("a setting cannot take a value from a table")
+		return
+	}
+	value, known := constant(c.args[1])
+	s.setting(name, value, known, false)
+}
+
+// plainSetting reports whether current_setting reads one of PostgreSQL's own settings.
+func plainSetting(args []*pg_query.Node) bool {
+	if len(args) == 0 {
+		return false
+	}
+	name, ok := constant(args[0])
+	return ok && !strings.Contains(name, ".")
+}

@@ -1,0 +1,303 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// utility analyses a whole statement: queries, and the commands of PostgreSQL's
+// reference that are none.
+func (s *stmt) utility(n *pg_query.Node) {
+	top := where{output: true}
+	switch x := n.GetNode().(type) {
+	case nil:
+		return // an empty statement: ";"
+	case *pg_query.Node_SelectStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows = "SELECT", x.SelectStmt.IntoClause == nil && intoOf(x.SelectStmt) == nil
+		if intoOf(x.SelectStmt) != nil {
+			s.cmd.Verb = "SELECT INTO"
+		}
+		s.rows = true
+		s.walk(n, top)
+	case *pg_query.Node_InsertStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows = "INSERT", len(x.InsertStmt.ReturningList) > 0
+		s.walk(n, top)
+	case *pg_query.Node_UpdateStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows = "UPDATE", len(x.UpdateStmt.ReturningList) > 0
+		s.walk(n, top)
+	case *pg_query.Node_DeleteStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows = "DELETE", len(x.DeleteStmt.ReturningList) > 0
+		s.walk(n, top)
+	case *pg_query.Node_MergeStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows = "MERGE", len(x.MergeStmt.ReturningList) > 0
+		s.walk(n, top)
+	default:
+		if !s.sessionCommand(n) && !s.dataCommand(n) && !s.schemaCommand(n) && !s.serverCommand(n) {
+			s.cmd.Verb = "UNKNOWN"
+			s.unknown("a command that is not known")
+		}
+	}
+}
+
+// intoOf finds SELECT … INTO, which stands in the leftmost branch of a set operation.
+func intoOf(q *pg_query.SelectStmt) *pg_query.IntoClause {
+	for ; q != nil; q = q.Larg {
+		if q.IntoClause != nil {
+			return q.IntoClause
+		}
+	}
+	return nil
+}
+
+// sessionCommand handles what touches this session only.
+func (s *stmt) sessionCommand(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_TransactionStmt:
+		s.transaction(x.TransactionStmt)
+	case *pg_query.Node_VariableSetStmt:
+		s.cmd.Verb = "SET"
+		if k := x.VariableSetStmt.Kind; k == pg_query.VariableSetKind_VAR_RESET || k == pg_query.VariableSetKind_VAR_RESET_ALL {
+			s.cmd.Verb = "RESET"
+		}
+		s.set(x.VariableSetStmt)
+	case *pg_query.Node_VariableShowStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows, s.rows = "SHOW", true, true
+		if name := x.VariableShowStmt.Name; strings.Contains(name, ".") || strings.EqualFold(name, "all") {
+			s.out.Opaque = true // a setting of the site's own can hold anything
+		}
+	case *pg_query.Node_PrepareStmt:
+		s.inner(x.PrepareStmt.Query)
+		for _, t := range x.PrepareStmt.Argtypes {
+			s.walk(t, where{})
+		}
+		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Prepare = "PREPARE", false, x.PrepareStmt.Name
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_ExecuteStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Execute = "EXECUTE", true, x.ExecuteStmt.Name
+		for _, p := range x.ExecuteStmt.Params {
+			s.walk(p, where{})
+		}
+		s.opaque("runs what was prepared before")
+	case *pg_query.Node_DeallocateStmt:
+		s.cmd.Verb, s.cmd.Deallocate = "DEALLOCATE", x.DeallocateStmt.Name
+		if x.DeallocateStmt.Isall {
+			s.cmd.Deallocate = "*"
+		}
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_DeclareCursorStmt:
+		s.inner(x.DeclareCursorStmt.Query)
+		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Declare = "DECLARE CURSOR", false, x.DeclareCursorStmt.Portalname
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_FetchStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Fetch = "FETCH", true, x.FetchStmt.Portalname
+		if x.FetchStmt.Ismove {
+			s.cmd.Verb, s.cmd.ReturnsRows = "MOVE", false
+		} else {
+			s.rows = true
+		}
+		s.out.Opaque = true
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_ClosePortalStmt:
+		s.cmd.Verb, s.cmd.CloseCursor = "CLOSE", x.ClosePortalStmt.Portalname
+		if x.ClosePortalStmt.Portalname == "" {
+			s.cmd.CloseCursor = "*"
+		}
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_DiscardStmt:
+		s.cmd.Verb, s.out.Temp, s.shifted = "DISCARD", true, true
+		if x.DiscardStmt.Target == pg_query.DiscardMode_DISCARD_ALL {
+			s.cmd.Deallocate, s.cmd.CloseCursor, s.cmd.Discard = "*", "*", true
+		}
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_ListenStmt:
+		s.cmd.Verb = "LISTEN"
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_UnlistenStmt:
+		s.cmd.Verb = "UNLISTEN"
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_NotifyStmt:
+		s.cmd.Verb = "NOTIFY"
+		s.use(hoop.EffectSession, "")
+	case *pg_query.Node_ConstraintsSetStmt:
+		s.cmd.Verb = "SET CONSTRAINTS"
+		s.out.Opaque = true // deferred triggers may fire at once
+		s.use(hoop.EffectSession, "")
+	default:
+		return false
+	}
+	return true
+}
+
+// inner analyses an embedded statement into this one.
+func (s *stmt) inner(n *pg_query.Node) {
+	s.utility(n)
+}
+
+var transactions = map[pg_query.TransactionStmtKind]struct {
+	verb string
+	tx   Tx
+}{
+	pg_query.TransactionStmtKind_TRANS_STMT_BEGIN:             {"BEGIN", TxBegin},
+	pg_query.TransactionStmtKind_TRANS_STMT_START:             {"START TRANSACTION", TxBegin},
+	pg_query.TransactionStmtKind_TRANS_STMT_COMMIT:            {"COMMIT", TxCommit},
+	pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK:          {"ROLLBACK", TxRollback},
+	pg_query.TransactionStmtKind_TRANS_STMT_SAVEPOINT:         {"SAVEPOINT", TxSavepoint},
+	pg_query.TransactionStmtKind_TRANS_STMT_RELEASE:           {"RELEASE", TxRelease},
+	pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:       {"ROLLBACK TO SAVEPOINT", TxRollbackTo},
+	pg_query.TransactionStmtKind_TRANS_STMT_PREPARE:           {"PREPARE TRANSACTION", TxPrepare},
+	pg_query.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED:   {"COMMIT PREPARED", TxCommitPrepared},
+	pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK_PREPARED: {"ROLLBACK PREPARED", TxRollbackPrepared},
+}
+
+func (s *stmt) transaction(t *pg_query.TransactionStmt) {
+	kind, ok := transactions[t.Kind]
+	if !ok {
+		s.cmd.Verb = "UNKNOWN"
+		s.unknown("a transaction command that is not known")
+		return
+	}
+	s.cmd.Verb, s.cmd.Tx, s.cmd.Chain = kind.verb, kind.tx, t.Chain
+	s.use(hoop.EffectSession, "")
+	switch kind.tx {
+	case TxCommit, TxPrepare:
+		s.out.Opaque = true // deferred triggers and constraints fire now
+	case TxCommitPrepared, TxRollbackPrepared:
+		s.opaque("ends a transaction whose statements are not in this session")
+	case TxRollback, TxRollbackTo:
+		s.shifted = true // settings and objects are what they were before
+	}
+}
+
+// dataCommand handles what moves rows or runs code.
+func (s *stmt) dataCommand(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CopyStmt:
+		s.copy(x.CopyStmt)
+	case *pg_query.Node_ExplainStmt:
+		s.inner(x.ExplainStmt.Query)
+		if intoOrCTAS(x.ExplainStmt.Query) && !analyzes(x.ExplainStmt) {
+			s.out.Temp = true
+		}
+		s.cmd = Command{Verb: "EXPLAIN", ReturnsRows: true, Explain: true, Execute: s.cmd.Execute, Start: s.cmd.Start, End: s.cmd.End}
+		s.rows, s.out.Opaque = true, true // plans show constants, and statistics by their estimates
+	case *pg_query.Node_CallStmt:
+		s.cmd.Verb, s.cmd.ReturnsRows, s.rows = "CALL", true, true
+		s.walk(&pg_query.Node{Node: &pg_query.Node_FuncCall{FuncCall: x.CallStmt.Funccall}}, where{})
+		s.opaque("CALL runs a procedure")
+		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+	case *pg_query.Node_DoStmt:
+		s.cmd.Verb = "DO"
+		s.opaque("DO runs code")
+		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+	case *pg_query.Node_TruncateStmt:
+		s.cmd.Verb = "TRUNCATE"
+		s.truncate(x.TruncateStmt)
+	case *pg_query.Node_LockStmt:
+		s.lock(x.LockStmt)
+	case *pg_query.Node_RefreshMatViewStmt:
+		s.cmd.Verb = "REFRESH MATERIALIZED VIEW"
+		into := s.canonical(x.RefreshMatViewStmt.Relation)
+		for _, t := range s.lookup(x.RefreshMatViewStmt.Relation) {
+			s.sourcing = true
+			s.view(t)
+			s.sourcing = false
+		}
+		s.out.Opaque = true
+		s.use(hoop.EffectWrite, "REFRESH", into...)
+		if !x.RefreshMatViewStmt.SkipData {
+			s.derive("REFRESH MATERIALIZED VIEW", into)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func analyzes(e *pg_query.ExplainStmt) bool {
+	for _, o := range e.Options {
+		if strings.EqualFold(o.GetDefElem().GetDefname(), "analyze") {
+			return true
+		}
+	}
+	return false
+}
+
+func intoOrCTAS(n *pg_query.Node) bool { return n.GetCreateTableAsStmt() != nil }
+
+// copy handles COPY in its four forms.
+func (s *stmt) copy(c *pg_query.CopyStmt) {
+	s.cmd.Verb = "COPY"
+	if c.IsProgram || c.Filename != "" {
+		s.use(hoop.EffectServer, "COPY with a server file or program")
+	}
+	if c.IsFrom {
+		s.cmd.CopyIn = !c.IsProgram && c.Filename == ""
+		into := s.target(c.Relation, inserts)
+		s.use(hoop.EffectImport, "", into...)
+		s.walk(c.WhereClause, where{})
+		return
+	}
+	s.cmd.CopyOut = !c.IsProgram && c.Filename == ""
+	s.rows = true
+	if c.Relation != nil {
+		s.relation(c.Relation, nil)
+	}
+	if c.Query != nil {
+		verb, start, end := s.cmd, s.cmd.Start, s.cmd.End
+		s.inner(c.Query)
+		s.cmd = verb
+		s.cmd.Start, s.cmd.End = start, end
+	}
+}
+
+func (s *stmt) truncate(t *pg_query.TruncateStmt) {
+	var tables []string
+	for _, n := range t.Relations {
+		rv := n.GetRangeVar()
+		tables = append(tables, s.target(rv, deletes)...)
+		if t.Behavior != pg_query.DropBehavior_DROP_CASCADE {
+			continue
+		}
+		for _, table := range s.lookup(rv) {
+			tables = append(tables, s.referencing(table.OID, map[uint32]bool{})...)
+		}
+	}
+	s.use(hoop.EffectDestroy, "TRUNCATE", tables...)
+}
+
+// referencing names the tables with a foreign key to a table, transitively.
+func (s *stmt) referencing(oid uint32, seen map[uint32]bool) []string {
+	t, ok := s.cat.Table(oid)
+	if !ok || seen[oid] {
+		return nil
+	}
+	seen[oid] = true
+	var out []string
+	for _, fk := range t.Cascades {
+		if ref, ok := s.cat.Table(fk.Table); ok {
+			s.note(ref)
+			out = append(out, ref.Canonical())
+			out = append(out, s.referencing(fk.Table, seen)...)
+		}
+	}
+	return out
+}
+
+// accessShare is AccessShareLock of PostgreSQL's lockdefs.h.
+const accessShare = 1
+
+func (s *stmt) lock(l *pg_query.LockStmt) {
+	s.cmd.Verb = "LOCK"
+	var tables []string
+	for _, n := range l.Relations {
+		tables = append(tables, s.canonical(n.GetRangeVar())...)
+	}
+	if l.Mode == accessShare {
+		s.use(hoop.EffectSession, "")
+		return
+	}
+	s.use(hoop.EffectServer, "a lock above ACCESS SHARE", tables...)
+}

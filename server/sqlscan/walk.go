@@ -1,0 +1,226 @@
+package sqlscan
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// maxDepth bounds the walk. PostgreSQL's own stack limit (2 MB) ends deeper statements.
+const maxDepth = 5000
+
+// where is the place of a node in its statement.
+type where struct {
+	scope *scope
+	// output says that a column reference here is only shown (or stored), so it does
+	// not decide which rows come back.
+	output bool
+}
+
+// walk visits a node and everything below it: tables, functions, operators, types,
+// and names that decide.
+func (s *stmt) walk(n *pg_query.Node, w where) {
+	if n.GetNode() == nil {
+		return
+	}
+	if s.depth++; s.depth > maxDepth {
+		s.depth--
+		s.unknown("nested too deeply")
+		return
+	}
+	defer func() { s.depth-- }()
+	switch x := n.Node.(type) {
+	case *pg_query.Node_SelectStmt:
+		s.selectStmt(x.SelectStmt, w)
+		return
+	case *pg_query.Node_InsertStmt:
+		s.insertStmt(x.InsertStmt, w)
+		return
+	case *pg_query.Node_UpdateStmt:
+		s.updateStmt(x.UpdateStmt, w)
+		return
+	case *pg_query.Node_DeleteStmt:
+		s.deleteStmt(x.DeleteStmt, w)
+		return
+	case *pg_query.Node_MergeStmt:
+		s.mergeStmt(x.MergeStmt, w)
+		return
+	case *pg_query.Node_RangeVar:
+		s.relation(x.RangeVar, w.scope)
+		return
+	case *pg_query.Node_ColumnRef:
+		if !w.output {
+			s.decides(x.ColumnRef)
+		}
+		return
+	case *pg_query.Node_SubLink:
+		s.subLink(x.SubLink, w)
+		return
+	case *pg_query.Node_TypeName:
+		s.typeName(x.TypeName)
+	case *pg_query.Node_CurrentOfExpr:
+		s.out.Opaque = true // the cursor's query is not in the text
+	case *pg_query.Node_Query, *pg_query.Node_RangeTblEntry:
+		s.unknown("an analysed query in a raw tree")
+		return
+	default:
+		w = s.expression(n, w)
+	}
+	if !children(n, func(c *pg_query.Node) { s.walk(c, w) }) {
+		s.unknown("a part of the statement that is not known")
+	}
+}
+
+// expression handles nodes whose children are walked all the same. It returns the
+// place of the children.
+func (s *stmt) expression(n *pg_query.Node, w where) where {
+	switch x := n.Node.(type) {
+	case *pg_query.Node_FuncCall:
+		s.funcCall(x.FuncCall, w)
+		if !harmlessOutput(x.FuncCall) {
+			w.output = false
+		}
+	case *pg_query.Node_AExpr:
+		s.operator(x.AExpr.Name)
+		w.output = false
+	case *pg_query.Node_SortBy:
+		s.operator(x.SortBy.UseOp)
+		w.output = false
+	case *pg_query.Node_TypeCast:
+		w.output = w.output && textCast(x.TypeCast)
+	case *pg_query.Node_JoinExpr:
+		s.joinExpr(x.JoinExpr)
+		w.output = false
+	case *pg_query.Node_RangeSubselect:
+		s.derivedAlias(x.RangeSubselect.Alias)
+		w.output = true
+	case *pg_query.Node_RangeFunction:
+		s.derivedAlias(x.RangeFunction.Alias)
+		for _, c := range x.RangeFunction.Coldeflist {
+			s.names.loose[c.GetColumnDef().GetColname()] = true
+		}
+		s.functionNames(x.RangeFunction)
+		w.output = false
+	case *pg_query.Node_RangeTableFunc:
+		s.derivedAlias(x.RangeTableFunc.Alias)
+		for _, c := range x.RangeTableFunc.Columns {
+			s.names.loose[c.GetRangeTableFuncCol().GetColname()] = true
+		}
+		w.output = false
+	case *pg_query.Node_JsonTable:
+		s.derivedAlias(x.JsonTable.Alias)
+		w.output = false
+	case *pg_query.Node_JsonTableColumn:
+		s.names.loose[x.JsonTableColumn.Name] = true
+	case *pg_query.Node_RangeTableSample:
+		if m := stringsOf(x.RangeTableSample.Method); len(m) != 1 || m[0] != "system" && m[0] != "bernoulli" {
+			s.opaque("a sampling method that is not PostgreSQL's")
+		}
+		w.output = false
+	case *pg_query.Node_ResTarget, *pg_query.Node_List, *pg_query.Node_RowExpr, *pg_query.Node_AArrayExpr,
+		*pg_query.Node_CoalesceExpr, *pg_query.Node_JsonObjectConstructor, *pg_query.Node_JsonArrayConstructor,
+		*pg_query.Node_JsonKeyValue, *pg_query.Node_JsonValueExpr, *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg,
+		*pg_query.Node_NamedArgExpr, *pg_query.Node_CollateClause, *pg_query.Node_AIndirection:
+		// what they hold is shown as it is
+	case *pg_query.Node_String_, *pg_query.Node_Integer, *pg_query.Node_Float, *pg_query.Node_AConst, *pg_query.Node_Alias:
+	default:
+		w.output = false
+	}
+	return w
+}
+
+func (s *stmt) derivedAlias(a *pg_query.Alias) {
+	if a != nil {
+		s.names.alias(a.Aliasname, source{derived: true})
+		s.columnAliases(a)
+	}
+}
+
+// functionNames notes that a function in FROM gives its alias, or its own name, to
+// its column.
+func (s *stmt) functionNames(rf *pg_query.RangeFunction) {
+	if rf.Alias != nil {
+		s.names.loose[rf.Alias.Aliasname] = true
+	}
+	for _, item := range rf.Functions {
+		for _, f := range listOf(item) {
+			if parts := stringsOf(f.GetFuncCall().GetFuncname()); len(parts) > 0 {
+				name := parts[len(parts)-1]
+				s.names.loose[name] = true
+				s.names.alias(name, source{derived: true})
+			}
+		}
+	}
+	if rf.Ordinality {
+		s.names.loose["ordinality"] = true
+	}
+}
+
+// joinExpr notes the columns that USING and NATURAL compare.
+func (s *stmt) joinExpr(j *pg_query.JoinExpr) {
+	if j.IsNatural {
+		s.names.all = true
+	}
+	for _, c := range stringsOf(j.UsingClause) {
+		s.names.used = append(s.names.used, usedName{name: c})
+	}
+	s.derivedAlias(j.Alias)
+	s.derivedAlias(j.JoinUsingAlias)
+}
+
+// subLink handles a sub-select in an expression. What IN, ANY and ALL select is
+// compared, so it decides; what a scalar one selects is used as the expression is.
+func (s *stmt) subLink(l *pg_query.SubLink, w where) {
+	s.operator(l.OperName)
+	s.walk(l.Testexpr, where{scope: w.scope})
+	switch l.SubLinkType {
+	case pg_query.SubLinkType_EXPR_SUBLINK, pg_query.SubLinkType_ARRAY_SUBLINK, pg_query.SubLinkType_MULTIEXPR_SUBLINK:
+		s.walk(l.Subselect, w)
+	case pg_query.SubLinkType_EXISTS_SUBLINK:
+		s.walk(l.Subselect, where{scope: w.scope, output: true})
+	default:
+		s.walk(l.Subselect, where{scope: w.scope})
+	}
+}
+
+// operator notes an operator that a user made of code other than C.
+func (s *stmt) operator(name []*pg_query.Node) {
+	parts := stringsOf(name)
+	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+		return
+	}
+	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
+		f, ok := s.cat.Function(op.Function)
+		if !ok || f.Language != "c" && f.Language != "internal" {
+			s.opaque("operator " + op.Name + " is a user's")
+			return
+		}
+	}
+}
+
+// typeName notes types whose values are made by users' functions.
+func (s *stmt) typeName(t *pg_query.TypeName) {
+	parts := stringsOf(t.Names)
+	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+		return
+	}
+	if t.PctType && len(parts) > 1 { // table.column%TYPE
+		return
+	}
+	for _, ut := range s.cat.UserTypes(parts[len(parts)-1]) {
+		if ut.RunsCode && ut.Kind != hoop.TypeBase {
+			s.opaque("type " + parts[len(parts)-1] + " runs a user's function")
+			return
+		}
+	}
+}
+
+// textCast reports whether a cast cannot fail whatever the value: to text.
+func textCast(c *pg_query.TypeCast) bool {
+	parts := stringsOf(c.TypeName.GetNames())
+	if len(parts) == 0 || len(c.TypeName.GetArrayBounds()) > 0 {
+		return false
+	}
+	last := parts[len(parts)-1]
+	return last == "text" || last == "varchar"
+}
