@@ -52,8 +52,7 @@ type Run struct {
 // Preview tells early what Judge would refuse outright, before the parameters are
 // known. A refusal is put on record as Judge's is.
 func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
-	rules := s.rules()
-	uses := rules.Uses(st)
+	uses := s.rules().Uses(st)
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return err
@@ -73,8 +72,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inForce(); err != nil {
 		return nil, err
 	}
-	rules := s.rules()
-	uses := rules.Uses(st)
+	uses := s.rules().Uses(st)
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return nil, err
@@ -91,7 +89,8 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inherit(ctx, uses); err != nil {
 		return nil, err
 	}
-	r := &Run{session: s, st: st, rules: rules, at: s.line.Now()}
+	// The rules again: what inherited protection just now counts for RETURNING too.
+	r := &Run{session: s, st: st, rules: s.rules(), at: s.line.Now()}
 	pos, err := s.recordStatement(r, uses, d, nil)
 	if err != nil {
 		return nil, unrecorded(err)

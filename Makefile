@@ -1,0 +1,54 @@
+# Two commands do all the set-up: `make demo` shows the main job, `make test` passes
+# the tests. The others are for work on the code.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TOOL    := go tool -modfile=tools/go.mod
+export GOFLAGS += -buildvcs=false
+
+.PHONY: build demo dev test test-all check bench generate fuzz clean
+
+build: ## bin/hoopctl and bin/hoop-gateway, pure Go
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: ## the whole line on a sample clinic, and nothing left running
+	@.ci/deps demo
+	@$(MAKE) --no-print-directory build
+	@go run ./server/servertest/demo -bin bin
+
+dev: ## a gateway with everything embedded, until Ctrl-C
+	@.ci/deps demo
+	@$(MAKE) --no-print-directory build
+	@bin/hoop-gateway dev
+
+test: ## every package, under the race detector, in any order
+	@.ci/deps test
+	go vet ./...
+	CGO_ENABLED=1 go test -race -shuffle=on -timeout 8m ./...
+
+test-all: ## the demo, and each fuzz target for a few seconds
+	@$(MAKE) --no-print-directory demo
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+
+check: ## what every commit passes
+	@test -z "$$(gofmt -l cmd internal pkg server)" || { gofmt -l cmd internal pkg server; exit 1; }
+	@test -z "$$($(TOOL) gofumpt -l cmd internal pkg server)" || { $(TOOL) gofumpt -l cmd internal pkg server; exit 1; }
+	$(TOOL) staticcheck ./...
+	$(MAKE) test
+
+bench: ## benchmarks; compare ratios of one run, never absolute figures of two
+	go test -run '^$$' -bench . -benchmem ./...
+
+generate: ## completions, docs/effects.md, docs/reference
+	go generate ./...
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal pkg server | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+			echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg; \
+		done; \
+	done
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/target"
+)
+
+// Check validates the configuration and the resources, and reaches every target and
+// identity provider; it changes nothing. report is told of each as it is tried; the
+// error says how many failed.
+func Check(ctx context.Context, cfg *Config, report func(what string, err error)) error {
+	r, err := loadRules(ctx, cfg.Resources)
+	report("resources", err)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	told := func(what string, err error) {
+		report(what, err)
+		if err != nil {
+			failed++
+		}
+	}
+	d := target.New(r.Target)
+	for _, t := range r.current.Load().set.Targets {
+		told("target "+t.Name, d.Check(ctx, t.Public()))
+	}
+	providers, err := cfg.providers()
+	if err != nil {
+		return err
+	}
+	for _, p := range providers {
+		told("identity provider "+p.Name, auth.CheckOIDC(ctx, p, cfg.PublicURL))
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of the above failed", failed)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+// Package command is hoop-gateway's command line: serve, dev, check, version.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// IO is what a command reads from and writes to.
+type IO struct {
+	Out, Err io.Writer
+}
+
+// Main runs hoop-gateway and returns its exit code.
+func Main(version string, args []string, stdio IO) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot(version, stdio)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var usage *usageError
+	e := (*hoop.Error)(nil)
+	fmt.Fprintf(stdio.Err, "hoop-gateway: error: %v\n", err)
+	if errors.As(err, &e) && e.Hint != "" {
+		fmt.Fprintf(stdio.Err, "hoop-gateway: hint: %s\n", e.Hint)
+	}
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func newRoot(version string, stdio IO) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "hoop-gateway",
+		Short:         "The gateway: every decision is made here, before a packet reaches a target",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetOut(stdio.Out)
+	root.SetErr(stdio.Err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newServe(version, stdio), newDev(version, stdio), newCheck(version, stdio), newVersion(version, stdio))
+	return root
+}
+
+func newVersion(version string, stdio IO) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(stdio.Out, "hoop-gateway", version)
+			return err
+		},
+	}
+}
+
+func newServe(version string, stdio IO) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Run in production",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := server.LoadConfig(file)
+			if err != nil {
+				return err
+			}
+			g, err := server.New(cmd.Context(), cfg, server.Options{Version: version, Log: logger(stdio)})
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), g, func() error {
+				_, err := fmt.Fprintf(stdio.Out, "hoop-gateway is ready at %s\n", g.URL())
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "gateway.yaml")
+	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
+	return cmd
+}
+
+// run serves until ctx ends, then stops in order. SIGHUP loads the resources again.
+func run(ctx context.Context, g *server.Gateway, ready func() error) (err error) {
+	defer func() { err = errors.Join(err, g.Close()) }()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	if err := ready(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- g.Serve(ctx) }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-hup:
+			g.Reload(ctx)
+		}
+	}
+}
+
+func newCheck(version string, stdio IO) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Validate configuration and resources, reach every target and identity provider, change nothing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := server.LoadConfig(file)
+			if err != nil {
+				return err
+			}
+			return server.Check(cmd.Context(), cfg, func(what string, err error) {
+				if err != nil {
+					fmt.Fprintf(stdio.Out, "FAILED  %s: %v\n", what, err)
+					return
+				}
+				fmt.Fprintf(stdio.Out, "ok      %s\n", what)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "gateway.yaml")
+	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
+	return cmd
+}
+
+func logger(stdio IO) *slog.Logger {
+	return slog.New(slog.NewTextHandler(stdio.Err, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}

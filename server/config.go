@@ -1,0 +1,198 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// Config is gateway.yaml. Paths are relative to the file's folder.
+type Config struct {
+	Listen     string           `json:"listen"`     // host:port
+	PublicURL  string           `json:"public_url"` // what clients call the gateway
+	DataDir    string           `json:"data_dir"`
+	TLS        TLSConfig        `json:"tls"`
+	Store      StoreConfig      `json:"store"`
+	Recordings RecordingsConfig `json:"recordings"`
+	Identity   IdentityConfig   `json:"identity"`
+	Resources  []string         `json:"resources"`
+}
+
+// TLSConfig names the gateway's certificate; both empty: a private CA issues one.
+type TLSConfig struct {
+	CertFile string `json:"cert_file"`
+	KeyFile  string `json:"key_file"`
+}
+
+// StoreConfig says where requests, grants, sessions and sign-ins live.
+type StoreConfig struct {
+	URL string `json:"url"` // sqlite:PATH or postgres://…
+}
+
+// RecordingsConfig says where recordings live.
+type RecordingsConfig struct {
+	URL string `json:"url"` // file:PATH
+}
+
+// IdentityConfig lists who vouches for people.
+type IdentityConfig struct {
+	Providers []ProviderConfig `json:"providers"`
+}
+
+// ProviderConfig is one identity provider: oidc or saml.
+type ProviderConfig struct {
+	Name string      `json:"name"`
+	OIDC *OIDCConfig `json:"oidc"`
+	SAML *SAMLConfig `json:"saml"`
+}
+
+// OIDCConfig is an OpenID Connect provider.
+type OIDCConfig struct {
+	Issuer       string          `json:"issuer"`
+	ClientID     string          `json:"client_id"`
+	ClientSecret resource.Secret `json:"client_secret"`
+	GroupsClaim  string          `json:"groups_claim"`
+}
+
+// SAMLConfig is a SAML 2.0 identity provider.
+type SAMLConfig struct {
+	MetadataURL     string `json:"metadata_url"`
+	GroupsAttribute string `json:"groups_attribute"`
+}
+
+// LoadConfig reads gateway.yaml strictly: an unknown field is an error with its line.
+func LoadConfig(file string) (*Config, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{Listen: "127.0.0.1:8443", DataDir: "data"}
+	if err := resource.Decode(file, b, c); err != nil {
+		return nil, err
+	}
+	c.anchor(filepath.Dir(file))
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+// anchor makes paths relative to dir absolute, and fills in what was left out.
+func (c *Config) anchor(dir string) {
+	abs := func(p string) string {
+		if p == "" || filepath.IsAbs(p) {
+			return p
+		}
+		return filepath.Join(dir, p)
+	}
+	c.DataDir = abs(c.DataDir)
+	c.TLS.CertFile, c.TLS.KeyFile = abs(c.TLS.CertFile), abs(c.TLS.KeyFile)
+	for i, r := range c.Resources {
+		c.Resources[i] = abs(r)
+	}
+	if rest, ok := strings.CutPrefix(c.Store.URL, "sqlite:"); ok {
+		c.Store.URL = "sqlite:" + abs(rest)
+	}
+	if rest, ok := strings.CutPrefix(c.Recordings.URL, "file:"); ok {
+		c.Recordings.URL = "file:" + abs(rest)
+	}
+	if c.Store.URL == "" {
+		c.Store.URL = "sqlite:" + filepath.Join(c.DataDir, "hoop.db")
+	}
+	if c.Recordings.URL == "" {
+		c.Recordings.URL = "file:" + filepath.Join(c.DataDir, "recordings")
+	}
+	if c.PublicURL == "" {
+		_, port, err := net.SplitHostPort(c.Listen)
+		if err == nil {
+			c.PublicURL = "https://" + net.JoinHostPort("localhost", port)
+		}
+	}
+}
+
+// check refuses what cannot work, and what this version does not do: better at the
+// start than silently.
+func (c *Config) check() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen: want host:port: %w", err)
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("public_url: want https://host[:port], got %q", c.PublicURL)
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		return errors.New("tls: cert_file and key_file go together; leave both out for a private CA")
+	}
+	if !strings.HasPrefix(c.Recordings.URL, "file:") {
+		return fmt.Errorf("recordings.url: this version keeps recordings in a folder (file:PATH), got %q", c.Recordings.URL)
+	}
+	seen := map[string]bool{}
+	for _, p := range c.Identity.Providers {
+		switch {
+		case p.Name == "":
+			return errors.New("identity.providers: a provider has no name")
+		case seen[p.Name]:
+			return fmt.Errorf("identity.providers: two providers are named %s", p.Name)
+		case p.SAML != nil:
+			return fmt.Errorf("identity.providers: %s: this version has no SAML; use the identity provider's OpenID Connect", p.Name)
+		case p.OIDC == nil:
+			return fmt.Errorf("identity.providers: %s: want oidc", p.Name)
+		}
+		seen[p.Name] = true
+	}
+	return nil
+}
+
+// DevConfig is the configuration of `hoop-gateway dev` and of tests: everything
+// embedded, on loopback.
+func DevConfig(listen, dataDir string, resources ...string) (*Config, error) {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: want host:port: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("listen: %s is not a loopback address, and sample users sign in without a password", host)
+	}
+	c := &Config{Listen: listen, DataDir: dataDir, Resources: resources}
+	c.anchor(dataDir)
+	return c, c.check()
+}
+
+// providers are the identity providers with their secrets.
+func (c *Config) providers() ([]auth.OIDC, error) {
+	var out []auth.OIDC
+	for _, p := range c.Identity.Providers {
+		o := auth.OIDC{Name: p.Name, Issuer: p.OIDC.Issuer, ClientID: p.OIDC.ClientID, GroupsClaim: p.OIDC.GroupsClaim}
+		if !p.OIDC.ClientSecret.IsZero() {
+			secret, err := p.OIDC.ClientSecret.Resolve()
+			if err != nil {
+				return nil, fmt.Errorf("identity provider %s: %w", p.Name, err)
+			}
+			o.ClientSecret = secret
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// recordingsDir is the folder of recordings.
+func (c *Config) recordingsDir() string { return strings.TrimPrefix(c.Recordings.URL, "file:") }
+
+// hosts are the names that the gateway's own certificate must be good for.
+func (c *Config) hosts() []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if u, err := url.Parse(c.PublicURL); err == nil {
+		hosts = append(hosts, u.Hostname())
+	}
+	if h, _, err := net.SplitHostPort(c.Listen); err == nil && h != "" && h != "0.0.0.0" && h != "::" {
+		hosts = append(hosts, h)
+	}
+	return hosts
+}

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/policy"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// rules is what is declared now. The parts ask it, so that a reload is one pointer.
+type rules struct{ current atomic.Pointer[declared] }
+
+// declared is one state of the resources, compiled.
+type declared struct {
+	set      *resource.Set
+	engine   *policy.Engine
+	accounts map[string]auth.ServiceAccount
+}
+
+func loadRules(ctx context.Context, files []string) (*rules, error) {
+	d, err := readRules(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	r := &rules{}
+	r.current.Store(d)
+	return r, nil
+}
+
+func readRules(ctx context.Context, files []string) (*declared, error) {
+	set, err := resource.Load(files...)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := policy.New(ctx, set, nil)
+	if err != nil {
+		return nil, fmt.Errorf("compile the policy: %w", err)
+	}
+	d := &declared{set: set, engine: engine, accounts: map[string]auth.ServiceAccount{}}
+	for _, a := range set.ServiceAccounts {
+		secret, err := a.Secret.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("service account %s: %w", a.Name, err)
+		}
+		d.accounts[a.Name] = auth.ServiceAccount{Groups: a.Groups, Owner: a.Owner, SecretHash: sha256.Sum256([]byte(secret))}
+	}
+	return d, nil
+}
+
+// Decide implements session.Policy.
+func (r *rules) Decide(ctx context.Context, id hoop.Identity, target string, uses []hoop.Use) (hoop.Decision, error) {
+	return r.current.Load().engine.Decide(ctx, id, target, uses)
+}
+
+// Access implements grant.Policy.
+func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
+	a, err := r.current.Load().engine.Access(ctx, id, target)
+	return grant.Access(a), err
+}
+
+// Revision is the policy's in force.
+func (r *rules) Revision() string { return r.current.Load().engine.Revision() }
+
+// Roles is what the identity may do in hoop itself.
+func (r *rules) Roles(id hoop.Identity) []hoop.Role { return r.current.Load().set.Roles(id) }
+
+// MaskRules are the declared ones.
+func (r *rules) MaskRules() []resource.MaskRule { return r.current.Load().set.MaskRules }
+
+// Target finds a target with its credential.
+func (r *rules) Target(name string) (*resource.Target, bool) {
+	return r.current.Load().set.Target(name)
+}
+
+// Public finds a target without its credential.
+func (r *rules) Public(name string) (hoop.Target, bool) {
+	t, ok := r.Target(name)
+	if !ok {
+		return hoop.Target{Name: name}, false
+	}
+	return t.Public(), true
+}
+
+// TargetsFor lists what the identity may ask for.
+func (r *rules) TargetsFor(id hoop.Identity) []hoop.Target {
+	var out []hoop.Target
+	for _, t := range r.current.Load().set.TargetsFor(id) {
+		out = append(out, t.Public())
+	}
+	return out
+}
+
+// ServiceAccount finds an account by its name.
+func (r *rules) ServiceAccount(name string) (auth.ServiceAccount, bool) {
+	a, ok := r.current.Load().accounts[name]
+	return a, ok
+}

@@ -1,0 +1,348 @@
+// Package server builds every part of the gateway from its configuration, runs them
+// and stops them in reverse. It is the only package that knows them all; it decides
+// nothing.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/tunnel"
+	"github.com/hoopctl/hoopctl/server/api"
+	"github.com/hoopctl/hoopctl/server/audit"
+	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/edge"
+	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pki"
+	"github.com/hoopctl/hoopctl/server/protect"
+	"github.com/hoopctl/hoopctl/server/proxy/postgres"
+	"github.com/hoopctl/hoopctl/server/record"
+	"github.com/hoopctl/hoopctl/server/session"
+	"github.com/hoopctl/hoopctl/server/store"
+	"github.com/hoopctl/hoopctl/server/target"
+)
+
+// Options are what a gateway is given beside its configuration file.
+type Options struct {
+	Version  string
+	Log      *slog.Logger
+	DevUsers []auth.DevUser // sample users of `dev`, who sign in without a password
+}
+
+// Gateway is every part, built and connected. Serve runs it; Close stops the parts in
+// reverse, and must be called also when Serve was not.
+type Gateway struct {
+	cfg      *Config
+	log      *slog.Logger
+	rules    *rules
+	catalogs *catalogs
+	audit    *audit.Log
+	grants   *grant.Service
+	protect  *protect.Rules
+	line     *session.Line
+	proxy    *postgres.Proxy
+	signIn   *auth.Server
+	edge     *edge.Edge
+	listener net.Listener
+	url      string
+	parts    []part
+}
+
+// part is something to stop.
+type part struct {
+	name string
+	stop func() error
+}
+
+// New builds a gateway: everything is open, warm and listening when it returns, and
+// the event `start` is durable.
+func New(ctx context.Context, cfg *Config, opts Options) (*Gateway, error) {
+	g := &Gateway{cfg: cfg, log: opts.Log}
+	if err := g.build(ctx, opts); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+func (g *Gateway) build(ctx context.Context, opts Options) error {
+	if err := os.MkdirAll(g.keys(), 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	var err error
+	if g.rules, err = loadRules(ctx, g.cfg.Resources); err != nil {
+		return err
+	}
+	parser, err := pgparse.New(pgparse.Options{Log: g.log})
+	if err != nil {
+		return fmt.Errorf("start the parser: %w", err)
+	}
+	g.add("parser", parser.Close)
+
+	db, err := store.Open(ctx, g.cfg.Store.URL)
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	g.add("store", db.Close)
+
+	evidence, err := g.buildEvidence()
+	if err != nil {
+		return err
+	}
+	if g.grants, err = grant.New(ctx, grant.Options{
+		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.cfg.PublicURL, Log: g.log,
+	}); err != nil {
+		return err
+	}
+	g.add("grants", func() error { g.grants.Close(); return nil })
+
+	if err := g.buildLine(ctx, db, evidence, parser); err != nil {
+		return err
+	}
+	if err := g.listen(); err != nil {
+		return err
+	}
+	signIn, err := g.buildSignIn(db, opts)
+	if err != nil {
+		return err
+	}
+	g.signIn = signIn
+	mux := http.NewServeMux()
+	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn))
+	mux.Handle("/", signIn.Handler())
+	cert, err := g.certificate()
+	if err != nil {
+		return err
+	}
+	g.edge = edge.New(edge.Options{
+		TLS:  &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
+		HTTP: mux, Identify: signIn.Identify, Handle: g.handle, Log: g.log,
+	})
+	return g.audit.Write(ctx, &hoop.Event{
+		Time: time.Now().UTC(), Type: hoop.EventStart, Policy: g.rules.Revision(), Text: "hoop-gateway " + opts.Version,
+		Details: []hoop.Detail{{Name: "url", Value: g.url}},
+	})
+}
+
+// evidence is what records.
+type evidence struct {
+	journal  *journal.Journal
+	recorder *record.Recorder
+}
+
+// buildEvidence opens the journal and its two consumers, which catch up with what a
+// crash kept from them.
+func (g *Gateway) buildEvidence() (*evidence, error) {
+	var e evidence
+	var err error
+	if e.journal, err = journal.Open(filepath.Join(g.cfg.DataDir, "journal"), journal.Options{Log: g.log}); err != nil {
+		return nil, err
+	}
+	g.add("journal", e.journal.Close)
+	if e.recorder, err = record.New(record.Options{
+		Dir: g.cfg.recordingsDir(), Keys: g.keys(), Journal: e.journal, Log: g.log,
+	}); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(g.cfg.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	if g.audit, err = audit.Open(audit.Options{
+		Dir: filepath.Join(g.cfg.DataDir, "audit"), Keys: g.keys(), Origin: u.Hostname() + "/audit",
+		Journal: e.journal, Recordings: e.recorder, Log: g.log,
+	}); err != nil {
+		return nil, err
+	}
+	g.add("audit log", g.audit.Close)
+	return &e, nil
+}
+
+// buildLine connects the parts that a statement passes.
+func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, parser *pgparse.Pool) error {
+	key, err := secretFile(filepath.Join(g.keys(), "mask.key"))
+	if err != nil {
+		return err
+	}
+	if g.protect, err = protect.New(ctx, db, g.rules.MaskRules(), key); err != nil {
+		return err
+	}
+	g.line = &session.Line{
+		Grants: g.grants, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
+		Journal: e.journal, Registry: db, Revision: g.rules.Revision, Now: time.Now, Log: g.log,
+	}
+	dialer := target.New(g.rules.Target)
+	g.catalogs = newCatalogs(dialer, g.log)
+	g.add("catalogs", g.catalogs.Close)
+	g.proxy = postgres.New(postgres.Config{Parser: parser, Catalog: g.catalogs.For, Dial: postgresDialer{dialer}, Log: g.log})
+	return nil
+}
+
+func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, error) {
+	secret, err := secretFile(filepath.Join(g.keys(), "sign-in.key"))
+	if err != nil {
+		return nil, err
+	}
+	providers, err := g.cfg.providers()
+	if err != nil {
+		return nil, err
+	}
+	o := auth.Options{
+		Issuer: g.url, Store: db, Log: g.audit, Secret: secret, DevUsers: opts.DevUsers, Providers: providers,
+		ServiceAccount: g.rules.ServiceAccount, Logger: g.log,
+		OnEnd: func(_ context.Context, subject string) { g.grants.Cut(subject, "its sign-in has ended") },
+	}
+	if len(opts.DevUsers) > 0 {
+		o.Interval = time.Second // a person at this machine, not a thousand laptops
+	}
+	s, err := auth.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("sign-in: %w", err)
+	}
+	return s, nil
+}
+
+func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder, signIn *auth.Server) http.Handler {
+	return api.New(api.Options{
+		Version: version, Tunnel: tunnel.ALPN, Identify: signIn.Identify, Roles: g.rules.Roles,
+		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
+		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
+		Export:    g.audit.Export, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
+	})
+}
+
+// listen takes the port, and fixes the URL where port 0 was asked for.
+func (g *Gateway) listen() (err error) {
+	if g.listener, err = net.Listen("tcp", g.cfg.Listen); err != nil {
+		return &hoop.Error{
+			Code: hoop.CodeUnavailable, Message: "cannot listen on " + g.cfg.Listen,
+			Hint: "is another gateway running? set listen to another port", Err: err,
+		}
+	}
+	g.add("listener", func() error {
+		if err := g.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	u, err := url.Parse(g.cfg.PublicURL)
+	if err != nil {
+		return err
+	}
+	if u.Port() == "0" {
+		_, port, err := net.SplitHostPort(g.listener.Addr().String())
+		if err != nil {
+			return err
+		}
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+	}
+	g.url = u.String()
+	return nil
+}
+
+// certificate loads the configured one, or has the private CA issue one.
+func (g *Gateway) certificate() (tls.Certificate, error) {
+	if g.cfg.TLS.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(g.cfg.TLS.CertFile, g.cfg.TLS.KeyFile)
+		if err != nil {
+			return cert, fmt.Errorf("tls: %w", err)
+		}
+		return cert, nil
+	}
+	return pki.Issue(g.cfg.DataDir, time.Now(), g.cfg.hosts()...)
+}
+
+// handle serves one stream of a tunnel: by the target's type, one proxy.
+func (g *Gateway) handle(ctx context.Context, conn net.Conn, p edge.Peer) {
+	t, known := g.rules.Public(p.Preamble.Target)
+	open := func(ctx context.Context, start session.Start) (*session.Session, error) {
+		switch {
+		case p.Err != nil:
+			return nil, p.Err
+		case !known:
+			return nil, hoop.Errorf(hoop.CodeDenied, "there is no target %q for you", p.Preamble.Target).
+				WithHint("hoopctl targets lists what you may reach")
+		}
+		return g.line.Open(ctx, session.Peer{Identity: p.Identity, RemoteAddr: p.RemoteAddr}, t, start)
+	}
+	if err := g.proxy.Serve(ctx, conn, p.Preamble.User, p.Preamble.Verifier, t, open); err != nil {
+		g.log.LogAttrs(ctx, slog.LevelInfo, "connection ended", slog.String("subject", p.Identity.Subject),
+			slog.String("target", p.Preamble.Target), slog.Any("error", err))
+	}
+}
+
+// URL is what clients call the gateway.
+func (g *Gateway) URL() string { return g.url }
+
+// CAFile is the private CA's certificate, for --ca-file.
+func (g *Gateway) CAFile() string { return filepath.Join(g.cfg.DataDir, pki.CAFile) }
+
+// Serve runs until ctx ends; live sessions are then told and closed.
+func (g *Gateway) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	rechecks := make(chan error, 1)
+	go func() { rechecks <- g.signIn.Run(ctx) }()
+	err := g.edge.Serve(ctx, g.listener)
+	cancel()
+	return errors.Join(err, <-rechecks)
+}
+
+// Reload puts the resources on disk in force. Where they have a fault, the former
+// stay and the fault is logged.
+func (g *Gateway) Reload(ctx context.Context) {
+	if err := g.reload(ctx); err != nil {
+		g.log.LogAttrs(ctx, slog.LevelError, "resources not loaded; the former stay in force", slog.Any("error", err))
+	}
+}
+
+func (g *Gateway) reload(ctx context.Context) error {
+	next, err := readRules(ctx, g.cfg.Resources)
+	if err != nil {
+		return err
+	}
+	if err := g.audit.Write(ctx, &hoop.Event{
+		Time: time.Now().UTC(), Type: hoop.EventPolicy, Policy: next.engine.Revision(), Text: "resources loaded again",
+		Details: []hoop.Detail{{Name: "former", Value: g.rules.Revision()}},
+	}); err != nil {
+		return err
+	}
+	if err := g.protect.Declare(ctx, next.set.MaskRules); err != nil {
+		return err
+	}
+	g.rules.current.Store(next)
+	g.log.LogAttrs(ctx, slog.LevelInfo, "resources loaded", slog.String("policy", next.engine.Revision()))
+	return nil
+}
+
+// Close stops the parts in reverse. The event `stop` comes before the log closes.
+func (g *Gateway) Close() error {
+	var errs []error
+	if g.edge != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		errs = append(errs, g.audit.Write(ctx, &hoop.Event{Time: time.Now().UTC(), Type: hoop.EventStop, Policy: g.rules.Revision()}))
+	}
+	for len(g.parts) > 0 {
+		last := g.parts[len(g.parts)-1]
+		g.parts = g.parts[:len(g.parts)-1]
+		if err := last.stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", last.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) add(name string, stop func() error) { g.parts = append(g.parts, part{name, stop}) }
+
+func (g *Gateway) keys() string { return filepath.Join(g.cfg.DataDir, "keys") }

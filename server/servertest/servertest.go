@@ -1,0 +1,249 @@
+// Package servertest is for tests what httptest is for handlers: a gateway in this
+// process, a real PostgreSQL, and programs signed in to it.
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/hoopctl/hoopctl/internal/agent"
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/server"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+)
+
+// Options of a gateway under test.
+type Options struct {
+	// Resources is the text of resources.yaml; ${ADDRESS} and ${PASSWORD} stand for
+	// PostgreSQL's. "": Resources.
+	Resources string
+	// Setup is run in the database before the gateway starts.
+	Setup string
+	// DataDir is kept between gateways where a test stops one and starts another.
+	DataDir string
+	// PG is used where given; otherwise one is started.
+	PG *pgserver.Server
+}
+
+// Resources is one target, a person-like account that works (agent), one that
+// approves (dba) and one that audits (auditor), and the contract's sample rules.
+const Resources = `
+kind: Target
+name: pg-prod
+spec:
+  type: postgres
+  address: ${ADDRESS}
+  database: postgres
+  tls: disable
+  credential: {username: postgres, password: {value: "${PASSWORD}"}}
+---
+kind: AccessRule
+name: everybody
+spec: {groups: ["*"], targets: ["*"], max_duration: 8h, approval: none, reason: optional}
+---
+kind: StatementRule
+name: risky-needs-a-human
+spec:
+  targets: [pg-prod]
+  groups: ["*"]
+  effects: [ddl, destroy, role, unbounded-write, export, derive, opaque]
+  tables: ["*"]
+  decision: approve
+  approval: {groups: [dba], count: 1, timeout: 30s}
+---
+kind: ServiceAccount
+name: agent
+spec: {groups: [agents], owner: data-team, secret: {value: agent-secret}}
+---
+kind: ServiceAccount
+name: dba
+spec: {groups: [dba], owner: dba-team, secret: {value: dba-secret}}
+---
+kind: ServiceAccount
+name: auditor
+spec: {groups: [compliance], owner: compliance-team, secret: {value: auditor-secret}}
+---
+kind: GroupRole
+name: auditors
+spec: {group: compliance, role: auditor}
+`
+
+// Gateway is a running gateway.
+type Gateway struct {
+	URL     string
+	DataDir string
+	PG      *pgserver.Server
+	Log     *Buffer
+
+	tb      testing.TB
+	tls     *tls.Config
+	stop    func()
+	mu      sync.Mutex
+	sources map[string]oauth2.TokenSource
+}
+
+// Start starts a gateway; it is stopped when the test ends.
+func Start(tb testing.TB, o Options) *Gateway {
+	tb.Helper()
+	g := &Gateway{tb: tb, PG: o.PG, DataDir: o.DataDir, Log: &Buffer{}, sources: map[string]oauth2.TokenSource{}}
+	if g.PG == nil {
+		pg, err := pgserver.Start(tb.Context(), pgserver.Options{})
+		must(tb, err)
+		tb.Cleanup(func() { must(tb, pg.Stop()) })
+		g.PG = pg
+	}
+	if o.Setup != "" {
+		g.Direct(o.Setup)
+	}
+	if g.DataDir == "" {
+		g.DataDir = tb.TempDir()
+	}
+	if o.Resources == "" {
+		o.Resources = Resources
+	}
+	resources := filepath.Join(tb.TempDir(), "resources.yaml")
+	text := strings.NewReplacer("${ADDRESS}", g.PG.Address(), "${PASSWORD}", g.PG.Password).Replace(o.Resources)
+	must(tb, os.WriteFile(resources, []byte(text), 0o600))
+	cfg, err := server.DevConfig("127.0.0.1:0", g.DataDir, resources)
+	must(tb, err)
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", Log: slog.New(slog.NewTextHandler(g.Log, nil))})
+	if err != nil {
+		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
+	}
+	g.URL = gw.URL()
+	pem, err := os.ReadFile(gw.CAFile())
+	must(tb, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	g.tls = &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS13}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- gw.Serve(ctx) }()
+	var once sync.Once
+	g.stop = func() {
+		once.Do(func() {
+			cancel()
+			must(tb, <-served)
+			must(tb, gw.Close())
+		})
+	}
+	tb.Cleanup(func() {
+		g.stop()
+		if tb.Failed() {
+			tb.Logf("the gateway's log:\n%s", g.Log.String())
+		}
+	})
+	return g
+}
+
+// Stop stops the gateway in order; it may be called before the test ends.
+func (g *Gateway) Stop() { g.stop() }
+
+// Direct runs sql on PostgreSQL itself, past the gateway.
+func (g *Gateway) Direct(sql string) {
+	g.tb.Helper()
+	must(g.tb, g.PG.Exec(g.tb.Context(), "postgres", sql))
+}
+
+// HTTP is a client that trusts the gateway.
+func (g *Gateway) HTTP() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: g.tls.Clone(), ForceAttemptHTTP2: true}, Timeout: time.Minute}
+}
+
+// Token signs the service account in; its secret is NAME-secret.
+func (g *Gateway) Token(ctx context.Context, account string) (string, error) {
+	g.mu.Lock()
+	src, ok := g.sources[account]
+	if !ok {
+		conf := clientcredentials.Config{
+			ClientID: account, ClientSecret: account + "-secret",
+			TokenURL: g.URL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams,
+		}
+		src = conf.TokenSource(context.WithValue(context.Background(), oauth2.HTTPClient, g.HTTP()))
+		g.sources[account] = src
+	}
+	g.mu.Unlock()
+	tok, err := src.Token()
+	if err != nil {
+		return "", err
+	}
+	return tok.AccessToken, nil
+}
+
+// API is the HTTP API as the account.
+func (g *Gateway) API(account string) *api.Client {
+	return &api.Client{
+		Base: g.URL, HTTP: g.HTTP(), Agent: "servertest",
+		Token: func(ctx context.Context) (string, error) { return g.Token(ctx, account) },
+	}
+}
+
+// Connect asks for a grant and opens a local port to target as the account; it gives
+// a connection URL.
+func (g *Gateway) Connect(account, target string) string {
+	g.tb.Helper()
+	_, err := g.API(account).NewRequest(g.tb.Context(), api.NewRequest{Target: target, Reason: "a test"})
+	must(g.tb, err)
+	return g.Listen(account, target)
+}
+
+// Listen opens a local port to target as the account, without asking for a grant.
+func (g *Gateway) Listen(account, target string) string {
+	g.tb.Helper()
+	u, err := url.Parse(g.URL)
+	must(g.tb, err)
+	a := agent.New(agent.Options{
+		Gateway: u.Host, TLS: g.tls.Clone(), Client: "servertest",
+		Token: func(ctx context.Context) (string, error) { return g.Token(ctx, account) },
+		Log:   slog.New(slog.NewTextHandler(g.Log, nil)),
+	})
+	l, err := a.Listen(g.tb.Context(), agent.Target{Name: target, Protocol: "postgres"}, 0)
+	must(g.tb, err)
+	g.tb.Cleanup(func() { must(g.tb, a.Close()) })
+	return fmt.Sprintf("postgres://%s:%s@%s/postgres?sslmode=disable", l.User, l.Password, net.JoinHostPort(l.Host, strconv.Itoa(l.Port)))
+}
+
+// Buffer is a bytes.Buffer for several goroutines.
+type Buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// String is what was written so far.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
