@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -17,14 +18,20 @@ const (
 	maxMessage = 8 << 20
 )
 
-// postgres decodes what a PostgreSQL server sent: a stream of messages, cut into
-// records anywhere.
+// The types of message that a server sends, and those that a client sends as COPY data.
+const (
+	serverTypes = "RK23CdcGHWDIEVvnNAtS1sZT"
+	clientTypes = "dcf"
+)
+
+// postgres decodes one direction: a stream of messages, cut into records anywhere.
 type postgres struct {
-	r    *Renderer
-	buf  []byte // the message begun, at most header + maxMessage bytes
-	skip int    // bytes of a message passed over that are still to come
-	rows rows
-	copy bool // COPY data is binary
+	r     *Renderer
+	types string // of message that may come
+	buf   []byte // the message begun, at most header + maxMessage bytes
+	skip  int    // bytes of a message passed over that are still to come
+	rows  rows
+	copy  bool // COPY data is binary
 }
 
 // reset forgets the message begun: what follows begins a new one.
@@ -44,7 +51,7 @@ func (p *postgres) write(b []byte) {
 		b = b[n:]
 		if !p.step() {
 			p.flush()
-			p.r.print("%s", paint(p.r.style.Yellow, fmt.Sprintf("── %d bytes of the answer are not understood", len(p.buf)+len(b))))
+			p.r.print("%s", paint(p.r.style.Yellow, fmt.Sprintf("── %d bytes are not understood", len(p.buf)+len(b))))
 			p.reset()
 			return
 		}
@@ -70,7 +77,7 @@ func (p *postgres) step() bool {
 	}
 	body := p.body()
 	switch {
-	case body < 0 || body > 1<<30 || !isType(p.buf[0]):
+	case body < 0 || body > 1<<30 || strings.IndexByte(p.types, p.buf[0]) < 0:
 		return false
 	case body > maxMessage:
 		p.flush()
@@ -87,15 +94,6 @@ func (p *postgres) step() bool {
 		p.buf = nil
 	}
 	return ok
-}
-
-// isType reports whether c is the type of a message that servers send.
-func isType(c byte) bool {
-	switch c {
-	case 'R', 'K', '2', '3', 'C', 'd', 'c', 'G', 'H', 'W', 'D', 'I', 'E', 'V', 'v', 'n', 'N', 'A', 't', 'S', '1', 's', 'Z', 'T':
-		return true
-	}
-	return false
 }
 
 // message shows one message; false when its body is damaged.
@@ -121,7 +119,7 @@ func (p *postgres) message(kind byte, body []byte) bool {
 		if m.Decode(body) != nil {
 			return false
 		}
-		p.r.print("%s", paint(p.r.style.Dim, iostreams.OneLine(string(m.CommandTag))))
+		p.r.print("%s", paint(p.r.style.Dim, "= "+iostreams.OneLine(string(m.CommandTag))))
 	case 'E':
 		var m pgproto3.ErrorResponse
 		if m.Decode(body) != nil {
@@ -140,6 +138,14 @@ func (p *postgres) message(kind byte, body []byte) bool {
 			return false
 		}
 		p.copy = m.OverallFormat == 1
+	case 'G':
+		var m pgproto3.CopyInResponse
+		if m.Decode(body) != nil {
+			return false
+		}
+		p.r.sent.copy = m.OverallFormat == 1
+	case 'f':
+		p.r.lines(p.r.style.Red, "> ", "the client gave up: "+strings.TrimSuffix(string(body), "\x00"))
 	case 'd':
 		p.copied(body)
 	case 'A':
@@ -169,9 +175,13 @@ func (p *postgres) notice(color func(string) string, m pgproto3.NoticeResponse) 
 
 // copied shows COPY data: lines of text, or bytes.
 func (p *postgres) copied(data []byte) {
+	mark := "< "
+	if p == p.r.sent {
+		mark = "> "
+	}
 	if p.copy {
-		p.r.print("< %s", hexText(data))
+		p.r.print("%s%s", mark, hexText(data))
 		return
 	}
-	p.r.lines(nil, "< ", string(data))
+	p.r.lines(nil, mark, string(data))
 }

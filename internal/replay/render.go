@@ -29,7 +29,8 @@ func paint(f func(string) string, s string) string {
 type Renderer struct {
 	out   io.Writer
 	style Style
-	wire  *postgres // nil: a protocol that is not decoded
+	wire  *postgres // what the server sent; nil: a protocol that is not decoded
+	sent  *postgres // what the client sent
 	types *pgtype.Map
 	err   error // the first error of out
 }
@@ -37,7 +38,7 @@ type Renderer struct {
 // NewRenderer writes to out.
 func NewRenderer(out io.Writer, style Style) *Renderer {
 	r := &Renderer{out: out, style: style, types: pgtype.NewMap()}
-	r.wire = &postgres{r: r}
+	r.wire, r.sent = &postgres{r: r, types: serverTypes}, &postgres{r: r, types: clientTypes}
 	return r
 }
 
@@ -151,6 +152,9 @@ func (r *Renderer) approval(rec *recording.Record) {
 		return
 	}
 	line := fmt.Sprintf("request %d %s", q.ID, q.State)
+	if q.State == hoop.Pending {
+		line = fmt.Sprintf("request %d waits for %d of %s", q.ID, q.Count, strings.Join(q.Groups, ", "))
+	}
 	for _, a := range q.Approvals {
 		word := "approved"
 		if !a.Approve {
@@ -162,7 +166,7 @@ func (r *Renderer) approval(rec *recording.Record) {
 		}
 	}
 	color := r.style.Yellow
-	if q.State != hoop.Approved {
+	if q.State != hoop.Approved && q.State != hoop.Pending {
 		color = r.style.Red
 	}
 	r.print("%s", paint(color, "── "+iostreams.OneLine(line)))
@@ -191,16 +195,18 @@ func (r *Renderer) output(rec *recording.Record) {
 	r.wire.write(rec.Wire)
 }
 
-// input is COPY data as the client sent it: the payload of its messages, or whatever
-// is in them.
+// input is COPY data as the client sent it.
 func (r *Renderer) input(rec *recording.Record) {
 	r.flushWire()
-	if rec.Dropped > 0 {
+	switch {
+	case rec.Dropped > 0:
 		r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the client's data are beyond the recording's size limit", rec.Dropped)))
-		return
+		r.sent.reset()
+	case r.wire == nil:
+		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", len(rec.Wire))))
+	default:
+		r.sent.write(rec.Wire)
 	}
-	r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", len(rec.Wire))))
-	r.lines(nil, "> ", string(rec.Wire))
 }
 
 func (r *Renderer) flushWire() {
