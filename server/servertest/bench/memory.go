@@ -9,7 +9,7 @@ import (
 )
 
 // Metrics of the memory workload. Each is of a path that was started for it and had
-// one client before.
+// a few clients before.
 const (
 	memIdle    = "mem.idle"    // MiB, all processes
 	memConns   = "mem.conns"   // MiB, with that many idle connections more
@@ -22,8 +22,14 @@ const (
 
 const (
 	stallTime  = 3 * time.Second
-	settleTime = 3 * time.Second
+	settleTime = 20 * time.Second // at most
+	steadyTime = 2 * time.Second  // without growth is enough
+	steadyBy   = 512 << 10        // bytes
 )
+
+// warmClients connect at once before memory is looked at, so that workers which start
+// by need have started.
+const warmClients = 8
 
 func (b *bench) memory(ctx context.Context, k kind) {
 	b.note(k.name, workMemory, b.fresh(ctx, k, func(p *path) error { return b.idleMemory(ctx, k.name, p) }))
@@ -40,7 +46,18 @@ func (b *bench) fresh(ctx context.Context, k kind, f func(*path) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(p), p.Close())
+	clients, err := connectMany(ctx, p, warmClients)
+	closeAll(clients)
+	if err == nil {
+		err = f(p)
+	}
+	return errors.Join(err, p.Close())
+}
+
+func closeAll(clients []*client) {
+	for _, c := range clients {
+		c.Close()
+	}
 }
 
 func (b *bench) idleMemory(ctx context.Context, name string, p *path) error {
@@ -52,11 +69,7 @@ func (b *bench) idleMemory(ctx context.Context, name string, p *path) error {
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
 	clients, err := connectMany(ctx, p, b.opts.Idle)
-	defer func() {
-		for _, c := range clients {
-			c.Close()
-		}
-	}()
+	defer func() { closeAll(clients) }()
 	if err != nil {
 		return fmt.Errorf("%d idle connections: %w", b.opts.Idle, err)
 	}
@@ -150,23 +163,26 @@ func stallOnce(ctx context.Context, p *path) error {
 	return wait(ctx, stallTime)
 }
 
-// settled is the least memory within settleTime, in bytes: what is given back when
-// idle is not counted.
+// settled is the memory once it has stopped growing, in bytes. A path that never does is
+// taken as it is after settleTime.
 func settled(ctx context.Context, p *path, role string) (int64, error) {
-	least := int64(0)
-	for end := time.Now().Add(settleTime); time.Now().Before(end); {
+	const pause = 250 * time.Millisecond
+	high, still := int64(0), time.Duration(0)
+	for waited := time.Duration(0); ; waited += pause {
 		now, _, err := p.memory(role)
 		if err != nil {
 			return 0, err
 		}
-		if least == 0 || now < least {
-			least = now
+		if still += pause; now > high+steadyBy {
+			high, still = now, 0
 		}
-		if err := wait(ctx, 250*time.Millisecond); err != nil {
+		if still >= steadyTime || waited >= settleTime {
+			return now, nil
+		}
+		if err := wait(ctx, pause); err != nil {
 			return 0, err
 		}
 	}
-	return least, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {

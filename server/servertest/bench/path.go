@@ -35,7 +35,7 @@ type kind struct {
 	name  string
 	what  string
 	start starter
-	far   bool // has two ends that may be apart
+	far   bool // is measured with 20 ms between its two ends, too
 	extra bool // only when asked for
 }
 
@@ -46,7 +46,7 @@ func kinds() []kind {
 		{name: pathYamux, what: "two processes that copy, default yamux in one TLS 1.3 connection", start: startRelay(true), far: true},
 		{name: pathBouncer, what: "pgbouncer in session mode", start: startBouncer},
 		{name: pathBatched, what: "hoopctl and hoop-gateway, record: batched", start: startHoop(hoopOptions{record: "batched"}), far: true},
-		{name: pathStrict, what: "hoopctl and hoop-gateway, record: strict", start: startHoop(hoopOptions{record: "strict"}), far: true},
+		{name: pathStrict, what: "hoopctl and hoop-gateway, record: strict", start: startHoop(hoopOptions{record: "strict"})},
 		{name: pathDetect, what: "as hoop-batched, detectors on every text value", start: startHoop(hoopOptions{record: "batched", detect: true}), extra: true},
 	}
 }

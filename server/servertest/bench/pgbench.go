@@ -24,7 +24,7 @@ func findPgbench() (string, error) {
 	}
 	p, err := exec.LookPath("pgbench")
 	if err != nil {
-		return "", errors.New("pgbench was not found beside initdb nor on PATH; on Debian it comes with postgresql (before version 15: postgresql-contrib)")
+		return "", errors.New("pgbench was not found beside initdb nor on PATH; on Debian it comes with postgresql")
 	}
 	return p, nil
 }
