@@ -139,9 +139,9 @@ func separator(s []byte, i int, seps string) int {
 // reach is how far before a value the word may stand that tells what it is.
 const reach = 40
 
-// context reports whether one of words stands before i, with nothing between but
+// follows reports whether one of words stands before i, with nothing between but
 // blanks, punctuation and words such as "number".
-func context(s []byte, i int, words ...string) bool {
+func follows(s []byte, i int, words ...string) bool {
 	var window [reach]byte
 	from := max(0, i-reach)
 	w := window[:copy(window[:], s[from:i])]
@@ -188,7 +188,7 @@ func after(words ...string) func(s []byte, i int) (start, end int) {
 			return 0, 0
 		}
 		for _, from := range []int{start, i} {
-			if context(s, from, words...) {
+			if follows(s, from, words...) {
 				return from, end
 			}
 		}

@@ -21,7 +21,7 @@ func findDate(s []byte, i int) (start, end int) {
 		return namedMonth(s, i)
 	case 8:
 		y, m, d := number(s[i:i+4]), number(s[i+4:i+6]), number(s[i+6:i+8])
-		if y >= 1850 && y < 2100 && isDay(m, d) && context(s, i, "dob", "birth", "born", "date", "admitted", "admit", "discharged", "died", "death", "dod") {
+		if y >= 1850 && y < 2100 && isDay(m, d) && follows(s, i, "dob", "birth", "born", "date", "admitted", "admit", "discharged", "died", "death", "dod") {
 			return i, i + 8
 		}
 	}
@@ -163,7 +163,7 @@ func findAge(s []byte, i int) (start, end int) {
 			return i, end
 		}
 	}
-	if context(s, i, "age", "aged", "ages", "turned") {
+	if follows(s, i, "age", "aged", "ages", "turned") {
 		return i, end
 	}
 	return 0, 0

@@ -11,7 +11,7 @@ func findSSN(s []byte, i int) (start, end int) {
 	if end = groups(s, i, "- .", 3, 2, 4); end > 0 {
 		return i, end
 	}
-	if end = groups(s, i, "", 9); end > 0 && context(s, i, "ssn", "social security", "social", "itin", "tin", "tax") {
+	if end = groups(s, i, "", 9); end > 0 && follows(s, i, "ssn", "social security", "social", "itin", "tin", "tax") {
 		return i, end
 	}
 	return 0, 0
@@ -64,7 +64,7 @@ func nanp(s []byte, i int) int {
 func localNumber(s []byte, i int) int {
 	for _, sizes := range [][]int{{3, 4}, {10}, {7}, {11}} {
 		if end := groups(s, i, phoneSeps, sizes...); end > 0 &&
-			context(s, i, "phone", "telephone", "tel", "fax", "cell", "mobile", "call", "pager", "ph") {
+			follows(s, i, "phone", "telephone", "tel", "fax", "cell", "mobile", "call", "pager", "ph") {
 			return end
 		}
 	}
@@ -205,7 +205,7 @@ func findNPI(s []byte, i int) (start, end int) {
 	if end == 0 || s[i] != '1' && s[i] != '2' {
 		return 0, 0
 	}
-	if luhn(24, s[i:end]) == 0 || context(s, i, "npi", "provider") {
+	if luhn(24, s[i:end]) == 0 || follows(s, i, "npi", "provider") {
 		return i, end
 	}
 	return 0, 0
@@ -281,7 +281,7 @@ func findZIP(s []byte, i int) (start, end int) {
 		return i, end
 	}
 	end = groups(s, i, "", 5)
-	if end == 0 || !afterState(s, i) && !context(s, i, "zip", "zipcode", "postal", "postcode") {
+	if end == 0 || !afterState(s, i) && !follows(s, i, "zip", "zipcode", "postal", "postcode") {
 		return 0, 0
 	}
 	return i, end
@@ -352,7 +352,7 @@ func findICD(s []byte, i int) (start, end int) {
 	for n := 0; n < 4 && alnumAt(s, end); n++ {
 		end++
 	}
-	if alnumAt(s, end) || !dot && !context(s, start, "icd", "icd-10", "icd10", "icd-10-cm", "diagnosis", "dx") {
+	if alnumAt(s, end) || !dot && !follows(s, start, "icd", "icd-10", "icd10", "icd-10-cm", "diagnosis", "dx") {
 		return 0, 0
 	}
 	return start, end
@@ -370,7 +370,7 @@ func findCPT(s []byte, i int) (start, end int) {
 	} else if n := run(s, i, 6); n != 5 && (n != 4 || !alnumAt(s, i+4)) {
 		return 0, 0
 	}
-	if alnumAt(s, start-1) || alnumAt(s, end) || !context(s, start, "cpt", "hcpcs", "procedure") {
+	if alnumAt(s, start-1) || alnumAt(s, end) || !follows(s, start, "cpt", "hcpcs", "procedure") {
 		return 0, 0
 	}
 	return start, end
@@ -388,7 +388,7 @@ func findNDC(s []byte, i int) (start, end int) {
 		}
 	}
 	for _, size := range []int{10, 11} {
-		if end = groups(s, i, "", size); end > 0 && context(s, i, "ndc") {
+		if end = groups(s, i, "", size); end > 0 && follows(s, i, "ndc") {
 			return i, end
 		}
 	}

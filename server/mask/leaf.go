@@ -158,13 +158,13 @@ func (t *Transform) hashBytea(dst, v []byte) (out []byte, null, changed, ok bool
 
 // hashUUID gives a UUID of version 8 (RFC 9562 §5.8) made of the hash of the 16 bytes.
 func (t *Transform) hashUUID(dst, v []byte) (out []byte, null, changed, ok bool) {
-	var raw [16]byte
+	raw := &t.raw
 	if t.binary {
 		if len(v) != len(raw) {
 			return dst, true, true, false
 		}
 		copy(raw[:], v)
-	} else if !parseUUID(&raw, v) {
+	} else if !parseUUID(raw, v) {
 		return dst, true, true, false
 	}
 	copy(raw[:], t.digest(raw[:]))
@@ -211,9 +211,9 @@ func (t *Transform) hashInt(dst, v []byte) (out []byte, null, changed, ok bool) 
 	if !ok {
 		return dst, true, true, false
 	}
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], uint64(n))
-	h := int64(binary.BigEndian.Uint64(t.digest(raw[:])) &^ (1 << 63))
+	raw := t.raw[:8]
+	binary.BigEndian.PutUint64(raw, uint64(n))
+	h := int64(binary.BigEndian.Uint64(t.digest(raw)) &^ (1 << 63))
 	if t.binary {
 		return binary.BigEndian.AppendUint64(dst, uint64(h)), false, true, true
 	}

@@ -32,6 +32,7 @@ type Transform struct {
 	ff1     *ff1      // of tokenize
 	year    int       // this year, of year
 	sum     [sha256.Size]byte
+	raw     [16]byte  // what is hashed, where that is not the value itself
 	scratch []scratch // by depth of nesting
 }
 

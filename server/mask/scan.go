@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"unicode/utf8"
 
@@ -23,65 +22,7 @@ type detector struct {
 	find     func(s []byte, i int) (start, end int)
 
 	re   *regexp.Regexp
-	need []byteSet // every match has a byte of each
-}
-
-// byteSet is a set of bytes.
-type byteSet [4]uint64
-
-func (b *byteSet) add(c byte)           { b[c>>6] |= 1 << (c & 63) }
-func (b *byteSet) meets(o byteSet) bool { return b[0]&o[0]|b[1]&o[1]|b[2]&o[2]|b[3]&o[3] != 0 }
-
-// pattern makes a detector of a site's regular expression.
-func pattern(p resource.Pattern) (detector, error) {
-	re, err := regexp.Compile(p.Regex)
-	if err != nil {
-		return detector{}, err
-	}
-	tree, err := syntax.Parse(p.Regex, syntax.Perl)
-	if err != nil {
-		return detector{}, err
-	}
-	return detector{name: p.Name, re: re, need: needs(tree.Simplify(), nil)}, nil
-}
-
-// needs collects sets of bytes of which every match of the expression has at least
-// one each: what a text lacks is what the expression need not be run on.
-func needs(re *syntax.Regexp, sets []byteSet) []byteSet {
-	switch re.Op {
-	case syntax.OpLiteral:
-		for _, r := range re.Rune {
-			var b byteSet
-			if r >= utf8.RuneSelf || re.Flags&syntax.FoldCase != 0 {
-				continue
-			}
-			b.add(byte(r))
-			sets = append(sets, b)
-		}
-	case syntax.OpCharClass:
-		if b, ok := classBytes(re.Rune); ok {
-			sets = append(sets, b)
-		}
-	case syntax.OpCapture, syntax.OpPlus:
-		return needs(re.Sub[0], sets)
-	case syntax.OpConcat:
-		for _, sub := range re.Sub {
-			sets = needs(sub, sets)
-		}
-	}
-	return sets
-}
-
-func classBytes(ranges []rune) (b byteSet, ok bool) {
-	for i := 0; i+1 < len(ranges); i += 2 {
-		if ranges[i+1] >= utf8.RuneSelf {
-			return b, false
-		}
-		for r := ranges[i]; r <= ranges[i+1]; r++ {
-			b.add(byte(r))
-		}
-	}
-	return b, true
+	must *sequence // every match has it; nil where nothing is known
 }
 
 // scanner finds the values of several rules in a text and replaces them. It may be
@@ -164,6 +105,9 @@ func (s *scanner) spans(v []byte) []span {
 
 func (s *scanner) scan(v []byte) (found []span) {
 	for i, c := range v {
+		if isDigit(c) && digitAt(v, i-1) {
+			continue // detectors look at numbers from their first digit
+		}
 		for bits, n := s.table[c], 0; bits != 0; bits, n = bits>>1, n+1 {
 			if bits&1 == 0 {
 				continue
@@ -177,13 +121,9 @@ func (s *scanner) scan(v []byte) (found []span) {
 }
 
 func (s *scanner) match(v []byte, found []span) []span {
-	var has byteSet
-	for _, c := range v {
-		has.add(c)
-	}
 	for n := range s.regexps {
 		e := &s.regexps[n]
-		if slices.ContainsFunc(e.need, func(b byteSet) bool { return !has.meets(b) }) {
+		if !e.must.in(v) {
 			continue
 		}
 		for _, at := range e.re.FindAllIndex(v, -1) {

@@ -1,0 +1,110 @@
+package mask
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+func TestAppend_AllocatesNothing(t *testing.T) {
+	array := []byte("{CANARY,\"a b\",NULL}")
+	for _, c := range []struct {
+		with  resource.Transform
+		typ   *hoop.Type
+		value []byte
+	}{
+		{resource.Redact, base(oidText), []byte("CANARY")},
+		{resource.Redact, typeMod(oidBpchar, 20), []byte("CANARY")},
+		{resource.Redact, base(oidJSONB), []byte(`{"a": ["b", 1, {"c": true}]}`)},
+		{resource.Redact, arrayOf(base(oidText)), array},
+		{resource.Redact, rowOf(base(oidText), base(oidInt4)), []byte(`("a b",5)`)},
+		{resource.Null, base(oidText), []byte("CANARY")},
+		{resource.Partial, base(oidText), []byte("123-45-6789")},
+		{resource.Hash, base(oidText), []byte("123-45-6789")},
+		{resource.Hash, base(oidUUID), []byte("77777777-7777-4777-8777-777777777777")},
+	} {
+		r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, With: c.with, Last: 4}).For(anybody, "pg")
+		tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(c.typ, false, "a.b.c")}).Columns[0]
+		buf := make([]byte, 0, 1024)
+		tr.Append(buf, c.value)
+		if n := testing.AllocsPerRun(100, func() { tr.Append(buf, c.value) }); n != 0 {
+			t.Errorf("%s of %q: %v allocations", c.with, c.value, n)
+		}
+	}
+	r := allDetectors(t).For(anybody, "pg")
+	tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false)}).Columns[0]
+	buf, clean := make([]byte, 0, 1024), []byte("Patient resting, tolerates diet, follow-up with the ward at noon; 2 tablets.")
+	if n := testing.AllocsPerRun(100, func() { tr.Append(buf, clean) }); n != 0 {
+		t.Errorf("scan of clean text: %v allocations", n)
+	}
+}
+
+// note is clinical text without identifiers, with the usual share of digits.
+var note = []byte(strings.Repeat("Pt resting comfortably, BP 120/80, HR 72, SpO2 98% on room air. Lungs clear; abdomen soft, non-tender. "+
+	"Continue metformin 500 mg twice a day (with food), recheck A1c in 3 months. Discussed diet - exercise 30 min daily. ", 20))
+
+func BenchmarkScan(b *testing.B) {
+	one := func(names ...string) resource.MaskRule { return resource.MaskRule{Detect: names} }
+	for _, c := range []struct {
+		name string
+		rule resource.MaskRule
+	}{
+		{"ssn+email+phone", one("us-ssn", "email", "phone")},
+		{"all detectors", resource.MaskRule{Detect: allNames()}},
+		{"clinic patterns", resource.MaskRule{Patterns: []resource.Pattern{
+			{Name: "ssn", Regex: `\b\d{3}-\d{2}-\d{4}\b`}, {Name: "mrn", Regex: `\bMRN-\d{9}\b`},
+			{Name: "phone", Regex: `\(\d{3}\) \d{3}-\d{4}`}, {Name: "email", Regex: `[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`},
+		}}},
+	} {
+		r := compile(b, c.rule).For(anybody, "pg")
+		for _, size := range []struct {
+			name  string
+			value []byte
+		}{{"note", note}, {"cell", []byte("Springfield General Hospital")}, {"digits", bytes.Repeat([]byte("0123 "), 800)}} {
+			b.Run(c.name+"/"+size.name, func(b *testing.B) {
+				tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false)}).Columns[0]
+				b.SetBytes(int64(len(size.value)))
+				b.ReportAllocs()
+				var buf []byte
+				for b.Loop() {
+					buf, _, _ = tr.Append(buf[:0], size.value)
+				}
+			})
+		}
+	}
+}
+
+func allNames() (names []string) {
+	for _, d := range resource.Detectors {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+func BenchmarkRedact(b *testing.B) {
+	for _, c := range []struct {
+		name  string
+		with  resource.Transform
+		typ   *hoop.Type
+		value string
+	}{
+		{"text", resource.Redact, base(oidText), "Jane Doe, 12 Main Street"},
+		{"jsonb", resource.Redact, base(oidJSONB), `{"name": "Jane Doe", "dob": "1984-03-12", "phones": ["212-555-0123"]}`},
+		{"hash", resource.Hash, base(oidText), "123-45-6789"},
+		{"tokenize", resource.Tokenize, base(oidText), "123-45-6789"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r := compile(b, resource.MaskRule{Columns: []string{"a.b.c"}, With: c.with}).For(anybody, "pg")
+			tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(c.typ, false, "a.b.c")}).Columns[0]
+			b.ReportAllocs()
+			var buf []byte
+			value := []byte(c.value)
+			for b.Loop() {
+				buf, _, _ = tr.Append(buf[:0], value)
+			}
+		})
+	}
+}
