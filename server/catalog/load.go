@@ -161,19 +161,20 @@ func (l *loader) attributes(ctx context.Context) error {
 func (l *loader) functions(ctx context.Context) error {
 	var oid, ns, ret uint32
 	var name, lang, kind, vol, src string
-	var definer, set bool
+	var definer, set, ext bool
 	var args int
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
-			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then p.prosrc else '' end
+			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then p.prosrc else '' end,
+			p.oid >= 16384 and exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Args: args, Source: src, Returns: ret, Set: set,
+				SecurityDefiner: definer, Args: args, Source: src, Returns: ret, Set: set, Extension: ext,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}

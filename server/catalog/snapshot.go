@@ -127,6 +127,7 @@ type Function struct {
 	Source          string // pg_proc.prosrc of users' functions; "" of PostgreSQL's
 	Returns         uint32
 	Set             bool // returns rows
+	Extension       bool // a member of an extension
 	System          bool // PostgreSQL's own
 }
 

@@ -61,10 +61,10 @@ func (e *SyntaxError) Error() string { return e.Message }
 type Pool struct {
 	opts Options
 
-	ctx    context.Context // ends with Close
-	stop   context.CancelFunc
-	idle   chan *worker   // warm workers that nobody uses
-	wg     sync.WaitGroup // keepers and parses
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	idle chan *worker   // warm workers that nobody uses
+	wg   sync.WaitGroup // keepers and parses
 
 	mu       sync.Mutex // guards what follows
 	closed   bool

@@ -23,7 +23,7 @@ type call struct {
 	name string
 	via  string // "view clinic.names calls ", "" where the text calls it
 	args []*pg_query.Node
-	node bool // args are known
+	text bool // the text calls it, so args are known
 }
 
 // funcCall judges a function by every function of its name: which one runs depends on
@@ -34,13 +34,10 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 		s.unknown("a function without a name")
 		return
 	}
-	c := call{name: parts[len(parts)-1], args: f.Args, node: true}
+	c := call{name: parts[len(parts)-1], args: f.Args, text: true}
 	schema := ""
 	if len(parts) > 1 {
 		schema = parts[len(parts)-2]
-	}
-	if f.Over != nil || f.AggWithinGroup || f.AggOrder != nil {
-		c.node = true
 	}
 	found := s.cat.Functions(schema, c.name)
 	if len(found) == 0 {
@@ -68,8 +65,11 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 // function judges one function that may be meant.
 func (s *stmt) function(f *catalog.Function, c call) {
 	if !f.System {
-		if f.Language == "c" && f.Volatility == catalog.Immutable {
-			return // an extension's pure function, installed by a superuser
+		if f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension) {
+			return // pure, and installed by whoever runs the server
+		}
+		if h, listed := harmOf(f.Name); listed && f.Language == "c" && h.effect == hoop.EffectServer {
+			s.use(hoop.EffectServer, c.via+h.what)
 		}
 		s.opaque(c.via + "function " + hoop.TableName(f.Schema, f.Name) + " is a user's")
 		return
@@ -88,7 +88,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	if h.blind {
 		s.out.Opaque = true
 	}
-	if f.Name == "current_setting" && !(c.node && plainSetting(c.args)) {
+	if f.Name == "current_setting" && !(c.text && plainSetting(c.args)) {
 		s.out.Opaque = true // a setting of the site's own can hold anything
 	}
 	if h.effect == hoop.EffectOpaque {
@@ -134,7 +134,7 @@ func splitName(name string) *pg_query.RangeVar {
 }
 
 func argsFree(c call) bool {
-	if !c.node {
+	if !c.text {
 		return false // called inside a view
 	}
 	for _, a := range c.args {

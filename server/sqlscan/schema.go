@@ -66,7 +66,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 			s.role("", "a schema for another role")
 		}
 		for _, e := range x.CreateSchemaStmt.SchemaElts {
-			s.inner(e)
+			s.utility(e)
 		}
 		s.cmd.Verb = "CREATE SCHEMA"
 	case *pg_query.Node_CompositeTypeStmt, *pg_query.Node_CreateEnumStmt, *pg_query.Node_CreateRangeStmt:

@@ -206,7 +206,6 @@ func (s *stmt) fromTables(n *pg_query.Node, sc *scope) []string {
 func (s *stmt) into(c *pg_query.IntoClause) {
 	s.newTable(c.Rel)
 	s.derive("SELECT INTO", s.places(c.Rel))
-	s.cmd.ReturnsRows = false
 }
 
 // newTable gives the effects of making a table: nobody else sees a temporary one.

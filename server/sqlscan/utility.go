@@ -16,11 +16,11 @@ func (s *stmt) utility(n *pg_query.Node) {
 	case nil:
 		return // an empty statement: ";"
 	case *pg_query.Node_SelectStmt:
-		s.cmd.Verb, s.cmd.ReturnsRows = "SELECT", x.SelectStmt.IntoClause == nil && intoOf(x.SelectStmt) == nil
+		s.cmd.Verb, s.cmd.ReturnsRows = "SELECT", true
 		if intoOf(x.SelectStmt) != nil {
-			s.cmd.Verb = "SELECT INTO"
+			s.cmd.Verb, s.cmd.ReturnsRows = "SELECT INTO", false
 		}
-		s.rows = true
+		s.rows = s.rows || s.cmd.ReturnsRows
 		s.walk(n, top)
 	case *pg_query.Node_InsertStmt:
 		s.cmd.Verb, s.cmd.ReturnsRows = "INSERT", len(x.InsertStmt.ReturningList) > 0
@@ -69,7 +69,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 			s.out.Opaque = true // a setting of the site's own can hold anything
 		}
 	case *pg_query.Node_PrepareStmt:
-		s.inner(x.PrepareStmt.Query)
+		s.utility(x.PrepareStmt.Query)
 		for _, t := range x.PrepareStmt.Argtypes {
 			s.walk(t, where{})
 		}
@@ -88,7 +88,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		}
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_DeclareCursorStmt:
-		s.inner(x.DeclareCursorStmt.Query)
+		s.utility(x.DeclareCursorStmt.Query)
 		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Declare = "DECLARE CURSOR", false, x.DeclareCursorStmt.Portalname
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_FetchStmt:
@@ -129,11 +129,6 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		return false
 	}
 	return true
-}
-
-// inner analyses an embedded statement into this one.
-func (s *stmt) inner(n *pg_query.Node) {
-	s.utility(n)
 }
 
 var transactions = map[pg_query.TransactionStmtKind]struct {
@@ -177,10 +172,7 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_CopyStmt:
 		s.copy(x.CopyStmt)
 	case *pg_query.Node_ExplainStmt:
-		s.inner(x.ExplainStmt.Query)
-		if intoOrCTAS(x.ExplainStmt.Query) && !analyzes(x.ExplainStmt) {
-			s.out.Temp = true
-		}
+		s.utility(x.ExplainStmt.Query)
 		s.cmd = Command{Verb: "EXPLAIN", ReturnsRows: true, Explain: true, Execute: s.cmd.Execute, Start: s.cmd.Start, End: s.cmd.End}
 		s.rows, s.out.Opaque = true, true // plans show constants, and statistics by their estimates
 	case *pg_query.Node_CallStmt:
@@ -216,17 +208,6 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 	return true
 }
 
-func analyzes(e *pg_query.ExplainStmt) bool {
-	for _, o := range e.Options {
-		if strings.EqualFold(o.GetDefElem().GetDefname(), "analyze") {
-			return true
-		}
-	}
-	return false
-}
-
-func intoOrCTAS(n *pg_query.Node) bool { return n.GetCreateTableAsStmt() != nil }
-
 // copy handles COPY in its four forms.
 func (s *stmt) copy(c *pg_query.CopyStmt) {
 	s.cmd.Verb = "COPY"
@@ -246,10 +227,9 @@ func (s *stmt) copy(c *pg_query.CopyStmt) {
 		s.relation(c.Relation, nil)
 	}
 	if c.Query != nil {
-		verb, start, end := s.cmd, s.cmd.Start, s.cmd.End
-		s.inner(c.Query)
-		s.cmd = verb
-		s.cmd.Start, s.cmd.End = start, end
+		cmd := s.cmd
+		s.utility(c.Query)
+		s.cmd = cmd
 	}
 }
 

@@ -191,7 +191,7 @@ func (s *stmt) operator(name []*pg_query.Node) {
 	}
 	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
 		f, ok := s.cat.Function(op.Function)
-		if !ok || f.Language != "c" && f.Language != "internal" {
+		if !ok || f.Language != "c" && f.Language != "internal" && !f.Extension {
 			s.opaque("operator " + op.Name + " is a user's")
 			return
 		}

@@ -30,3 +30,5 @@ create operator clinic.=== (leftarg = text, rightarg = int, function = clinic.eq
 create domain clinic.checked as text check (clinic.f(value) is not null);
 create type clinic.mood as enum ('good', 'bad');
 create view clinic.wraps as select clinic.f(name) as n from clinic.patients;
+create extension citext schema public;
+create extension dblink schema public;
