@@ -80,7 +80,6 @@ type (
 // typed ahead, or meant for the request before, approves nothing.
 const moment = 250 * time.Millisecond
 
-
 func newInbox(ctx context.Context, o InboxOptions) *inbox {
 	return &inbox{o: o, ctx: ctx, style: styles{o.Color}, size: defaultSize, reason: line{prompt: "reason: "}}
 }

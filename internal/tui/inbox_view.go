@@ -92,7 +92,10 @@ func (m *inbox) footer() string {
 	case m.status != "":
 		return m.style.yellow(m.status)
 	}
-	keys := "enter details · ↑↓ choose · q quit"
+	keys := "q quit"
+	if len(m.items) > 0 {
+		keys = "enter details · ↑↓ choose · q quit"
+	}
 	if m.open {
 		keys = "↑↓ scroll · esc back"
 	}

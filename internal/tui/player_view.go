@@ -33,7 +33,7 @@ func (p *player) footer() string {
 	if p.problem != "" {
 		return s + "  " + p.style.yellow(p.problem)
 	}
-	return s + p.style.dim("  space play · ←→ statement · ± speed · / search · q back")
+	return s + p.style.dim("  space · ←→ statement · ± speed · / search · q back")
 }
 
 // mark is a time as players show it.
