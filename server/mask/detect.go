@@ -139,41 +139,57 @@ func separator(s []byte, i int, seps string) int {
 // reach is how far before a value the word may stand that tells what it is.
 const reach = 40
 
-// follows reports whether one of words stands before i, with nothing between but
-// blanks, punctuation and words such as "number".
+// follows reports whether one of words (lower case) stands before i, with nothing
+// between but blanks, punctuation and words such as "number".
 func follows(s []byte, i int, words ...string) bool {
-	var window [reach]byte
-	from := max(0, i-reach)
-	w := window[:copy(window[:], s[from:i])]
-	for j, c := range w {
-		if isUpper(c) {
-			w[j] = c | 0x20
-		}
-	}
+	end, from := i, max(0, i-reach)
 	for range 4 {
-		w = bytes.TrimRight(w, " \t\r\n:#=_-.,;()[]\"'")
+		for end > from && isFiller(s[end-1]) {
+			end--
+		}
 		for _, word := range words {
-			if endsInWord(w, word) {
+			if endsInWord(s[from:end], word) {
 				return true
 			}
 		}
-		short := w
-		for _, filler := range []string{"number", "num", "no", "nr", "id", "is", "code", "of", "s"} {
-			if endsInWord(w, filler) {
-				short = w[:len(w)-len(filler)]
-				break
-			}
-		}
-		if len(short) == len(w) {
+		n := fillerWord(s[from:end])
+		if n == 0 {
 			return false
 		}
-		w = short
+		end -= n
 	}
 	return false
 }
 
+func isFiller(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', ':', '#', '=', '_', '-', '.', ',', ';', '(', ')', '[', ']', '"', '\'':
+		return true
+	}
+	return false
+}
+
+// fillerWord gives the length of a word at the end of w that says nothing.
+func fillerWord(w []byte) int {
+	for _, filler := range [...]string{"number", "num", "no", "nr", "id", "is", "code", "of", "s"} {
+		if endsInWord(w, filler) {
+			return len(filler)
+		}
+	}
+	return 0
+}
+
 func endsInWord(w []byte, word string) bool {
-	return bytes.HasSuffix(w, []byte(word)) && !alnumAt(w, len(w)-len(word)-1)
+	at := len(w) - len(word)
+	if at < 0 || w[len(w)-1]|0x20 != word[len(word)-1] || alnumAt(w, at-1) {
+		return false
+	}
+	for i := range len(word) {
+		if c := w[at+i]; c != word[i] && (!isUpper(c) || c|0x20 != word[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // after makes a detector of what stands after one of words: a token of letters,
