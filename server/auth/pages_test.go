@@ -2,7 +2,10 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -302,6 +305,19 @@ func TestPages_HeadersAndCookie(t *testing.T) {
 		if !strings.Contains(csp, want) {
 			t.Errorf("no %s in %s", want, csp)
 		}
+	}
+	page, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, style, _ := strings.Cut(string(page), "<style>")
+	style, _, _ = strings.Cut(style, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	if style == "" || !strings.Contains(csp, base64.StdEncoding.EncodeToString(sum[:])) {
+		t.Error("the policy does not let browsers use the page's style")
+	}
+	if strings.Contains(string(page), "<script") || strings.Contains(string(page), " style=") {
+		t.Error("the page has what the policy forbids")
 	}
 	for k, want := range map[string]string{
 		"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",

@@ -11,8 +11,8 @@ import (
 const (
 	recheckEvery   = 30 * time.Second
 	recheckAfter   = maxAccessLife - recheckEvery // so that no identity stands longer than that unasked
-	recheckBatch   = 200
-	recheckAtATime = 8
+	recheckBatch   = 2000
+	recheckAtATime = 16
 	sweepEvery     = 10 * time.Minute
 	sweepAfter     = time.Hour // a code that expired is told from one that never was
 )
