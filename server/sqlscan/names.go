@@ -126,8 +126,6 @@ func (s *stmt) view(v *catalog.Table) {
 	}
 }
 
-// names of new objects
-
 // places are the canonical names that a new object may get: in every schema, where
 // the text names none.
 func (s *stmt) places(rv *pg_query.RangeVar) []string {
@@ -136,6 +134,8 @@ func (s *stmt) places(rv *pg_query.RangeVar) []string {
 		return []string{hoop.TableName("pg_temp", rv.Relname)}
 	case rv.Schemaname != "":
 		return []string{hoop.TableName(rv.Schemaname, rv.Relname)}
+	case s.home != "":
+		return []string{hoop.TableName(s.home, rv.Relname)}
 	}
 	return s.inEverySchema(rv.Relname)
 }

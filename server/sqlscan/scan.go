@@ -114,6 +114,7 @@ type stmt struct {
 	names    names                   // what decides, for infer
 	quiet    bool                    // do not gather names: the columns do not exist yet
 	rows     bool                    // rows come back
+	home     string                  // the schema that CREATE SCHEMA makes its elements in
 	derived  []hoop.Use              // what is copied; sources are filled in at the end
 	depth    int
 

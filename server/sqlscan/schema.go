@@ -65,9 +65,11 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		if x.CreateSchemaStmt.Authrole != nil {
 			s.role("", "a schema for another role")
 		}
+		s.home = x.CreateSchemaStmt.Schemaname
 		for _, e := range x.CreateSchemaStmt.SchemaElts {
 			s.utility(e)
 		}
+		s.home = ""
 		s.cmd.Verb = "CREATE SCHEMA"
 	case *pg_query.Node_CompositeTypeStmt, *pg_query.Node_CreateEnumStmt, *pg_query.Node_CreateRangeStmt:
 		s.ddl("CREATE TYPE")

@@ -1,0 +1,322 @@
+package sqlscan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+func usesOf(a *Analysis, e hoop.Effect) (tables, into, columns []string) {
+	for _, u := range a.Uses {
+		if u.Effect != e {
+			continue
+		}
+		tables, into = append(tables, u.Tables...), append(into, u.Into...)
+		for _, c := range u.Columns {
+			columns = append(columns, c.String())
+		}
+	}
+	return sortedSet(tables), sortedSet(into), sortedSet(columns)
+}
+
+func TestAnalyze_Reads(t *testing.T) {
+	for _, tt := range []struct {
+		sql  string
+		want string
+	}{
+		{"SELECT 1", ""},
+		{"SELECT * FROM clinic.patients", "clinic.patients"},
+		{"SELECT * FROM patients", "clinic.patients"},
+		{"SELECT * FROM notes", "other.notes public.notes"},
+		{"SELECT * FROM other.notes", "other.notes"},
+		{`SELECT * FROM "clinic"."patients"`, "clinic.patients"},
+		{"SELECT * FROM clinic.log_2024", "clinic.log clinic.log_2024"},
+		{"SELECT * FROM clinic.log", "clinic.log clinic.log_2024"},
+		{"SELECT * FROM clinic.child", "clinic.base clinic.child"},
+		{"SELECT * FROM clinic.active", "clinic.active clinic.patients"},
+		{"SELECT * FROM nowhere", ""},
+		{"SELECT (SELECT body FROM public.notes LIMIT 1) FROM clinic.patients", "clinic.patients public.notes"},
+		{"SELECT * FROM clinic.patients p WHERE EXISTS (SELECT 1 FROM clinic.visits)", "clinic.patients clinic.visits"},
+		// A CTE hides a table in its scope only, and never from a write.
+		{"WITH notes AS (SELECT 1) SELECT * FROM notes", ""},
+		{"WITH notes AS (SELECT * FROM notes) SELECT * FROM notes", "other.notes public.notes"},
+		{"WITH RECURSIVE notes AS (SELECT 1 UNION ALL SELECT * FROM notes) SELECT * FROM notes", ""},
+		{"WITH notes AS (SELECT 1) SELECT * FROM public.notes", "public.notes"},
+		{"SELECT * FROM (WITH notes AS (SELECT 1) SELECT * FROM notes) a, notes", "other.notes public.notes"},
+		{"WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a", ""},
+		{"WITH notes AS (SELECT 1) DELETE FROM notes", "other.notes public.notes"},
+		{"WITH notes AS (SELECT 1 AS id, 'x' AS body) INSERT INTO public.notes SELECT * FROM notes", "public.notes"},
+		// What is written, and what foreign keys change with it, shows in errors.
+		{"INSERT INTO public.notes VALUES (1, 'x')", "public.notes"},
+		{"DELETE FROM clinic.patients WHERE id = 1", "clinic.patients clinic.visits"},
+		{"CREATE UNIQUE INDEX ON clinic.patients (ssn)", "clinic.patients"},
+		{"EXPLAIN SELECT * FROM clinic.patients", "clinic.patients"},
+		{"PREPARE p AS SELECT * FROM clinic.patients", "clinic.patients"},
+		{"COPY clinic.patients TO STDOUT", "clinic.patients"},
+		{"SELECT 1; SELECT * FROM clinic.patients", "clinic.patients"},
+	} {
+		t.Run(tt.sql, func(t *testing.T) {
+			if got := strings.Join(analyze(t, tt.sql).Reads, " "); got != tt.want {
+				t.Errorf("reads %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAnalyze_Infer(t *testing.T) {
+	for _, tt := range []struct{ sql, want string }{
+		{"SELECT ssn FROM clinic.patients", ""},
+		{"SELECT ssn AS x, name || 'a' FROM clinic.patients", "clinic.patients.name"},
+		{"SELECT id FROM clinic.patients WHERE ssn = '1'", "clinic.patients.ssn"},
+		{"SELECT p.id FROM clinic.patients p, clinic.visits v WHERE v.id = 1", "clinic.visits.id"},
+		{"SELECT 1 FROM clinic.patients p, clinic.visits v WHERE reason = 'x'", "clinic.visits.reason"},
+		{"SELECT 1 FROM clinic.patients p JOIN clinic.visits v USING (id)", "clinic.patients.id clinic.visits.id"},
+		{"SELECT 1 FROM clinic.patients ORDER BY ssn", "clinic.patients.ssn"},
+		{"SELECT name, ssn FROM clinic.patients ORDER BY 2", "clinic.patients.name clinic.patients.ssn"},
+		{"SELECT ssn AS s FROM clinic.patients ORDER BY s", "clinic.patients.ssn"},
+		{"SELECT count(*) FROM clinic.patients GROUP BY ssn", "clinic.patients.ssn"},
+		{"SELECT count(*) FROM clinic.patients HAVING max(ssn) > '5'", "clinic.patients.ssn"},
+		{"SELECT DISTINCT ssn FROM clinic.patients", "clinic.patients.ssn"},
+		{"SELECT DISTINCT * FROM clinic.visits", `clinic.visits."*"`},
+		{"SELECT ssn FROM clinic.patients EXCEPT SELECT 'a'", "clinic.patients.ssn"},
+		{"TABLE clinic.visits EXCEPT TABLE clinic.visits", `clinic.visits."*"`},
+		{"SELECT 1 FROM clinic.patients p WHERE p::text LIKE '%1%'", `clinic.patients."*"`},
+		{"SELECT 1 FROM clinic.patients p WHERE (p).ssn = '1'", `clinic.patients."*"`},
+		{"SELECT 1 FROM clinic.patients p WHERE p.row_to_json::text LIKE '%1%'", `clinic.patients."*"`},
+		{"SELECT 1 FROM (SELECT ssn AS x FROM clinic.patients) q WHERE x = '1'", "clinic.patients.ssn"},
+		{"SELECT 1 FROM (SELECT ssn AS id FROM clinic.patients) q WHERE id = '1'", "clinic.patients.id clinic.patients.ssn"},
+		{"SELECT 1 FROM (SELECT ssn FROM clinic.patients) q(x) WHERE x = '1'", `clinic.patients."*"`},
+		{"SELECT 1 FROM (SELECT upper(ssn) FROM clinic.patients) q WHERE upper = '1'", "clinic.patients.ssn"},
+		{"WITH c(x) AS (SELECT ssn FROM clinic.patients) SELECT 1 FROM c WHERE x = '1'", `clinic.patients."*"`},
+		{"WITH c AS (SELECT ssn || '' AS y FROM clinic.patients), d AS (SELECT y AS z FROM c) SELECT 1 FROM d WHERE z = '1'", "clinic.patients.ssn"},
+		{"SELECT '1' IN (SELECT ssn FROM clinic.patients)", "clinic.patients.ssn"},
+		{"SELECT 1 WHERE '1' = ANY (SELECT ssn FROM clinic.patients)", "clinic.patients.ssn"},
+		{"SELECT 1 FROM clinic.patients LIMIT (SELECT length(ssn) FROM clinic.patients LIMIT 1)", "clinic.patients.ssn"},
+		{"SELECT generate_series(1, length(ssn)) FROM clinic.patients", "clinic.patients.ssn"},
+		{"SELECT 1 FROM clinic.patients, generate_series(1, length(ssn))", "clinic.patients.ssn"},
+		{"SELECT CASE ssn WHEN '1' THEN 1/0 END FROM clinic.patients", "clinic.patients.ssn"},
+		{"SELECT row_number() OVER (ORDER BY ssn) FROM clinic.patients", "clinic.patients.ssn"},
+		{"SELECT rank() OVER w FROM clinic.patients WINDOW w AS (PARTITION BY ssn)", "clinic.patients.ssn"},
+		{"SELECT count(*) FILTER (WHERE ssn = '1') FROM clinic.patients", "clinic.patients.ssn"},
+		{"SELECT array_agg(id ORDER BY ssn) FROM clinic.patients", "clinic.patients.id clinic.patients.ssn"},
+		{"UPDATE clinic.patients SET name = 'x' WHERE ssn = '1'", "clinic.patients.ssn"},
+		{"DELETE FROM clinic.patients WHERE ssn = '1' RETURNING id", "clinic.patients.ssn"},
+		{"DECLARE c CURSOR FOR SELECT 1 FROM clinic.patients ORDER BY ssn", "clinic.patients.ssn"},
+		{"COPY (SELECT 1 FROM clinic.patients ORDER BY ssn) TO STDOUT", "clinic.patients.ssn"},
+		{"INSERT INTO public.notes SELECT 1, name FROM clinic.patients WHERE ssn = '1'", "clinic.patients.ssn"},
+		{"SELECT 1 FROM clinic.child WHERE x = 'a'", "clinic.base.x clinic.child.x"},
+		{"SELECT 1 FROM clinic.patients GROUP BY GROUPING SETS ((ssn), ())", "clinic.patients.ssn"},
+		{"MERGE INTO public.notes n USING clinic.patients p ON n.body = p.ssn WHEN MATCHED THEN DO NOTHING", "clinic.patients.ssn public.notes.body"},
+	} {
+		t.Run(tt.sql, func(t *testing.T) {
+			_, _, columns := usesOf(analyze(t, tt.sql), hoop.EffectInfer)
+			if got := strings.Join(columns, " "); got != tt.want {
+				t.Errorf("columns %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAnalyze_Derive(t *testing.T) {
+	for _, tt := range []struct{ sql, from, into string }{
+		{"CREATE TABLE clinic.n AS SELECT * FROM clinic.patients", "clinic.patients", "clinic.n"},
+		{"CREATE TABLE n AS SELECT * FROM public.notes", "public.notes", "clinic.n other.n public.n"},
+		{"CREATE TEMP TABLE n AS SELECT * FROM clinic.patients", "clinic.patients", "pg_temp.n"},
+		{"SELECT ssn INTO other.x FROM clinic.patients", "clinic.patients", "other.x"},
+		{`CREATE VIEW "Other"."V" AS SELECT * FROM clinic.patients`, "clinic.patients", `"Other"."V"`},
+		{"INSERT INTO clinic.archive SELECT * FROM clinic.patients", "clinic.patients", "clinic.archive"},
+		{"INSERT INTO public.notes VALUES (1, (SELECT ssn FROM clinic.patients LIMIT 1))", "clinic.patients", "public.notes"},
+		{"INSERT INTO public.notes VALUES (1, 'x')", "", ""},
+		{"INSERT INTO public.notes SELECT 1, $1", "", ""},
+		{"WITH d AS (DELETE FROM clinic.patients WHERE id = 1 RETURNING ssn) INSERT INTO public.notes SELECT 1, ssn FROM d", "clinic.patients", "public.notes"},
+		{"WITH d AS (UPDATE clinic.patients SET name = 'x' WHERE id = 1 RETURNING ssn) INSERT INTO public.notes SELECT 1, ssn FROM d", "clinic.patients", "public.notes"},
+		{"UPDATE clinic.patients SET note = ssn WHERE id = 1", "clinic.patients", "clinic.patients"},
+		{"UPDATE clinic.patients SET id = id + 1 WHERE id = 1", "", ""},
+		{"UPDATE public.notes n SET body = p.ssn FROM clinic.patients p WHERE p.id = n.id AND n.id = 5", "clinic.patients public.notes", "public.notes"},
+		{"MERGE INTO public.notes n USING clinic.patients p ON n.id = p.id WHEN NOT MATCHED THEN INSERT VALUES (1, p.ssn)", "clinic.patients", "public.notes"},
+		{"ALTER TABLE clinic.patients RENAME ssn TO x", "clinic.patients", "clinic.patients"},
+		{"ALTER TABLE clinic.patients RENAME TO people", "clinic.patients", "clinic.people"},
+		{"ALTER TABLE public.notes SET SCHEMA clinic", "public.notes", "clinic.notes"},
+		{"ALTER SCHEMA other RENAME TO x", "other.notes", "x.notes"},
+		{"REFRESH MATERIALIZED VIEW clinic.stats", "clinic.patients", "clinic.stats"},
+		{"PREPARE p AS INSERT INTO clinic.archive SELECT * FROM clinic.patients", "clinic.patients", "clinic.archive"},
+		{"CREATE SCHEMA s CREATE VIEW v AS SELECT * FROM clinic.patients", "clinic.patients", "s.v"},
+	} {
+		t.Run(tt.sql, func(t *testing.T) {
+			from, into, _ := usesOf(analyze(t, tt.sql), hoop.EffectDerive)
+			if got := strings.Join(from, " "); got != tt.from {
+				t.Errorf("from %q, want %q", got, tt.from)
+			}
+			if got := strings.Join(into, " "); got != tt.into {
+				t.Errorf("into %q, want %q", got, tt.into)
+			}
+		})
+	}
+}
+
+func TestAnalyze_TablesOfEffects(t *testing.T) {
+	for _, tt := range []struct {
+		sql    string
+		effect hoop.Effect
+		want   string
+	}{
+		{"UPDATE clinic.log SET line = 'x' WHERE line = 'y'", hoop.EffectWrite, "clinic.log clinic.log_2024"},
+		{"DELETE FROM clinic.patients WHERE id = 1", hoop.EffectWrite, "clinic.patients clinic.visits"},
+		{"UPDATE clinic.patients SET name = 'x' WHERE id = 1", hoop.EffectWrite, "clinic.patients"},
+		{"DELETE FROM notes", hoop.EffectUnboundedWrite, "other.notes public.notes"},
+		{"DELETE FROM nowhere", hoop.EffectUnboundedWrite, "*"},
+		{"TRUNCATE clinic.patients CASCADE", hoop.EffectDestroy, "clinic.billing clinic.patients clinic.visits"},
+		{"DROP TABLE clinic.log", hoop.EffectDestroy, "clinic.log clinic.log_2024"},
+		{"DROP SCHEMA other", hoop.EffectDestroy, "other.notes"},
+		{"GRANT SELECT ON clinic.patients TO public", hoop.EffectRole, "clinic.patients"},
+		{"ALTER TABLE clinic.patients ENABLE ROW LEVEL SECURITY", hoop.EffectRole, "clinic.patients"},
+		{"COPY clinic.patients FROM STDIN", hoop.EffectImport, "clinic.patients"},
+		{"SELECT * FROM clinic.patients FOR UPDATE", hoop.EffectWrite, "clinic.patients"},
+		{"SELECT nextval('clinic.seq')", hoop.EffectWrite, "clinic.seq"},
+		{"DO 'x'", hoop.EffectOpaque, "*"},
+		{"CREATE INDEX ON clinic.patients (id)", hoop.EffectDDL, "clinic.patients"},
+	} {
+		t.Run(tt.sql, func(t *testing.T) {
+			tables, _, _ := usesOf(analyze(t, tt.sql), tt.effect)
+			if got := strings.Join(tables, " "); got != tt.want {
+				t.Errorf("tables %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAnalyze_Commands(t *testing.T) {
+	for sql, want := range map[string]Command{
+		"SELECT 1":                             {Verb: "SELECT", ReturnsRows: true, End: 8},
+		"BEGIN":                                {Verb: "BEGIN", Tx: TxBegin, End: 5},
+		"COMMIT AND CHAIN":                     {Verb: "COMMIT", Tx: TxCommit, Chain: true, End: 16},
+		"END":                                  {Verb: "COMMIT", Tx: TxCommit, End: 3},
+		"ABORT":                                {Verb: "ROLLBACK", Tx: TxRollback, End: 5},
+		"COPY clinic.patients FROM STDIN":      {Verb: "COPY", CopyIn: true, End: 31},
+		"COPY clinic.patients TO STDOUT":       {Verb: "COPY", CopyOut: true, End: 30},
+		"COPY (SELECT 1) TO STDOUT":            {Verb: "COPY", CopyOut: true, End: 25},
+		"COPY clinic.patients TO '/x'":         {Verb: "COPY", End: 28},
+		"PREPARE p AS SELECT 1":                {Verb: "PREPARE", Prepare: "p", End: 21},
+		"EXECUTE p":                            {Verb: "EXECUTE", Execute: "p", ReturnsRows: true, End: 9},
+		"EXPLAIN EXECUTE p":                    {Verb: "EXPLAIN", Execute: "p", Explain: true, ReturnsRows: true, End: 17},
+		"CREATE TABLE clinic.z AS EXECUTE p":   {Verb: "CREATE TABLE AS", Execute: "p", End: 34},
+		"DEALLOCATE ALL":                       {Verb: "DEALLOCATE", Deallocate: "*", End: 14},
+		"DISCARD ALL":                          {Verb: "DISCARD", Deallocate: "*", CloseCursor: "*", Discard: true, End: 11},
+		"DECLARE c CURSOR FOR SELECT 1":        {Verb: "DECLARE CURSOR", Declare: "c", End: 29},
+		"FETCH ALL FROM c":                     {Verb: "FETCH", Fetch: "c", ReturnsRows: true, End: 16},
+		"CLOSE c":                              {Verb: "CLOSE", CloseCursor: "c", End: 7},
+		"INSERT INTO notes VALUES (1)":         {Verb: "INSERT", End: 28},
+		"DELETE FROM notes RETURNING id":       {Verb: "DELETE", ReturnsRows: true, End: 30},
+		"DROP TABLE notes":                     {Verb: "DROP TABLE", End: 16},
+		"CREATE TABLE clinic.z AS SELECT 1":    {Verb: "CREATE TABLE AS", End: 33},
+		"EXPLAIN DELETE FROM notes":            {Verb: "EXPLAIN", Explain: true, ReturnsRows: true, End: 25},
+		"CREATE MATERIALIZED VIEW z AS SELECT": {Verb: "CREATE MATERIALIZED VIEW", End: 36},
+		"ALTER FOREIGN TABLE z ADD a int":      {Verb: "ALTER FOREIGN TABLE", End: 31},
+	} {
+		t.Run(sql, func(t *testing.T) {
+			if diff := cmp.Diff([]Command{want}, analyze(t, sql).Commands); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	a := analyze(t, "  SELECT 1 ; /* x */ DELETE FROM notes;")
+	if a.Multi != 2 || a.Verb != "SELECT" || len(a.Commands) != 2 {
+		t.Fatalf("%+v", a)
+	}
+	if c := a.Commands[1]; c.Verb != "DELETE" || c.Start != 12 || c.End != 38 {
+		t.Errorf("second command %+v", c)
+	}
+}
+
+// A statement keeps its effects wherever it is put.
+func TestAnalyze_EmbeddedStatementsKeepTheirEffects(t *testing.T) {
+	for _, sql := range statements(t) {
+		if strings.Contains(sql, ";") {
+			continue
+		}
+		inner := analyze(t, sql)
+		for _, wrap := range []string{"EXPLAIN %", "EXPLAIN (ANALYZE) %", "PREPARE pp AS %", "SELECT 1; %", "%; SELECT 1", "DECLARE cc CURSOR FOR %", "COPY (%) TO STDOUT", "CREATE SCHEMA ss %", "/* SELECT */ %"} {
+			outer := strings.ReplaceAll(wrap, "%", sql)
+			p, err := pool.Parse(t.Context(), outer)
+			if err != nil {
+				continue // the grammar does not allow it there
+			}
+			got := Analyze(p, snap)
+			for _, u := range inner.Uses {
+				if u.Effect != hoop.EffectRead && !got.Has(u.Effect) {
+					t.Errorf("%s: %s, alone %s", outer, summary(got), summary(inner))
+				}
+			}
+			if inner.Opaque && !got.Opaque || inner.Temp && !got.Temp || inner.Forbidden != "" && got.Forbidden == "" {
+				t.Errorf("%s: %s, alone %s", outer, summary(got), summary(inner))
+			}
+			for _, r := range inner.Reads {
+				if !slices.Contains(got.Reads, r) {
+					t.Errorf("%s: reads %v, alone %v", outer, got.Reads, inner.Reads)
+				}
+			}
+		}
+	}
+}
+
+// Hostile statements take bounded time.
+func TestAnalyze_HostileStatementsEnd(t *testing.T) {
+	nested := "SELECT id FROM clinic.visits"
+	for range 30 {
+		nested = "SELECT a.id FROM clinic.patients a, clinic.patients b, clinic.patients c WHERE a.id IN (" + nested + ") AND b.id = 1"
+	}
+	ctes := "WITH c0 AS (SELECT id FROM clinic.patients WHERE id = 1)"
+	for i := range 60 {
+		ctes += fmt.Sprintf(", c%d AS (SELECT a.id FROM c%d a, c%d b WHERE a.id = b.id)", i+1, i, i)
+	}
+	exists := "a0.id = 1"
+	for range 25 {
+		exists = "EXISTS (SELECT 1 FROM clinic.patients a, clinic.visits b WHERE a.id = b.id AND " + strings.ReplaceAll(exists, "a0", "a") + ")"
+	}
+	for name, sql := range map[string]string{
+		"nested IN":     "DELETE FROM clinic.patients WHERE id IN (" + nested + ")",
+		"chained CTEs":  ctes + " DELETE FROM clinic.patients USING c60 x, c60 y WHERE patients.id = x.id",
+		"nested EXISTS": "DELETE FROM clinic.patients WHERE " + exists,
+		"wide":          "SELECT 1 FROM clinic.patients WHERE " + strings.Repeat("ssn = 'x' OR ", 20_000) + "true",
+		"many names":    "SELECT 1 FROM (SELECT " + strings.Repeat("upper(ssn || 'x'), ", 2000) + "1 FROM clinic.patients) q WHERE " + strings.Repeat("z1 = 2 AND ", 2000) + "true",
+		"statements":    strings.Repeat("DELETE FROM notes; ", 20_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := pool.Parse(t.Context(), sql)
+			if err != nil {
+				t.Fatal(err) // too much for the parser: the test shows nothing
+			}
+			started := time.Now()
+			Analyze(p, snap)
+			if took := time.Since(started); took > 5*time.Second {
+				t.Errorf("took %v for %d bytes", took, len(sql))
+			}
+		})
+	}
+}
+
+func BenchmarkAnalyze(b *testing.B) {
+	for name, sql := range map[string]string{
+		"select 1": "SELECT 1",
+		"point":    "SELECT id, name, ssn FROM clinic.patients WHERE id = $1",
+		"report":   "WITH v AS (SELECT patient_id, count(*) AS n FROM clinic.visits WHERE at > now() - interval '1 year' GROUP BY 1) SELECT p.id, p.name, v.n, upper(p.mrn) FROM clinic.patients p JOIN v ON v.patient_id = p.id LEFT JOIN clinic.billing b ON b.visit_id = p.id WHERE p.active AND p.born < $1 ORDER BY v.n DESC LIMIT 50",
+		"insert":   "INSERT INTO clinic.patients (id, name) VALUES " + strings.TrimSuffix(strings.Repeat("(1, 'x'), ", 1000), ", "),
+	} {
+		p, err := pool.Parse(b.Context(), sql)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Analyze(p, snap)
+			}
+		})
+	}
+}
