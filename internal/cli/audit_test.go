@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/rand"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// archive makes a tar of names and contents; a name with "->" is a link.
+func archive(t *testing.T, entries ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(entries); i += 2 {
+		h := &tar.Header{Name: entries[i], Mode: 0o644, Size: int64(len(entries[i+1])), Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+		if from, to, ok := strings.Cut(entries[i], "->"); ok {
+			h.Name, h.Linkname, h.Typeflag, h.Size = from, to, tar.TypeSymlink, 0
+			if entries[i+1] == "hard" {
+				h.Typeflag = tar.TypeLink
+			}
+		}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Size > 0 {
+			if _, err := w.Write([]byte(entries[i+1])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func (w *world) exports(b []byte) {
+	w.stream[api.PathExport] = func(rw http.ResponseWriter) {
+		rw.Header().Set("Content-Type", "application/x-tar")
+		if _, err := rw.Write(b); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+func TestAuditExport(t *testing.T) {
+	w := newWorld(t)
+	w.exports(archive(t, "checkpoint", "c", "tile/entries/000.p/1", "e", "recordings/s1", ""))
+	out := filepath.Join(t.TempDir(), "a", "b")
+	got := w.pipe("audit", "export", "--out", out)
+	if got.code != 0 || got.out != "dir\t"+out+"\nkey\tlog+0badcafe+AbCd\n" {
+		t.Fatalf("got %+v", got)
+	}
+	for name, want := range map[string]string{"checkpoint": "c", "tile/entries/000.p/1": "e", "recordings/s1": ""} {
+		b, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil || string(b) != want {
+			t.Errorf("%s: got %q, %v", name, b, err)
+		}
+	}
+	if got := w.pipe("audit", "export", "--out", out); got.code != ExitUsage || !strings.Contains(got.errOut, "is not empty") {
+		t.Errorf("a second time into the same folder: got %+v", got)
+	}
+	if got := w.pipe("audit", "export"); got.code != ExitUsage {
+		t.Errorf("without --out: got %+v", got)
+	}
+}
+
+// A gateway, or whoever stands in for it, writes nothing outside the folder and
+// replaces nothing in it.
+func TestAuditExport_HostileArchive(t *testing.T) {
+	whole := archive(t, "checkpoint", strings.Repeat("c", 4096))
+	for name, b := range map[string][]byte{
+		"up":                      archive(t, "../evil", "x"),
+		"up in the middle":        archive(t, "tile/../../evil", "x"),
+		"absolute":                archive(t, "/evil", "x"),
+		"link, then through it":   archive(t, "l->..", "", "l/evil", "x"),
+		"hard link":               archive(t, "l->/etc/passwd", "hard"),
+		"the same name twice":     archive(t, "checkpoint", "one", "checkpoint", "two"),
+		"the same name otherwise": archive(t, "checkpoint", "one", "./checkpoint", "two"),
+		"the folder itself":       archive(t, ".", "x"),
+		"empty":                   archive(t),
+		"no archive":              []byte(strings.Repeat("x", 2048)),
+		"cut":                     whole[:2000],
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.exports(b)
+			dir := t.TempDir()
+			got := w.pipe("audit", "export", "--out", filepath.Join(dir, "out"))
+			if got.code != ExitFailed || !strings.Contains(got.errOut, "is not complete") {
+				t.Errorf("got %+v", got)
+			}
+			if _, err := os.Lstat(filepath.Join(dir, "evil")); err == nil {
+				t.Error("a file was written outside the folder")
+			}
+			if b, err := os.ReadFile(filepath.Join(dir, "out", "checkpoint")); err == nil && string(b) == "two" {
+				t.Error("a file was replaced")
+			}
+		})
+	}
+}
+
+func TestAuditVerify_SaysWhatIsWrong(t *testing.T) {
+	w := newWorld(t)
+	w.env["HOOPCTL_GATEWAY"] = "https://127.0.0.1:1" // offline
+	_, key, err := note.GenerateKey(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	got := w.pipe("audit", "verify", dir, "--key", key)
+	if got.code != ExitFailed || !strings.Contains(got.errOut, "VERIFICATION FAILED") || !strings.Contains(got.errOut, "the file is missing") || got.out != "" {
+		t.Errorf("an empty folder: got %+v", got)
+	}
+	if got := w.pipe("audit", "verify", filepath.Join(dir, "none")); got.code != ExitUsage {
+		t.Errorf("no folder: got %+v", got)
+	}
+	if got := w.pipe("audit", "verify", dir, "--key", "nonsense"); got.code != ExitUsage {
+		t.Errorf("no key: got %+v", got)
+	}
+	if got := w.pipe("audit", "verify", dir, "--checkpoint", "none"); got.code != ExitUsage {
+		t.Errorf("no checkpoint: got %+v", got)
+	}
+}
+
+func TestLogKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log+0badcafe+x")
+	if err := os.WriteFile(file, []byte("log+0badcafe+FromFile\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{"": "", "log+0badcafe+AbCd": "log+0badcafe+AbCd", file: "log+0badcafe+FromFile"} {
+		if got, err := logKey(in); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
+		}
+	}
+}
+
+func TestSessionsReplay(t *testing.T) {
+	w := newWorld(t)
+	w.stream["/api/v1/sessions/s1/recording"] = func(rw http.ResponseWriter) {
+		for _, l := range []string{
+			`{"kind":"start","at_ns":0,"session":{"id":"s1","protocol":"postgres","target":"pg-prod","identity":{"subject":"dana"}}}`,
+			`{"kind":"statement","at_ns":3600000000000,"counter":1,"statement":{"text":"SELECT 1","decision":{"action":"allow","rule":"default"}}}`,
+			`{"kind":"end","at_ns":3600000000000}`,
+		} {
+			if _, err := rw.Write([]byte(l + "\n")); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}
+	for name, r := range map[string]result{"pipe": w.pipe("sessions", "replay", "s1"), "terminal": w.terminal("sessions", "replay", "s1", "--no-timing")} {
+		if r.code != 0 || !strings.Contains(r.out, "│ SELECT 1\n") {
+			t.Errorf("%s: got %+v", name, r)
+		}
+	}
+	w.problem["GET /api/v1/sessions/s2/recording"] = api.Problem{Code: hoop.CodeDenied, Title: "only auditors read recordings"}
+	if r := w.pipe("sessions", "replay", "s2"); r.code != ExitDenied {
+		t.Errorf("got %+v", r)
+	}
+}
