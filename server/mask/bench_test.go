@@ -55,8 +55,10 @@ func BenchmarkScan(b *testing.B) {
 		{"ssn+email+phone", one("us-ssn", "email", "phone")},
 		{"all detectors", resource.MaskRule{Detect: allNames()}},
 		{"clinic patterns", resource.MaskRule{Patterns: []resource.Pattern{
-			{Name: "ssn", Regex: `\b\d{3}-\d{2}-\d{4}\b`}, {Name: "mrn", Regex: `\bMRN-\d{9}\b`},
-			{Name: "phone", Regex: `\(\d{3}\) \d{3}-\d{4}`}, {Name: "email", Regex: `[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`},
+			{Name: "ssn", Regex: `\b\d{3}-\d{2}-\d{4}\b`},
+			{Name: "mrn", Regex: `\bMRN-\d{9}\b`},
+			{Name: "phone", Regex: `\(\d{3}\) \d{3}-\d{4}`},
+			{Name: "email", Regex: `[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`},
 		}}},
 	} {
 		r := compile(b, c.rule).For(anybody, "pg")

@@ -265,24 +265,35 @@ func (r *Rules) Withheld(st *hoop.Statement) bool {
 
 // Uses gives the statement's effects without those that depend on protected data and
 // touch none: derive of unprotected data or to a place that is protected whole, and
-// infer by unprotected columns. The columns of a use, where it has any, are all that
+// infer by unprotected columns. A statement never loses its last effect: derive becomes
+// write then, and infer read. The columns of a use, where it has any, are all that
 // it touches; otherwise it may touch every column of its tables.
 func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
 	out := make([]hoop.Use, 0, len(st.Uses))
 	for _, u := range st.Uses {
-		switch u.Effect {
-		case hoop.EffectDerive:
-			if !r.touches(st, u) || len(u.Into) > 0 && allOf(u.Into, r.covers) {
-				continue
-			}
-		case hoop.EffectInfer:
-			if !r.touches(st, u) {
-				continue
-			}
+		if r.counts(st, u) {
+			out = append(out, u)
 		}
-		out = append(out, u)
+	}
+	if len(out) == 0 && len(st.Uses) > 0 {
+		u := st.Uses[0]
+		if u.Effect == hoop.EffectDerive {
+			return append(out, hoop.Use{Effect: hoop.EffectWrite, Tables: u.Into, Why: u.Why})
+		}
+		return append(out, hoop.Use{Effect: hoop.EffectRead, Tables: u.Tables, Why: u.Why})
 	}
 	return out
+}
+
+// counts reports whether an effect is one with the rules as they are.
+func (r *Rules) counts(st *hoop.Statement, u hoop.Use) bool {
+	switch u.Effect {
+	case hoop.EffectDerive:
+		return r.touches(st, u) && (len(u.Into) == 0 || !allOf(u.Into, r.covers))
+	case hoop.EffectInfer:
+		return r.touches(st, u)
+	}
+	return true
 }
 
 func (r *Rules) touches(st *hoop.Statement, u hoop.Use) bool {

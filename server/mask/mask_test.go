@@ -248,8 +248,10 @@ func TestUses(t *testing.T) {
 		{"read", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectRead}}}, true},
 		{"unknown", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectUnknown}}}, true},
 	} {
+		read := hoop.Use{Effect: hoop.EffectRead}
+		c.st.Uses = append(c.st.Uses, read)
 		got := r.Uses(&c.st)
-		want := []hoop.Use{}
+		want := []hoop.Use{read}
 		if c.keep {
 			want = c.st.Uses
 		}
@@ -257,8 +259,13 @@ func TestUses(t *testing.T) {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}
-	if got := compile(t).For(anybody, "other").Uses(&hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "*"), infer("a.b.c")}}); len(got) != 0 {
+	if got := compile(t).For(anybody, "other").Uses(&hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "*"), infer("a.b.c")}}); len(got) != 1 || got[0].Effect != hoop.EffectWrite {
 		t.Errorf("without rules: %v", got)
+	}
+	for want, use := range map[hoop.Effect]hoop.Use{hoop.EffectWrite: derive("x.y", "a.x"), hoop.EffectRead: infer("a.b.d")} {
+		if got := r.Uses(&hoop.Statement{Uses: []hoop.Use{use}}); len(got) != 1 || got[0].Effect != want {
+			t.Errorf("alone, %s becomes %v", use.Effect, got)
+		}
 	}
 }
 

@@ -1,0 +1,47 @@
+package policy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTestFile(t *testing.T) {
+	e := engine(t, rules, "")
+	path := filepath.Join(t.TempDir(), "cases.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`cases:
+  - {name: reads, groups: [agents], target: pg, uses: [{effect: read, tables: [clinic.wards]}], want: allow}
+  - {name: vault, groups: [agents], target: pg, uses: [{effect: read, tables: [Vault.keys]}], want: deny, rule: vault}
+  - {name: quoted, groups: [agents], target: pg, uses: [{effect: read, tables: ['"Vault".keys']}], want: allow}
+  - {name: any, groups: [agents], target: pg, uses: [{effect: read, tables: ["*"]}], want: deny}
+  - {name: wrong action, groups: [agents], target: pg, uses: [{effect: ddl}], want: allow}
+  - {name: wrong rule, groups: [agents], target: pg, uses: [{effect: ddl}], want: approve, rule: vault}
+  - {name: bad table, target: pg, uses: [{effect: ddl, tables: [x]}], want: approve}
+  - {name: pattern, target: pg, uses: [{effect: ddl, tables: [a.*]}], want: approve}
+  - {name: nothing wanted, target: pg, uses: [{effect: read}]}
+`)
+	out, err := e.TestFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"", "", "", "", "got approve by rule risky", "rule risky decided", "want schema.table", "named tables", "want "} {
+		if got := out[i].Err; (got == nil) != (want == "") || got != nil && !strings.Contains(got.Error(), want) {
+			t.Errorf("%s: %v, want %q", out[i].Case.Name, got, want)
+		}
+	}
+	for _, text := range []string{"", "cases: []", "cases: [{nmae: x}]", "cases: 1", "["} {
+		write(text)
+		if _, err := e.TestFile(t.Context(), path); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+	if _, err := e.TestFile(t.Context(), path+"x"); err == nil {
+		t.Error("an absent file was accepted")
+	}
+}
