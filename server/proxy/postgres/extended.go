@@ -82,7 +82,7 @@ func (c *conn) preview(p *prepared) error {
 			return nil // what it executes is known at Bind
 		}
 	}
-	st, err := c.statement(c.ctx, p.meaning, false, nil)
+	st, _, err := c.statement(c.ctx, p.meaning, false, nil)
 	if err != nil {
 		return err
 	}
@@ -213,15 +213,18 @@ func (c *conn) bound(name string) (*portal, error) {
 			}
 			continue
 		}
-		if p == nil || forgotten {
+		if forgotten {
+			return nil, &stateError{
+				state: stateNoPortal, message: fmt.Sprintf("portal %q may stand for another statement now", name),
+				hint: "bind it again; a cursor that was opened in SQL is read with FETCH",
+			}
+		}
+		if p == nil {
 			break
 		}
 		return p, nil
 	}
-	return nil, &stateError{
-		state: stateNoPortal, message: fmt.Sprintf("portal %q does not exist", name),
-		hint: "a cursor that was opened in SQL is read with FETCH",
-	}
+	return nil, &stateError{state: stateNoPortal, message: fmt.Sprintf("portal %q does not exist", name)}
 }
 
 // describe forwards a Describe message: 1B S or P + name.
@@ -291,13 +294,11 @@ func (c *conn) unchanged(p *portal) error {
 	if same {
 		return nil
 	}
-	for _, cmd := range p.run.analysis.Commands {
-		if cmd.Execute != "" {
-			return hoop.Errorf(hoop.CodeDenied, "statements were prepared since EXECUTE was bound, so it may run another one").
-				WithHint("send Bind and Execute of an EXECUTE together")
-		}
+	if len(p.run.also) == 0 {
+		return nil
 	}
-	return nil
+	return hoop.Errorf(hoop.CodeDenied, "statements were prepared since EXECUTE was bound, so it may run another one").
+		WithHint("send Bind and Execute of an EXECUTE together")
 }
 
 // describeFirst asks the target to describe a portal that the client did not ask

@@ -48,25 +48,30 @@ func (c *conn) judgeQuery(text string) (*running, error) {
 	return r, nil
 }
 
-// changeNames notes which names of prepared statements the commands of e change once
-// they succeed, and what can no longer be relied on. Statements prepared in SQL can be
-// bound in the protocol, and the other way round: they share their names. c.mu is held.
-func (c *conn) changeNamesLocked(e *expected) {
-	a := e.run.analysis
+// changeNamesLocked notes which names of prepared statements the commands of m change
+// once they succeed, and what can no longer be relied on. m is what e runs (outer is
+// -1), or what its command outer runs by name. Statements prepared in SQL can be bound
+// in the protocol, and the other way round: they share their names. c.mu is held.
+func (c *conn) changeNamesLocked(e *expected, outer int, m *meaning) {
+	a := m.analysis
 	for i, cmd := range a.Commands {
+		at := i
+		if outer >= 0 {
+			at = outer
+		}
 		switch {
 		case cmd.Prepare != "":
 			// A text with several commands counts as a whole, which is more than the one.
-			c.defineLocked(e, i, cmd.Prepare, &prepared{meaning: e.run.meaning})
+			c.defineLocked(e, at, cmd.Prepare, &prepared{meaning: m})
 		case cmd.Deallocate == "*" || cmd.Discard:
 			c.generation++
-			e.settles = append(e.settles, settling{i, func(ok bool) {
+			e.settles = append(e.settles, settling{at, func(ok bool) {
 				if ok {
 					c.prepared.forget(func(*prepared) {})
 				}
 			}})
 		case cmd.Deallocate != "":
-			c.defineLocked(e, i, cmd.Deallocate, nil)
+			c.defineLocked(e, at, cmd.Deallocate, nil)
 		}
 	}
 	opaque := a.Has(hoop.EffectOpaque)

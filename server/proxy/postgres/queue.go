@@ -4,7 +4,6 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/session"
-	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
 // expected is a message that was forwarded and what the target must answer to it.
@@ -47,9 +46,9 @@ func (e *expected) settle(at int, ok bool) {
 type running struct {
 	run      *session.Run
 	meaning  *meaning
-	analysis *sqlscan.Analysis
-	masks    bool // some mask rule may apply to its rows
-	withheld bool // texts of its errors and notices must not reach the client
+	also     []executed // what it runs by name
+	masks    bool       // some mask rule may apply to its rows
+	withheld bool       // texts of its errors and notices must not reach the client
 	commands int
 	res      hoop.Result // touched by the goroutine that reads the target only
 	ended    bool        // the same

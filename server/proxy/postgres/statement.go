@@ -64,18 +64,18 @@ func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
 
 // statement is what the session judges: what the text does, and what it does by way of
 // statements that were prepared before.
-func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params []hoop.Param) (*hoop.Statement, error) {
+func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params []hoop.Param) (*hoop.Statement, []executed, error) {
 	a := m.analysis
 	if a.Forbidden != "" {
-		return nil, hoop.Errorf(hoop.CodeDenied, "%s", a.Forbidden).
-			WithHint("no rule allows this through the gateway")
+		return nil, nil, forbidden(a.Forbidden)
 	}
 	st := &hoop.Statement{
 		Text: m.parsed.SQL, Shape: m.parsed.Shape, Params: params, Uses: a.Uses, Reads: a.Reads,
 		Opaque: a.Opaque, Verb: a.Verb, Database: c.database,
 	}
-	if err := c.executed(ctx, a, st); err != nil {
-		return nil, err
+	also, err := c.executed(ctx, m, st, 0)
+	if err != nil {
+		return nil, nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,11 +84,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Opaque = true
 	}
 	if tainted {
-		st.Uses = append(slices.Clone(st.Uses), hoop.Use{
-			Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: "code has run that may have replaced this prepared statement",
-		})
+		st.Uses = append(slices.Clone(st.Uses), taintedUse)
 	}
-	return st, nil
+	return st, also, nil
 }
 
 // inBatchLocked reports whether something runs in the implicit transaction of the
@@ -97,10 +95,18 @@ func (c *conn) inBatchLocked() bool {
 	return slices.ContainsFunc(c.queue, func(e *expected) bool { return e.kind == 'E' && e.batch == c.batch })
 }
 
-// executed adds to st what the statements do that a executes by name.
-func (c *conn) executed(ctx context.Context, a *sqlscan.Analysis, st *hoop.Statement) error {
+// maxNesting is how deep EXECUTE of EXECUTE is followed.
+const maxNesting = 8
+
+// executed adds to st what the statements do that m executes by name, and gives their
+// meanings.
+func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, depth int) ([]executed, error) {
+	if depth > maxNesting {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "EXECUTE is nested too deep").WithHint("prepare the statement itself")
+	}
+	var all []executed
 	own := map[string]bool{}
-	for _, cmd := range a.Commands {
+	for i, cmd := range m.analysis.Commands {
 		if cmd.Prepare != "" {
 			own[cmd.Prepare] = true // the analysis covers it
 		}
@@ -109,23 +115,72 @@ func (c *conn) executed(ctx context.Context, a *sqlscan.Analysis, st *hoop.State
 		}
 		p, err := c.named(ctx, cmd.Execute)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		m, err := c.renewed(ctx, p.meaning)
+		c.mu.Lock()
+		tainted := p.tainted
+		c.mu.Unlock()
+		inner, err := c.renewed(ctx, p.meaning)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		st.Uses = append(slices.Clone(st.Uses), m.analysis.Uses...)
-		st.Reads = merge(st.Reads, m.analysis.Reads)
-		st.Opaque = st.Opaque || m.analysis.Opaque || p.tainted
-		// EXECUTE gives no parameters that the prepared text alone would not show, but an
-		// approver and the record need the text.
-		st.Shape += " -- " + m.parsed.Shape
-		if p.tainted {
-			st.Uses = append(st.Uses, hoop.Use{Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: "the prepared statement may have been replaced"})
+		if why := inner.analysis.Forbidden; why != "" {
+			return nil, forbidden(why)
+		}
+		if plainExecute(m.parsed) {
+			// The text adds nothing to what was prepared.
+			st.Uses, st.Reads, st.Opaque = nil, nil, false
+		}
+		st.Uses = slices.Concat(st.Uses, inner.analysis.Uses)
+		st.Reads = merge(st.Reads, inner.analysis.Reads)
+		st.Opaque = st.Opaque || inner.analysis.Opaque || tainted
+		if tainted {
+			st.Uses = append(st.Uses, taintedUse)
+		}
+		st.Shape += " -- " + inner.parsed.Shape
+		all = append(all, executed{i, inner})
+		deeper, err := c.executed(ctx, inner, st, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range deeper {
+			all = append(all, executed{i, d.meaning})
 		}
 	}
-	return nil
+	return all, nil
+}
+
+// executed is what command at of a text runs by name.
+type executed struct {
+	at      int
+	meaning *meaning
+}
+
+// taintedUse is for a prepared statement that code may have replaced.
+var taintedUse = hoop.Use{
+	Effect: hoop.EffectOpaque, Tables: []string{"*"},
+	Why: "code has run that may have replaced the prepared statement",
+}
+
+func forbidden(why string) error {
+	return hoop.Errorf(hoop.CodeDenied, "%s", why).WithHint("no rule allows this through the gateway")
+}
+
+// plainExecute reports whether the text is one EXECUTE whose arguments are constants.
+func plainExecute(p *pgparse.Parsed) bool {
+	if len(p.Tree.GetStmts()) != 1 {
+		return false
+	}
+	x := p.Tree.GetStmts()[0].GetStmt().GetExecuteStmt()
+	if x == nil {
+		return false
+	}
+	for _, arg := range x.GetParams() {
+		if arg.GetAConst() == nil {
+			return false
+		}
+	}
+	return true
 }
 
 func merge(a, b []string) []string {
@@ -147,7 +202,7 @@ func (c *conn) same(m *meaning, tainted bool, st *hoop.Statement) func(context.C
 		if now == m {
 			return nil
 		}
-		again, err := c.statement(ctx, now, tainted, st.Params)
+		again, _, err := c.statement(ctx, now, tainted, st.Params)
 		if err != nil {
 			return err
 		}
@@ -165,7 +220,7 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 	if err != nil {
 		return nil, err
 	}
-	st, err := c.statement(c.ctx, m, tainted, params)
+	st, also, err := c.statement(c.ctx, m, tainted, params)
 	if err != nil {
 		return nil, err
 	}
@@ -173,32 +228,52 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, meaning: m, analysis: m.analysis, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, meaning: m, also: also, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+}
+
+// meanings gives all that the statement is made of: its text, with -1, and what it runs
+// by name, with the number of the command that does.
+func (r *running) meanings(yield func(at int, m *meaning) bool) {
+	if !yield(-1, r.meaning) {
+		return
+	}
+	for _, x := range r.also {
+		if !yield(x.at, x.meaning) {
+			return
+		}
+	}
 }
 
 // uncovered refuses answers that the gateway could not mask.
 func (r *running) uncovered() error {
-	if !r.withheld || !slices.ContainsFunc(r.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.CopyOut }) {
+	if !r.withheld {
 		return nil
 	}
-	return hoop.Errorf(hoop.CodeDenied, "COPY TO would deliver values that are masked for you").
-		WithHint("use SELECT: its values are masked one by one")
+	for _, m := range r.meanings {
+		if slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.CopyOut }) {
+			return hoop.Errorf(hoop.CodeDenied, "COPY TO would deliver values that are masked for you").
+				WithHint("use SELECT: its values are masked one by one")
+		}
+	}
+	return nil
 }
 
 // forwarded notes what a statement will have changed for those behind it; e was pushed
 // and is sent next.
 func (c *conn) forwarded(e *expected) {
-	a := e.run.analysis
-	c.shadowed = c.shadowed || a.Temp
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a.DDL {
-		c.ddl = e.batch
-	}
-	c.changeNamesLocked(e)
-	for _, cmd := range a.Commands {
-		if cmd.CopyIn {
-			c.gate, c.gated = e, e
+	for at, m := range e.run.meanings {
+		a := m.analysis
+		c.shadowed = c.shadowed || a.Temp
+		if a.DDL {
+			c.ddl = e.batch
+		}
+		c.changeNamesLocked(e, at, m)
+		for _, cmd := range a.Commands {
+			if cmd.CopyIn {
+				c.gate, c.gated = e, e
+			}
 		}
 	}
 }

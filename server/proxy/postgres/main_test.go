@@ -1,0 +1,421 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/record"
+	"github.com/hoopctl/hoopctl/server/resource"
+	"github.com/hoopctl/hoopctl/server/session"
+)
+
+// shared is what all tests of the package use: starting it takes seconds.
+var shared struct {
+	pg     *pgserver.Server
+	parser *pgparse.Pool
+}
+
+func TestMain(m *testing.M) {
+	pgparse.RunWorker()
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if shared.pg, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer shared.pg.Stop() //nolint:errcheck // the tests are over
+	if shared.parser, err = pgparse.New(pgparse.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer shared.parser.Close() //nolint:errcheck // the tests are over
+	return m.Run()
+}
+
+// gateway is a proxy with a real line behind it, a real database before it, and a
+// listener in place of the tunnel.
+type gateway struct {
+	t        *testing.T
+	proxy    *Proxy
+	line     *session.Line
+	recorder *record.Recorder
+	journal  *journal.Journal
+	policy   *testPolicy
+	grants   *testGrants
+	audit    *testAudit
+	masks    *testMasks
+	target   hoop.Target
+	addr     *net.TCPAddr
+	user     string
+	password string
+	dial     func(ctx context.Context, params map[string]string) (*Upstream, error)
+
+	mu       sync.Mutex // guards served, sessions, refuse
+	served   []error
+	sessions []*session.Session
+	refuse   error // of the next sessions
+	done     chan struct{}
+}
+
+// setup makes a database of its own with schema in it, and a gateway to it.
+func setup(t *testing.T, schema string, rules ...resource.MaskRule) *gateway {
+	t.Helper()
+	g := &gateway{t: t, user: "hoop_" + random(4), password: random(8), done: make(chan struct{}, 100)}
+	db := "t" + random(6)
+	admin(t, "postgres", "create database "+db)
+	t.Cleanup(func() { admin(t, "postgres", "drop database "+db+" with (force)") })
+	if schema != "" {
+		admin(t, db, schema)
+	}
+	g.target = hoop.Target{Name: "pg", Type: "postgres", Address: shared.pg.Address(), Database: db, Record: hoop.RecordStrict}
+	g.newLine(rules)
+	cat := catalog.New(catalog.Options{Connect: func(ctx context.Context) (*pgx.Conn, error) {
+		return pgx.Connect(ctx, shared.pg.DSN(db))
+	}})
+	t.Cleanup(func() { check(t, cat.Close()) })
+	g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
+		return dialTest(ctx, shared.pg.DSN(db), params)
+	}
+	g.proxy = New(Config{
+		Parser: shared.parser, Dial: g, Log: testLog(t),
+		Catalog: func(hoop.Target, string) *catalog.Catalog { return cat },
+	})
+	g.listen()
+	return g
+}
+
+func (g *gateway) Dial(ctx context.Context, _ hoop.Target, database string, params map[string]string) (*Upstream, error) {
+	if database != g.target.Database {
+		return nil, hoop.Errorf(hoop.CodeNoDatabase, "no such database")
+	}
+	return g.dial(ctx, params)
+}
+
+func dialTest(ctx context.Context, dsn string, params map[string]string) (*Upstream, error) {
+	cfg, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range params {
+		cfg.RuntimeParams[k] = v
+	}
+	c, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, hoop.Errorf(hoop.CodeUnavailable, "target pg cannot be reached").Wrap(err)
+	}
+	h, err := c.Hijack()
+	return &Upstream{h}, err
+}
+
+func (g *gateway) newLine(rules []resource.MaskRule) {
+	t := g.t
+	dir := t.TempDir()
+	var err error
+	if g.journal, err = journal.Open(filepath.Join(dir, "journal"), journal.Options{Log: testLog(t)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { check(t, g.journal.Close()) })
+	g.recorder, err = record.New(record.Options{
+		Dir: filepath.Join(dir, "recordings"), Keys: filepath.Join(dir, "keys"), Journal: g.journal, Log: testLog(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.policy, g.audit = &testPolicy{}, &testAudit{}
+	g.grants = &testGrants{held: make(chan hoop.Request, 10), answer: make(chan hoop.Request, 10)}
+	for i := range rules {
+		rules[i].Targets = []string{"*"}
+		if rules[i].With == "" {
+			rules[i].With = resource.Redact
+		}
+	}
+	set, err := mask.Compile(rules, nil, []byte(strings.Repeat("k", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.masks = &testMasks{set: set}
+	g.line = &session.Line{
+		Grants: g.grants, Policy: g.policy, Protection: g.masks, Recorder: g.recorder, Audit: g.audit,
+		Journal: g.journal, Registry: testRegistry{}, Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
+	}
+}
+
+func (g *gateway) listen() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.addr = l.Addr().(*net.TCPAddr)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	g.t.Cleanup(func() {
+		cancel()
+		_ = l.Close()
+		wg.Wait()
+	})
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { g.serve(ctx, c) })
+		}
+	})
+}
+
+func (g *gateway) serve(ctx context.Context, c net.Conn) {
+	err := g.proxy.Serve(ctx, c, g.user, verifierOf(g.password), g.target, func(ctx context.Context, st session.Start) (*session.Session, error) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.refuse != nil {
+			return nil, g.refuse
+		}
+		s, err := g.line.Open(ctx, session.Peer{Identity: hoop.Identity{Subject: "alice", Name: "Alice", Groups: []string{"dev"}}, RemoteAddr: c.RemoteAddr().String()}, g.target, st)
+		if err == nil {
+			g.sessions = append(g.sessions, s)
+		}
+		return s, err
+	})
+	g.mu.Lock()
+	g.served = append(g.served, err)
+	g.mu.Unlock()
+	select {
+	case g.done <- struct{}{}:
+	default:
+	}
+}
+
+// ended waits until a connection has been served to its end.
+func (g *gateway) ended() error {
+	g.t.Helper()
+	select {
+	case <-g.done:
+	case <-time.After(20 * time.Second):
+		g.t.Fatal("the connection does not end")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.served[len(g.served)-1]
+}
+
+func (g *gateway) dsn(options ...string) string {
+	return fmt.Sprintf("postgres://%s:%s@%s/%s?%s", g.user, g.password, g.addr, url.PathEscape(g.target.Database), strings.Join(options, "&"))
+}
+
+// connect gives a pgx connection through the gateway.
+func (g *gateway) connect(options ...string) *pgx.Conn {
+	g.t.Helper()
+	c, err := pgx.Connect(g.t.Context(), g.dsn(options...))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+// direct gives a pgx connection around the gateway.
+func (g *gateway) direct() *pgx.Conn {
+	g.t.Helper()
+	c, err := pgx.Connect(g.t.Context(), shared.pg.DSN(g.target.Database))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
+}
+
+// recorded is everything that the only session put on record as output.
+func (g *gateway) recorded() string {
+	g.t.Helper()
+	g.mu.Lock()
+	id := g.sessions[len(g.sessions)-1].ID()
+	g.mu.Unlock()
+	check(g.t, g.journal.Close()) // what is durable is in the files then
+	r, err := g.recorder.Reader(g.t.Context(), id)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // read only
+	var out strings.Builder
+	for {
+		rec, err := r.Next()
+		if err == io.EOF {
+			return out.String()
+		}
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if rec.Kind == recording.KindOutput {
+			out.Write(rec.Wire)
+		}
+	}
+}
+
+type testPolicy struct {
+	mu     sync.Mutex // guards decide
+	decide func(uses []hoop.Use) hoop.Decision
+}
+
+func (p *testPolicy) Decide(_ context.Context, _ hoop.Identity, _ string, uses []hoop.Use) (hoop.Decision, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.decide == nil {
+		return hoop.Decision{Action: hoop.Allow, Rule: "test", Policy: "test"}, nil
+	}
+	return p.decide(uses), nil
+}
+
+// on decides effect as action; all else is allowed.
+func (p *testPolicy) on(effect hoop.Effect, action hoop.Action) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.decide = func(uses []hoop.Use) hoop.Decision {
+		for _, u := range uses {
+			if u.Effect == effect {
+				return hoop.Decision{
+					Action: action, Effect: effect, Rule: "test", Reason: u.Why, Policy: "test",
+					Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)},
+				}
+			}
+		}
+		return hoop.Decision{Action: hoop.Allow, Rule: "test", Policy: "test"}
+	}
+}
+
+type testGrants struct {
+	held   chan hoop.Request
+	answer chan hoop.Request
+	mu     sync.Mutex // guards n, cut
+	n      int64
+	cut    []context.CancelCauseFunc
+}
+
+func (*testGrants) InForce(_ context.Context, id hoop.Identity, target string) (hoop.Grant, error) {
+	return hoop.Grant{ID: "g1", Owner: id, Target: target, StartsAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now().Add(time.Hour)}, nil
+}
+
+func (g *testGrants) Attach(ctx context.Context, _ hoop.Grant) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut = append(g.cut, cancel)
+	return ctx, func() { cancel(nil) }
+}
+
+// end cuts all sessions.
+func (g *testGrants) end(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, cancel := range g.cut {
+		cancel(err)
+	}
+}
+
+func (g *testGrants) Hold(_ context.Context, r hoop.Request) (hoop.Request, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.n++
+	r.ID, r.State, r.ExpiresAt = 16+g.n, hoop.Pending, time.Now().Add(time.Duration(r.Duration))
+	g.held <- r
+	return r, nil
+}
+
+func (g *testGrants) Await(ctx context.Context, _ int64) (hoop.Request, error) {
+	select {
+	case r := <-g.answer:
+		return r, nil
+	case <-ctx.Done():
+		return hoop.Request{}, hoop.Errorf(hoop.CodeCancelled, "cancelled").Wrap(context.Cause(ctx))
+	}
+}
+
+type testAudit struct {
+	mu     sync.Mutex // guards events
+	events []hoop.Event
+}
+
+func (a *testAudit) Append(e *hoop.Event) (journal.Pos, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.events = append(a.events, *e)
+	return 0, nil
+}
+
+func (a *testAudit) of(kind hoop.EventType) []hoop.Event {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []hoop.Event
+	for _, e := range a.events {
+		if e.Type == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+type testMasks struct{ set *mask.Set }
+
+func (m *testMasks) For(id hoop.Identity, target string) *mask.Rules { return m.set.For(id, target) }
+
+func (m *testMasks) Inherit(context.Context, string, []string, string) error {
+	return nil
+}
+
+type testRegistry struct{}
+
+func (testRegistry) SaveSession(context.Context, hoop.SessionInfo) error { return nil }
+
+func admin(t *testing.T, db, sql string) {
+	t.Helper()
+	c, err := pgx.Connect(context.Background(), shared.pg.DSN(db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Exec(context.Background(), sql, pgx.QueryExecModeSimpleProtocol)
+	check(t, err)
+	check(t, c.Close(context.Background()))
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// testLog shows the log of a failed test.
+func testLog(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
