@@ -13,9 +13,11 @@ import (
 	"time"
 )
 
-// killAfter is how long a command may take to end after it was told that its grant
-// has ended.
-const killAfter = 10 * time.Second
+// When a grant ends, the gateway tells the command in its own protocol and cuts it.
+const (
+	termAfter = 3 * time.Second  // it may take so long to end by itself
+	killAfter = 10 * time.Second // and so long once it was asked to
+)
 
 // exec runs the command until it ends or a grant does.
 func (o *connectOptions) exec(open []ready, ended <-chan error) error {
@@ -37,8 +39,7 @@ func (o *connectOptions) exec(open []ready, ended <-chan error) error {
 		case s := <-signals:
 			o.forward(cmd.Process, s)
 		case err := <-ended:
-			o.end(cmd.Process, done)
-			return err
+			return o.end(cmd, done, err)
 		}
 	}
 }
@@ -54,16 +55,29 @@ func (o *connectOptions) forward(p *os.Process, s os.Signal) {
 	}
 }
 
-// end asks the command to end, and makes it after a while.
-func (o *connectOptions) end(p *os.Process, done <-chan error) {
-	o.forward(p, syscall.SIGTERM)
-	t := time.NewTimer(killAfter)
-	defer t.Stop()
-	select {
-	case <-done:
-	case <-t.C:
-		if err := p.Kill(); err == nil {
-			<-done
+// end announces why connect ends and lets the command end by itself, which makes its
+// status ours; after a while it asks it to, and then makes it, and the status is that
+// of the grant's end.
+func (o *connectOptions) end(cmd *exec.Cmd, done <-chan error, why error) error {
+	if why != nil {
+		o.f.print(o.f.explain(why))
+	}
+	term, kill := time.NewTimer(termAfter), time.NewTimer(termAfter+killAfter)
+	defer term.Stop()
+	defer kill.Stop()
+	asked := false
+	for {
+		select {
+		case err := <-done:
+			if asked {
+				return &ExitError{Code: exitCode(why)}
+			}
+			return commandStatus(o.Command[0], err)
+		case <-term.C:
+			asked = true
+			o.forward(cmd.Process, syscall.SIGTERM)
+		case <-kill.C:
+			_ = cmd.Process.Kill() // fails only when it has ended
 		}
 	}
 }

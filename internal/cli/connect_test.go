@@ -162,6 +162,15 @@ func TestConnect_RevokedAndExpired(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	})
+	t.Run("expired, and the command ends by itself", func(t *testing.T) {
+		w := newWorld(t)
+		began := time.Now()
+		w.now = func() time.Time { return noon.Add(time.Since(began)) }
+		got := w.pipe("connect", "pg-prod", "--duration", "1s", "--", "sh", "-c", "sleep 2; exit 7")
+		if got.code != 7 || !strings.Contains(got.errOut, "hoopctl: error: the grant on pg-prod ended at ") {
+			t.Errorf("got %+v", got)
+		}
+	})
 	t.Run("expired, and ends the command", func(t *testing.T) {
 		w := newWorld(t)
 		began := time.Now()
