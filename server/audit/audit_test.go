@@ -32,10 +32,14 @@ type gateway struct {
 // quiet is for faults made on purpose.
 var quiet = slog.New(slog.DiscardHandler)
 
-// start opens the evidence below dir as the server does. Segments are small, so that
-// much happens at their ends.
+// start opens the evidence below dir as the server does, with small segments and many
+// checkpoints, so that much happens.
 func start(dir string, fsys journal.FS) (*gateway, error) {
-	j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{FS: fsys, SegmentBytes: 8 << 10, Log: quiet})
+	return started(dir, fsys, 8<<10, time.Millisecond)
+}
+
+func started(dir string, fsys journal.FS, segment int64, every time.Duration) (*gateway, error) {
+	j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{FS: fsys, SegmentBytes: segment, Log: quiet})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +53,7 @@ func start(dir string, fsys journal.FS) (*gateway, error) {
 	}
 	g.log, err = audit.Open(audit.Options{
 		Dir: filepath.Join(dir, "audit"), Keys: filepath.Join(dir, "keys"), Origin: "test.example/audit",
-		Journal: j, Recordings: g.recorder, FS: fsys, Log: quiet, Every: time.Millisecond,
+		Journal: j, Recordings: g.recorder, FS: fsys, Log: quiet, Every: every,
 	})
 	if err != nil {
 		_ = j.Close()

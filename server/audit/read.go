@@ -33,6 +33,7 @@ func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 				yield(Entry{}, err)
 				return
 			}
+			before := index
 			for n := first; len(bundle) > 0; n++ {
 				e := Entry{Index: n}
 				if e.Raw, bundle, err = auditlog.NextEntry(bundle); err != nil {
@@ -52,6 +53,10 @@ func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 				index++
 			}
 			if index >= l.tree.size() {
+				return
+			}
+			if index == before {
+				yield(Entry{}, fmt.Errorf("event %d: its bundle is cut short", index))
 				return
 			}
 		}

@@ -504,8 +504,11 @@ func powerCut(t *testing.T, cut int, r *rand.Rand, writers, each int) (finished 
 	k := &keeper{}
 	acked := make(map[string]bool)
 	for run := range 3 {
-		if run < 2 {
+		switch run {
+		case 0:
 			fsys.CutAt(cut)
+		case 1:
+			fsys.CutAt(1 + cut%11) // while it is still busy with what the first left
 		}
 		ok := workload(t, fsys, k, fmt.Sprint(run), writers, each, acked)
 		if run == 0 {

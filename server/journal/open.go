@@ -132,10 +132,7 @@ func (j *Journal) dropEmpty(name string, b []byte) error {
 	if len(bytes.Trim(b, "\x00")) > 0 {
 		j.opt.Log.Warn("journal: dropped a segment whose header is torn; it held no record", "file", name)
 	}
-	if err := j.opt.FS.Remove(name); err != nil {
-		return err
-	}
-	return j.opt.FS.SyncDir(j.dir)
+	return j.opt.FS.Remove(name) // durable with the name of the next segment
 }
 
 // cut shortens a file, durably.
