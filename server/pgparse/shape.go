@@ -36,6 +36,9 @@ func shape(sql string, tokens []*pg_query.ScanToken) (string, error) {
 			space(&b)
 		case pg_query.Token_SCONST, pg_query.Token_USCONST, pg_query.Token_BCONST, pg_query.Token_XCONST,
 			pg_query.Token_FCONST, pg_query.Token_ICONST:
+			if endsWord(b.String()) {
+				b.WriteByte(' ') // SELECT'x' is not SELECT$1, a name
+			}
 			b.WriteByte('$')
 			b.WriteString(strconv.Itoa(next))
 			next++
@@ -48,6 +51,14 @@ func shape(sql string, tokens []*pg_query.ScanToken) (string, error) {
 
 func fits(sql string, t *pg_query.ScanToken) bool {
 	return t.Start >= 0 && t.Start <= t.End && int(t.End) <= len(sql)
+}
+
+func endsWord(s string) bool {
+	if s == "" {
+		return false
+	}
+	c := s[len(s)-1]
+	return c == '_' || c == '$' || c == '"' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
 
 // space separates tokens by one blank, however much stood between them.

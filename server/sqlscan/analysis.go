@@ -7,6 +7,9 @@
 // left to policy; how answers are masked, to mask.
 package sqlscan
 
+//go:generate go run ./internal/walkgen/cmd
+//go:generate go test -run "Statements|Reference" -update .
+
 import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )

@@ -1,0 +1,125 @@
+package sqlscan
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/sqlscan/internal/walkgen"
+)
+
+// docs/effects.md is written from the tables of this package and the golden
+// statements; go generate ./server/sqlscan does it.
+func TestReference_IsCurrent(t *testing.T) {
+	if *update {
+		if err := os.MkdirAll("../../docs", 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden(t, "../../docs/effects.md", reference(t))
+}
+
+func reference(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`# Effects of PostgreSQL statements
+
+<!-- Written by go generate ./server/sqlscan. Do not edit. -->
+
+A statement has every effect that it can have, and each one is decided by your rules, or by the default below where no
+rule matches. The strictest decision decides the statement. ` + "`hoopctl policy explain`" + ` shows the effects of a statement
+on a target.
+
+| effect | default |
+|---|---|
+`)
+	for _, e := range hoop.Effects {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", e.Effect, e.Default)
+	}
+	b.WriteString(`
+## How it is decided
+
+- Names without a schema mean every table of that name, in any schema, with its partitions and inheritance relatives.
+- A function counts as every function of its name. A function of a user is ` + "`opaque`" + `, unless it is immutable and comes
+  with an extension or is written in C. PostgreSQL's own functions are harmless unless they are listed below or volatile.
+- A write is bounded where a column of the table is compared with something that does not depend on the row, or is equal to
+  a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
+  values together do not count: such a write is ` + "`unbounded-write`" + `.
+- ` + "`opaque`" + ` is an effect that is decided. Apart from it a statement can be *opaque to the gateway* (` + "`O`" + ` below): it can read what its
+  text does not show, as views, triggers and cursors do. Where mask rules apply, its results and error texts count as touching
+  protected data.
+- What did not parse, or is not known here, is ` + "`unknown`" + `.
+
+## Always refused
+
+Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` other than UTF8; ` + "`standard_conforming_strings`" + ` off; ` + "`set_config`" + ` with a
+name that is not a constant, with named arguments, or with a value from a table; writing to ` + "`pg_settings`" + `.
+
+## Settings that reach beyond the session (` + "`server`" + `)
+
+`)
+	fmt.Fprintf(&b, "By name: %s. By prefix: %s.\n", code(slices.Sorted(maps.Keys(serverSettings))), code(serverPrefixes))
+	b.WriteString("\n## PostgreSQL's functions that do more than compute\n\n`…` marks a family. *Blind* ones can read what the text does not show; *keeping* ones with a value from a table are `opaque`.\n\n| function | effect | |\n|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(harmful)) {
+		writeHarm(&b, name, harmful[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(harmfulPrefixes)) {
+		writeHarm(&b, name+"…", harmfulPrefixes[name])
+	}
+	var blindNames []string
+	for name, is := range blindRelations {
+		if is {
+			blindNames = append(blindNames, name)
+		}
+	}
+	slices.Sort(blindNames)
+	fmt.Fprintf(&b, "\n## System relations\n\nThose of pg_catalog and information_schema are harmless, except: %s and `pg_stat_progress…` (opaque to the gateway: they carry values and statements); %s (`server`: credentials and files).\n",
+		code(blindNames), code(slices.Sorted(maps.Keys(secretRelations))))
+	b.WriteString("\n## Statements\n\nEvery statement is tested to have exactly these effects. `O` opaque to the gateway, `T` later statements of the session are, `D` changes the catalog, `F` always refused.\n\n| statement | effects |\n|---|---|\n")
+	for _, sql := range statements(t) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(sql, "|", `\|`), summary(analyze(t, sql)))
+	}
+	return b.String()
+}
+
+func code(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
+
+func writeHarm(b *strings.Builder, name string, h harm) {
+	if h == harmless {
+		return
+	}
+	notes := []string{}
+	if h.what != "" {
+		notes = append(notes, h.what)
+	}
+	if h.blind {
+		notes = append(notes, "*blind*")
+	}
+	if h.keeps {
+		notes = append(notes, "*keeping*")
+	}
+	effect := string(h.effect)
+	if effect == "" {
+		effect = "read"
+	}
+	fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, effect, strings.Join(notes, ", "))
+}
+
+// walk_gen.go covers every node of the grammar that is linked in.
+func TestChildren_KnowsEveryNode(t *testing.T) {
+	want, err := os.ReadFile("walk_gen.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := walkgen.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Error("walk_gen.go is old: go generate ./server/sqlscan")
+	}
+}
