@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo dev test test-all check bench generate fuzz clean
+.PHONY: build demo dev test test-all check bench bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -36,8 +36,12 @@ check: ## what every commit passes
 	$(TOOL) staticcheck ./...
 	$(MAKE) test
 
-bench: ## benchmarks; compare ratios of one run, never absolute figures of two
+bench: build ## benchmarks, then the whole line; compare ratios of one run, never absolute figures of two
 	go test -run '^$$' -bench . -benchmem ./...
+	go run ./server/servertest/bench
+
+bench-quick: build ## one short round: does everything run?
+	go run ./server/servertest/bench -rounds 1 -seconds 1 -rows 100000 -scale 1 -idle 50
 
 generate: ## completions, docs/effects.md, docs/reference
 	go generate ./...

@@ -39,6 +39,7 @@ type Options struct {
 	Version  string
 	Log      *slog.Logger
 	DevUsers []auth.DevUser // sample users of `dev`, who sign in without a password
+	FS       journal.FS     // where the journal is written; nil: the operating system's
 }
 
 // Gateway is every part, built and connected. Serve runs it; Close stops the parts in
@@ -96,12 +97,12 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	g.add("store", db.Close)
 
-	evidence, err := g.buildEvidence()
+	evidence, err := g.buildEvidence(opts.FS)
 	if err != nil {
 		return err
 	}
 	if g.grants, err = grant.New(ctx, grant.Options{
-		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.cfg.PublicURL, Log: g.log,
+		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.audit.VerifierKey(), Log: g.log,
 	}); err != nil {
 		return err
 	}
@@ -143,10 +144,10 @@ type evidence struct {
 
 // buildEvidence opens the journal and its two consumers, which catch up with what a
 // crash kept from them.
-func (g *Gateway) buildEvidence() (*evidence, error) {
+func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 	var e evidence
 	var err error
-	if e.journal, err = journal.Open(filepath.Join(g.cfg.DataDir, "journal"), journal.Options{Log: g.log}); err != nil {
+	if e.journal, err = journal.Open(filepath.Join(g.cfg.DataDir, "journal"), journal.Options{FS: fsys, Log: g.log}); err != nil {
 		return nil, err
 	}
 	g.add("journal", e.journal.Close)
@@ -201,7 +202,8 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 	o := auth.Options{
 		Issuer: g.url, Store: db, Log: g.audit, Secret: secret, DevUsers: opts.DevUsers, Providers: providers,
 		ServiceAccount: g.rules.ServiceAccount, Logger: g.log,
-		OnEnd: func(_ context.Context, subject string) { g.grants.Cut(subject, "its sign-in has ended") },
+		OnEnd:    func(_ context.Context, subject string) { g.grants.Cut(subject, "its sign-in has ended") },
+		OnChange: func(_ context.Context, id hoop.Identity) { g.grants.Cut(id.Subject, "its groups have changed") },
 	}
 	if len(opts.DevUsers) > 0 {
 		o.Interval = time.Second // a person at this machine, not a thousand laptops
@@ -321,6 +323,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 		return err
 	}
 	g.rules.current.Store(next)
+	g.grants.Recheck(ctx)
 	g.log.LogAttrs(ctx, slog.LevelInfo, "resources loaded", slog.String("policy", next.engine.Revision()))
 	return nil
 }

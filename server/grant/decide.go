@@ -193,12 +193,21 @@ func mayDecide(by hoop.Identity, r *hoop.Request) error {
 		return no("request %d was made on your behalf, so others must decide", r.ID)
 	case q.Owner != "" && (q.Owner == by.Subject || by.InGroup(q.Owner)):
 		return no("%s belongs to you, so others must decide", q.Subject)
-	case by.Kind != hoop.Human || len(by.Chain) > 0:
-		return no("only people decide, not programs that act for them")
+	case len(by.Chain) > 0:
+		return no("only those decide who act for themselves, not programs that act for them")
+	case by.Kind != hoop.Human && ownedBy(by, q):
+		return no("%s belongs to those who ask, so others must decide", by.Subject)
 	case !by.InAnyGroup(r.Groups):
 		return no("only members of %s decide request %d", strings.Join(r.Groups, " or "), r.ID)
 	}
 	return nil
+}
+
+// ownedBy reports whether a service account is in the hands of the requester, of those
+// the requester acts for, or of the requesting service account's own owner.
+func ownedBy(account, requester hoop.Identity) bool {
+	o := account.Owner
+	return o == requester.Subject || o == requester.Owner || requester.InGroup(o) || slices.Contains(requester.Chain, o)
 }
 
 func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval) *hoop.Event {

@@ -211,8 +211,8 @@ func TestHold_LiteralsAreNowhereElse(t *testing.T) {
 				t.Errorf("%s does not see exactly what would run: %+v", viewer.Subject, r)
 			}
 		}
-		bot := agent // a program in the approving group: it may tell people, and not what the literals are
-		bot.Groups = []string{"dba"}
+		bot := agent // acts for an approver: it may tell people, and not what the literals are
+		bot.Groups, bot.Chain = []string{"dba"}, []string{"bob"}
 		for _, viewer := range []hoop.Identity{auditor, admin, bot} {
 			if r := see(viewer); has(r) || r.Shape == "" {
 				t.Errorf("%s sees the literal, or not even the shape: %+v", viewer.Subject, r)

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -147,7 +148,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		return err
 	}
 	if err := s.frame(recording.Record{Kind: recording.KindApproval, At: s.since(), Request: &req}); err != nil {
-		return unrecorded(err)
+		cancel(unrecorded(err))
 	}
 	if err := ask.Held(Hold{
 		ID: req.ID, Groups: req.Groups, Count: req.Count, ExpiresAt: req.ExpiresAt, InTx: st.InTx, Reason: d.Reason,
@@ -281,7 +282,7 @@ func (s *Session) frame(rec recording.Record) error {
 }
 
 // digest binds an approval to what was asked: text, parameters, effects, target,
-// session and requester.
+// session and requester. It is keyed: whoever sees it cannot try out literals.
 func (s *Session) digest(st *hoop.Statement, uses []hoop.Use) string {
 	b, err := json.Marshal(struct {
 		Text, Database, Target, Session, Requester, Policy string
@@ -291,8 +292,9 @@ func (s *Session) digest(st *hoop.Statement, uses []hoop.Use) string {
 	if err != nil {
 		panic(err) // plain values: cannot happen
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write(b)
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // Plan says how each column of an answer is masked.

@@ -99,6 +99,9 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	if b.wants(workMemory) {
 		for _, k := range b.kinds() {
+			if !k.runs(workMemory) {
+				continue
+			}
 			say("%s: %s", workMemory, k.name)
 			b.memory(ctx, k)
 		}
@@ -135,6 +138,9 @@ func (b *bench) round(ctx context.Context, round int) error {
 		say("round %d of %d: %s", round+1, b.opts.Rounds, w.name)
 		for i := range open {
 			k := open[(i+round)%len(open)]
+			if !k.runs(w.name) {
+				continue
+			}
 			figures, err := w.run(ctx, b, b.paths[k.name])
 			if ctx.Err() != nil {
 				return ctx.Err()

@@ -16,8 +16,9 @@ import (
 
 // hoopOptions are what differs between the paths through hoopctl.
 type hoopOptions struct {
-	record string // strict or batched
-	detect bool   // detectors on every text value
+	record string        // strict or batched
+	detect bool          // detectors on every text value
+	fsync  time.Duration // what an fsync takes at least; 0: the disk itself
 }
 
 const gatewayReady = "hoop-gateway is ready at "
@@ -70,7 +71,10 @@ func (p *path) startGateway(ctx context.Context, e *env, dir string, opts hoopOp
 			return "", err
 		}
 	}
-	cmd := exec.Command(filepath.Join(e.bin, "hoop-gateway"), "serve", "--config", filepath.Join(dir, "gateway.yaml"))
+	cmd, err := gatewayCmd(ctx, e, filepath.Join(dir, "gateway.yaml"), opts.fsync)
+	if err != nil {
+		return "", err
+	}
 	cmd.Dir, cmd.Env = dir, clientEnv()
 	proc, _, err := start(ctx, "gateway", cmd, func(line string) bool { return strings.HasPrefix(line, gatewayReady) })
 	if err != nil {
@@ -79,6 +83,28 @@ func (p *path) startGateway(ctx context.Context, e *env, dir string, opts hoopOp
 	p.own(proc)
 	return "https://" + public, nil
 }
+
+// gatewayCmd is the gateway, or the one with a slow disk, which is built for it.
+func gatewayCmd(ctx context.Context, e *env, config string, fsync time.Duration) (*exec.Cmd, error) {
+	if fsync == 0 {
+		return exec.Command(filepath.Join(e.bin, "hoop-gateway"), "serve", "--config", config), nil
+	}
+	const name = "benchgateway"
+	file := filepath.Join(e.dir, name)
+	if _, err := os.Stat(file); err != nil {
+		ctx, cancel := context.WithTimeout(ctx, buildTime)
+		defer cancel()
+		build := exec.Command("go", "build", "-o", file, "github.com/hoopctl/hoopctl/server/servertest/"+name)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if _, err := run(ctx, build); err != nil {
+			return nil, err
+		}
+	}
+	return exec.Command(file, "-config", config, "-fsync", fsync.String()), nil
+}
+
+// buildTime bounds building the gateway with a slow disk, all it is made of included.
+const buildTime = 10 * time.Minute
 
 // connectHoop signs in and opens the local port.
 func (p *path) connectHoop(ctx context.Context, e *env, dir, url string) error {

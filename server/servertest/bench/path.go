@@ -24,7 +24,14 @@ const (
 	pathBatched = "hoop-batched"
 	pathStrict  = "hoop-strict"
 	pathDetect  = "hoop-detect"
+
+	// The same on a disk whose fsync takes slowFsync.
+	pathBatchedSlow = "hoop-batched-1ms"
+	pathStrictSlow  = "hoop-strict-1ms"
 )
+
+// slowFsync makes record: strict comparable between machines.
+const slowFsync = time.Millisecond
 
 // starter makes a path ready for clients. With a delay, all between its two ends is
 // late by that, each way; a path without two ends refuses.
@@ -35,9 +42,13 @@ type kind struct {
 	name  string
 	what  string
 	start starter
-	far   bool // is measured with 20 ms between its two ends, too
-	extra bool // only when asked for
+	far   bool     // is measured with 20 ms between its two ends, too
+	extra bool     // only when asked for
+	only  []string // the workloads that it is for; nil: all
 }
+
+// runs reports whether the path is measured with that workload.
+func (k kind) runs(workload string) bool { return k.only == nil || slices.Contains(k.only, workload) }
 
 func kinds() []kind {
 	return []kind{
@@ -47,9 +58,14 @@ func kinds() []kind {
 		{name: pathBouncer, what: "pgbouncer in session mode", start: startBouncer},
 		{name: pathBatched, what: "hoopctl and hoop-gateway, record: batched", start: startHoop(hoopOptions{record: "batched"}), far: true},
 		{name: pathStrict, what: "hoopctl and hoop-gateway, record: strict", start: startHoop(hoopOptions{record: "strict"})},
+		{name: pathBatchedSlow, what: "as hoop-batched, an fsync takes 1 ms", start: startHoop(hoopOptions{record: "batched", fsync: slowFsync}), only: slowWorkloads()},
+		{name: pathStrictSlow, what: "as hoop-strict, an fsync takes 1 ms", start: startHoop(hoopOptions{record: "strict", fsync: slowFsync}), only: slowWorkloads()},
 		{name: pathDetect, what: "as hoop-batched, detectors on every text value", start: startHoop(hoopOptions{record: "batched", detect: true}), extra: true},
 	}
 }
+
+// slowWorkloads are those that tell what waiting for the disk costs.
+func slowWorkloads() []string { return []string{"P32", "L1"} }
 
 func pathNames() []string {
 	var names []string

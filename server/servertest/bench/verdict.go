@@ -82,6 +82,13 @@ func trips(r *results) series {
 	return out
 }
 
+// fsyncs is how many of them a prepared select waits for, one at a time, which is whole
+// for the same reason.
+func fsyncs(r *results) series {
+	strict, batched := r.get(pathStrictSlow, "L1"+p50), r.get(pathBatchedSlow, "L1"+p50)
+	return strict.with(batched, func(s, b float64) float64 { return math.Round((s - b) / micro(slowFsync)) })
+}
+
 // bars are what hoopctl has set itself, for record: batched unless said.
 func bars() []bar {
 	var all []bar
@@ -102,6 +109,8 @@ func bars() []bar {
 		bar{what: "maskdrain with detectors: MB/s, of relay-yamux", least: true, limit: 0.5, measure: ratio(pathDetect, "maskdrain"+rate, pathYamux)},
 		bar{what: "gateway memory over idle while a masked result is read, MiB", limit: 32, measure: value(pathBatched, memGrown)},
 		bar{what: "gateway memory over idle while its reader stands still, MiB", limit: 32, measure: value(pathBatched, memHeld)},
+		bar{what: "strict: P32: throughput, of batched, when an fsync takes 1 ms", least: true, limit: 0.6, measure: ratio(pathStrictSlow, "P32"+tps, pathBatchedSlow)},
+		bar{what: "strict: fsyncs that a read waits for, when one takes 1 ms", limit: 1, measure: fsyncs},
 		bar{what: "one stream at 20 ms, MB/s", least: true, limit: 50, measure: value(pathBatched, farRate)},
 		bar{what: "a new connection at 20 ms, round trips", limit: 3, measure: trips},
 		bar{what: "one stream at 20 ms beside a stalled one, of the same alone", least: true, limit: 0.8, measure: quotient(pathBatched, farStalled, farRate)},
