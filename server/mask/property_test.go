@@ -145,6 +145,56 @@ func TestRedact_LeaksNothing(t *testing.T) {
 	}
 }
 
+// An element that became NULL is announced in the head of the array (array_send).
+func TestRedact_ArrayHeadTellsOfNulls(t *testing.T) {
+	v := []byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x17\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x1e\x61")
+	want := []byte("\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x17\x00\x00\x00\x01\x00\x00\x00\x01\xff\xff\xff\xff")
+	if out, null := apply(t, resource.Redact, arrayOf(base(oidInt4)), true, v); null || !bytes.Equal(out, want) {
+		t.Errorf("%x %v", out, null)
+	}
+}
+
+// A value that is not what its type says is withheld, not shown.
+func TestRedact_UndecodableIsWithheld(t *testing.T) {
+	for _, c := range []struct {
+		typ    *hoop.Type
+		binary bool
+		value  string
+	}{
+		{arrayOf(base(oidText)), false, "{CANARY"},
+		{arrayOf(base(oidText)), false, "CANARY"},
+		{arrayOf(base(oidText)), false, "{a}CANARY"},
+		{arrayOf(base(oidText)), false, "[1:2]CANARY={a}"},
+		{arrayOf(base(oidText)), true, "CANARYCANARYCANARY"},
+		{arrayOf(base(oidText)), true, "\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x19\x7f\xff\xff\xff\x00\x00\x00\x01CANARY"},
+		{rowOf(base(oidText)), false, "(CANARY,b)"},
+		{rowOf(base(oidText)), false, "(CANARY"},
+		{rowOf(base(oidText), base(oidText)), false, "(CANARY)"},
+		{rowOf(base(oidText)), false, "(a)CANARY)"},
+		{rowOf(base(oidText)), true, "\x00\x00\x00\x02CANARYCANARYCANARY"},
+		{base(oidJSONB), true, "\x02CANARY"},
+	} {
+		out, null := apply(t, resource.Redact, c.typ, c.binary, []byte(c.value))
+		if !null || len(out) > 0 {
+			t.Errorf("%q became %q", c.value, out)
+		}
+	}
+	for _, v := range []string{"CANARY", `{"a": CANARY}`, `"CANARY`, ""} {
+		if out, _ := apply(t, resource.Redact, base(oidJSON), false, []byte(v)); string(out) != `"[masked]"` {
+			t.Errorf("%q became %q", v, out)
+		}
+	}
+}
+
+// A type that holds itself, as no server has it, ends all the same.
+func TestRedact_EndlessType(t *testing.T) {
+	typ := &hoop.Type{Kind: hoop.TypeArray}
+	typ.Elem = typ
+	if out, _ := apply(t, resource.Redact, typ, false, []byte("{{CANARY}}")); strings.Contains(string(out), "CANARY") {
+		t.Errorf("%q", out)
+	}
+}
+
 // Value rules reach texts inside arrays, rows and JSON, through their quoting; where
 // nothing matches, not a byte changes.
 func TestScan_ReachesNestedText(t *testing.T) {

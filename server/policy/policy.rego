@@ -28,7 +28,6 @@ default decision := {"action": "deny", "rule": "default", "use": -1}
 # wants more people, then a rule before a default, then the name.
 decision := {"action": first[4], "rule": first[3], "use": first[5]} if {
 	index.rules[input.target]
-	count(input.uses) > 0
 	verdicts := [verdict(i) | some i, _ in input.uses]
 	count(verdicts) == count(input.uses)
 	first := sort(verdicts)[0]
