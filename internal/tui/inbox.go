@@ -187,7 +187,9 @@ func (m *inbox) move(by int) {
 	if i < 0 {
 		i, by = 0, 0
 	}
-	m.pick(m.items[min(max(i+by, 0), len(m.items)-1)].ID)
+	if id := m.items[min(max(i+by, 0), len(m.items)-1)].ID; id != m.selected {
+		m.pick(id)
+	}
 	m.status = ""
 }
 
