@@ -122,6 +122,32 @@ var strictness = map[resource.Transform]int{
 	resource.Partial:  1,
 }
 
+// partly reports whether a transform leaves a part of some values. What one such
+// transform hides another may show (89 is no age to hide, and all of a short number),
+// so where two of them meet nothing may stay.
+func partly(t resource.Transform) bool {
+	return strictness[t] <= strictness[resource.Year]
+}
+
+// both is what becomes of values that a and b protect: the stricter of them, or
+// redact. Either may be nil.
+func both(a, b *rule) *rule {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case a.with != b.with && partly(a.with) && partly(b.with):
+		return redacted(min(a.name, b.name))
+	case stricter(b, a) > 0:
+		return b
+	}
+	return a
+}
+
+// redacted is a rule that redacts on behalf of the named one.
+func redacted(name string) *rule { return &rule{name: name, with: resource.Redact} }
+
 // stricter compares rules: positive when a leaves less than b. Ties are decided by
 // name, so that the same rules give the same answer in any order.
 func stricter(a, b *rule) int {
@@ -226,13 +252,17 @@ func (r *Rules) covers(table string) bool {
 	})
 }
 
-// strictest is the strictest rule on a column, nil where there is none.
+// strictest is what the rules make of a column together, nil where there is none. A
+// whole row is redacted when one of its columns is protected.
 func (r *Rules) strictest(c hoop.ColumnRef) *rule {
 	var best *rule
 	for _, rule := range r.columns {
-		if rule.names(c) && (best == nil || stricter(rule, best) > 0) {
-			best = rule
+		if rule.names(c) {
+			best = both(best, rule)
 		}
+	}
+	if best != nil && c.Column == "*" {
+		return redacted(best.name)
 	}
 	return best
 }

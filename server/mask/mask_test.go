@@ -169,6 +169,42 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// What one transform hides another may show: where two of them meet, nothing stays.
+func TestPlan_TransformsThatMeet(t *testing.T) {
+	r := compile(t,
+		resource.MaskRule{Columns: []string{"a.b.age"}, With: resource.Age90},
+		resource.MaskRule{Columns: []string{"a.b.pin"}, With: resource.Partial, Last: 1},
+		resource.MaskRule{Columns: []string{"a.b.pin2"}, With: resource.Partial, Last: 2},
+		resource.MaskRule{Columns: []string{"a.b.key"}, With: resource.Hash},
+		resource.MaskRule{Columns: []string{"a.c.age"}, With: resource.Age90},
+		resource.MaskRule{Columns: []string{"a.d.note"}, Detect: []string{"us-ssn"}},
+	).For(anybody, "pg")
+	for _, c := range []struct {
+		name    string
+		origins []string
+		want    string
+	}{
+		{"one", []string{"a.b.age"}, "42"},
+		{"two kinds", []string{"a.b.age", "a.b.pin"}, marker},
+		{"two kinds, other order", []string{"a.b.pin", "a.b.age"}, marker},
+		{"one kind", []string{"a.b.pin2", "a.b.pin"}, "*2"},
+		{"the same twice", []string{"a.b.age", "a.c.age"}, "42"},
+		{"a whole row", []string{"a.c.*"}, marker},
+		{"a whole row of free text", []string{"a.d.*"}, marker},
+		{"free text and another", []string{"a.d.note", "a.b.age"}, marker},
+		{"a copy and another", []string{"work.copy.x", "a.b.age"}, marker},
+	} {
+		tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false, c.origins...)}).Columns[0]
+		if out, _, _ := tr.Append(nil, []byte("42")); string(out) != c.want {
+			t.Errorf("%s: %q, want %q", c.name, out, c.want)
+		}
+	}
+	tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false, "a.b.key", "a.b.pin")}).Columns[0]
+	if tr.with != resource.Hash {
+		t.Errorf("hash and partial: %s", tr.with)
+	}
+}
+
 func TestPlan_Clear(t *testing.T) {
 	cols := []hoop.Column{proven(base(oidText), false, "a.b.c"), {}, {Type: base(oidInt4)}}
 	if p := compile(t).For(anybody, "other").Plan(&hoop.Statement{Opaque: true, Reads: []string{"*"}}, cols); !p.Clear() || len(p.Columns) != 3 {

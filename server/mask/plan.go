@@ -58,23 +58,26 @@ func (r *Rules) Plan(st *hoop.Statement, cols []hoop.Column) *Plan {
 func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 	if !c.Proven {
 		if reads {
-			return r.transform(c, &rule{name: "unproven", with: resource.Redact})
+			return r.transform(c, redacted("unproven"))
 		}
 		return r.scanned(c, r.scanner)
 	}
 	var best *rule
 	var free []*rule
 	for _, o := range c.Origins {
-		rule := r.strictest(o)
-		if rule == nil && r.inherited[hoop.TableName(o.Schema, o.Table)] {
-			rule = inheritedRule
+		best = both(best, r.strictest(o))
+		if r.inherited[hoop.TableName(o.Schema, o.Table)] {
+			best = both(best, redacted(Inherited))
 		}
-		if rule != nil && (best == nil || stricter(rule, best) > 0) {
-			best = rule
+		named := r.freeText(o)
+		if len(named) > 0 && o.Column == "*" { // a row is not the whole value of its column
+			best = both(best, redacted(named[0].name))
 		}
-		free = append(free, r.freeText(o)...)
+		free = append(free, named...)
 	}
 	switch {
+	case best != nil && len(free) > 0:
+		return r.transform(c, both(best, redacted(free[0].name))) // no transform of a column scans as well
 	case best != nil:
 		return r.transform(c, best)
 	case len(free) == 0:
@@ -82,14 +85,12 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 	}
 	sh := shapeOf(c.Type, 0)
 	if !sh.scannable() {
-		return r.transform(c, &rule{name: free[0].name, with: resource.Redact})
+		return r.transform(c, redacted(free[0].name))
 	}
 	t := r.scanned(c, newScanner(r.set, append(free, r.values...)))
 	t.Rule = free[0].name
 	return t
 }
-
-var inheritedRule = &rule{name: Inherited, with: resource.Redact}
 
 func (r *Rules) transform(c hoop.Column, by *rule) *Transform {
 	t := &Transform{Rule: by.name, with: by.with, last: by.last, shape: shapeOf(c.Type, 0), binary: c.Binary}

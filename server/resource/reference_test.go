@@ -67,6 +67,15 @@ func reference(t *testing.T) []byte {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| field | form | what |\n|---|---|---|\n", typ.Name(), sentence(typ.Name(), docs[typ.Name()]))
 		rows(t, &b, typ, "", comments)
 	}
+	b.WriteString(transformsHead)
+	for _, typ := range pkg.Types {
+		if typ.Name == "Transform" {
+			for _, spec := range typ.Consts[0].Decl.Specs {
+				v := spec.(*ast.ValueSpec)
+				fmt.Fprintf(&b, "| `%s` | %s |\n", strings.Trim(v.Values[0].(*ast.BasicLit).Value, `"`), strings.TrimSpace(v.Comment.Text()))
+			}
+		}
+	}
 	b.WriteString("\n## Detectors\n\nFor `detect` of a MaskRule. What is found becomes `[name]`.\n\n| name | finds |\n|---|---|\n")
 	for _, d := range Detectors {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", d.Name, d.What)
@@ -125,6 +134,19 @@ func form(typ reflect.Type) string {
 	}
 	return "text"
 }
+
+const transformsHead = `
+## Transforms
+
+For ` + "`with`" + ` of a MaskRule. Where several rules name a column, the one that leaves least
+decides: redact, null, hash, tokenize, year, zip3, age-90, partial. Where two different
+ones of the last four meet, in one column or in one output, the value is redacted: what
+one hides another may show. A type that a transform cannot keep becomes NULL. With
+detect or patterns: redact, partial or hash.
+
+| name | leaves |
+|---|---|
+`
 
 const referenceHead = `# Resources
 
