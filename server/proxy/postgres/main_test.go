@@ -225,7 +225,7 @@ func (g *gateway) ended() error {
 }
 
 func (g *gateway) dsn(options ...string) string {
-	return fmt.Sprintf("postgres://%s:%s@%s/%s?%s", g.user, g.password, g.addr, url.PathEscape(g.target.Database), strings.Join(options, "&"))
+	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable&%s", g.user, g.password, g.addr, url.PathEscape(g.target.Database), strings.Join(options, "&"))
 }
 
 // connect gives a pgx connection through the gateway.

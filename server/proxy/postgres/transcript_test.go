@@ -48,7 +48,7 @@ func rawConn(t *testing.T, dsn string) *raw {
 type step struct {
 	send  []pgproto3.FrontendMessage
 	ready int
-	until string // or: read until a message of this type
+	until string // or: read until a message of this type, or with this value
 }
 
 func (c *raw) exchange(steps ...step) string {
@@ -77,7 +77,7 @@ func (c *raw) exchange(steps ...step) string {
 			if _, ok := m.(*pgproto3.ReadyForQuery); ok {
 				left--
 			}
-			if s.until != "" && strings.Contains(text, `"Type":"`+s.until+`"`) {
+			if s.until != "" && strings.Contains(text, `"`+s.until+`"`) {
 				break
 			}
 		}

@@ -1,0 +1,480 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// eventually waits for what the target will show soon.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(10 * time.Second); !f(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within 10 s", what)
+		}
+	}
+}
+
+// backends counts the target's backends of the gateway that run something like sql.
+func (g *gateway) backends(c *pgx.Conn, sql string) (n int) {
+	g.t.Helper()
+	err := c.QueryRow(context.Background(), `select count(*) from pg_stat_activity
+		where datname = current_database() and application_name like 'hoopctl:%' and state = 'active' and query like $1`, sql+"%").Scan(&n)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return n
+}
+
+func TestCancel_ReachesItsOwnSessionOnly(t *testing.T) {
+	g := setup(t, "")
+	watch := g.direct()
+	one, two := g.connect(), g.connect()
+	result := make(chan error, 2)
+	for _, c := range []*pgx.Conn{one, two} {
+		go func() {
+			_, err := c.Exec(context.Background(), "select pg_sleep(60)")
+			result <- err
+		}()
+	}
+	eventually(t, "both sleep", func() bool { return g.backends(watch, "select pg_sleep") == 2 })
+
+	// A wrong secret is ignored, and so is a short message.
+	for _, body := range [][]byte{binary.BigEndian.AppendUint32(nil, one.PgConn().PID()), append(binary.BigEndian.AppendUint32(nil, one.PgConn().PID()), 1, 2, 3, 4)} {
+		c, err := net.Dial("tcp", g.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := binary.BigEndian.AppendUint32(nil, uint32(8+len(body)))
+		m = binary.BigEndian.AppendUint32(m, cancelRequest)
+		if _, err := c.Write(append(m, body...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(c); err != nil {
+			t.Error(err)
+		}
+		_ = c.Close()
+	}
+	if n := g.backends(watch, "select pg_sleep"); n != 2 {
+		t.Errorf("%d sleep after a cancel with a wrong secret", n)
+	}
+	check(t, one.PgConn().CancelRequest(t.Context()))
+	if err := <-result; state(err) != "57014" {
+		t.Errorf("cancelled: %v", err)
+	}
+	if n := g.backends(watch, "select pg_sleep"); n != 1 {
+		t.Errorf("%d sleep after one was cancelled", n)
+	}
+	if n := len(g.audit.of(hoop.EventCancel)); n != 1 {
+		t.Errorf("%d cancels are on record", n)
+	}
+	check(t, two.PgConn().CancelRequest(t.Context()))
+	<-result
+}
+
+func TestVanish_BackendIsCancelledWithinASecond(t *testing.T) {
+	for name, leave := range map[string]func(*raw){
+		"reset": func(c *raw) {
+			check(t, c.Conn.(*net.TCPConn).SetLinger(0))
+			check(t, c.Conn.Close())
+		},
+		"close": func(c *raw) { check(t, c.Conn.Close()) },
+		"terminate": func(c *raw) {
+			c.Frontend.Send(&pgproto3.Terminate{})
+			check(t, c.Frontend.Flush())
+			check(t, c.Conn.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := setup(t, "")
+			watch := g.direct()
+			c := rawConn(t, g.dsn())
+			c.Frontend.Send(&pgproto3.Query{String: "select pg_sleep(60)"})
+			check(t, c.Frontend.Flush())
+			eventually(t, "it sleeps", func() bool { return g.backends(watch, "select pg_sleep") == 1 })
+			began := time.Now()
+			leave(c)
+			eventually(t, "it ends", func() bool { return g.backends(watch, "select pg_sleep") == 0 })
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("the backend was cancelled after %v", took)
+			}
+			check(t, g.ended())
+		})
+	}
+}
+
+// A client that closes its own half still gets what it asked for.
+func TestHalfClose_AnswersStillCome(t *testing.T) {
+	g := setup(t, "")
+	c := rawConn(t, g.dsn())
+	c.Frontend.Send(&pgproto3.Query{String: "select generate_series(1, 3000)"})
+	check(t, c.Frontend.Flush())
+	check(t, c.Conn.(*net.TCPConn).CloseWrite())
+	rows := 0
+	for {
+		m, err := c.Frontend.Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := m.(*pgproto3.DataRow); ok {
+			rows++
+		}
+		if _, ok := m.(*pgproto3.ReadyForQuery); ok {
+			break
+		}
+	}
+	if rows != 3000 {
+		t.Errorf("%d rows", rows)
+	}
+	check(t, g.ended())
+}
+
+func TestSession_EndIsToldWithinASecond(t *testing.T) {
+	end := hoop.Errorf(hoop.CodeExpired, "the grant for pg has ended").WithHint("hoopctl request pg")
+	t.Run("idle", func(t *testing.T) {
+		g := setup(t, "")
+		c := rawConn(t, g.dsn())
+		g.grants.end(end)
+		m, err := c.Frontend.Receive()
+		e, ok := m.(*pgproto3.ErrorResponse)
+		if err != nil || !ok || e.Code != "57P01" || e.Severity != "FATAL" || e.Hint != "hoopctl request pg" {
+			t.Errorf("got %+v, %v", m, err)
+		}
+		if err := g.ended(); !errors.Is(err, end) {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	t.Run("busy", func(t *testing.T) {
+		g := setup(t, "")
+		watch := g.direct()
+		c := g.connect()
+		result := make(chan error, 1)
+		go func() {
+			_, err := c.Exec(context.Background(), "select pg_sleep(60)")
+			result <- err
+		}()
+		eventually(t, "it sleeps", func() bool { return g.backends(watch, "select pg_sleep") == 1 })
+		began := time.Now()
+		g.grants.end(end)
+		if err := <-result; state(err) != "57P01" {
+			t.Errorf("got %v", err)
+		}
+		eventually(t, "it ends", func() bool { return g.backends(watch, "select pg_sleep") == 0 })
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("stalled reader", func(t *testing.T) {
+		g := setup(t, "")
+		watch := g.direct()
+		c := rawConn(t, g.dsn())
+		c.Frontend.Send(&pgproto3.Query{String: "select repeat('x', 1000) from generate_series(1, 1000000)"})
+		check(t, c.Frontend.Flush())
+		eventually(t, "it is held back", func() bool { return g.stalled(watch) == 1 })
+		began := time.Now()
+		g.grants.end(end)
+		if err := g.ended(); !errors.Is(err, end) {
+			t.Errorf("Serve: %v", err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// stalled counts the backends that wait for their client to read.
+func (g *gateway) stalled(c *pgx.Conn) (n int) {
+	g.t.Helper()
+	err := c.QueryRow(context.Background(), `select count(*) from pg_stat_activity
+		where datname = current_database() and application_name like 'hoopctl:%' and wait_event = 'ClientWrite'`).Scan(&n)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return n
+}
+
+// A client that does not read holds the target back, not the gateway's memory.
+func TestSlowReader_CostsNoMemory(t *testing.T) {
+	for name, rules := range map[string]bool{"clear": false, "masked": true} {
+		t.Run(name, func(t *testing.T) {
+			g := setup(t, maskSchema)
+			if rules {
+				g = setup(t, maskSchema, maskRules()...)
+			}
+			watch := g.direct()
+			c := rawConn(t, g.dsn())
+			before := heap()
+			c.Frontend.Send(&pgproto3.Query{String: "select ssn, repeat('x', 1000) from patients, generate_series(1, 1000000)"})
+			check(t, c.Frontend.Flush())
+			eventually(t, "it is held back", func() bool { return g.stalled(watch) == 1 })
+			if grown := int64(heap()) - int64(before); grown > 8<<20 {
+				t.Errorf("the heap grew by %d KiB", grown>>10)
+			}
+			if name == "masked" {
+				m, err := c.Frontend.Receive() // RowDescription
+				for n := 0; n < 1000 && err == nil; n++ {
+					if row, ok := m.(*pgproto3.DataRow); ok && bytes.Contains(row.Values[0], []byte(marker)) {
+						t.Fatal("the marker came through")
+					}
+					m, err = c.Frontend.Receive()
+				}
+				check(t, err)
+			}
+			check(t, c.Conn.Close())
+			check(t, g.ended())
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func TestUpstreamGone_IsToldAs57P01(t *testing.T) {
+	g := setup(t, "")
+	watch := g.direct()
+	c := rawConn(t, g.dsn())
+	if _, err := watch.Exec(t.Context(), "select pg_terminate_backend($1)", c.PID); err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Frontend.Receive()
+	if e, ok := m.(*pgproto3.ErrorResponse); err != nil || !ok || e.Code != "57P01" || e.Severity != "FATAL" {
+		t.Errorf("got %+v, %v", m, err)
+	}
+	if m, err := c.Frontend.Receive(); err == nil {
+		t.Errorf("a second farewell: %+v", m)
+	}
+	check(t, g.connect().Ping(t.Context())) // the port lives on
+}
+
+func TestHold_IsToldAndApproved(t *testing.T) {
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			g := setup(t, flowSchema)
+			g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+			cfg, err := pgx.ParseConfig(g.dsn())
+			if err != nil {
+				t.Fatal(err)
+			}
+			notices := make(chan *pgconn.Notice, 10)
+			cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices <- n }
+			c, err := pgx.ConnectConfig(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close(context.Background()) })
+			run := func(answer hoop.Request) error {
+				done := make(chan error, 1)
+				go func() {
+					_, err := c.Exec(context.Background(), "delete from f", mode)
+					done <- err
+				}()
+				n := <-notices
+				r := <-g.grants.held
+				if want := fmt.Sprintf("approval %d needed", r.ID); !strings.HasPrefix(n.Message, want) || !strings.HasPrefix(n.Hint, fmt.Sprintf("hoopctl approve %d ", r.ID)) {
+					t.Errorf("notice %q, hint %q", n.Message, n.Hint)
+				}
+				answer.ID, answer.Digest = r.ID, r.Digest
+				g.grants.answer <- answer
+				return <-done
+			}
+			err = run(hoop.Request{State: hoop.Denied, DecisionWhy: "not today", Approvals: []hoop.Approval{{Name: "Dora"}}})
+			if state(err) != "42501" || !strings.Contains(err.Error(), "not today") {
+				t.Errorf("denied: %v", err)
+			}
+			if err := run(hoop.Request{State: hoop.Approved}); err != nil {
+				t.Errorf("approved: %v", err)
+			}
+			var n int
+			check(t, g.direct().QueryRow(t.Context(), "select count(*) from f").Scan(&n))
+			if n != 0 {
+				t.Errorf("%d rows are left", n)
+			}
+		})
+	}
+}
+
+func TestHold_EndsWhenTheClientCancelsOrLeaves(t *testing.T) {
+	g := setup(t, flowSchema)
+	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	t.Run("cancel", func(t *testing.T) {
+		c := g.connect()
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Exec(context.Background(), "delete from f", pgx.QueryExecModeSimpleProtocol)
+			done <- err
+		}()
+		<-g.grants.held
+		eventually(t, "the hold can be cancelled", func() bool {
+			check(t, c.PgConn().CancelRequest(t.Context()))
+			select {
+			case err := <-done:
+				if state(err) != "57014" {
+					t.Errorf("got %v", err)
+				}
+				return true
+			default:
+				return false
+			}
+		})
+		check(t, c.Ping(t.Context()))
+		check(t, c.Close(t.Context()))
+		check(t, g.ended())
+	})
+	for name, last := range map[string][]byte{"close": nil, "terminate": {'X', 0, 0, 0, 4}} {
+		t.Run(name, func(t *testing.T) {
+			c := rawConn(t, g.dsn())
+			c.Frontend.Send(&pgproto3.Query{String: "delete from f"})
+			check(t, c.Frontend.Flush())
+			<-g.grants.held
+			if last != nil {
+				if _, err := c.Conn.Write(last); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				check(t, c.Conn.Close())
+			}
+			check(t, g.ended())
+		})
+	}
+	t.Run("earlier results come first", func(t *testing.T) {
+		c := rawConn(t, g.dsn())
+		got := c.exchange(step{send: msgs(parse("", "select 41"), bind("", ""), execute("", 0), parse("", "delete from f"), bind("", ""), execute("", 0), syncMsg), until: "41"})
+		if !strings.Contains(got, `"41"`) {
+			t.Errorf("got %s", got)
+		}
+		check(t, c.Conn.Close())
+		check(t, g.ended())
+	})
+	var n int
+	check(t, g.direct().QueryRow(t.Context(), "select count(*) from f").Scan(&n))
+	if n != 9 {
+		t.Errorf("%d rows are left of 9", n)
+	}
+}
+
+// While a statement waits, what was approved must stay what it does.
+func TestHold_CatalogChangeRefuses(t *testing.T) {
+	g := setup(t, flowSchema)
+	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	c := g.connect()
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Exec(context.Background(), "delete from f", pgx.QueryExecModeSimpleProtocol)
+		done <- err
+	}()
+	r := <-g.grants.held
+	admin(t, g.target.Database, "create table g (i int references f on delete cascade)")
+	g.grants.answer <- hoop.Request{ID: r.ID, State: hoop.Approved, Digest: r.Digest}
+	if err := <-done; state(err) != "42501" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStartup_InPieces(t *testing.T) {
+	g := setup(t, "")
+	for name, tt := range map[string]struct {
+		version uint32
+		params  string
+		want    []string
+	}{
+		"3.0":            {version30, "", []string{"R"}},
+		"3.2":            {version32, "", []string{"R"}},
+		"3.99":           {3<<16 | 99, "", []string{`v {"Type":"NegotiateProtocolVersion","NewestMinorProtocol":196610,"UnrecognizedOptions":[]}`, "R"}},
+		"unknown option": {version30, "_pq_.magic\x00on\x00", []string{`v {"Type":"NegotiateProtocolVersion","NewestMinorProtocol":196608,"UnrecognizedOptions":["_pq_.magic"]}`, "R"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := net.Dial("tcp", g.addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close() //nolint:errcheck // the test is over
+			for _, code := range []uint32{gssEncRequest, sslRequest} {
+				for _, b := range binary.BigEndian.AppendUint32([]byte{0, 0, 0, 8}, code) {
+					if _, err := c.Write([]byte{b}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				answer := make([]byte, 1)
+				if _, err := io.ReadFull(c, answer); err != nil || answer[0] != 'N' {
+					t.Fatalf("%q %v", answer, err)
+				}
+			}
+			body := binary.BigEndian.AppendUint32(nil, tt.version)
+			body = append(body, "user\x00"+g.user+"\x00"+tt.params+"\x00"...)
+			for _, b := range append(binary.BigEndian.AppendUint32(nil, uint32(4+len(body))), body...) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := pgproto3.NewFrontend(c, c)
+			for _, want := range tt.want {
+				m, err := f.Receive()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := "R"
+				if _, ok := m.(*pgproto3.AuthenticationSASL); !ok {
+					got = "v " + render(m)
+				}
+				if got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestPsql_DoesWhatUsersDo(t *testing.T) {
+	g := setup(t, flowSchema)
+	run := func(in string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "psql", append([]string{"-X", "-v", "ON_ERROR_STOP=1", g.dsn()}, args...)...)
+		cmd.Stdin = strings.NewReader(in)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("psql %v %s: %v\n%s", args, in, err, out)
+		}
+		return string(out)
+	}
+	for in, want := range map[string]string{
+		"\\d f\n\\dt\n\\df\n\\l\n\\du\n\\dn":                                   "f_pkey",
+		"select * from f order by i;":                                          "row 9",
+		"\\copy f to /dev/stdout":                                              "9\trow 9",
+		"\\copy empty from stdin\n1\n2\n\\.\nselect 'sum', sum(i) from empty;": "sum",
+		"begin; savepoint a; select 1; rollback to a; commit;":                 "COMMIT",
+		"\\set FETCH_COUNT 3\nselect * from f order by i;":                     "row 9",
+		"listen n; notify n, 'psst';":                                          "psst",
+		"\\conninfo\n\\encoding":                                               "UTF8",
+		"select 1 as a \\gdesc\n":                                              "integer",
+		"do $$ begin raise notice 'hi'; end $$;":                               "hi",
+		"select 'ä€😀';":                                                        "ä€😀",
+	} {
+		if got := run(in); !strings.Contains(got, want) {
+			t.Errorf("%s\ngave %s\nwant %q in it", in, got, want)
+		}
+	}
+}
