@@ -73,10 +73,13 @@ type Log struct {
 	key      string // of verifier
 	tree     *tree
 
-	mu       sync.Mutex // guards down to sessions
-	next     int64      // index of the next event
-	last     journal.Pos
-	sessions *sessions
+	mu   sync.Mutex // guards down to last; never taken by a consumer's methods
+	next int64      // index of the next event
+	last journal.Pos
+
+	tracking sync.Mutex // guards down to aside; taken while mu is held
+	sessions *sessions  // after all events appended; nil until they are known
+	aside    *sessions  // as it was at some earlier event, to be saved
 
 	publishing sync.Mutex // guards what follows: one checkpoint at a time
 	published  auditlog.Checkpoint
@@ -140,7 +143,9 @@ func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
 	}
 	l.next++
 	l.last = pos
+	l.tracking.Lock()
 	l.sessions.track(e)
+	l.tracking.Unlock()
 	return pos, nil
 }
 

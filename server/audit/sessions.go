@@ -75,20 +75,35 @@ func (l *Log) loadSessions(ctx context.Context) error {
 		}
 		s.track(e.Event)
 	}
+	l.tracking.Lock()
+	defer l.tracking.Unlock()
 	l.sessions = s
 	return nil
 }
 
-// saveSessions writes the state, when no event is between journal and tree.
+// saveSessions writes the state. Under load some events are always on their way from
+// the journal to the tree; then the state is set aside now, and written by a later call,
+// when the tree has all that it counts.
+//
+// It must not take l.mu: Append holds that while the journal makes it wait for the
+// consumers, of which this is one.
 func (l *Log) saveSessions() error {
 	size := l.tree.size()
-	l.mu.Lock()
-	if l.sessions == nil || l.sessions.Size != size {
-		l.mu.Unlock()
+	l.tracking.Lock()
+	var s *sessions
+	switch {
+	case l.sessions == nil: // replay
+	case l.sessions.Size <= size:
+		s, l.aside = l.sessions.clone(), nil
+	case l.aside != nil && l.aside.Size <= size:
+		s, l.aside = l.aside, nil
+	case l.aside == nil:
+		l.aside = l.sessions.clone()
+	}
+	l.tracking.Unlock()
+	if s == nil {
 		return nil
 	}
-	s := l.sessions.clone()
-	l.mu.Unlock()
 	b, err := json.Marshal(s)
 	if err != nil {
 		return err

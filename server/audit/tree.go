@@ -74,13 +74,15 @@ func (t *tree) write(path string, b []byte) error {
 // folders must be synced for it to be found.
 func writeWhole(fsys journal.FS, dir, path string, b []byte, dirs map[string]bool, sync bool) error {
 	name := filepath.Join(dir, filepath.FromSlash(path))
-	if err := fsys.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	for d := filepath.Dir(name); ; d = filepath.Dir(d) {
-		dirs[d] = true
-		if d == filepath.Clean(dir) {
-			break
+	if folder := filepath.Dir(name); !dirs[folder] {
+		if err := fsys.MkdirAll(folder, 0o700); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		for d := folder; ; d = filepath.Dir(d) {
+			dirs[d] = true
+			if d == filepath.Clean(dir) {
+				break
+			}
 		}
 	}
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
