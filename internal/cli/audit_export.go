@@ -71,6 +71,9 @@ func (o *auditExportOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
+	if err := os.MkdirAll(o.Out, 0o700); err != nil {
+		return usagef("%v", err)
+	}
 	x := exported{Dir: o.Out, Key: key.Verifier}
 	if x.Files, x.Bytes, err = unpack(body, o.Out); err != nil {
 		return hoop.Errorf(hoop.CodeUnavailable, "the export into %s is not complete: %v", o.Out, err).
@@ -84,15 +87,12 @@ func (o *auditExportOptions) run(ctx context.Context) error {
 	return pairs(o.f.IO, "dir", x.Dir, "key", x.Key)
 }
 
-// emptyDir makes a directory, or finds it empty: evidence is not mixed with what was
-// there.
+// emptyDir finds that a directory is not there yet, or empty: evidence is not mixed
+// with what was there.
 func emptyDir(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return usagef("%v", err)
-		}
 		return nil
 	case err != nil:
 		return usagef("%v", err)

@@ -70,6 +70,13 @@ func TestAuditExport(t *testing.T) {
 	if got := w.pipe("audit", "export", "--out", out); got.code != ExitUsage || !strings.Contains(got.errOut, "is not empty") {
 		t.Errorf("a second time into the same folder: got %+v", got)
 	}
+	w.problem["GET "+api.PathExport] = api.Problem{Code: hoop.CodeDenied, Title: "only auditors export"}
+	if got := w.pipe("audit", "export", "--out", out+"2"); got.code != ExitDenied {
+		t.Errorf("not an auditor: got %+v", got)
+	}
+	if _, err := os.Stat(out + "2"); err == nil {
+		t.Error("a refused export leaves a folder behind")
+	}
 	if got := w.pipe("audit", "export"); got.code != ExitUsage {
 		t.Errorf("without --out: got %+v", got)
 	}

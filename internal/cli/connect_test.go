@@ -242,7 +242,9 @@ func TestCommandEnv(t *testing.T) {
 // hoopctl is this test's program as hoopctl, in the world w.
 func (w *world) hoopctl(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = []string{"HOOPCTL_TEST_MAIN=1", "TERM=xterm-256color"}
 	for k, v := range w.env {
 		cmd.Env = append(cmd.Env, k+"="+v)

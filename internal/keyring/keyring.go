@@ -23,8 +23,11 @@ import (
 	"github.com/hoopctl/hoopctl/internal/config"
 )
 
-// ErrNotFound says that nothing is kept for a gateway.
-var ErrNotFound = errors.New("nothing in the keyring")
+// Errors of Get.
+var (
+	ErrNotFound   = errors.New("nothing is kept for the gateway")
+	ErrOutOfReach = errors.New("the keyring cannot be read") // beside ErrNotFound: there may be something
+)
 
 const (
 	service  = "hoopctl"
@@ -123,8 +126,11 @@ func (s *Store) Get(gateway string) (string, error) {
 		return "", ErrNotFound
 	}
 	v, err := s.call(func() (string, error) { return s.ring.Get(service, s.user(gateway)) })
-	if err != nil { // not there, or a keyring that does not answer has nothing for us
+	if errors.Is(err, keyring.ErrNotFound) {
 		return "", ErrNotFound
+	}
+	if err != nil { // whatever it has, it is out of reach: a new sign-in goes to the file
+		return "", fmt.Errorf("%w: %w: %w", ErrNotFound, ErrOutOfReach, err)
 	}
 	return v, nil
 }

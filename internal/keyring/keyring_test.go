@@ -173,6 +173,22 @@ func TestStore_HangingKeyringTimesOut(t *testing.T) {
 	})
 }
 
+// A keyring that was there and no longer answers: nothing is found, and it is said why.
+func TestStore_OutOfReach(t *testing.T) {
+	r := &ring{m: map[string]string{}}
+	dir := t.TempDir()
+	s, _ := newStore(t, dir, r)
+	if err := s.Set(gw, "v"); err != nil {
+		t.Fatal(err)
+	}
+	r.fail = errors.New("locked")
+	s, _ = newStore(t, dir, r)
+	_, err := s.Get(gw)
+	if !errors.Is(err, ErrNotFound) || !errors.Is(err, ErrOutOfReach) || !strings.Contains(err.Error(), "locked") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnusable(t *testing.T) {
 	if err := unusable(noEnv); err == nil {
 		t.Error("no bus: want an error, and no call of the keyring")

@@ -197,7 +197,11 @@ func (s *Source) Kept() (Kept, error) {
 func (s *Source) reload() (Kept, error) {
 	v, err := s.Store.Get(s.Gateway)
 	if errors.Is(err, keyring.ErrNotFound) {
-		return Kept{}, s.errSignIn("you are not signed in")
+		e := s.errSignIn("you are not signed in")
+		if errors.Is(err, keyring.ErrOutOfReach) {
+			e = e.Wrap(err)
+		}
+		return Kept{}, e
 	}
 	if err != nil {
 		return Kept{}, err
