@@ -32,7 +32,7 @@ import (
 type Options struct {
 	Workers    int           // processes; default: cores, at most 4
 	MaxBytes   int           // longest statement, in bytes; default 4 MiB
-	Timeout    time.Duration // waiting for a worker and parsing, each; default 10 s
+	Timeout    time.Duration // of one parse; default 10 s
 	CacheBytes int           // estimated memory of the cache; default 64 MiB
 	Log        *slog.Logger  // default: discards
 }
@@ -243,9 +243,13 @@ func cacheable(err error) bool {
 	return false
 }
 
+// waitTimeout bounds the wait for a free worker: long enough for one that was killed
+// to be replaced on a busy machine.
+const waitTimeout = time.Minute
+
 // ask takes a worker, has it parse sql, and puts it back or replaces it.
 func (p *Pool) ask(sql string) (reply, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.opts.Timeout)
+	ctx, cancel := context.WithTimeout(p.ctx, waitTimeout)
 	defer cancel()
 	var w *worker
 	select {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestParsed_ShapeHasNoLiterals(t *testing.T) {
-	p := newPool(t, Options{Workers: 1})
+	p := pool
 	for _, tt := range []struct{ sql, want string }{
 		{"SELECT 1", "SELECT $1"},
 		{"select  *\n\tfrom t where a = 'secret'  and b=2;", "select * from t where a = $1 and b=$2;"},
