@@ -126,7 +126,7 @@ func (l *limiter) limits(cond *pg_query.Node, alias string) bool {
 	limited := maps.Clone(l.fixed)
 	links := map[string][]string{}
 	for _, c := range conjuncts {
-		for a := range l.aliases(c, false) {
+		for a := range l.aliases(c, place{}) {
 			limited[a] = true
 		}
 		l.links(c, links)
@@ -147,35 +147,50 @@ func reaches(alias string, limited map[string]bool, links map[string][]string, s
 	return false
 }
 
-// aliases are those that cond limits; negated says that it stands under NOT.
-func (l *limiter) aliases(cond *pg_query.Node, negated bool) map[string]bool {
+// place is where a condition stands.
+type place struct {
+	negated bool // under NOT
+	// either says that it is one of several conditions that suffice. There only those
+	// count that pick values: a = 1 OR a <> 1 is true for every row.
+	either bool
+}
+
+// aliases are those that cond limits.
+func (l *limiter) aliases(cond *pg_query.Node, in place) map[string]bool {
 	if !l.s.spend() {
 		return nil
 	}
 	switch x := cond.GetNode().(type) {
 	case *pg_query.Node_BoolExpr:
-		return l.boolean(x.BoolExpr, negated)
+		return l.boolean(x.BoolExpr, in)
 	case *pg_query.Node_AExpr:
-		return l.comparison(x.AExpr, negated)
+		return l.comparison(x.AExpr, in)
 	case *pg_query.Node_NullTest:
 		isNull := x.NullTest.Nulltesttype == pg_query.NullTestType_IS_NULL
-		if isNull != negated { // IS NOT NULL is true for every row of many a column
+		if isNull != in.negated { // IS NOT NULL is true for every row of many a column
 			return set(l.column(x.NullTest.Arg))
 		}
 	case *pg_query.Node_BooleanTest:
 		switch x.BooleanTest.Booltesttype {
-		case pg_query.BoolTestType_IS_UNKNOWN, pg_query.BoolTestType_IS_NOT_UNKNOWN: // as IS NULL
-		default:
-			return set(l.column(x.BooleanTest.Arg))
-		}
+		case pg_query.BoolTestType_IS_TRUE:
+			if !in.either || !in.negated {
+				return set(l.column(x.BooleanTest.Arg))
+			}
+		case pg_query.BoolTestType_IS_FALSE, pg_query.BoolTestType_IS_NOT_TRUE, pg_query.BoolTestType_IS_NOT_FALSE:
+			if !in.either {
+				return set(l.column(x.BooleanTest.Arg))
+			}
+		} // IS UNKNOWN is as IS NULL
 	case *pg_query.Node_ColumnRef: // a boolean column
-		return set(l.column(cond))
+		if !in.either || !in.negated {
+			return set(l.column(cond))
+		}
 	case *pg_query.Node_SubLink:
-		if !negated {
+		if !in.negated {
 			return l.subLink(x.SubLink)
 		}
 	case *pg_query.Node_CurrentOfExpr: // one row, of the target
-		if !negated {
+		if !in.negated {
 			all := map[string]bool{}
 			for a := range l.tables {
 				all[a] = true
@@ -195,14 +210,16 @@ func set(alias string) map[string]bool {
 
 // boolean: AND limits what one of its terms limits, OR what all of them do; under NOT
 // they change places.
-func (l *limiter) boolean(b *pg_query.BoolExpr, negated bool) map[string]bool {
+func (l *limiter) boolean(b *pg_query.BoolExpr, in place) map[string]bool {
 	if b.Boolop == pg_query.BoolExprType_NOT_EXPR {
-		return l.aliases(b.Args[0], !negated)
+		in.negated = !in.negated
+		return l.aliases(b.Args[0], in)
 	}
-	oneIsEnough := (b.Boolop == pg_query.BoolExprType_AND_EXPR) != negated
+	oneIsEnough := (b.Boolop == pg_query.BoolExprType_AND_EXPR) != in.negated
+	in.either = in.either || !oneIsEnough
 	var out map[string]bool
 	for i, arg := range b.Args {
-		got := l.aliases(arg, negated)
+		got := l.aliases(arg, in)
 		switch {
 		case oneIsEnough && len(got) > 0:
 			if out == nil {
@@ -227,14 +244,17 @@ var comparisons = map[string]bool{
 }
 
 // comparison handles column op value, both ways round.
-func (l *limiter) comparison(e *pg_query.A_Expr, negated bool) map[string]bool {
+func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
+	if in.either && (in.negated || !picks(e)) {
+		return nil
+	}
 	switch e.Kind {
 	case pg_query.A_Expr_Kind_AEXPR_OP:
 		if parts := stringsOf(e.Name); len(parts) == 0 || !comparisons[parts[len(parts)-1]] {
 			return nil
 		}
 	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
-		if negated { // NOT x = ANY ('{}')
+		if in.negated { // NOT x = ANY ('{}')
 			return nil
 		}
 	case pg_query.A_Expr_Kind_AEXPR_DISTINCT: // IS DISTINCT FROM NULL is IS NOT NULL
@@ -245,7 +265,7 @@ func (l *limiter) comparison(e *pg_query.A_Expr, negated bool) map[string]bool {
 		pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR,
 		pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM,
 		pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
-		if e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT && negated && !notNull(e.Rexpr) {
+		if e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT && in.negated && !notNull(e.Rexpr) {
 			return nil
 		}
 	default: // = ALL ('{}') is true, NULLIF is no condition
@@ -264,6 +284,27 @@ func (l *limiter) comparison(e *pg_query.A_Expr, negated bool) map[string]bool {
 		return set(a)
 	}
 	return nil
+}
+
+// picks reports whether a comparison is for what is alike, not for all the rest.
+func picks(e *pg_query.A_Expr) bool {
+	parts := stringsOf(e.Name)
+	if len(parts) == 0 {
+		return false
+	}
+	op := parts[len(parts)-1]
+	switch e.Kind {
+	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+		return true
+	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_IN,
+		pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+		switch op {
+		case "<>", "!=", "<", ">", "<=", ">=", "!~", "!~*", "!~~", "!~~*":
+			return false
+		}
+		return true
+	}
+	return false
 }
 
 // notNull reports whether an expression is a constant other than NULL.
@@ -291,8 +332,14 @@ func (l *limiter) rows(left, right *pg_query.RowExpr) map[string]bool {
 func matchesAll(e *pg_query.A_Expr) bool {
 	op := strings.Join(stringsOf(e.Name), ".")
 	constant := e.Rexpr
-	for constant.GetTypeCast() != nil {
-		constant = constant.GetTypeCast().Arg
+	for {
+		if c := constant.GetTypeCast(); c != nil {
+			constant = c.Arg
+		} else if f := constant.GetFuncCall(); f != nil && len(f.Args) > 0 && escapes(f) {
+			constant = f.Args[0]
+		} else {
+			break
+		}
 	}
 	pattern := constant.GetAConst().GetSval()
 	if pattern == nil {
@@ -312,6 +359,12 @@ func matchesAll(e *pg_query.A_Expr) bool {
 		return strings.Trim(pattern.Sval, `^$.*+?(){}[]|\-%_,0123456789wWsSdD `) == ""
 	}
 	return false
+}
+
+// escapes finds what the grammar makes of SIMILAR TO and of LIKE … ESCAPE.
+func escapes(f *pg_query.FuncCall) bool {
+	parts := stringsOf(f.Funcname)
+	return len(parts) > 0 && (parts[len(parts)-1] == "similar_to_escape" || parts[len(parts)-1] == "like_escape")
 }
 
 // value reports whether the other side of a comparison does not depend on the row.

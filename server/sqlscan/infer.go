@@ -15,6 +15,7 @@ type names struct {
 	aliases map[string][]source
 	derived map[string][]*pg_query.Node // output name: expressions that go by it
 	loose   map[string]bool             // column names given by an alias list or a function
+	fields  map[usedName]bool           // every qualified name: a function in column notation, where it is no column
 	all     bool                        // every column of every table decides
 }
 
@@ -29,7 +30,7 @@ type source struct {
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, fields: map[usedName]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }
@@ -245,4 +246,48 @@ func (r *resolver) within(n *pg_query.Node) {
 	if !children(n, r.within) {
 		r.everything()
 	}
+}
+
+// fieldFunctions finds functions in column notation: p.f is f(p) where p has no column
+// f (PostgreSQL manual, "Using Composite Types in Queries").
+func (s *stmt) fieldFunctions() {
+	for u := range s.names.fields {
+		if u.name == "*" || s.isColumn(u) {
+			continue
+		}
+		for _, f := range s.cat.Functions("", u.name) {
+			if f.Args > 0 {
+				s.function(f, call{name: f.Name, via: "column notation: "})
+			}
+		}
+	}
+}
+
+func (s *stmt) isColumn(u usedName) bool {
+	sources := s.names.aliases[u.qualifier]
+	derived := len(sources) == 0
+	for _, src := range sources {
+		derived = derived || src.derived
+		for _, t := range src.tables {
+			if _, ok := t.Column(u.name); !ok {
+				return false
+			}
+		}
+	}
+	if !derived || s.names.loose[u.name] {
+		return true
+	}
+	for _, expr := range s.names.derived[u.name] {
+		if c := expr.GetColumnRef(); c == nil { // the reference itself proves nothing
+			return true
+		} else if inner, ok := nameOf(c); ok && inner.name != u.name {
+			return true
+		}
+	}
+	for t := range s.tables {
+		if _, ok := t.Column(u.name); ok {
+			return true
+		}
+	}
+	return false
 }

@@ -62,6 +62,11 @@ func (b *builder) add(u hoop.Use) {
 
 func (b *builder) finish() *Analysis {
 	out := b.out
+	for _, c := range b.cat.Casts() {
+		if f, ok := b.cat.Function(c.Function); ok && !f.Extension && f.Language != "c" && len(b.reads) > 0 {
+			out.Opaque = true // it may run wherever a value changes its type
+		}
+	}
 	for _, e := range hoop.Effects {
 		for _, u := range b.uses {
 			if u.Effect != e.Effect {
@@ -129,6 +134,7 @@ func newStmt(b *builder, n *pg_query.Node) *stmt {
 // run analyses the statement and adds its effects to the builder.
 func (s *stmt) run() {
 	s.utility(s.node)
+	s.fieldFunctions()
 	s.flush()
 }
 

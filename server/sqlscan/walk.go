@@ -49,6 +49,9 @@ func (s *stmt) walk(n *pg_query.Node, w where) {
 		s.relation(x.RangeVar, w.scope)
 		return
 	case *pg_query.Node_ColumnRef:
+		if u, ok := nameOf(x.ColumnRef); ok && u.qualifier != "" {
+			s.names.fields[u] = true
+		}
 		if !w.output {
 			s.decides(x.ColumnRef)
 		}
@@ -79,6 +82,10 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		s.funcCall(x.FuncCall, w)
 		if !harmlessOutput(x.FuncCall) {
 			w.output = false
+		}
+	case *pg_query.Node_AIndirection:
+		for _, name := range stringsOf(x.AIndirection.Indirection) {
+			s.names.fields[usedName{name: name}] = true
 		}
 	case *pg_query.Node_AExpr:
 		s.operator(x.AExpr.Name)
@@ -120,7 +127,7 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 	case *pg_query.Node_ResTarget, *pg_query.Node_List, *pg_query.Node_RowExpr, *pg_query.Node_AArrayExpr,
 		*pg_query.Node_CoalesceExpr, *pg_query.Node_JsonObjectConstructor, *pg_query.Node_JsonArrayConstructor,
 		*pg_query.Node_JsonKeyValue, *pg_query.Node_JsonValueExpr, *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg,
-		*pg_query.Node_NamedArgExpr, *pg_query.Node_CollateClause, *pg_query.Node_AIndirection:
+		*pg_query.Node_NamedArgExpr, *pg_query.Node_CollateClause:
 		// what they hold is shown as it is
 	case *pg_query.Node_String_, *pg_query.Node_Integer, *pg_query.Node_Float, *pg_query.Node_AConst, *pg_query.Node_Alias:
 	default:

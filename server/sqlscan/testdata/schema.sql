@@ -32,3 +32,4 @@ create type clinic.mood as enum ('good', 'bad');
 create view clinic.wraps as select clinic.f(name) as n from clinic.patients;
 create extension citext schema public;
 create extension dblink schema public;
+create function clinic.leak(clinic.patients) returns text language sql as $$ select 'x' $$;
