@@ -33,6 +33,10 @@ type Analysis struct {
 	Multi    int      // number of statements
 	// Forbidden is why the text is refused whatever the rules say; "" where it is not.
 	Forbidden string
+	// Free says, for each literal of the text as pglex counts them, that its value does
+	// not change the analysis (but for Command.End): a text with the same key whose other
+	// literals are the same has the same one. It is nil where that is not known.
+	Free []bool
 }
 
 // Has reports whether the analysis has the effect.

@@ -3,8 +3,8 @@ package sqlscan
 import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
-	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pglex"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 // freeLiterals says which literals of a text the analysis does not look at: see

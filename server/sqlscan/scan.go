@@ -34,7 +34,9 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
 		}
 		b.out.Commands = append(b.out.Commands, st.cmd)
 	}
-	return b.finish()
+	out := b.finish()
+	out.Free = freeLiterals(p)
+	return out
 }
 
 // builder gathers the analysis of one text.
