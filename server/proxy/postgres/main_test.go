@@ -75,7 +75,7 @@ type gateway struct {
 	password string
 	dial     func(ctx context.Context, params map[string]string) (*Upstream, error)
 
-	mu       sync.Mutex // guards served, sessions, refuse
+	mu       sync.Mutex // guards served, sessions, refuse, and target while connections are served
 	served   []error
 	sessions []*session.Session
 	refuse   error // of the next sessions
@@ -128,8 +128,18 @@ func dialTest(ctx context.Context, dsn string, params map[string]string) (*Upstr
 	if err != nil {
 		return nil, hoop.Errorf(hoop.CodeUnavailable, "target pg cannot be reached").Wrap(err)
 	}
+	if err := c.SyncConn(ctx); err != nil {
+		return nil, err
+	}
 	h, err := c.Hijack()
 	return &Upstream{h}, err
+}
+
+// batched relaxes the record mode of sessions to come.
+func (g *gateway) batched() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.target.Record = hoop.RecordBatched
 }
 
 func (g *gateway) newLine(rules []resource.MaskRule) {
@@ -190,13 +200,16 @@ func (g *gateway) listen() {
 }
 
 func (g *gateway) serve(ctx context.Context, c net.Conn) {
-	err := g.proxy.Serve(ctx, c, g.user, verifierOf(g.password), g.target, func(ctx context.Context, st session.Start) (*session.Session, error) {
+	g.mu.Lock()
+	target := g.target
+	g.mu.Unlock()
+	err := g.proxy.Serve(ctx, c, g.user, verifierOf(g.password), target, func(ctx context.Context, st session.Start) (*session.Session, error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.refuse != nil {
 			return nil, g.refuse
 		}
-		s, err := g.line.Open(ctx, session.Peer{Identity: hoop.Identity{Subject: "alice", Name: "Alice", Groups: []string{"dev"}}, RemoteAddr: c.RemoteAddr().String()}, g.target, st)
+		s, err := g.line.Open(ctx, session.Peer{Identity: hoop.Identity{Subject: "alice", Name: "Alice", Groups: []string{"dev"}}, RemoteAddr: c.RemoteAddr().String()}, target, st)
 		if err == nil {
 			g.sessions = append(g.sessions, s)
 		}

@@ -37,7 +37,9 @@ type Dialer interface {
 	Dial(ctx context.Context, target hoop.Target, database string, params map[string]string) (*Upstream, error)
 }
 
-// Upstream is an authenticated connection to a target, idle, with nothing buffered.
+// Upstream is an authenticated connection to a target, idle, with nothing buffered and
+// nobody reading: pgconn may have left a read in the background that would swallow the
+// first answer, so SyncConn comes before Hijack.
 type Upstream struct{ *pgconn.HijackedConn }
 
 // Opener opens the session that a connection belongs to. Its error is told to the
@@ -65,8 +67,9 @@ const (
 
 // Proxy serves connections. It is safe for concurrent use.
 type Proxy struct {
-	cfg  Config
-	live registry
+	cfg      Config
+	live     registry
+	meanings *meanings
 }
 
 // New makes a proxy.
@@ -83,7 +86,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit)}
 }
 
 // Serve speaks with one client until either side leaves or the session ends, and

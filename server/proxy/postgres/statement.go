@@ -11,25 +11,14 @@ import (
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
-// meaning is what a text does, as far as a snapshot of the catalog shows.
-type meaning struct {
-	parsed   *pgparse.Parsed
-	analysis *sqlscan.Analysis
-	version  string // of the snapshot
-}
-
 // understand analyses text. The error says that it cannot be judged, so nothing may be
 // forwarded.
 func (c *conn) understand(ctx context.Context, text string) (*meaning, error) {
-	parsed, err := c.proxy.cfg.Parser.Parse(ctx, text)
-	if err != nil {
-		return nil, err
-	}
 	snap, err := c.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &meaning{parsed, sqlscan.Analyze(parsed, snap), snap.Version}, nil
+	return c.means(ctx, text, snap)
 }
 
 // snapshot is what the database contains; after this session's own DDL it asks anew.
@@ -59,7 +48,7 @@ func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
 	if snap.Version == m.version {
 		return m, nil
 	}
-	return &meaning{m.parsed, sqlscan.Analyze(m.parsed, snap), snap.Version}, nil
+	return c.means(ctx, m.text, snap)
 }
 
 // statement is what the session judges: what the text does, and what it does by way of
@@ -70,7 +59,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		return nil, nil, forbidden(a.Forbidden)
 	}
 	st := &hoop.Statement{
-		Text: m.parsed.SQL, Shape: m.parsed.Shape, Params: params, Uses: a.Uses, Reads: a.Reads,
+		Text: m.text, Shape: m.shape, Params: params, Uses: a.Uses, Reads: a.Reads,
 		Opaque: a.Opaque, Verb: a.Verb, Database: c.database,
 	}
 	also, err := c.executed(ctx, m, st, 0)
@@ -127,7 +116,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		if why := inner.analysis.Forbidden; why != "" {
 			return nil, forbidden(why)
 		}
-		if plainExecute(m.parsed) {
+		if m.bare {
 			// The text adds nothing to what was prepared.
 			st.Uses, st.Reads, st.Opaque = nil, nil, false
 		}
@@ -137,7 +126,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		if tainted {
 			st.Uses = append(st.Uses, taintedUse)
 		}
-		st.Shape += " -- " + inner.parsed.Shape
+		st.Shape += " -- " + inner.shape
 		all = append(all, executed{i, inner})
 		deeper, err := c.executed(ctx, inner, st, depth+1)
 		if err != nil {

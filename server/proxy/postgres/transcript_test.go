@@ -35,6 +35,9 @@ func rawConn(t *testing.T, dsn string) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := c.SyncConn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	h, err := c.Hijack()
 	if err != nil {
 		t.Fatal(err)

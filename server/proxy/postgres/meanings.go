@@ -1,0 +1,229 @@
+package postgres
+
+import (
+	"container/list"
+	"context"
+	"slices"
+	"sync"
+	"weak"
+
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pglex"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
+
+// meaning is what a text does, as far as a snapshot of the catalog shows. It is shared
+// between connections and must not be changed.
+type meaning struct {
+	text     string // as sent
+	shape    string
+	bare     bool // one EXECUTE whose arguments are constants
+	analysis *sqlscan.Analysis
+	version  string // of the snapshot
+}
+
+// means finds out what text does in a database that contains snap.
+func (c *conn) means(ctx context.Context, text string, snap *catalog.Snapshot) (*meaning, error) {
+	known := c.proxy.meanings
+	if m := known.find(snap, text); m != nil {
+		return m, nil
+	}
+	parsed, err := c.proxy.cfg.Parser.Parse(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap)), nil
+}
+
+// meanings remembers what texts do, least recently used out first. A text that was
+// seen before is found as it is. A new one is found where it differs from an old one
+// in nothing but white space, comments and literals that the analysis does not depend
+// on: they have the same tokens, so the grammar makes the same tree of them but for
+// the values of constants at places where sqlscan reads none.
+//
+// An analysis belongs to the snapshot it was made with, and is found with no other.
+type meanings struct {
+	scratch sync.Pool // of *scratch
+
+	mu    sync.Mutex // guards what follows
+	limit int        // estimated memory of all entries, in bytes
+	used  int
+	order *list.List // of *remembered, most recently used first
+	byKey map[meaningKey]*list.Element
+}
+
+// form tells what the text of a key is.
+type form byte
+
+const (
+	formExact form = iota // the text itself
+	formKey               // a pglex key: leads to which literals are free
+	formAlike             // the key, then each literal: its text where it counts, and a NUL byte
+)
+
+type meaningKey struct {
+	snap weak.Pointer[catalog.Snapshot] // does not keep an old snapshot in memory
+	form form
+	text string
+}
+
+type remembered struct {
+	key     meaningKey
+	meaning *meaning // nil for formKey
+	free    []bool   // for formKey: those free in every text of the key
+	cost    int
+}
+
+// scratch is the memory of one look-up.
+type scratch struct {
+	text pglex.Text
+	key  []byte
+}
+
+const meaningsLimit = 32 << 20
+
+func newMeanings(limit int) *meanings {
+	return &meanings{
+		scratch: sync.Pool{New: func() any { return new(scratch) }},
+		limit:   limit, order: list.New(), byKey: map[meaningKey]*list.Element{},
+	}
+}
+
+// find gives what text does, or nil where it is not known.
+func (k *meanings) find(snap *catalog.Snapshot, text string) *meaning {
+	ref := weak.Make(snap)
+	if r := k.get(meaningKey{ref, formExact, text}); r != nil {
+		return r.meaning
+	}
+	s := k.scratch.Get().(*scratch)
+	defer k.scratch.Put(s)
+	if !s.text.Read(text) {
+		return nil
+	}
+	k.mu.Lock()
+	r := k.getLocked(meaningKey{ref, formKey, string(s.text.Key)})
+	if r != nil && len(r.free) == len(s.text.Literals) {
+		s.key = alike(s.key[:0], text, &s.text, r.free)
+		r = k.getLocked(meaningKey{ref, formAlike, string(s.key)})
+	}
+	k.mu.Unlock()
+	if r == nil || r.meaning == nil {
+		return nil
+	}
+	return r.meaning.of(text, s.text.End)
+}
+
+// alike appends the key under which texts are found that differ in free literals only.
+func alike(key []byte, text string, t *pglex.Text, free []bool) []byte {
+	key = append(key, t.Key...)
+	for i, l := range t.Literals {
+		if !free[i] {
+			key = append(key, text[l.Start:l.End]...)
+		}
+		key = append(key, 0)
+	}
+	return key
+}
+
+// of gives m to another text that means the same, whose statement ends at end.
+func (m *meaning) of(text string, end int) *meaning {
+	a := m.analysis
+	if a.Commands[0].End != end {
+		own := *a
+		own.Commands = slices.Clone(a.Commands)
+		own.Commands[0].End = end
+		a = &own
+	}
+	return &meaning{text, m.shape, m.bare, a, m.version}
+}
+
+// add remembers the analysis of p, for texts alike where that is possible.
+func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
+	ref := weak.Make(snap)
+	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, snap.Version}
+	s := k.scratch.Get().(*scratch)
+	defer k.scratch.Put(s)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !shareable(p, a, &s.text) {
+		k.putLocked(&remembered{key: meaningKey{ref, formExact, p.SQL}, meaning: m})
+		return m
+	}
+	free := a.Free
+	if r := k.getLocked(meaningKey{ref, formKey, string(s.text.Key)}); r != nil && !slices.Equal(r.free, free) {
+		free = both(r.free, free)
+	}
+	s.key = alike(s.key[:0], p.SQL, &s.text, free)
+	k.putLocked(&remembered{key: meaningKey{ref, formKey, string(s.text.Key)}, free: free})
+	k.putLocked(&remembered{key: meaningKey{ref, formAlike, string(s.key)}, meaning: m})
+	return m
+}
+
+// shareable reports whether other texts may mean the same, and reads p's into text.
+// The shape is compared as well: the lexer has read the text as PostgreSQL does.
+func shareable(p *pgparse.Parsed, a *sqlscan.Analysis, text *pglex.Text) bool {
+	return slices.Contains(a.Free, true) && len(a.Commands) == 1 && text.Read(p.SQL) &&
+		len(a.Free) == len(text.Literals) && text.End == a.Commands[0].End && text.Shape() == p.Shape
+}
+
+// both frees what two texts of a key agree on.
+func both(a, b []bool) []bool {
+	out := make([]bool, len(b))
+	for i := range out {
+		out[i] = i < len(a) && a[i] && b[i]
+	}
+	return out
+}
+
+func (k *meanings) get(key meaningKey) *remembered {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.getLocked(key)
+}
+
+// getLocked finds an entry; nil where there is none.
+func (k *meanings) getLocked(key meaningKey) *remembered {
+	el, ok := k.byKey[key]
+	if !ok {
+		return nil
+	}
+	k.order.MoveToFront(el)
+	return el.Value.(*remembered)
+}
+
+// putLocked adds an entry, or replaces it, and forgets others until there is room.
+func (k *meanings) putLocked(r *remembered) {
+	r.cost = r.estimate()
+	if r.cost > k.limit/8 {
+		return
+	}
+	if el, ok := k.byKey[r.key]; ok {
+		k.dropLocked(el)
+	}
+	k.byKey[r.key] = k.order.PushFront(r)
+	for k.used += r.cost; k.used > k.limit; {
+		k.dropLocked(k.order.Back())
+	}
+}
+
+func (k *meanings) dropLocked(el *list.Element) {
+	r := k.order.Remove(el).(*remembered)
+	delete(k.byKey, r.key)
+	k.used -= r.cost
+}
+
+// estimate gives the memory of an entry, in bytes. Names are counted as if each were
+// the entry's own.
+func (r *remembered) estimate() int {
+	const entry, name, column = 512, 48, 96
+	n := entry + len(r.key.text) + len(r.free)
+	if r.meaning == nil {
+		return n
+	}
+	n += len(r.meaning.text) + len(r.meaning.shape) + name*len(r.meaning.analysis.Reads)
+	for _, u := range r.meaning.analysis.Uses {
+		n += entry/2 + name*(len(u.Tables)+len(u.Into)) + column*len(u.Columns)
+	}
+	return n
+}
