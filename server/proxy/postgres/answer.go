@@ -62,7 +62,8 @@ func (a *answerer) upstreamError(err error) error {
 	if a.ctx.Err() != nil {
 		return errInterrupted
 	}
-	return errUpstreamGone.Wrap(err)
+	return hoop.Errorf(hoop.CodeShuttingDown, "the target closed the connection").
+		WithHint("connect again; the local port stays open").Wrap(errors.Join(errUpstreamGone, err))
 }
 
 // errInterrupted says that the connection was ended elsewhere.

@@ -242,8 +242,7 @@ func (c *conn) tell(ctx context.Context, r report) error {
 
 var (
 	errClientGone   = errors.New("the client is gone")
-	errUpstreamGone = hoop.Errorf(hoop.CodeShuttingDown, "the target closed the connection").
-			WithHint("connect again; the local port stays open")
+	errUpstreamGone = errors.New("the target closed the connection")
 )
 
 // gone tells an orderly end of input from others.

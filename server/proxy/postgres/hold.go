@@ -29,22 +29,29 @@ func (c *conn) watch(left func(error)) *watcher {
 	w := &watcher{c: c, quit: make(chan struct{})}
 	limit := c.in.buffered() + watchLimit
 	w.done.Go(func() {
-		for c.in.buffered() < limit {
-			if c.terminates() {
-				left(errTerminated)
-				return
-			}
-			if err := c.in.append(); err != nil {
-				select {
-				case <-w.quit:
-				default:
-					left(errTerminated)
-				}
-				return
-			}
+		if err := isolate(func() error { return w.read(limit) }); err != nil {
+			left(err)
 		}
 	})
 	return w
+}
+
+// read reads on until the client leaves, which is an error, or the watcher is stopped.
+func (w *watcher) read(limit int) error {
+	for w.c.in.buffered() < limit {
+		if w.c.terminates() {
+			return errTerminated
+		}
+		if err := w.c.in.append(); err != nil {
+			select {
+			case <-w.quit:
+				return nil
+			default:
+				return errTerminated
+			}
+		}
+	}
+	return nil
 }
 
 // stop ends the watcher; what it read is in c.in.

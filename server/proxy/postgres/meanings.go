@@ -93,8 +93,8 @@ func newMeanings(limit int) *meanings {
 // find gives what text does, or nil where it is not known.
 func (k *meanings) find(snap *catalog.Snapshot, text string) *meaning {
 	ref := weak.Make(snap)
-	if r := k.get(meaningKey{ref, formExact, text}); r != nil {
-		return r.meaning
+	if m := k.exact(meaningKey{ref, formExact, text}); m != nil {
+		return m
 	}
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
@@ -102,10 +102,10 @@ func (k *meanings) find(snap *catalog.Snapshot, text string) *meaning {
 		return nil
 	}
 	k.mu.Lock()
-	r := k.getLocked(meaningKey{ref, formKey, string(s.text.Key)})
+	r := k.getLocked(ref, formKey, s.text.Key)
 	if r != nil && len(r.free) == len(s.text.Literals) {
 		s.key = alike(s.key[:0], text, &s.text, r.free)
-		r = k.getLocked(meaningKey{ref, formAlike, string(s.key)})
+		r = k.getLocked(ref, formAlike, s.key)
 	}
 	k.mu.Unlock()
 	if r == nil || r.meaning == nil {
@@ -151,7 +151,7 @@ func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Ana
 		return m
 	}
 	free := a.Free
-	if r := k.getLocked(meaningKey{ref, formKey, string(s.text.Key)}); r != nil && !slices.Equal(r.free, free) {
+	if r := k.getLocked(ref, formKey, s.text.Key); r != nil && !slices.Equal(r.free, free) {
 		free = both(r.free, free)
 	}
 	s.key = alike(s.key[:0], p.SQL, &s.text, free)
@@ -176,15 +176,20 @@ func both(a, b []bool) []bool {
 	return out
 }
 
-func (k *meanings) get(key meaningKey) *remembered {
+func (k *meanings) exact(key meaningKey) *meaning {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.getLocked(key)
+	el, ok := k.byKey[key]
+	if !ok {
+		return nil
+	}
+	k.order.MoveToFront(el)
+	return el.Value.(*remembered).meaning
 }
 
 // getLocked finds an entry; nil where there is none.
-func (k *meanings) getLocked(key meaningKey) *remembered {
-	el, ok := k.byKey[key]
+func (k *meanings) getLocked(ref weak.Pointer[catalog.Snapshot], f form, text []byte) *remembered {
+	el, ok := k.byKey[meaningKey{ref, f, string(text)}] // does not allocate
 	if !ok {
 		return nil
 	}
