@@ -340,3 +340,16 @@ func strip(m protoreflect.Message) {
 		return true
 	})
 }
+
+func BenchmarkText_Read(b *testing.B) {
+	for _, tt := range inside[:3] {
+		b.Run(tt.sql[:10], func(b *testing.B) {
+			var text Text
+			b.SetBytes(int64(len(tt.sql)))
+			b.ReportAllocs()
+			for b.Loop() {
+				text.Read(tt.sql)
+			}
+		})
+	}
+}
