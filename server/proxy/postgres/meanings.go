@@ -71,7 +71,7 @@ type meaningKey struct {
 type remembered struct {
 	key     meaningKey
 	meaning *meaning // nil for formKey
-	free    []bool   // for formKey: those free in every text of the key
+	free    []bool   // for formKey: the literals that were free in the latest text of the key
 	cost    int
 }
 
@@ -103,7 +103,7 @@ func (k *meanings) find(snap *catalog.Snapshot, text string) *meaning {
 	}
 	k.mu.Lock()
 	r := k.getLocked(ref, formKey, s.text.Key)
-	if r != nil && len(r.free) == len(s.text.Literals) {
+	if r != nil {
 		s.key = alike(s.key[:0], text, &s.text, r.free)
 		r = k.getLocked(ref, formAlike, s.key)
 	}
@@ -150,12 +150,9 @@ func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Ana
 		k.putLocked(&remembered{key: meaningKey{ref, formExact, p.SQL}, meaning: m})
 		return m
 	}
-	free := a.Free
-	if r := k.getLocked(ref, formKey, s.text.Key); r != nil && !slices.Equal(r.free, free) {
-		free = both(r.free, free)
-	}
-	s.key = alike(s.key[:0], p.SQL, &s.text, free)
-	k.putLocked(&remembered{key: meaningKey{ref, formKey, string(s.text.Key)}, free: free})
+	// Under another text's idea of what is free, this meaning would not be found.
+	s.key = alike(s.key[:0], p.SQL, &s.text, a.Free)
+	k.putLocked(&remembered{key: meaningKey{ref, formKey, string(s.text.Key)}, free: a.Free})
 	k.putLocked(&remembered{key: meaningKey{ref, formAlike, string(s.key)}, meaning: m})
 	return m
 }
@@ -165,15 +162,6 @@ func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Ana
 func shareable(p *pgparse.Parsed, a *sqlscan.Analysis, text *pglex.Text) bool {
 	return slices.Contains(a.Free, true) && len(a.Commands) == 1 && text.Read(p.SQL) &&
 		len(a.Free) == len(text.Literals) && text.End == a.Commands[0].End && text.Shape() == p.Shape
-}
-
-// both frees what two texts of a key agree on.
-func both(a, b []bool) []bool {
-	out := make([]bool, len(b))
-	for i := range out {
-		out[i] = i < len(a) && a[i] && b[i]
-	}
-	return out
 }
 
 func (k *meanings) exact(key meaningKey) *meaning {

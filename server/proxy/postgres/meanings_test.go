@@ -53,6 +53,7 @@ func TestMeanings_SharesWhatLiteralsDoNotChange(t *testing.T) {
 		k := newMeanings(1 << 20)
 		first, second := tt[0], tt[1]
 		p, a := analyzed(t, snap, first)
+		end := a.Commands[0].End
 		k.add(snap, p, a)
 		got := k.find(snap, second)
 		if got == nil {
@@ -65,6 +66,9 @@ func TestMeanings_SharesWhatLiteralsDoNotChange(t *testing.T) {
 		}
 		if !reflect.DeepEqual(got.analysis, wantAnalysis) {
 			t.Errorf("%s: %+v, want %+v", second, got.analysis, wantAnalysis)
+		}
+		if a.Commands[0].End != end {
+			t.Errorf("%s: the analysis that is shared was changed", first)
 		}
 		if again := k.find(snap, first); again == nil || !reflect.DeepEqual(again.analysis, a) {
 			t.Errorf("%s: %+v was changed", first, again)
@@ -152,31 +156,34 @@ func TestMeanings_AreThoseOfOneSnapshot(t *testing.T) {
 	}
 }
 
-// Texts with one key whose analyses free different literals share what both free.
-func TestMeanings_FreeWhatAllTextsOfAKeyDo(t *testing.T) {
+// A meaning is found by what its own analysis frees, whatever other texts of the key do.
+func TestMeanings_FreeNoMoreThanTheirOwnAnalysis(t *testing.T) {
 	snap := setup(t, people).snapshotOf()
+	text := func(id, below int) string {
+		return fmt.Sprintf("SELECT name FROM people WHERE id = %d AND id < %d", id, below)
+	}
 	k := newMeanings(1 << 20)
-	add := func(text string, free ...bool) {
-		p, a := analyzed(t, snap, text)
+	for _, tt := range []struct {
+		id, below int
+		free      []bool
+		finds     func(id, below int) bool
+	}{
+		{1, 5, []bool{true, false}, func(_, below int) bool { return below == 5 }},
+		{2, 6, []bool{false, true}, func(id, _ int) bool { return id == 2 }},
+		{1, 5, []bool{true, false}, func(_, below int) bool { return below == 5 }},
+		{4, 8, []bool{true}, func(id, below int) bool { return below == 5 || id == 4 && below == 8 }}, // counted otherwise: as it is
+	} {
+		p, a := analyzed(t, snap, text(tt.id, tt.below))
 		own := *a
-		own.Free = free
+		own.Free = tt.free
 		k.add(snap, p, &own)
-	}
-	add("SELECT name FROM people WHERE id = 1 AND id < 5", true, true)
-	add("SELECT name FROM people WHERE id = 2 AND id < 6", true, false)
-	if k.find(snap, "SELECT name FROM people WHERE id = 3 AND id < 5") != nil {
-		t.Error("shared by what the first text freed")
-	}
-	if k.find(snap, "SELECT name FROM people WHERE id = 3 AND id < 6") == nil {
-		t.Error("not shared by what both free")
-	}
-	add("SELECT name FROM people WHERE id = 2 AND id < 6", false, true)
-	if k.find(snap, "SELECT name FROM people WHERE id = 3 AND id < 6") != nil {
-		t.Error("shared by what the second text freed")
-	}
-	add("SELECT name FROM people WHERE id = 2 AND id < 6", true) // of another number of literals
-	if k.find(snap, "SELECT name FROM people WHERE id = 2 AND id < 6") == nil {
-		t.Error("not found by its own text")
+		for id := 1; id < 9; id++ {
+			for below := 1; below < 9; below++ {
+				if got, want := k.find(snap, text(id, below)) != nil, tt.finds(id, below); got != want {
+					t.Errorf("after %s: %s is found: %t, want %t", text(tt.id, tt.below), text(id, below), got, want)
+				}
+			}
+		}
 	}
 }
 
