@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,12 +21,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/hoopctl/hoopctl/internal/agent"
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/server"
+	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 )
 
@@ -40,6 +43,10 @@ type Options struct {
 	DataDir string
 	// PG is used where given; otherwise one is started.
 	PG *pgserver.Server
+	// FS is where the journal is written; nil is the operating system's.
+	FS journal.FS
+	// Broken says that the test breaks the gateway, so that it cannot stop in order.
+	Broken bool
 }
 
 // Resources is one target, a person-like account that works (agent), one that
@@ -123,7 +130,7 @@ func Start(tb testing.TB, o Options) *Gateway {
 	must(tb, os.WriteFile(resources, []byte(text), 0o600))
 	cfg, err := server.DevConfig("127.0.0.1:0", g.DataDir, resources)
 	must(tb, err)
-	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", Log: slog.New(slog.NewTextHandler(g.Log, nil))})
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
 		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
 	}
@@ -142,7 +149,9 @@ func Start(tb testing.TB, o Options) *Gateway {
 		once.Do(func() {
 			cancel()
 			must(tb, <-served)
-			must(tb, gw.Close())
+			if err := gw.Close(); err != nil && !o.Broken {
+				tb.Errorf("stop the gateway: %v", err)
+			}
 		})
 	}
 	tb.Cleanup(func() {
@@ -161,6 +170,16 @@ func (g *Gateway) Stop() { g.stop() }
 func (g *Gateway) Direct(sql string) {
 	g.tb.Helper()
 	must(g.tb, g.PG.Exec(g.tb.Context(), "postgres", sql))
+}
+
+// Count gives the number that sql answers on PostgreSQL itself, past the gateway.
+func (g *Gateway) Count(sql string) (n int64) {
+	g.tb.Helper()
+	conn, err := pgx.Connect(g.tb.Context(), g.PG.DSN("postgres"))
+	must(g.tb, err)
+	err = conn.QueryRow(g.tb.Context(), sql).Scan(&n)
+	must(g.tb, errors.Join(err, conn.Close(g.tb.Context())))
+	return n
 }
 
 // HTTP is a client that trusts the gateway.

@@ -1,0 +1,216 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+func TestMain(m *testing.M) {
+	pgparse.RunWorker()
+	os.Exit(m.Run())
+}
+
+const setup = `
+	CREATE TABLE patients (id int PRIMARY KEY, name text, ssn text, state text);
+	INSERT INTO patients VALUES (1, 'Ada', 'CANARY-123', 'NY'), (2, 'Bob', 'CANARY-456', 'WY');
+	CREATE TABLE notes_simple_protocol (id int, txt text);
+	CREATE TABLE notes_cache_statement (id int, txt text);
+	CREATE TABLE notes_exec (id int, txt text);
+	CREATE TABLE scratch (x int);`
+
+const masks = servertest.Resources + `
+---
+kind: MaskRule
+name: identifiers
+spec: {targets: [pg-prod], columns: [public.patients.ssn, public.patients.name], with: redact}
+`
+
+func open(t *testing.T, g *servertest.Gateway, config func(*pgx.ConnConfig)) *pgx.Conn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(g.Connect("agent", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config != nil {
+		config(cfg)
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) }) // a test may have broken it
+	return conn
+}
+
+// answer decides the next held statement as the dba.
+func answer(t *testing.T, g *servertest.Gateway, approve bool, before func()) <-chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	dba := g.API("dba")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	go func() {
+		defer cancel()
+		done <- func() error {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				pending, err := dba.Requests(ctx, api.RequestFilter{State: hoop.Pending, Inbox: true})
+				if err != nil {
+					return fmt.Errorf("nothing was held: %w", err)
+				}
+				if len(pending) > 0 {
+					if before != nil {
+						before()
+					}
+					if approve {
+						_, err = dba.Approve(ctx, pending[0].ID, "")
+					} else {
+						_, err = dba.Deny(ctx, pending[0].ID, "no reason to")
+					}
+					return err
+				}
+				<-tick.C
+			}
+		}()
+	}()
+	return done
+}
+
+func state(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+func TestSession_DenyStopsStatement(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup})
+	conn := open(t, g, nil)
+	for _, sql := range []string{
+		"COPY scratch TO PROGRAM 'true'",
+		"ALTER SYSTEM SET work_mem = '1MB'",
+		"SELECT pg_read_file('/etc/passwd')",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); state(err) != "42501" {
+			t.Errorf("%s: %v, want SQLSTATE 42501", sql, err)
+		}
+	}
+	decided := answer(t, g, false, nil)
+	if _, err := conn.Exec(t.Context(), "DROP TABLE scratch"); state(err) != "42501" || !strings.Contains(err.Error(), "no reason to") {
+		t.Errorf("denied DROP: %v, want SQLSTATE 42501 with the reason", err)
+	}
+	if err := <-decided; err != nil {
+		t.Error(err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT x FROM scratch"); err != nil {
+		t.Errorf("the table is gone, or the connection: %v", err)
+	}
+}
+
+// What was approved is dropped and made again while the statement waits: the text is
+// the same, the object is not.
+func TestSession_ApprovalMeansThis(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE VIEW v AS SELECT x AS id FROM scratch;"})
+	conn := open(t, g, nil)
+	decided := answer(t, g, true, func() {
+		g.Direct("DROP VIEW v; CREATE TABLE v (id int)")
+	})
+	_, err := conn.Exec(t.Context(), "DELETE FROM v")
+	if derr := <-decided; derr != nil {
+		t.Fatal(derr)
+	}
+	if state(err) != "42501" {
+		t.Errorf("approved for a view, ran on a table: %v", err)
+	}
+	decided = answer(t, g, true, nil)
+	if _, err := conn.Exec(t.Context(), "DELETE FROM v"); err != nil {
+		t.Errorf("approved and unchanged: %v", err)
+	}
+	if err := <-decided; err != nil {
+		t.Error(err)
+	}
+}
+
+// An approved copy of protected data is protected where it lands, RETURNING included.
+func TestSession_DeriveInherits(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: masks})
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec} {
+		t.Run(mode.String(), func(t *testing.T) {
+			conn := open(t, g, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = mode })
+			decided := answer(t, g, true, nil)
+			table := "notes_" + strings.ReplaceAll(mode.String(), " ", "_")
+			var got string
+			err := conn.QueryRow(t.Context(), "INSERT INTO "+table+" SELECT id, ssn FROM patients WHERE id = 1 RETURNING txt").Scan(&got)
+			if derr := <-decided; derr != nil {
+				t.Fatal(derr)
+			}
+			if err != nil || strings.Contains(got, "CANARY") {
+				t.Errorf("RETURNING gave %q, %v", got, err)
+			}
+			if err := conn.QueryRow(t.Context(), "SELECT txt FROM "+table+" LIMIT 1").Scan(&got); err != nil || strings.Contains(got, "CANARY") {
+				t.Errorf("the copy gave %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// fullDisk is the real file system until it is full.
+type fullDisk struct {
+	journal.OS
+	full chan struct{}
+}
+
+func (f fullDisk) OpenFile(name string, flag int, perm os.FileMode) (journal.File, error) {
+	file, err := f.OS.OpenFile(name, flag, perm)
+	return fullFile{file, f.full}, err
+}
+
+type fullFile struct {
+	journal.File
+	full chan struct{}
+}
+
+func (f fullFile) WriteAt(p []byte, off int64) (int, error) {
+	select {
+	case <-f.full:
+		return 0, syscall.ENOSPC
+	default:
+		return f.File.WriteAt(p, off)
+	}
+}
+
+func TestSession_NothingRunsUnrecorded(t *testing.T) {
+	disk := fullDisk{full: make(chan struct{})}
+	g := servertest.Start(t, servertest.Options{Setup: setup, FS: disk, Broken: true})
+	conn := open(t, g, nil)
+	if _, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	close(disk.full)
+	_, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (2)")
+	if err == nil || !strings.Contains(err.Error(), "cannot record") {
+		t.Errorf("on a full disk: %v", err)
+	}
+	if _, err := pgx.Connect(t.Context(), g.Listen("agent", "pg-prod")); err == nil {
+		t.Error("a new session began on a full disk")
+	}
+	if n := g.Count("SELECT count(*) FROM scratch WHERE x = 2"); n != 0 {
+		t.Error("the statement ran unrecorded")
+	}
+}
