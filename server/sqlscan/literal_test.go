@@ -76,44 +76,69 @@ var hostile = map[pglex.Kind][]string{
 	pglex.Numeric: {"0.0", "1.0", "9223372036854775808"},
 }
 
-// TestAnalyze_FreeLiteralsChangeNothing puts other values into every statement of the
-// corpus.
-func TestAnalyze_FreeLiteralsChangeNothing(t *testing.T) {
-	compared := 0
-	corpus := append(statements(t),
+// corpus are statements with literals in many places.
+func corpus(t testing.TB) []string {
+	return append(
+		statements(t),
 		"SELECT p.name, v.reason FROM clinic.patients p JOIN clinic.visits v ON v.patient_id = p.id AND v.reason = 'x' WHERE p.id = 5 AND p.ssn <> 'y' ORDER BY v.at",
 		"WITH x AS (SELECT id FROM clinic.patients WHERE ssn = 'x') DELETE FROM clinic.visits v USING x WHERE v.patient_id = x.id AND v.id < 5 RETURNING reason",
 		"UPDATE clinic.patients SET note = 'x', name = upper(name), id = id - 1 WHERE id = 5 AND EXISTS (SELECT 1 FROM clinic.visits WHERE patient_id = 7)",
 		"INSERT INTO clinic.patients (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = 'y' WHERE patients.id = 5",
 		"DELETE FROM clinic.patients WHERE id > 0 OR name = 'x' AND NOT active = '1'",
 	)
-	for _, sql := range corpus {
-		a := analyze(t, sql)
-		var text pglex.Text
-		if !slices.Contains(a.Free, true) || !text.Read(sql) {
-			continue
-		}
-		for round := range 11 {
-			other := sql
-			for i, l := range slices.Backward(text.Literals) {
-				if a.Free[i] {
-					of := hostile[l.Kind]
-					other = other[:l.Start] + of[round%len(of)] + other[l.End:]
-				}
-			}
-			b := analyze(t, other)
-			for i := range b.Commands {
-				b.Commands[i].End = a.Commands[i].End
-			}
-			if !reflect.DeepEqual(a, b) {
-				t.Errorf("%s\n%+v\n%s\n%+v", sql, a, other, b)
-			}
-			compared++
-		}
+}
+
+// TestAnalyze_FreeLiteralsChangeNothing puts other values into every statement of the
+// corpus.
+func TestAnalyze_FreeLiteralsChangeNothing(t *testing.T) {
+	compared := 0
+	for _, sql := range corpus(t) {
+		compared += varied(t, sql)
 	}
 	if compared < 200 {
 		t.Errorf("only %d texts were compared", compared)
 	}
+}
+
+func FuzzAnalyze_FreeLiterals(f *testing.F) {
+	for _, sql := range corpus(f) {
+		f.Add(sql)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		if _, err := pool.Parse(t.Context(), sql); err != nil || len(sql) > 2000 {
+			return
+		}
+		varied(t, sql)
+	})
+}
+
+// varied fails where a text with other values in its free literals is no SQL, or has
+// another analysis. It gives the number of texts that were compared.
+func varied(t *testing.T, sql string) int {
+	t.Helper()
+	a := analyze(t, sql)
+	var text pglex.Text
+	if !slices.Contains(a.Free, true) || !text.Read(sql) {
+		return 0
+	}
+	const rounds = 11
+	for round := range rounds {
+		other := sql
+		for i, l := range slices.Backward(text.Literals) {
+			if a.Free[i] {
+				of := hostile[l.Kind]
+				other = other[:l.Start] + of[round%len(of)] + other[l.End:]
+			}
+		}
+		b := analyze(t, other)
+		for i := range b.Commands {
+			b.Commands[i].End = a.Commands[i].End
+		}
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s\n%+v\n%s\n%+v", sql, a, other, b)
+		}
+	}
+	return rounds
 }
 
 // TestAnalyze_ReadsConstantsWhereLiteralGoKnows fails where a function begins to look
