@@ -320,3 +320,17 @@ func BenchmarkAnalyze(b *testing.B) {
 		})
 	}
 }
+
+// An empty query is asked by drivers to see whether the connection lives.
+func TestAnalyze_EmptyTextReads(t *testing.T) {
+	for _, sql := range []string{"", " ", ";", " ; ;", "-- nothing", "/* nothing */ ;"} {
+		parsed, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := Analyze(parsed, snap)
+		if len(a.Uses) != 1 || a.Uses[0].Effect != hoop.EffectRead || a.Opaque || len(a.Commands) != 0 {
+			t.Errorf("%q: %+v", sql, a)
+		}
+	}
+}

@@ -34,6 +34,11 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
 		}
 		b.out.Commands = append(b.out.Commands, st.cmd)
 	}
+	if len(stmts) == 0 {
+		// Nothing but white space, comments and semicolons, which drivers send to see
+		// whether anybody is there. Without a use it would count as unknown.
+		b.add(hoop.Use{Effect: hoop.EffectRead, Why: "an empty text"})
+	}
 	out := b.finish()
 	out.Free = freeLiterals(p)
 	return out
