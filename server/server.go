@@ -40,6 +40,7 @@ type Options struct {
 	Log      *slog.Logger
 	DevUsers []auth.DevUser // sample users of `dev`, who sign in without a password
 	FS       journal.FS     // where the journal is written; nil: the operating system's
+	Parser   *pgparse.Pool  // shared with others, who close it; nil: the gateway starts its own
 }
 
 // Gateway is every part, built and connected. Serve runs it; Close stops the parts in
@@ -85,11 +86,13 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if g.rules, err = loadRules(ctx, g.cfg.Resources); err != nil {
 		return err
 	}
-	parser, err := pgparse.New(pgparse.Options{Log: g.log})
-	if err != nil {
-		return fmt.Errorf("start the parser: %w", err)
+	parser := opts.Parser
+	if parser == nil {
+		if parser, err = pgparse.New(pgparse.Options{Log: g.log}); err != nil {
+			return fmt.Errorf("start the parser: %w", err)
+		}
+		g.add("parser", parser.Close)
 	}
-	g.add("parser", parser.Close)
 
 	db, err := store.Open(ctx, g.cfg.Store.URL)
 	if err != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/server"
 	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 )
 
@@ -106,6 +107,12 @@ type Gateway struct {
 	sources map[string]oauth2.TokenSource
 }
 
+// parser is one pool for all gateways of the test process, since a worker takes
+// seconds to warm up. Its workers end with the process.
+var parser = sync.OnceValues(func() (*pgparse.Pool, error) {
+	return pgparse.New(pgparse.Options{Log: slog.New(slog.DiscardHandler)})
+})
+
 // Start starts a gateway; it is stopped when the test ends.
 func Start(tb testing.TB, o Options) *Gateway {
 	tb.Helper()
@@ -130,7 +137,9 @@ func Start(tb testing.TB, o Options) *Gateway {
 	must(tb, os.WriteFile(resources, []byte(text), 0o600))
 	cfg, err := server.DevConfig("127.0.0.1:0", g.DataDir, resources)
 	must(tb, err)
-	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
+	parser, err := parser()
+	must(tb, err)
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Parser: parser, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
 		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
 	}
