@@ -26,7 +26,7 @@ type Store interface {
 type Rules struct {
 	store Store
 	key   []byte
-	set   atomic.Pointer[mask.Set]
+	state atomic.Pointer[state]
 
 	mu       sync.Mutex // guards what follows, and the order of changes
 	declared []resource.MaskRule
@@ -59,13 +59,46 @@ func (r *Rules) compile(ctx context.Context, declared []resource.MaskRule) error
 	if err != nil {
 		return fmt.Errorf("compile mask rules: %w", err)
 	}
-	r.set.Store(set)
+	r.state.Store(&state{set: set, found: map[string]*mask.Rules{}})
 	return nil
 }
 
 // For gives the rules that apply to an identity on a target.
 func (r *Rules) For(id hoop.Identity, target string) *mask.Rules {
-	return r.set.Load().For(id, target)
+	return r.state.Load().rules(id, target)
+}
+
+// state is one set, with what it says to those who have asked.
+type state struct {
+	set *mask.Set
+
+	mu    sync.RWMutex // guards found
+	found map[string]*mask.Rules
+}
+
+// maxFound bounds what is remembered: one entry for each target and list of groups.
+const maxFound = 4096
+
+func (s *state) rules(id hoop.Identity, target string) *mask.Rules {
+	var room [256]byte
+	key := append(room[:0], target...)
+	for _, g := range id.Groups {
+		key = append(append(key, 0), g...)
+	}
+	s.mu.RLock()
+	r, ok := s.found[string(key)]
+	s.mu.RUnlock()
+	if ok {
+		return r
+	}
+	r = s.set.For(id, target)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.found) >= maxFound {
+		clear(s.found)
+	}
+	s.found[string(key)] = r
+	return r
 }
 
 // Inherit protects every column of tables (canonical names) on target, durably, from
