@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/policy"
 	"github.com/hoopctl/hoopctl/server/target"
 )
 
@@ -39,4 +40,13 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 		return fmt.Errorf("%d of the above failed", failed)
 	}
 	return nil
+}
+
+// TestPolicy decides the cases of a file under resources, offline.
+func TestPolicy(ctx context.Context, resources []string, cases string) ([]policy.Outcome, error) {
+	r, err := loadRules(ctx, resources)
+	if err != nil {
+		return nil, err
+	}
+	return r.current.Load().engine.TestFile(ctx, cases)
 }

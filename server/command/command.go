@@ -1,4 +1,4 @@
-// Package command is hoop-gateway's command line: serve, dev, check, version.
+// Package command is hoop-gateway's command line: serve, dev, check, policy test, version.
 package command
 
 import (
@@ -35,26 +35,22 @@ func Main(version string, args []string, stdio IO) int {
 	defer stop()
 	root := newRoot(version, stdio)
 	root.SetArgs(args)
+	started := false // or cobra refused the command, its flags or its arguments
+	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
-	var usage *usageError
 	e := (*hoop.Error)(nil)
 	fmt.Fprintf(stdio.Err, "hoop-gateway: error: %v\n", err)
 	if errors.As(err, &e) && e.Hint != "" {
 		fmt.Fprintf(stdio.Err, "hoop-gateway: hint: %s\n", e.Hint)
 	}
-	if errors.As(err, &usage) {
+	if !started {
 		return exitUsage
 	}
 	return exitFailed
 }
-
-// usageError is a command line that makes no sense.
-type usageError struct{ error }
-
-func (e *usageError) Unwrap() error { return e.error }
 
 func newRoot(version string, stdio IO) *cobra.Command {
 	root := &cobra.Command{
@@ -67,9 +63,8 @@ func newRoot(version string, stdio IO) *cobra.Command {
 	}
 	root.SetOut(stdio.Out)
 	root.SetErr(stdio.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(version, stdio), newDev(version, stdio), newCheck(version, stdio), newVersion(version, stdio))
+	root.AddCommand(newServe(version, stdio), newDev(version, stdio), newCheck(stdio), newPolicy(stdio), newVersion(version, stdio))
 	return root
 }
 
@@ -85,12 +80,22 @@ func newVersion(version string, stdio IO) *cobra.Command {
 	}
 }
 
+// needsConfig refuses arguments, and a command line without --config.
+func needsConfig(file *string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if *file == "" {
+			return errors.New("--config FILE is missing")
+		}
+		return cobra.NoArgs(cmd, args)
+	}
+}
+
 func newServe(version string, stdio IO) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Run in production",
-		Args:  cobra.NoArgs,
+		Args:  needsConfig(&file),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := server.LoadConfig(file)
 			if err != nil {
@@ -107,7 +112,6 @@ func newServe(version string, stdio IO) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "gateway.yaml")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
 	return cmd
 }
 
@@ -132,12 +136,12 @@ func run(ctx context.Context, g *server.Gateway, ready func() error) (err error)
 	}
 }
 
-func newCheck(version string, stdio IO) *cobra.Command {
+func newCheck(stdio IO) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Validate configuration and resources, reach every target and identity provider, change nothing",
-		Args:  cobra.NoArgs,
+		Args:  needsConfig(&file),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := server.LoadConfig(file)
 			if err != nil {
@@ -153,7 +157,6 @@ func newCheck(version string, stdio IO) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "gateway.yaml")
-	_ = cmd.MarkFlagRequired("config") // fails only for a flag that does not exist
 	return cmd
 }
 
