@@ -60,6 +60,7 @@ func newRoot(version string, stdio IO) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
+		RunE:          help,
 	}
 	root.SetOut(stdio.Out)
 	root.SetErr(stdio.Err)
@@ -67,6 +68,10 @@ func newRoot(version string, stdio IO) *cobra.Command {
 	root.AddCommand(newServe(version, stdio), newDev(version, stdio), newCheck(stdio), newPolicy(stdio), newVersion(version, stdio))
 	return root
 }
+
+// help is what a command that only has others below it does; an unknown one is a
+// usage error, by its Args.
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 func newVersion(version string, stdio IO) *cobra.Command {
 	return &cobra.Command{

@@ -9,7 +9,7 @@ import (
 )
 
 func newPolicy(stdio IO) *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "Work with the policy, offline", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "policy", Short: "Work with the policy, offline", Args: cobra.NoArgs, RunE: help}
 	cmd.AddCommand(newPolicyTest(stdio))
 	return cmd
 }
