@@ -49,6 +49,11 @@ func runDev(ctx context.Context, version string, stdio IO, listen, dataDir strin
 	if err != nil {
 		return err
 	}
+	resources := filepath.Join(dataDir, "resources.yaml")
+	cfg, err := server.DevConfig(listen, dataDir, resources)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(dataDir, "keys"), 0o700); err != nil {
 		return err
 	}
@@ -66,13 +71,8 @@ func runDev(ctx context.Context, version string, stdio IO, listen, dataDir strin
 	if err := os.WriteFile(secret, []byte(password+"\n"), 0o600); err != nil {
 		return err
 	}
-	resources := filepath.Join(dataDir, "resources.yaml")
 	text := strings.NewReplacer("${ADDRESS}", pg.Address(), "${PASSWORD_FILE}", secret).Replace(devResources)
 	if err := os.WriteFile(resources, []byte(text), 0o600); err != nil {
-		return err
-	}
-	cfg, err := server.DevConfig(listen, dataDir, resources)
-	if err != nil {
 		return err
 	}
 	g, err := server.New(ctx, cfg, server.Options{Version: version, Log: logger(stdio), DevUsers: devUsers})

@@ -99,7 +99,11 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s := &Server{Host: "127.0.0.1", User: "postgres", Password: randomHex(16), BinDir: bin, dir: opts.Dir, done: make(chan struct{})}
 	if s.dir == "" {
-		if s.dir, err = os.MkdirTemp("", "hoop-pg-"); err != nil {
+		base := ""
+		if cred != nil {
+			base = "/tmp" // root's own TMPDIR may be closed to the server's user
+		}
+		if s.dir, err = os.MkdirTemp(base, "hoop-pg-"); err != nil {
 			return nil, err
 		}
 		s.remove = true
