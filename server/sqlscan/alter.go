@@ -277,7 +277,7 @@ func (s *stmt) vacuum(v *pg_query.VacuumStmt) {
 		tables = []string{"*"}
 	}
 	s.out.Opaque = true // index expressions run
-	effect := hoop.EffectDDL
+	effect := hoop.EffectWrite // no row and no definition changes
 	why := "maintenance"
 	for _, o := range v.Options {
 		if d := o.GetDefElem(); strings.EqualFold(d.GetDefname(), "full") && !isFalse(d.Arg) {

@@ -25,8 +25,15 @@ type Analysis struct {
 	// triggers, cursors, names that the catalog does not have.
 	Opaque   bool
 	Commands []Command // one per statement in the text
-	// Temp says that the text may create or shadow session-local objects or change how
-	// names are resolved: later statements of the session count as Opaque.
+	// Temp says that the text may create session-local objects or settings that the
+	// catalog does not show, or act as another role: later statements of the session
+	// count as Opaque, until one with Command.Untemp has succeeded.
+	//
+	// The search_path is no reason: a name without a schema means every table, function,
+	// operator and type of that name, in any schema, so none is found that was not
+	// counted. The one schema that is not in the catalog is pg_temp, and whatever may put
+	// something into it (CREATE without a schema too, since pg_temp may stand first in
+	// the path) has Temp itself.
 	Temp     bool
 	DDL      bool     // it changes the catalog: refresh it before the next statement is judged
 	Settings []string // names of the settings it sets, lower case, sorted
@@ -81,6 +88,7 @@ type Command struct {
 	Fetch       string // FETCH or MOVE from name
 	CloseCursor string // CLOSE name; "*" is all
 	Discard     bool   // DISCARD ALL: the session is as new
+	Untemp      bool   // DISCARD ALL or TEMP: with no transaction open, what earlier Temp warned of is gone
 	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
 	Start, End  int    // bytes in the text; End is exclusive
 }

@@ -334,3 +334,14 @@ func TestAnalyze_EmptyTextReads(t *testing.T) {
 		}
 	}
 }
+
+func TestAnalyze_DiscardEndsWhatIsTemporary(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"DISCARD ALL": true, "DISCARD TEMP": true, "DISCARD TEMPORARY": true, "DISCARD PLANS": false, "DISCARD SEQUENCES": false,
+		"RESET ALL": false, "DEALLOCATE ALL": false, "DROP TABLE pg_temp.x": false,
+	} {
+		if a := analyze(t, sql); len(a.Commands) != 1 || a.Commands[0].Untemp != want {
+			t.Errorf("%s: %+v, want Untemp %v", sql, a.Commands, want)
+		}
+	}
+}

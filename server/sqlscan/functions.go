@@ -269,7 +269,7 @@ var harmful = map[string]harm{
 	"pg_current_wal_lsn": harmless, "pg_current_wal_insert_lsn": harmless, "pg_current_wal_flush_lsn": harmless,
 	"pg_last_wal_receive_lsn": harmless, "pg_last_wal_replay_lsn": harmless, "pg_last_xact_replay_timestamp": harmless,
 	"pg_last_committed_xact": harmless, "pg_blocking_pids": harmless, "pg_safe_snapshot_blocking_pids": harmless,
-	"pg_isolation_test_session_is_blocked": harmless, "pg_notification_queue_usage": harmless, "pg_lock_status": harmless,
+	"pg_isolation_test_session_is_blocked": harmless, "pg_notification_queue_usage": harmless, "pg_lock_status": blind,
 	"pg_prepared_xact": harmless, "pg_database_size": harmless, "pg_table_size": harmless, "pg_indexes_size": harmless,
 	"pg_relation_size": harmless, "pg_total_relation_size": harmless, "pg_tablespace_size": harmless, "pg_tablespace_databases": harmless,
 	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,

@@ -30,7 +30,6 @@ var serverPrefixes = []string{
 func (s *stmt) setting(name, value string, known, reset bool) {
 	name = strings.ToLower(name)
 	s.settings[name] = true
-	s.shifted = true
 	switch {
 	case name == "hoop" || strings.HasPrefix(name, "hoop."):
 		s.forbid("hoop.* settings belong to the gateway")
@@ -39,18 +38,15 @@ func (s *stmt) setting(name, value string, known, reset bool) {
 	case name == "standard_conforming_strings" && !reset && !(known && isOn(value)):
 		s.forbid("standard_conforming_strings stays on: the gateway reads statements so")
 	case name == "role" || name == "session_authorization":
-		s.out.Temp = true
-		if reset {
+		if reset { // to whom the gateway logged in as
 			s.use(hoop.EffectSession, "")
 		} else {
+			s.out.Temp, s.shifted = true, true
 			s.use(hoop.EffectRole, "sets "+name, "*")
 		}
 	case serverSetting(name):
 		s.use(hoop.EffectServer, "setting "+name+" reaches beyond the session")
 	default:
-		if name == "search_path" {
-			s.out.Temp = true
-		}
 		s.use(hoop.EffectSession, "")
 	}
 }
@@ -87,8 +83,7 @@ func isOn(v string) bool {
 func (s *stmt) set(v *pg_query.VariableSetStmt) {
 	switch v.Kind {
 	case pg_query.VariableSetKind_VAR_RESET_ALL:
-		s.out.Temp, s.shifted = true, true // search_path too
-		s.use(hoop.EffectSession, "")
+		s.use(hoop.EffectSession, "") // to what the session began with
 	case pg_query.VariableSetKind_VAR_SET_MULTI: // TRANSACTION, SESSION CHARACTERISTICS
 		s.use(hoop.EffectSession, "")
 	case pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_SET_DEFAULT:

@@ -12,7 +12,7 @@ import (
 var blindRelations = map[string]bool{
 	"pg_statistic": true, "pg_statistic_ext_data": true, "pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
 	"pg_stat_activity": true, "pg_stat_statements": true, "pg_prepared_statements": true, "pg_cursors": true,
-	"pg_largeobject": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true, "pg_settings": false,
+	"pg_largeobject": true, "pg_largeobject_metadata": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true, "pg_settings": false,
 }
 
 // secretRelations hold credentials.

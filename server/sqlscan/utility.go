@@ -107,9 +107,12 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		}
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_DiscardStmt:
-		s.cmd.Verb, s.out.Temp, s.shifted = "DISCARD", true, true
-		if x.DiscardStmt.Target == pg_query.DiscardMode_DISCARD_ALL {
-			s.cmd.Deallocate, s.cmd.CloseCursor, s.cmd.Discard = "*", "*", true
+		s.cmd.Verb = "DISCARD"
+		switch x.DiscardStmt.Target {
+		case pg_query.DiscardMode_DISCARD_ALL:
+			s.cmd.Deallocate, s.cmd.CloseCursor, s.cmd.Discard, s.cmd.Untemp = "*", "*", true, true
+		case pg_query.DiscardMode_DISCARD_TEMP:
+			s.cmd.Untemp = true
 		}
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_ListenStmt:
