@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -192,10 +193,14 @@ func TestSnapshot_TypesFunctionsOperators(t *testing.T) {
 		t.Errorf("fields: %+v %+v", addr.Fields[1], addr.Fields[2])
 	}
 	for name, want := range map[string]UserType{
-		"mood": {"clinic", hoop.TypeEnum, false}, "code": {"clinic", hoop.TypeDomain, false},
-		"checked": {"clinic", hoop.TypeDomain, true}, "span": {"clinic", hoop.TypeRange, false},
+		"mood": {Kind: hoop.TypeEnum}, "code": {Kind: hoop.TypeDomain},
+		"checked": {Kind: hoop.TypeDomain, RunsCode: true}, "span": {Kind: hoop.TypeRange},
 	} {
-		if got := s.UserTypes(name); len(got) != 1 || got[0] != want {
+		got := s.UserTypes(name)
+		if len(got) != 1 {
+			t.Fatalf("%s: %+v, want one type", name, got)
+		}
+		if want.Schema, want.OID = "clinic", got[0].OID; got[0] != want || s.Type(want.OID) == nil {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
@@ -217,6 +222,73 @@ func TestSnapshot_TypesFunctionsOperators(t *testing.T) {
 	}
 }
 
+func TestSnapshot_KnowsCodeThatRunsUnseen(t *testing.T) {
+	db, _ := database(t, `
+create table seen (id int, x text); create table log (x text);
+create function d() returns text language sql stable as $$ select x from seen $$;
+create function arg(a text default d()) returns text language sql return (select x from seen);
+create function ok(text) returns boolean language sql immutable as $$ select true $$;
+create function eqs(text, text) returns boolean language sql immutable as $$ select true $$;
+create function up(text) returns text language sql immutable as $$ select $1 $$;
+create operator ==== (leftarg = text, rightarg = text, function = eqs);
+create domain checked as text check (ok(value));
+create type pair as (a int, b checked);
+create table t (id int, x text default d(), y text check (y ==== 'a'), z text generated always as (up(y) || id) stored, p pair[]);
+create index on t (up(x));
+create policy pol on t using (ok(x));
+create function tf() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger tr before insert or update on t for each row when (ok(new.x)) execute function tf();
+create trigger tl after delete on t for each statement execute function tf();
+create rule r as on update to t do also insert into log values (d());
+create function step(text, text) returns text language sql as $$ select $1 $$;
+create aggregate agg (text) (sfunc = step, stype = text, finalfunc = up);
+create function ev() returns event_trigger language plpgsql as $$ begin end $$;
+create event trigger e on ddl_command_end execute function ev();
+`)
+	s := snapshot(t, newCatalog(t, db, Options{}))
+	names := func(oids []uint32) string {
+		var out []string
+		for _, oid := range oids {
+			if f, ok := s.Function(oid); ok && !f.System {
+				out = append(out, f.Name)
+			}
+		}
+		slices.Sort(out)
+		return strings.Join(slices.Compact(out), " ")
+	}
+	tab := one(t, s, "", "t")
+	z, _ := tab.Column("z")
+	p, _ := tab.Column("p")
+	for what, got := range map[string][2]string{
+		"values":    {names(tab.Values), "d up"},
+		"checks":    {names(tab.Checks), "eqs up"},
+		"policies":  {names(tab.Policies), "ok"},
+		"rule":      {names(tab.RuleCalls), "d"},
+		"aggregate": {names(s.Functions("", "agg")[0].Calls), "step up"},
+		"argument":  {names(s.Functions("", "arg")[0].Calls), "d"},
+		"events":    {names(s.EventTriggers()), "ev"},
+		"type":      {names(s.TypeCode(p.Type)), "ok"},
+		"generated": {strings.Join(z.From, " "), "id y"},
+		"when":      {names(tab.Triggers[1].Calls), "ok"},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%s: %q, want %q", what, got[0], got[1])
+		}
+	}
+	if len(tab.RuleUses) != 1 || tab.RuleUses[0] != one(t, s, "", "log").OID {
+		t.Errorf("rule uses %v", tab.RuleUses)
+	}
+	if src := s.Functions("", "arg")[0].Source; !strings.Contains(src, "seen") {
+		t.Errorf("body of a tree: %q", src)
+	}
+	if tr := tab.Triggers[1]; !tr.Rewrites || tr.On != OnInsert|OnUpdate {
+		t.Errorf("trigger %+v", tr)
+	}
+	if tl := tab.Triggers[0]; tl.Rewrites || tl.On != OnDelete {
+		t.Errorf("trigger %+v", tl)
+	}
+}
+
 func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 	db, conn := database(t, "create table t (a int); create function f() returns int language sql as 'select 1'")
 	c := newCatalog(t, db, Options{})
@@ -226,7 +298,11 @@ func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 		"create or replace function f() returns int language sql as 'select 2'", "create view v as select 1 as x",
 		"create or replace view v as select 2 as x", "create schema s", "alter table u set schema s", "alter table t inherit s.u",
 		"create type e as enum ('a')", "create operator @@@ (leftarg = int, rightarg = int, function = int4pl)",
-		"create rule r as on delete to t do instead nothing", "alter table t enable row level security", "drop table t cascade",
+		"create rule r as on delete to t do instead nothing", "alter table t enable row level security", "create policy p on t using (true)", "alter policy p on t using (f() = 1)",
+		"alter table t alter z set default 1", "alter table t alter z set default f()", "create index on t ((z + 1))",
+		"create domain d as text", "alter domain d add check (value <> '')",
+		"create function ev() returns event_trigger language plpgsql as 'begin end'", "create event trigger ev on sql_drop execute function ev()",
+		"drop table t cascade",
 	} {
 		if ddl == "alter table t inherit s.u" {
 			mustExec(t, conn, "alter table t add column b int")
@@ -242,7 +318,7 @@ func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 		}
 		old = got
 	}
-	mustExec(t, conn, "create temp table tt (a int); insert into s.u values (1)")
+	mustExec(t, conn, "create temp table tt (a int default 1); create index on tt ((a + 1)); insert into s.u values (1)")
 	if got, _ := c.Refresh(t.Context()); got != old {
 		t.Error("a temporary table or rows made a new snapshot")
 	}

@@ -15,6 +15,7 @@ import (
 // go and are left out.
 const versionQuery = `
 with temp as (select oid from pg_catalog.pg_namespace where nspname ~ '^pg_(toast_)?temp_'),
+kept as (select oid from pg_catalog.pg_class where relnamespace not in (select oid from temp)),
 rows(k) as (
 	select 'n' || oid || ':' || xmin from pg_catalog.pg_namespace where oid not in (select oid from temp)
 	union all select 'c' || oid || ':' || xmin from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't')
@@ -27,7 +28,12 @@ rows(k) as (
 	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits
 	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where not tgisinternal
 	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384
-	union all select 'f' || oid || ':' || xmin from pg_catalog.pg_constraint where contype = 'f'
+	union all select 'k' || oid || ':' || xmin from pg_catalog.pg_constraint where contype = 'f' or contypid <> 0
+	union all select 'd' || oid || ':' || xmin from pg_catalog.pg_attrdef where adrelid in (select oid from kept)
+	union all select 'l' || oid || ':' || xmin from pg_catalog.pg_policy
+	union all select 'e' || oid || ':' || xmin from pg_catalog.pg_event_trigger
+	union all select 'x' || indexrelid || ':' || xmin from pg_catalog.pg_index
+		where (indexprs is not null or indpred is not null) and indrelid in (select oid from kept)
 )
 select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)::numeric), 0)::text || ':' ||
 	coalesce(sum(pg_catalog.hashtextextended(k, 42)::numeric), 0)::text from rows`
@@ -59,7 +65,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
-		userTypes: map[string][]UserType{}, schemas: map[string]bool{},
+		userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
 	}}
 	for _, step := range []struct {
 		what string
@@ -79,6 +85,8 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"foreign keys", l.cascades},
 		{"views", l.views},
 		{"code of tables", l.code},
+		{"generated columns", l.generated},
+		{"event triggers", l.eventTriggers},
 	} {
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("load %s: %w", step.what, err)
@@ -158,28 +166,47 @@ func (l *loader) attributes(ctx context.Context) error {
 		})
 }
 
+// calledIn is SQL for the functions in a stored expression (pg_node_tree), by OID.
+func calledIn(expr string) string {
+	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + expr + `::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m)`
+}
+
+// usedIn is SQL for the relations in a stored query.
+func usedIn(query string) string {
+	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':relid (\d+)', 'g') m where m[1]::oid <> ev_class)`
+}
+
 func (l *loader) functions(ctx context.Context) error {
+	body := "p.prosrc"
+	if l.snap.Server >= 140000 { // the body may be stored as a tree
+		body = "coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc)"
+	}
 	var oid, ns, ret uint32
 	var name, lang, kind, vol, src string
 	var definer, set, ext bool
 	var args int
+	var calls []uint32
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
-			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then p.prosrc else '' end,
-			p.oid >= 16384 and exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then `+body+` else '' end,
+			p.oid >= 16384 and exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'),
+			case when p.oid >= 16384 then `+calledIn("p.proargdefaults")+` || array(select f::oid from pg_catalog.pg_aggregate a,
+				pg_catalog.unnest(array[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn]) f
+				where a.aggfnoid = p.oid and f <> 0) end
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Args: args, Source: src, Returns: ret, Set: set, Extension: ext,
+				SecurityDefiner: definer, Args: args, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}
 			l.snap.functions[name] = append(l.snap.functions[name], f)
 			l.snap.byOID[oid] = f
+			calls = nil
 		})
 }
 
@@ -214,24 +241,40 @@ func (l *loader) inheritance(ctx context.Context) error {
 }
 
 func (l *loader) triggers(ctx context.Context) error {
+	const forEachRow, before, insteadOf = 1 << 0, 1 << 1, 1 << 6 // TRIGGER_TYPE_ROW and its kin
 	var rel uint32
 	var tr Trigger
-	return l.each(ctx, `select tgrelid, tgname::text, tgfoid from pg_catalog.pg_trigger where not tgisinternal order by tgrelid, tgname`,
-		[]any{&rel, &tr.Name, &tr.Function}, func() {
+	var kind int32
+	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, `+calledIn("tgqual")+`
+		from pg_catalog.pg_trigger where not tgisinternal order by tgrelid, tgname`,
+		[]any{&rel, &tr.Name, &tr.Function, &kind, &tr.Calls}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
+				tr.On = Event(kind) & (OnInsert | OnDelete | OnUpdate | OnTruncate)
+				tr.Rewrites = kind&forEachRow != 0 && kind&(before|insteadOf) != 0
 				t.HasTriggers = true
 				t.Triggers = append(t.Triggers, tr)
 			}
+			tr = Trigger{}
 		})
+}
+
+func (l *loader) eventTriggers(ctx context.Context) error {
+	var fn uint32
+	return l.each(ctx, `select distinct evtfoid from pg_catalog.pg_event_trigger where evtevent <> 'login' order by evtfoid`,
+		[]any{&fn}, func() { l.snap.events = append(l.snap.events, fn) })
 }
 
 func (l *loader) rules(ctx context.Context) error {
 	var rel uint32
-	return l.each(ctx, `select ev_class from pg_catalog.pg_rewrite where rulename <> '_RETURN' and oid >= 16384`,
-		[]any{&rel}, func() {
+	var calls, uses []uint32
+	return l.each(ctx, `select ev_class, `+calledIn("(ev_qual::text || ev_action::text)")+`, `+usedIn("(ev_qual::text || ev_action::text)")+`
+		from pg_catalog.pg_rewrite where rulename <> '_RETURN' and oid >= 16384`,
+		[]any{&rel, &calls, &uses}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
 				t.HasRules = true
+				t.RuleCalls, t.RuleUses = append(t.RuleCalls, calls...), append(t.RuleUses, uses...)
 			}
+			calls, uses = nil, nil
 		})
 }
 
@@ -253,9 +296,7 @@ func (l *loader) cascades(ctx context.Context) error {
 func (l *loader) views(ctx context.Context) error {
 	var view uint32
 	var calls, uses []uint32
-	return l.each(ctx, `select ev_class,
-			array(select distinct m[1]::oid from pg_catalog.regexp_matches(ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m),
-			array(select distinct m[1]::oid from pg_catalog.regexp_matches(ev_action::text, ':relid (\d+)', 'g') m where m[1]::oid <> ev_class)
+	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+`, `+usedIn("ev_action")+`
 		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384`,
 		[]any{&view, &calls, &uses}, func() {
 			if t, ok := l.snap.tables[view]; ok {
@@ -265,29 +306,75 @@ func (l *loader) views(ctx context.Context) error {
 		})
 }
 
-// code finds tables and types whose defaults, checks, index expressions, policies or
-// partition keys depend on a user's function.
+// code finds users' functions that tables and types call on their own. pg_depend has
+// them: of built-in functions, which it leaves out, none is sought.
 func (l *loader) code(ctx context.Context) error {
-	var rel, typ uint32
+	var rel, typ, fn uint32
+	var kind string
 	return l.each(ctx, `
-		with d as (select classid, objid from pg_catalog.pg_depend
-			where refclassid = 'pg_catalog.pg_proc'::regclass and refobjid >= 16384)
-		select adrelid, 0::oid from pg_catalog.pg_attrdef where oid in (select objid from d where classid = 'pg_catalog.pg_attrdef'::regclass)
-		union select conrelid, contypid from pg_catalog.pg_constraint where oid in (select objid from d where classid = 'pg_catalog.pg_constraint'::regclass)
-		union select polrelid, 0 from pg_catalog.pg_policy where oid in (select objid from d where classid = 'pg_catalog.pg_policy'::regclass)
-		union select indrelid, 0 from pg_catalog.pg_index where indexrelid in (select objid from d where classid = 'pg_catalog.pg_class'::regclass)
-		union select objid, 0 from d where classid = 'pg_catalog.pg_class'::regclass
-		union select 0, objid from d where classid = 'pg_catalog.pg_type'::regclass`,
-		[]any{&rel, &typ}, func() {
+		with d(classid, objid, fn) as (
+			select classid, objid, refobjid from pg_catalog.pg_depend where refclassid = 'pg_catalog.pg_proc'::regclass and refobjid >= 16384
+			union select d.classid, d.objid, o.oprcode::oid from pg_catalog.pg_depend d join pg_catalog.pg_operator o on o.oid = d.refobjid
+				where d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid >= 16384)
+		select adrelid, 0::oid, fn, 'value' from pg_catalog.pg_attrdef x join d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = x.oid
+		union select conrelid, contypid, fn, 'check' from pg_catalog.pg_constraint x join d on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = x.oid
+		union select polrelid, 0, fn, 'policy' from pg_catalog.pg_policy x join d on d.classid = 'pg_catalog.pg_policy'::regclass and d.objid = x.oid
+		union select indrelid, 0, fn, 'check' from pg_catalog.pg_index x join d on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = x.indexrelid
+		union select objid, 0, fn, 'value' from d where classid = 'pg_catalog.pg_class'::regclass -- generated columns; partition keys
+		union select 0, objid, fn, 'type' from d where classid = 'pg_catalog.pg_type'::regclass
+		order by 1, 2, 3`,
+		[]any{&rel, &typ, &fn, &kind}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
 				t.RunsCode = true
+				switch kind {
+				case "value":
+					t.Values = append(t.Values, fn)
+				case "check":
+					t.Checks = append(t.Checks, fn)
+				case "policy":
+					t.Policies = append(t.Policies, fn)
+				}
 			}
 			if r, ok := l.raw[typ]; ok {
-				for i, ut := range l.snap.userTypes[r.name] {
-					if ut.Schema == l.schema[r.ns] {
-						l.snap.userTypes[r.name][i].RunsCode = true
+				l.typeRuns(typ, r, fn)
+			}
+		})
+}
+
+// typeRuns notes a function that makes values of a type. Those of base types are left
+// out: only who runs the server can make them.
+func (l *loader) typeRuns(oid uint32, r *rawType, fn uint32) {
+	if kind := kindOf(r); kind == hoop.TypeDomain || kind == hoop.TypeRange {
+		l.snap.typeCode[oid] = append(l.snap.typeCode[oid], fn)
+	}
+	for i, ut := range l.snap.userTypes[r.name] {
+		if ut.OID == oid {
+			l.snap.userTypes[r.name][i].RunsCode = true
+		}
+	}
+}
+
+// generated finds what generated columns are computed from. The dependency is the
+// column's, or in later versions the expression's.
+func (l *loader) generated(ctx context.Context) error {
+	var rel uint32
+	var attr int16
+	var from []string
+	return l.each(ctx, `select a.attrelid, a.attnum, array(select distinct s.attname::text
+				from pg_catalog.pg_depend d join pg_catalog.pg_attribute s on s.attrelid = a.attrelid and s.attnum = d.refobjsubid
+				where d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = a.attrelid and d.refobjsubid not in (0, a.attnum)
+					and (d.classid = 'pg_catalog.pg_class'::regclass and d.objid = a.attrelid and d.objsubid = a.attnum
+						or d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = (select oid from pg_catalog.pg_attrdef where adrelid = a.attrelid and adnum = a.attnum))
+				order by 1)
+			from pg_catalog.pg_attribute a where a.attgenerated <> '' and not a.attisdropped`,
+		[]any{&rel, &attr, &from}, func() {
+			if t, ok := l.snap.tables[rel]; ok {
+				for i := range t.Columns {
+					if t.Columns[i].Attr == attr {
+						t.Columns[i].From = from
 					}
 				}
 			}
+			from = nil
 		})
 }

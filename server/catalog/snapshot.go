@@ -42,6 +42,8 @@ type Snapshot struct {
 	userTypes map[string][]UserType
 	casts     []Cast
 	schemas   map[string]bool
+	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
+	events    []uint32
 }
 
 // Table is a relation of any kind.
@@ -53,14 +55,20 @@ type Table struct {
 	Parents      []uint32 // what it inherits from or is a partition of, direct
 	Children     []uint32 // direct
 	Triggers     []Trigger
-	HasTriggers  bool      // users' triggers
-	HasRules     bool      // rules other than a view's _RETURN
-	RowSecurity  bool      // row-level security is enabled
-	RunsCode     bool      // a default, constraint, index, policy or partition key calls a user's function
-	Cascades     []Cascade // foreign keys that refer to this table
-	Calls        []uint32  // of a user's view: functions in its query, operators' and casts' included
-	Uses         []uint32  // of a user's view: relations in its query
-	System       bool      // of pg_catalog or information_schema, made by initdb
+	HasTriggers  bool // users' triggers
+	HasRules     bool // rules other than a view's _RETURN
+	RowSecurity  bool // row-level security is enabled
+	// Users' functions that run unseen, by what calls them, operators' included.
+	RunsCode  bool      // there is one below
+	Values    []uint32  // defaults and generated columns: they make values of new rows
+	Checks    []uint32  // constraints, indexes and partition keys
+	Policies  []uint32  // row-level security
+	RuleCalls []uint32  // rules other than a view's _RETURN; built-in functions too
+	RuleUses  []uint32  // relations in such rules
+	Cascades  []Cascade // foreign keys that refer to this table
+	Calls     []uint32  // of a user's view: functions in its query, operators' and casts' included
+	Uses      []uint32  // of a user's view: relations in its query
+	System    bool      // of pg_catalog or information_schema, made by initdb
 }
 
 // Canonical is the table's canonical name.
@@ -80,8 +88,9 @@ type Column struct {
 	Name       string
 	Attr       int16 // number in the table, from 1
 	Type       uint32
-	Mod        int32 // type modifier, -1 for none
-	Generated  bool  // GENERATED ALWAYS AS (…) STORED
+	Mod        int32    // type modifier, -1 for none
+	Generated  bool     // GENERATED ALWAYS AS (…) STORED
+	From       []string // of a generated column: the columns it is computed from
 	HasDefault bool
 }
 
@@ -89,7 +98,21 @@ type Column struct {
 type Trigger struct {
 	Name     string
 	Function uint32
+	Calls    []uint32 // functions of its WHEN condition
+	On       Event
+	Rewrites bool // it may change the row that is written: BEFORE or INSTEAD OF, for each row
 }
+
+// Event is a set of kinds of change.
+type Event byte
+
+// The kinds, as pg_trigger.tgtype has them (TRIGGER_TYPE_INSERT in catalog/pg_trigger.h).
+const (
+	OnInsert   Event = 1 << 2
+	OnDelete   Event = 1 << 3
+	OnUpdate   Event = 1 << 4
+	OnTruncate Event = 1 << 5
+)
 
 // Cascade is a foreign key as the referenced table sees it.
 type Cascade struct {
@@ -103,6 +126,7 @@ type UserType struct {
 	Schema   string
 	Kind     hoop.TypeKind
 	RunsCode bool // its values are made by a user's function: input functions, a domain's check
+	OID      uint32
 }
 
 // Volatility is pg_proc.provolatile.
@@ -124,7 +148,8 @@ type Function struct {
 	Volatility      Volatility
 	SecurityDefiner bool
 	Args            int
-	Source          string // pg_proc.prosrc of users' functions; "" of PostgreSQL's
+	Source          string   // the body of users' functions; "" of PostgreSQL's
+	Calls           []uint32 // functions of an aggregate; functions in the arguments' defaults
 	Returns         uint32
 	Set             bool // returns rows
 	Extension       bool // a member of an extension
@@ -182,6 +207,33 @@ func (s *Snapshot) Function(oid uint32) (*Function, bool) {
 	f, ok := s.byOID[oid]
 	return f, ok
 }
+
+// TypeCode gives users' functions that run when a value of the type is made: those of
+// domains and ranges in it.
+func (s *Snapshot) TypeCode(oid uint32) []uint32 {
+	if len(s.typeCode) == 0 {
+		return nil
+	}
+	var out []uint32
+	seen := map[uint32]bool{}
+	var look func(t *hoop.Type)
+	look = func(t *hoop.Type) {
+		if t == nil || seen[t.OID] {
+			return
+		}
+		seen[t.OID] = true
+		out = append(out, s.typeCode[t.OID]...)
+		look(t.Elem)
+		for _, f := range t.Fields {
+			look(f)
+		}
+	}
+	look(s.types[oid])
+	return out
+}
+
+// EventTriggers are the functions that run with commands that change the catalog.
+func (s *Snapshot) EventTriggers() []uint32 { return s.events }
 
 // Schemas are the names of all schemas but temporary ones, sorted.
 func (s *Snapshot) Schemas() []string { return slices.Sorted(maps.Keys(s.schemas)) }

@@ -28,7 +28,7 @@ func (l *loader) types(ctx context.Context) error {
 			c := r
 			l.raw[oid] = &c
 			if oid >= firstUserOID && r.rel == 0 { // row types of tables run no code
-				ut := UserType{Schema: l.schema[r.ns], Kind: kindOf(&r)}
+				ut := UserType{Schema: l.schema[r.ns], Kind: kindOf(&r), OID: oid}
 				ut.RunsCode = ut.Kind == hoop.TypeBase
 				l.snap.userTypes[r.name] = append(l.snap.userTypes[r.name], ut)
 			}
