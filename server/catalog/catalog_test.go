@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -289,6 +290,24 @@ create event trigger e on ddl_command_end execute function ev();
 	}
 }
 
+func TestSnapshot_Keys(t *testing.T) {
+	db, _ := database(t, `
+		create table t (a int primary key, b text, c int unique deferrable initially deferred, "D e" int, f int, unique ("D e", b));
+		create unique index on t (f) where a > 1;
+		create unique index on t (lower(b));
+		create unique index on t (b text_pattern_ops);
+		create unique index on t (f) include (c);
+		create index on t (c);
+		create table p (a int, b int, unique (a)) partition by list (a);
+		create table p1 partition of p for values in (1)`)
+	snap := snapshot(t, newCatalog(t, db, Options{}))
+	for name, want := range map[string][][]string{"t": {{"a"}, {"D e", "b"}, {"f"}}, "p": {{"a"}}, "p1": {{"a"}}} {
+		if got := snap.Lookup("public", name)[0].Keys; !reflect.DeepEqual(got, want) {
+			t.Errorf("keys of %s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 	db, conn := database(t, "create table t (a int); create function f() returns int language sql as 'select 1'")
 	c := newCatalog(t, db, Options{})
@@ -300,6 +319,7 @@ func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 		"create type e as enum ('a')", "create operator @@@ (leftarg = int, rightarg = int, function = int4pl)",
 		"create rule r as on delete to t do instead nothing", "alter table t enable row level security", "create policy p on t using (true)", "alter policy p on t using (f() = 1)",
 		"alter table t alter z set default 1", "alter table t alter z set default f()", "create index on t ((z + 1))",
+		"create unique index tz on t (z)", "drop index tz", "alter table t add constraint k unique (z, c)", "alter table t drop constraint k",
 		"create domain d as text", "alter domain d add check (value <> '')",
 		"create function ev() returns event_trigger language plpgsql as 'begin end'", "create event trigger ev on sql_drop execute function ev()",
 		"drop table t cascade",

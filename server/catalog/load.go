@@ -33,7 +33,7 @@ rows(k) as (
 	union all select 'l' || oid || ':' || xmin from pg_catalog.pg_policy
 	union all select 'e' || oid || ':' || xmin from pg_catalog.pg_event_trigger
 	union all select 'x' || indexrelid || ':' || xmin from pg_catalog.pg_index
-		where (indexprs is not null or indpred is not null) and indrelid in (select oid from kept)
+		where (indexprs is not null or indpred is not null or indisunique) and indexrelid >= 16384 and indrelid in (select oid from kept)
 )
 select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)::numeric), 0)::text || ':' ||
 	coalesce(sum(pg_catalog.hashtextextended(k, 42)::numeric), 0)::text from rows`
@@ -84,6 +84,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"rules", l.rules},
 		{"foreign keys", l.cascades},
 		{"views", l.views},
+		{"keys", l.keys},
 		{"code of tables", l.code},
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},

@@ -51,9 +51,10 @@ type Table struct {
 	OID          uint32
 	Schema, Name string
 	Kind         Kind
-	Columns      []Column // in order, without dropped and system columns
-	Parents      []uint32 // what it inherits from or is a partition of, direct
-	Children     []uint32 // direct
+	Columns      []Column   // in order, without dropped and system columns
+	Parents      []uint32   // what it inherits from or is a partition of, direct
+	Children     []uint32   // direct
+	Keys         [][]string // columns that no two rows of this table itself have in common
 	Triggers     []Trigger
 	HasTriggers  bool // users' triggers
 	HasRules     bool // rules other than a view's _RETURN
