@@ -1,0 +1,292 @@
+// Package leaks attacks the gateway with a valid login and everything PostgreSQL has.
+//
+// Each attack is shown to leak on a direct connection first, else it is none; then it
+// is run through a gateway that is configured as docs/clinic-rules.md says, and
+// through one whose rules allow every statement, since no decision lifts a mask. What
+// comes over the wire is decided mechanically: no form of any canary may be in it. The
+// benign cases are the other half: they come back as they do directly, byte for byte.
+package leaks
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+//go:embed testdata
+var data embed.FS
+
+// victims is how many attacks may change something; each has a schema of its own.
+const victims = 170
+
+func TestMain(m *testing.M) {
+	pgparse.RunWorker()
+	os.Exit(runTests(m))
+}
+
+// pg has one database per way to it, all the same at first: what one does there is
+// not seen by the others.
+var pg *pgserver.Server
+
+// canaries of the clinic.
+var canaries = newMint()
+
+// databases by who works in them.
+const (
+	direct = "clinic_direct"
+	ruled  = "clinic_ruled" // target of that name: the site's rules
+	open1  = "clinic_open"  // target of that name: every statement is allowed
+
+	benignDirect = "benign_direct"
+	benignRuled  = "benign_ruled" // of the target with the site's rules
+)
+
+func runTests(m *testing.M) int {
+	ctx := context.Background()
+	var err error
+	if pg, err = pgserver.Start(ctx, pgserver.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer pg.Stop() //nolint:errcheck // the tests are over
+	if err := makeClinic(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "make the clinic:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func makeClinic(ctx context.Context) error {
+	for _, sql := range []string{"CREATE ROLE rt_agent SUPERUSER LOGIN PASSWORD 'rt_agent_pw'; CREATE ROLE plain", "CREATE DATABASE rt_clinic"} {
+		if err := pg.Exec(ctx, "postgres", sql); err != nil {
+			return err
+		}
+	}
+	if err := pg.Exec(ctx, "rt_clinic", canaries.fill(file("clinic.sql"))); err != nil {
+		return err
+	}
+	var all strings.Builder
+	for n := range victims {
+		all.WriteString(canaries.fill(strings.ReplaceAll(file("victim.sql"), "$V", victim(n))))
+	}
+	if err := pg.Exec(ctx, "rt_clinic", all.String()); err != nil {
+		return err
+	}
+	for _, name := range []string{direct, ruled, open1, benignDirect, benignRuled, direct + "_cast", ruled + "_cast", open1 + "_cast"} {
+		if err := pg.Exec(ctx, "postgres", "CREATE DATABASE "+name+" TEMPLATE rt_clinic STRATEGY file_copy"); err != nil {
+			return err
+		}
+		if strings.HasSuffix(name, "_cast") {
+			if err := pg.Exec(ctx, name, file("cast.sql")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func victim(n int) string { return fmt.Sprintf("v%03d", n) }
+
+func file(name string) string {
+	b, err := data.ReadFile(path.Join("testdata", name))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// documented is the site's rules as docs/clinic-rules.md has them.
+func documented() string {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "clinic-rules.md"))
+	if err != nil {
+		panic(err)
+	}
+	_, block, _ := strings.Cut(string(doc), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	return block
+}
+
+// resources is the site's rules for one target, and an open one beside it.
+func resources() string {
+	site := documented()
+	site = strings.ReplaceAll(site, "decision: approve, approval: {groups: [privacy-office], count: 1, timeout: 2m}", "decision: deny")
+	var more strings.Builder
+	for n := range victims {
+		for _, table := range []string{"victim", "parted"} {
+			fmt.Fprintf(&more, "    - %s.%s.secret\n", victim(n), table)
+		}
+	}
+	site = strings.ReplaceAll(site, "    - clinic.patients.mrn\n", "    - clinic.patients.mrn\n"+more.String())
+	site = strings.NewReplacer(
+		"name: rt-clinic\n", "name: "+ruled+"\n",
+		"database: rt_clinic", "database: "+ruled+"\n  databases: ["+benignRuled+", "+ruled+"_cast]",
+		"db.example.org:5432", "${ADDRESS}",
+		"tls: verify-full", "tls: disable",
+		"{env: RT_CLINIC_PASSWORD}", "{value: rt_agent_pw}",
+		"targets: [rt-clinic]", "targets: ["+ruled+"]",
+	).Replace(site)
+	var out strings.Builder
+	for doc := range strings.SplitSeq(site, "\n---\n") {
+		if strings.Contains(doc, "kind: MaskRule") {
+			doc = strings.ReplaceAll(doc, "["+ruled+"]", "["+ruled+", "+open1+"]")
+		}
+		out.WriteString(doc + "\n---\n")
+	}
+	return out.String() + strings.ReplaceAll(openTarget, "OPEN", open1)
+}
+
+const openTarget = `
+kind: Target
+name: OPEN
+spec:
+  type: postgres
+  address: ${ADDRESS}
+  database: OPEN
+  databases: [OPEN_cast]
+  tls: disable
+  record: batched
+  credential: {username: rt_agent, password: {value: rt_agent_pw}}
+---
+kind: StatementRule
+name: anything-goes
+spec: {targets: [OPEN], groups: ["*"], effects: ["*"], tables: ["*"], decision: allow}
+---
+kind: AccessRule
+name: everybody
+spec: {groups: ["*"], targets: ["*"], max_duration: 8h, approval: none, reason: optional}
+---
+kind: ServiceAccount
+name: agent
+spec: {groups: [agents], owner: data-team, secret: {value: agent-secret}}
+---
+kind: ServiceAccount
+name: auditor
+spec: {groups: [compliance], owner: compliance-team, secret: {value: auditor-secret}}
+---
+kind: GroupRole
+name: auditors
+spec: {group: compliance, role: auditor}
+`
+
+// line is the ways to the clinic: by target, and past the gateway.
+type line struct {
+	tb      testing.TB
+	gateway *servertest.Gateway
+	dsn     map[string]string
+	past    map[string]*wire // connections past the gateway, by database
+}
+
+func start(t *testing.T) *line {
+	t.Helper()
+	g := servertest.Start(t, servertest.Options{PG: pg, Resources: resources()})
+	past, site := fmt.Sprintf("postgres://rt_agent:rt_agent_pw@%s/?sslmode=disable", pg.Address()), g.Connect("agent", ruled)
+	return &line{t, g, map[string]string{
+		direct: past, benignDirect: past, ruled: site, benignRuled: site, open1: g.Connect("agent", open1),
+	}, map[string]*wire{}}
+}
+
+// script is one attack or one benign case.
+type script struct {
+	group, title string
+	lines        []string // one message each
+	copy         string   // what COPY FROM STDIN is fed with
+	masked       []int    // benign: columns that are masked, from 1
+	only         string   // benign: the only mode
+	changes      bool     // it has a victim
+	database     string   // "cast" where it wants one of those
+}
+
+// pure reports whether the script leaves nothing behind: one statement that only reads.
+func (s script) pure() bool {
+	if len(s.lines) != 1 || s.changes {
+		return false
+	}
+	word, _, _ := strings.Cut(strings.TrimLeft(s.lines[0], "("), " ")
+	switch word {
+	case "SELECT", "TABLE", "VALUES", "WITH":
+		return !strings.Contains(s.lines[0], ";") && !strings.Contains(s.lines[0], "nextval")
+	}
+	return false
+}
+
+// scripts reads the files of a folder: "-- title" begins a script, each line is a
+// statement, "@word …" tells something about it.
+func scripts(t *testing.T, folder string) []script {
+	t.Helper()
+	names, err := fs.Glob(data, path.Join("testdata", folder, "*.sql"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no scripts in %s: %v", folder, err)
+	}
+	var out []script
+	seen, taken := map[string]bool{}, 0
+	for _, name := range names {
+		group := strings.TrimSuffix(path.Base(name), ".sql")
+		for l := range strings.Lines(file(path.Join(folder, path.Base(name)))) {
+			l = strings.TrimSpace(l)
+			title, begins := strings.CutPrefix(l, "-- ")
+			switch {
+			case begins:
+				if seen[group+title] {
+					t.Fatalf("%s: two scripts %q", name, title)
+				}
+				seen[group+title] = true
+				out = append(out, script{group: group, title: title})
+			case l == "" || strings.HasPrefix(l, "--"):
+			case strings.HasPrefix(l, "@"):
+				directive(t, &out[len(out)-1], l)
+			default:
+				s := &out[len(out)-1]
+				s.lines = append(s.lines, l)
+			}
+		}
+	}
+	for i := range out {
+		s := &out[i]
+		if s.changes = strings.Contains(strings.Join(s.lines, " "), "$V"); !s.changes {
+			continue
+		}
+		if taken == victims {
+			t.Fatalf("more than %d scripts change something", victims)
+		}
+		for k := range s.lines {
+			s.lines[k] = strings.ReplaceAll(s.lines[k], "$V", victim(taken))
+		}
+		taken++
+	}
+	return out
+}
+
+func directive(t *testing.T, s *script, l string) {
+	t.Helper()
+	word, rest, _ := strings.Cut(l, " ")
+	switch word {
+	case "@copy":
+		s.copy += strings.NewReplacer(`\n`, "\n", `\t`, "\t").Replace(rest)
+	case "@masked":
+		for f := range strings.FieldsSeq(rest) {
+			var n int
+			if _, err := fmt.Sscan(f, &n); err != nil {
+				t.Fatalf("%s: %v", l, err)
+			}
+			s.masked = append(s.masked, n)
+		}
+	case "@database":
+		s.database = rest
+	case "@empty":
+		s.lines = append(s.lines, "")
+	case "@only":
+		s.only = rest
+	default:
+		t.Fatalf("no directive %q", word)
+	}
+}

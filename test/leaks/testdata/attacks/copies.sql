@@ -1,0 +1,131 @@
+-- CREATE TABLE AS
+CREATE TABLE $V.out AS SELECT secret AS x FROM $V.victim
+SELECT x FROM $V.out
+-- CREATE TABLE AS of an expression
+CREATE TABLE $V.out AS SELECT reverse(secret) AS x FROM $V.victim
+SELECT x FROM $V.out
+-- SELECT INTO
+SELECT secret AS x INTO $V.out FROM $V.victim
+SELECT * FROM $V.out
+-- CREATE TABLE AS TABLE
+CREATE TABLE $V.out AS TABLE $V.victim
+SELECT code, secret FROM $V.out
+-- CREATE TABLE AS in one message
+CREATE TABLE $V.out AS SELECT secret AS x FROM $V.victim; SELECT x FROM $V.out
+-- CREATE TABLE AS EXECUTE
+PREPARE p AS SELECT secret AS x FROM $V.victim
+CREATE TABLE $V.out AS EXECUTE p
+SELECT x FROM $V.out
+-- an unqualified destination
+SET search_path = $V
+CREATE TABLE out2 AS SELECT secret AS x FROM victim
+SELECT x FROM out2
+-- a quoted destination
+CREATE TABLE $V."a ""b"".c" AS SELECT secret AS "x y" FROM $V.victim
+SELECT "x y" FROM $V."a ""b"".c"
+-- INSERT SELECT
+INSERT INTO $V.scratch (id, code) SELECT id + 10, secret FROM $V.victim
+SELECT code FROM $V.scratch
+-- INSERT SELECT RETURNING
+INSERT INTO $V.scratch (id, code) SELECT id + 10, secret FROM $V.victim RETURNING code
+-- INSERT VALUES of a sub-select
+INSERT INTO $V.scratch (id, code) VALUES (10, (SELECT secret FROM $V.victim WHERE id = 2))
+SELECT code FROM $V.scratch
+-- ON CONFLICT DO UPDATE
+INSERT INTO $V.scratch (id, code) SELECT 1, secret FROM $V.victim WHERE id = 2 ON CONFLICT (id) DO UPDATE SET code = EXCLUDED.code
+SELECT code FROM $V.scratch
+-- ON CONFLICT with a sub-select
+INSERT INTO $V.scratch (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET code = (SELECT secret FROM $V.victim WHERE id = 2) RETURNING code
+-- UPDATE FROM
+UPDATE $V.scratch SET code = v.secret FROM $V.victim v WHERE v.id = 2 AND scratch.id = 1
+SELECT code FROM $V.scratch
+-- UPDATE FROM RETURNING
+UPDATE $V.scratch s SET n = 1 FROM $V.victim v WHERE v.id = 2 AND s.id = 1 RETURNING s.id, v.secret
+-- UPDATE with a sub-select
+UPDATE $V.scratch SET code = (SELECT secret FROM $V.victim WHERE id = 2) WHERE id = 1
+SELECT code FROM $V.scratch
+-- UPDATE of several columns
+UPDATE $V.scratch SET (n, code) = (SELECT 1, secret FROM $V.victim WHERE id = 2) WHERE id = 1
+SELECT code FROM $V.scratch
+-- UPDATE within the table
+UPDATE $V.victim SET code = secret WHERE id = 2
+SELECT code FROM $V.victim
+-- UPDATE within the table RETURNING
+UPDATE $V.victim SET code = reverse(secret) WHERE id = 2 RETURNING code
+-- UPDATE swaps
+UPDATE $V.victim SET code = secret, secret = code WHERE id = 2
+SELECT code FROM $V.victim
+-- UPDATE of a child by its parent
+UPDATE $V.victim SET code = secret WHERE id = 3
+SELECT code FROM $V.child
+-- UPDATE RETURNING a protected column
+UPDATE $V.victim SET code = 'x' WHERE id = 2 RETURNING secret AS y
+-- DELETE RETURNING
+DELETE FROM $V.victim WHERE id = 2 RETURNING secret
+-- DELETE USING RETURNING
+DELETE FROM $V.scratch s USING $V.victim v WHERE v.id = 2 AND s.id = 1 RETURNING v.secret AS z
+-- MERGE
+MERGE INTO $V.scratch s USING $V.victim v ON s.id = v.id WHEN MATCHED THEN UPDATE SET code = v.secret WHEN NOT MATCHED THEN INSERT (id, code) VALUES (v.id, v.secret)
+SELECT code FROM $V.scratch
+-- MERGE from a sub-select
+MERGE INTO $V.scratch s USING (SELECT id, secret || '' AS z FROM $V.victim) v ON s.id = v.id WHEN MATCHED THEN UPDATE SET code = z
+SELECT code FROM $V.scratch
+-- a number
+UPDATE $V.scratch SET n = (SELECT replace(secret, '-', '')::bigint FROM $V.victim WHERE id = 1) WHERE id = 1
+SELECT n FROM $V.scratch
+-- a bytea
+UPDATE $V.scratch SET blob = (SELECT secret::bytea FROM $V.victim WHERE id = 2) WHERE id = 1
+SELECT blob FROM $V.scratch
+-- JSON
+UPDATE $V.scratch SET doc = (SELECT to_jsonb(v) FROM $V.victim v WHERE id = 2) WHERE id = 1
+SELECT doc FROM $V.scratch
+-- two hops
+CREATE TABLE $V.hop AS SELECT secret AS x FROM $V.victim
+INSERT INTO $V.scratch (id, code) SELECT 20, x FROM $V.hop WHERE x LIKE 'Q%' LIMIT 1
+SELECT code FROM $V.scratch
+-- a copy renamed
+CREATE TABLE $V.hop AS SELECT secret AS x FROM $V.victim
+ALTER TABLE $V.hop RENAME TO hip
+SELECT x FROM $V.hip
+-- a copy moved
+CREATE TABLE $V.hop AS SELECT secret AS x FROM $V.victim
+ALTER TABLE $V.hop SET SCHEMA archive
+SELECT x FROM archive.hop
+DROP TABLE archive.hop
+-- a copy dropped, and an unprotected table of its name
+CREATE TABLE $V.hop AS SELECT secret AS x FROM $V.victim
+CREATE VIEW $V.over AS SELECT x || '' AS y FROM $V.hop
+SELECT y FROM $V.over
+-- a column added that is computed
+ALTER TABLE $V.victim ADD COLUMN open_secret text GENERATED ALWAYS AS (secret) STORED
+SELECT open_secret FROM $V.victim
+-- a column's type rewritten
+ALTER TABLE $V.victim ALTER COLUMN code TYPE text USING secret
+SELECT code FROM $V.victim
+-- a temporary table
+CREATE TEMP TABLE t AS SELECT full_name AS name FROM clinic.patients
+SELECT name FROM t
+-- a temporary table with an unprotected name
+CREATE TEMP TABLE departments AS SELECT id, full_name AS name FROM clinic.patients
+SELECT name FROM departments
+-- a temporary table by its schema
+CREATE TEMP TABLE rooms AS SELECT ssn AS label FROM clinic.patients
+SELECT label FROM pg_temp.rooms
+-- a temporary table filled later
+CREATE TEMP TABLE t (a text)
+INSERT INTO t SELECT ssn FROM clinic.patients
+SELECT a FROM t
+-- a temporary table in one message
+CREATE TEMP TABLE t AS SELECT ssn AS a FROM clinic.patients; SELECT a FROM t
+-- a temporary table in a transaction
+BEGIN
+CREATE TEMP TABLE inventory ON COMMIT DROP AS SELECT email AS sku FROM clinic.users
+SELECT sku FROM inventory
+-- an UPDATE through a cursor
+BEGIN
+DECLARE c CURSOR FOR SELECT * FROM $V.scratch WHERE id = 1 FOR UPDATE
+FETCH c
+UPDATE $V.scratch SET code = (SELECT secret FROM $V.victim WHERE id = 2) WHERE CURRENT OF c RETURNING code
+-- COPY a query to a table by way of the client is masked
+INSERT INTO $V.scratch (id, code) SELECT 30, string_agg(secret, ' ') FROM $V.victim
+SELECT regexp_split_to_table(code, '') FROM $V.scratch WHERE id = 30

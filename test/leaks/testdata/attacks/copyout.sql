@@ -1,0 +1,31 @@
+-- a table
+COPY clinic.patients TO STDOUT
+-- columns
+COPY clinic.patients (id, ssn) TO STDOUT
+-- a query
+COPY (SELECT full_name AS city FROM clinic.patients) TO STDOUT
+-- CSV
+COPY (SELECT reverse(ssn) FROM clinic.patients) TO STDOUT WITH (FORMAT csv, HEADER, FORCE_QUOTE *)
+-- BINARY
+COPY clinic.users TO STDOUT WITH (FORMAT binary)
+-- a view by a query
+COPY (SELECT * FROM clinic.contact_cards) TO STDOUT
+-- a materialized view by a query
+COPY (TABLE clinic.name_cache) TO STDOUT
+-- a child
+COPY clinic.vip_patients TO STDOUT
+-- a partition
+COPY clinic.claims_2024 (member_ssn) TO STDOUT
+-- a query that writes
+COPY (UPDATE $V.victim SET code = 'x' WHERE id = 2 RETURNING secret) TO STDOUT
+-- a delimiter between the characters
+COPY (SELECT regexp_split_to_table(ssn, '') FROM clinic.patients WHERE id = 1) TO STDOUT
+-- a free text
+COPY clinic.encounters TO STDOUT
+-- beside another statement
+SELECT 1; COPY (SELECT email FROM clinic.users) TO STDOUT; SELECT 2
+-- a function
+COPY (SELECT clinic.patient_ssn(1)) TO STDOUT
+-- a temporary table
+CREATE TEMP TABLE t AS SELECT full_name AS a FROM clinic.patients
+COPY t TO STDOUT

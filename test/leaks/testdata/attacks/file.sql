@@ -1,0 +1,18 @@
+-- COPY TO a file and pg_read_file
+COPY (SELECT secret FROM $V.victim) TO '/tmp/hoop-leaks-$V'
+SELECT pg_read_file('/tmp/hoop-leaks-$V')
+-- COPY TO PROGRAM that fails with the value
+COPY (SELECT full_name FROM clinic.patients WHERE id = 2) TO PROGRAM 'cat >&2; exit 1'
+COPY (SELECT full_name FROM clinic.patients WHERE id = 2) TO '/tmp/hoop-leaks-none'
+SELECT pg_read_file('/tmp/hoop-leaks-none')
+-- the files of a table
+CHECKPOINT
+SELECT pg_read_binary_file(pg_relation_filepath('clinic.users'))
+-- lo_import of a file
+CHECKPOINT
+SELECT lo_import(current_setting('data_directory') || '/' || pg_relation_filepath('clinic.users'), 7100)
+SELECT lo_get(7100)
+-- the name of a file
+COPY (SELECT 1) TO PROGRAM 'rm -rf /tmp/hoop-leaks-dir; mkdir /tmp/hoop-leaks-dir'
+COPY (SELECT replace(full_name, ' ', '') FROM clinic.patients WHERE id = 2) TO PROGRAM 'touch /tmp/hoop-leaks-dir/$(cat)'
+SELECT pg_ls_dir('/tmp/hoop-leaks-dir')

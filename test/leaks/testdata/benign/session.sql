@@ -1,0 +1,73 @@
+-- ordinary settings
+SET DateStyle = 'ISO, DMY'
+SET TimeZone = 'UTC'
+SET work_mem = '8MB'
+SET statement_timeout = '30s'
+SHOW work_mem
+SELECT opened FROM clinic.departments ORDER BY id
+RESET ALL
+-- DateStyle changes dates
+SET DateStyle = 'German'
+SELECT opened, added FROM clinic.departments, clinic.inventory ORDER BY 1
+-- the search_path
+SET search_path = clinic, public
+SELECT name FROM departments ORDER BY 1
+-- set_config
+SELECT set_config('work_mem', '9MB', false)
+SELECT current_setting('work_mem')
+-- SET LOCAL
+BEGIN
+SET LOCAL statement_timeout = '10s'
+SHOW statement_timeout
+COMMIT
+SHOW statement_timeout
+-- application_name
+SET application_name = 'tests'
+SHOW application_name
+-- a cursor
+BEGIN
+DECLARE c SCROLL CURSOR FOR SELECT id, name FROM clinic.departments ORDER BY id
+FETCH 2 FROM c
+MOVE BACKWARD 1 FROM c
+FETCH ALL FROM c
+CLOSE c
+COMMIT
+-- a cursor WITH HOLD
+DECLARE h CURSOR WITH HOLD FOR SELECT label FROM clinic.rooms WHERE id < 4 ORDER BY id
+FETCH FORWARD 2 FROM h
+CLOSE h
+-- LISTEN and NOTIFY
+LISTEN news
+UNLISTEN news
+-- advisory locks
+SELECT pg_advisory_lock(42)
+SELECT pg_try_advisory_lock(43)
+SELECT pg_advisory_unlock(42)
+SELECT pg_advisory_unlock_all()
+-- an advisory lock that is not held
+SELECT pg_advisory_unlock(99)
+-- DISCARD
+DISCARD ALL
+SELECT 1
+-- SET TRANSACTION
+BEGIN
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+SHOW transaction_isolation
+COMMIT
+-- LOCK in ACCESS SHARE
+BEGIN
+LOCK TABLE clinic.patients IN ACCESS SHARE MODE
+COMMIT
+-- BEGIN inside of one
+BEGIN
+BEGIN
+COMMIT
+-- ROLLBACK TO what is not there
+BEGIN
+ROLLBACK TO nowhere
+SELECT 1
+COMMIT
+-- notices
+DROP TABLE IF EXISTS pg_temp.nothing_here
+-- a notice about an identifier that is too long
+SET my.an_identifier_that_is_much_longer_than_the_sixty_three_bytes_that_postgresql_keeps = 'x'
