@@ -46,6 +46,11 @@ func byServer(target hoop.Target, database string, pg *pgconn.PgError, err error
 		return (&hoop.Error{
 			Code: hoop.CodeTooMany, Message: fmt.Sprintf("target %s has no connection left", target.Name), Err: err,
 		}).WithHint("try again later, or close other sessions")
+	case strings.HasPrefix(pg.Code, "22"), pg.Code == "42704", pg.Code == "42602", pg.Code == "55P02":
+		// Of a parameter that the client sent along: an unknown name, a value that it
+		// cannot have.
+		return (&hoop.Error{Code: hoop.CodeInvalid, Message: pg.Message, Err: err}).
+			WithHint("look at the client's connection options, such as PGOPTIONS")
 	}
 	return unavailable(target, err)
 }

@@ -99,6 +99,23 @@ func TestDial_PassesParametersOn(t *testing.T) {
 	}
 }
 
+// What the client asked for is its own mistake, and told in the target's words.
+func TestDial_RefusedParameters(t *testing.T) {
+	d, target := declared()
+	for params, want := range map[[2]string]string{
+		{"no_such", "1"}:                      `unrecognized configuration parameter "no_such"`,
+		{"work_mem", "much"}:                  `invalid value for parameter "work_mem": "much"`,
+		{"options", "-c max_connections=5"}:   `parameter "max_connections" cannot be changed without restarting the server`,
+		{"default_transaction_isolation", ""}: `invalid value for parameter "default_transaction_isolation": ""`,
+	} {
+		_, err := d.Dial(t.Context(), target, "postgres", map[string]string{params[0]: params[1]})
+		e := hoop.AsError(err)
+		if err == nil || e.Code != hoop.CodeInvalid || e.Message != want || e.Hint == "" {
+			t.Errorf("%q: %v, want %s", params, err, want)
+		}
+	}
+}
+
 // The deadline of the dial must not cut the connection later.
 func TestDial_DeadlineEndsWithTheDial(t *testing.T) {
 	d, target := declared()
