@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo dev test test-all check bench bench-quick generate fuzz clean
+.PHONY: build demo dev test test-clients test-all check bench bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -26,13 +26,19 @@ test: ## every package, under the race detector, in any order
 	go vet ./...
 	CGO_ENABLED=1 go test -race -shuffle=on -timeout 8m ./...
 
-test-all: ## the demo, and each fuzz target for a few seconds
+test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
+	@.ci/deps clients
+	go vet -tags clients ./test/clients
+	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
+
+test-all: ## the demo, real clients, and each fuzz target for a few seconds
 	@$(MAKE) --no-print-directory demo
+	@$(MAKE) --no-print-directory test-clients
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 check: ## what every commit passes
-	@test -z "$$(gofmt -l cmd internal pkg server)" || { gofmt -l cmd internal pkg server; exit 1; }
-	@test -z "$$($(TOOL) gofumpt -l cmd internal pkg server)" || { $(TOOL) gofumpt -l cmd internal pkg server; exit 1; }
+	@test -z "$$(gofmt -l cmd internal pkg server test)" || { gofmt -l cmd internal pkg server test; exit 1; }
+	@test -z "$$($(TOOL) gofumpt -l cmd internal pkg server test)" || { $(TOOL) gofumpt -l cmd internal pkg server test; exit 1; }
 	$(TOOL) staticcheck ./...
 	$(MAKE) test
 
@@ -48,7 +54,7 @@ generate: ## completions, docs/effects.md, docs/reference
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal pkg server | xargs -n1 dirname | sort -u); do \
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal pkg server test | xargs -n1 dirname | sort -u); do \
 		for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
 			echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg; \
 		done; \
