@@ -68,6 +68,6 @@ ROLLBACK TO nowhere
 SELECT 1
 COMMIT
 -- notices
-DROP TABLE IF EXISTS pg_temp.nothing_here
+SET LOCAL work_mem = '8MB'
 -- a notice about an identifier that is too long
 SET my.an_identifier_that_is_much_longer_than_the_sixty_three_bytes_that_postgresql_keeps = 'x'
