@@ -186,28 +186,29 @@ func (l *loader) functions(ctx context.Context) error {
 	var name, lang, kind, vol, src string
 	var definer, set, ext bool
 	var args int
-	var calls []uint32
+	var calls, argTypes []uint32
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
 			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then `+body+` else '' end,
 			p.oid >= 16384 and exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'),
 			case when p.oid >= 16384 then `+calledIn("p.proargdefaults")+` || array(select f::oid from pg_catalog.pg_aggregate a,
 				pg_catalog.unnest(array[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn]) f
-				where a.aggfnoid = p.oid and f <> 0) end
+				where a.aggfnoid = p.oid and f <> 0) end,
+			case when p.oid >= 16384 then array(select pg_catalog.unnest(p.proargtypes)) end
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Args: args, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
+				SecurityDefiner: definer, Args: args, ArgTypes: argTypes, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}
 			l.snap.functions[name] = append(l.snap.functions[name], f)
 			l.snap.byOID[oid] = f
-			calls = nil
+			calls, argTypes = nil, nil
 		})
 }
 

@@ -149,6 +149,7 @@ type Function struct {
 	Volatility      Volatility
 	SecurityDefiner bool
 	Args            int
+	ArgTypes        []uint32 // of users' functions: types of the arguments that a caller gives
 	Source          string   // the body of users' functions; "" of PostgreSQL's
 	Calls           []uint32 // functions of an aggregate; functions in the arguments' defaults
 	Returns         uint32

@@ -6,6 +6,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 func (s *stmt) alterCommand(n *pg_query.Node) bool {
@@ -91,6 +92,8 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 		tables = s.canonical(a.Relation)
 	}
 	s.ddl(verb, tables...)
+	s.changed = append(s.changed, s.found(tables)...)
+	s.rewritten(s.lookup(a.Relation))
 	if a.Objtype == pg_query.ObjectType_OBJECT_FOREIGN_TABLE {
 		s.use(hoop.EffectServer, "a foreign table", tables...)
 	}
@@ -251,6 +254,7 @@ func (s *stmt) moveToSchema(a *pg_query.AlterObjectSchemaStmt) {
 
 func (s *stmt) reindex(r *pg_query.ReindexStmt) {
 	s.out.Opaque = true // index expressions run
+	defer s.indexes()
 	switch r.Kind {
 	case pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX, pg_query.ReindexObjectType_REINDEX_OBJECT_TABLE:
 		s.cmd.Verb = "REINDEX"
@@ -261,6 +265,25 @@ func (s *stmt) reindex(r *pg_query.ReindexStmt) {
 	default:
 		s.cmd.Verb = "REINDEX"
 		s.use(hoop.EffectServer, "REINDEX of a database", "*")
+	}
+}
+
+// indexes adds the code of indexes and checks of the tables mentioned, or of all where
+// none is.
+func (s *stmt) indexes() {
+	for t := range s.cat.Tables {
+		if t.RunsCode && (len(s.tables) == 0 || s.tables[t]) {
+			s.checks(t)
+		}
+	}
+}
+
+// rewritten adds the code that runs when the rows of tables are written anew.
+func (s *stmt) rewritten(tables []*catalog.Table) {
+	for _, t := range tables {
+		for _, t := range append(s.cat.Related(t), t) {
+			s.made(t)
+		}
 	}
 }
 
@@ -276,9 +299,10 @@ func (s *stmt) vacuum(v *pg_query.VacuumStmt) {
 	if len(tables) == 0 {
 		tables = []string{"*"}
 	}
-	s.out.Opaque = true // index expressions run
+	s.out.Opaque = true        // index expressions run
 	effect := hoop.EffectWrite // no row and no definition changes
 	why := "maintenance"
+	s.indexes()
 	for _, o := range v.Options {
 		if d := o.GetDefElem(); strings.EqualFold(d.GetDefname(), "full") && !isFalse(d.Arg) {
 			effect, why = hoop.EffectServer, "VACUUM FULL"

@@ -11,6 +11,8 @@ package sqlscan
 //go:generate go test -run "Statements|Reference" -update .
 
 import (
+	"slices"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
@@ -38,6 +40,10 @@ type Analysis struct {
 	DDL      bool     // it changes the catalog: refresh it before the next statement is judged
 	Settings []string // names of the settings it sets, lower case, sorted
 	Multi    int      // number of statements
+	// Leaves is what code that the text leaves behind (functions, triggers, defaults) can
+	// do where it runs: derive uses. As long as the catalog does not show that code, as
+	// in the transaction that makes it, other statements have them too: see After.
+	Leaves []hoop.Use
 	// Forbidden is why the text is refused whatever the rules say; "" where it is not.
 	Forbidden string
 	// Free says, for each literal of the text as pglex counts them, that its value does
@@ -54,6 +60,30 @@ func (a *Analysis) Has(e hoop.Effect) bool {
 		}
 	}
 	return false
+}
+
+// After gives the uses of a statement that runs in the transaction of others which left
+// code behind that the catalog does not show: it may run that code, and store what
+// comes of it.
+func After(left, uses []hoop.Use) []hoop.Use {
+	changes, changed := false, []string(nil)
+	for _, u := range uses {
+		changes = changes || u.Effect.Changes()
+		switch u.Effect {
+		case hoop.EffectWrite, hoop.EffectUnboundedWrite, hoop.EffectImport:
+			changed = append(changed, u.Tables...)
+		}
+	}
+	if !changes {
+		return uses
+	}
+	out := slices.Clone(uses)
+	for _, l := range left {
+		if l.Into = sortedSet(slices.Concat(l.Into, changed)); len(l.Into) > 0 {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // Tx is what a command does to the transaction.

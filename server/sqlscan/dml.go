@@ -31,6 +31,7 @@ func (s *stmt) target(rv *pg_query.RangeVar, c change) []string {
 	for _, t := range found {
 		tables = append(tables, s.consequences(t, c, map[uint32]bool{})...)
 	}
+	s.changed = append(s.changed, s.found(tables)...)
 	return tables
 }
 
@@ -41,24 +42,33 @@ func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []
 		return nil
 	}
 	seen[t.OID] = true
+	var out []string
 	switch {
 	case t.System:
 		s.systemWrite(t)
 		return nil
 	case t.Kind == catalog.KindView:
 		s.opaque("a view is changed, so tables that the text does not name")
+		out = s.through(t.Uses, c, seen)
 	case t.Kind == catalog.KindForeign:
 		s.use(hoop.EffectServer, "a foreign table is changed", t.Canonical())
 	}
 	if t.HasRules {
+		rule := newCode(s.cat)
+		rule.functions(t.RuleCalls)
+		for _, oid := range t.RuleUses {
+			if used, ok := s.cat.Table(oid); ok {
+				rule.write(used) // or reads, which is as good as written here
+			}
+		}
+		s.explicit(rule, "a rule rewrites the statement")
 		s.opaque("a rule rewrites the statement")
+		out = append(out, s.through(t.RuleUses, inserts|updates|deletes, seen)...)
 	}
-	if t.HasTriggers || t.RunsCode {
-		s.out.Opaque = true
-	}
-	var out []string
+	s.fires(t, c)
 	for _, rel := range s.cat.Related(t) {
-		if rel.HasTriggers || rel.RunsCode || rel.HasRules {
+		s.fires(rel, c)
+		if rel.HasRules {
 			s.out.Opaque = true
 		}
 		if rel.Kind == catalog.KindForeign {
@@ -67,6 +77,18 @@ func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []
 		out = append(out, s.cascade(rel, c, seen)...)
 	}
 	return append(out, s.cascade(t, c, seen)...)
+}
+
+// through names the tables that a view or a rule passes a change on to.
+func (s *stmt) through(oids []uint32, c change, seen map[uint32]bool) []string {
+	var out []string
+	for _, oid := range oids {
+		if t, ok := s.cat.Table(oid); ok && !t.System {
+			s.note(t)
+			out = append(append(out, s.withRelatives([]*catalog.Table{t})...), s.consequences(t, c, seen)...)
+		}
+	}
+	return out
 }
 
 func (s *stmt) cascade(t *catalog.Table, c change, seen map[uint32]bool) []string {

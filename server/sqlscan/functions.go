@@ -65,13 +65,17 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 // function judges one function that may be meant.
 func (s *stmt) function(f *catalog.Function, c call) {
 	if !f.System {
-		if f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension) {
-			return // pure, and installed by whoever runs the server
+		if trusted(f) {
+			s.results[f.Returns] = true
+			return
 		}
 		if h, listed := harmOf(f.Name); listed && f.Language == "c" && h.effect == hoop.EffectServer {
 			s.use(hoop.EffectServer, c.via+h.what)
 		}
-		s.opaque(c.via + "function " + hoop.TableName(f.Schema, f.Name) + " is a user's")
+		if strings.HasPrefix(f.Name, "dblink") && f.Language == "c" && s.runsText(c, c.via+"function "+f.Name+" is a user's") {
+			return
+		}
+		s.called(f, c.via+"function "+hoop.TableName(f.Schema, f.Name)+" is a user's")
 		return
 	}
 	h, listed := harmOf(f.Name)
@@ -86,19 +90,55 @@ func (s *stmt) function(f *catalog.Function, c call) {
 		return
 	}
 	if h.blind {
-		s.out.Opaque = true
+		s.out.Opaque, s.ran.reads = true, true
 	}
-	if f.Name == "current_setting" && !(c.text && plainSetting(c.args)) {
-		s.out.Opaque = true // a setting of the site's own can hold anything
-	}
+	s.ran.session = s.ran.session || f.Name == "current_setting"
 	if h.effect == hoop.EffectOpaque {
-		s.opaque(c.via + h.what)
+		if s.opaque(c.via + h.what); !s.runsText(c, c.via+h.what) {
+			s.ran.unreadable()
+		}
 	} else if h.effect != "" {
 		s.use(h.effect, c.via+h.what, s.harmTables(h, c)...)
 	}
 	if h.keeps && !argsFree(c) {
 		s.opaque(c.via + f.Name + " keeps a value outside of any table")
+		if f.Name == "setval" {
+			s.derive(f.Name, s.harmTables(h, c))
+		}
 	}
+	if c.text && readsSequence[f.Name] {
+		s.harmTables(h, call{name: "nextval", args: c.args}) // mentions it
+	}
+}
+
+// readsSequence are functions that show the value of a sequence by its name.
+var readsSequence = map[string]bool{"currval": true, "pg_sequence_last_value": true, "pg_get_sequence_data": true}
+
+// runsText adds the SQL that a function gets as constants; it reports whether all its
+// arguments are some.
+func (s *stmt) runsText(c call, why string) bool {
+	if !c.text {
+		return false
+	}
+	ran := newCode(s.cat)
+	for _, arg := range c.args {
+		if text, ok := constant(arg); ok {
+			ran.body(text, "sql")
+		} else if !literal(arg) {
+			return false
+		}
+	}
+	ran.reads, ran.acts = true, true // not all that it reads has a name in the text
+	s.explicit(ran, why)
+	return true
+}
+
+// literal reports whether an expression is a constant of any type.
+func literal(n *pg_query.Node) bool {
+	if c := n.GetTypeCast(); c != nil {
+		return literal(c.Arg)
+	}
+	return n.GetAConst() != nil
 }
 
 // harmTables names what a function changes: the sequence of nextval, else anything.
@@ -273,9 +313,9 @@ var harmful = map[string]harm{
 	"pg_prepared_xact": harmless, "pg_database_size": harmless, "pg_table_size": harmless, "pg_indexes_size": harmless,
 	"pg_relation_size": harmless, "pg_total_relation_size": harmless, "pg_tablespace_size": harmless, "pg_tablespace_databases": harmless,
 	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,
-	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": harmless, "pg_sequence_last_value": harmless,
+	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": harmless, "pg_sequence_last_value": blind,
 	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
 	"pg_show_replication_origin_status": harmless, "pg_input_error_info": harmless, "pg_sequence_parameters": harmless,
-	"pg_get_sequence_data": harmless, "pg_config": harmless, "pg_event_trigger_ddl_commands": harmless,
+	"pg_get_sequence_data": blind, "pg_config": harmless, "pg_event_trigger_ddl_commands": harmless,
 	"pg_event_trigger_dropped_objects": harmless, "row_security_active": harmless, "pg_get_multixact_members": harmless,
 }

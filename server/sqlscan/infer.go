@@ -17,6 +17,8 @@ type names struct {
 	loose   map[string]bool             // column names given by an alias list or a function
 	fields  map[usedName]bool           // every qualified name: a function in column notation, where it is no column
 	all     bool                        // every column of every table decides
+	shown   map[string]bool             // every name of a column reference, "*" too
+	renamed map[string]bool             // aliases that give their columns other names
 }
 
 // usedName is a column reference in a deciding place: qualifier and name; name "*" is
@@ -30,13 +32,14 @@ type source struct {
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, fields: map[usedName]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }
 
 func (s *stmt) columnAliases(a *pg_query.Alias) {
 	for _, c := range stringsOf(a.GetColnames()) {
+		s.names.renamed[a.Aliasname] = true
 		s.names.loose[c] = true
 	}
 }

@@ -150,6 +150,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"expression",  // whether there is one
 		"hasOrdinal",  // whether it is a whole number
 		"impliedName", // whether there is one
+		"literal",     // arguments of functions
 		"matchesAll",  // patterns: LIKE, ~, @>
 		"mark",        // freeLiterals itself
 		"notNull",     // whether it is NULL

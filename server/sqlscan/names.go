@@ -58,6 +58,10 @@ func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
 	found := s.lookup(rv)
 	if len(found) == 0 {
 		s.stray, s.out.Opaque = true, true
+		s.strays = append(s.strays, s.places(rv)...)
+		if rv.Schemaname == "" {
+			s.strays = append(s.strays, hoop.TableName("pg_temp", rv.Relname))
+		}
 	}
 	for _, t := range found {
 		s.note(t)
@@ -143,7 +147,7 @@ func (s *stmt) places(rv *pg_query.RangeVar) []string {
 func (s *stmt) inEverySchema(name string) []string {
 	var out []string
 	for _, schema := range s.cat.Schemas() {
-		if schema != "pg_catalog" && schema != "information_schema" && schema != "pg_toast" {
+		if userSchema(schema) {
 			out = append(out, hoop.TableName(schema, name))
 		}
 	}

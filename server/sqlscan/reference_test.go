@@ -44,8 +44,14 @@ on a target.
 ## How it is decided
 
 - Names without a schema mean every table of that name, in any schema, with its partitions and inheritance relatives.
-- A function counts as every function of its name. A function of a user is ` + "`opaque`" + `, unless it is immutable and comes
-  with an extension or is written in C. PostgreSQL's own functions are harmless unless they are listed below or volatile.
+- A function counts as every function of its name. The body of a user's function in SQL or PL/pgSQL is read: one that only
+  computes and reads counts as a read of the tables that it names, any other is ` + "`opaque`" + `, as is one with EXECUTE or in another
+  language. Functions that came with an extension and are immutable, or make random values, are harmless. PostgreSQL's own are
+  harmless unless they are listed below or volatile.
+- What runs unseen (triggers, defaults, generated columns, checks, policies, casts, rules, event triggers) is no effect of its own,
+  but what it copies is a ` + "`derive`" + `: from the tables that its body names and the row it gets, into the tables that it writes and
+  the row it makes. Code that cannot be read may copy anything to anywhere (` + "`*`" + `). A trigger that only assigns to a column
+  what is computed from nothing else (` + "`NEW.updated := now()`" + `) copies nothing.
 - A write is bounded where a column of the table is compared with something that does not depend on the row, or is equal to
   a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
   values together do not count: such a write is ` + "`unbounded-write`" + `.
@@ -62,7 +68,7 @@ name that is not a constant, with named arguments, or with a value from a table;
 ## Settings that reach beyond the session (` + "`server`" + `)
 
 `)
-	fmt.Fprintf(&b, "By name: %s. By prefix: %s.\n", code(slices.Sorted(maps.Keys(serverSettings))), code(serverPrefixes))
+	fmt.Fprintf(&b, "By name: %s. By prefix: %s.\n", quoted(slices.Sorted(maps.Keys(serverSettings))), quoted(serverPrefixes))
 	b.WriteString("\n## PostgreSQL's functions that do more than compute\n\n`…` marks a family. *Blind* ones can read what the text does not show; *keeping* ones with a value from a table are `opaque`.\n\n| function | effect | |\n|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(harmful)) {
 		writeHarm(&b, name, harmful[name])
@@ -78,7 +84,7 @@ name that is not a constant, with named arguments, or with a value from a table;
 	}
 	slices.Sort(blindNames)
 	fmt.Fprintf(&b, "\n## System relations\n\nThose of pg_catalog and information_schema are harmless, except: %s and `pg_stat_progress…` (opaque to the gateway: they carry values and statements); %s (`server`: credentials and files).\n",
-		code(blindNames), code(slices.Sorted(maps.Keys(secretRelations))))
+		quoted(blindNames), quoted(slices.Sorted(maps.Keys(secretRelations))))
 	b.WriteString("\n## Statements\n\nEvery statement is tested to have exactly these effects. `O` opaque to the gateway, `T` later statements of the session are, `D` changes the catalog, `F` always refused.\n\n| statement | effects |\n|---|---|\n")
 	for _, sql := range statements(t) {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(sql, "|", `\|`), summary(analyze(t, sql)))
@@ -86,7 +92,7 @@ name that is not a constant, with named arguments, or with a value from a table;
 	return b.String()
 }
 
-func code(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
+func quoted(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
 
 func writeHarm(b *strings.Builder, name string, h harm) {
 	if h == harmless {

@@ -14,7 +14,7 @@ import (
 // Analyze says what p can do in a database that contains cat. It never fails: what it
 // does not understand has effect unknown. It may be called concurrently.
 func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
-	b := &builder{cat: cat, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
+	b := &builder{cat: cat, sql: p.SQL, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
 	stmts := p.Tree.GetStmts()
 	b.out.Multi = len(stmts)
 	for i, raw := range stmts {
@@ -47,7 +47,9 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
 // builder gathers the analysis of one text.
 type builder struct {
 	cat      *catalog.Snapshot
+	sql      string
 	out      *Analysis
+	left     []hoop.Use // of code that earlier statements left behind
 	uses     []*hoop.Use
 	reads    map[string]bool
 	settings map[string]bool
@@ -69,11 +71,6 @@ func (b *builder) add(u hoop.Use) {
 
 func (b *builder) finish() *Analysis {
 	out := b.out
-	for _, c := range b.cat.Casts() {
-		if f, ok := b.cat.Function(c.Function); ok && !f.Extension && f.Language != "c" && len(b.reads) > 0 {
-			out.Opaque = true // it may run wherever a value changes its type
-		}
-	}
 	for _, e := range hoop.Effects {
 		for _, u := range b.uses {
 			if u.Effect != e.Effect {
@@ -94,6 +91,7 @@ func (b *builder) finish() *Analysis {
 		out.Settings = append(out.Settings, s)
 	}
 	slices.Sort(out.Settings)
+	out.Leaves = b.left
 	return out
 }
 
@@ -123,26 +121,44 @@ type stmt struct {
 	sourcing bool                    // what is noted now is a source
 	inCTE    int                     // depth of WITH queries: what they return is used again
 	stray    bool                    // a name was not found: any table may be meant
+	strays   []string                // what such names can be
 	names    names                   // what decides, for infer
 	quiet    bool                    // do not gather names: the columns do not exist yet
 	rows     bool                    // rows come back
 	home     string                  // the schema that CREATE SCHEMA makes its elements in
 	derived  []hoop.Use              // what is copied; sources are filled in at the end
-	depth    int
+	ran      *code                   // what the text calls
+	changed  []string                // tables that the statement writes to
+	results  map[uint32]bool         // types that users' functions return
+	types    map[string]bool         // users' types that the text names
+	decided  map[hoop.ColumnRef]bool // columns that decide in code
+
+	opened     bool     // it has effect opaque
+	cataloging bool     // it changes the catalog
+	leaving    bool     // it leaves code behind
+	fired      []string // tables on which it makes a trigger
+	depth      int
 
 	limitedCTE map[*pg_query.CommonTableExpr]bool
 	steps      int // of limiters
 }
 
 func newStmt(b *builder, n *pg_query.Node) *stmt {
-	return &stmt{builder: b, node: n, tables: map[*catalog.Table]bool{}, sources: map[*catalog.Table]bool{}, names: newNames(), limitedCTE: map[*pg_query.CommonTableExpr]bool{}}
+	return &stmt{
+		builder: b, node: n, tables: map[*catalog.Table]bool{}, sources: map[*catalog.Table]bool{}, names: newNames(),
+		ran: newCode(b.cat), results: map[uint32]bool{}, types: map[string]bool{}, decided: map[hoop.ColumnRef]bool{},
+		limitedCTE: map[*pg_query.CommonTableExpr]bool{},
+	}
 }
 
 // run analyses the statement and adds its effects to the builder.
 func (s *stmt) run() {
 	s.utility(s.node)
 	s.fieldFunctions()
+	s.blindParts()
+	s.flushCode()
 	s.flush()
+	s.leave()
 }
 
 // flush turns what the walk gathered into Reads, read and infer.
@@ -157,7 +173,11 @@ func (s *stmt) flush() {
 	if s.rows {
 		s.use(hoop.EffectRead, "", all...)
 	}
-	if cols := s.inferred(); len(cols) > 0 {
+	cols := s.inferred()
+	for c := range s.decided {
+		cols = append(cols, c)
+	}
+	if len(cols) > 0 {
 		s.add(hoop.Use{Effect: hoop.EffectInfer, Tables: all, Columns: cols, Why: "columns decide what comes back"})
 	}
 }
@@ -185,7 +205,7 @@ func (s *stmt) use(e hoop.Effect, why string, tables ...string) {
 
 // opaque says that code runs which the text does not show.
 func (s *stmt) opaque(why string) {
-	s.out.Opaque = true
+	s.out.Opaque, s.opened = true, true
 	s.use(hoop.EffectOpaque, why, "*")
 }
 

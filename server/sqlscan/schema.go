@@ -15,7 +15,9 @@ func (s *stmt) ddl(verb string, tables ...string) {
 	s.use(hoop.EffectDDL, "", tables...)
 }
 
-func (s *stmt) changesCatalog() { s.out.DDL, s.out.Temp, s.shifted = true, true, true }
+func (s *stmt) changesCatalog() {
+	s.out.DDL, s.out.Temp, s.shifted, s.cataloging = true, true, true, true
+}
 
 // role gives the effect of changing who may do what.
 func (s *stmt) role(verb, why string, tables ...string) {
@@ -35,6 +37,7 @@ func (s *stmt) parts(n *pg_query.Node) {
 func (s *stmt) code(verb string, tables ...string) {
 	s.ddl(verb, tables...)
 	s.opaque(verb)
+	s.leaving = true
 }
 
 // schemaCommand handles DDL and privileges.
@@ -57,6 +60,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_IndexStmt:
 		s.ddl("CREATE INDEX", s.canonical(x.IndexStmt.Relation)...)
 		s.parts(n)
+		s.rewritten(s.lookup(x.IndexStmt.Relation))
 	case *pg_query.Node_CreateSeqStmt:
 		s.cmd.Verb = "CREATE SEQUENCE"
 		s.newTable(x.CreateSeqStmt.Sequence)
@@ -88,6 +92,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		s.createFunction(x.CreateFunctionStmt)
 	case *pg_query.Node_CreateTrigStmt:
 		s.code("CREATE TRIGGER", s.canonical(x.CreateTrigStmt.Relation)...)
+		s.fired = s.canonical(x.CreateTrigStmt.Relation)
 	case *pg_query.Node_RuleStmt:
 		s.code("CREATE RULE", s.canonical(x.RuleStmt.Relation)...)
 		for _, a := range x.RuleStmt.Actions {

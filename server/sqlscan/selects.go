@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -210,7 +212,7 @@ func (s *stmt) into(c *pg_query.IntoClause) {
 
 // newTable gives the effects of making a table: nobody else sees a temporary one.
 func (s *stmt) newTable(rv *pg_query.RangeVar) {
-	s.out.Temp, s.out.DDL, s.shifted = true, true, true
+	s.changesCatalog()
 	if rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) {
 		s.use(hoop.EffectSession, "a temporary object")
 		return
@@ -221,13 +223,23 @@ func (s *stmt) newTable(rv *pg_query.RangeVar) {
 // derive says that data is copied to into: from the tables named, and from every table
 // that the statement reads. Those are known when it is walked: see flushDerive.
 func (s *stmt) derive(why string, into []string, from ...string) {
-	s.derived = append(s.derived, hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: into, Tables: from})
+	s.derived = append(s.derived, hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: s.found(into), Tables: from})
+}
+
+// found gives the names of tables with what stray names can be in place of "*": only
+// code writes anywhere.
+func (s *stmt) found(tables []string) []string {
+	if !slices.Contains(tables, "*") || len(s.strays) == 0 {
+		return tables
+	}
+	known := slices.DeleteFunc(slices.Clone(tables), func(t string) bool { return t == "*" })
+	return append(known, s.strays...)
 }
 
 // flushDerive names the sources of what the statement copies. Nothing is copied where
 // there is none.
 func (s *stmt) flushDerive() {
-	sources := s.namesOf(s.sources)
+	sources := append(s.namesOf(s.sources), s.ran.names()...)
 	for _, u := range s.derived {
 		u.Tables = append(u.Tables, sources...)
 		if len(u.Tables) > 0 {

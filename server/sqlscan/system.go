@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -12,7 +13,34 @@ import (
 var blindRelations = map[string]bool{
 	"pg_statistic": true, "pg_statistic_ext_data": true, "pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
 	"pg_stat_activity": true, "pg_stat_statements": true, "pg_prepared_statements": true, "pg_cursors": true,
-	"pg_largeobject": true, "pg_largeobject_metadata": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true, "pg_settings": false,
+	"pg_largeobject": true, "pg_largeobject_metadata": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true,
+}
+
+// blindColumns are columns of other relations that hold such values: defaults of columns
+// that were added later, the number of an advisory lock or of a sequence, which a
+// statement may have taken from a row.
+var blindColumns = map[string][]string{
+	"pg_attribute": {"attmissingval"}, "pg_locks": {"classid", "objid", "objsubid"}, "pg_sequences": {"last_value"},
+}
+
+// blindParts makes statements opaque that name a blind column or may show it by other
+// names: with the whole row, or with names that the statement gives to columns.
+func (s *stmt) blindParts() {
+	shows := func(alias string, t *catalog.Table) bool {
+		columns, ok := blindColumns[t.Name]
+		if !ok || !t.System {
+			return false
+		}
+		return s.names.shown["*"] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all ||
+			slices.ContainsFunc(columns, func(c string) bool { return s.names.shown[c] })
+	}
+	for alias, sources := range s.names.aliases {
+		for _, src := range sources {
+			for _, t := range src.tables {
+				s.out.Opaque = s.out.Opaque || shows(alias, t)
+			}
+		}
+	}
 }
 
 // secretRelations hold credentials.

@@ -65,9 +65,6 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		s.set(x.VariableSetStmt)
 	case *pg_query.Node_VariableShowStmt:
 		s.cmd.Verb, s.cmd.ReturnsRows, s.rows = "SHOW", true, true
-		if name := x.VariableShowStmt.Name; strings.Contains(name, ".") || strings.EqualFold(name, "all") {
-			s.out.Opaque = true // a setting of the site's own can hold anything
-		}
 	case *pg_query.Node_PrepareStmt:
 		s.utility(x.PrepareStmt.Query)
 		for _, t := range x.PrepareStmt.Argtypes {
@@ -186,6 +183,7 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_DoStmt:
 		s.cmd.Verb = "DO"
 		s.opaque("DO runs code")
+		s.do(x.DoStmt)
 		s.out.Temp, s.out.DDL, s.shifted = true, true, true
 	case *pg_query.Node_TruncateStmt:
 		s.cmd.Verb = "TRUNCATE"
@@ -211,6 +209,26 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 	return true
 }
 
+// do reads the body of DO.
+func (s *stmt) do(d *pg_query.DoStmt) {
+	body, lang := "", "plpgsql"
+	for _, o := range d.Args {
+		switch e := o.GetDefElem(); strings.ToLower(e.GetDefname()) {
+		case "as":
+			body = e.GetArg().GetString_().GetSval()
+		case "language":
+			lang = strings.ToLower(e.GetArg().GetString_().GetSval())
+		}
+	}
+	c := newCode(s.cat)
+	if lang == "plpgsql" || lang == "sql" {
+		c.body(body, lang)
+	} else {
+		c.unreadable()
+	}
+	s.explicit(c, "DO runs code")
+}
+
 // copy handles COPY in its four forms.
 func (s *stmt) copy(c *pg_query.CopyStmt) {
 	s.cmd.Verb = "COPY"
@@ -221,6 +239,9 @@ func (s *stmt) copy(c *pg_query.CopyStmt) {
 		s.cmd.CopyIn = !c.IsProgram && c.Filename == ""
 		into := s.target(c.Relation, inserts)
 		s.use(hoop.EffectImport, "", into...)
+		if !s.cmd.CopyIn {
+			s.derive("COPY from a server file or program", into, "*")
+		}
 		s.walk(c.WhereClause, where{})
 		return
 	}

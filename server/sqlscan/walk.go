@@ -49,8 +49,11 @@ func (s *stmt) walk(n *pg_query.Node, w where) {
 		s.relation(x.RangeVar, w.scope)
 		return
 	case *pg_query.Node_ColumnRef:
-		if u, ok := nameOf(x.ColumnRef); ok && u.qualifier != "" {
-			s.names.fields[u] = true
+		if u, ok := nameOf(x.ColumnRef); ok {
+			s.names.shown[u.name] = true
+			if u.qualifier != "" {
+				s.names.fields[u] = true
+			}
 		}
 		if !w.output {
 			s.decides(x.ColumnRef)
@@ -199,8 +202,11 @@ func (s *stmt) operator(name []*pg_query.Node) {
 	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
 		f, ok := s.cat.Function(op.Function)
 		if !ok || f.Language != "c" && f.Language != "internal" && !f.Extension {
-			s.opaque("operator " + op.Name + " is a user's")
-			return
+			if !ok {
+				s.opaque("operator " + op.Name + " is not known")
+				return
+			}
+			s.called(f, "operator "+op.Name+" is a user's")
 		}
 	}
 }
@@ -214,10 +220,16 @@ func (s *stmt) typeName(t *pg_query.TypeName) {
 	if t.PctType && len(parts) > 1 { // table.column%TYPE
 		return
 	}
-	for _, ut := range s.cat.UserTypes(parts[len(parts)-1]) {
-		if ut.RunsCode && ut.Kind != hoop.TypeBase {
-			s.opaque("type " + parts[len(parts)-1] + " runs a user's function")
-			return
+	name := parts[len(parts)-1]
+	for _, t := range s.cat.Lookup("", name) { // a row of the table
+		s.types[t.Canonical()] = true
+	}
+	for _, ut := range s.cat.UserTypes(name) {
+		s.types[hoop.TableName(ut.Schema, name)] = true
+		if code := s.cat.TypeCode(ut.OID); len(code) > 0 {
+			c := newCode(s.cat)
+			c.functions(code)
+			s.explicit(c, "type "+name+" runs a user's function")
 		}
 	}
 }

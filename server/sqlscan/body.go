@@ -1,0 +1,255 @@
+package sqlscan
+
+import (
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// maxCode is how many bytes of bodies are read for one cause.
+const maxCode = 4 << 20
+
+// body reads the text of a function or of SQL that runs later.
+func (c *code) body(src, lang string) {
+	c.bytes += len(src)
+	toks, ok := tokenize(src)
+	if !ok || c.bytes > maxCode {
+		c.unreadable()
+		return
+	}
+	b := body{code: c, toks: toks, sql: lang == "sql"}
+	b.read()
+}
+
+// definition reads a statement that leaves code behind: bodies are strings in it, and
+// EXECUTE FUNCTION is how triggers name theirs.
+func (c *code) definition(src string) {
+	toks, ok := tokenize(src)
+	if !ok {
+		c.unreadable()
+		return
+	}
+	b := body{code: c, toks: toks, sql: true, defines: true}
+	b.read()
+	for _, t := range toks {
+		if t.kind == tokString {
+			c.body(t.text, "plpgsql")
+		}
+	}
+}
+
+// body is one text that is read.
+type body struct {
+	*code
+	toks    []lexeme
+	sql     bool // INTO makes tables
+	defines bool
+}
+
+// doing are the commands of a body that do more than read.
+var doing = map[string]bool{
+	"insert": true, "update": true, "delete": true, "merge": true, "truncate": true, "create": true, "alter": true, "drop": true,
+	"grant": true, "revoke": true, "lock": true, "set": true, "reset": true, "notify": true, "listen": true, "unlisten": true,
+	"vacuum": true, "analyze": true, "reindex": true, "cluster": true, "refresh": true, "comment": true, "security": true,
+	"call": true, "do": true, "copy": true, "prepare": true, "execute": true, "discard": true, "load": true, "commit": true,
+	"rollback": true, "reassign": true, "import": true, "share": true, "move": true, "fetch": true, "open": true,
+}
+
+func (b *body) read() {
+	for i, t := range b.toks {
+		switch t.kind {
+		case tokWord:
+			b.acts = b.acts || doing[t.text]
+			if i == 0 || b.toks[i-1].text != "." { // NEW.copy is a column
+				b.command(i, t.text)
+			}
+			b.named(i, t.text)
+		case tokName:
+			b.named(i, t.text)
+		case tokOp:
+			for _, op := range b.cat.Operators(t.text) {
+				b.functions([]uint32{op.Function})
+			}
+		}
+	}
+}
+
+// named follows the word at i to everything that has the name. A table behind a
+// schema's name and a dot is that schema's, and before a dot no table is read: it
+// qualifies a column, and stands in a FROM besides. A function may have any schema, in
+// column notation.
+func (b *body) named(i int, name string) {
+	schema := ""
+	if i > 1 && b.toks[i-1].text == "." && b.cat.HasSchema(b.toks[i-2].text) {
+		schema = b.toks[i-2].text
+	}
+	if i+1 >= len(b.toks) || b.toks[i+1].text != "." {
+		for _, t := range b.cat.Lookup(schema, name) {
+			b.source(t)
+		}
+	}
+	for _, f := range b.cat.Functions("", name) {
+		b.function(f)
+	}
+	for _, ut := range b.cat.UserTypes(name) {
+		b.functions(b.cat.TypeCode(ut.OID))
+		b.types[ut.OID] = true
+	}
+}
+
+// word gives the keyword at i; "" where there is none.
+func (b *body) word(i int) string {
+	if i >= 0 && i < len(b.toks) && b.toks[i].kind == tokWord {
+		return b.toks[i].text
+	}
+	return ""
+}
+
+// skip gives the place after words.
+func (b *body) skip(i int, words ...string) int {
+	for slices.Contains(words, b.word(i)) {
+		i++
+	}
+	return i
+}
+
+// command handles the words that begin or belong to a command.
+func (b *body) command(i int, word string) {
+	switch word {
+	case "execute":
+		if next := b.word(i + 1); !b.defines || next != "function" && next != "procedure" {
+			b.unreadable()
+		}
+	case "copy", "prepare", "load", "import", "reassign":
+		b.unreadable()
+	case "do":
+		if w := b.word(i + 1); w != "update" && w != "nothing" && w != "instead" && w != "also" {
+			b.unreadable()
+		}
+	case "language":
+		if w := b.word(i + 1); b.defines && w != "sql" && w != "plpgsql" {
+			b.unreadable()
+		}
+	case "fetch", "move":
+		b.reads = b.reads || !b.fetchFirst(i+1) // a cursor of another query
+	case "into":
+		b.target(b.skip(i+1, "strict", "table", "temp", "temporary", "unlogged", "only"), b.word(i-1) == "insert" || b.sql)
+	case "update":
+		switch b.word(i - 1) {
+		case "for", "key", "do": // FOR UPDATE, FOR NO KEY UPDATE, ON CONFLICT DO UPDATE
+		case "or", "on", "before", "after", "of", "instead": // of triggers, rules and foreign keys
+		default:
+			b.target(b.skip(i+1, "only"), true)
+		}
+	case "from":
+		if b.word(i-1) == "delete" {
+			b.target(b.skip(i+1, "only"), true)
+		}
+	case "truncate":
+		b.targets(b.skip(i+1, "table", "only"))
+	case "refresh":
+		b.target(b.skip(i+1, "materialized", "view", "concurrently"), true)
+	case "alter":
+		b.alter(i + 1)
+	case "create":
+		b.create(i + 1)
+	}
+}
+
+// fetchFirst reports whether FETCH limits a query: FETCH FIRST 5 ROWS ONLY.
+func (b *body) fetchFirst(i int) bool {
+	if w := b.word(i); w != "first" && w != "next" {
+		return false
+	}
+	for _, n := range [...]int{i + 1, i + 2} {
+		if w := b.word(n); w == "row" || w == "rows" {
+			return true
+		}
+	}
+	return false
+}
+
+// alter handles ALTER TABLE; what it moves or gives another name is lost sight of.
+func (b *body) alter(i int) {
+	if b.defines {
+		return
+	}
+	b.temp = true
+	if b.word(i) != "table" {
+		b.unreadable()
+		return
+	}
+	for n := b.target(b.skip(i+1, "if", "exists", "only"), true); n < len(b.toks) && b.toks[n].text != ";"; n++ {
+		switch b.word(n) {
+		case "rename", "schema", "attach", "detach", "inherit":
+			b.unreadable()
+		}
+	}
+}
+
+func (b *body) create(i int) {
+	if b.defines {
+		return
+	}
+	b.temp = true
+	i = b.skip(i, "or", "replace", "global", "local", "temporary", "temp", "unlogged", "materialized", "recursive", "unique")
+	switch b.word(i) {
+	case "table", "view":
+		b.target(b.skip(i+1, "if", "not", "exists"), true)
+	case "index", "sequence", "schema", "statistics":
+	default:
+		b.unreadable()
+	}
+}
+
+func (b *body) targets(i int) {
+	for {
+		next := b.target(i, true)
+		if next >= len(b.toks) || b.toks[next].text != "," {
+			return
+		}
+		i = b.skip(next+1, "only")
+	}
+}
+
+// target notes that the relation named at i is written, and gives the place after it.
+// Where there is none yet, made says that one of the name may be.
+func (b *body) target(i int, made bool) int {
+	var parts []string
+	for i < len(b.toks) && (b.toks[i].kind == tokWord || b.toks[i].kind == tokName) {
+		parts = append(parts, b.toks[i].text)
+		if i++; i >= len(b.toks) || b.toks[i].text != "." {
+			break
+		}
+		i++
+	}
+	if len(parts) == 0 {
+		return i
+	}
+	schema, name := "", parts[len(parts)-1]
+	if len(parts) > 1 {
+		schema = parts[len(parts)-2]
+	}
+	found := b.cat.Lookup(schema, name)
+	for _, t := range found {
+		b.write(t)
+	}
+	if len(found) > 0 || !made {
+		return i
+	}
+	b.temp = true
+	if schema != "" {
+		b.into[hoop.TableName(schema, name)] = true
+		return i
+	}
+	for _, s := range b.cat.Schemas() {
+		if userSchema(s) {
+			b.into[hoop.TableName(s, name)] = true
+		}
+	}
+	return i
+}
+
+func userSchema(name string) bool {
+	return name != "pg_catalog" && name != "information_schema" && name != "pg_toast"
+}

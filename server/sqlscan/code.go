@@ -1,0 +1,266 @@
+package sqlscan
+
+import (
+	"strings"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// code is what users' code can do that runs with a statement: functions that it calls,
+// triggers and rules that it fires, bodies in its text.
+//
+// A body is read as words, without a grammar. Whatever it calls or reads has a name in
+// it, or runs by way of a command or a function that takes SQL as a value. So every
+// word that is the name of a table is read; every word that is the name of a function
+// is called, in any schema; what follows INTO, UPDATE and the like is written, with all
+// that this sets off; and a body with EXECUTE or its kin, or in another language than
+// SQL and PL/pgSQL, can do anything.
+type code struct {
+	cat      *catalog.Snapshot
+	seen     map[uint32]bool // functions
+	builtins map[string]bool
+	sources  map[*catalog.Table]bool
+	written  map[*catalog.Table]bool
+	into     map[string]bool // canonical names of what is written, objects that it makes included
+	reads    bool            // it may read what no name in it tells
+	writes   bool            // it may write anywhere
+	temp     bool            // it may leave something in the session
+	session  bool            // it reads settings
+	acts     bool            // it does more than read
+	bytes    int             // of bodies that were read
+	types    map[uint32]bool // of values in it
+}
+
+func newCode(cat *catalog.Snapshot) *code {
+	return &code{
+		cat: cat, seen: map[uint32]bool{}, builtins: map[string]bool{},
+		sources: map[*catalog.Table]bool{}, written: map[*catalog.Table]bool{}, into: map[string]bool{}, types: map[uint32]bool{},
+	}
+}
+
+// opaque reports whether the code is more than a computation on tables that are known.
+func (c *code) opaque() bool {
+	return c.reads || c.writes || c.temp || c.acts || len(c.into) > 0
+}
+
+// unreadable says that the code can do anything.
+func (c *code) unreadable() { c.reads, c.writes, c.temp, c.acts = true, true, true, true }
+
+// names are the canonical names of what is read; "*" is among them where that is not
+// known.
+func (c *code) names() []string {
+	var out []string
+	for t := range c.sources {
+		out = append(out, t.Canonical())
+	}
+	if c.session {
+		out = append(out, settings)
+	}
+	if c.reads {
+		out = append(out, "*")
+	}
+	return out
+}
+
+// settings is where code reads settings from. They hold nothing protected unless code
+// put it there, and then every statement of the session is opaque.
+const settings = "pg_catalog.pg_settings"
+
+// places are the canonical names of what is written.
+func (c *code) places() []string {
+	var out []string
+	for name := range c.into {
+		out = append(out, name)
+	}
+	if c.writes {
+		out = append(out, "*")
+	}
+	return out
+}
+
+func (c *code) add(from *code) {
+	for t := range from.sources {
+		c.sources[t] = true
+	}
+	for name := range from.into {
+		c.into[name] = true
+	}
+	c.reads, c.writes, c.temp = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp
+	c.session, c.acts = c.session || from.session, c.acts || from.acts
+}
+
+// pureExtensions are functions in C of PostgreSQL's own extensions (manual, appendix
+// "Additional Supplied Modules") that are volatile and read and write no table.
+var pureExtensions = map[string]bool{
+	"gen_random_uuid": true, "gen_random_bytes": true, "gen_salt": true, "uuid_generate_v1": true, "uuid_generate_v1mc": true,
+	"uuid_generate_v4": true, "pgp_sym_encrypt": true, "pgp_sym_encrypt_bytea": true, "pgp_pub_encrypt": true, "pgp_pub_encrypt_bytea": true,
+	"normal_rand": true, "show_trgm": true, "set_limit": true, "show_limit": true,
+}
+
+// PostgreSQL's own OIDs of the types that trigger functions return (pg_type.dat).
+const (
+	oidTrigger      = 2279
+	oidEventTrigger = 3838
+)
+
+// trusted reports whether a user's function needs no look: it computes, and came with
+// what runs the server.
+func trusted(f *catalog.Function) bool {
+	switch {
+	case f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension):
+		return true
+	case !f.Extension:
+		return false
+	case f.Returns == oidTrigger || f.Returns == oidEventTrigger:
+		return true // only a trigger can call it, with no arguments but constants
+	}
+	return f.Language == "c" && pureExtensions[f.Name]
+}
+
+func (c *code) function(f *catalog.Function) {
+	switch {
+	case c.seen[f.OID]:
+		return
+	case f.System:
+		c.builtin(f)
+		return
+	case trusted(f):
+		return
+	}
+	c.seen[f.OID] = true
+	c.types[f.Returns] = true
+	for _, oid := range f.ArgTypes {
+		c.types[oid] = true
+	}
+	c.functions(f.Calls)
+	switch {
+	case f.Kind == 'a':
+	case f.Language == "sql", f.Language == "plpgsql":
+		c.body(f.Source, f.Language)
+	default:
+		c.unreadable()
+	}
+}
+
+func (c *code) functions(oids []uint32) {
+	for _, oid := range oids {
+		if f, ok := c.cat.Function(oid); ok {
+			c.function(f)
+		} else {
+			c.unreadable()
+		}
+	}
+}
+
+// builtin judges one of PostgreSQL's own functions, whose arguments are not known.
+func (c *code) builtin(f *catalog.Function) {
+	if c.builtins[f.Name] {
+		return
+	}
+	c.builtins[f.Name] = true
+	h, listed := harmOf(f.Name)
+	switch {
+	case f.Name == "set_config":
+		c.temp = true
+	case f.Name == "current_setting":
+		c.session = true
+	case !listed:
+		if f.Volatility == catalog.Volatile {
+			c.unreadable()
+		}
+	case h.effect == hoop.EffectOpaque, strings.HasPrefix(f.Name, "dblink"):
+		c.unreadable()
+	default:
+		c.reads = c.reads || h.blind
+		c.acts = c.acts || h.effect != "" && h.effect != hoop.EffectSession
+		// A sequence, a large object or a lock may hold the value of a row.
+		c.writes = c.writes || h.keeps && h.effect != hoop.EffectSession
+	}
+}
+
+// source notes that a relation is read.
+func (c *code) source(t *catalog.Table) {
+	if c.sources[t] {
+		return
+	}
+	if t.System {
+		c.reads = c.reads || blindRelations[t.Name] || secretRelations[t.Name] || strings.HasPrefix(t.Name, "pg_stat_progress")
+		return
+	}
+	c.sources[t] = true
+	for _, rel := range c.cat.Related(t) {
+		c.source(rel)
+	}
+	c.functions(t.Policies)
+	switch t.Kind {
+	case catalog.KindView:
+		c.functions(t.Calls)
+		for _, oid := range t.Uses {
+			if used, ok := c.cat.Table(oid); ok {
+				c.source(used)
+			}
+		}
+	case catalog.KindMatView, catalog.KindForeign, catalog.KindToast:
+		c.reads = true
+	}
+	c.reads = c.reads || t.RowSecurity
+}
+
+// write notes that a relation is changed, in whatever way.
+func (c *code) write(t *catalog.Table) {
+	if c.written[t] {
+		return
+	}
+	c.written[t] = true
+	c.source(t)
+	if t.System {
+		c.unreadable()
+		return
+	}
+	c.into[t.Canonical()] = true
+	for _, rel := range c.cat.Related(t) {
+		c.write(rel)
+	}
+	for _, tr := range t.Triggers {
+		c.functions([]uint32{tr.Function})
+		c.functions(tr.Calls)
+	}
+	c.functions(t.Values)
+	c.functions(t.Checks)
+	c.functions(t.RuleCalls)
+	for _, col := range t.Columns {
+		c.functions(c.cat.TypeCode(col.Type))
+	}
+	uses := t.RuleUses
+	if t.Kind == catalog.KindView {
+		uses = append(uses[:len(uses):len(uses)], t.Uses...)
+	}
+	for _, fk := range t.Cascades {
+		if fk.OnDelete || fk.OnUpdate {
+			uses = append(uses[:len(uses):len(uses)], fk.Table)
+		}
+	}
+	for _, oid := range uses {
+		if used, ok := c.cat.Table(oid); ok {
+			c.write(used)
+		}
+	}
+}
+
+// casts adds users' casts that may run in the code, as those that they run in turn.
+func (c *code) casts() {
+	for again := true; again; {
+		again = false
+		for _, cast := range c.cat.Casts() {
+			f, ok := c.cat.Function(cast.Function)
+			if !ok || c.seen[f.OID] || trusted(f) || f.System {
+				continue
+			}
+			if occurs(c.cat, cast.Source, c.types, c.sources) && occurs(c.cat, cast.Target, c.types, c.sources) {
+				c.function(f)
+				again = true
+			}
+		}
+	}
+}

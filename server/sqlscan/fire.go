@@ -1,0 +1,267 @@
+package sqlscan
+
+import (
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// called notes a user's function that the statement calls, in its own text or by a
+// view. One that only computes, on tables that are known, is what it reads; any other
+// is opaque.
+func (s *stmt) called(f *catalog.Function, why string) {
+	c := newCode(s.cat)
+	c.function(f)
+	s.results[f.Returns] = true
+	s.explicit(c, why)
+}
+
+// explicit adds code that the statement runs by its text.
+func (s *stmt) explicit(c *code, why string) {
+	if len(c.seen) > 0 || c.bytes > 0 {
+		c.casts()
+	}
+	if c.opaque() {
+		s.opaque(why)
+	}
+	s.keep(c)
+	s.ran.add(c)
+	before := s.sourcing
+	s.sourcing = true
+	for t := range c.sources {
+		s.note(t)
+		if len(t.Columns) > 0 {
+			s.decided[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"}] = true
+		}
+	}
+	s.sourcing = before
+}
+
+// implicit adds code that runs though the text does not call it: existing triggers and
+// defaults must not make every INSERT one that people approve, so it is no effect of
+// its own. row is the table whose rows it gets, nil for none; into are the tables whose
+// rows it makes. What it copies is a derive.
+func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalog.Table) {
+	if len(c.seen) > 0 {
+		c.casts()
+	}
+	if c.reads || c.writes {
+		s.out.Opaque = true
+	}
+	s.keep(c)
+	for t := range c.sources {
+		s.note(t)
+	}
+	places, tables := c.places(), c.names()
+	for _, t := range into {
+		places = append(places, t.Canonical())
+	}
+	if row != nil {
+		tables = append(tables, row.Canonical())
+	}
+	s.copied(why, places, tables)
+}
+
+// keep notes what code may leave in the session.
+func (s *stmt) keep(c *code) {
+	if c.temp {
+		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+	}
+}
+
+// copied adds a derive where there is something to copy and a place for it.
+func (s *stmt) copied(why string, into, tables []string) {
+	if len(into) > 0 && len(tables) > 0 {
+		s.add(hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: into, Tables: tables})
+	}
+}
+
+// fires adds what a change of a table sets off: triggers, defaults, checks.
+func (s *stmt) fires(t *catalog.Table, c change) {
+	for _, tr := range t.Triggers {
+		if tr.On&events(c) != 0 {
+			s.trigger(t, tr)
+		}
+	}
+	if c&(inserts|updates) != 0 {
+		s.made(t)
+	}
+}
+
+// made adds what runs when rows of a table are made.
+func (s *stmt) made(t *catalog.Table) {
+	if len(t.Values) > 0 {
+		values := newCode(s.cat)
+		values.functions(t.Values)
+		s.implicit(values, "a default or a generated column", nil, t)
+	}
+	s.checks(t)
+}
+
+// checks adds the code of constraints, indexes, policies and domains.
+func (s *stmt) checks(t *catalog.Table) {
+	c := newCode(s.cat)
+	c.functions(t.Checks)
+	c.functions(t.Policies)
+	for _, col := range t.Columns {
+		c.functions(s.cat.TypeCode(col.Type))
+	}
+	s.implicit(c, "a constraint, an index or a policy", t)
+}
+
+func events(c change) catalog.Event {
+	var e catalog.Event
+	for _, x := range [...]struct {
+		change change
+		event  catalog.Event
+	}{{inserts, catalog.OnInsert}, {updates, catalog.OnUpdate}, {deletes, catalog.OnDelete | catalog.OnTruncate}} {
+		if c&x.change != 0 {
+			e |= x.event
+		}
+	}
+	return e
+}
+
+func (s *stmt) trigger(t *catalog.Table, tr catalog.Trigger) {
+	c := newCode(s.cat)
+	c.functions([]uint32{tr.Function})
+	c.functions(tr.Calls)
+	f, ok := s.cat.Function(tr.Function)
+	if !tr.Rewrites || ok && trusted(f) {
+		s.implicit(c, "trigger "+tr.Name, t)
+		return
+	}
+	if ok && !c.opaque() && len(c.sources) == 0 {
+		if columns, simple := simpleTrigger(f); simple {
+			for _, column := range columns {
+				s.decided[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: column}] = true
+			}
+			s.implicit(c, "trigger "+tr.Name, nil, t)
+			return
+		}
+	}
+	s.implicit(c, "trigger "+tr.Name, t, t)
+}
+
+// flushCode tells what the code of the statement copies: into what it writes, and into
+// what the statement does with its results.
+func (s *stmt) flushCode() {
+	s.casts()
+	if s.cataloging {
+		events := newCode(s.cat)
+		events.functions(s.cat.EventTriggers())
+		s.implicit(events, "an event trigger", nil)
+	}
+	sources := s.ran.names()
+	s.copied("values from code", s.changed, sources)
+	s.copied("code that writes", s.ran.places(), slices.Concat(sources, s.namesOf(s.sources), s.changed))
+	if s.opened || len(s.changed) > 0 {
+		for _, l := range s.left {
+			s.copied(l.Why, slices.Concat(l.Into, s.changed), l.Tables)
+		}
+	}
+}
+
+// casts adds users' casts that may run: where values of the one type and places of the
+// other can be.
+func (s *stmt) casts() {
+	for _, cast := range s.cat.Casts() {
+		f, ok := s.cat.Function(cast.Function)
+		if !ok || trusted(f) || !s.occurs(cast.Source) || !s.occurs(cast.Target) {
+			continue
+		}
+		if s.mentions(cast.Source) || s.mentions(cast.Target) {
+			s.called(f, "a cast is a user's")
+			continue
+		}
+		c := newCode(s.cat)
+		c.function(f)
+		if len(c.sources) > 0 || c.reads {
+			for _, name := range s.changed {
+				c.into[name] = true
+			}
+		}
+		s.implicit(c, "a cast", nil)
+	}
+}
+
+// mentions reports whether the text names a user's type.
+func (s *stmt) mentions(oid uint32) bool {
+	t := s.cat.Type(oid)
+	return t != nil && oid >= firstUserOID && s.types[t.Name]
+}
+
+// firstUserOID is FirstNormalObjectId of PostgreSQL's access/transam.h.
+const firstUserOID = 16384
+
+// occurs reports whether values of a type can be in the statement.
+func (s *stmt) occurs(oid uint32) bool {
+	return s.mentions(oid) || occurs(s.cat, oid, s.results, s.tables)
+}
+
+// occurs reports whether values of a type can be where values of types and of tables
+// are: PostgreSQL's own can be anywhere.
+func occurs(cat *catalog.Snapshot, oid uint32, types map[uint32]bool, tables map[*catalog.Table]bool) bool {
+	if oid < firstUserOID {
+		return true
+	}
+	seen := map[uint32]bool{}
+	for typ := range types {
+		if holds(cat.Type(typ), oid, seen) {
+			return true
+		}
+	}
+	name := ""
+	if t := cat.Type(oid); t != nil {
+		name = t.Name
+	}
+	for t := range tables {
+		if t.Canonical() == name {
+			return true // a whole row
+		}
+		for _, col := range t.Columns {
+			if holds(cat.Type(col.Type), oid, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds reports whether values of type t have values of another in them.
+func holds(t *hoop.Type, oid uint32, seen map[uint32]bool) bool {
+	if t == nil || seen[t.OID] {
+		return false
+	}
+	if t.OID == oid {
+		return true
+	}
+	seen[t.OID] = true
+	if holds(t.Elem, oid, seen) {
+		return true
+	}
+	for _, f := range t.Fields {
+		if holds(f, oid, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// leave notes what code the statement leaves behind can do.
+func (s *stmt) leave() {
+	if !s.cataloging {
+		return
+	}
+	c := newCode(s.cat)
+	c.definition(s.sql[s.cmd.Start:s.cmd.End])
+	c.casts()
+	if !s.leaving && len(c.seen) == 0 {
+		return
+	}
+	tables, into := append(c.names(), s.fired...), append(c.places(), s.fired...)
+	if len(tables) > 0 {
+		s.left = append(s.left, hoop.Use{Effect: hoop.EffectDerive, Why: "code of this transaction", Tables: sortedSet(tables), Into: sortedSet(into)})
+	}
+}
