@@ -202,6 +202,9 @@ func (r *Rules) Knowing(columns func(table string) (names []string, ok bool)) *R
 // Any reports whether anything at all is masked.
 func (r *Rules) Any() bool { return r.anyColumn() || len(r.values) > 0 }
 
+// Values reports whether values are looked for in texts, wherever these come from.
+func (r *Rules) Values() bool { return r.scanner != nil }
+
 func (r *Rules) anyColumn() bool {
 	return len(r.columns) > 0 || len(r.free) > 0 || len(r.inherited) > 0
 }

@@ -172,6 +172,9 @@ func (s *Session) Context() context.Context { return s.ctx }
 // Masks reports whether some mask rule applies to this identity on this target.
 func (s *Session) Masks() bool { return s.rules().Any() }
 
+// Rules gives the mask rules that are in force for this identity on this target now.
+func (s *Session) Rules() *mask.Rules { return s.rules() }
+
 func (s *Session) rules() *mask.Rules {
 	return s.line.Protection.For(s.info.Identity, s.target.Name)
 }
