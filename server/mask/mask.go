@@ -36,6 +36,7 @@ type Set struct {
 
 	rules     []*rule
 	inherited map[string]map[string]bool // target -> canonical tables
+	anywhere  map[string]bool            // targets where code may have copied protected data anywhere
 	key       []byte
 }
 
@@ -54,13 +55,18 @@ type rule struct {
 func (r *rule) freeText() bool { return len(r.columns) > 0 && len(r.values) > 0 }
 
 // Compile prepares rules. inherited lists, per target, tables that hold copies of
-// protected data and are redacted whole, by canonical name. key is for hash and
+// protected data and are redacted whole, by canonical name; "*" is every table, for
+// whom a rule on columns applies to. key is for hash and
 // tokenize; rules that use them want at least 32 bytes.
 func Compile(rules []resource.MaskRule, inherited map[string][]string, key []byte) (*Set, error) {
-	s := &Set{Now: time.Now, key: slices.Clone(key), inherited: map[string]map[string]bool{}}
+	s := &Set{Now: time.Now, key: slices.Clone(key), inherited: map[string]map[string]bool{}, anywhere: map[string]bool{}}
 	for target, tables := range inherited {
 		s.inherited[target] = map[string]bool{}
 		for _, table := range tables {
+			if table == "*" {
+				s.anywhere[target] = true
+				continue
+			}
 			s.inherited[target][table] = true
 		}
 	}
@@ -175,6 +181,7 @@ func (s *Set) For(id hoop.Identity, target string) *Rules {
 			r.values = append(r.values, c)
 		}
 	}
+	r.all = s.anywhere[target] && len(r.columns)+len(r.free) > 0
 	r.scanner = newScanner(s, r.values)
 	return r
 }
@@ -186,6 +193,7 @@ type Rules struct {
 	free      []*rule         // declare free-text columns
 	values    []*rule         // protect values in any text
 	inherited map[string]bool // tables that hold copies
+	all       bool            // any table may hold some
 	scanner   *scanner        // of values; nil where there are none
 	known     func(table string) (columns []string, ok bool)
 }
@@ -215,7 +223,7 @@ func (r *Rules) Protects(c hoop.ColumnRef) (rule string, ok bool) {
 	if best := r.strictest(c); best != nil {
 		return best.name, true
 	}
-	if r.inherited[hoop.TableName(c.Schema, c.Table)] {
+	if r.copied(hoop.TableName(c.Schema, c.Table)) {
 		return Inherited, true
 	}
 	if free := r.freeText(c); len(free) > 0 {
@@ -223,6 +231,9 @@ func (r *Rules) Protects(c hoop.ColumnRef) (rule string, ok bool) {
 	}
 	return "", false
 }
+
+// copied reports whether protected data may have been copied into the table.
+func (r *Rules) copied(table string) bool { return r.all || r.inherited[table] }
 
 // ProtectsTable reports whether a column of the table is protected, by its canonical
 // name. "*" and what is no canonical name could be any table.
@@ -232,7 +243,7 @@ func (r *Rules) ProtectsTable(table string) bool {
 		return r.anyColumn()
 	}
 	_, protected := r.Protects(hoop.ColumnRef{Schema: schema, Table: name, Column: "*"})
-	if !protected || r.known == nil || r.inherited[table] {
+	if !protected || r.known == nil || r.copied(table) {
 		return protected
 	}
 	columns, ok := r.known(table)
@@ -246,9 +257,9 @@ func (r *Rules) ProtectsTable(table string) bool {
 func (r *Rules) covers(table string) bool {
 	schema, name, ok := resource.SplitTable(table)
 	if !ok {
-		return false
+		return r.all
 	}
-	return r.inherited[table] || slices.ContainsFunc(r.columns, func(c *rule) bool {
+	return r.copied(table) || slices.ContainsFunc(r.columns, func(c *rule) bool {
 		return c.with == resource.Redact && slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool {
 			return p.Column.Any && p.Schema.Match(schema) && p.Table.Match(name)
 		})

@@ -170,6 +170,36 @@ func TestPlan(t *testing.T) {
 }
 
 // What one transform hides another may show: where two of them meet, nothing stays.
+// Code that nobody can read may have copied protected data to anywhere.
+func TestCompile_CopiedAnywhere(t *testing.T) {
+	s, err := Compile([]resource.MaskRule{
+		{Meta: resource.Meta{Name: "c"}, Targets: []string{"*"}, Columns: []string{"a.b.c"}, Except: []string{"privacy"}, With: resource.Redact},
+		{Meta: resource.Meta{Name: "v"}, Targets: []string{"*"}, Detect: []string{"email"}, With: resource.Redact},
+	}, map[string][]string{"pg": {"*"}}, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		target, group string
+		want          bool
+	}{{"pg", "agents", true}, {"pg", "privacy", false}, {"other", "agents", false}} {
+		r := s.For(hoop.Identity{Groups: []string{c.group}}, c.target)
+		if rule, got := r.Protects(ref("x.y.z")); got != c.want || got && rule != Inherited {
+			t.Errorf("%s on %s: column protected by %q: %v", c.group, c.target, rule, got)
+		}
+		if got := r.ProtectsTable("x.y"); got != c.want {
+			t.Errorf("%s on %s: table protected: %v", c.group, c.target, got)
+		}
+		if got := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidInt4), false, "x.y.z")}).Clear(); got == c.want {
+			t.Errorf("%s on %s: relayed as it is: %v", c.group, c.target, got)
+		}
+		uses := []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"a.b"}, Into: []string{"*"}}}
+		if got := r.counts(&hoop.Statement{}, uses[0]); got != (c.target == "other") {
+			t.Errorf("%s on %s: another copy counts: %v", c.group, c.target, got)
+		}
+	}
+}
+
 func TestPlan_TransformsThatMeet(t *testing.T) {
 	r := compile(t,
 		resource.MaskRule{Columns: []string{"a.b.age"}, With: resource.Age90},

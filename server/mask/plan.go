@@ -66,7 +66,7 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 	var free []*rule
 	for _, o := range c.Origins {
 		best = both(best, r.strictest(o))
-		if r.inherited[hoop.TableName(o.Schema, o.Table)] {
+		if r.copied(hoop.TableName(o.Schema, o.Table)) {
 			best = both(best, redacted(Inherited))
 		}
 		named := r.freeText(o)

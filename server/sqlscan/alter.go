@@ -92,8 +92,10 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 		tables = s.canonical(a.Relation)
 	}
 	s.ddl(verb, tables...)
-	s.changed = append(s.changed, s.found(tables)...)
-	s.rewritten(s.lookup(a.Relation))
+	if a.Objtype != pg_query.ObjectType_OBJECT_TYPE {
+		s.changed = append(s.changed, s.found(tables)...)
+		s.rewritten(s.lookup(a.Relation))
+	}
 	if a.Objtype == pg_query.ObjectType_OBJECT_FOREIGN_TABLE {
 		s.use(hoop.EffectServer, "a foreign table", tables...)
 	}

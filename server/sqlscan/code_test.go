@@ -118,6 +118,9 @@ func TestCode(t *testing.T) {
 		{"SELECT dblink_exec('dbname=x', 'UPDATE code.scratch SET code = 1')", "read infer derive opaque server +O", "scratch", "* scratch -> scratch"},
 		{"SELECT dblink_exec('dbname=x', name) FROM code.departments", "read infer derive opaque server +OTD", "departments", "* departments -> *"},
 		{"SELECT query_to_xml('SELECT code.writes()', true, false, '')", "read infer derive opaque +O", "patients scratch", "* patients scratch -> scratch"},
+		{"SELECT setval('code.trail_id_seq', max(id)) FROM code.patients", "read write infer derive opaque +O", "patients trail_id_seq", "patients -> trail_id_seq"},
+		{"SELECT setval(pg_get_serial_sequence('code.trail', 'id'), max(id)) FROM code.patients", "read write infer derive opaque +O", "patients", "patients -> trail_id_seq"},
+		{"SELECT currval('code.trail_id_seq')", "read", "trail_id_seq", ""},
 		// a table that the catalog does not have
 		{"INSERT INTO nowhere VALUES (1, code.label(1))", "write infer derive +O", "patients", "patients -> nowhere pg_temp.nowhere public.nowhere"},
 		{"INSERT INTO code.nowhere SELECT ssn FROM code.patients", "write derive +O", "patients", "* patients -> nowhere"},

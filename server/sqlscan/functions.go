@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -103,7 +104,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	if h.keeps && !argsFree(c) {
 		s.opaque(c.via + f.Name + " keeps a value outside of any table")
 		if f.Name == "setval" {
-			s.derive(f.Name, s.harmTables(h, c))
+			s.derive(f.Name, s.sequences(c))
 		}
 	}
 	if c.text && readsSequence[f.Name] {
@@ -156,6 +157,20 @@ func (s *stmt) harmTables(h harm, c call) []string {
 		}
 	}
 	return []string{"*"}
+}
+
+// sequences names the sequences that a call of setval may set.
+func (s *stmt) sequences(c call) []string {
+	if found := s.harmTables(harm{}, c); !slices.Contains(found, "*") {
+		return found
+	}
+	var all []string
+	for t := range s.cat.Tables {
+		if t.Kind == catalog.KindSequence {
+			all = append(all, t.Canonical())
+		}
+	}
+	return all
 }
 
 // splitName reads schema.name as regclass does, where nothing is quoted.

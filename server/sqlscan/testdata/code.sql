@@ -64,3 +64,4 @@ create table code.parent (id int, secret text);
 create table code.child (extra text) inherits (code.parent);
 create table code.parted (id int, secret text) partition by list (id);
 create table code.part1 partition of code.parted for values in (1);
+create table code.trail (id serial primary key);
