@@ -121,16 +121,15 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 			return false, err
 		}
 		if masked {
-			if size > a.proxy.cfg.MaxRow {
-				return false, hoop.Errorf(hoop.CodeTooLarge, "a row of %d bytes must be masked, the limit is %d", size, a.proxy.cfg.MaxRow).
-					WithHint("select fewer or shorter columns, for example with left(column, n)")
-			}
-			return false, nil
+			return false, a.whole(size)
 		}
 		a.run.res.Rows++
 		a.run.res.Bytes += int64(size)
 	case 'd':
-		if err := a.copyOut(size); err != nil {
+		if a.rules().Values() {
+			return false, a.whole(size)
+		}
+		if _, err := a.copyOut(size); err != nil {
 			return false, err
 		}
 	default:
@@ -141,6 +140,15 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 	}
 	a.left = size
 	return true, nil
+}
+
+// whole refuses a row that must be masked and is too long for it.
+func (a *answerer) whole(size int) error {
+	if size <= a.proxy.cfg.MaxRow {
+		return nil
+	}
+	return hoop.Errorf(hoop.CodeTooLarge, "a row of %d bytes must be masked, the limit is %d", size, a.proxy.cfg.MaxRow).
+		WithHint("select fewer or shorter columns, for example with left(column, n)")
 }
 
 // fault is something that the target must not send.
@@ -222,9 +230,11 @@ func (a *answerer) message(kind byte, m []byte) error {
 	a.rows = nil
 	switch kind {
 	case 'd':
-		err := a.copyOut(len(m))
-		a.relayed(len(m))
-		return err
+		e, err := a.copyOut(len(m))
+		if err != nil {
+			return err
+		}
+		return a.copyRow(e, m)
 	case 'c':
 		a.relayed(len(m))
 		return nil
@@ -362,15 +372,15 @@ func (a *answerer) copyIn(e *expected, m []byte) error {
 }
 
 // copyOut counts data of COPY TO STDOUT.
-func (a *answerer) copyOut(size int) error {
+func (a *answerer) copyOut(size int) (*expected, error) {
 	e := a.head()
 	if e == nil || e.run == nil || e.run.withheld {
-		return a.fault("COPY data that was not asked for")
+		return nil, a.fault("COPY data that was not asked for")
 	}
 	a.answers(e)
 	e.run.res.Rows++
 	e.run.res.Bytes += int64(size - headerSize)
-	return nil
+	return e, nil
 }
 
 // ready: ReadyForQuery, 1B status. It ends a batch.
@@ -387,6 +397,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	e.settle(-1, false)
 	a.popLocked()
 	a.status = m[headerSize]
+	a.shadows.ready(e, a.status == 'I')
 	if a.status == 'I' {
 		// The transaction is over, and with it its portals.
 		a.portals.forget(endPortal)

@@ -54,25 +54,26 @@ type conn struct {
 	// generation counts what names of prepared statements have stood for.
 	generation int64
 	hold       context.CancelCauseFunc // ends the statement that waits for approval
+	shadows    shadows                 // what may change the meaning of later texts
+	channels   map[string]bool         // that the client's own texts listen to
 
 	writing sync.Mutex // guards nc's writing half and what follows
 	told    bool       // the client knows why it is cut
 	partial bool       // a message was written in part
 
 	// Of the goroutine that reads the client:
-	out      []byte    // to the target, not sent yet
-	refused  bool      // skip the client's messages until Sync
-	gate     *expected // COPY FROM STDIN that was forwarded; see passGate
-	passing  int       // bytes still to come of a long CopyData
-	keeping  bool      // these are forwarded
-	shadowed bool      // session-local objects may change what later texts mean
+	out     []byte    // to the target, not sent yet
+	refused bool      // skip the client's messages until Sync
+	gate    *expected // COPY FROM STDIN that was forwarded; see passGate
+	passing int       // bytes still to come of a long CopyData
+	keeping bool      // these are forwarded
 }
 
 func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Session, st *startup) *conn {
 	c := &conn{
 		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
 		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, settled: true,
-		spare: make([]*expected, 0, 8),
+		spare: make([]*expected, 0, 8), shadows: shadows{last: -1},
 	}
 	c.queue = c.spare
 	c.cond = sync.NewCond(&c.mu)

@@ -237,10 +237,14 @@ func (c *conn) describe(frame, body []byte) error {
 	e := &expected{kind: 'D'}
 	if kind == 'P' {
 		p, err := c.bound(name)
-		if err != nil {
-			return c.refuseOrEnd(err)
+		switch {
+		case err == nil:
+			e.portal = p
+		case c.ctx.Err() != nil:
+			return errTerminated
 		}
-		e.portal = p
+		// A name that is not known here may be a cursor's, declared in SQL. Which columns it
+		// has, or that there is none, is for the target to say; its rows come by FETCH.
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

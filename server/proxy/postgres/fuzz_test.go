@@ -39,6 +39,32 @@ func FuzzParseStartup(f *testing.F) {
 	})
 }
 
+// What scans a row of COPY must leave it alone where nothing is found, and find a
+// field whatever it holds.
+func FuzzCopyRow(f *testing.F) {
+	for _, s := range []string{"1\ta\\tb\t\\N\n", "\n", "\t\n", "a,\"b\"\"c\",\n", `"x` + "\n" + `y",`, `"a"b`, "x\\", ",,\n"} {
+		f.Add([]byte(s), "a\tb")
+	}
+	same := func(dst, s []byte) []byte { return append(dst, s...) }
+	f.Fuzz(func(t *testing.T, row []byte, value string) {
+		for _, format := range []copyFormat{copyText, copyCSV} {
+			out, changed, err := format.scanRow(nil, row, same)
+			if err == nil && (changed != 0 || !bytes.Equal(out, row)) {
+				t.Errorf("%q became %q", row, out)
+			}
+			written := map[copyFormat]func(dst, value []byte) []byte{copyText: escape, copyCSV: quote}[format]
+			line := append(written([]byte("x"+map[copyFormat]string{copyText: "\t", copyCSV: ","}[format]), []byte(value)), '\n')
+			var fields []string
+			if _, _, err := format.scanRow(nil, line, func(dst, s []byte) []byte { fields = append(fields, string(s)); return same(dst, s) }); err != nil {
+				t.Errorf("%q: %v", line, err)
+			}
+			if len(fields) != 2 || fields[1] != value {
+				t.Errorf("%q holds %q, want %q", line, fields, value)
+			}
+		}
+	})
+}
+
 func FuzzCheckOptions(f *testing.F) {
 	for _, s := range []string{`-c a=b`, `-ca=b --c-d=e`, `-c a\ b=c\\`, `-c`, `\`, ` --hoop.user=x`, `-c HOOP.USER=x`, `-c role = x`} {
 		f.Add(s)

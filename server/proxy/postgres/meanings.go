@@ -20,7 +20,9 @@ type meaning struct {
 	shape    string
 	bare     bool // one EXECUTE whose arguments are constants
 	analysis *sqlscan.Analysis
-	version  string // of the snapshot
+	version  string   // of the snapshot
+	listens  []string // channels of LISTEN
+	copies   []copyFormat
 }
 
 // means finds out what text does in a database that contains snap.
@@ -135,13 +137,13 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.version}
+	return &meaning{text, m.shape, m.bare, a, m.version, m.listens, m.copies}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, snap.Version}
+	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, snap.Version, listens(p), copyFormats(p)}
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()

@@ -156,10 +156,24 @@ func columns(body []byte, snap *catalog.Snapshot) ([]hoop.Column, error) {
 		}
 		col.Binary = format == 1
 		col.Type = typeOf(snap, typ, mod)
-		col.Origins, col.Proven = origins(snap, table, attr)
+		if col.Origins, col.Proven = origins(snap, table, attr); col.Proven {
+			col.Type = declared(snap, table, attr, col.Type)
+		}
 		cols = append(cols, col)
 	}
 	return cols, f.done()
+}
+
+// declared is the type of a table's column: where that is a domain, or holds one, the
+// target describes it by its base.
+func declared(snap *catalog.Snapshot, table uint32, attr int16, described *hoop.Type) *hoop.Type {
+	t, _ := snap.Table(table)
+	for _, col := range t.Columns {
+		if col.Attr == attr && col.Type != described.OID && snap.Type(col.Type) != nil {
+			return typeOf(snap, col.Type, col.Mod)
+		}
+	}
+	return described
 }
 
 func typeOf(snap *catalog.Snapshot, oid uint32, mod int32) *hoop.Type {
@@ -180,6 +194,8 @@ const (
 	oidStatistic        = 2619 // pg_statistic
 	oidStatisticExtData = 3429 // pg_statistic_ext_data
 	oidLargeObject      = 2613 // pg_largeobject
+	oidLargeObjectMeta  = 2995 // pg_largeobject_metadata: the numbers are for their makers to choose
+	oidAttribute        = 1249 // pg_attribute, of which one column does
 )
 
 // origins proves where a column's values come from: the table that the target names,
@@ -190,13 +206,16 @@ func origins(snap *catalog.Snapshot, oid uint32, attr int16) ([]hoop.ColumnRef, 
 		return nil, false
 	}
 	switch oid {
-	case oidStatistic, oidStatisticExtData, oidLargeObject:
+	case oidStatistic, oidStatisticExtData, oidLargeObject, oidLargeObjectMeta:
 		return nil, false
 	}
 	var refs []hoop.ColumnRef
 	for _, col := range t.Columns {
 		if col.Attr != attr {
 			continue
+		}
+		if oid == oidAttribute && col.Name == "attmissingval" { // a default, once it is computed
+			return nil, false
 		}
 		refs = append(refs, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: col.Name})
 		for _, rel := range snap.Related(t) {

@@ -69,7 +69,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.InTx = c.status != 'I' || c.inBatchLocked()
-	if c.shadowed || tainted || c.ddl >= 0 {
+	if c.shadows.any() || tainted || c.ddl >= 0 {
 		st.Opaque = true
 	}
 	if tainted {
@@ -203,6 +203,17 @@ func (c *conn) same(m *meaning, tainted bool, st *hoop.Statement) func(context.C
 	}
 }
 
+// listens gives the channels that the text itself listens to.
+func listens(p *pgparse.Parsed) []string {
+	var names []string
+	for _, raw := range p.Tree.GetStmts() {
+		if l := raw.GetStmt().GetListenStmt(); l != nil {
+			names = append(names, l.GetConditionname())
+		}
+	}
+	return names
+}
+
 // run judges what m does with params, and gives the statement to be forwarded.
 func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, error) {
 	m, err := c.renewed(c.ctx, m)
@@ -236,7 +247,7 @@ func (r *running) meanings(yield func(at int, m *meaning) bool) {
 // uncovered refuses answers that the gateway could not mask.
 func (r *running) uncovered() error {
 	if !r.withheld {
-		return nil
+		return r.scannable()
 	}
 	for _, m := range r.meanings {
 		if slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.CopyOut }) {
@@ -252,9 +263,15 @@ func (r *running) uncovered() error {
 func (c *conn) forwarded(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.shadows.forwarded(e)
 	for at, m := range e.run.meanings {
 		a := m.analysis
-		c.shadowed = c.shadowed || a.Temp
+		for _, name := range m.listens {
+			if c.channels == nil {
+				c.channels = map[string]bool{}
+			}
+			c.channels[name] = true
+		}
 		if a.DDL {
 			c.ddl = e.batch
 		}

@@ -1,6 +1,10 @@
 package postgres
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/hoopctl/hoopctl/server/mask"
+)
 
 // What stands in place of a text that could carry protected values.
 const (
@@ -32,6 +36,7 @@ func (a *answerer) failure(m []byte) error {
 	}
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
+	a.shadows.failed(e)
 	e.settle(-1, false)
 	e.copying = false
 	for _, s := range a.failedLocked() {
@@ -72,20 +77,61 @@ func (a *answerer) notice(m []byte) error {
 	return a.text(m, withheld)
 }
 
-// text relays an ErrorResponse or NoticeResponse, without its texts where they are
-// withheld.
+// text relays an ErrorResponse or NoticeResponse: without its texts where they are
+// withheld, without the values that value rules protect otherwise.
 func (a *answerer) text(m []byte, withheld bool) error {
-	if !withheld {
+	rules := a.rules()
+	var out []byte
+	var err error
+	switch {
+	case withheld && !inspect(m[headerSize:]).plain():
+		out, err = withhold(nil, m)
+	case rules.Values():
+		out, err = scanTexts(nil, m, rules.Text)
+	default:
 		a.relayed(len(m))
 		return nil
 	}
-	out, err := withhold(nil, m)
 	if err != nil {
 		return a.fault("error fields: %v", err)
 	}
 	a.drop(len(m))
 	a.win = append(a.win, out...)
 	return nil
+}
+
+// rules are those of the statement that is answered, else those in force.
+func (a *answerer) rules() *mask.Rules {
+	if a.run == nil {
+		return a.sess.Rules()
+	}
+	return a.run.run.Rules()
+}
+
+// scanTexts appends a copy of an ErrorResponse or NoticeResponse whose texts and names
+// went through text. Fields that the target fills from lists of its own stay.
+func scanTexts(dst, m []byte, text func(dst, s []byte) []byte) ([]byte, error) {
+	dst, at := begin(dst, m[0])
+	f := fields{b: m[headerSize:]}
+	for {
+		kind := f.byte()
+		if f.err != nil || kind == 0 {
+			break
+		}
+		value := f.cstring()
+		dst = append(dst, kind)
+		switch kind {
+		case 'S', 'V', 'C', 'P', 'p', 'F', 'L', 'R':
+			dst = append(dst, value...)
+		default:
+			dst = text(dst, value)
+		}
+		dst = append(dst, 0)
+	}
+	if err := f.done(); err != nil {
+		return nil, err
+	}
+	return end(append(dst, 0), at), nil
 }
 
 // withhold appends a copy of an ErrorResponse or NoticeResponse whose texts are
@@ -125,7 +171,11 @@ func withhold(dst, m []byte) ([]byte, error) {
 }
 
 // told is what the gateway itself wants to know of an ErrorResponse.
-type told struct{ state, severity, file, routine string }
+type told struct {
+	state, severity, file, routine string
+	position                       bool // in the client's text
+	nested                         bool // it arose in a statement that code ran
+}
 
 func inspect(body []byte) told {
 	var t told
@@ -144,19 +194,44 @@ func inspect(body []byte) told {
 			t.file = value
 		case 'R':
 			t.routine = value
+		case 'P':
+			t.position = true
+		case 'W', 'q', 'p':
+			t.nested = true
 		}
 	}
 }
 
+// plain reports whether the message cannot show any row's values: it was made before
+// the client's own text ran, or its words are fixed. Parse analysis knows the text and
+// the catalog only, and says where in the text it stopped; what code runs (a function,
+// a regtype's input) has a context, or no position.
+func (t told) plain() bool {
+	if t.nested {
+		return false
+	}
+	switch t.file {
+	case "analyze.c", "parse_agg.c", "parse_clause.c", "parse_coerce.c", "parse_collate.c", "parse_cte.c",
+		"parse_expr.c", "parse_func.c", "parse_oper.c", "parse_param.c", "parse_relation.c", "parse_target.c", "parse_type.c":
+		return t.position
+	case "xact.c": // no transaction is in progress, cannot run inside a transaction block
+		return strings.HasPrefix(t.state, "25")
+	case "postgres.c": // the transaction is aborted
+		return t.state == "25P02"
+	}
+	return false
+}
+
 // raised reports whether users' code made the message: RAISE of PL/pgSQL, or another
-// procedural language. The target names its own source file and function; a client
+// procedural language, or of another server. The target names its own source file and function; a client
 // cannot choose them.
 func (t told) raised() bool {
 	switch t.routine {
-	case "exec_stmt_raise", "exec_stmt_assert":
+	case "exec_stmt_raise", "exec_stmt_assert",
+		"pgfdw_report_error": // what another server said, down to its SQLSTATE
 		return true
 	}
-	for _, prefix := range []string{"plpy", "plperl", "pltcl", "plv8"} {
+	for _, prefix := range []string{"plpy", "plperl", "pltcl", "plv8", "dblink"} {
 		if strings.HasPrefix(t.file, prefix) {
 			return true
 		}
@@ -166,14 +241,15 @@ func (t told) raised() bool {
 
 // shownState is the SQLSTATE that the client sees.
 func (a *answerer) shownState(t told) string {
-	if a.withheld && t.raised() {
+	if a.withheld && !t.plain() && t.raised() {
 		return stateRaised
 	}
 	return t.state
 }
 
 // notification: NotificationResponse, 4B process id + channel + payload. The payload
-// is any text that any session chose.
+// is any text that any session chose; so is the channel, unless the client itself
+// listens to it by that name: code may listen to a name made of a value.
 func (a *answerer) notification(m []byte) error {
 	if !a.sess.Masks() {
 		a.relayed(len(m))
@@ -185,6 +261,13 @@ func (a *answerer) notification(m []byte) error {
 	f.cstring()
 	if err := f.done(); err != nil {
 		return a.fault("NotificationResponse: %v", err)
+	}
+	a.conn.mu.Lock()
+	named := a.channels[string(channel)]
+	a.conn.mu.Unlock()
+	if !named {
+		a.drop(len(m))
+		return nil
 	}
 	pid := m[headerSize : headerSize+4]
 	out, at := begin(nil, 'A')

@@ -197,6 +197,7 @@ var flows = map[string][]step{
 	"sql prepare, protocol bind":         {{send: msgs(query("prepare p1 as select 41 + 1")), ready: 1}, {send: msgs(bind("", "p1"), execute("", 0), syncMsg), ready: 1}, {send: msgs(query("deallocate p1")), ready: 1}},
 	"protocol parse, sql execute":        {{send: msgs(parse("p2", "select 6 * 7"), syncMsg), ready: 1}, {send: msgs(query("execute p2")), ready: 1}},
 	"cursor":                             {{send: msgs(query("begin; declare c cursor for select i from f order by i")), ready: 1}, {send: msgs(query("fetch 2 from c")), ready: 1}, {send: msgs(query("close c; commit")), ready: 1}},
+	"cursor described":                   {{send: msgs(parse("", "declare c cursor with hold for select i, s from f order by i"), bind("", ""), execute("", 0), describe('P', "c"), syncMsg), ready: 1}, {send: msgs(describe('P', "c"), closeMsg('P', "c"), describe('P', "c"), syncMsg), ready: 1}},
 	"copy out":                           {{send: msgs(query("copy f to stdout")), ready: 1}, {send: msgs(query("copy (select i from f where i < 3) to stdout with (format csv, header)")), ready: 1}, {send: msgs(parse("", "copy f to stdout (format binary)"), bind("", ""), execute("", 0), syncMsg), ready: 1}},
 	"copy in": {
 		{send: msgs(query("copy empty from stdin")), until: "CopyInResponse"},

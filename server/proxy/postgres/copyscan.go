@@ -1,0 +1,236 @@
+package postgres
+
+import (
+	"bytes"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+)
+
+// copyFormat is how COPY TO STDOUT writes a row; each row is one CopyData message
+// (manual, "COPY", "File Formats").
+type copyFormat byte
+
+const (
+	copyNone  copyFormat = iota // not COPY TO STDOUT
+	copyText                    // fields between tabs, backslash sequences
+	copyCSV                     // fields between commas, quotes doubled inside quotes
+	copyOther                   // binary, or with signs of the client's choice
+)
+
+// copyFormats gives the formats of the commands of a text; nil where none is COPY TO.
+func copyFormats(p *pgparse.Parsed) []copyFormat {
+	var all []copyFormat
+	for i, raw := range p.Tree.GetStmts() {
+		c := raw.GetStmt().GetCopyStmt()
+		if c == nil || c.GetIsFrom() {
+			continue
+		}
+		if all == nil {
+			all = make([]copyFormat, len(p.Tree.GetStmts()))
+		}
+		all[i] = copyFormatOf(c)
+	}
+	return all
+}
+
+func copyFormatOf(c *pg_query.CopyStmt) copyFormat {
+	format := copyText
+	for _, o := range c.GetOptions() {
+		d := o.GetDefElem()
+		switch d.GetDefname() {
+		case "format":
+			switch strings.ToLower(d.GetArg().GetString_().GetSval()) {
+			case "text":
+			case "csv":
+				format = copyCSV
+			default:
+				return copyOther
+			}
+		case "header", "force_quote", "null": // what is NULL shows nothing
+		default:
+			return copyOther
+		}
+	}
+	return format
+}
+
+// scanRow appends a row of COPY data whose fields went through text. A field that
+// stays the same is copied as it is.
+func (f copyFormat) scanRow(dst, row []byte, text func(dst, s []byte) []byte) (out []byte, changed int64, err error) {
+	line := bytes.TrimSuffix(row, []byte{'\n'})
+	eol := row[len(line):]
+	for first := true; first || len(line) > 0; first = false {
+		var field, value []byte
+		var more bool
+		switch f {
+		case copyText:
+			field, line, more = bytes.Cut(line, []byte{'\t'})
+			value = unescape(field)
+		case copyCSV:
+			field, value, line, more, err = cutCSV(line)
+		default:
+			err = errMalformed
+		}
+		if err != nil {
+			return dst, 0, err
+		}
+		masked := text(nil, value)
+		switch {
+		case bytes.Equal(masked, value) || f == copyText && string(field) == `\N`:
+			dst = append(dst, field...)
+		case f == copyText:
+			dst = escape(dst, masked)
+			changed++
+		default:
+			dst = quote(dst, masked)
+			changed++
+		}
+		if !more {
+			break
+		}
+		if f == copyText {
+			dst = append(dst, '\t')
+		} else {
+			dst = append(dst, ',')
+		}
+		if len(line) == 0 { // a last field that is empty
+			break
+		}
+	}
+	return append(dst, eol...), changed, nil
+}
+
+// letters are the backslash sequences that COPY TO writes (CopyAttributeOutText in
+// commands/copyto.c).
+var letters = map[byte]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v', '\\': '\\'}
+
+func unescape(field []byte) []byte {
+	if bytes.IndexByte(field, '\\') < 0 {
+		return field
+	}
+	out := make([]byte, 0, len(field))
+	for i := 0; i < len(field); i++ {
+		c := field[i]
+		if c == '\\' && i+1 < len(field) {
+			i++
+			if c = field[i]; letters[c] != 0 {
+				c = letters[c]
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func escape(dst, value []byte) []byte {
+	for _, c := range value {
+		switch c {
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		case '\v':
+			dst = append(dst, `\v`...)
+		case '\\':
+			dst = append(dst, `\\`...)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func quote(dst, value []byte) []byte {
+	dst = append(dst, '"')
+	for _, c := range value {
+		if c == '"' {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '"')
+}
+
+// cutCSV takes the first field off a line: as it is written, and what it stands for.
+func cutCSV(line []byte) (field, value, rest []byte, more bool, err error) {
+	if len(line) == 0 || line[0] != '"' {
+		field, rest, more = bytes.Cut(line, []byte{','})
+		return field, field, rest, more, nil
+	}
+	for i := 1; i < len(line); i++ {
+		if line[i] != '"' {
+			value = append(value, line[i])
+			continue
+		}
+		if i+1 < len(line) && line[i+1] == '"' {
+			i++
+			value = append(value, '"')
+			continue
+		}
+		switch field = line[:i+1]; {
+		case i+1 == len(line):
+			return field, value, nil, false, nil
+		case line[i+1] == ',':
+			return field, value, line[i+2:], true, nil
+		}
+		break
+	}
+	return nil, nil, nil, false, errMalformed
+}
+
+// copies gives the format of the COPY TO that e is at.
+func (e *expected) copies() copyFormat {
+	all := e.run.meaning.copies
+	if e.tags >= len(all) {
+		return copyNone
+	}
+	return all[e.tags]
+}
+
+// copyRow masks a row of COPY TO where values are looked for in texts.
+func (a *answerer) copyRow(e *expected, m []byte) error {
+	rules := e.run.run.Rules()
+	if !rules.Values() {
+		a.relayed(len(m))
+		return nil
+	}
+	out, at := begin(a.row[:0], 'd')
+	out, changed, err := e.copies().scanRow(out, m[headerSize:], rules.Text)
+	if err != nil {
+		return a.fault("COPY data: %v", err)
+	}
+	e.run.res.Masked += changed
+	a.drop(len(m))
+	a.win = append(a.win, end(out, at)...)
+	if a.row = out; cap(a.row) > bufferSize {
+		a.row = nil
+	}
+	return nil
+}
+
+// scannable refuses COPY TO in a form whose fields the gateway does not find, where it
+// must look into them.
+func (r *running) scannable() error {
+	if !r.run.Rules().Values() {
+		return nil
+	}
+	for _, m := range r.meanings {
+		for _, f := range m.copies {
+			if f == copyOther {
+				return hoop.Errorf(hoop.CodeDenied, "COPY TO in this format could deliver values that are masked for you").
+					WithHint("use FORMAT text or csv without DELIMITER, QUOTE, ESCAPE and ENCODING, or SELECT")
+			}
+		}
+	}
+	return nil
+}

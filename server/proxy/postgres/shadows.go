@@ -1,0 +1,52 @@
+package postgres
+
+// shadows counts the statements that may have made session-local objects, or changed
+// what names mean: texts that follow count as opaque. It is guarded by conn.mu.
+//
+// DISCARD ALL and DISCARD TEMP undo that, but only once nothing can roll them back: as
+// the one statement of a batch after which no transaction is open.
+type shadows struct {
+	last   int64     // batch of the statement that was forwarded last
+	made   int       // statements forwarded that may cast one
+	undone int       // how many of these are undone
+	undo   *expected // the DISCARD under way, nil for none
+	before int       // made, when it was forwarded
+}
+
+func (s *shadows) any() bool { return s.made > s.undone }
+
+// forwarded notes what e runs.
+func (s *shadows) forwarded(e *expected) {
+	alone := s.last != e.batch
+	s.last = e.batch
+	if !alone {
+		s.undo = nil
+	}
+	for _, m := range e.run.meanings {
+		if m.analysis.Temp {
+			s.made++
+		}
+	}
+	cmds := e.run.meaning.analysis.Commands
+	if len(cmds) == 1 && cmds[0].Untemp && alone {
+		s.undo, s.before = e, s.made
+	}
+}
+
+// failed notes that a message failed.
+func (s *shadows) failed(e *expected) {
+	if s.undo != nil && s.undo.batch == e.batch {
+		s.undo = nil
+	}
+}
+
+// ready notes the end of e's batch; idle says that no transaction is open after it.
+func (s *shadows) ready(e *expected, idle bool) {
+	if s.undo == nil || s.undo.batch != e.batch {
+		return
+	}
+	if idle {
+		s.undone = s.before
+	}
+	s.undo = nil
+}
