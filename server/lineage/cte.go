@@ -1,0 +1,114 @@
+package lineage
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+)
+
+// cte is a query of a WITH clause. It is analysed when it is first referred to.
+type cte struct {
+	expr      *pg_query.CommonTableExpr
+	scope     *scope // where it is defined
+	recursive bool
+	state     progress
+	rel       *relation // nil before there is an approximation
+}
+
+type progress byte
+
+const (
+	fresh progress = iota
+	running
+	done
+)
+
+// with opens the level of a WITH clause. A query sees those before it, or all of them
+// with RECURSIVE (PostgreSQL manual, "WITH Queries").
+func (a *analysis) with(c *pg_query.WithClause, parent *scope) *scope {
+	if c == nil {
+		return parent
+	}
+	at := parent
+	if c.Recursive {
+		at = &scope{parent: parent, ctes: map[string]*cte{}}
+	}
+	for _, n := range c.Ctes {
+		x := n.GetCommonTableExpr()
+		if x == nil {
+			continue
+		}
+		q := &cte{expr: x, scope: at, recursive: c.Recursive}
+		if !c.Recursive {
+			at = &scope{parent: at, ctes: map[string]*cte{}}
+		}
+		at.ctes[x.Ctename] = q
+	}
+	return at
+}
+
+// cte finds the common table expression that a name means.
+func (s *scope) cte(rv *pg_query.RangeVar) *cte {
+	if rv.Schemaname != "" {
+		return nil
+	}
+	for at := s; at != nil; at = at.parent {
+		if c, ok := at.ctes[rv.Relname]; ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// reference gives the relation of a common table expression: while it is analysed
+// itself, what is known of it so far.
+func (a *analysis) reference(c *cte) *relation {
+	if c.state == fresh {
+		c.state = running
+		a.define(c)
+		c.state = done
+	}
+	if c.rel == nil {
+		return opaque()
+	}
+	return c.rel
+}
+
+// define analyses a common table expression. A recursive one is what its first branch
+// gives, and then what it gives where it reads that, until nothing is added.
+func (a *analysis) define(c *cte) {
+	q := c.expr.Ctequery.GetSelectStmt()
+	if !c.recursive || q == nil || q.Larg == nil {
+		c.rel = c.named(a.query(c.expr.Ctequery, c.scope))
+		return
+	}
+	approx := c.named(a.selectStmt(q.Larg, a.with(q.WithClause, c.scope)))
+	for a.steps > 0 {
+		c.rel = approx
+		approx = either(c.rel, c.named(a.query(c.expr.Ctequery, c.scope)))
+		if approx.same(c.rel) {
+			return
+		}
+	}
+	c.rel = opaque()
+}
+
+// named gives the columns their names, and adds those of SEARCH and CYCLE, which are
+// made of all the others.
+func (c *cte) named(r *relation) *relation {
+	r = r.renamed(stringsOf(c.expr.Aliascolnames))
+	var extra []string
+	if x := c.expr.SearchClause; x != nil {
+		extra = append(extra, x.SearchSeqColumn)
+	}
+	if x := c.expr.CycleClause; x != nil {
+		extra = append(extra, x.CycleMarkColumn, x.CyclePathColumn)
+	}
+	if len(extra) == 0 {
+		return r
+	}
+	out := *r
+	out.cols = append([]column(nil), r.cols...)
+	for _, name := range extra {
+		out.cols = append(out.cols, column{name: name, flow: r.whole(), sure: true})
+	}
+	return &out
+}

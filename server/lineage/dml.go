@@ -1,0 +1,194 @@
+package lineage
+
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// assigned is what a statement stores, by column; values at places that are not known
+// are in rest.
+type assigned struct {
+	byName map[string]flow
+	rest   flow
+}
+
+func (x *assigned) set(name string, f flow) {
+	if x.byName == nil {
+		x.byName = map[string]flow{}
+	}
+	x.byName[name] = x.byName[name].and(f)
+}
+
+// target is the table that a statement changes, which is never a common table
+// expression, with the values that it holds afterwards. Triggers and rules make them
+// anything.
+func (a *analysis) target(rv *pg_query.RangeVar, x *assigned) item {
+	it := item{name: rv.Relname, schema: rv.Schemaname, real: true, rel: a.table(rv)}
+	for _, t := range a.cat.Lookup(rv.Schemaname, rv.Relname) {
+		if codeRuns(t) || slices.ContainsFunc(a.cat.Related(t), codeRuns) {
+			it.rel = opaque()
+		}
+	}
+	if x != nil {
+		it.rel = it.rel.after(x, a.generated(rv))
+	}
+	if rv.Alias != nil {
+		it.name, it.real = rv.Alias.Aliasname, false
+	}
+	return it
+}
+
+func codeRuns(t *catalog.Table) bool { return t.HasTriggers || t.HasRules || t.RunsCode }
+
+// generated names the generated columns of the tables that a name may mean.
+func (a *analysis) generated(rv *pg_query.RangeVar) map[string]bool {
+	out := map[string]bool{}
+	for _, t := range a.cat.Lookup(rv.Schemaname, rv.Relname) {
+		for _, t := range append([]*catalog.Table{t}, a.cat.Related(t)...) {
+			for _, c := range t.Columns {
+				if c.Generated {
+					out[c.Name] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// after is a table whose columns hold what was stored there, too.
+func (r *relation) after(x *assigned, generated map[string]bool) *relation {
+	out := *r
+	out.cols = slices.Clone(r.cols)
+	all := x.rest
+	for _, f := range x.byName {
+		all = all.and(f)
+	}
+	for i, c := range out.cols {
+		add, is := x.byName[c.name]
+		if generated[c.name] {
+			add, is = all, true
+		}
+		if add = add.and(x.rest); is || len(add.ids) > 0 || add.unknown {
+			out.cols[i].flow = c.flow.and(add)
+		}
+	}
+	return &out
+}
+
+func (a *analysis) insert(q *pg_query.InsertStmt, parent *scope) *relation {
+	w := a.with(q.WithClause, parent)
+	x := &assigned{}
+	if q.SelectStmt != nil {
+		source := a.query(q.SelectStmt, w)
+		names := a.insertColumns(q)
+		if !source.fixed || len(source.cols) > len(names) {
+			x.rest = x.rest.and(source.whole())
+		} else {
+			for i, c := range source.cols {
+				x.set(names[i], c.flow)
+			}
+		}
+	}
+	if oc := q.OnConflictClause; oc != nil && len(oc.TargetList) > 0 {
+		s := &scope{parent: w}
+		s.items = []item{a.target(q.Relation, nil), {name: "excluded", rel: a.target(q.Relation, x).rel, hidden: true}}
+		y := a.sets(oc.TargetList, s)
+		for name, f := range y.byName {
+			x.set(name, f)
+		}
+		x.rest = x.rest.and(y.rest)
+	}
+	return a.returning(q.ReturningList, &scope{parent: w}, a.target(q.Relation, x))
+}
+
+// insertColumns names the columns that an INSERT gives values for, in order; none
+// where they are not known.
+func (a *analysis) insertColumns(q *pg_query.InsertStmt) []string {
+	var out []string
+	for _, n := range q.Cols {
+		out = append(out, n.GetResTarget().GetName())
+	}
+	if len(q.Cols) > 0 {
+		return out
+	}
+	if r := a.table(q.Relation); r.fixed {
+		for _, c := range r.cols {
+			out = append(out, c.name)
+		}
+	}
+	return out
+}
+
+// sets is a list of SET a = …, or of INSERT within MERGE.
+func (a *analysis) sets(list []*pg_query.Node, s *scope) *assigned {
+	x := &assigned{}
+	for _, n := range list {
+		rt := n.GetResTarget()
+		f := a.expr(rt.GetVal(), s)
+		for _, ind := range rt.GetIndirection() {
+			f = f.and(a.expr(ind, s))
+		}
+		x.set(rt.GetName(), f.computed())
+	}
+	return x
+}
+
+func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
+	w := a.with(q.WithClause, parent)
+	s := &scope{parent: w, items: []item{a.target(q.Relation, nil)}}
+	a.from(q.FromClause, s)
+	x := a.sets(q.TargetList, s)
+	s.items[0] = a.target(q.Relation, x)
+	s.decide = s.decide.and(a.expr(q.WhereClause, s))
+	return a.returning(q.ReturningList, s)
+}
+
+func (a *analysis) delete(q *pg_query.DeleteStmt, parent *scope) *relation {
+	s := &scope{parent: a.with(q.WithClause, parent), items: []item{a.target(q.Relation, nil)}}
+	a.from(q.UsingClause, s)
+	s.decide = s.decide.and(a.expr(q.WhereClause, s))
+	return a.returning(q.ReturningList, s)
+}
+
+// merge is MERGE: any value that a WHEN clause stores may be in any column.
+func (a *analysis) merge(q *pg_query.MergeStmt, parent *scope) *relation {
+	s := &scope{parent: a.with(q.WithClause, parent)}
+	a.from([]*pg_query.Node{q.SourceRelation}, s)
+	s.items = append(s.items, a.target(q.Relation, nil))
+	x := &assigned{}
+	for _, n := range q.MergeWhenClauses {
+		c := n.GetMergeWhenClause()
+		for _, f := range a.sets(c.GetTargetList(), s).byName {
+			x.rest = x.rest.and(f)
+		}
+		for _, v := range c.GetValues() {
+			x.rest = x.rest.and(a.expr(v, s))
+		}
+		s.decide = s.decide.and(a.expr(c.GetCondition(), s))
+	}
+	s.decide = s.decide.and(a.expr(q.JoinCondition, s))
+	last := len(s.items) - 1
+	s.items[last] = a.target(q.Relation, x)
+	if star(q.ReturningList) {
+		return a.returning(q.ReturningList, s).smeared() // servers differ in the order of columns
+	}
+	return a.returning(q.ReturningList, s)
+}
+
+// star reports whether a list has an item *.
+func star(list []*pg_query.Node) bool {
+	return slices.ContainsFunc(list, func(n *pg_query.Node) bool {
+		c := n.GetResTarget().GetVal().GetColumnRef()
+		return c != nil && len(c.Fields) == 1 && c.Fields[0].GetAStar() != nil
+	})
+}
+
+func (a *analysis) returning(list []*pg_query.Node, s *scope, items ...item) *relation {
+	s.items = append(s.items, items...)
+	r := a.targets(list, s)
+	r.decide, r.mult = s.decide, s.mult
+	return r
+}

@@ -1,0 +1,73 @@
+package lineage
+
+import (
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// flow is what a value derives from. The zero value is a constant. It never changes.
+type flow struct {
+	ids     []int32 // of analysis.refs, sorted
+	unknown bool    // and from anything else
+	plain   bool    // the value is that of a column of a table, as it is
+}
+
+var unknown = flow{unknown: true}
+
+// and is what a value derives from that is computed of both.
+func (f flow) and(g flow) flow {
+	out := flow{unknown: f.unknown || g.unknown}
+	switch {
+	case len(g.ids) == 0:
+		out.ids = f.ids
+	case len(f.ids) == 0:
+		out.ids = g.ids
+	default:
+		out.ids = merge(f.ids, g.ids)
+	}
+	return out
+}
+
+// or is what a value derives from that is one or the other, as it is.
+func (f flow) or(g flow) flow {
+	out := f.and(g)
+	out.plain = f.plain && g.plain
+	return out
+}
+
+func (f flow) equal(g flow) bool {
+	return f.unknown == g.unknown && f.plain == g.plain && slices.Equal(f.ids, g.ids)
+}
+
+// computed is f for a value that is not shown as it is.
+func (f flow) computed() flow {
+	f.plain = false
+	return f
+}
+
+func merge(a, b []int32) []int32 {
+	out := make([]int32, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			out, a = append(out, a[0]), a[1:]
+		case a[0] > b[0]:
+			out, b = append(out, b[0]), b[1:]
+		default:
+			out, a, b = append(out, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+
+// id numbers a column.
+func (a *analysis) id(c hoop.ColumnRef) int32 {
+	id, ok := a.ids[c]
+	if !ok {
+		id = int32(len(a.refs))
+		a.ids[c] = id
+		a.refs = append(a.refs, c)
+	}
+	return id
+}

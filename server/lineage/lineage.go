@@ -1,0 +1,173 @@
+// Package lineage says which columns the outputs of a PostgreSQL statement derive from.
+//
+// It is pure: a parse tree and a snapshot of the catalog in, a set of columns for every
+// output out. A value derives from a column when another value there could make it
+// another value: by way of functions, operators, conditions inside of an expression
+// (CASE, FILTER, a sub-select's WHERE) and the order that an aggregate takes its input
+// in. Which rows come back, how often and in what order is no part of it: conditions,
+// joins and grouping keys of the statement itself, and of what stands in FROM, are the
+// effect infer, which sqlscan finds. So count(*) derives from nothing, and so does
+// count(x) of a plain column.
+//
+// It is sound before it is precise. A table's name without a schema means every table
+// of that name. A name that may mean several columns means all of them. Views, foreign
+// tables, row-level security, users' functions, operators and casts, names that are
+// not found and nodes that are not known make an output that may be anything. Names are
+// resolved as PostgreSQL does (parse_relation.c, parse_clause.c, parse_target.c,
+// parse_cte.c of its sources).
+//
+// Tables that the session made for itself are not in the catalog. Whoever uses lineage
+// must not do so where such a table can stand in for another: where sqlscan calls the
+// statement, or what went before it, opaque.
+package lineage
+
+import (
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
+
+// Output is one column of an answer.
+type Output struct {
+	// Origins are the columns that the values derive from, sorted, with the same columns
+	// of partitions and inheritance relatives. A merged column has several.
+	Origins []hoop.ColumnRef
+	// Known says that the values derive from nothing else. Otherwise they may be anything
+	// that the statement reads, and Origins is nil.
+	Known bool
+}
+
+// Outputs gives the columns of the answer to command i of the text, in a database that
+// contains cat. It is nil where there is none, or where their number is not known. It
+// never fails, and may be called concurrently.
+func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
+	stmts := p.Tree.GetStmts()
+	if i < 0 || i >= len(stmts) {
+		return nil
+	}
+	for _, before := range stmts[:i] {
+		if !harmless(before.GetStmt()) {
+			return nil
+		}
+	}
+	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
+	r := a.top(stmts[i].GetStmt())
+	if r == nil || !r.fixed || a.steps <= 0 {
+		return nil
+	}
+	plain := sqlscan.PlainCasts(cat)
+	out := make([]Output, len(r.cols))
+	for i, c := range r.cols {
+		if !plain || c.flow.unknown {
+			continue
+		}
+		out[i].Known = true
+		out[i].Origins = a.origins(c.flow)
+	}
+	return out
+}
+
+// harmless reports whether after a command names mean what they did before it, and
+// tables hold values of the same kind: it stores nothing that came from elsewhere.
+func harmless(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case nil, *pg_query.Node_DeleteStmt:
+		return true
+	case *pg_query.Node_SelectStmt:
+		return !makesTable(x.SelectStmt) && !changes(x.SelectStmt)
+	case *pg_query.Node_TransactionStmt:
+		k := x.TransactionStmt.Kind
+		return k == pg_query.TransactionStmtKind_TRANS_STMT_BEGIN || k == pg_query.TransactionStmtKind_TRANS_STMT_START ||
+			k == pg_query.TransactionStmtKind_TRANS_STMT_COMMIT
+	}
+	return false
+}
+
+// changes reports whether a WITH query changes data; PostgreSQL allows such queries at
+// the top of a statement only.
+func changes(q *pg_query.SelectStmt) bool {
+	return slices.ContainsFunc(q.WithClause.GetCtes(), func(n *pg_query.Node) bool {
+		return n.GetCommonTableExpr().GetCtequery().GetSelectStmt() == nil
+	})
+}
+
+// makesTable finds SELECT … INTO, which stands in the leftmost branch of a set operation.
+func makesTable(q *pg_query.SelectStmt) bool {
+	for ; q != nil; q = q.Larg {
+		if q.IntoClause != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// The work on one statement is bounded: deeper or larger ones have no lineage.
+const (
+	maxSteps = 100_000 // nodes looked at, those of recursive queries several times
+	maxDepth = 2_000
+)
+
+// analysis is the work on one statement.
+type analysis struct {
+	cat   *catalog.Snapshot
+	refs  []hoop.ColumnRef
+	ids   map[hoop.ColumnRef]int32 // index in refs
+	steps int                      // left
+	depth int                      // left
+}
+
+// enter takes a step down, and a leave goes with it; false where there is none left, and
+// then there is no lineage.
+func (a *analysis) enter() bool {
+	a.steps--
+	a.depth--
+	if a.depth <= 0 {
+		a.steps = 0
+	}
+	return a.steps > 0
+}
+
+func (a *analysis) leave() { a.depth++ }
+
+// top handles the statements that answer with rows of their own.
+func (a *analysis) top(n *pg_query.Node) *relation {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_SelectStmt:
+		if makesTable(x.SelectStmt) {
+			return nil
+		}
+		return a.query(n, nil)
+	case *pg_query.Node_InsertStmt:
+		if len(x.InsertStmt.ReturningList) > 0 {
+			return a.query(n, nil)
+		}
+	case *pg_query.Node_UpdateStmt:
+		if len(x.UpdateStmt.ReturningList) > 0 {
+			return a.query(n, nil)
+		}
+	case *pg_query.Node_DeleteStmt:
+		if len(x.DeleteStmt.ReturningList) > 0 {
+			return a.query(n, nil)
+		}
+	case *pg_query.Node_MergeStmt:
+		if len(x.MergeStmt.ReturningList) > 0 {
+			return a.query(n, nil)
+		}
+	}
+	return nil
+}
+
+func (a *analysis) origins(f flow) []hoop.ColumnRef {
+	out := make([]hoop.ColumnRef, len(f.ids))
+	for i, id := range f.ids {
+		out[i] = a.refs[id]
+	}
+	slices.SortFunc(out, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}

@@ -1,0 +1,91 @@
+package sqlscan
+
+import (
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// Children calls visit for every node directly below n, and reports whether n is of a
+// known type.
+func Children(n *pg_query.Node, visit func(*pg_query.Node)) bool { return children(n, visit) }
+
+// Computes reports whether every function that the call may mean gives a value that
+// comes from its arguments, the system catalog, the session or chance alone, and does
+// nothing else. A function that cat does not have does not.
+func Computes(cat *catalog.Snapshot, f *pg_query.FuncCall) bool {
+	parts := stringsOf(f.Funcname)
+	if len(parts) == 0 {
+		return false
+	}
+	schema := ""
+	if len(parts) > 1 {
+		schema = parts[len(parts)-2]
+	}
+	found := cat.Functions(schema, parts[len(parts)-1])
+	for _, fn := range found {
+		if !computes(fn) || fn.Name == "current_setting" && !plainSetting(f.Args) {
+			return false
+		}
+	}
+	return len(found) > 0
+}
+
+func computes(f *catalog.Function) bool {
+	if !f.System {
+		return f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension)
+	}
+	h, listed := harmOf(f.Name)
+	return listed && h == harmless || !listed && f.Volatility != catalog.Volatile
+}
+
+// PlainOperator reports whether every operator of the name is PostgreSQL's own, or
+// computes as Computes says.
+func PlainOperator(cat *catalog.Snapshot, name []*pg_query.Node) bool {
+	parts := stringsOf(name)
+	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+		return true
+	}
+	for _, op := range cat.Operators(parts[len(parts)-1]) {
+		if f, ok := cat.Function(op.Function); !ok || !computes(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// PlainType reports whether making a value of the type runs no user's function.
+func PlainType(cat *catalog.Snapshot, t *pg_query.TypeName) bool {
+	parts := stringsOf(t.GetNames())
+	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+		return true
+	}
+	if t.PctType && len(parts) > 1 {
+		return false // the type of a column, which may be any
+	}
+	for _, ut := range cat.UserTypes(parts[len(parts)-1]) {
+		if ut.RunsCode && ut.Kind != hoop.TypeBase {
+			return false
+		}
+	}
+	return true
+}
+
+// PlainCasts reports whether no cast that may happen unasked runs a user's function.
+func PlainCasts(cat *catalog.Snapshot) bool {
+	for _, c := range cat.Casts() {
+		if f, ok := cat.Function(c.Function); c.Function != 0 && (!ok || !computes(f)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Blind reports whether a relation of pg_catalog or information_schema holds values of
+// users' tables, texts of statements or credentials.
+func Blind(t *catalog.Table) bool {
+	return t.System && (blindRelations[t.Name] || secretRelations[t.Name] || strings.HasPrefix(t.Name, "pg_stat_progress"))
+}
