@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/session"
 )
 
 // check refuses startup parameters that would undo what the gateway relies on, and
@@ -27,6 +28,35 @@ func (st *startup) check() error {
 	return checkOptions(st.params["options"])
 }
 
+// forTarget gives the parameters of the target's startup packet. What stands there is
+// what RESET and DISCARD ALL go back to, so a session keeps its identity settings,
+// which row-level security may rely on, as long as nobody sets them: check and sqlscan
+// see to that.
+func (st *startup) forTarget(sess *session.Session) map[string]string {
+	params := map[string]string{}
+	for name, value := range st.params {
+		params[strings.ToLower(name)] = value // two spellings would be sent in no order
+	}
+	params["client_encoding"] = "UTF8"
+	if params["application_name"] == "" {
+		params["application_name"] = "hoopctl:" + sess.Identity().Subject
+	}
+	params["hoop.user"] = sess.Identity().Subject
+	params["hoop.session"] = sess.ID()
+	return params
+}
+
+// readable refuses a target whose texts the gateway would not read as the target does.
+func readable(statuses map[string]string) error {
+	for name, want := range map[string]string{"client_encoding": "UTF8", "standard_conforming_strings": "on"} {
+		if got := statuses[name]; got != want {
+			return hoop.Errorf(hoop.CodeUnsupported, "the target has %s %s, and the gateway needs %s", name, got, want).
+				WithHint("an administrator can set it for the role or the database: ALTER ROLE … SET %s TO '%s'", name, want)
+		}
+	}
+	return nil
+}
+
 func isOff(v string) bool {
 	switch strings.ToLower(v) {
 	case "false", "off", "no", "0", "f", "n":
@@ -43,7 +73,7 @@ func checkSetting(name, value string) error {
 	case "client_encoding":
 		if !isUTF8(value) {
 			return hoop.Errorf(hoop.CodeUnsupported, "client_encoding %s is not supported", value).
-				WithHint("connect with client_encoding=UTF8 (PGCLIENTENCODING=UTF8)")
+				WithHint(hintEncoding)
 		}
 	case "standard_conforming_strings":
 		refused = isOff(value) || !isOn(value)
@@ -60,6 +90,8 @@ func checkSetting(name, value string) error {
 	}
 	return nil
 }
+
+const hintEncoding = "stay with UTF8 (PGCLIENTENCODING=UTF8), and convert at the client"
 
 func isOn(v string) bool {
 	switch strings.ToLower(v) {

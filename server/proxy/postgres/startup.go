@@ -163,16 +163,16 @@ func protocolError(format string, args ...any) error {
 
 // connect dials the target and tells the client that it may begin.
 func (s *starter) connect(ctx context.Context, st *startup, target hoop.Target, sess *session.Session) (*conn, error) {
-	params := maps.Clone(st.params)
-	params["client_encoding"] = "UTF8"
-	if params["application_name"] == "" {
-		params["application_name"] = "hoopctl:" + sess.Identity().Subject
-	}
+	params := st.forTarget(sess)
 	dctx, cancel := context.WithTimeout(ctx, s.proxy.cfg.StartTimeout)
 	defer cancel()
 	defer context.AfterFunc(sess.Context(), cancel)()
 	up, err := s.proxy.cfg.Dial.Dial(dctx, target, st.database, params)
 	if err != nil {
+		return nil, err
+	}
+	if err := readable(up.ParameterStatuses); err != nil {
+		_ = up.Conn.Close()
 		return nil, err
 	}
 	c := newConn(s.proxy, s.nc, s.in, up, sess, st)

@@ -56,7 +56,7 @@ func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
 func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params []hoop.Param) (*hoop.Statement, []executed, error) {
 	a := m.analysis
 	if a.Forbidden != "" {
-		return nil, nil, forbidden(a.Forbidden)
+		return nil, nil, forbidden(a)
 	}
 	st := &hoop.Statement{
 		Text: m.text, Shape: m.shape, Params: params, Uses: a.Uses, Reads: a.Reads,
@@ -113,8 +113,8 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		if err != nil {
 			return nil, err
 		}
-		if why := inner.analysis.Forbidden; why != "" {
-			return nil, forbidden(why)
+		if inner.analysis.Forbidden != "" {
+			return nil, forbidden(inner.analysis)
 		}
 		if m.bare {
 			// The text adds nothing to what was prepared.
@@ -151,8 +151,11 @@ var taintedUse = hoop.Use{
 	Why: "code has run that may have replaced the prepared statement",
 }
 
-func forbidden(why string) error {
-	return hoop.Errorf(hoop.CodeDenied, "%s", why).WithHint("no rule allows this through the gateway")
+func forbidden(a *sqlscan.Analysis) error {
+	if slices.Contains(a.Settings, "client_encoding") {
+		return hoop.Errorf(hoop.CodeUnsupported, "%s", a.Forbidden).WithHint(hintEncoding)
+	}
+	return hoop.Errorf(hoop.CodeDenied, "%s", a.Forbidden).WithHint("no rule allows this through the gateway")
 }
 
 // plainExecute reports whether the text is one EXECUTE whose arguments are constants.

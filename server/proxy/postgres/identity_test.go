@@ -1,0 +1,122 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const identity = "select current_setting('hoop.user') || ' ' || current_setting('hoop.session')"
+
+// identitySchema has what row-level security does with the settings, and objects that
+// could be used to change them.
+const identitySchema = `
+	create table visits (who text, what text);
+	insert into visits values ('alice', 'hers'), ('bob', 'his');
+	create function keeper() returns text language sql as $$ ` + identity + ` $$`
+
+// The target knows whose session it is, whatever the client resets.
+func TestIdentity_IsASettingOfTheSession(t *testing.T) {
+	g := setup(t, identitySchema)
+	c := g.connect()
+	g.mu.Lock()
+	want := "alice " + g.sessions[0].ID()
+	g.mu.Unlock()
+	for _, sql := range []string{
+		"", "reset all", "discard all", "reset hoop.user", "set session authorization default", "reset role",
+		"begin; set local search_path = 'x'; rollback", "reset session authorization",
+	} {
+		if sql != "" {
+			_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+			if reset := strings.Contains(sql, "hoop"); err != nil && !reset {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+		var got string
+		if err := c.QueryRow(t.Context(), identity, pgx.QueryExecModeSimpleProtocol).Scan(&got); err != nil || got != want {
+			t.Errorf("after %q: %q %v, want %q", sql, got, err, want)
+		}
+	}
+}
+
+// Whatever the rules allow, no client sets hoop.*.
+func TestIdentity_CannotBeChanged(t *testing.T) {
+	g := setup(t, identitySchema)
+	for _, sql := range []string{
+		"set hoop.user = 'bob'", `set "hoop"."user" = 'bob'`, "set HOOP.User to 'bob'", "set local hoop.user = 'bob'", "set session hoop.user = 'bob'",
+		"set hoop.anything = '1'", "set hoop.user from current", "select set_config('hoop.user', 'bob', false)",
+		"select set_config('HOOP' || '.user', 'bob', false)", "select set_config(n, 'bob', false) from (values ('hoop.user')) v(n)",
+		"select pg_catalog.set_config('hoop.session', 'x', true)", "prepare p as select set_config('hoop.user', 'bob', false)",
+		"update pg_settings set setting = 'bob' where name = 'hoop.user'", "update pg_catalog.pg_settings set setting = 'bob'",
+		"with u as (update pg_settings set setting = 'bob' where name = 'hoop.user' returning 1) select * from u",
+		"create function f() returns void language sql set hoop.user = 'bob' as 'select 1'", "alter function keeper() set hoop.user = 'bob'",
+		"alter role current_user set hoop.user = 'bob'", "alter database postgres set hoop.user = 'bob'",
+		"create procedure q() language sql set hoop.session from current as 'select 1'",
+		"begin; set local hoop.user = 'bob'; commit", "explain analyze select set_config('hoop.user', 'bob', false)",
+		"merge into pg_settings s using (values (1)) v(i) on s.name = 'hoop.user' when matched then update set setting = 'bob'",
+		"create rule r as on insert to visits do also update pg_settings set setting = 'bob' where name = 'hoop.user'",
+	} {
+		for name, mode := range modes {
+			c := g.connect()
+			if _, err := c.Exec(t.Context(), sql, mode); err == nil {
+				t.Errorf("%s (%s) was let through", sql, name)
+			}
+			var got string
+			if err := c.QueryRow(t.Context(), "select current_setting('hoop.user')", pgx.QueryExecModeSimpleProtocol).Scan(&got); err != nil || got != "alice" {
+				t.Errorf("after %s (%s): %q %v", sql, name, got, err)
+			}
+			check(t, c.Close(t.Context()))
+		}
+	}
+	for _, options := range []string{
+		"options=-c%20hoop.user%3Dbob", "options=--hoop.user%3Dbob", "options=-choop.session%3Dx", "options=-c%20HOOP.USER%3Dbob", "hoop.user=bob", "Hoop.Session=x",
+		`options=-c%20h\oop.user%3Dbob`,
+	} {
+		if c, err := pgx.Connect(t.Context(), g.dsn(options)); err == nil {
+			var got string
+			check(t, c.QueryRow(t.Context(), "select current_setting('hoop.user')").Scan(&got))
+			t.Errorf("%s was let through: %s", options, got)
+		} else if state(err) != "42501" {
+			t.Errorf("%s: %v", options, err)
+		}
+	}
+}
+
+// The gateway reads UTF8; another encoding is refused, with the way out.
+func TestEncoding_StaysUTF8(t *testing.T) {
+	g := setup(t, "")
+	for _, options := range []string{"client_encoding=LATIN1", "options=-c%20client_encoding%3Dlatin1", "CLIENT_ENCODING=win1252", "client_encoding=EUC_JP"} {
+		if _, err := pgx.Connect(t.Context(), g.dsn(options)); state(err) != "0A000" || !strings.Contains(err.Error(), "client_encoding") {
+			t.Errorf("%s: %v", options, err)
+		}
+	}
+	for _, options := range []string{"client_encoding=utf-8", "client_encoding=SQL_ASCII", "Client_Encoding=SQL_ASCII", "options=-c%20client_encoding%3DSQL_ASCII", "client_encoding=UNICODE"} {
+		c, err := pgx.Connect(t.Context(), g.dsn(options))
+		if err != nil {
+			t.Errorf("%s: %v", options, err)
+			continue
+		}
+		var got string
+		if err := c.QueryRow(t.Context(), "show client_encoding").Scan(&got); err != nil || got != "UTF8" {
+			t.Errorf("%s: %s %v", options, got, err)
+		}
+		check(t, c.Close(t.Context()))
+	}
+	c := g.connect()
+	for _, sql := range []string{
+		"set client_encoding = 'latin1'", "set names 'latin1'", "select set_config('client_encoding', 'LATIN1', false)",
+		"set client_encoding to sql_ascii", "set local client_encoding = 'win1252'",
+	} {
+		for name, mode := range modes {
+			if _, err := c.Exec(t.Context(), sql, mode); state(err) != "0A000" {
+				t.Errorf("%s (%s): %v", sql, name, err)
+			}
+		}
+	}
+	for _, sql := range []string{"set client_encoding = 'UTF8'", "set names 'utf8'", "reset client_encoding", "set client_encoding to default"} {
+		if _, err := c.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
