@@ -201,10 +201,11 @@ type Column struct {
 	Name   string
 	Type   *Type
 	Binary bool
-	// Proven says that the values are exactly those of Origins. Otherwise they may be
-	// anything that the statement reads, and Origins is empty.
-	Proven  bool
-	Origins []ColumnRef
+	// Proven says that the values are exactly those of Origins, Derived that they are
+	// computed from Origins and from nothing else. Otherwise they may be anything that the
+	// statement reads, and Origins is empty.
+	Proven, Derived bool
+	Origins         []ColumnRef
 }
 
 // ApprovalRule says who must approve, and how soon.

@@ -103,6 +103,12 @@ func answer(t *testing.T, conn *pgx.Conn, sql string) (*pgconn.Result, error) {
 	if _, err := conn.Exec(t.Context(), "rollback"); err != nil {
 		t.Fatal(err)
 	}
+	if strings.Contains(sql, "clinic.codes c") || strings.Contains(sql, "insert") {
+		// Dead rows would take up room by the length of what they hold, and change plans.
+		if _, err := conn.Exec(t.Context(), "vacuum clinic.codes"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,12 @@ func proven(typ *hoop.Type, binary bool, origins ...string) hoop.Column {
 	return c
 }
 
+func derived(typ *hoop.Type, origins ...string) hoop.Column {
+	c := proven(typ, false, origins...)
+	c.Proven, c.Derived = false, true
+	return c
+}
+
 // apply masks one value of a column that the rule protects.
 func apply(t testing.TB, with resource.Transform, typ *hoop.Type, binary bool, v []byte) (out []byte, null bool) {
 	t.Helper()
@@ -141,6 +147,15 @@ func TestPlan(t *testing.T) {
 		{"unproven, unprotected", reads("clinic.wards"), hoop.Column{Type: text}, "[email] 123-45-6789"},
 		{"unproven number", reads("clinic.patients"), hoop.Column{Type: base(oidInt4)}, "NULL"},
 		{"unproven, no type", reads("clinic.patients"), hoop.Column{}, "NULL"},
+		{"derived of protected", reads("clinic.patients"), derived(text, "clinic.patients.name", "clinic.patients.ssn"), marker},
+		{"derived of partly shown", reads("clinic.patients"), derived(text, "clinic.patients.phone"), marker},
+		{"derived number", reads("clinic.patients"), derived(base(oidInt4), "clinic.patients.ssn"), "NULL"},
+		{"derived of a row", reads("clinic.patients"), derived(text, "clinic.patients.*"), marker},
+		{"derived of free text", reads("clinic.encounters"), derived(text, "clinic.encounters.note"), marker},
+		{"derived of a copy", reads("work.copy"), derived(text, "work.copy.x"), marker},
+		{"derived of unprotected", reads("clinic.patients"), derived(text, "clinic.patients.name"), "[email] 123-45-6789"},
+		{"derived of nothing", reads("clinic.patients"), derived(text), "[email] 123-45-6789"},
+		{"derived in an opaque statement", &hoop.Statement{Opaque: true}, derived(text, "clinic.patients.name"), marker},
 		{"free text", reads("clinic.encounters"), proven(text, false, "clinic.encounters.note"), "[email] [us-ssn]"},
 		{"free text that cannot be scanned", reads("clinic.encounters"), proven(base(oidBytea), false, "clinic.encounters.note"), `\x`},
 		{"free text or protected", reads("clinic.encounters"), proven(text, false, "clinic.encounters.note", "clinic.patients.ssn"), marker},

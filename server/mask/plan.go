@@ -48,6 +48,7 @@ func (r *Rules) Plan(st *hoop.Statement, cols []hoop.Column) *Plan {
 	}
 	reads := r.reads(st)
 	for i, c := range cols {
+		c.Derived = c.Derived && !st.Opaque // what is not seen may have other origins
 		p.Columns[i] = r.column(c, reads)
 	}
 	return p
@@ -57,6 +58,9 @@ func (r *Rules) Plan(st *hoop.Statement, cols []hoop.Column) *Plan {
 // something protected.
 func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 	if !c.Proven {
+		if c.Derived {
+			return r.derived(c)
+		}
 		if reads {
 			return r.transform(c, redacted("unproven"))
 		}
@@ -90,6 +94,21 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 	t := r.scanned(c, newScanner(r.set, append(free, r.values...)))
 	t.Rule = free[0].name
 	return t
+}
+
+// derived picks the transform of a column that is computed from its origins: whatever
+// protects one of them redacts it, since no other transform fits a computed value.
+func (r *Rules) derived(c hoop.Column) *Transform {
+	var best *rule
+	for _, o := range c.Origins {
+		if name, ok := r.Protects(o); ok {
+			best = both(best, redacted(name))
+		}
+	}
+	if best != nil {
+		return r.transform(c, best)
+	}
+	return r.scanned(c, r.scanner)
 }
 
 func (r *Rules) transform(c hoop.Column, by *rule) *Transform {
