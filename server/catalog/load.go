@@ -88,6 +88,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"code of tables", l.code},
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},
+		{"sequences", l.sequences},
 	} {
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("load %s: %w", step.what, err)
@@ -257,6 +258,23 @@ func (l *loader) triggers(ctx context.Context) error {
 				t.Triggers = append(t.Triggers, tr)
 			}
 			tr = Trigger{}
+		})
+}
+
+// sequences finds those that defaults call nextval of, and those of identity columns.
+func (l *loader) sequences(ctx context.Context) error {
+	var rel, seq uint32
+	return l.each(ctx, `
+		select x.adrelid, d.refobjid from pg_catalog.pg_attrdef x
+			join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = x.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+			join pg_catalog.pg_class c on c.oid = d.refobjid and c.relkind = 'S'
+		union select d.refobjid, d.objid from pg_catalog.pg_depend d join pg_catalog.pg_class c on c.oid = d.objid and c.relkind = 'S'
+			where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i'
+		order by 1, 2`,
+		[]any{&rel, &seq}, func() {
+			if t, ok := l.snap.tables[rel]; ok {
+				t.Sequences = append(t.Sequences, seq)
+			}
 		})
 }
 

@@ -64,6 +64,7 @@ type Table struct {
 	Values    []uint32  // defaults and generated columns: they make values of new rows
 	Checks    []uint32  // constraints, indexes and partition keys
 	Policies  []uint32  // row-level security
+	Sequences []uint32  // that number its rows: serial and identity columns
 	RuleCalls []uint32  // rules other than a view's _RETURN; built-in functions too
 	RuleUses  []uint32  // relations in such rules
 	Cascades  []Cascade // foreign keys that refer to this table

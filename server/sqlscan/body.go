@@ -75,15 +75,16 @@ func (b *body) read() {
 }
 
 // named follows the word at i to everything that has the name. A table behind a
-// schema's name and a dot is that schema's, and before a dot no table is read: it
-// qualifies a column, and stands in a FROM besides. A function may have any schema, in
-// column notation.
+// schema's name and a dot is that schema's. What stands before a dot, or behind another
+// name and a dot, is about a column: its table stands in a FROM besides. A function may
+// have any schema, in column notation.
 func (b *body) named(i int, name string) {
-	schema := ""
-	if i > 1 && b.toks[i-1].text == "." && b.cat.HasSchema(b.toks[i-2].text) {
+	schema, column := "", i+1 < len(b.toks) && b.toks[i+1].text == "."
+	if i > 1 && b.toks[i-1].text == "." {
 		schema = b.toks[i-2].text
+		column = column || !b.cat.HasSchema(schema)
 	}
-	if i+1 >= len(b.toks) || b.toks[i+1].text != "." {
+	if !column {
 		for _, t := range b.cat.Lookup(schema, name) {
 			b.source(t)
 		}

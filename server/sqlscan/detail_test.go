@@ -335,6 +335,50 @@ func TestAnalyze_EmptyTextReads(t *testing.T) {
 	}
 }
 
+// setval copies no more than its argument: to set a sequence to the highest id is
+// everyday work.
+func TestAnalyze_SetvalCopiesItsArgument(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT setval('clinic.seq', max(id)) FROM clinic.patients":                    "clinic.patients.id",
+		"SELECT setval('clinic.seq', (SELECT max(id) FROM clinic.patients))":           "clinic.patients.id",
+		"SELECT setval('clinic.seq', replace(ssn, '-', '')::int) FROM clinic.patients": "clinic.patients.ssn",
+		"SELECT setval('clinic.seq', x) FROM (SELECT id AS x FROM clinic.patients) q":  "clinic.patients.id",
+		"SELECT setval('clinic.seq', p::text::int) FROM clinic.patients p":             `clinic.patients."*"`,
+		"SELECT setval('clinic.seq', n) FROM nowhere":                                  "",
+		"SELECT setval('clinic.seq', id) FROM clinic.active":                           "",
+	} {
+		_, into, columns := usesOf(analyze(t, sql), hoop.EffectDerive)
+		if strings.Join(columns, " ") != want || !slices.Equal(into, []string{"clinic.seq"}) {
+			t.Errorf("%s: %v into %v, want %q", sql, columns, into, want)
+		}
+	}
+	if a := analyze(t, "SELECT setval('clinic.seq', 5)"); a.Has(hoop.EffectDerive) {
+		t.Errorf("a constant is a copy: %+v", a.Uses)
+	}
+}
+
+func TestBlindColumn(t *testing.T) {
+	for column, want := range map[string]bool{
+		"pg_attribute.attmissingval": true, "pg_attribute.attname": false, "pg_locks.objid": true, "pg_locks.pid": false,
+		"pg_statistic.stavalues1": true, "pg_largeobject_metadata.oid": true, "pg_authid.rolpassword": true, "pg_class.relname": false,
+	} {
+		table, name, _ := strings.Cut(column, ".")
+		if got := BlindColumn(snap.Lookup("pg_catalog", table)[0], name); got != want {
+			t.Errorf("%s: %v, want %v", column, got, want)
+		}
+	}
+	for sql, want := range map[string]bool{
+		"SELECT attname FROM pg_attribute": false, "SELECT attmissingval FROM pg_attribute": true, "SELECT a.* FROM pg_attribute a": true,
+		"SELECT a FROM pg_attribute a": true, "SELECT (a).attmissingval FROM pg_attribute a": true, "SELECT to_json(pg_attribute) FROM pg_attribute": true,
+		"SELECT y FROM pg_attribute AS t(x, y)": true, "TABLE pg_attribute": true, "SELECT count(*) FROM pg_attribute": false,
+		"SELECT attmissingval(a) FROM pg_attribute a": true, "SELECT pid FROM pg_locks": false, "SELECT objid FROM pg_locks": true,
+	} {
+		if a := analyze(t, sql); a.Opaque != want {
+			t.Errorf("%s: opaque %v, want %v", sql, a.Opaque, want)
+		}
+	}
+}
+
 func TestAnalyze_DiscardEndsWhatIsTemporary(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"DISCARD ALL": true, "DISCARD TEMP": true, "DISCARD TEMPORARY": true, "DISCARD PLANS": false, "DISCARD SEQUENCES": false,

@@ -91,6 +91,12 @@ func (s *stmt) fires(t *catalog.Table, c change) {
 
 // made adds what runs when rows of a table are made.
 func (s *stmt) made(t *catalog.Table) {
+	for _, oid := range t.Sequences {
+		if seq, ok := s.cat.Table(oid); ok {
+			s.reads[seq.Canonical()] = true
+			s.copied("a number of a sequence", []string{t.Canonical()}, []string{seq.Canonical()})
+		}
+	}
 	if len(t.Values) > 0 {
 		values := newCode(s.cat)
 		values.functions(t.Values)

@@ -79,6 +79,9 @@ func (s *stmt) function(f *catalog.Function, c call) {
 		s.called(f, c.via+"function "+hoop.TableName(f.Schema, f.Name)+" is a user's")
 		return
 	}
+	if relation, ok := describes[f.Name]; ok {
+		s.reads[hoop.TableName("pg_catalog", relation)] = true
+	}
 	h, listed := harmOf(f.Name)
 	if !listed {
 		if f.Volatility == catalog.Volatile {
@@ -102,9 +105,10 @@ func (s *stmt) function(f *catalog.Function, c call) {
 		s.use(h.effect, c.via+h.what, s.harmTables(h, c)...)
 	}
 	if h.keeps && !argsFree(c) {
-		s.opaque(c.via + f.Name + " keeps a value outside of any table")
-		if f.Name == "setval" {
-			s.derive(f.Name, s.sequences(c))
+		if f.Name == "setval" && c.text {
+			s.kept = append(s.kept, c)
+		} else {
+			s.opaque(c.via + f.Name + " keeps a value outside of any table")
 		}
 	}
 	if c.text && readsSequence[f.Name] {
@@ -171,6 +175,25 @@ func (s *stmt) sequences(c call) []string {
 		}
 	}
 	return all
+}
+
+// flushKept tells what setval copies: a sequence is a place for numbers. Where all of
+// its argument is columns that are known, those are what it copies.
+func (s *stmt) flushKept() {
+	for _, c := range s.kept {
+		r := s.newResolver()
+		for _, a := range c.args {
+			r.within(a)
+		}
+		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: s.sequences(c), Tables: s.namesOf(s.sources)}
+		for col := range r.out {
+			u.Columns = append(u.Columns, col)
+		}
+		if len(u.Columns) == 0 || s.stray || s.out.Opaque || len(s.ran.names()) > 0 {
+			u.Columns, u.Tables = nil, append(u.Tables, s.ran.names()...)
+		}
+		s.add(u)
+	}
 }
 
 // splitName reads schema.name as regclass does, where nothing is quoted.

@@ -114,7 +114,7 @@ func (s *stmt) inferred() []hoop.ColumnRef {
 	if s.quiet {
 		return nil
 	}
-	r := &resolver{s: s, seen: map[usedName]bool{}, visited: map[*pg_query.Node]bool{}, out: map[hoop.ColumnRef]bool{}}
+	r := s.newResolver()
 	if s.names.all {
 		r.everything()
 	}
@@ -126,6 +126,10 @@ func (s *stmt) inferred() []hoop.ColumnRef {
 		out = append(out, c)
 	}
 	return out
+}
+
+func (s *stmt) newResolver() *resolver {
+	return &resolver{s: s, seen: map[usedName]bool{}, visited: map[*pg_query.Node]bool{}, out: map[hoop.ColumnRef]bool{}}
 }
 
 type resolver struct {

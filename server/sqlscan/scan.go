@@ -129,6 +129,7 @@ type stmt struct {
 	derived  []hoop.Use              // what is copied; sources are filled in at the end
 	ran      *code                   // what the text calls
 	changed  []string                // tables that the statement writes to
+	kept     []call                  // of setval with more than constants
 	results  map[uint32]bool         // types that users' functions return
 	types    map[string]bool         // users' types that the text names
 	decided  map[hoop.ColumnRef]bool // columns that decide in code
@@ -157,6 +158,7 @@ func (s *stmt) run() {
 	s.fieldFunctions()
 	s.blindParts()
 	s.flushCode()
+	s.flushKept()
 	s.flush()
 	s.leave()
 }

@@ -23,6 +23,22 @@ var blindColumns = map[string][]string{
 	"pg_attribute": {"attmissingval"}, "pg_locks": {"classid", "objid", "objsubid"}, "pg_sequences": {"last_value"},
 }
 
+// BlindColumn reports whether a column of pg_catalog or information_schema holds values
+// of users' tables, texts of statements or credentials: to come from it proves nothing.
+func BlindColumn(t *catalog.Table, column string) bool {
+	return t.System && (blindRelations[t.Name] || secretRelations[t.Name] || slices.Contains(blindColumns[t.Name], column))
+}
+
+// describes are functions that show texts of the catalog, by the relation that they
+// read. (What they show is masked where code may have written there.)
+var describes = map[string]string{
+	"obj_description": "pg_description", "col_description": "pg_description", "shobj_description": "pg_shdescription",
+	"pg_get_viewdef": "pg_rewrite", "pg_get_ruledef": "pg_rewrite", "pg_get_functiondef": "pg_proc", "pg_get_function_sqlbody": "pg_proc",
+	"pg_get_expr": "pg_attrdef", "pg_get_constraintdef": "pg_constraint", "pg_get_indexdef": "pg_index", "pg_get_triggerdef": "pg_trigger",
+	"pg_get_partkeydef": "pg_partitioned_table", "pg_get_statisticsobjdef": "pg_statistic_ext", "pg_describe_object": "pg_class",
+	"pg_identify_object": "pg_class", "format_type": "pg_type",
+}
+
 // blindParts makes statements opaque that name a blind column or may show it by other
 // names: with the whole row, or with names that the statement gives to columns.
 func (s *stmt) blindParts() {

@@ -65,3 +65,4 @@ create table code.child (extra text) inherits (code.parent);
 create table code.parted (id int, secret text) partition by list (id);
 create table code.part1 partition of code.parted for values in (1);
 create table code.trail (id serial primary key);
+create table code.identical (id int generated always as identity);
