@@ -272,6 +272,8 @@ func (a *answerer) message(kind byte, m []byte) error {
 		return a.ended(e, m, "")
 	case 's':
 		return a.done(e, 'E', m)
+	case 'V':
+		return a.functionResult(e, m)
 	case 'G':
 		return a.copyIn(e, m)
 	case 'H':
@@ -385,7 +387,7 @@ func (a *answerer) copyOut(size int) (*expected, error) {
 
 // ready: ReadyForQuery, 1B status. It ends a batch.
 func (a *answerer) ready(e *expected, m []byte) error {
-	if e.kind != 'Q' && e.kind != 'S' || len(m) != headerSize+1 {
+	if e.kind != 'Q' && e.kind != 'F' && e.kind != 'S' || len(m) != headerSize+1 {
 		return a.fault("ReadyForQuery while an answer to %q is due", e.kind)
 	}
 	a.relayed(len(m))

@@ -108,7 +108,7 @@ func (c *conn) tooLong(kind byte, size int) error {
 	err := hoop.Errorf(hoop.CodeTooLarge, "a message of type %q has %d bytes, the limit is %d", kind, size, c.proxy.cfg.MaxStatement).
 		WithHint("load large data with COPY … FROM STDIN, or in parts")
 	switch kind {
-	case 'Q':
+	case 'Q', 'F':
 		return c.refuseQuery(err)
 	case 'P', 'B':
 		return c.refuse(err)
@@ -179,7 +179,7 @@ func (c *conn) message(kind byte, frame []byte) error {
 		c.out = append(c.out, frame...)
 		return nil
 	case 'F':
-		return c.functionCall()
+		return c.functionCall(frame, body)
 	case 'X':
 		return errTerminated
 	case 'd', 'c', 'f':
@@ -211,12 +211,6 @@ func (c *conn) sync(frame []byte) error {
 	c.refused = false
 	c.out = append(c.out, frame...)
 	return nil
-}
-
-// functionCall refuses the fast-path interface.
-func (c *conn) functionCall() error {
-	return c.refuseQuery(hoop.Errorf(hoop.CodeUnsupported, "function call messages are not supported").
-		WithHint("call the function in a SELECT"))
 }
 
 // refusedText is what the target is sent in place of a refused statement: it fails

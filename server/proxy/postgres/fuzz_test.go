@@ -65,6 +65,39 @@ func FuzzCopyRow(f *testing.F) {
 	})
 }
 
+func FuzzParseFunctionCall(f *testing.F) {
+	for _, m := range []pgproto3.FunctionCall{
+		{Function: 177, Arguments: [][]byte{[]byte("2"), nil}},
+		{Function: 177, ArgFormatCodes: []uint16{1}, Arguments: [][]byte{{0, 0, 0, 2}, {0, 0, 0, 3}}, ResultFormatCode: 1},
+		{Function: 1, ArgFormatCodes: []uint16{1, 0}, Arguments: [][]byte{{}, []byte("x")}},
+	} {
+		b, err := m.Encode(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[headerSize:])
+	}
+	f.Add([]byte{0, 0, 0, 1, 0, 0, 0xff, 0xff, 0, 0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		k, err := parseFunctionCall(body)
+		if err != nil {
+			return
+		}
+		var m pgproto3.FunctionCall
+		if err := m.Decode(body); err != nil {
+			t.Fatalf("accepted what pgproto3 does not: %v", err)
+		}
+		if m.Function != k.function || len(m.Arguments) != len(k.params) {
+			t.Errorf("got %+v, want %+v", k, m)
+		}
+		for i, p := range k.params {
+			if !bytes.Equal(p.Value, m.Arguments[i]) || (p.Value == nil) != (m.Arguments[i] == nil) {
+				t.Errorf("argument %d is %q, want %q", i, p.Value, m.Arguments[i])
+			}
+		}
+	})
+}
+
 func FuzzCheckOptions(f *testing.F) {
 	for _, s := range []string{`-c a=b`, `-ca=b --c-d=e`, `-c a\ b=c\\`, `-c`, `\`, ` --hoop.user=x`, `-c HOOP.USER=x`, `-c role = x`} {
 		f.Add(s)

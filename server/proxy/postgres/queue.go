@@ -8,8 +8,8 @@ import (
 
 // expected is a message that was forwarded and what the target must answer to it.
 type expected struct {
-	kind  byte  // type of the message: Q P B D E C S
-	batch int64 // number of the Sync or Query that ends its batch
+	kind  byte  // type of the message: Q F P B D E C S
+	batch int64 // number of the Sync, Query or FunctionCall that ends its batch
 	run   *running
 
 	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
@@ -55,6 +55,8 @@ type running struct {
 
 	planned bool       // the same: the columns of the rows to come are known
 	plan    *mask.Plan // the same: nil relays rows as they are
+
+	result *mask.Transform // of a function that was called by message; nil relays it as it is
 }
 
 // end tells the session how the statement ended, once.
@@ -75,7 +77,7 @@ func (c *conn) pushLocked(e *expected) bool {
 	}
 	e.batch = c.batch
 	c.queue = append(c.queue, e)
-	if e.kind == 'S' || e.kind == 'Q' {
+	if e.kind == 'S' || e.kind == 'Q' || e.kind == 'F' {
 		c.batch++
 	}
 	return true
@@ -109,7 +111,7 @@ func (c *conn) popLocked() *expected {
 // extended protocol are skipped up to the next Sync (manual, "Extended Query"). c.mu
 // is held.
 func (c *conn) failedLocked() (skipped []*expected) {
-	if k := c.queue[0].kind; k == 'Q' || k == 'S' {
+	if k := c.queue[0].kind; k == 'Q' || k == 'F' || k == 'S' {
 		return nil // ReadyForQuery follows at once
 	}
 	for len(c.queue) > 0 && c.queue[0].kind != 'S' {

@@ -156,6 +156,15 @@ func closeMsg(kind byte, name string) pgproto3.FrontendMessage {
 	return &pgproto3.Close{ObjectType: kind, Name: name}
 }
 
+// fastpath calls a function by its OID with arguments in text form.
+func fastpath(function uint32, args ...string) pgproto3.FrontendMessage {
+	m := &pgproto3.FunctionCall{Function: function}
+	for _, a := range args {
+		m.Arguments = append(m.Arguments, []byte(a))
+	}
+	return m
+}
+
 var (
 	syncMsg  = &pgproto3.Sync{}
 	flushMsg = &pgproto3.Flush{}
@@ -198,6 +207,9 @@ var flows = map[string][]step{
 	"protocol parse, sql execute":        {{send: msgs(parse("p2", "select 6 * 7"), syncMsg), ready: 1}, {send: msgs(query("execute p2")), ready: 1}},
 	"cursor":                             {{send: msgs(query("begin; declare c cursor for select i from f order by i")), ready: 1}, {send: msgs(query("fetch 2 from c")), ready: 1}, {send: msgs(query("close c; commit")), ready: 1}},
 	"cursor described":                   {{send: msgs(parse("", "declare c cursor with hold for select i, s from f order by i"), bind("", ""), execute("", 0), describe('P', "c"), syncMsg), ready: 1}, {send: msgs(describe('P', "c"), closeMsg('P', "c"), describe('P', "c"), syncMsg), ready: 1}},
+	"function call":                      {{send: msgs(fastpath(177, "2", "3")), ready: 1}, {send: msgs(query("begin"), fastpath(154, "1", "0"), fastpath(177, "2", "3"), query("rollback"), fastpath(870, "A")), ready: 5}},
+	"function call of nothing":           {{send: msgs(fastpath(1, "2"), fastpath(177, "2"), fastpath(177, "x", "1"), fastpath(1067, "1", "2"), fastpath(2108, "1")), ready: 5}},
+	"function call while skipping":       {{send: msgs(bind("", "nothing"), fastpath(177, "2", "3"), syncMsg, fastpath(177, "2", "3")), ready: 2}},
 	"copy out":                           {{send: msgs(query("copy f to stdout")), ready: 1}, {send: msgs(query("copy (select i from f where i < 3) to stdout with (format csv, header)")), ready: 1}, {send: msgs(parse("", "copy f to stdout (format binary)"), bind("", ""), execute("", 0), syncMsg), ready: 1}},
 	"copy in": {
 		{send: msgs(query("copy empty from stdin")), until: "CopyInResponse"},
