@@ -71,6 +71,16 @@ type Target struct {
 	Database  string     `json:"database"`
 	Databases []string   `json:"databases,omitempty"` // others that may be asked for
 	Record    RecordMode `json:"record"`
+	// Budgets limit how many rows of some tables one identity may get.
+	Budgets []ExportBudget `json:"export_budgets,omitempty"`
+}
+
+// ExportBudget limits the rows that one identity may get of some tables, over all its
+// sessions together.
+type ExportBudget struct {
+	Tables []string `json:"tables"` // names as in SQL; a part may be *
+	Rows   int64    `json:"rows"`
+	Per    Duration `json:"per"` // any stretch of that length
 }
 
 // HasDatabase reports whether database may be asked for on the target.

@@ -77,6 +77,10 @@ type Statement struct {
 	Uses     []Use    // effects with what they touch
 	Reads    []string // tables whose values can reach the client, an error text or a new place; canonical names
 	Opaque   bool     // it can read what its text does not show: views, functions, triggers, cursors
+	Measured bool     // Carries is complete; otherwise anything in Reads may come out at once
+	Carries  []Carry  // how much of which tables it can deliver
+	Opens    []string // cursors that it opens, named portals too: FETCH can read them
+	Fetches  []string // cursors whose rows it delivers, which other statements opened
 	Verb     string   // "SELECT", "DROP TABLE": for lists and notices
 	InTx     bool     // a transaction is open (implicit ones count), so a hold keeps locks
 	Database string
@@ -87,6 +91,18 @@ type Param struct {
 	Type   uint32 // type OID, 0 where unspecified
 	Binary bool
 	Value  []byte // nil is NULL; valid as long as the statement
+}
+
+// Whole is any number of rows.
+const Whole = -1
+
+// Carry says how many rows of a table a statement can take out of it.
+type Carry struct {
+	Tables []string `json:"tables"` // one of these, canonical names; "*" could be any
+	Rows   int      `json:"rows"`   // that one row of the answer can carry values of; Whole is any number
+	// Copies says that they go to another place in the target, not to the client: Rows
+	// is then of the statement, not of a row.
+	Copies bool `json:"copies,omitempty"`
 }
 
 // Changes reports whether the statement can leave anything behind.

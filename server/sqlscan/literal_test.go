@@ -137,6 +137,9 @@ func varied(t *testing.T, sql string) int {
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("%s\n%+v\n%s\n%+v", sql, a, other, b)
 		}
+		if a, b := carried(t, sql), carried(t, other); a != b {
+			t.Errorf("%s carries %s\n%s carries %s", sql, a, other, b)
+		}
 	}
 	return rounds
 }
@@ -150,10 +153,12 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"expression",  // whether there is one
 		"hasOrdinal",  // whether it is a whole number
 		"impliedName", // whether there is one
+		"limit",       // LIMIT
 		"literal",     // arguments of functions
 		"matchesAll",  // patterns: LIKE, ~, @>
 		"mark",        // freeLiterals itself
 		"notNull",     // whether it is NULL
+		"sent",        // whether there is one
 		"setValue",    // SET
 		"smallLimit",  // LIMIT
 	}

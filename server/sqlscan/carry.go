@@ -1,0 +1,301 @@
+package sqlscan
+
+import (
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+)
+
+// The rows that a statement takes out of tables. The rule, from the inside out:
+//
+// Every mention of a table in FROM puts one row of it into each row of the query, shown
+// or not: what is joined and compared is told as well. So does every sub-select in an
+// expression, once for each row of the query around it. A join of a table with itself
+// carries two of its rows per row.
+//
+// An aggregate that shows values, a window function and ARRAY(SELECT …) gather: a row
+// of the answer carries all the rows below them. These are any number (hoop.Whole),
+// unless a unique key that is equal to a constant, a LIMIT or VALUES bounds them.
+// count, and sum and avg of a column over a whole table, take nothing out of a query
+// that gives one row.
+//
+// What the tree does not show counts as the whole: views, functions that do more than
+// compute, a WITH query that refers to itself.
+
+// load is how many rows of which tables one row carries. The key is canonical names,
+// joined by NUL bytes: a row of one of these tables. It is never changed once made.
+type load map[string]int
+
+// most is where numbers end; beyond it is hoop.Whole.
+const most = 1 << 30
+
+func add(a, b int) int {
+	if a == hoop.Whole || b == hoop.Whole || a+b > most {
+		return hoop.Whole
+	}
+	return a + b
+}
+
+// times multiplies; any number of nothing is nothing.
+func times(a, b int) int {
+	switch {
+	case a == 0 || b == 0:
+		return 0
+	case a == hoop.Whole || b == hoop.Whole || a > most/b:
+		return hoop.Whole
+	}
+	return a * b
+}
+
+// fewer is the smaller number of rows.
+func fewer(a, b int) int {
+	switch {
+	case a == hoop.Whole:
+		return b
+	case b == hoop.Whole:
+		return a
+	}
+	return min(a, b)
+}
+
+// plus is what a row carries that carries both.
+func (l load) plus(o load) load { return l.merge(o, add) }
+
+// or is what a row carries that carries one of both.
+func (l load) or(o load) load {
+	return l.merge(o, func(a, b int) int {
+		if a == hoop.Whole || b == hoop.Whole {
+			return hoop.Whole
+		}
+		return max(a, b)
+	})
+}
+
+func (l load) merge(o load, f func(a, b int) int) load {
+	switch {
+	case len(o) == 0:
+		return l
+	case len(l) == 0:
+		return o
+	}
+	out := load{}
+	for k, n := range l {
+		out[k] = f(n, o[k])
+	}
+	for k, n := range o {
+		if _, ok := l[k]; !ok {
+			out[k] = n
+		}
+	}
+	return out
+}
+
+// gathered is what a row carries that is made of n rows.
+func (l load) gathered(n int) load {
+	if n == 1 || len(l) == 0 {
+		return l
+	}
+	out := load{}
+	for k, have := range l {
+		out[k] = times(have, n)
+	}
+	return out
+}
+
+// answer is what a query gives: what a row carries, and how many rows at most.
+type answer struct {
+	load    load
+	rows    int
+	columns map[string]bool // of a WITH query: see item
+}
+
+// measurer finds out what a text takes out of tables.
+type measurer struct {
+	cat    *catalog.Snapshot
+	copies load            // goes to another place; of the whole statement
+	seen   map[string]bool // tables that the text names and that are read as they are
+	code   bool            // functions run that may read anything in Reads
+	views  bool            // so do views
+	lost   bool            // a part of the text is not understood
+	depth  int
+}
+
+// Carries says what p takes out of tables, in a database that contains cat. reads are
+// the tables that it can read, by its Analysis. The result depends on no literal that
+// Analysis.Free names.
+func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string) []hoop.Carry {
+	m := &measurer{cat: cat, seen: map[string]bool{}}
+	var all load
+	for _, raw := range p.Tree.GetStmts() {
+		all = all.or(m.statement(raw.GetStmt()))
+	}
+	out := append(all.list(false), m.copies.list(true)...)
+	switch {
+	case m.lost:
+		out = append(out, hoop.Carry{Tables: []string{"*"}, Rows: hoop.Whole})
+	case m.code && len(reads) > 0:
+		out = append(out, hoop.Carry{Tables: reads, Rows: hoop.Whole})
+	case m.views:
+		// What the views' functions read is in no tree.
+		rest := slices.DeleteFunc(slices.Clone(reads), func(t string) bool { return m.seen[t] })
+		if len(rest) > 0 {
+			out = append(out, hoop.Carry{Tables: rest, Rows: hoop.Whole})
+		}
+	}
+	return out
+}
+
+func (l load) list(copies bool) []hoop.Carry {
+	var out []hoop.Carry
+	for k, n := range l {
+		if n != 0 {
+			out = append(out, hoop.Carry{Tables: strings.Split(k, "\x00"), Rows: n, Copies: copies})
+		}
+	}
+	slices.SortFunc(out, func(a, b hoop.Carry) int { return slices.Compare(a.Tables, b.Tables) })
+	return out
+}
+
+// statement gives what a row of the statement's answer carries.
+func (m *measurer) statement(n *pg_query.Node) load {
+	top := &level{m: m}
+	switch x := n.GetNode().(type) {
+	case nil:
+		return nil
+	case *pg_query.Node_SelectStmt:
+		a := m.query(n, spot{})
+		if intoOf(x.SelectStmt) != nil {
+			m.copy(a.load, a.rows)
+			return nil
+		}
+		return a.load
+	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt:
+		return m.query(n, spot{}).load
+	case *pg_query.Node_DeclareCursorStmt:
+		return m.query(x.DeclareCursorStmt.Query, spot{}).load
+	case *pg_query.Node_PrepareStmt:
+		return m.statement(x.PrepareStmt.Query)
+	case *pg_query.Node_ExecuteStmt:
+		return top.exprs(x.ExecuteStmt.Params, true)
+	case *pg_query.Node_ExplainStmt:
+		return m.explain(x.ExplainStmt)
+	case *pg_query.Node_CopyStmt:
+		return m.copyTo(x.CopyStmt)
+	case *pg_query.Node_CreateTableAsStmt:
+		a := m.query(x.CreateTableAsStmt.Query, spot{})
+		m.copy(a.load, a.rows)
+		return nil
+	case *pg_query.Node_ViewStmt:
+		// Whoever reads the view later reads all that it shows.
+		m.copy(m.query(x.ViewStmt.Query, spot{}).load, hoop.Whole)
+		return nil
+	}
+	// Other commands deliver nothing; a query inside (CREATE RULE) will, later.
+	m.copy(top.expr(n, false), hoop.Whole)
+	return nil
+}
+
+// copy notes that n rows that carry l go to another place.
+func (m *measurer) copy(l load, n int) { m.copies = m.copies.plus(l.gathered(n)) }
+
+// explain: a plan without ANALYZE is made of the text, the catalog and estimates.
+func (m *measurer) explain(e *pg_query.ExplainStmt) load {
+	before := *m
+	l := m.statement(e.Query)
+	for _, o := range e.Options {
+		if strings.EqualFold(o.GetDefElem().GetDefname(), "analyze") {
+			return l
+		}
+	}
+	m.copies, m.code, m.views = before.copies, before.code, before.views
+	return nil
+}
+
+func (m *measurer) copyTo(c *pg_query.CopyStmt) load {
+	top := &level{m: m}
+	if c.IsFrom {
+		m.copy(top.expr(c.WhereClause, true), hoop.Whole)
+		return nil
+	}
+	var a answer
+	switch {
+	case c.Query != nil:
+		a = m.query(c.Query, spot{})
+	case c.Relation != nil:
+		it := m.relation(c.Relation)
+		a = answer{load: it.load, rows: hoop.Whole}
+	}
+	if c.IsProgram || c.Filename != "" {
+		m.copy(a.load, a.rows)
+		return nil
+	}
+	return a.load
+}
+
+// blindStatistics hold values of any table.
+var blindStatistics = map[string]bool{
+	"pg_statistic": true, "pg_statistic_ext_data": true, "pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
+}
+
+// relation is a table or view in FROM. Where its name has no schema it is every one of
+// the name, and one of them in fact. A name that is not found is of this session alone:
+// what went there was a copy.
+func (m *measurer) relation(rv *pg_query.RangeVar) item {
+	it := item{rows: hoop.Whole, only: !rv.Inh}
+	if isTempSchema(rv.Schemaname) {
+		return it
+	}
+	var names []string
+	for _, t := range m.cat.Lookup(rv.Schemaname, rv.Relname) {
+		switch {
+		case t.System && blindStatistics[t.Name] || t.Kind == catalog.KindToast || t.Schema == "pg_toast":
+			it.load = it.load.plus(load{"*": hoop.Whole})
+		case t.System:
+		case t.Kind == catalog.KindView || t.Kind == catalog.KindMatView:
+			m.views = true
+			names = append(names, t.Canonical())
+			m.seen[t.Canonical()] = true
+			it.load = it.load.plus(m.sources(t))
+		default:
+			names = append(names, t.Canonical())
+			m.seen[t.Canonical()] = true
+			for _, rel := range m.cat.Related(t) {
+				names = append(names, rel.Canonical())
+				m.seen[rel.Canonical()] = true
+			}
+			it.tables = append(it.tables, t)
+		}
+	}
+	if names = sortedSet(names); len(names) > 0 {
+		it.load = it.load.plus(load{strings.Join(names, "\x00"): 1})
+	}
+	return it
+}
+
+// sources is what a row of a view can carry: the whole of what the view reads.
+func (m *measurer) sources(v *catalog.Table) load {
+	out, seen := load{}, map[uint32]bool{v.OID: true}
+	for queue := slices.Clone(v.Uses); len(queue) > 0; queue = queue[1:] {
+		t, ok := m.cat.Table(queue[0])
+		if !ok || seen[queue[0]] {
+			continue
+		}
+		seen[t.OID] = true
+		queue = append(queue, t.Uses...)
+		for _, rel := range m.cat.Related(t) {
+			queue = append(queue, rel.OID)
+		}
+		switch {
+		case !t.System:
+			out[t.Canonical()], m.seen[t.Canonical()] = hoop.Whole, true
+		case blindStatistics[t.Name]:
+			out["*"] = hoop.Whole
+		}
+	}
+	return out
+}

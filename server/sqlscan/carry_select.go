@@ -1,0 +1,380 @@
+package sqlscan
+
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// spot is where a query stands.
+type spot struct {
+	outer    *level // the query whose columns it sees; nil for none
+	with     *withs // the WITH queries it sees
+	each     bool   // it is evaluated for each row of another one
+	deciding bool   // its rows only decide something: WHERE x = (SELECT …)
+}
+
+// withs are WITH queries in force (see scope).
+type withs struct {
+	parent *withs
+	byName map[string]answer
+}
+
+func (w *withs) find(name string) (answer, bool) {
+	for ; w != nil; w = w.parent {
+		if a, ok := w.byName[name]; ok {
+			return a, true
+		}
+	}
+	return answer{}, false
+}
+
+// level is one SELECT, or a data-modifying statement, while it is measured.
+type level struct {
+	spot
+	m     *measurer
+	items []item
+	names map[string]bool  // of FROM: aliases
+	quals []*pg_query.Node // conditions of joins
+	full  bool             // FULL JOIN: rows of one side stand beside those of the other
+
+	aggregates bool // it groups
+	values     bool // an aggregate shows or compares values: sum, avg, min, max
+	gathers    bool // one row shows values of many
+	spreads    bool // a function makes several rows of one
+}
+
+// item is an item of FROM.
+type item struct {
+	load   load // of a row
+	rows   int  // how many different rows at most, by itself
+	alias  string
+	tables []*catalog.Table // what it is, where it is a table; all that the name may mean
+	only   bool             // without its children
+	// renamed says that its columns have other names here than in the catalog.
+	renamed bool
+	columns map[string]bool // of a sub-select: those whose names the text shows
+}
+
+func (lv *level) spotInside() spot {
+	return spot{outer: lv, with: lv.with, each: true, deciding: lv.deciding}
+}
+
+// query measures a query of any kind.
+func (m *measurer) query(n *pg_query.Node, p spot) answer {
+	if m.depth++; m.depth > maxDepth {
+		m.depth--
+		m.lost = true
+		return answer{rows: hoop.Whole}
+	}
+	defer func() { m.depth-- }()
+	lv := &level{spot: p, m: m, names: map[string]bool{}}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_SelectStmt:
+		return lv.selectStmt(x.SelectStmt)
+	case *pg_query.Node_InsertStmt:
+		return lv.insert(x.InsertStmt)
+	case *pg_query.Node_UpdateStmt:
+		return lv.update(x.UpdateStmt)
+	case *pg_query.Node_DeleteStmt:
+		return lv.delete(x.DeleteStmt)
+	case *pg_query.Node_MergeStmt:
+		return lv.merge(x.MergeStmt)
+	case *pg_query.Node_ExecuteStmt: // CREATE TABLE AS EXECUTE: judged as what it executes
+		return answer{load: lv.exprs(x.ExecuteStmt.Params, true), rows: hoop.Whole}
+	}
+	m.lost = true
+	return answer{rows: hoop.Whole}
+}
+
+// withClause measures the queries of a WITH clause.
+func (lv *level) withClause(c *pg_query.WithClause) {
+	if c == nil {
+		return
+	}
+	lv.with = &withs{parent: lv.with, byName: map[string]answer{}}
+	var names []string
+	for _, n := range c.Ctes {
+		names = append(names, n.GetCommonTableExpr().GetCtename())
+	}
+	for i, n := range c.Ctes {
+		cte := n.GetCommonTableExpr()
+		recursive := c.Recursive && mentions(cte.GetCtequery(), names[i:])
+		p := spot{outer: lv.outer, with: lv.with, each: lv.each, deciding: lv.deciding}
+		if recursive {
+			lv.with.byName[cte.GetCtename()] = answer{rows: hoop.Whole}
+		}
+		a := lv.m.query(cte.GetCtequery(), p)
+		if recursive {
+			// Each round can add to what the row before carries.
+			a = answer{load: a.load.gathered(hoop.Whole), rows: hoop.Whole}
+		}
+		a.columns = shownNames(cte.GetCtequery(), &pg_query.Alias{Colnames: cte.GetAliascolnames()})
+		lv.with.byName[cte.GetCtename()] = a
+	}
+}
+
+// shownNames are the names of a query's columns, as far as its text shows them.
+func shownNames(n *pg_query.Node, alias *pg_query.Alias) map[string]bool {
+	names := map[string]bool{}
+	for _, c := range stringsOf(alias.GetColnames()) {
+		names[c] = true
+	}
+	q := n.GetSelectStmt()
+	for q.GetLarg() != nil {
+		q = q.Larg
+	}
+	for i, t := range q.GetTargetList() {
+		rt := t.GetResTarget()
+		switch {
+		case i < len(alias.GetColnames()):
+		case rt.GetName() != "":
+			names[rt.Name] = true
+		case rt.GetVal().GetColumnRef() != nil:
+			if u, ok := nameOf(rt.Val.GetColumnRef()); ok {
+				names[u.name] = true
+			}
+		default:
+			if parts := stringsOf(rt.GetVal().GetFuncCall().GetFuncname()); len(parts) > 0 {
+				names[parts[len(parts)-1]] = true
+			}
+		}
+	}
+	return names
+}
+
+// mentions reports whether a query reads a relation called one of names.
+func mentions(n *pg_query.Node, names []string) bool {
+	if rv := n.GetRangeVar(); rv != nil && rv.Schemaname == "" && slices.Contains(names, rv.Relname) {
+		return true
+	}
+	found := false
+	known := children(n, func(c *pg_query.Node) { found = found || mentions(c, names) })
+	return found || !known
+}
+
+func (lv *level) selectStmt(q *pg_query.SelectStmt) answer {
+	lv.withClause(q.WithClause)
+	var a answer
+	switch {
+	case q.Op != pg_query.SetOperation_SETOP_NONE && q.Op != pg_query.SetOperation_SET_OPERATION_UNDEFINED:
+		a = lv.setOperation(q)
+	case len(q.ValuesLists) > 0:
+		for _, row := range q.ValuesLists {
+			a.load = a.load.or(lv.exprs(listOf(row), lv.deciding))
+		}
+		a.rows = len(q.ValuesLists)
+	default:
+		a = lv.simple(q)
+	}
+	// ORDER BY and LIMIT of a set operation stand here too; of a simple SELECT they are
+	// measured with it.
+	if n, ok := limit(q); ok {
+		a.rows = fewer(a.rows, n)
+	}
+	return a
+}
+
+func (lv *level) setOperation(q *pg_query.SelectStmt) answer {
+	p := spot{outer: lv.outer, with: lv.with, each: lv.each, deciding: lv.deciding}
+	l, r := lv.m.query(selectNode(q.Larg), p), lv.m.query(selectNode(q.Rarg), p)
+	a := answer{load: l.load.or(r.load), rows: add(l.rows, r.rows)}
+	if q.Op != pg_query.SetOperation_SETOP_UNION {
+		a = answer{load: l.load.plus(r.load), rows: l.rows} // a row says something of both
+	}
+	for _, list := range [][]*pg_query.Node{q.SortClause, {q.LimitCount}, {q.LimitOffset}} {
+		a.load = a.load.plus(lv.exprs(list, true))
+	}
+	return a
+}
+
+// limit reads LIMIT n.
+func limit(q *pg_query.SelectStmt) (int, bool) {
+	c := q.LimitCount.GetAConst()
+	if c == nil || c.Isnull || c.GetIval() == nil || q.LimitOption == pg_query.LimitOption_LIMIT_OPTION_WITH_TIES {
+		return 0, false
+	}
+	return max(0, int(c.GetIval().Ival)), true
+}
+
+func (lv *level) simple(q *pg_query.SelectStmt) answer {
+	for _, n := range q.FromClause {
+		lv.from(n)
+	}
+	lv.keys(q.WhereClause)
+	extra := lv.exprs(q.TargetList, lv.deciding)
+	for _, list := range [][]*pg_query.Node{
+		lv.quals, {q.WhereClause}, q.GroupClause, {q.HavingClause}, q.DistinctClause, q.WindowClause, q.SortClause, {q.LimitCount}, {q.LimitOffset},
+	} {
+		extra = extra.plus(lv.exprs(list, true))
+	}
+	return lv.answer(extra, q)
+}
+
+// answer puts together what FROM and the expressions carry.
+func (lv *level) answer(extra load, q *pg_query.SelectStmt) answer {
+	var from, all load
+	rows := 1
+	for _, it := range lv.items {
+		from = from.plus(it.load)
+		all = all.plus(it.load.gathered(it.rows))
+		if it.rows != 0 { // an outer join makes a row of none
+			rows = times(rows, it.rows)
+		}
+	}
+	if lv.full {
+		rows = hoop.Whole
+	}
+	one := lv.aggregates && len(q.GroupClause) == 0
+	a := answer{load: from.plus(extra), rows: rows}
+	switch {
+	case lv.gathers:
+		a.load = all.plus(extra.gathered(rows))
+	case one && !lv.each && lv.counts(q):
+		a.load = extra
+	}
+	if one {
+		a.rows = 1
+	}
+	if lv.spreads {
+		a.rows = hoop.Whole
+	}
+	return a
+}
+
+// counts reports whether a query with aggregates and no groups says nothing of single
+// rows: count of a table, sum and avg of a whole table. A condition, or a join with as
+// many rows as a value says, could make a sum or a count say the value of one row.
+func (lv *level) counts(q *pg_query.SelectStmt) bool {
+	return len(lv.items) == 1 && len(lv.items[0].tables) > 0 && (!lv.values || q.WhereClause == nil)
+}
+
+// from adds an item of FROM.
+func (lv *level) from(n *pg_query.Node) {
+	inner := spot{outer: lv.outer, with: lv.with, each: lv.each, deciding: lv.deciding}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_RangeVar:
+		lv.rangeVar(x.RangeVar)
+	case *pg_query.Node_RangeTableSample:
+		lv.from(x.RangeTableSample.Relation)
+		lv.add(item{load: lv.exprs(append([]*pg_query.Node{x.RangeTableSample.Repeatable}, x.RangeTableSample.Args...), true), rows: 1})
+	case *pg_query.Node_RangeSubselect:
+		if x.RangeSubselect.Lateral {
+			inner.outer, inner.each = lv, true
+		}
+		a := lv.m.query(x.RangeSubselect.Subquery, inner)
+		if x.RangeSubselect.Lateral {
+			a.rows = hoop.Whole // for each row beside it
+		}
+		alias := x.RangeSubselect.GetAlias()
+		lv.add(item{load: a.load, rows: a.rows, alias: alias.GetAliasname(), columns: shownNames(x.RangeSubselect.Subquery, alias)})
+	case *pg_query.Node_JoinExpr:
+		j := x.JoinExpr
+		lv.from(j.Larg)
+		lv.from(j.Rarg)
+		lv.full = lv.full || j.Jointype == pg_query.JoinType_JOIN_FULL
+		if j.Quals != nil {
+			lv.quals = append(lv.quals, j.Quals)
+		}
+		lv.names[j.GetAlias().GetAliasname()] = true
+	case *pg_query.Node_RangeFunction:
+		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, alias: x.RangeFunction.GetAlias().GetAliasname()})
+	default: // XMLTABLE, JSON_TABLE
+		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole})
+	}
+}
+
+func (lv *level) add(it item) {
+	lv.items = append(lv.items, it)
+	lv.names[it.alias] = true
+}
+
+func (lv *level) rangeVar(rv *pg_query.RangeVar) {
+	if rv.Schemaname == "" {
+		if a, ok := lv.with.find(rv.Relname); ok {
+			lv.add(item{load: a.load, rows: a.rows, alias: aliasOf(rv), columns: a.columns})
+			return
+		}
+	}
+	it := lv.m.relation(rv)
+	it.alias, it.renamed = aliasOf(rv), len(rv.GetAlias().GetColnames()) > 0
+	lv.add(it)
+}
+
+// keys finds tables of which a condition leaves one row: a unique key is equal to
+// values that the client sent.
+func (lv *level) keys(cond *pg_query.Node) {
+	for i := range lv.items {
+		it := &lv.items[i]
+		fixed := map[string]bool{}
+		lv.equals(cond, it, fixed)
+		unique := len(it.tables) > 0 && !it.renamed
+		for _, t := range it.tables {
+			unique = unique && lv.unique(t, it.only, fixed)
+		}
+		if unique {
+			it.rows = 1
+		}
+	}
+}
+
+func (lv *level) unique(t *catalog.Table, only bool, fixed map[string]bool) bool {
+	if t.Kind != catalog.KindPartitioned && len(t.Children) > 0 && !only {
+		return false // a key is of one table, not of its children
+	}
+	return slices.ContainsFunc(t.Keys, func(key []string) bool {
+		return !slices.ContainsFunc(key, func(col string) bool { return !fixed[col] })
+	})
+}
+
+// equals notes the columns of it that cond makes equal to a value.
+func (lv *level) equals(cond *pg_query.Node, it *item, fixed map[string]bool) {
+	if b := cond.GetBoolExpr(); b != nil && b.Boolop == pg_query.BoolExprType_AND_EXPR {
+		for _, c := range b.Args {
+			lv.equals(c, it, fixed)
+		}
+		return
+	}
+	e := cond.GetAExpr()
+	if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || stringsOf(e.Name)[0] != "=" || !PlainOperator(lv.m.cat, e.Name) {
+		return
+	}
+	for _, side := range [2][2]*pg_query.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
+		c := side[0].GetColumnRef()
+		if c == nil || !sent(side[1]) {
+			continue
+		}
+		if u, ok := nameOf(c); ok && lv.means(u, it) {
+			fixed[u.name] = true
+		}
+	}
+}
+
+// means reports whether a name is a column of it and of nothing else in FROM.
+func (lv *level) means(u usedName, it *item) bool {
+	if u.qualifier == "" {
+		return len(lv.items) == 1
+	}
+	n := 0
+	for _, other := range lv.items {
+		if other.alias == u.qualifier {
+			n++
+		}
+	}
+	return n == 1 && it.alias == u.qualifier
+}
+
+// sent reports whether a value comes from the client as it is. A cast to a type whose
+// values are equal to several of a column's is left out: to float8, to bpchar.
+func sent(n *pg_query.Node) bool {
+	if c := n.GetTypeCast(); c != nil {
+		parts := stringsOf(c.TypeName.GetNames())
+		return len(parts) > 0 && exactTypes[parts[len(parts)-1]] && len(c.TypeName.ArrayBounds) == 0 && sent(c.Arg)
+	}
+	return n.GetAConst() != nil || n.GetParamRef() != nil
+}
+
+var exactTypes = map[string]bool{"int2": true, "int4": true, "int8": true, "numeric": true, "text": true, "varchar": true, "uuid": true, "date": true}

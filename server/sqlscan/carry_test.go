@@ -1,0 +1,160 @@
+package sqlscan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// carried shows what sql takes out of tables: "patients:1", "copies patients:*".
+func carried(t testing.TB, sql string) string {
+	t.Helper()
+	p, err := pool.Parse(t.Context(), sql)
+	if err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	var out []string
+	for _, c := range Carries(p, snap, Analyze(p, snap).Reads) {
+		n := fmt.Sprint(c.Rows)
+		if c.Rows == hoop.Whole {
+			n = "*"
+		}
+		name := strings.ReplaceAll(strings.Join(c.Tables, "|"), "clinic.", "") + ":" + n
+		if c.Copies {
+			name = "copies " + name
+		}
+		out = append(out, name)
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestCarries(t *testing.T) {
+	for sql, want := range map[string]string{
+		// Row to row.
+		"SELECT * FROM clinic.patients":                                                                                                        "patients:1",
+		"TABLE clinic.patients":                                                                                                                "patients:1",
+		"SELECT name::text, upper(ssn) FROM clinic.patients p WHERE id = 1":                                                                    "patients:1",
+		"SELECT to_jsonb(p) FROM clinic.patients p":                                                                                            "patients:1",
+		"SELECT row_number() OVER (ORDER BY id), name FROM clinic.patients":                                                                    "patients:1",
+		"SELECT 1 FROM clinic.patients":                                                                                                        "patients:1",
+		"SELECT name FROM clinic.patients GROUP BY name":                                                                                       "patients:1",
+		"SELECT active, count(*), sum(id) FROM clinic.patients GROUP BY 1":                                                                     "patients:1",
+		"SELECT DISTINCT name FROM clinic.patients":                                                                                            "patients:1",
+		"WITH p AS (SELECT * FROM clinic.patients) SELECT * FROM p":                                                                            "patients:1",
+		"SELECT * FROM (SELECT * FROM clinic.patients LIMIT 10) s":                                                                             "patients:1",
+		"DECLARE c CURSOR FOR SELECT * FROM clinic.patients":                                                                                   "patients:1",
+		"PREPARE p AS SELECT * FROM clinic.patients WHERE id = $1":                                                                             "patients:1",
+		"COPY clinic.patients TO STDOUT":                                                                                                       "patients:1",
+		"COPY (SELECT name FROM clinic.patients) TO STDOUT":                                                                                    "patients:1",
+		"EXPLAIN ANALYZE SELECT * FROM clinic.patients":                                                                                        "patients:1",
+		"SELECT * FROM clinic.base":                                                                                                            "base|child:1",
+		"SELECT * FROM notes":                                                                                                                  "other.notes|public.notes:1",
+		"SELECT name FROM clinic.patients UNION ALL SELECT name FROM clinic.patients":                                                          "patients:1",
+		"SELECT v.id, p.name FROM clinic.visits v JOIN clinic.patients p ON p.id = v.patient_id":                                               "patients:1, visits:1",
+		"SELECT id FROM clinic.visits WHERE patient_id IN (SELECT id FROM clinic.patients)":                                                    "patients:1, visits:1",
+		"SELECT a.ssn, b.ssn FROM clinic.patients a, clinic.patients b":                                                                        "patients:2",
+		"SELECT (SELECT name FROM clinic.patients WHERE id = 1), (SELECT name FROM clinic.patients WHERE id = 2)":                              "patients:2",
+		"SELECT g FROM generate_series(1, 9) g WHERE EXISTS (SELECT FROM clinic.patients WHERE id = g)":                                        "patients:1",
+		"SELECT g, (SELECT count(*) FROM clinic.patients WHERE id = g) FROM generate_series(1, 9) g":                                           "patients:1",
+		"SELECT name FROM clinic.patients WHERE id = (SELECT max(id) FROM clinic.patients)":                                                    "patients:2",
+		"WITH p AS (SELECT name FROM clinic.patients) SELECT a.name, b.name FROM p a, p b":                                                     "patients:2",
+		"SELECT v.id, (SELECT json_agg(b.amount) FROM clinic.billing b WHERE b.visit_id = v.id) FROM clinic.visits v":                          "billing:*, visits:1",
+		"SELECT s.count, p.name FROM clinic.patients p, (SELECT count(*) FROM clinic.visits) s":                                                "patients:1",
+		"WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 9), p AS (SELECT * FROM clinic.patients) SELECT * FROM t, p": "patients:1",
+		// Nothing of single rows.
+		"SELECT count(*) FROM clinic.patients":                                        "",
+		"SELECT count(DISTINCT name), avg(id), sum(id::numeric) FROM clinic.patients": "",
+		"SELECT count(*) FROM clinic.patients WHERE active":                           "",
+		"SELECT c FROM (SELECT count(*) AS c FROM clinic.patients) s":                 "",
+		"SELECT count(*) FILTER (WHERE active) FROM clinic.patients":                  "",
+		"COPY (SELECT count(*) FROM clinic.patients) TO STDOUT":                       "",
+		"EXPLAIN SELECT string_agg(name, ',') FROM clinic.patients":                   "",
+		"LOCK TABLE clinic.patients IN ACCESS SHARE MODE":                             "",
+		"UPDATE clinic.patients SET name = upper(name) WHERE id = 1":                  "",
+		"DELETE FROM clinic.patients WHERE id = 1":                                    "",
+		"INSERT INTO clinic.patients (id) VALUES (1) RETURNING id":                    "",
+		"INSERT INTO clinic.patients (id) VALUES (nextval('clinic.seq'))":             "",
+		"SELECT relname FROM pg_catalog.pg_class":                                     "",
+		"FETCH 10 FROM c": "",
+		"SELECT 1":        "",
+		// A condition can single out a row.
+		"SELECT sum(id) FROM clinic.patients WHERE id = 1":                               "patients:1",
+		"SELECT count(*) FROM clinic.patients p, generate_series(1, p.id)":               "patients:1",
+		"SELECT count(*) FROM clinic.patients p, generate_series(1, p.id) GROUP BY p.id": "patients:1",
+		"SELECT sum(id) OVER (ORDER BY id) FROM clinic.patients":                         "patients:*",
+		// The whole.
+		"SELECT string_agg(name, ',') FROM clinic.patients":                                             "patients:*",
+		"SELECT array_agg(name), json_agg(p) FROM clinic.patients p":                                    "patients:*",
+		"SELECT max(name) FROM clinic.patients":                                                         "patients:*",
+		"SELECT min(id), count(*) FROM clinic.patients GROUP BY active":                                 "patients:*",
+		"SELECT ARRAY(SELECT name FROM clinic.patients)":                                                "patients:*",
+		"SELECT JSON_ARRAY(SELECT name FROM clinic.patients)":                                           "patients:*",
+		"SELECT JSON_ARRAYAGG(name) FROM clinic.patients":                                               "patients:*",
+		"SELECT JSON_OBJECTAGG(id : name) FROM clinic.patients":                                         "patients:*",
+		"SELECT string_agg(x, ',') FROM (SELECT to_jsonb(p)::text FROM clinic.patients p) s(x)":         "patients:*",
+		"SELECT sum(ssn::numeric * 10 ^ (9 * id)) FROM clinic.patients":                                 "patients:*",
+		"SELECT sum(id) FILTER (WHERE id = 1), sum(id) FILTER (WHERE id = 2) FROM clinic.patients":      "patients:*",
+		"SELECT lag(name) OVER (ORDER BY id) FROM clinic.patients":                                      "patients:*",
+		"SELECT string_agg(name, ',') OVER () FROM clinic.patients":                                     "patients:*",
+		"SELECT (SELECT string_agg(p.name, ',')) FROM clinic.patients p":                                "patients:*",
+		"SELECT (SELECT x FROM (SELECT string_agg(p.name, ',') AS x) s) FROM clinic.patients p":         "patients:*",
+		"SELECT (SELECT array_agg(p.name || v.reason) FROM clinic.visits v) FROM clinic.patients p":     "patients:1, visits:*",
+		"SELECT p.json_agg FROM clinic.patients p":                                                      "patients:*",
+		"SELECT (p).json_agg FROM clinic.patients p":                                                    "patients:*",
+		"SELECT count(*) FROM clinic.patients HAVING string_agg(name, ',')::int = 1":                    "patients:*",
+		"SELECT 1 WHERE (SELECT string_agg(name, ',') FROM clinic.patients)::int = 1":                   "patients:*",
+		"SELECT count(set_config('my.a', current_setting('my.a') || name, false)) FROM clinic.patients": "patients:*",
+		"WITH RECURSIVE r AS (SELECT 1 AS id, '' AS a UNION ALL SELECT id + 1, a || (SELECT name FROM clinic.patients p WHERE p.id = r.id) FROM r) SELECT a FROM r": "patients:*",
+		"SELECT * FROM clinic.active":                                                                  "active:1, patients:*",
+		"SELECT * FROM clinic.stats":                                                                   "patients:*, stats:1",
+		"SELECT count(*) FROM clinic.active":                                                           "active:1, patients:*",
+		"SELECT * FROM pg_catalog.pg_stats":                                                            "*:*",
+		"SELECT xmlagg(xmlelement(name x, name)) FROM clinic.patients":                                 "patients:*",
+		"SELECT mode() WITHIN GROUP (ORDER BY name) FROM clinic.patients":                              "patients:*",
+		"SELECT * FROM json_to_recordset((SELECT json_agg(p) FROM clinic.patients p)) AS x(name text)": "patients:*",
+		// Bounded.
+		"SELECT string_agg(name, ',') FROM clinic.patients WHERE id = 1":                                              "patients:1",
+		"SELECT json_agg(p) FROM clinic.patients p WHERE p.id = $1":                                                   "patients:1",
+		"SELECT max(name) FROM clinic.patients WHERE '7'::int8 = id AND active":                                       "patients:1",
+		"SELECT json_agg(v.reason) FROM clinic.visits v JOIN clinic.patients p ON p.id = v.patient_id WHERE p.id = 1": "patients:1, visits:*",
+		"SELECT array_agg(x) FROM (SELECT name FROM clinic.patients LIMIT 10) s(x)":                                   "patients:10",
+		"SELECT ARRAY(SELECT name FROM clinic.patients ORDER BY 1 LIMIT 3)":                                           "patients:3",
+		"SELECT max(name) FROM clinic.patients WHERE id = 1 OR active":                                                "patients:*",
+		"SELECT max(name) FROM clinic.patients WHERE id = 1e0::float8":                                                "patients:*",
+		"SELECT max(name) FROM clinic.patients p(x, id) WHERE id = 'a'":                                               "patients:*",
+		"SELECT max(x.name) FROM clinic.patients x, clinic.patients y WHERE y.id = 1":                                 "patients:*",
+		"SELECT max(name) FROM clinic.member_directory WHERE id = 1":                                                  "member_directory:*",
+		"SELECT array_agg(name) FROM (SELECT name FROM clinic.patients ORDER BY 1 FETCH FIRST 1 ROW WITH TIES) s":     "patients:*",
+		"SELECT ARRAY(SELECT unnest(tags) FROM clinic.patients WHERE id = 1)":                                         "patients:*",
+		// Elsewhere.
+		"CREATE TABLE x AS SELECT * FROM clinic.patients":                                                                "copies patients:*",
+		"SELECT * INTO x FROM clinic.patients":                                                                           "copies patients:*",
+		"CREATE TEMP VIEW x AS SELECT name FROM clinic.patients":                                                         "copies patients:*",
+		"CREATE MATERIALIZED VIEW x AS SELECT name FROM clinic.patients":                                                 "copies patients:*",
+		"INSERT INTO clinic.archive SELECT * FROM clinic.patients":                                                       "copies patients:*",
+		"INSERT INTO clinic.archive SELECT * FROM clinic.patients WHERE id = 1":                                          "copies patients:1",
+		"INSERT INTO clinic.log VALUES (now(), (SELECT name FROM clinic.patients LIMIT 1))":                              "copies patients:1",
+		"INSERT INTO clinic.patients (id, note) SELECT 1, string_agg(name, ',') FROM clinic.patients":                    "copies patients:*",
+		"UPDATE clinic.visits SET reason = (SELECT name FROM clinic.patients WHERE id = patient_id)":                     "copies patients:*",
+		"UPDATE clinic.visits SET reason = (SELECT name FROM clinic.patients WHERE id = 1) WHERE id = 1":                 "copies patients:1",
+		"UPDATE clinic.visits v SET reason = p.name FROM clinic.patients p WHERE p.id = v.patient_id":                    "copies patients:*",
+		"UPDATE clinic.patients SET note = (SELECT string_agg(name, ',') FROM clinic.patients) WHERE id = 1":             "copies patients:*",
+		"MERGE INTO clinic.visits v USING clinic.patients p ON v.id = p.id WHEN MATCHED THEN UPDATE SET reason = p.name": "copies patients:*",
+		"COPY clinic.patients TO '/tmp/x'":                                                                               "copies patients:*",
+		"WITH x AS (INSERT INTO clinic.archive SELECT * FROM clinic.patients RETURNING *) SELECT count(*) FROM x":        "patients:1, copies patients:*",
+		// RETURNING shows rows that were there.
+		"UPDATE clinic.patients SET name = 'x' WHERE active RETURNING *":                                       "patients:1",
+		"DELETE FROM clinic.patients WHERE active RETURNING *":                                                 "patients:1",
+		"DELETE FROM clinic.visits v USING clinic.patients p WHERE p.id = v.id RETURNING p.*":                  "patients:1, visits:1",
+		"INSERT INTO clinic.patients (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET active = true RETURNING *": "patients:1",
+		"WITH d AS (DELETE FROM clinic.patients RETURNING name) SELECT string_agg(name, ',') FROM d":           "patients:*",
+		// Several statements: the worst row.
+		"SELECT 1; SELECT name FROM clinic.patients": "patients:1",
+	} {
+		if got := carried(t, sql); got != want {
+			t.Errorf("%s\ncarries %q, want %q", sql, got, want)
+		}
+	}
+}
