@@ -34,7 +34,7 @@ test-clients: ## real clients through a real gateway, compared with PostgreSQL i
 test-all: ## the demo, real clients, and each fuzz target for a few seconds
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory test-clients
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s
 
 check: ## what every commit passes
 	@test -z "$$(gofmt -l cmd internal pkg server test)" || { gofmt -l cmd internal pkg server test; exit 1; }

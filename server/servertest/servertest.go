@@ -110,7 +110,7 @@ type Gateway struct {
 // parser is one pool for all gateways of the test process, since a worker takes
 // seconds to warm up. Its workers end with the process.
 var parser = sync.OnceValues(func() (*pgparse.Pool, error) {
-	return pgparse.New(pgparse.Options{Log: slog.New(slog.DiscardHandler)})
+	return pgparse.New(pgparse.Options{Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
 })
 
 // Start starts a gateway; it is stopped when the test ends.

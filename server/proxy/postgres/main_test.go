@@ -49,7 +49,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer shared.pg.Stop() //nolint:errcheck // the tests are over
-	if shared.parser, err = pgparse.New(pgparse.Options{}); err != nil {
+	if shared.parser, err = pgparse.New(pgparse.Options{Timeout: time.Minute}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
