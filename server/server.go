@@ -21,6 +21,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/api"
 	"github.com/hoopctl/hoopctl/server/audit"
 	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/budget"
 	"github.com/hoopctl/hoopctl/server/edge"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/journal"
@@ -184,7 +185,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	}
 	g.line = &session.Line{
 		Grants: g.grants, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
-		Journal: e.journal, Registry: db, Revision: g.rules.Revision, Now: time.Now, Log: g.log,
+		Journal: e.journal, Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Now: time.Now, Log: g.log,
 	}
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)

@@ -45,6 +45,8 @@ type Run struct {
 	session *Session
 	st      *hoop.Statement
 	rules   *mask.Rules
+	exports *exports
+	free    bool  // of export budgets: people or a rule agreed to what it delivers
 	number  int64 // counter of its event in the session
 	at      time.Time
 	result  hoop.Result
@@ -53,7 +55,7 @@ type Run struct {
 // Preview tells early what Judge would refuse outright, before the parameters are
 // known. A refusal is put on record as Judge's is.
 func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
-	uses := s.rules().Uses(st)
+	uses, _ := s.uses(st)
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return err
@@ -73,7 +75,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inForce(); err != nil {
 		return nil, err
 	}
-	uses := s.rules().Uses(st)
+	uses, exports := s.uses(st)
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return nil, err
@@ -87,11 +89,14 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	default:
 		return nil, s.refuse(ctx, st, uses, d, denied(d))
 	}
+	if err := exports.begin(s.line.Budgets, st); err != nil {
+		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+	}
 	if err := s.inherit(ctx, uses); err != nil {
 		return nil, err
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
-	r := &Run{session: s, st: st, rules: s.rules(), at: s.line.Now()}
+	r := &Run{session: s, st: st, rules: s.rules(), exports: exports, free: exports.use != nil, at: s.line.Now()}
 	pos, err := s.recordStatement(r, uses, d, nil)
 	if err != nil {
 		return nil, unrecorded(err)
@@ -103,6 +108,16 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 		}
 	}
 	return r, nil
+}
+
+// uses are the effects that matter here: with what the mask rules leave of them, and
+// export where a budget is at stake.
+func (s *Session) uses(st *hoop.Statement) ([]hoop.Use, *exports) {
+	uses, x := s.rules().Uses(st), s.exports(st)
+	if x.use != nil {
+		uses = append(slices.Clone(uses), *x.use)
+	}
+	return uses, x
 }
 
 // inForce tells whether the session may go on.
@@ -302,7 +317,7 @@ func (r *Run) Plan(cols []hoop.Column) *mask.Plan { return r.rules.Plan(r.st, co
 
 // Withheld reports whether texts of errors and notices, and COPY TO, of this
 // statement must not reach the client.
-func (r *Run) Withheld() bool { return r.rules.Withheld(r.st) }
+func (r *Run) Withheld() bool { return r.rules.Withheld(r.st) || r.exports.withheld }
 
 // Rules gives the mask rules that were in force when the statement was judged.
 func (r *Run) Rules() *mask.Rules { return r.rules }
@@ -310,6 +325,7 @@ func (r *Run) Rules() *mask.Rules { return r.rules }
 // Done tells how the statement ended; the next Release puts it on record with the
 // bytes that tell the client. It is called once.
 func (r *Run) Done(res hoop.Result) {
+	r.failed(res.SQLState)
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()

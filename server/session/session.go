@@ -70,6 +70,7 @@ type Line struct {
 	Audit      Log
 	Journal    Journal
 	Registry   Registry
+	Budgets    Budgets
 	Revision   func() string // of the policy in force
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -97,6 +98,8 @@ type Session struct {
 	ctx    context.Context
 	detach func()
 	rec    *record.Recording
+	// allowances are of export budgets; their cursors belong to Judge.
+	allowances []*allowance
 
 	mu      sync.Mutex // guards what follows, and the order of events and frames
 	info    hoop.SessionInfo
@@ -111,7 +114,7 @@ type Session struct {
 // Open begins a session: grant, recording, event, all durable before it returns.
 // The error is a *hoop.Error.
 func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
-	s := &Session{line: l, target: target, started: l.Now(), key: random(32)}
+	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target)}
 	s.info = hoop.SessionInfo{
 		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,
 		Protocol: start.Protocol, Client: start.Client, RemoteAddr: peer.RemoteAddr, StartedAt: s.started.UTC(),

@@ -123,7 +123,9 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 		if masked {
 			return false, a.whole(size)
 		}
-		a.run.res.Rows++
+		if err := a.run.row(); err != nil {
+			return false, err
+		}
 		a.run.res.Bytes += int64(size)
 	case 'd':
 		if a.rules().Values() {
@@ -380,9 +382,8 @@ func (a *answerer) copyOut(size int) (*expected, error) {
 		return nil, a.fault("COPY data that was not asked for")
 	}
 	a.answers(e)
-	e.run.res.Rows++
 	e.run.res.Bytes += int64(size - headerSize)
-	return e, nil
+	return e, e.run.row()
 }
 
 // ready: ReadyForQuery, 1B status. It ends a batch.

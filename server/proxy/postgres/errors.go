@@ -32,7 +32,7 @@ var states = map[hoop.Code]struct{ start, later string }{
 	hoop.CodeBadPassword:     {"28P01", "28P01"}, // invalid_password
 	hoop.CodeNoDatabase:      {"3D000", "3D000"}, // invalid_catalog_name
 	hoop.CodeTooMany:         {"53300", "53300"}, // too_many_connections
-	hoop.CodeLimitExceeded:   {"53400", "53400"}, // configuration_limit_exceeded
+	hoop.CodeLimitExceeded:   {"53400", "42501"}, // configuration_limit_exceeded; an export budget
 	hoop.CodeIdle:            {"57P05", "57P05"}, // idle_session_timeout
 	hoop.CodeShuttingDown:    {"57P01", "57P01"},
 }

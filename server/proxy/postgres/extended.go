@@ -138,7 +138,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 	c.mu.Lock()
 	tainted, generation := p.tainted, c.generation
 	c.mu.Unlock()
-	r, err := c.run(p.meaning, tainted, params)
+	r, err := c.runPortal(name, p.meaning, tainted, params)
 	if err != nil {
 		return err
 	}

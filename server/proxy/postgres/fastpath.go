@@ -134,7 +134,10 @@ func (a *answerer) functionResult(e *expected, m []byte) error {
 	if err := f.done(); err != nil {
 		return a.fault("FunctionCallResponse: %v", err)
 	}
-	e.run.res.Rows, e.run.res.Bytes = 1, int64(len(value))
+	e.run.res.Bytes = int64(len(value))
+	if err := e.run.row(); err != nil {
+		return err
+	}
 	if e.run.result == nil || value == nil {
 		a.relayed(len(m))
 	} else {

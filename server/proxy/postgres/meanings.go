@@ -7,6 +7,7 @@ import (
 	"sync"
 	"weak"
 
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pglex"
 	"github.com/hoopctl/hoopctl/server/pgparse"
@@ -20,8 +21,9 @@ type meaning struct {
 	shape    string
 	bare     bool // one EXECUTE whose arguments are constants
 	analysis *sqlscan.Analysis
-	version  string   // of the snapshot
-	listens  []string // channels of LISTEN
+	carries  []hoop.Carry // see hoop.Statement
+	version  string       // of the snapshot
+	listens  []string     // channels of LISTEN
 	copies   []copyFormat
 }
 
@@ -137,13 +139,13 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.version, m.listens, m.copies}
+	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, snap.Version, listens(p), copyFormats(p)}
+	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copyFormats(p)}
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()
@@ -217,6 +219,9 @@ func (r *remembered) estimate() int {
 		return n
 	}
 	n += len(r.meaning.text) + len(r.meaning.shape) + name*len(r.meaning.analysis.Reads)
+	for _, c := range r.meaning.carries {
+		n += entry/8 + name*len(c.Tables)
+	}
 	for _, u := range r.meaning.analysis.Uses {
 		n += entry/2 + name*(len(u.Tables)+len(u.Into)) + column*len(u.Columns)
 	}

@@ -69,6 +69,12 @@ func (r *running) end(tag, state string) {
 	r.run.Done(r.res)
 }
 
+// row counts a row before it is released. An error says that it must not be.
+func (r *running) row() error {
+	r.res.Rows++
+	return r.run.Deliver(1)
+}
+
 // push appends to the queue, or reports false when the target is skipping messages
 // until Sync, so that this one must not be sent. c.mu is held.
 func (c *conn) pushLocked(e *expected) bool {

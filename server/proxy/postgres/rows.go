@@ -83,7 +83,9 @@ func (a *answerer) dataRow(m []byte) error {
 	if err != nil {
 		return err
 	}
-	a.run.res.Rows++
+	if err := a.run.row(); err != nil {
+		return err
+	}
 	if !masked {
 		a.run.res.Bytes += int64(len(m))
 		a.relayed(len(m))

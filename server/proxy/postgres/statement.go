@@ -60,8 +60,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st := &hoop.Statement{
 		Text: m.text, Shape: m.shape, Params: params, Uses: a.Uses, Reads: a.Reads,
-		Opaque: a.Opaque, Verb: a.Verb, Database: c.database,
+		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Database: c.database,
 	}
+	st.Opens, st.Fetches = cursors(a)
 	also, err := c.executed(ctx, m, st, 0)
 	if err != nil {
 		return nil, nil, err
@@ -123,6 +124,9 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		st.Uses = slices.Concat(st.Uses, inner.analysis.Uses)
 		st.Reads = merge(st.Reads, inner.analysis.Reads)
 		st.Opaque = st.Opaque || inner.analysis.Opaque || tainted
+		st.Carries = slices.Concat(st.Carries, inner.carries)
+		_, fetches := cursors(inner.analysis)
+		st.Fetches = append(st.Fetches, fetches...)
 		if tainted {
 			st.Uses = append(st.Uses, taintedUse)
 		}
@@ -198,7 +202,7 @@ func (c *conn) same(m *meaning, tainted bool, st *hoop.Statement) func(context.C
 		if err != nil {
 			return err
 		}
-		if !reflect.DeepEqual(again.Uses, st.Uses) || !reflect.DeepEqual(again.Reads, st.Reads) || again.Opaque != st.Opaque {
+		if !reflect.DeepEqual(again.Uses, st.Uses) || !reflect.DeepEqual(again.Reads, st.Reads) || again.Opaque != st.Opaque || !reflect.DeepEqual(again.Carries, st.Carries) {
 			return hoop.Errorf(hoop.CodeDenied, "the catalog changed while the statement waited, and with it what the statement does").
 				WithHint("run the statement again")
 		}
@@ -219,6 +223,11 @@ func listens(p *pgparse.Parsed) []string {
 
 // run judges what m does with params, and gives the statement to be forwarded.
 func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, error) {
+	return c.runPortal("", m, tainted, params)
+}
+
+// runPortal does so for a portal. SQL can read one that has a name as a cursor.
+func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.Param) (*running, error) {
 	m, err := c.renewed(c.ctx, m)
 	if err != nil {
 		return nil, err
@@ -226,6 +235,9 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 	st, also, err := c.statement(c.ctx, m, tainted, params)
 	if err != nil {
 		return nil, err
+	}
+	if portal != "" {
+		st.Opens = append(st.Opens, portal)
 	}
 	run, err := c.judge(st, c.same(m, tainted, st))
 	if err != nil {
@@ -285,4 +297,17 @@ func (c *conn) forwarded(e *expected) {
 			}
 		}
 	}
+}
+
+// cursors gives the names of cursors that a text opens, and of those that it fetches from.
+func cursors(a *sqlscan.Analysis) (opens, fetches []string) {
+	for _, cmd := range a.Commands {
+		if cmd.Declare != "" {
+			opens = append(opens, cmd.Declare)
+		}
+		if cmd.Fetch != "" {
+			fetches = append(fetches, cmd.Fetch)
+		}
+	}
+	return opens, fetches
 }
