@@ -56,7 +56,7 @@ func (s *stmt) decides(c *pg_query.ColumnRef) {
 // nameOf reads [[catalog.]schema.]table.column, table.* or *.
 func nameOf(c *pg_query.ColumnRef) (usedName, bool) {
 	var parts []string
-	for _, f := range c.Fields {
+	for _, f := range c.GetFields() { // none where the node is none
 		switch {
 		case f.GetAStar() != nil:
 			parts = append(parts, "*")

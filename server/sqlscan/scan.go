@@ -40,7 +40,9 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
 		b.add(hoop.Use{Effect: hoop.EffectRead, Why: "an empty text"})
 	}
 	out := b.finish()
-	out.Free = freeLiterals(p)
+	if !b.named {
+		out.Free = freeLiterals(p)
+	}
 	return out
 }
 
@@ -53,6 +55,7 @@ type builder struct {
 	uses     []*hoop.Use
 	reads    map[string]bool
 	settings map[string]bool
+	named    bool // a literal that is compared with a column names a setting
 	shifted  bool // an earlier statement changed names, roles, settings or objects
 }
 
@@ -129,6 +132,7 @@ type stmt struct {
 	derived  []hoop.Use              // what is copied; sources are filled in at the end
 	ran      *code                   // what the text calls
 	changed  []string                // tables that the statement writes to
+	about    string                  // the one name of pg_settings that the query at hand is about
 	kept     []call                  // of setval with more than constants
 	results  map[uint32]bool         // types that users' functions return
 	types    map[string]bool         // users' types that the text names

@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -44,6 +45,8 @@ func (s *stmt) setting(name, value string, known, reset bool) {
 			s.out.Temp, s.shifted = true, true
 			s.use(hoop.EffectRole, "sets "+name, "*")
 		}
+	case name == "restrict_nonsystem_relation_kind" && known && value != "":
+		s.use(hoop.EffectSession, "") // the session forgoes something
 	case serverSetting(name):
 		s.use(hoop.EffectServer, "setting "+name+" reaches beyond the session")
 	default:
@@ -130,6 +133,9 @@ func (s *stmt) setConfig(c call) {
 		}
 	}
 	name, ok := constant(c.args[0])
+	if u, column := nameOf(c.args[0].GetColumnRef()); column && u.name == "name" && s.about != "" {
+		name, ok, s.named = s.about, true, true
+	}
 	if !ok {
 		s.forbid("set_config needs the name of the setting as a constant")
 		return
@@ -140,6 +146,36 @@ func (s *stmt) setConfig(c call) {
 	}
 	value, known := constant(c.args[1])
 	s.setting(name, value, known, false)
+}
+
+// oneSetting gives the name of a setting where a query is about it alone: FROM
+// pg_settings WHERE name = 'work_mem'. pg_dump sets restrict_nonsystem_relation_kind so,
+// as older servers do not have it.
+func (s *stmt) oneSetting(q *pg_query.SelectStmt) string {
+	if len(q.FromClause) != 1 || q.WithClause != nil {
+		return ""
+	}
+	rv := q.FromClause[0].GetRangeVar()
+	if rv == nil || rv.Relname != "pg_settings" || rv.Schemaname != "" && rv.Schemaname != "pg_catalog" || len(rv.Alias.GetColnames()) > 0 {
+		return ""
+	}
+	e := q.WhereClause.GetAExpr()
+	if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || !slices.Equal(stringsOf(e.Name), []string{"="}) {
+		return ""
+	}
+	for _, op := range s.cat.Operators("=") {
+		if f, ok := s.cat.Function(op.Function); !ok || !trusted(f) {
+			return "" // a temporary table of the name may have a type with an operator of its own
+		}
+	}
+	if u, ok := nameOf(e.Lexpr.GetColumnRef()); !ok || u.name != "name" {
+		return ""
+	}
+	name := e.Rexpr.GetAConst().GetSval()
+	if name == nil {
+		return ""
+	}
+	return name.Sval
 }
 
 // plainSetting reports whether current_setting reads one of PostgreSQL's own settings.
