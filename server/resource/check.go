@@ -135,17 +135,34 @@ func (t *Target) check(c *checker) {
 		}
 	}
 	c.oneOf("record", string(t.Record), string(hoop.RecordStrict), string(hoop.RecordBatched))
-	for i, b := range t.ExportBudgets {
-		c.tables(b.Tables, "export_budgets", i, "tables")
-	}
-	if c.has("export_budgets") {
-		c.errorf(c.at("export_budgets"), "export_budgets: this version cannot enforce them; take the field out, and hold or deny the tables by a StatementRule")
-	}
+	t.checkBudgets(c)
 	if t.Credential.Username == "" {
 		c.errorf(c.at("credential"), "credential: username is missing")
 	}
 	if t.Credential.Password.IsZero() {
 		c.errorf(c.at("credential"), "credential: password is missing")
+	}
+}
+
+// maxBudgetTime bounds how long the gateway must remember what it delivered.
+const maxBudgetTime = hoop.Duration(31 * 24 * time.Hour)
+
+func (t *Target) checkBudgets(c *checker) {
+	const field = "export_budgets"
+	if c.has(field) && len(t.ExportBudgets) == 0 {
+		c.errorf(c.at(field), "export_budgets: want at least one, or leave the field out")
+	}
+	for i, b := range t.ExportBudgets {
+		if len(b.Tables) == 0 {
+			c.errorf(c.at(field, i), "export_budgets: tables: want at least one")
+		}
+		c.tables(b.Tables, field, i, "tables")
+		if b.Rows < 1 {
+			c.errorf(c.at(field, i, "rows"), "export_budgets: rows: want at least 1; to hold every row, use a StatementRule")
+		}
+		if b.Per < hoop.Duration(time.Second) || b.Per > maxBudgetTime {
+			c.errorf(c.at(field, i, "per"), "export_budgets: per: want 1s to %s", maxBudgetTime)
+		}
 	}
 }
 

@@ -127,8 +127,14 @@ func TestLoad_Errors(t *testing.T) {
 		"wrong tls":               {target + "  tls: prefer", `r.yaml:8: tls: "prefer"`},
 		"ca without verification": {target + "  tls: require\n  ca_file: ca.pem", `r.yaml:9: ca_file`},
 		"wrong record":            {target + "  record: off", `r.yaml:8: record: "off"`},
-		"export budgets":          {target + "  export_budgets: [{tables: [a.b], rows: 1, per: 1m}]", `r.yaml:8: export_budgets: this version cannot`},
-		"empty export budgets":    {target + "  export_budgets: []", `r.yaml:8: export_budgets: this version cannot`},
+		"empty export budgets":    {target + "  export_budgets: []", `r.yaml:8: export_budgets: want at least one`},
+		"budget of no table":      {target + "  export_budgets: [{rows: 1, per: 1m}]", `r.yaml:8: export_budgets: tables: want at least one`},
+		"budget of a bad table":   {target + "  export_budgets: [{tables: [a.b, patients], rows: 1, per: 1m}]", `r.yaml:8: tables: "patients": want schema.table`},
+		"budget of no rows":       {target + "  export_budgets: [{tables: [a.b], rows: 0, per: 1m}]", `r.yaml:8: export_budgets: rows: want at least 1`},
+		"budget without rows":     {target + "  export_budgets: [{tables: [a.b], per: 1m}]", `r.yaml:8: export_budgets: rows: want at least 1`},
+		"budget without time":     {target + "  export_budgets: [{tables: [a.b], rows: 1}]", `r.yaml:8: export_budgets: per: want 1s to`},
+		"budget for an instant":   {target + "  export_budgets: [{tables: [a.b], rows: 1, per: 1ms}]", `r.yaml:8: export_budgets: per: want 1s to`},
+		"budget for a year":       {target + "  export_budgets: [{tables: [a.b], rows: 1, per: 8760h}]", `r.yaml:8: export_budgets: per: want 1s to`},
 		"secret as text":          {strings.Replace(target, "{value: hunter2}", "hunter2", 1), `r.yaml:7: want exactly one of`},
 		"secret twice":            {strings.Replace(target, "{value: hunter2}", "{value: hunter2, env: A}", 1), `r.yaml:7: want exactly one of`},
 		"secret under other name": {strings.Replace(target, "{value: hunter2}", "{plain: hunter2}", 1), `r.yaml:7: want exactly one of`},
@@ -321,4 +327,22 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("set %v, error %v", set, err)
 		}
 	})
+}
+
+func TestTarget_Budgets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "r.yaml")
+	if err := os.WriteFile(file, []byte(target+`  export_budgets: [{tables: [clinic.member_directory, 'a."B c"'], rows: 500, per: 1m}, {tables: ["*"], rows: 9000000000, per: 24h}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []hoop.ExportBudget{
+		{Tables: []string{"clinic.member_directory", `a."B c"`}, Rows: 500, Per: hoop.Duration(time.Minute)},
+		{Tables: []string{"*"}, Rows: 9000000000, Per: hoop.Duration(24 * time.Hour)},
+	}
+	if d := cmp.Diff(want, set.Targets[0].Public().Budgets); d != "" {
+		t.Error(d)
+	}
 }

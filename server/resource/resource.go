@@ -49,19 +49,20 @@ type Target struct {
 	CAFile string `json:"ca_file,omitempty"`
 	// When an answer is released: strict (its record is durable) or batched (a moment later).
 	Record hoop.RecordMode `json:"record"`
-	// How many rows of which tables may leave. Not offered by this version: refused when loaded.
+	// How many rows of which tables one identity may get; what would exceed it has the effect export.
 	ExportBudgets []ExportBudget `json:"export_budgets,omitempty"`
 	// What the gateway signs in with.
 	Credential Credential `json:"credential"`
 }
 
-// ExportBudget limits the rows that one identity may get of some tables.
+// ExportBudget limits the rows that one identity may get of some tables, over all its
+// sessions together.
 type ExportBudget struct {
-	// Names as in SQL; a part may be *.
+	// Names as in SQL; a part may be *. A table stands for its partitions and children too.
 	Tables []string `json:"tables"`
-	// How many rows.
+	// How many rows, of all the tables together.
 	Rows int `json:"rows"`
-	// In what time.
+	// In what time: any stretch of that length.
 	Per hoop.Duration `json:"per"`
 }
 

@@ -19,10 +19,14 @@ type Set struct {
 
 // Public is the target without its credential.
 func (t *Target) Public() hoop.Target {
-	return hoop.Target{
+	p := hoop.Target{
 		Name: t.Name, Type: t.Type, Address: t.Address, Database: t.Database,
 		Databases: slices.Clone(t.Databases), Record: t.Record,
 	}
+	for _, b := range t.ExportBudgets {
+		p.Budgets = append(p.Budgets, hoop.ExportBudget{Tables: slices.Clone(b.Tables), Rows: int64(b.Rows), Per: b.Per})
+	}
+	return p
 }
 
 // Target finds a target by its name.
