@@ -335,6 +335,20 @@ func TestAnalyze_EmptyTextReads(t *testing.T) {
 	}
 }
 
+// A rule on one table does not decide the DROP of another that is not there (yet), or
+// is the session's own.
+func TestAnalyze_DropOfWhatIsNotThere(t *testing.T) {
+	for sql, want := range map[string]string{
+		"DROP TABLE IF EXISTS nowhere":        "clinic.nowhere other.nowhere pg_temp.nowhere public.nowhere",
+		"DROP TABLE clinic.nowhere":           "clinic.nowhere",
+		"DROP TABLE clinic.nowhere, patients": "clinic.nowhere clinic.patients",
+	} {
+		if tables, _, _ := usesOf(analyze(t, sql), hoop.EffectDestroy); strings.Join(tables, " ") != want {
+			t.Errorf("%s: %v, want %s", sql, tables, want)
+		}
+	}
+}
+
 // setval copies no more than its argument: to set a sequence to the highest id is
 // everyday work.
 func TestAnalyze_SetvalCopiesItsArgument(t *testing.T) {

@@ -124,7 +124,7 @@ func (s *stmt) dropped(d *pg_query.DropStmt) (tables []string, temp bool) {
 			pg_query.ObjectType_OBJECT_FOREIGN_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE, pg_query.ObjectType_OBJECT_INDEX:
 			rv := rangeVar(items)
 			temp = temp && isTempSchema(rv.Schemaname)
-			tables = append(tables, s.canonical(rv)...)
+			tables = append(tables, s.found(s.canonical(rv))...) // a name that is not there is none of another table's
 			if cascade {
 				for _, t := range s.lookup(rv) {
 					tables = append(tables, s.referencing(t.OID, map[uint32]bool{})...)
