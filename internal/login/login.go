@@ -260,7 +260,10 @@ func (s *Source) explain(err error, refused string) error {
 	switch e.ErrorCode {
 	case "invalid_grant":
 		return s.errSignIn(refused)
-	case "invalid_client", "unauthorized_client":
+	case "unauthorized_client":
+		return hoop.Errorf(hoop.CodeUnauthenticated, "%s signs in only service accounts this way", s.Gateway).
+			WithHint("hoopctl login --service-account NAME --secret-file F; people need an identity provider in gateway.yaml")
+	case "invalid_client":
 		return hoop.Errorf(hoop.CodeUnauthenticated, "%s does not know these credentials", s.Gateway).
 			WithHint("check the name and the secret: hoopctl login --service-account NAME --secret-file F")
 	case "access_denied":

@@ -19,6 +19,10 @@ const maxDeviceName = 80
 
 // authorizeDevice begins a device authorization (RFC 8628 §3.1, §3.2).
 func (s *Server) authorizeDevice(ctx context.Context, c caller, scopes []string, name string) (*oidc.DeviceAuthorizationResponse, error) {
+	if len(s.o.DevUsers) == 0 && len(s.o.Providers) == 0 {
+		return nil, newProblem(http.StatusBadRequest, string(oidc.UnauthorizedClient),
+			"this gateway has no identity provider for people; only service accounts sign in: hoopctl login --service-account NAME --secret-file F")
+	}
 	if wait := s.limits.devices.wait(network(c.ip)); wait > 0 {
 		p := newProblem(http.StatusTooManyRequests, string(oidc.SlowDown), "too many sign-ins were begun; try again in "+seconds(wait)+" seconds")
 		p.retryAfter = wait

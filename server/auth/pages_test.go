@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"golang.org/x/oauth2"
 	"io"
 	"net/http"
 	"net/url"
@@ -273,10 +274,15 @@ func TestPages_StrangeForms(t *testing.T) {
 }
 
 func TestPages_SampleUsersOnlyWhereConfigured(t *testing.T) {
-	w := newWorld(t, func(_ *world, o *Options) { o.DevUsers = nil })
+	w := newWorld(t, func(_ *world, o *Options) {
+		o.DevUsers = nil
+		o.Providers = []OIDC{{Name: "corp", Issuer: "https://idp.example", ClientID: "hoop"}}
+	})
 	da := w.begin()
 	b := w.browser()
-	mustFail(t, enter(t, b, da.UserCode), "No way to sign in is configured.")
+	if err := enter(t, b, da.UserCode); err != nil {
+		t.Fatal(err)
+	}
 	if _, ok := b.Form("/signin/dev"); ok {
 		t.Error("there is a form for sample users")
 	}
@@ -287,6 +293,15 @@ func TestPages_SampleUsersOnlyWhereConfigured(t *testing.T) {
 	form.Set("user_code", da.UserCode)
 	form.Set("user", "alice")
 	mustFail(t, b.Post(t.Context(), "/signin/dev", form), "404")
+}
+
+func TestDevice_RefusedAtOnceWhereNobodyCouldApprove(t *testing.T) {
+	w := newWorld(t, func(_ *world, o *Options) { o.DevUsers = nil })
+	_, err := w.oauth().DeviceAuth(w.ctx())
+	var e *oauth2.RetrieveError
+	if !errors.As(err, &e) || e.ErrorCode != "unauthorized_client" {
+		t.Errorf("without a provider: %v, want unauthorized_client", err)
+	}
 }
 
 func TestPages_HeadersAndCookie(t *testing.T) {
