@@ -102,8 +102,9 @@ func grantDuration(ask api.NewRequest, a Access) (hoop.Duration, error) {
 	switch {
 	case d == 0:
 		d = min(longest, hoop.Duration(defaultDuration))
-	case d < 0:
-		return 0, hoop.Errorf(hoop.CodeInvalid, "a grant cannot last %s", d)
+	case d < hoop.Duration(time.Second):
+		return 0, hoop.Errorf(hoop.CodeInvalid, "a grant cannot last %s", d).
+			WithHint("ask for a second at least: hoopctl request %s --duration 1h", ask.Target)
 	case d > longest:
 		return 0, hoop.Errorf(hoop.CodeInvalid, "rule %s gives %s for at most %s, not %s", a.Rule, ask.Target, longest, d).
 			WithHint("hoopctl request %s --duration %s", ask.Target, longest)
