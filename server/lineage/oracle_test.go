@@ -122,7 +122,7 @@ func answer(t *testing.T, conn *pgx.Conn, sql string) (*pgconn.Result, error) {
 func TestOutputs_Oracle(t *testing.T) {
 	number, seed := fromEnv(t, "HOOP_LINEAGE_STATEMENTS", 380), fromEnv(t, "HOOP_LINEAGE_SEED", 1)
 	conns := databases(t)
-	var ran, columns, cleared, could, found int
+	var ran, columns, cleared, could, found, shuffled int
 	for i := range number {
 		g := newGenerator(uint64(seed + i))
 		sql, taints := g.statement()
@@ -166,19 +166,28 @@ func TestOutputs_Oracle(t *testing.T) {
 			}
 			for v, other := range answers[1:] {
 				was, is := values(first, c), values(other, c)
-				if g.ordered {
-					slices.Sort(was)
-					slices.Sort(is)
+				if slices.Equal(was, is) {
+					continue
 				}
-				if !slices.Equal(was, is) {
-					t.Errorf("seed %d: column %d is called clear (%s) and differs in variant %d\n%s\n%q\n%q",
-						seed+i, c, summary(out), v+1, sql, was, is)
-					break
+				// Rows without ORDER BY, and those of equal keys, come in any order.
+				slices.Sort(was)
+				slices.Sort(is)
+				if slices.Equal(was, is) {
+					if !g.ordered {
+						shuffled++
+					}
+					continue
 				}
+				t.Errorf("seed %d: column %d is called clear (%s) and differs in variant %d\n%s\n%q\n%q",
+					seed+i, c, summary(out), v+1, sql, was, is)
+				break
 			}
 		}
 	}
 	t.Logf("%d statements ran, %d columns, %d clear; of %d that hold nothing protected lineage found %d", ran, columns, cleared, could, found)
+	if shuffled > columns/100 {
+		t.Errorf("%d clear columns come in another order", shuffled)
+	}
 	if ran < number*8/10 {
 		t.Errorf("only %d of %d statements ran", ran, number)
 	}

@@ -25,6 +25,7 @@ type meaning struct {
 	version  string       // of the snapshot
 	listens  []string     // channels of LISTEN
 	copies   []copyFormat
+	outputs  *outputs // shared by texts alike
 }
 
 // means finds out what text does in a database that contains snap.
@@ -139,13 +140,13 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies}
+	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.outputs}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copyFormats(p)}
+	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copyFormats(p), &outputs{}}
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()

@@ -16,7 +16,7 @@ func (a *answerer) description(e *expected, kind byte, m []byte) error {
 			return a.fault("message of type %q while an answer to %q is due", kind, e.kind)
 		}
 		a.relayed(len(m))
-		return a.prepare(e.run, m[headerSize:])
+		return a.prepare(e, m[headerSize:])
 	}
 	if e.portal != nil && kind == 'T' {
 		e.portal.fields = append([]byte(nil), m[headerSize:]...)
@@ -33,7 +33,8 @@ func (a *answerer) description(e *expected, kind byte, m []byte) error {
 }
 
 // prepare finds out how rows that look like fields are masked.
-func (a *answerer) prepare(r *running, fields []byte) error {
+func (a *answerer) prepare(e *expected, fields []byte) error {
+	r := e.run
 	r.planned, r.plan = true, nil
 	if !r.masks {
 		return nil
@@ -46,6 +47,7 @@ func (a *answerer) prepare(r *running, fields []byte) error {
 	if err != nil {
 		return a.fault("RowDescription: %v", err)
 	}
+	a.derive(e, cols, snap)
 	if plan := r.run.Plan(cols); !plan.Clear() {
 		r.plan = plan
 	}
@@ -65,7 +67,7 @@ func (a *answerer) masked() (bool, error) {
 	a.answers(e)
 	r := e.run
 	if !r.planned && e.portal != nil && (e.portal.fields != nil || !r.masks) {
-		if err := a.prepare(r, e.portal.fields); err != nil {
+		if err := a.prepare(e, e.portal.fields); err != nil {
 			return false, err
 		}
 	}

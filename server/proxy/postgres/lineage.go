@@ -1,0 +1,84 @@
+package postgres
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/lineage"
+)
+
+// outputs remembers the lineage of the commands of a text, found when it is first asked
+// for. Texts that mean the same share it.
+type outputs struct {
+	mu        sync.Mutex               // guards byCommand
+	byCommand map[int][]lineage.Output // the slices are shared and must not be changed
+}
+
+// maxOrigins is how many origins one lineage may have to be remembered.
+const maxOrigins = 500
+
+// derive says of the columns that their description does not prove what they are
+// computed from, where that is known. It is asked for only where it can matter: the
+// statement reads something protected, and nothing that its text does not show.
+func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapshot) {
+	m := e.run.meaning
+	if !e.run.withheld || m.analysis.Opaque || m.version != snap.Version ||
+		!slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
+		return
+	}
+	combine(cols, a.outputs(m, e.tags, snap))
+}
+
+// outputs gives the lineage of a command; nil where there is none.
+func (a *answerer) outputs(m *meaning, command int, snap *catalog.Snapshot) []lineage.Output {
+	known := m.outputs
+	known.mu.Lock()
+	out, ok := known.byCommand[command]
+	known.mu.Unlock()
+	if ok {
+		return out
+	}
+	parsed, err := a.proxy.cfg.Parser.Parse(a.ctx, m.text)
+	if err != nil {
+		return nil // it was parsed before, so this is a lack of time or memory: withhold
+	}
+	out = lineage.Outputs(parsed, command, snap)
+	size := 0
+	for _, o := range out {
+		size += 1 + len(o.Origins)
+	}
+	if size <= maxOrigins {
+		known.mu.Lock()
+		defer known.mu.Unlock()
+		if known.byCommand == nil {
+			known.byCommand = map[int][]lineage.Output{}
+		}
+		known.byCommand[command] = out
+	}
+	return out
+}
+
+// combine adds what lineage knows to what the description proves. Of two witnesses the
+// stricter counts: where they contradict each other, neither proves the column, and
+// lineage was wrong about the statement.
+func combine(cols []hoop.Column, out []lineage.Output) {
+	if len(out) != len(cols) {
+		return
+	}
+	agree := true
+	for i, c := range cols {
+		if c.Proven && out[i].Known && !slices.Contains(out[i].Origins, c.Origins[0]) {
+			cols[i].Proven, cols[i].Origins, agree = false, nil, false
+		}
+	}
+	if !agree {
+		return
+	}
+	for i, c := range cols {
+		if !c.Proven && out[i].Known {
+			cols[i].Derived, cols[i].Origins = true, out[i].Origins
+		}
+	}
+}
