@@ -123,6 +123,9 @@ func TestCode(t *testing.T) {
 		{"INSERT INTO code.trail DEFAULT VALUES", "write derive", "trail trail_id_seq", "trail_id_seq -> trail"},
 		{"INSERT INTO code.identical DEFAULT VALUES", "write derive", "identical identical_id_seq", "identical_id_seq -> identical"},
 		{"SELECT obj_description(1, 'pg_class')", "read", "pg_catalog.pg_description", ""},
+		{"INSERT INTO code.scratch VALUES (nextval('code.trail_id_seq'))", "write derive", "scratch trail_id_seq", "trail_id_seq -> scratch"},
+		{"INSERT INTO code.scratch VALUES (nextval('code.trail' || '_id_seq'))", "write derive", "identical_id_seq scratch trail_id_seq", "identical_id_seq trail_id_seq -> scratch"},
+		{"SELECT lastval()", "read", "identical_id_seq trail_id_seq", ""},
 		{"SELECT currval('code.trail_id_seq')", "read", "trail_id_seq", ""},
 		// a table that the catalog does not have
 		{"INSERT INTO nowhere VALUES (1, code.label(1))", "write infer derive +O", "patients", "patients -> nowhere pg_temp.nowhere public.nowhere"},

@@ -1,7 +1,6 @@
 package sqlscan
 
 import (
-	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -111,13 +110,19 @@ func (s *stmt) function(f *catalog.Function, c call) {
 			s.opaque(c.via + f.Name + " keeps a value outside of any table")
 		}
 	}
-	if c.text && readsSequence[f.Name] {
-		s.harmTables(h, call{name: "nextval", args: c.args}) // mentions it
+	if readsSequence[f.Name] {
+		for _, t := range s.sequences(c) {
+			s.reads[t.Canonical()] = true
+			s.ran.sources[t] = true
+		}
 	}
 }
 
-// readsSequence are functions that show the value of a sequence by its name.
-var readsSequence = map[string]bool{"currval": true, "pg_sequence_last_value": true, "pg_get_sequence_data": true}
+// readsSequence are functions that show the value of a sequence, where setval may have
+// put a number of a row.
+var readsSequence = map[string]bool{
+	"nextval": true, "currval": true, "lastval": true, "pg_sequence_last_value": true, "pg_get_sequence_data": true,
+}
 
 // runsText adds the SQL that a function gets as constants; it reports whether all its
 // arguments are some.
@@ -163,18 +168,30 @@ func (s *stmt) harmTables(h harm, c call) []string {
 	return []string{"*"}
 }
 
-// sequences names the sequences that a call of setval may set.
-func (s *stmt) sequences(c call) []string {
-	if found := s.harmTables(harm{}, c); !slices.Contains(found, "*") {
-		return found
+// sequences are those that a function may mean by its first argument.
+func (s *stmt) sequences(c call) []*catalog.Table {
+	if c.text && len(c.args) > 0 {
+		if name, ok := constant(c.args[0]); ok {
+			if rv := splitName(name); rv != nil {
+				return s.mention(rv)
+			}
+		}
 	}
-	var all []string
+	var all []*catalog.Table
 	for t := range s.cat.Tables {
 		if t.Kind == catalog.KindSequence {
-			all = append(all, t.Canonical())
+			all = append(all, t)
 		}
 	}
 	return all
+}
+
+func canonicals(tables []*catalog.Table) []string {
+	var out []string
+	for _, t := range tables {
+		out = append(out, t.Canonical())
+	}
+	return out
 }
 
 // flushKept tells what setval copies: a sequence is a place for numbers. Where all of
@@ -185,7 +202,7 @@ func (s *stmt) flushKept() {
 		for _, a := range c.args {
 			r.within(a)
 		}
-		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: s.sequences(c), Tables: s.namesOf(s.sources)}
+		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: canonicals(s.sequences(c)), Tables: s.namesOf(s.sources)}
 		for col := range r.out {
 			u.Columns = append(u.Columns, col)
 		}
