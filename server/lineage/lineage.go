@@ -51,12 +51,12 @@ func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 	if i < 0 || i >= len(stmts) {
 		return nil
 	}
+	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
 	for _, before := range stmts[:i] {
-		if !harmless(before.GetStmt()) {
+		if !a.harmless(before.GetStmt()) {
 			return nil
 		}
 	}
-	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
 	r := a.top(stmts[i].GetStmt())
 	if r == nil || !r.fixed || a.steps <= 0 {
 		return nil
@@ -74,19 +74,48 @@ func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 }
 
 // harmless reports whether after a command names mean what they did before it, and
-// tables hold values of the same kind: it stores nothing that came from elsewhere.
-func harmless(n *pg_query.Node) bool {
+// tables hold the same: it stores nothing, and runs no user's code that could.
+func (a *analysis) harmless(n *pg_query.Node) bool {
 	switch x := n.GetNode().(type) {
-	case nil, *pg_query.Node_DeleteStmt:
+	case nil:
 		return true
 	case *pg_query.Node_SelectStmt:
-		return !makesTable(x.SelectStmt) && !changes(x.SelectStmt)
+		return !makesTable(x.SelectStmt) && !changes(x.SelectStmt) && a.reads(n)
 	case *pg_query.Node_TransactionStmt:
 		k := x.TransactionStmt.Kind
-		return k == pg_query.TransactionStmtKind_TRANS_STMT_BEGIN || k == pg_query.TransactionStmtKind_TRANS_STMT_START ||
-			k == pg_query.TransactionStmtKind_TRANS_STMT_COMMIT
+		return k == pg_query.TransactionStmtKind_TRANS_STMT_BEGIN || k == pg_query.TransactionStmtKind_TRANS_STMT_START
 	}
 	return false
+}
+
+// reads reports whether everything at and below n computes, from tables that show
+// their own rows.
+func (a *analysis) reads(n *pg_query.Node) bool {
+	if !a.enter() {
+		return false
+	}
+	defer a.leave()
+	ok := true
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_FuncCall:
+		ok = sqlscan.Computes(a.cat, x.FuncCall)
+	case *pg_query.Node_AExpr:
+		ok = sqlscan.PlainOperator(a.cat, x.AExpr.Name)
+	case *pg_query.Node_TypeName:
+		ok = sqlscan.PlainType(a.cat, x.TypeName)
+	case *pg_query.Node_RangeVar: // the name of a common table expression may hide a view's
+		ok = !slices.ContainsFunc(a.cat.Lookup(x.RangeVar.Schemaname, x.RangeVar.Relname), func(t *catalog.Table) bool { return !readable(t) })
+	case *pg_query.Node_ColumnRef: // row.f is f(row)
+		ok = len(x.ColumnRef.Fields) < 2 || !a.userFunction(last(x.ColumnRef.Fields))
+	case *pg_query.Node_AIndirection:
+		ok = !a.userFunction(last(x.AIndirection.Indirection))
+	}
+	known := sqlscan.Children(n, func(c *pg_query.Node) { ok = ok && a.reads(c) })
+	return ok && known
+}
+
+func (a *analysis) userFunction(name string) bool {
+	return slices.ContainsFunc(a.cat.Functions("", name), func(f *catalog.Function) bool { return !f.System })
 }
 
 // changes reports whether a WITH query changes data; PostgreSQL allows such queries at
