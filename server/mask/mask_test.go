@@ -208,6 +208,10 @@ func TestCompile_CopiedAnywhere(t *testing.T) {
 		if got := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidInt4), false, "x.y.z")}).Clear(); got == c.want {
 			t.Errorf("%s on %s: relayed as it is: %v", c.group, c.target, got)
 		}
+		described := &hoop.Statement{Reads: []string{"pg_catalog.pg_description"}}
+		if got := r.Plan(described, []hoop.Column{{Type: base(oidInt4), Derived: true}}).Clear(); got == c.want {
+			t.Errorf("%s on %s: computed from the catalog, relayed as it is: %v", c.group, c.target, got)
+		}
 		uses := []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"a.b"}, Into: []string{"*"}}}
 		if got := r.counts(&hoop.Statement{}, uses[0]); got != (c.target == "other") {
 			t.Errorf("%s on %s: another copy counts: %v", c.group, c.target, got)

@@ -48,7 +48,7 @@ func (r *Rules) Plan(st *hoop.Statement, cols []hoop.Column) *Plan {
 	}
 	reads := r.reads(st)
 	for i, c := range cols {
-		c.Derived = c.Derived && !st.Opaque // what is not seen may have other origins
+		c.Derived = c.Derived && !st.Opaque && !r.all // what is not seen may have other origins, as may the catalog
 		p.Columns[i] = r.column(c, reads)
 	}
 	return p
