@@ -87,6 +87,11 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if g.rules, err = loadRules(ctx, g.cfg.Resources); err != nil {
 		return err
 	}
+	unlock, err := lockData(g.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	g.add("data folder", unlock)
 	parser := opts.Parser
 	if parser == nil {
 		if parser, err = pgparse.New(pgparse.Options{Log: g.log}); err != nil {
