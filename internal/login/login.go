@@ -273,6 +273,9 @@ func (s *Source) explain(err error, refused string) error {
 	case "":
 		return hoop.Errorf(hoop.CodeUnavailable, "the token endpoint of %s answered %s", s.Gateway, e.Response.Status).
 			WithHint("try again; hoopctl doctor tells what is wrong")
+	case "temporarily_unavailable", "server_error":
+		return hoop.Errorf(hoop.CodeUnavailable, "%s cannot sign anybody in now (%s)", s.Gateway, e.ErrorCode).
+			WithHint("try again in a while; if it stays so, an administrator finds the reason in the gateway's log")
 	}
 	return hoop.Errorf(hoop.CodeUnauthenticated, "the token endpoint of %s answered %q", s.Gateway, e.ErrorCode)
 }
@@ -280,18 +283,23 @@ func (s *Source) explain(err error, refused string) error {
 // maxSecret bounds a secret's file, in bytes.
 const maxSecret = 64 << 10
 
-// readSecret reads a secret or token, without the white space around it.
+// readSecret reads a secret or token, without the white space around it. A pipe is
+// refused: it would be empty, or block, when the sign-in is renewed.
 func readSecret(path string) (string, error) {
+	const again = "the file is read again at every renewal: keep it where it is, or sign in anew with another"
 	st, err := os.Stat(path)
 	if err != nil {
-		return "", hoop.Errorf(hoop.CodeInvalid, "read %s: %v", path, err)
+		return "", hoop.Errorf(hoop.CodeInvalid, "read the secret: %v", err).WithHint(again)
+	}
+	if !st.Mode().IsRegular() {
+		return "", hoop.Errorf(hoop.CodeInvalid, "%s is not a regular file", path).WithHint(again)
 	}
 	if st.Size() > maxSecret {
 		return "", hoop.Errorf(hoop.CodeInvalid, "%s is too large to be a secret", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return "", hoop.Errorf(hoop.CodeInvalid, "read %s: %v", path, err)
+		return "", hoop.Errorf(hoop.CodeInvalid, "read the secret: %v", err).WithHint(again)
 	}
 	v := strings.TrimSpace(string(b))
 	if v == "" || strings.ContainsAny(v, "\r\n\x00") {

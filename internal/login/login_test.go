@@ -111,7 +111,12 @@ func TestDevice(t *testing.T) {
 }
 
 func TestDevice_Refused(t *testing.T) {
-	for code, want := range map[string]hoop.Code{"access_denied": hoop.CodeDenied, "expired_token": hoop.CodeExpired} {
+	for code, want := range map[string]hoop.Code{
+		"access_denied":           hoop.CodeDenied,
+		"expired_token":           hoop.CodeExpired,
+		"temporarily_unavailable": hoop.CodeUnavailable, // it cannot record, say
+		"server_error":            hoop.CodeUnavailable,
+	} {
 		t.Run(code, func(t *testing.T) {
 			g := logintest.New(t)
 			g.Deny = code
@@ -181,6 +186,15 @@ func TestService_RenewsWithoutPromptAndKeepsNoSecret(t *testing.T) {
 	_, err = newSource(g, dir).Token(t.Context())
 	if e := hoop.AsError(err); e.Code != hoop.CodeUnauthenticated || strings.Contains(err.Error(), "changed") {
 		t.Errorf("got %v, want unauthenticated and no secret", err)
+	}
+}
+
+// A pipe would be gone, or would block, at the renewal minutes later.
+func TestService_WantsARegularFile(t *testing.T) {
+	g := logintest.New(t)
+	err := newSource(g, t.TempDir()).Service(t.Context(), "ci-agent", os.DevNull)
+	if e := hoop.AsError(err); e.Code != hoop.CodeInvalid || e.Hint == "" {
+		t.Errorf("got %v, want invalid with a hint", err)
 	}
 }
 
