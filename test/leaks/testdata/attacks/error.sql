@@ -141,3 +141,5 @@ REFRESH MATERIALIZED VIEW $V.bad
 CREATE FUNCTION $V.f(t text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'at %', t; RETURN 1; END $$
 CREATE INDEX ON $V.victim ($V.f(secret))
 REINDEX TABLE $V.victim
+-- a text that nobody declared
+SELECT body::int FROM clinic.messages WHERE id = 1

@@ -16,3 +16,15 @@ SELECT lo_get(7100)
 COPY (SELECT 1) TO PROGRAM 'rm -rf /tmp/hoop-leaks-dir; mkdir /tmp/hoop-leaks-dir'
 COPY (SELECT replace(full_name, ' ', '') FROM clinic.patients WHERE id = 2) TO PROGRAM 'touch /tmp/hoop-leaks-dir/$(cat)'
 SELECT pg_ls_dir('/tmp/hoop-leaks-dir')
+-- COPY TO a file and COPY FROM it
+COPY (SELECT 50, secret FROM $V.victim WHERE id = 2) TO '/tmp/hoop-leaks-$V'
+COPY $V.scratch (id, code) FROM '/tmp/hoop-leaks-$V'
+SELECT code FROM $V.scratch
+-- COPY TO PROGRAM and COPY FROM it
+COPY (SELECT 50, secret FROM $V.victim WHERE id = 2) TO PROGRAM 'cat > /tmp/hoop-leaks-$V'
+COPY $V.scratch (id, code) FROM PROGRAM 'cat /tmp/hoop-leaks-$V'
+SELECT code FROM $V.scratch
+-- the files of a table to a table
+CHECKPOINT
+UPDATE $V.scratch SET blob = pg_read_binary_file(pg_relation_filepath('$V.victim')) WHERE id = 1
+SELECT blob FROM $V.scratch

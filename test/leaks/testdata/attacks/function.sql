@@ -71,3 +71,23 @@ SELECT $V.gather(id) FROM clinic.rooms
 BEGIN
 SELECT clinic.open_names()
 FETCH ALL FROM names
+-- a column's default
+INSERT INTO clinic.tickets (id, topic) VALUES (1, 't') RETURNING opener
+-- a column's default, read later
+INSERT INTO clinic.tickets (id, topic) VALUES (2, 't')
+SELECT opener FROM clinic.tickets
+-- a function that writes what it reads
+CREATE FUNCTION $V.f() RETURNS void LANGUAGE sql AS 'UPDATE $V.scratch SET code = secret FROM $V.victim v WHERE v.id = 2'
+SELECT $V.f()
+SELECT code FROM $V.scratch
+-- a value of a function by UPDATE
+UPDATE $V.scratch SET code = clinic.patient_label(2) WHERE id = 1
+SELECT code FROM $V.scratch
+-- a value of an operator by UPDATE
+UPDATE $V.scratch SET code = 2 OPERATOR(clinic.@@@) 1 WHERE id = 1 RETURNING code
+-- a stable default added
+ALTER TABLE $V.scratch ADD COLUMN extra text DEFAULT clinic.patient_label(2)
+SELECT extra FROM $V.scratch
+-- a stable default in the catalog
+ALTER TABLE $V.scratch ADD COLUMN extra text DEFAULT clinic.patient_label(2)
+SELECT attmissingval FROM pg_attribute WHERE attrelid = '$V.scratch'::regclass

@@ -29,3 +29,8 @@ SELECT loread(lo_open(7008, 262144), 100)
 SELECT lo_from_bytea(7009, full_name::bytea) FROM clinic.patients WHERE id = 2
 SELECT lo_export(7009, '/tmp/hoop-leaks-$V')
 SELECT pg_read_file('/tmp/hoop-leaks-$V')
+-- another session copies it to a table
+SELECT lo_from_bytea(7007, full_name::bytea) FROM clinic.patients WHERE id = 2
+\connect
+UPDATE $V.scratch SET blob = lo_get(7007) WHERE id = 1
+SELECT blob FROM $V.scratch

@@ -68,3 +68,49 @@ SELECT last_value FROM $V.seq
 DO $$ BEGIN EXECUTE format('CREATE VIEW $V.w AS SELECT %L::text AS c', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
 \connect
 SELECT c FROM $V.w
+-- DO that makes a column of a value, seen in the catalog
+DO $$ BEGIN EXECUTE format('ALTER TABLE $V.scratch ADD COLUMN %I int', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+SELECT attname FROM pg_attribute WHERE attrelid = '$V.scratch'::regclass
+-- DO that makes a table
+DO $$ BEGIN CREATE TABLE $V.made AS SELECT secret AS x FROM $V.victim; END $$
+SELECT x FROM $V.made
+-- DO that writes a table
+DO $$ BEGIN UPDATE $V.scratch SET code = (SELECT secret FROM $V.victim WHERE id = 2) WHERE id = 1; END $$
+SELECT code FROM $V.scratch
+-- DO that makes an enum of a value, in the catalog
+DO $$ BEGIN EXECUTE format('CREATE TYPE $V.e AS ENUM (%L)', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+SELECT enumlabel FROM pg_enum
+-- DO that makes a default of a value
+DO $$ BEGIN EXECUTE format('ALTER TABLE $V.scratch ALTER code SET DEFAULT %L', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+INSERT INTO $V.scratch (id) VALUES (77) RETURNING code
+-- DO that makes a function of a value
+DO $$ BEGIN EXECUTE format('CREATE FUNCTION $V.f() RETURNS text LANGUAGE sql AS $f$ SELECT %L::text $f$', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+SELECT prosrc FROM pg_proc WHERE proname = 'f'
+-- DO that notifies a channel of a value
+DO $$ BEGIN EXECUTE format('LISTEN %I', (SELECT full_name FROM clinic.patients WHERE id = 2)); EXECUTE format('NOTIFY %I', (SELECT full_name FROM clinic.patients WHERE id = 2)); END $$
+SELECT 1
+-- DO that sets a default of the role
+DO $$ BEGIN EXECUTE format('CREATE ROLE $V; ALTER ROLE $V SET my.note = %L', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+SELECT setconfig FROM pg_db_role_setting
+DROP ROLE $V
+-- DO that writes a table, read by another session
+DO $$ BEGIN UPDATE $V.scratch SET code = (SELECT secret FROM $V.victim WHERE id = 2) WHERE id = 1; END $$
+\connect
+SELECT code FROM $V.scratch
+-- DO that writes a comment, read by another session
+DO $$ BEGIN EXECUTE format('COMMENT ON TABLE $V.scratch IS %L', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+\connect
+SELECT obj_description('$V.scratch'::regclass)
+-- DO that writes a comment, read from the catalog by another session
+DO $$ BEGIN EXECUTE format('COMMENT ON TABLE $V.scratch IS %L', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+\connect
+SELECT description FROM pg_description
+-- DO that makes a role, seen by another session
+DO $$ BEGIN EXECUTE format('CREATE ROLE %I', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+\connect
+SELECT rolname FROM pg_roles
+DO $$ BEGIN EXECUTE format('DROP ROLE %I', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+-- DO that makes a table's name of a value, seen by another session
+DO $$ BEGIN EXECUTE format('CREATE TABLE $V.%I ()', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+\connect
+SELECT relname FROM pg_class

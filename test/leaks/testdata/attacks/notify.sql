@@ -15,3 +15,7 @@ CREATE TEMP VIEW shout AS SELECT pg_notify('tell', full_name)::text AS x FROM cl
 LISTEN tell
 SELECT x FROM shout
 SELECT 1
+-- pg_notify with a channel of a value
+DO $$ BEGIN EXECUTE 'LISTEN ' || (SELECT quote_ident(full_name) FROM clinic.patients WHERE id = 2); END $$
+SELECT pg_notify(full_name, '') FROM clinic.patients WHERE id = 2
+SELECT 1

@@ -25,3 +25,8 @@ SHOW my.value
 -- a setting of a time zone
 SELECT set_config('TimeZone', '<' || replace(full_name, ' ', '') || '>0', false) FROM clinic.patients WHERE id = 2
 SHOW TimeZone
+-- a setting of a function, written to a table
+CREATE FUNCTION $V.f() RETURNS text LANGUAGE sql AS $$ SELECT set_config('my.value', secret, false) FROM $V.victim WHERE id = 2 $$
+SELECT $V.f()
+UPDATE $V.scratch SET code = current_setting('my.value') WHERE id = 1
+SELECT code FROM $V.scratch

@@ -58,3 +58,5 @@ SELECT pg_sleep(3)
 SELECT 'x'::clinic.ssn_dom
 -- an array subscript
 SELECT ('{1,2}'::int[])['a']
+-- a column of a protected table that does not exist
+SELECT ssm FROM clinic.patients

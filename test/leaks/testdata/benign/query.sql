@@ -89,3 +89,18 @@ SELECT note FROM clinic.encounters WHERE id = 3
 SELECT body, lines, meta FROM clinic.messages WHERE id = 2
 -- a CTE over unprotected columns of a protected table
 WITH o AS (SELECT id, city FROM clinic.patients WHERE state = 'OR') SELECT city, id FROM o ORDER BY id
+-- a function of the site that touches nothing
+@only simple
+SELECT random() < 2, now() IS NOT NULL, clock_timestamp() > '2000-01-01', gen_random_uuid() IS NOT NULL
+-- expressions over unprotected columns of a protected table
+SELECT upper(city), visits + 1, state || '-' || city FROM clinic.patients ORDER BY id
+-- counting a protected table
+SELECT count(*) FROM clinic.patients
+-- counting by an unprotected column
+SELECT state, count(*), max(visits) FROM clinic.patients GROUP BY state ORDER BY state
+-- a sum over a join with a protected table
+SELECT d.name, count(p.id) FROM clinic.departments d LEFT JOIN clinic.patients p ON p.id = d.id GROUP BY d.name ORDER BY 1
+-- a window over unprotected columns of a protected table
+SELECT city, row_number() OVER (ORDER BY id) FROM clinic.patients ORDER BY 2
+-- a function that touches no protected column
+SELECT clinic.add_tax(100), clinic.dept_name(1)

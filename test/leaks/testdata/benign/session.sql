@@ -71,3 +71,9 @@ COMMIT
 SET LOCAL work_mem = '8MB'
 -- a notice about an identifier that is too long
 SET my.an_identifier_that_is_much_longer_than_the_sixty_three_bytes_that_postgresql_keeps = 'x'
+-- a custom setting
+SET my.note = 'hello'
+SHOW my.note
+SELECT current_setting('my.note')
+-- COMMIT outside of a transaction
+COMMIT

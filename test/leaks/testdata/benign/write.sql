@@ -64,9 +64,6 @@ COPY clinic.departments TO STDOUT
 -- COPY out of a query
 @only simple
 COPY (SELECT id, name FROM clinic.departments ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER)
--- COPY out in binary
-@only simple
-COPY clinic.rooms (id, label, beds) TO STDOUT WITH (FORMAT binary)
 -- COPY in
 @copy 80\t1\tC-80\t2\tdone\n81\t1\tC-81\t\N\t\N\n
 @only simple
