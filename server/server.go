@@ -117,6 +117,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	g.add("grants", func() error { g.grants.Close(); return nil })
 
+	if err := g.endLost(ctx, db, evidence.recorder); err != nil {
+		return err
+	}
 	if err := g.buildLine(ctx, db, evidence, parser); err != nil {
 		return err
 	}
@@ -190,7 +193,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	}
 	g.line = &session.Line{
 		Grants: g.grants, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
-		Journal: e.journal, Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Now: time.Now, Log: g.log,
+		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Now: time.Now, Log: g.log,
 	}
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)

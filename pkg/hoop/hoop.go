@@ -176,6 +176,7 @@ type SessionInfo struct {
 	Grant      string    `json:"grant"`
 	Client     string    `json:"client,omitempty"` // what the client calls itself
 	RemoteAddr string    `json:"remote_addr"`
+	Gateway    string    `json:"gateway,omitempty"` // whose log has it: the log's verifier key
 	StartedAt  time.Time `json:"started_at"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	Why        string    `json:"ended_reason,omitempty"`

@@ -71,6 +71,7 @@ type Line struct {
 	Journal    Journal
 	Registry   Registry
 	Budgets    Budgets
+	Gateway    string        // the verifier key of Audit, which sessions name
 	Revision   func() string // of the policy in force
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -117,7 +118,8 @@ func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start St
 	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target)}
 	s.info = hoop.SessionInfo{
 		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,
-		Protocol: start.Protocol, Client: start.Client, RemoteAddr: peer.RemoteAddr, StartedAt: s.started.UTC(),
+		Protocol: start.Protocol, Client: start.Client, RemoteAddr: peer.RemoteAddr,
+		Gateway: l.Gateway, StartedAt: s.started.UTC(),
 	}
 	if err := s.open(ctx); err != nil {
 		e := hoop.AsError(err)
