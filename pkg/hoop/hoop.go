@@ -71,6 +71,10 @@ type Target struct {
 	Database  string     `json:"database"`
 	Databases []string   `json:"databases,omitempty"` // others that may be asked for
 	Record    RecordMode `json:"record"`
+	// Limits; zero is none.
+	IdleTimeout      Duration `json:"idle_timeout,omitempty"`       // of a connection that does nothing
+	MaxSessions      int      `json:"max_sessions,omitempty"`       // of the target, at once
+	MaxGrantSessions int      `json:"max_grant_sessions,omitempty"` // of one grant, at once
 	// Budgets limit how many rows of some tables one identity may get.
 	Budgets []ExportBudget `json:"export_budgets,omitempty"`
 }

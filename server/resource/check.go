@@ -26,6 +26,7 @@ const (
 	statementTimeout = hoop.Duration(2 * time.Minute)
 	maxTimeout       = hoop.Duration(7 * 24 * time.Hour)
 	maxGrant         = hoop.Duration(30 * 24 * time.Hour)
+	maxConnect       = hoop.Duration(time.Minute)
 )
 
 // checker reports faults of one spec at the line of the field they are in.
@@ -134,12 +135,14 @@ func (t *Target) check(c *checker) {
 			c.errorf(c.at("ca_file"), "ca_file: is used with tls: verify-full only, and tls is %s", t.TLS)
 		}
 	}
+	t.checkCertificate(c)
+	t.checkLimits(c)
 	c.oneOf("record", string(t.Record), string(hoop.RecordStrict), string(hoop.RecordBatched))
 	t.checkBudgets(c)
 	if t.Credential.Username == "" {
 		c.errorf(c.at("credential"), "credential: username is missing")
 	}
-	if t.Credential.Password.IsZero() {
+	if t.Credential.Password.IsZero() && t.CertFile == "" {
 		c.errorf(c.at("credential"), "credential: password is missing")
 	}
 }
@@ -163,6 +166,36 @@ func (t *Target) checkBudgets(c *checker) {
 		if b.Per < hoop.Duration(time.Second) || b.Per > maxBudgetTime {
 			c.errorf(c.at(field, i, "per"), "export_budgets: per: want 1s to %s", maxBudgetTime)
 		}
+	}
+}
+
+func (t *Target) checkCertificate(c *checker) {
+	if t.CertFile == "" && t.KeyFile == "" {
+		return
+	}
+	switch {
+	case t.CertFile == "":
+		c.errorf(c.at("key_file"), "key_file: cert_file is missing")
+	case t.KeyFile == "":
+		c.errorf(c.at("cert_file"), "cert_file: key_file is missing")
+	case t.TLS == TLSDisable:
+		c.errorf(c.at("cert_file"), "cert_file: is not used with tls: disable")
+	}
+	t.CertFile, t.KeyFile = c.path(t.CertFile), c.path(t.KeyFile)
+}
+
+func (t *Target) checkLimits(c *checker) {
+	if c.has("connect_timeout") && (t.ConnectTimeout < hoop.Duration(time.Second) || t.ConnectTimeout > maxConnect) {
+		c.errorf(c.at("connect_timeout"), "connect_timeout: want 1s to %s", maxConnect)
+	}
+	if c.has("idle_timeout") && t.IdleTimeout < hoop.Duration(time.Second) {
+		c.errorf(c.at("idle_timeout"), "idle_timeout: want 1s at least")
+	}
+	if c.has("max_sessions") && t.MaxSessions < 1 {
+		c.errorf(c.at("max_sessions"), "max_sessions: want 1 at least")
+	}
+	if c.has("max_grant_sessions") && t.MaxGrantSessions < 1 {
+		c.errorf(c.at("max_grant_sessions"), "max_grant_sessions: want 1 at least")
 	}
 }
 

@@ -47,6 +47,18 @@ type Target struct {
 	TLS TLSMode `json:"tls"`
 	// Certificates (PEM) that its own must chain to; left out, those of the system.
 	CAFile string `json:"ca_file,omitempty"`
+	// The gateway's own certificate (PEM), for a target that asks for one.
+	CertFile string `json:"cert_file,omitempty"`
+	// The key (PEM) of cert_file.
+	KeyFile string `json:"key_file,omitempty"`
+	// How long the target has to accept a connection, sign-in included; 10s when left out.
+	ConnectTimeout hoop.Duration `json:"connect_timeout,omitempty"`
+	// How long a connection may do nothing before it is ended; left out, as long as it likes.
+	IdleTimeout hoop.Duration `json:"idle_timeout,omitempty"`
+	// How many sessions the target has at once; left out, any number.
+	MaxSessions int `json:"max_sessions,omitempty"`
+	// How many of them one grant has; left out, any number.
+	MaxGrantSessions int `json:"max_grant_sessions,omitempty"`
 	// When an answer is released: strict (its record is durable) or batched (a moment later).
 	Record hoop.RecordMode `json:"record"`
 	// How many rows of which tables one identity may get; what would exceed it has the effect export.

@@ -170,6 +170,9 @@ func (s *Session) Identity() hoop.Identity { return s.info.Identity }
 // Target is what it reaches.
 func (s *Session) Target() hoop.Target { return s.target }
 
+// Grant is the ID of the grant that the session was opened under.
+func (s *Session) Grant() string { return s.grant.ID }
+
 // Context ends when the session must: at the grant's expiry or revocation, or when
 // the gateway stops. Its cause is a *hoop.Error for the client.
 func (s *Session) Context() context.Context { return s.ctx }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,7 +14,7 @@ import (
 
 // refused says why a connection did not come about, without the target's own words,
 // which name the role the gateway signs in as: those go to the log.
-func refused(ctx context.Context, target hoop.Target, database string, err error) error {
+func refused(ctx context.Context, target hoop.Target, database string, timeout time.Duration, err error) error {
 	var pg *pgconn.PgError
 	var cert *tls.CertificateVerificationError
 	switch {
@@ -29,7 +30,7 @@ func refused(ctx context.Context, target hoop.Target, database string, err error
 		return &hoop.Error{Code: hoop.CodeCancelled, Message: "cancelled while connecting to the target", Err: err}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return (&hoop.Error{
-			Code: hoop.CodeUnavailable, Message: fmt.Sprintf("target %s did not answer within %s", target.Name, Timeout), Err: err,
+			Code: hoop.CodeUnavailable, Message: fmt.Sprintf("target %s did not answer within %s", target.Name, timeout), Err: err,
 		}).WithHint("try again, or ask an administrator whether the database is up")
 	}
 	return unavailable(target, err)

@@ -24,8 +24,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Timeout is how long a target has to accept a connection, sign-in included.
+// Timeout is how long a target has to accept a connection, sign-in included, where it
+// declares nothing else.
 const Timeout = 10 * time.Second
+
+// keepAlive has a target that vanished noticed within a minute, also while nothing is
+// said.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
 
 // Dialer dials targets. It may be used concurrently.
 type Dialer struct {
@@ -47,18 +52,18 @@ func (d *Dialer) Dial(ctx context.Context, target hoop.Target, database string, 
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, refused(ctx, target, database, err)
+		return nil, refused(ctx, target, database, cfg.ConnectTimeout, err)
 	}
 	if err := conn.SyncConn(ctx); err != nil {
-		return nil, refused(ctx, target, database, errors.Join(err, conn.Close(ctx)))
+		return nil, refused(ctx, target, database, cfg.ConnectTimeout, errors.Join(err, conn.Close(ctx)))
 	}
 	hijacked, err := conn.Hijack()
 	if err != nil {
-		return nil, refused(ctx, target, database, errors.Join(err, conn.Close(ctx)))
+		return nil, refused(ctx, target, database, cfg.ConnectTimeout, errors.Join(err, conn.Close(ctx)))
 	}
 	return hijacked, nil
 }
@@ -75,11 +80,11 @@ func (d *Dialer) Connect(ctx context.Context, target hoop.Target, database strin
 		return nil, environment(err)
 	}
 	cfg.Config = *own
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, refused(ctx, target, database, err)
+		return nil, refused(ctx, target, database, cfg.ConnectTimeout, err)
 	}
 	return conn, nil
 }
@@ -119,6 +124,9 @@ func (d *Dialer) config(target hoop.Target, database string, params map[string]s
 		return nil, unavailable(target, err)
 	}
 	password, err := t.Credential.Password.Resolve()
+	if t.CertFile != "" && t.Credential.Password.IsZero() {
+		password, err = "", nil // the certificate is the credential
+	}
 	if err != nil {
 		return nil, (&hoop.Error{
 			Code: hoop.CodeTargetAuth, Message: fmt.Sprintf("the gateway has no credential for target %s", target.Name), Err: err,
@@ -135,10 +143,16 @@ func (d *Dialer) config(target hoop.Target, database string, params map[string]s
 	cfg.Host, cfg.Port, cfg.Database = host, port, database
 	cfg.User, cfg.Password = t.Credential.Username, password
 	cfg.TLSConfig, cfg.Fallbacks = secured, nil
+	if t.CertFile != "" {
+		cfg.SSLCertMode = "allow" // pgconn takes the certificate out otherwise
+	}
 	cfg.RuntimeParams = maps.Clone(params)
 	cfg.KerberosSrvName, cfg.KerberosSpn = "", ""
 	cfg.ConnectTimeout = Timeout
-	cfg.DialFunc = (&net.Dialer{Timeout: Timeout}).DialContext
+	if t.ConnectTimeout > 0 {
+		cfg.ConnectTimeout = time.Duration(t.ConnectTimeout)
+	}
+	cfg.DialFunc = (&net.Dialer{Timeout: cfg.ConnectTimeout, KeepAliveConfig: keepAlive}).DialContext
 	// A password or its MD5 goes only to a server whose certificate was verified: anyone
 	// else could ask for it and keep it. SCRAM shows it to nobody.
 	if t.TLS != resource.TLSVerifyFull {
@@ -156,15 +170,20 @@ func splitAddress(address string) (host string, port uint16, err error) {
 	return host, uint16(n), err
 }
 
-// tlsConfig is nil for TLSDisable. A mode that is not known is the strictest.
+// tlsConfig is nil for TLSDisable. A mode that is not known is the strictest. Files are
+// read at each dial, so that a renewed certificate counts.
 func tlsConfig(t *resource.Target, host string) (*tls.Config, error) {
-	switch t.TLS {
-	case resource.TLSDisable:
+	if t.TLS == resource.TLSDisable {
 		return nil, nil
-	case resource.TLSRequire:
-		return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: true}, nil
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, InsecureSkipVerify: t.TLS == resource.TLSRequire}
+	if t.CertFile != "" {
+		own, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file: %w", err)
+		}
+		cfg.Certificates = []tls.Certificate{own}
+	}
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {

@@ -319,18 +319,36 @@ func serverFile(t *testing.T, name string, content []byte) {
 	admin(t, "SELECT lo_export("+oid+", '"+path+"'), lo_unlink("+oid+")")
 }
 
-// withTLS gives the server a certificate for name, and returns the file of its CA.
+// withTLS gives the server a certificate for ip, and returns the file of its CA.
 func withTLS(t *testing.T, ip net.IP) (caFile string) {
+	t.Helper()
+	cert, key := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "pg"}, IPAddresses: []net.IP{ip}})
+	serverFile(t, "server.crt", cert)
+	serverFile(t, "server.key", key)
+	admin(t, "ALTER SYSTEM SET ssl = on")
+	reload(t)
+	return file(t, "ca.pem", cert)
+}
+
+// file writes a file of the gateway's.
+func file(t *testing.T, name string, content []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// certificate makes one that is its own CA, in PEM.
+func certificate(t *testing.T, cert *x509.Certificate) (certPEM, keyPEM []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Now()
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pg"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
-		IPAddresses: []net.IP{ip}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
+	cert.SerialNumber, cert.NotBefore, cert.NotAfter = big.NewInt(1), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	cert.IsCA, cert.BasicConstraintsValid, cert.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -339,16 +357,7 @@ func withTLS(t *testing.T, ip net.IP) (caFile string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	serverFile(t, "server.crt", certPEM)
-	serverFile(t, "server.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
-	admin(t, "ALTER SYSTEM SET ssl = on")
-	reload(t)
-	caFile = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(caFile, certPEM, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return caFile
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 }
 
 // reload returns when the server has read its configuration again.
@@ -360,6 +369,37 @@ func reload(t *testing.T) {
 		if t.Context().Err() != nil {
 			t.Fatal("the server does not reload")
 		}
+	}
+}
+
+// signInBy gives the server a role named plain and a first line of pg_hba.conf, until
+// undo is called.
+func signInBy(t *testing.T, line string) (undo func()) {
+	t.Helper()
+	hba := admin(t, "SELECT pg_read_file('pg_hba.conf')")
+	admin(t, "CREATE ROLE plain LOGIN PASSWORD 'plain-pw'")
+	serverFile(t, "pg_hba.conf", []byte(line+"\n"+hba))
+	reload(t)
+	return func() {
+		serverFile(t, "pg_hba.conf", []byte(hba))
+		reload(t)
+		admin(t, "DROP ROLE plain")
+	}
+}
+
+// A target that takes a connection and says nothing has as long as it declares.
+func TestDial_ConnectTimeout(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d, target := declared(func(t *resource.Target) {
+		t.Address, t.ConnectTimeout = l.Addr().String(), hoop.Duration(200*time.Millisecond)
+	})
+	_, err = d.Dial(t.Context(), target, "postgres", nil)
+	if e := hoop.AsError(err); e.Code != hoop.CodeUnavailable || !strings.Contains(e.Message, "did not answer within 200ms") || e.Hint == "" {
+		t.Error(err)
 	}
 }
 
@@ -396,16 +436,56 @@ func TestDial_TLS(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("bound to the channel", func(t *testing.T) {
+		d, target := declared(secured(resource.TLSVerifyFull, caFile))
+		cfg, err := d.config(target, "postgres", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.ChannelBinding = "require" // fails unless SCRAM-SHA-256-PLUS was offered and taken
+		conn, err := pgconn.ConnectConfig(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("a certificate of ours", func(t *testing.T) {
+		cert, key := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "plain"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+		serverFile(t, "root.crt", cert)
+		admin(t, "ALTER SYSTEM SET ssl_ca_file = 'root.crt'")
+		defer signInBy(t, "hostssl all plain 127.0.0.1/32 cert")()
+		defer admin(t, "ALTER SYSTEM RESET ssl_ca_file")
+		own := func(t *resource.Target) {
+			t.Credential = resource.Credential{Username: "plain"}
+		}
+		mine := func(cert, key string) func(t *resource.Target) {
+			return func(t *resource.Target) { t.CertFile, t.KeyFile = cert, key }
+		}
+		certFile, keyFile := file(t, "own.pem", cert), file(t, "own.key", key)
+		d, target := declared(own, secured(resource.TLSVerifyFull, caFile), mine(certFile, keyFile))
+		if got := query(t, dial(t, d, target, nil), "SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()"); got != "/CN=plain" {
+			t.Errorf("signed in as %q", got)
+		}
+		_, other := certificate(t, &x509.Certificate{Subject: pkix.Name{CommonName: "plain"}})
+		for name, c := range map[string]struct {
+			edit func(*resource.Target)
+			want hoop.Code
+		}{
+			"none":              {mine("", ""), hoop.CodeTargetAuth},
+			"no file":           {mine("/none", keyFile), hoop.CodeUnavailable},
+			"the key of others": {mine(certFile, file(t, "other.key", other)), hoop.CodeUnavailable},
+		} {
+			d, target := declared(own, secured(resource.TLSVerifyFull, caFile), c.edit)
+			_, err := d.Dial(t.Context(), target, "postgres", nil)
+			if e := hoop.AsError(err); err == nil || e.Code != c.want || e.Hint == "" {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 	t.Run("a password in clear", func(t *testing.T) {
-		hba := admin(t, "SELECT pg_read_file('pg_hba.conf')")
-		admin(t, "CREATE ROLE plain LOGIN PASSWORD 'plain-pw'")
-		serverFile(t, "pg_hba.conf", []byte("host all plain 127.0.0.1/32 password\n"+hba))
-		reload(t)
-		defer func() {
-			serverFile(t, "pg_hba.conf", []byte(hba))
-			reload(t)
-			admin(t, "DROP ROLE plain")
-		}()
+		defer signInBy(t, "host all plain 127.0.0.1/32 password")()
 		plain := func(t *resource.Target) {
 			t.Credential = resource.Credential{Username: "plain", Password: resource.SecretValue("plain-pw")}
 		}

@@ -395,6 +395,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	if e.run != nil {
 		e.run.end(e.run.res.Tag, e.run.res.SQLState)
 	}
+	a.idle.stir()
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	e.settle(-1, false)

@@ -30,6 +30,7 @@ func (c *conn) serveClient() error {
 		if _, err := c.in.fill(); err != nil {
 			return c.clientError(err)
 		}
+		c.idle.stir()
 	}
 }
 

@@ -35,6 +35,9 @@ type conn struct {
 	database string
 	key      key
 
+	left func() // it no longer counts
+	idle idleness
+
 	ctx  context.Context
 	stop context.CancelCauseFunc
 
@@ -86,6 +89,8 @@ func (c *conn) relay(ctx context.Context) error {
 	defer c.stop(nil)
 	defer context.AfterFunc(c.sess.Context(), func() { c.stop(context.Cause(c.sess.Context())) })()
 	defer context.AfterFunc(c.ctx, c.interrupt)()
+
+	defer c.watchIdle()()
 
 	answers := make(chan struct{})
 	go func() {

@@ -137,9 +137,14 @@ func dialTest(ctx context.Context, dsn string, params map[string]string) (*Upstr
 
 // batched relaxes the record mode of sessions to come.
 func (g *gateway) batched() {
+	g.declare(func(t *hoop.Target) { t.Record = hoop.RecordBatched })
+}
+
+// declare changes the target for sessions to come.
+func (g *gateway) declare(edit func(*hoop.Target)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.target.Record = hoop.RecordBatched
+	edit(&g.target)
 }
 
 func (g *gateway) newLine(rules []resource.MaskRule) {

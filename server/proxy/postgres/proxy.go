@@ -69,6 +69,7 @@ const (
 type Proxy struct {
 	cfg      Config
 	live     registry
+	counts   counts
 	meanings *meanings
 }
 
@@ -124,6 +125,7 @@ func (p *Proxy) serve(ctx context.Context, c *conn) (err error) {
 		}
 		p.live.remove(c)
 		_ = c.up.Conn.Close()
+		c.left()
 		if cerr := c.sess.Close(err); cerr != nil {
 			p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
 		}

@@ -164,22 +164,30 @@ func protocolError(format string, args ...any) error {
 // connect dials the target and tells the client that it may begin.
 func (s *starter) connect(ctx context.Context, st *startup, target hoop.Target, sess *session.Session) (*conn, error) {
 	params := st.forTarget(sess)
+	left, err := s.proxy.counts.enter(target, sess.Grant())
+	if err != nil {
+		return nil, err
+	}
 	dctx, cancel := context.WithTimeout(ctx, s.proxy.cfg.StartTimeout)
 	defer cancel()
 	defer context.AfterFunc(sess.Context(), cancel)()
 	up, err := s.proxy.cfg.Dial.Dial(dctx, target, st.database, params)
 	if err != nil {
+		left()
 		return nil, err
 	}
 	if err := readable(up.ParameterStatuses); err != nil {
 		_ = up.Conn.Close()
+		left()
 		return nil, err
 	}
 	c := newConn(s.proxy, s.nc, s.in, up, sess, st)
+	c.left, c.idle.limit = left, time.Duration(target.IdleTimeout)
 	s.proxy.live.add(c, st.version >= version32)
 	if err := s.welcome(ctx, c); err != nil {
 		s.proxy.live.remove(c)
 		_ = up.Conn.Close()
+		left()
 		return nil, err
 	}
 	return c, nil
