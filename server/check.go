@@ -6,6 +6,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/policy"
+	"github.com/hoopctl/hoopctl/server/resource"
 	"github.com/hoopctl/hoopctl/server/target"
 )
 
@@ -13,8 +14,12 @@ import (
 // identity provider; it changes nothing. report is told of each as it is tried; the
 // error says how many failed.
 func Check(ctx context.Context, cfg *Config, report func(what string, err error)) error {
-	r, err := loadRules(ctx, cfg.Resources)
-	report("resources", err)
+	r, err := loadRules(ctx, cfg.Resources, cfg.Policy.Module)
+	what := "resources"
+	if cfg.Policy.Module != "" {
+		what += " and policy module"
+	}
+	report(what, err)
 	if err != nil {
 		return err
 	}
@@ -42,11 +47,21 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 	return nil
 }
 
-// TestPolicy decides the cases of a file under resources, offline.
-func TestPolicy(ctx context.Context, resources []string, cases string) ([]policy.Outcome, error) {
-	r, err := loadRules(ctx, resources)
+// TestPolicy decides the cases of a file under resources and the site's own module, ""
+// where there is none, offline.
+func TestPolicy(ctx context.Context, resources []string, module, cases string) ([]policy.Outcome, error) {
+	r, err := loadRules(ctx, resources, module)
 	if err != nil {
 		return nil, err
 	}
 	return r.current.Load().engine.TestFile(ctx, cases)
+}
+
+// PolicyData is the data that the policy's modules see, as JSON.
+func PolicyData(resources []string) ([]byte, error) {
+	set, err := resource.Load(resources...)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Data(set)
 }

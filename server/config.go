@@ -23,6 +23,12 @@ type Config struct {
 	Recordings RecordingsConfig `json:"recordings"`
 	Identity   IdentityConfig   `json:"identity"`
 	Resources  []string         `json:"resources"`
+	Policy     PolicyConfig     `json:"policy"`
+}
+
+// PolicyConfig names the site's own part of the policy.
+type PolicyConfig struct {
+	Module string `json:"module"` // a Rego file of package hoop.site; empty: none
 }
 
 // TLSConfig names the gateway's certificate; both empty: a private CA issues one.
@@ -97,6 +103,7 @@ func (c *Config) anchor(dir string) {
 	for i, r := range c.Resources {
 		c.Resources[i] = abs(r)
 	}
+	c.Policy.Module = abs(c.Policy.Module)
 	if rest, ok := strings.CutPrefix(c.Store.URL, "sqlite:"); ok {
 		c.Store.URL = "sqlite:" + abs(rest)
 	}

@@ -23,8 +23,8 @@ type declared struct {
 	accounts map[string]auth.ServiceAccount
 }
 
-func loadRules(ctx context.Context, files []string) (*rules, error) {
-	d, err := readRules(ctx, files)
+func loadRules(ctx context.Context, files []string, module string) (*rules, error) {
+	d, err := readRules(ctx, files, module)
 	if err != nil {
 		return nil, err
 	}
@@ -33,14 +33,22 @@ func loadRules(ctx context.Context, files []string) (*rules, error) {
 	return r, nil
 }
 
-func readRules(ctx context.Context, files []string) (*declared, error) {
+// readRules reads the files of resources and the site's own module, "" where there is
+// none.
+func readRules(ctx context.Context, files []string, module string) (*declared, error) {
 	set, err := resource.Load(files...)
 	if err != nil {
 		return nil, err
 	}
-	engine, err := policy.New(ctx, set, nil)
+	var site *policy.Module
+	if module != "" {
+		if site, err = policy.ReadModule(module); err != nil {
+			return nil, err
+		}
+	}
+	engine, err := policy.New(ctx, set, site)
 	if err != nil {
-		return nil, fmt.Errorf("compile the policy: %w", err)
+		return nil, err
 	}
 	d := &declared{set: set, engine: engine, accounts: map[string]auth.ServiceAccount{}}
 	for _, a := range set.ServiceAccounts {

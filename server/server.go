@@ -84,7 +84,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	var err error
-	if g.rules, err = loadRules(ctx, g.cfg.Resources); err != nil {
+	if g.rules, err = loadRules(ctx, g.cfg.Resources, g.cfg.Policy.Module); err != nil {
 		return err
 	}
 	unlock, err := lockData(g.cfg.DataDir)
@@ -312,7 +312,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	return errors.Join(err, <-rechecks)
 }
 
-// Reload puts the resources on disk in force. Where they have a fault, the former
+// Reload puts the resources and the site's module as they are on disk in force. Where they have a fault, the former
 // stay and the fault is logged.
 func (g *Gateway) Reload(ctx context.Context) {
 	if err := g.reload(ctx); err != nil {
@@ -321,7 +321,7 @@ func (g *Gateway) Reload(ctx context.Context) {
 }
 
 func (g *Gateway) reload(ctx context.Context) error {
-	next, err := readRules(ctx, g.cfg.Resources)
+	next, err := readRules(ctx, g.cfg.Resources, g.cfg.Policy.Module)
 	if err != nil {
 		return err
 	}

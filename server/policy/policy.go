@@ -64,7 +64,7 @@ type Engine struct {
 
 // New compiles the shipped module and the site's own, which may be nil, over the
 // resources. The set must not change afterwards.
-func New(ctx context.Context, set *resource.Set, module []byte) (*Engine, error) {
+func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error) {
 	data, err := document(set)
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func New(ctx context.Context, set *resource.Set, module []byte) (*Engine, error)
 
 // compile checks the modules strictly, with only the built-in functions that depend on
 // nothing but their arguments.
-func compile(module []byte) (*ast.Compiler, error) {
+func compile(module *Module) (*ast.Compiler, error) {
 	modules := map[string]*ast.Module{}
 	opts := ast.ParserOptions{RegoVersion: ast.RegoV1, Capabilities: capabilities()}
 	parsed, err := ast.ParseModuleWithOpts("policy.rego", shipped, opts)
@@ -120,13 +120,13 @@ func compile(module []byte) (*ast.Compiler, error) {
 	}
 	modules["policy.rego"] = parsed
 	if module != nil {
-		if parsed, err = ast.ParseModuleWithOpts("site.rego", string(module), opts); err != nil {
+		if parsed, err = ast.ParseModuleWithOpts(module.File, module.Text, opts); err != nil {
 			return nil, fmt.Errorf("parse the site's policy: %w", err)
 		}
 		if got := parsed.Package.Path.String(); got != "data.hoop.site" {
-			return nil, fmt.Errorf("site.rego:1: package %s: a site's module must be package hoop.site", strings.TrimPrefix(got, "data."))
+			return nil, fmt.Errorf("%s: package %s: a site's module must be package hoop.site", parsed.Package.Location, strings.TrimPrefix(got, "data."))
 		}
-		modules["site.rego"] = parsed
+		modules[module.File] = parsed
 	}
 	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithDefaultRegoVersion(ast.RegoV1)
 	if c.Compile(modules); c.Failed() {
@@ -156,13 +156,30 @@ func capabilities() *ast.Capabilities {
 
 // revision is the SHA-256 of modules and data in their canonical form: JSON with
 // sorted keys and rules sorted by name.
-func revision(module []byte, data map[string]any) (string, error) {
-	b, err := json.Marshal(map[string]any{"policy.rego": shipped, "site.rego": string(module), "data": data})
+func revision(module *Module, data map[string]any) (string, error) {
+	site := ""
+	if module != nil {
+		site = module.Text
+	}
+	b, err := json.Marshal(map[string]any{"policy.rego": shipped, "site.rego": site, "data": data})
 	if err != nil {
 		return "", fmt.Errorf("encode the policy: %w", err)
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]), nil
+}
+
+// Shipped is the text of the module that decides.
+func Shipped() string { return shipped }
+
+// Data is what the modules see as data, in JSON: {"hoop": {"resources", "index"}}.
+// Secrets are not in it.
+func Data(set *resource.Set) ([]byte, error) {
+	data, err := document(set)
+	if err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(data, "", "  ")
 }
 
 // Revision names the policy in force: the SHA-256, hex, of modules and data.

@@ -73,9 +73,9 @@ func load(t testing.TB, docs string) *resource.Set {
 
 func engine(t testing.TB, docs, site string) *Engine {
 	t.Helper()
-	var module []byte
+	var module *Module
 	if site != "" {
-		module = []byte(site)
+		module = &Module{"site.rego", site}
 	}
 	e, err := New(t.Context(), load(t, docs), module)
 	if err != nil {
@@ -300,7 +300,7 @@ func TestNew_RefusesModules(t *testing.T) {
 		"unused, strict":   {"package hoop.site\nimport data.a\n", "unused"},
 		"asks the shipped": {"package hoop.site\ndeny contains \"a\" if data.hoop.policy.nothing(1)", "undefined function"},
 	} {
-		_, err := New(t.Context(), load(t, rules), []byte(c.module))
+		_, err := New(t.Context(), load(t, rules), &Module{"site.rego", c.module})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
@@ -373,7 +373,7 @@ func TestSite_FaultsDeny(t *testing.T) {
 		"approval no object": `approve contains "dba"`,
 		"approve no set":     `approve := {"groups": ["a"]}`,
 	} {
-		e, err := New(t.Context(), load(t, rules), []byte("package hoop.site\n"+module))
+		e, err := New(t.Context(), load(t, rules), &Module{"site.rego", "package hoop.site\n" + module})
 		if err != nil {
 			continue // refused before anything is decided
 		}
@@ -419,7 +419,7 @@ func TestSite_OnlyStricter(t *testing.T) {
 					rapid.SampledFrom([]string{"agents", "dba", "x"}).Draw(rt, "group"), rapid.IntRange(0, 3).Draw(rt, "count"), condition.Draw(rt, "if"))
 			}
 		}
-		e, err := New(t.Context(), load(t, rules), []byte(module.String()))
+		e, err := New(t.Context(), load(t, rules), &Module{"site.rego", module.String()})
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -26,6 +27,27 @@ const siteQuery = `x := {
 	"approve": [rule | some rule in data.hoop.site.approve],
 	"wrong": [name | some name in ["deny", "approve"]; value := data.hoop.site[name]; not is_set(value)],
 }`
+
+// Module is a site's own.
+type Module struct {
+	File string // for messages
+	Text string
+}
+
+// maxModule is the most bytes of a site's module; far above any real one.
+const maxModule = 1 << 20
+
+// ReadModule reads a site's module from a file; New says whether it is any good.
+func ReadModule(path string) (*Module, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the site's policy: %w", err)
+	}
+	if len(b) > maxModule {
+		return nil, fmt.Errorf("%s: a site's policy has at most %d bytes", path, maxModule)
+	}
+	return &Module{File: path, Text: string(b)}, nil
+}
 
 type siteAnswer struct {
 	Deny    []string       `json:"deny"`

@@ -38,6 +38,8 @@ type Options struct {
 	// Resources is the text of resources.yaml; ${ADDRESS} and ${PASSWORD} stand for
 	// PostgreSQL's. "": Resources.
 	Resources string
+	// Module is the text of the site's own part of the policy; "": none.
+	Module string
 	// Setup is run in the database before the gateway starts.
 	Setup string
 	// DataDir is kept between gateways where a test stops one and starts another.
@@ -101,6 +103,8 @@ type Gateway struct {
 	Log     *Buffer
 
 	tb      testing.TB
+	gw      *server.Gateway
+	config  *server.Config
 	tls     *tls.Config
 	stop    func()
 	mu      sync.Mutex
@@ -132,18 +136,20 @@ func Start(tb testing.TB, o Options) *Gateway {
 	if o.Resources == "" {
 		o.Resources = Resources
 	}
-	resources := filepath.Join(tb.TempDir(), "resources.yaml")
-	text := strings.NewReplacer("${ADDRESS}", g.PG.Address(), "${PASSWORD}", g.PG.Password).Replace(o.Resources)
-	must(tb, os.WriteFile(resources, []byte(text), 0o600))
-	cfg, err := server.DevConfig("127.0.0.1:0", g.DataDir, resources)
+	cfg, err := server.DevConfig("127.0.0.1:0", g.DataDir, filepath.Join(tb.TempDir(), "resources.yaml"))
 	must(tb, err)
+	if o.Module != "" {
+		cfg.Policy.Module = filepath.Join(tb.TempDir(), "site.rego")
+	}
+	g.config = cfg
+	g.declare(o.Resources, o.Module)
 	parser, err := parser()
 	must(tb, err)
 	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Parser: parser, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
 		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
 	}
-	g.URL = gw.URL()
+	g.gw, g.URL = gw, gw.URL()
 	pem, err := os.ReadFile(gw.CAFile())
 	must(tb, err)
 	roots := x509.NewCertPool()
@@ -170,6 +176,24 @@ func Start(tb testing.TB, o Options) *Gateway {
 		}
 	})
 	return g
+}
+
+// declare writes the files that the gateway reads.
+func (g *Gateway) declare(resources, module string) {
+	g.tb.Helper()
+	text := strings.NewReplacer("${ADDRESS}", g.PG.Address(), "${PASSWORD}", g.PG.Password).Replace(resources)
+	must(g.tb, os.WriteFile(g.config.Resources[0], []byte(text), 0o600))
+	if g.config.Policy.Module != "" {
+		must(g.tb, os.WriteFile(g.config.Policy.Module, []byte(module), 0o600))
+	}
+}
+
+// Reload puts other resources and another module in force, as SIGHUP does. A module can
+// take the place of another only.
+func (g *Gateway) Reload(resources, module string) {
+	g.tb.Helper()
+	g.declare(resources, module)
+	g.gw.Reload(g.tb.Context())
 }
 
 // Stop stops the gateway in order; it may be called before the test ends.

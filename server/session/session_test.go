@@ -170,6 +170,36 @@ func TestSession_DeriveInherits(t *testing.T) {
 	}
 }
 
+// The site's own module counts from the next statement after it was loaded; one with a
+// fault leaves the former in force.
+func TestSession_SiteModule(t *testing.T) {
+	const module = "package hoop.site\n\ndeny contains %q if {\n\tsome use in input.uses\n\tuse.tables[_].table == \"patients\"\n}\n"
+	g := servertest.Start(t, servertest.Options{Setup: setup, Module: "package hoop.site\n"})
+	conn := open(t, g, nil)
+	read := func() error {
+		_, err := conn.Exec(t.Context(), "SELECT state FROM patients")
+		return err
+	}
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	g.Reload(servertest.Resources, fmt.Sprintf(module, "patients are closed today"))
+	if err := read(); state(err) != "42501" || !strings.Contains(err.Error(), "denied by rule site: denied: patients are closed today") {
+		t.Errorf("after the module was loaded: %v", err)
+	}
+	g.Reload(servertest.Resources, "package hoop.site\n\ndeny contains time.now_ns()\n")
+	if err := read(); state(err) != "42501" {
+		t.Errorf("after a module with a fault: %v", err)
+	}
+	if log := g.Log.String(); !strings.Contains(log, "the former stay in force") || !strings.Contains(log, "site.rego:3") {
+		t.Errorf("the gateway's log does not say where the fault is:\n%s", log)
+	}
+	g.Reload(servertest.Resources, "package hoop.site\n")
+	if err := read(); err != nil {
+		t.Errorf("after the rule was taken out: %v", err)
+	}
+}
+
 // fullDisk is the real file system until it is full.
 type fullDisk struct {
 	journal.OS
