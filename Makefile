@@ -24,7 +24,8 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 test: ## every package, under the race detector, in any order
 	@.ci/deps test
 	go vet ./...
-	CGO_ENABLED=1 go test -race -shuffle=on -timeout 8m ./...
+	CGO_ENABLED=0 go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
+	HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker CGO_ENABLED=1 go test -race -shuffle=on -timeout 8m ./...
 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
 	@.ci/deps clients

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgparse/pgparsetest"
 )
 
 var pool *pgparse.Pool // set by TestMain, used by every test
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	var err error
-	if pool, err = pgparse.New(pgparse.Options{Workers: 1, Timeout: time.Minute}); err != nil {
+	if pool, err = pgparsetest.New(pgparse.Options{Workers: 1, Timeout: time.Minute}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type Options struct {
 	MaxBytes   int           // longest statement, in bytes; default 4 MiB
 	Timeout    time.Duration // of one parse; default 10 s
 	CacheBytes int           // estimated memory of the cache; default 64 MiB
+	Program    string        // what is started as a worker, and calls RunWorker; default: this program
 	Log        *slog.Logger  // default: discards
 }
 
@@ -82,6 +84,13 @@ type flight struct {
 // New starts the workers and returns when the first is warm, after about 2 s of CPU
 // time. The caller must Close the pool.
 func New(opts Options) (*Pool, error) {
+	if opts.Program == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("start parser worker: %w", err)
+		}
+		opts.Program = self
+	}
 	if opts.Workers <= 0 {
 		opts.Workers = min(runtime.GOMAXPROCS(0), 4)
 	}
@@ -105,7 +114,7 @@ func New(opts Options) (*Pool, error) {
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 
-	first, err := startWorker(p.ctx)
+	first, err := startWorker(p.ctx, opts.Program)
 	if err != nil {
 		p.stop()
 		return nil, fmt.Errorf("start parser worker: %w", err)
@@ -122,7 +131,7 @@ func New(opts Options) (*Pool, error) {
 func (p *Pool) replace() {
 	p.wg.Go(func() {
 		for delay := 100 * time.Millisecond; ; delay = min(2*delay, 10*time.Second) {
-			w, err := startWorker(p.ctx)
+			w, err := startWorker(p.ctx, p.opts.Program)
 			if err == nil {
 				p.idle <- w // has room: there are never more workers than Workers
 				return

@@ -25,12 +25,8 @@ type worker struct {
 	killOnce sync.Once
 }
 
-// startWorker starts this binary as a worker and waits until it is warm.
-func startWorker(ctx context.Context) (*worker, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
+// startWorker starts a program as a worker and waits until it is warm.
+func startWorker(ctx context.Context, program string) (*worker, error) {
 	theirIn, ourOut, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -39,7 +35,7 @@ func startWorker(ctx context.Context) (*worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, theirIn.Close(), ourOut.Close())
 	}
-	cmd := exec.Command(exe)
+	cmd := exec.Command(program)
 	cmd.Env = []string{workerEnv + "=1", "GOMEMLIMIT=512MiB", "GOMAXPROCS=2"}
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // requestsFD, repliesFD
 	dieWithParent(cmd)

@@ -30,6 +30,7 @@ import (
 	"github.com/hoopctl/hoopctl/server"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgparse/pgparsetest"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 )
 
@@ -114,7 +115,7 @@ type Gateway struct {
 // parser is one pool for all gateways of the test process, since a worker takes
 // seconds to warm up. Its workers end with the process.
 var parser = sync.OnceValues(func() (*pgparse.Pool, error) {
-	return pgparse.New(pgparse.Options{Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	return pgparsetest.New(pgparse.Options{Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
 })
 
 // Start starts a gateway; it is stopped when the test ends.

@@ -206,8 +206,8 @@ func TestAnalysis_Leaves(t *testing.T) {
 		"CREATE TRIGGER x BEFORE INSERT ON code.scratch FOR EACH ROW EXECUTE FUNCTION code.show()":                                  "code.audit code.patients code.scratch -> code.audit code.scratch",
 		"CREATE RULE x AS ON INSERT TO code.departments DO ALSO INSERT INTO code.audit SELECT id FROM code.patients":                "code.audit code.departments code.patients -> code.audit code.scratch",
 		"ALTER TABLE code.scratch ALTER code SET DEFAULT code.label(1)":                                                             "code.patients code.scratch -> code.scratch",
-		"CREATE TABLE code.plain (id int)": "",
-		"SELECT 1":                         "",
+		"CREATE TABLE code.plain (id int)":                                                                                          "",
+		"SELECT 1":                                                                                                                  "",
 	} {
 		p, err := pool.Parse(t.Context(), sql)
 		if err != nil {

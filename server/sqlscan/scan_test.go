@@ -17,6 +17,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgparse/pgparsetest"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 )
 
@@ -39,7 +40,7 @@ func run(m *testing.M) int {
 	fail := func(err error) int { fmt.Fprintln(os.Stderr, err); return 1 }
 	ctx := context.Background()
 	var err error
-	if pool, err = pgparse.New(pgparse.Options{Workers: 1}); err != nil {
+	if pool, err = pgparsetest.New(pgparse.Options{Workers: 1}); err != nil {
 		return fail(err)
 	}
 	defer pool.Close()

@@ -25,6 +25,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgparse/pgparsetest"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 	"github.com/hoopctl/hoopctl/server/record"
 	"github.com/hoopctl/hoopctl/server/resource"
@@ -49,7 +50,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer shared.pg.Stop() //nolint:errcheck // the tests are over
-	if shared.parser, err = pgparse.New(pgparse.Options{Timeout: time.Minute}); err != nil {
+	if shared.parser, err = pgparsetest.New(pgparse.Options{Timeout: time.Minute}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
