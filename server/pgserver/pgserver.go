@@ -159,10 +159,12 @@ func (s *Server) start(ctx context.Context, cred *syscall.Credential, settings m
 }
 
 func (s *Server) launch(cred *syscall.Credential, data string, settings map[string]string) error {
-	args := []string{"-D", data, "-p", strconv.Itoa(s.Port),
+	args := []string{
+		"-D", data, "-p", strconv.Itoa(s.Port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-		"-c", "logging_collector=off", "-c", "max_connections=200"}
+		"-c", "logging_collector=off", "-c", "max_connections=200",
+	}
 	for k, v := range settings {
 		args = append(args, "-c", k+"="+v)
 	}
