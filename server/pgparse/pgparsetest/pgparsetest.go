@@ -3,8 +3,8 @@
 // A worker is the test binary itself, started again. Built with -race it needs 7.5 s
 // of CPU time instead of 1.1 to compile the grammar, and ten times as long for each
 // text, in every package anew. `make test` therefore builds the worker alone,
-// without -race, and names it in the environment. The tests of pgparse do not use
-// it: there the worker is under the detector too.
+// without -race, and names it in the environment. One worker does one thing at a time;
+// its loop is under the detector in the tests of pgparse.
 package pgparsetest
 
 import (
