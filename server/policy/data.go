@@ -2,42 +2,34 @@ package policy
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/resource"
-	"github.com/open-policy-agent/opa/v1/ast"
 )
-
-var errUndefined = errors.New("undefined")
-
-// table is the name of a table, or a pattern of names where nil is any.
-type table struct {
-	Schema *string `json:"schema"`
-	Table  *string `json:"table"`
-}
 
 // index is the data that policy.rego looks things up in; its head describes it.
 type index struct {
-	Rules          map[string]map[hoop.Effect]map[string][]string `json:"rules"`
-	StatementRules map[string]statementRule                       `json:"statement_rules"`
-	Access         map[string]map[string][]string                 `json:"access"`
-	AccessRules    map[string]accessRule                          `json:"access_rules"`
-	Defaults       map[hoop.Effect]fallback                       `json:"defaults"`
-	Masked         map[string]bool                                `json:"masked"`
+	Rules          map[string]map[hoop.Effect]map[string]*applying `json:"rules"`
+	StatementRules map[string][]any                                `json:"statement_rules"`
+	Access         map[string]map[string][]string                  `json:"access"`
+	AccessRules    map[string]accessRule                           `json:"access_rules"`
+	Defaults       map[hoop.Effect]fallback                        `json:"defaults"`
+	Masked         map[string]bool                                 `json:"masked"`
 }
 
-type statementRule struct {
-	Decision hoop.Action `json:"decision"`
-	Count    int         `json:"count"`
-	AnyTable bool        `json:"any_table"`
-	Tables   []table     `json:"tables"`
+// applying is the names of statement rules that apply to an effect of a group's statements.
+type applying struct {
+	All      []string                       `json:"all"`
+	Anywhere []string                       `json:"anywhere"` // those that are not about certain tables
+	Tables   map[string]map[string][]string `json:"tables"`   // schema -> table; "" stands for any
 }
+
+// rank orders actions as hoop.Action.Stricter does.
+var rank = map[hoop.Action]int{hoop.Allow: 0, hoop.Approve: 1, hoop.Deny: 2}
 
 type accessRule struct {
 	Asks    bool  `json:"asks"`
@@ -82,7 +74,7 @@ func canonical(set *resource.Set) *resource.Set {
 
 func newIndex(set *resource.Set) (*index, error) {
 	ix := &index{
-		Rules: map[string]map[hoop.Effect]map[string][]string{}, StatementRules: map[string]statementRule{},
+		Rules: map[string]map[hoop.Effect]map[string]*applying{}, StatementRules: map[string][]any{},
 		Access: map[string]map[string][]string{}, AccessRules: map[string]accessRule{},
 		Defaults: map[hoop.Effect]fallback{}, Masked: map[string]bool{},
 	}
@@ -102,23 +94,32 @@ func newIndex(set *resource.Set) (*index, error) {
 }
 
 func (ix *index) target(set *resource.Set, name string) error {
-	ix.Rules[name] = map[hoop.Effect]map[string][]string{}
+	ix.Rules[name] = map[hoop.Effect]map[string]*applying{}
 	for _, e := range hoop.Effects {
-		ix.Rules[name][e.Effect] = map[string][]string{}
+		ix.Rules[name][e.Effect] = map[string]*applying{}
 	}
 	for _, r := range set.StatementRules {
 		if !resource.NamesTarget(r.Targets, name) {
 			continue
 		}
-		if err := ix.statementRule(r); err != nil {
+		tables, err := patterns(r)
+		if err != nil {
 			return fmt.Errorf("statement rule %s: %w", r.Name, err)
 		}
+		count := 0
+		if r.Approval != nil {
+			count = r.Approval.Count
+		}
+		ix.StatementRules[r.Name] = []any{-rank[r.Decision], -count, r.Name, r.Decision}
 		for effect, groups := range ix.Rules[name] {
 			if !slices.Contains(r.Effects, effect) && !slices.Contains(r.Effects, "*") {
 				continue
 			}
 			for _, g := range r.Groups {
-				groups[g] = append(groups[g], r.Name)
+				if groups[g] == nil {
+					groups[g] = &applying{All: []string{}, Anywhere: []string{}, Tables: map[string]map[string][]string{}}
+				}
+				groups[g].add(r.Name, tables)
 			}
 		}
 	}
@@ -144,87 +145,32 @@ func (ix *index) target(set *resource.Set, name string) error {
 	return nil
 }
 
-func (ix *index) statementRule(r resource.StatementRule) error {
-	s := statementRule{Decision: r.Decision, AnyTable: len(r.Tables) == 0, Tables: []table{}}
-	if r.Approval != nil {
-		s.Count = r.Approval.Count
-	}
+// patterns are the tables that a rule is about, none where it is about any.
+func patterns(r resource.StatementRule) ([]resource.TablePattern, error) {
+	var out []resource.TablePattern
 	for _, t := range r.Tables {
 		p, err := resource.ParseTable(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.AnyTable = s.AnyTable || p.Any()
-		s.Tables = append(s.Tables, table{part(p.Schema), part(p.Table)})
-	}
-	ix.StatementRules[r.Name] = s
-	return nil
-}
-
-func part(p resource.Part) *string {
-	if p.Any {
-		return nil
-	}
-	return &p.Name
-}
-
-// input is what the modules decide on. Its JSON form, whole, is the key of the cache.
-type input struct {
-	Identity identity       `json:"identity"`
-	Target   string         `json:"target"`
-	Uses     []use          `json:"uses"`
-	Decision *hoop.Decision `json:"decision,omitempty"` // of the shipped module, for the site's
-}
-
-type identity struct {
-	Subject  string            `json:"subject"`
-	Kind     hoop.IdentityKind `json:"kind"`
-	Provider string            `json:"provider"`
-	Groups   []string          `json:"groups"`
-	Chain    []string          `json:"chain"`
-}
-
-type use struct {
-	Effect   hoop.Effect      `json:"effect"`
-	AnyTable bool             `json:"any_table"`
-	Tables   []table          `json:"tables"`
-	Columns  []hoop.ColumnRef `json:"columns"`
-	Into     []string         `json:"into"`
-}
-
-func newInput(id hoop.Identity, target string, uses []hoop.Use) *input {
-	in := &input{
-		Identity: identity{id.Subject, id.Kind, id.Provider, append([]string{}, id.Groups...), append([]string{}, id.Chain...)},
-		Target:   target, Uses: make([]use, 0, len(uses)),
-	}
-	slices.Sort(in.Identity.Groups)
-	for _, u := range uses {
-		v := use{Effect: u.Effect, Tables: []table{}, Columns: append([]hoop.ColumnRef{}, u.Columns...), Into: append([]string{}, u.Into...)}
-		for _, name := range u.Tables {
-			schema, bare, ok := resource.SplitTable(name)
-			if !ok { // "*", or no canonical name
-				v.AnyTable = true
-				continue
-			}
-			v.Tables = append(v.Tables, table{&schema, &bare})
+		if p.Any() {
+			return nil, nil
 		}
-		in.Uses = append(in.Uses, v)
+		out = append(out, p)
 	}
-	return in
+	return out, nil
 }
 
-func (in *input) digest() (key [sha256.Size]byte, err error) {
-	b, err := json.Marshal(in)
-	if err != nil {
-		return key, fmt.Errorf("encode the policy's input: %w", err)
+func (a *applying) add(rule string, tables []resource.TablePattern) {
+	a.All = append(a.All, rule)
+	if len(tables) == 0 {
+		a.Anywhere = append(a.Anywhere, rule)
 	}
-	return sha256.Sum256(b), nil
-}
-
-func (in *input) value() (ast.Value, error) {
-	v, err := ast.InterfaceToValue(in)
-	if err != nil {
-		return nil, fmt.Errorf("encode the policy's input: %w", err)
+	for _, p := range tables {
+		schema, table := p.Schema.Name, p.Table.Name // empty where it is any
+		if a.Tables[schema] == nil {
+			a.Tables[schema] = map[string][]string{}
+		}
+		a.Tables[schema][table] = append(a.Tables[schema][table], rule)
 	}
-	return v, nil
 }

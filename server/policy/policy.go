@@ -18,6 +18,7 @@ import (
 	_ "embed" // policy.rego
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,7 +60,7 @@ type Engine struct {
 	approvals map[string]*hoop.ApprovalRule
 	grants    map[string]resource.AccessRule
 	approvers *hoop.ApprovalRule // by default
-	cache     *lru.Cache[[sha256.Size]byte, hoop.Decision]
+	cache     *lru.Cache[key, hoop.Decision]
 }
 
 // New compiles the shipped module and the site's own, which may be nil, over the
@@ -84,7 +85,7 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 		e.grants[r.Name] = r
 	}
 	e.approvers = &hoop.ApprovalRule{Groups: set.GroupsWith(hoop.RoleApprover), Count: 1, Timeout: defaultTimeout}
-	if e.cache, err = lru.New[[sha256.Size]byte, hoop.Decision](cacheSize); err != nil {
+	if e.cache, err = lru.New[key, hoop.Decision](cacheSize); err != nil {
 		return nil, err
 	}
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
@@ -188,13 +189,11 @@ func (e *Engine) Revision() string { return e.revision }
 // Decide decides a statement by its effects. No effects are denied. An error is a
 // denial too; the decision beside it says so.
 func (e *Engine) Decide(ctx context.Context, id hoop.Identity, target string, uses []hoop.Use) (hoop.Decision, error) {
-	in := newInput(id, target, uses)
-	key, err := in.digest()
-	if err != nil {
-		return e.deny(), err
-	}
+	in := &input{id, target, uses}
+	key := in.key()
 	d, ok := e.cache.Get(key)
 	if !ok {
+		var err error
 		if d, err = e.evaluate(ctx, in); err != nil {
 			return e.deny(), fmt.Errorf("decide on target %s: %w", target, err)
 		}
@@ -240,21 +239,13 @@ func (e *Engine) explained(d hoop.Decision, uses []hoop.Use) hoop.Decision {
 
 // evaluate runs the modules.
 func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error) {
-	value, err := in.value()
+	answer, err := eval(withoutEnd(ctx), e.decide, in.value())
 	if err != nil {
 		return hoop.Decision{}, err
 	}
-	var answer struct {
-		Action hoop.Action `json:"action"`
-		Rule   string      `json:"rule"`
-		Use    int         `json:"use"`
-	}
-	if err := eval(withoutEnd(ctx), e.decide, value, &answer); err != nil {
+	d, err := e.decision(answer, in)
+	if err != nil {
 		return hoop.Decision{}, err
-	}
-	d := hoop.Decision{Action: answer.Action, Rule: answer.Rule, Policy: e.revision}
-	if answer.Use >= 0 && answer.Use < len(in.Uses) {
-		d.Effect = in.Uses[answer.Use].Effect
 	}
 	switch d.Action {
 	case hoop.Allow, hoop.Deny:
@@ -281,22 +272,36 @@ func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error)
 // OPA starts a goroutine for each evaluation that a context may end.
 func withoutEnd(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
-// eval runs a query and decodes its x; undefined is an error.
-func eval(ctx context.Context, q rego.PreparedEvalQuery, in ast.Value, to any) error {
+var errUndefined = errors.New("undefined")
+
+// eval runs a query and gives its x: values as encoding/json makes them, numbers as
+// json.Number. Undefined is an error.
+func eval(ctx context.Context, q rego.PreparedEvalQuery, in ast.Value) (any, error) {
 	rs, err := q.Eval(ctx, rego.EvalParsedInput(in))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(rs) != 1 {
-		return errUndefined
+		return nil, errUndefined
 	}
-	b, err := json.Marshal(rs[0].Bindings["x"])
-	if err != nil {
-		return err
+	return rs[0].Bindings["x"], nil
+}
+
+// decision reads the shipped module's answer, {action, rule, use}.
+func (e *Engine) decision(answer any, in *input) (hoop.Decision, error) {
+	m, _ := answer.(map[string]any)
+	action, ok := m["action"].(string)
+	rule, okRule := m["rule"].(string)
+	number, okUse := m["use"].(json.Number)
+	use, err := number.Int64()
+	if !ok || !okRule || !okUse || err != nil || len(m) != 3 {
+		return hoop.Decision{}, fmt.Errorf("the policy answers %v", answer)
 	}
-	dec := json.NewDecoder(strings.NewReader(string(b)))
-	dec.DisallowUnknownFields()
-	return dec.Decode(to)
+	d := hoop.Decision{Action: hoop.Action(action), Rule: rule, Policy: e.revision}
+	if use >= 0 && use < int64(len(in.uses)) {
+		d.Effect = in.uses[use].Effect
+	}
+	return d, nil
 }
 
 // Access is how an identity may get a grant for a target.
@@ -311,12 +316,8 @@ type Access struct {
 // before one that does, then the longest, then the one that asks fewer people, then
 // by name. Where there is none the error is a *hoop.Error of CodeDenied.
 func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (Access, error) {
-	value, err := newInput(id, target, nil).value()
+	name, err := eval(withoutEnd(ctx), e.access, (&input{identity: id, target: target}).value())
 	if err != nil {
-		return Access{}, err
-	}
-	var name string
-	if err := eval(withoutEnd(ctx), e.access, value, &name); err != nil {
 		denied := hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
 			WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups")
 		if err == errUndefined {
@@ -324,7 +325,11 @@ func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (A
 		}
 		return Access{}, denied.Wrap(fmt.Errorf("decide access to target %s: %w", target, err))
 	}
-	r := e.grants[name]
+	rule, _ := name.(string)
+	r, ok := e.grants[rule]
+	if !ok {
+		return Access{}, hoop.Errorf(hoop.CodeInternal, "the policy names access rule %v, which nobody declared", name)
+	}
 	a := Access{Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired}
 	if r.Approval != nil {
 		approval := *r.Approval

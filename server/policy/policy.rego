@@ -1,8 +1,9 @@
 # Decides statements and access by the declared resources. The gateway gives the data:
 #
 #   data.hoop.resources                what was declared, as in resources.yaml
-#   data.hoop.index.rules              target -> effect -> group -> names of statement rules
-#   data.hoop.index.statement_rules    name -> {decision, count, any_table, tables}
+#   data.hoop.index.rules              target -> effect -> group -> {all, anywhere, tables}: names of
+#                                      statement rules, those on any table, those by schema -> table
+#   data.hoop.index.statement_rules    name -> [-rank of the decision, -count, name, decision]
 #   data.hoop.index.access             target -> group -> names of access rules
 #   data.hoop.index.access_rules       name -> {asks, count, seconds}
 #   data.hoop.index.defaults           effect -> {decision, count}
@@ -12,7 +13,7 @@
 #
 #   {identity: {subject, kind, provider, groups}, target, uses: [{effect, any_table, tables, columns, into}]}
 #
-# where a table is {schema, table}; null in a rule's stands for every name.
+# where a table is {schema, table}.
 package hoop.policy
 
 import data.hoop.index
@@ -47,26 +48,33 @@ verdict(i) := [-2, 0, 1, "default", "deny", i] if {
 	answer := index.defaults[input.uses[i].effect]
 }
 
-matching(use) := [[-rank[rule.decision], -rule.count, name, rule.decision] |
+# matching is the rules that meet an effect, as [-rank, -count, name, decision]. An effect
+# that could be on any table meets every rule; one that names no table meets only rules
+# on any table.
+matching(use) := [index.statement_rules[name] | some name in everything(use)] if use.any_table
+
+else := [index.statement_rules[name] | some name in (anywhere(use) | named(use))]
+
+everything(use) := {name |
 	some group in groups
-	some name in index.rules[input.target][use.effect][group]
-	rule := index.statement_rules[name]
-	touches(rule, use)
-]
-
-# touches tells whether a rule's tables and those of an effect meet. An effect that
-# names no table meets only rules on any table; one that could be on any table meets
-# every rule.
-touches(rule, _) if rule.any_table
-
-touches(_, use) if use.any_table
-
-touches(rule, use) if {
-	some table in use.tables
-	some pattern in rule.tables
-	pattern.schema in {null, table.schema}
-	pattern.table in {null, table.table}
+	some name in by_effect[use.effect][group].all
 }
+
+anywhere(use) := {name |
+	some group in groups
+	some name in by_effect[use.effect][group].anywhere
+}
+
+# No name in PostgreSQL is empty: "" stands for every schema, or every table.
+named(use) := {name |
+	some group in groups
+	patterns := by_effect[use.effect][group].tables
+	some table in use.tables
+	some key in [[table.schema, table.table], [table.schema, ""], ["", table.table]]
+	some name in patterns[key[0]][key[1]]
+}
+
+by_effect := index.rules[input.target]
 
 # access is the access rule under which the identity may have a grant: one that asks
 # nobody before one that does, then the longest, then the one that asks fewer people,

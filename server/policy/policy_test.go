@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,6 +211,61 @@ func TestDecide_ReasonIsNotCached(t *testing.T) {
 		if d := decide(t, e, "agents", "pg", hoop.Use{Effect: hoop.EffectDDL, Why: why}); d.Reason != "needs approval: ddl: "+why {
 			t.Error(d.Reason)
 		}
+	}
+}
+
+// Two questions have one key only where the modules could not tell them apart.
+func TestKey_IsTheWholeInput(t *testing.T) {
+	word := rapid.SampledFrom([]string{"", "a", "b", "ab", "a\x00b", "\x01a"})
+	words := rapid.SliceOfN(word, 0, 2)
+	draw := func(rt *rapid.T) *input {
+		in := &input{
+			identity: hoop.Identity{Subject: word.Draw(rt, "subject"), Kind: hoop.IdentityKind(word.Draw(rt, "kind")), Provider: word.Draw(rt, "provider"), Groups: words.Draw(rt, "groups"), Chain: words.Draw(rt, "chain")},
+			target:   word.Draw(rt, "target"),
+		}
+		for range rapid.IntRange(0, 2).Draw(rt, "uses") {
+			u := hoop.Use{Effect: hoop.Effect(word.Draw(rt, "effect")), Tables: words.Draw(rt, "tables"), Into: words.Draw(rt, "into")}
+			for range rapid.IntRange(0, 2).Draw(rt, "columns") {
+				u.Columns = append(u.Columns, hoop.ColumnRef{Schema: word.Draw(rt, "schema"), Table: word.Draw(rt, "table"), Column: word.Draw(rt, "column")})
+			}
+			in.uses = append(in.uses, u)
+		}
+		return in
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		a, b := draw(rt), draw(rt)
+		same := a.value().Compare(b.value()) == 0
+		if a.key() == b.key() && !same {
+			rt.Fatalf("one key for %+v and %+v", a, b)
+		}
+		if again := *a; again.key() != a.key() {
+			rt.Fatalf("two keys for %+v", a)
+		}
+	})
+}
+
+func TestKey_ChangesWithEveryMember(t *testing.T) {
+	base := func() *input {
+		return &input{
+			identity: hoop.Identity{Subject: "s", Kind: "k", Provider: "p", Groups: []string{"g"}, Chain: []string{"c"}}, target: "t",
+			uses: []hoop.Use{{Effect: "e", Tables: []string{"a.b"}, Columns: []hoop.ColumnRef{{Schema: "x", Table: "y", Column: "z"}}, Into: []string{"i.j"}}},
+		}
+	}
+	seen := map[key]string{base().key(): "nothing"}
+	for what, change := range map[string]func(*input){
+		"subject": func(in *input) { in.identity.Subject = "S" }, "kind": func(in *input) { in.identity.Kind = "K" },
+		"provider": func(in *input) { in.identity.Provider = "P" }, "groups": func(in *input) { in.identity.Groups[0] = "G" },
+		"chain": func(in *input) { in.identity.Chain[0] = "C" }, "target": func(in *input) { in.target = "T" },
+		"effect": func(in *input) { in.uses[0].Effect = "E" }, "tables": func(in *input) { in.uses[0].Tables[0] = "a.B" },
+		"schema": func(in *input) { in.uses[0].Columns[0].Schema = "X" }, "table": func(in *input) { in.uses[0].Columns[0].Table = "Y" },
+		"column": func(in *input) { in.uses[0].Columns[0].Column = "Z" }, "into": func(in *input) { in.uses[0].Into[0] = "i.J" },
+	} {
+		in := base()
+		change(in)
+		if was, ok := seen[in.key()]; ok {
+			t.Errorf("%s has the key of %s", what, was)
+		}
+		seen[in.key()] = what
 	}
 }
 
@@ -448,60 +502,4 @@ func TestSite_OnlyStricter(t *testing.T) {
 			}
 		}
 	})
-}
-
-// realistic is 100 rules and 30 masks, as libraries were measured with.
-func realistic(b *testing.B) *Engine {
-	set := load(b, "")
-	for i := range 50 {
-		t := set.Targets[0]
-		t.Name = fmt.Sprintf("db-%d", i)
-		set.Targets = append(set.Targets, t)
-	}
-	effects := [][]hoop.Effect{{"read"}, {"write", "unbounded-write"}, {"ddl", "destroy"}, {"*"}}
-	for i := range 100 {
-		set.StatementRules = append(set.StatementRules, resource.StatementRule{
-			Meta: resource.Meta{Name: fmt.Sprintf("rule-%d", i)}, Targets: []string{fmt.Sprintf("db-%d", i%50), "db-1"}, Groups: []string{fmt.Sprintf("group-%d", i%20)},
-			Effects: effects[i%4], Tables: []string{fmt.Sprintf("clinic.t%d", i), "vault.*"}, Decision: hoop.Approve,
-			Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: defaultTimeout},
-		})
-	}
-	for i := range 30 {
-		set.MaskRules = append(set.MaskRules, resource.MaskRule{
-			Meta: resource.Meta{Name: fmt.Sprintf("mask-%d", i)}, Targets: []string{"*"}, Columns: []string{fmt.Sprintf("clinic.t%d.c", i)}, With: resource.Redact,
-		})
-	}
-	e, err := New(b.Context(), set, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return e
-}
-
-func BenchmarkDecide(b *testing.B) {
-	e := realistic(b)
-	id := hoop.Identity{Subject: "alice", Groups: []string{"group-1", "group-5", "group-9"}}
-	uses := []hoop.Use{{Effect: hoop.EffectRead, Tables: []string{"clinic.t1", "clinic.t200"}}, {Effect: hoop.EffectWrite, Tables: []string{"clinic.t2"}}}
-	run := func(b *testing.B, fresh bool) {
-		b.ReportAllocs()
-		var worst []time.Duration
-		for b.Loop() {
-			if fresh {
-				e.cache.Purge()
-			}
-			start := time.Now()
-			if _, err := e.Decide(b.Context(), id, "db-1", uses); err != nil {
-				b.Fatal(err)
-			}
-			worst = append(worst, time.Since(start))
-		}
-		b.ReportMetric(float64(percentile(worst, 0.99).Microseconds()), "p99-µs")
-	}
-	b.Run("uncached", func(b *testing.B) { run(b, true) })
-	b.Run("cached", func(b *testing.B) { run(b, false) })
-}
-
-func percentile(d []time.Duration, p float64) time.Duration {
-	slices.Sort(d)
-	return d[int(float64(len(d)-1)*p)]
 }

@@ -4,18 +4,23 @@ import data.hoop.policy
 
 index := {
 	"rules": {"pg": {
-		"read": {"agents": ["deny-vault"], "*": ["hold-clinic"]},
-		"ddl": {"dba": ["free"], "*": []},
-		"destroy": {"*": ["one", "two", "also-two"]},
-		"unknown": {"*": ["free"]},
+		"read": {
+			"agents": about(["deny-vault"], {"vault": {"": ["deny-vault"]}}),
+			"*": about(["hold-clinic"], {"clinic": {"patients": ["hold-clinic"]}}),
+			"nurses": about(["deny-keys"], {"": {"keys": ["deny-keys"]}}),
+		},
+		"ddl": {"dba": anywhere(["free"])},
+		"destroy": {"*": anywhere(["one", "two", "also-two"])},
+		"unknown": {"*": anywhere(["free"])},
 	}},
 	"statement_rules": {
-		"deny-vault": {"decision": "deny", "count": 0, "any_table": false, "tables": [{"schema": "vault", "table": null}]},
-		"hold-clinic": {"decision": "approve", "count": 1, "any_table": false, "tables": [{"schema": "clinic", "table": "patients"}]},
-		"free": {"decision": "allow", "count": 0, "any_table": true, "tables": []},
-		"one": {"decision": "approve", "count": 1, "any_table": true, "tables": []},
-		"two": {"decision": "approve", "count": 2, "any_table": true, "tables": []},
-		"also-two": {"decision": "approve", "count": 2, "any_table": true, "tables": []},
+		"deny-vault": [-2, 0, "deny-vault", "deny"],
+		"deny-keys": [-2, 0, "deny-keys", "deny"],
+		"hold-clinic": [-1, -1, "hold-clinic", "approve"],
+		"free": [0, 0, "free", "allow"],
+		"one": [-1, -1, "one", "approve"],
+		"two": [-1, -2, "two", "approve"],
+		"also-two": [-1, -2, "also-two", "approve"],
 	},
 	"defaults": {
 		"read": {"decision": "allow", "count": 0},
@@ -32,6 +37,10 @@ index := {
 		"asked-less": {"asks": true, "count": 1, "seconds": 7200},
 	},
 }
+
+about(names, tables) := {"all": names, "anywhere": [], "tables": tables}
+
+anywhere(names) := {"all": names, "anywhere": names, "tables": {}}
 
 use(effect, tables) := {"effect": effect, "any_table": false, "tables": [{"schema": t[0], "table": t[1]} | some t in tables]}
 
@@ -58,6 +67,8 @@ test_tables if {
 	decided(["agents"], [use("read", [["other", "patients"]])]).rule == "default"
 	decided(["agents"], [use("read", [])]).rule == "default"
 	decided(["agents"], [anything("read")]).rule == "deny-vault"
+	decided(["nurses"], [use("read", [["vault", "keys"]])]).rule == "deny-keys"
+	decided(["nurses"], [use("read", [["vault", "locks"]])]).rule == "default"
 }
 
 test_groups if {

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -60,18 +62,31 @@ type siteApproval struct {
 	hoop.ApprovalRule
 }
 
+// readAnswer decodes strictly what the site's module said.
+func readAnswer(said any) (a siteAnswer, err error) {
+	b, err := json.Marshal(said)
+	if err != nil {
+		return a, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return a, dec.Decode(&a)
+}
+
 // tighten asks the site's module and takes what makes the decision stricter: a denial;
 // an approval where the decision was to allow; more people where it was to approve.
 // Who may approve stays with the rule that asked first.
 func (e *Engine) tighten(ctx context.Context, in *input, d hoop.Decision) (hoop.Decision, error) {
-	with := *in
-	with.Decision = &d
-	value, err := with.value()
+	value, err := in.valueWith(d)
 	if err != nil {
-		return d, err
+		return d, fmt.Errorf("encode the decision: %w", err)
 	}
-	var answer siteAnswer
-	if err := eval(ctx, *e.site, value, &answer); err != nil {
+	said, err := eval(ctx, *e.site, value)
+	if err != nil {
+		return d, fmt.Errorf("the site's module: %w", err)
+	}
+	answer, err := readAnswer(said)
+	if err != nil {
 		return d, fmt.Errorf("the site's module: %w", err)
 	}
 	if len(answer.Wrong) > 0 {
