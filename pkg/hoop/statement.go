@@ -147,6 +147,20 @@ type Decision struct {
 	Reason   string        `json:"reason"`           // for people
 	Approval *ApprovalRule `json:"approval,omitempty"`
 	Policy   string        `json:"policy"` // revision in force, hex
+	// Observed is what rules in mode observe would have made of it; nil where nothing else.
+	Observed *Observed `json:"observed,omitempty"`
+}
+
+// Observed is a decision that was not taken.
+type Observed struct {
+	Action Action `json:"action"`
+	Effect Effect `json:"effect,omitempty"`
+	Rule   string `json:"rule"`
+}
+
+// String is for events: "deny by rule vault on read".
+func (o Observed) String() string {
+	return string(o.Action) + " by rule " + o.Rule + " on " + string(o.Effect)
 }
 
 // ColumnRef names one column of one table, unquoted.

@@ -13,13 +13,17 @@ import (
 
 // index is the data that policy.rego looks things up in; its head describes it.
 type index struct {
-	Rules          map[string]map[hoop.Effect]map[string]*applying `json:"rules"`
-	StatementRules map[string][]any                                `json:"statement_rules"`
-	Access         map[string]map[string][]string                  `json:"access"`
-	AccessRules    map[string]accessRule                           `json:"access_rules"`
-	Defaults       map[hoop.Effect]fallback                        `json:"defaults"`
-	Masked         map[string]bool                                 `json:"masked"`
+	Rules          map[string]byEffect            `json:"rules"`
+	Observing      map[string]byEffect            `json:"observing"`
+	StatementRules map[string][]any               `json:"statement_rules"`
+	Access         map[string]map[string][]string `json:"access"`
+	AccessRules    map[string]accessRule          `json:"access_rules"`
+	Defaults       map[hoop.Effect]fallback       `json:"defaults"`
+	Masked         map[string]bool                `json:"masked"`
 }
+
+// byEffect is effect -> group -> rules.
+type byEffect map[hoop.Effect]map[string]*applying
 
 // applying is the names of statement rules that apply to an effect of a group's statements.
 type applying struct {
@@ -74,7 +78,7 @@ func canonical(set *resource.Set) *resource.Set {
 
 func newIndex(set *resource.Set) (*index, error) {
 	ix := &index{
-		Rules: map[string]map[hoop.Effect]map[string]*applying{}, StatementRules: map[string][]any{},
+		Rules: map[string]byEffect{}, Observing: map[string]byEffect{}, StatementRules: map[string][]any{},
 		Access: map[string]map[string][]string{}, AccessRules: map[string]accessRule{},
 		Defaults: map[hoop.Effect]fallback{}, Masked: map[string]bool{},
 	}
@@ -94,33 +98,23 @@ func newIndex(set *resource.Set) (*index, error) {
 }
 
 func (ix *index) target(set *resource.Set, name string) error {
-	ix.Rules[name] = map[hoop.Effect]map[string]*applying{}
-	for _, e := range hoop.Effects {
-		ix.Rules[name][e.Effect] = map[string]*applying{}
-	}
+	var enforced, all []resource.StatementRule
 	for _, r := range set.StatementRules {
 		if !resource.NamesTarget(r.Targets, name) {
 			continue
 		}
-		tables, err := patterns(r)
-		if err != nil {
-			return fmt.Errorf("statement rule %s: %w", r.Name, err)
+		all = append(all, r)
+		if r.Mode != resource.ModeObserve {
+			enforced = append(enforced, r)
 		}
-		count := 0
-		if r.Approval != nil {
-			count = r.Approval.Count
-		}
-		ix.StatementRules[r.Name] = []any{-rank[r.Decision], -count, r.Name, r.Decision}
-		for effect, groups := range ix.Rules[name] {
-			if !slices.Contains(r.Effects, effect) && !slices.Contains(r.Effects, "*") {
-				continue
-			}
-			for _, g := range r.Groups {
-				if groups[g] == nil {
-					groups[g] = &applying{All: []string{}, Anywhere: []string{}, Tables: map[string]map[string][]string{}}
-				}
-				groups[g].add(r.Name, tables)
-			}
+	}
+	var err error
+	if ix.Rules[name], err = ix.statementRules(enforced); err != nil {
+		return err
+	}
+	if len(all) > len(enforced) {
+		if ix.Observing[name], err = ix.statementRules(all); err != nil {
+			return err
 		}
 	}
 	ix.Access[name] = map[string][]string{}
@@ -143,6 +137,36 @@ func (ix *index) target(set *resource.Set, name string) error {
 		}
 	}
 	return nil
+}
+
+func (ix *index) statementRules(rules []resource.StatementRule) (byEffect, error) {
+	out := byEffect{}
+	for _, e := range hoop.Effects {
+		out[e.Effect] = map[string]*applying{}
+	}
+	for _, r := range rules {
+		tables, err := patterns(r)
+		if err != nil {
+			return nil, fmt.Errorf("statement rule %s: %w", r.Name, err)
+		}
+		count := 0
+		if r.Approval != nil {
+			count = r.Approval.Count
+		}
+		ix.StatementRules[r.Name] = []any{-rank[r.Decision], -count, r.Name, r.Decision}
+		for effect, groups := range out {
+			if !slices.Contains(r.Effects, effect) && !slices.Contains(r.Effects, "*") {
+				continue
+			}
+			for _, g := range r.Groups {
+				if groups[g] == nil {
+					groups[g] = &applying{All: []string{}, Anywhere: []string{}, Tables: map[string]map[string][]string{}}
+				}
+				groups[g].add(r.Name, tables)
+			}
+		}
+	}
+	return out, nil
 }
 
 // patterns are the tables that a rule is about, none where it is about any.

@@ -55,8 +55,10 @@ const (
 type Engine struct {
 	revision  string
 	decide    rego.PreparedEvalQuery
+	observe   rego.PreparedEvalQuery
 	access    rego.PreparedEvalQuery
 	site      *rego.PreparedEvalQuery // nil without a site's module
+	observing map[string]bool         // targets with rules in mode observe
 	approvals map[string]*hoop.ApprovalRule
 	grants    map[string]resource.AccessRule
 	approvers *hoop.ApprovalRule // by default
@@ -74,12 +76,17 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{approvals: map[string]*hoop.ApprovalRule{}, grants: map[string]resource.AccessRule{}}
+	e := &Engine{observing: map[string]bool{}, approvals: map[string]*hoop.ApprovalRule{}, grants: map[string]resource.AccessRule{}}
 	if e.revision, err = revision(module, data); err != nil {
 		return nil, err
 	}
 	for _, r := range set.StatementRules {
 		e.approvals[r.Name] = r.Approval
+		for _, t := range set.Targets {
+			if r.Mode == resource.ModeObserve && resource.NamesTarget(r.Targets, t.Name) {
+				e.observing[t.Name] = true
+			}
+		}
 	}
 	for _, r := range set.AccessRules {
 		e.grants[r.Name] = r
@@ -96,6 +103,9 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	}
 	if e.decide, err = prepare("x := data.hoop.policy.decision"); err != nil {
 		return nil, fmt.Errorf("prepare the decision: %w", err)
+	}
+	if e.observe, err = prepare("x := data.hoop.policy.observed"); err != nil {
+		return nil, fmt.Errorf("prepare the observed decision: %w", err)
 	}
 	if e.access, err = prepare("x := data.hoop.policy.access"); err != nil {
 		return nil, fmt.Errorf("prepare access: %w", err)
@@ -214,6 +224,10 @@ func (e *Engine) explained(d hoop.Decision, uses []hoop.Use) hoop.Decision {
 		a.Groups = slices.Clone(a.Groups)
 		d.Approval = &a
 	}
+	if d.Observed != nil {
+		o := *d.Observed
+		d.Observed = &o
+	}
 	if d.Reason != "" {
 		return d
 	}
@@ -239,13 +253,26 @@ func (e *Engine) explained(d hoop.Decision, uses []hoop.Use) hoop.Decision {
 
 // evaluate runs the modules.
 func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error) {
-	answer, err := eval(withoutEnd(ctx), e.decide, in.value())
+	value := in.value()
+	answer, err := eval(withoutEnd(ctx), e.decide, value)
 	if err != nil {
 		return hoop.Decision{}, err
 	}
 	d, err := e.decision(answer, in)
 	if err != nil {
 		return hoop.Decision{}, err
+	}
+	if e.observing[in.target] {
+		if answer, err = eval(withoutEnd(ctx), e.observe, value); err != nil {
+			return hoop.Decision{}, fmt.Errorf("what rules in mode observe say: %w", err)
+		}
+		other, err := e.decision(answer, in)
+		if err != nil {
+			return hoop.Decision{}, err
+		}
+		if other.Action != d.Action || other.Rule != d.Rule || other.Effect != d.Effect {
+			d.Observed = &hoop.Observed{Action: other.Action, Effect: other.Effect, Rule: other.Rule}
+		}
 	}
 	switch d.Action {
 	case hoop.Allow, hoop.Deny:

@@ -176,6 +176,43 @@ func TestDecide_Rules(t *testing.T) {
 	}
 }
 
+// A rule that observes decides nothing; where it would decide otherwise, the decision
+// says so.
+func TestDecide_Observe(t *testing.T) {
+	e := engine(t, rules+`kind: StatementRule
+name: watch-wards
+spec: {targets: [pg], groups: [agents], effects: [read], tables: [clinic.wards], decision: deny, mode: observe}
+---
+kind: StatementRule
+name: watch-ddl
+spec: {targets: [pg], groups: ["*"], effects: [ddl], decision: allow, mode: observe}
+`, "")
+	for _, c := range []struct {
+		name, groups, target string
+		use                  hoop.Use
+		action               hoop.Action
+		rule                 string
+		observed             *hoop.Observed
+	}{
+		{"stricter", "agents", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, RuleDefault, &hoop.Observed{Action: hoop.Deny, Effect: "read", Rule: "watch-wards"}},
+		{"another group", "people", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, RuleDefault, nil},
+		{"another table", "agents", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.beds"}}, hoop.Allow, RuleDefault, nil},
+		{"another target", "agents", "test", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, "free", nil},
+		{"no effect that is known", "people", "pg", hoop.Use{Effect: "levitate"}, hoop.Deny, RuleDefault, nil},
+		{"laxer than a rule that decides", "people", "pg", hoop.Use{Effect: "ddl"}, hoop.Approve, "risky", nil},
+	} {
+		if d := decide(t, e, c.groups, c.target); d.Action != hoop.Deny || d.Observed != nil {
+			t.Errorf("no effects: %+v", d)
+		}
+		for _, round := range []string{"evaluated", "cached"} {
+			d := decide(t, e, c.groups, c.target, c.use)
+			if d.Action != c.action || d.Rule != c.rule || !cmp.Equal(d.Observed, c.observed) {
+				t.Errorf("%s, %s: %+v, observed %+v; want %s by %s, %+v", c.name, round, d, d.Observed, c.action, c.rule, c.observed)
+			}
+		}
+	}
+}
+
 func TestDecide_UnknownIsNeverAllowedWhereMasksApply(t *testing.T) {
 	e := engine(t, strings.ReplaceAll(rules, "targets: [test]", "targets: [\"*\"]"), "")
 	if d := decide(t, e, "people", "pg", hoop.Use{Effect: hoop.EffectUnknown}); d.Action != hoop.Deny {

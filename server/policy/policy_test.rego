@@ -81,6 +81,15 @@ test_strictest_effect_decides if {
 	decided([], [use("read", []), use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 1}
 }
 
+test_rules_that_observe_decide_nothing if {
+	watching := object.union(index, {"observing": {"pg": {"read": {"*": anywhere(["watch"])}}}, "statement_rules": {"watch": [-2, 0, "watch", "deny"]}})
+	question := {"identity": {"groups": []}, "target": "pg", "uses": [use("read", [])]}
+	d := policy.decision with data.hoop.index as watching with input as question
+	d.action == "allow"
+	o := policy.observed with data.hoop.index as watching with input as question
+	o == {"action": "deny", "rule": "watch", "use": 0}
+}
+
 test_most_people_then_the_name if {
 	decided([], [use("destroy", [])]) == {"action": "approve", "rule": "also-two", "use": 0}
 }

@@ -94,7 +94,7 @@ func (e *Engine) tighten(ctx context.Context, in *input, d hoop.Decision) (hoop.
 	}
 	if len(answer.Deny) > 0 && d.Action != hoop.Deny {
 		slices.Sort(answer.Deny)
-		return hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: d.Effect, Reason: "denied: " + answer.Deny[0], Policy: d.Policy}, nil
+		return hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: d.Effect, Reason: "denied: " + answer.Deny[0], Policy: d.Policy, Observed: d.Observed}, nil
 	}
 	for _, a := range answer.Approve {
 		if len(a.Groups) == 0 || slices.Contains(a.Groups, "") || a.Count < 1 || a.Timeout <= 0 {

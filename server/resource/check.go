@@ -246,6 +246,7 @@ func (r *StatementRule) check(c *checker) {
 	}
 	c.tables(r.Tables, "tables")
 	c.oneOf("decision", string(r.Decision), string(hoop.Allow), string(hoop.Approve), string(hoop.Deny))
+	c.oneOf("mode", r.Mode, ModeEnforce, ModeObserve)
 	switch {
 	case r.Decision == hoop.Approve && r.Approval == nil:
 		c.errorf(c.at("decision"), "approval: is missing: decision approve wants {groups, count, timeout}")

@@ -135,7 +135,7 @@ func (l *loader) document(d *decoder, n *yaml.Node) {
 	case "AccessRule":
 		add(l, d, h.Spec.Node, &s.AccessRules, AccessRule{Meta: meta, Reason: ReasonOptional})
 	case "StatementRule":
-		add(l, d, h.Spec.Node, &s.StatementRules, StatementRule{Meta: meta})
+		add(l, d, h.Spec.Node, &s.StatementRules, StatementRule{Meta: meta, Mode: ModeEnforce})
 	case "MaskRule":
 		add(l, d, h.Spec.Node, &s.MaskRules, MaskRule{Meta: meta})
 	case "ServiceAccount":

@@ -39,7 +39,7 @@ func TestLoad_Contract(t *testing.T) {
 			Meta: meta("risky-needs-a-human", 22), Targets: []string{"pg-prod"}, Groups: []string{"*"},
 			Effects: []hoop.Effect{"ddl", "destroy", "role", "unbounded-write", "export", "derive", "opaque"},
 			Tables:  []string{"*"}, Decision: hoop.Approve,
-			Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)},
+			Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)}, Mode: ModeEnforce,
 		}},
 		MaskRules: []MaskRule{
 			{

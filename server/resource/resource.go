@@ -118,7 +118,15 @@ type StatementRule struct {
 	Decision hoop.Action `json:"decision"`
 	// With decision approve: who must.
 	Approval *hoop.ApprovalRule `json:"approval,omitempty"`
+	// enforce, or observe: the rule decides nothing, and events say what it would have decided.
+	Mode string `json:"mode"`
 }
+
+// Modes of a statement rule.
+const (
+	ModeEnforce = "enforce"
+	ModeObserve = "observe"
+)
 
 // Transform is what a mask makes of a value.
 type Transform string

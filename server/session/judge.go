@@ -272,6 +272,9 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 		e.Tables = append(e.Tables, u.Tables...)
 	}
 	e.Effects, e.Tables = compact(e.Effects), compact(e.Tables)
+	if d.Observed != nil {
+		e.Details = append(e.Details, hoop.Detail{Name: "observed", Value: d.Observed.String()})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
