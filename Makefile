@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo dev test test-clients test-all check bench bench-quick generate fuzz clean
+.PHONY: build demo dev test test-clients test-all check bench bench-mask bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -46,6 +46,10 @@ check: ## what every commit passes
 bench: build ## benchmarks, then the whole line; compare ratios of one run, never absolute figures of two
 	go test -run '^$$' -bench . -benchmem ./...
 	go run ./server/servertest/bench
+
+bench-mask: ## precision and recall of every detector on a made-up corpus, and how fast they are
+	go test -count=1 -v -run TestDetectors_Corpus ./server/mask
+	go test -run '^$$' -bench 'Scan|Redact' -benchmem ./server/mask
 
 bench-quick: build ## one short round: does everything run?
 	go run ./server/servertest/bench -rounds 1 -seconds 1 -rows 100000 -scale 1 -idle 50

@@ -5,66 +5,82 @@ import (
 	"fmt"
 )
 
-const (
-	digits  = "0123456789"
-	numbers = digits + "(+"
+const digits = "0123456789"
+
+// builtins are the detectors of resource.Detectors; the place in the list is the
+// detector's bit in masks. Detectors prefer finding too much to too little: a number
+// that only looks like one is masked.
+var builtins = [...]detector{
+	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) { return r.n == 3 && r.next == nextDigit, r.n == 9 }},
+	{name: "email", triggers: "@", find: findEmail},
+	{name: "phone", triggers: "(+", then: digits + "(", find: findPhone, words: wordsPhone, number: func(r numeral) (plain, near bool) {
+		return (r.n == 3 || r.n == 1) && r.next == nextDigit, r.n == 3 && r.next == nextDigit || r.n == 7 || r.n == 10 || r.n == 11
+	}},
+	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) { return r.n <= 3 && r.next == nextDigit, false }},
+	{name: "url", triggers: ":wW", then: "/wW", find: findURL},
+	{name: "credit-card", find: findCard, number: func(r numeral) (plain, near bool) { return r.n >= 13 || r.next == nextDigit && r.n <= 6, false }},
+	{name: "iban", find: findIBAN, number: func(r numeral) (plain, near bool) { return r.letter && r.n >= 2, false }},
+	{name: "npi", find: findNPI, words: wordsNPI, number: func(r numeral) (plain, near bool) { return r.n == 10, false }},
+	{name: "dea", find: findDEA, number: func(r numeral) (plain, near bool) { return r.letter && (r.n == 7 || r.n == 8), false }},
+	{name: "vin", find: findVIN, number: func(r numeral) (plain, near bool) { return r.letter || r.next == nextLetter || r.n == 17, false }},
+	{name: "mac", triggers: ":-.", then: hexDigits + "ABCDEF", find: findMAC},
+	{name: "uuid", triggers: "-", then: hexDigits + "ABCDEF", find: findUUID},
+	{name: "date", find: findDate, words: wordsDate, number: func(r numeral) (plain, near bool) {
+		return r.n <= 2 || r.n == 4, r.n == 8 || r.n == 6
+	}},
+	{name: "age", find: findAge, number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
+	{name: "zip", find: findZIP, words: wordsZIP, number: func(r numeral) (plain, near bool) { return r.n == 5, r.n == 5 || r.n == 9 }},
+	{name: "mrn", find: after(wordsMRN...), words: wordsMRN, number: token3},
+	{name: "health-plan", find: findPlan, words: append([]string{"id"}, wordsPlan...), number: func(r numeral) (plain, near bool) {
+		_, near = token3(r)
+		return r.n == 1 && r.next == nextLetter && !r.letter, near
+	}},
+	{name: "account", find: after(wordsAccount...), words: wordsAccount, number: token3},
+	{name: "license", find: after(wordsLicense...), words: wordsLicense, number: token3},
+	{name: "plate", find: findPlate, words: wordsPlate, number: token3},
+	{name: "device", triggers: "(+", then: "0H", find: findDevice, words: wordsDevice, number: token3},
+	{name: "icd-10", find: findICD, number: func(r numeral) (plain, near bool) { return r.letter && r.n <= 6, false }},
+	{name: "cpt", find: findCPT, words: wordsCPT, number: func(r numeral) (plain, near bool) { return false, r.n == 4 || r.n == 5 }},
+	{name: "ndc", find: findNDC, words: []string{"ndc", "drug"}, number: func(r numeral) (plain, near bool) {
+		return (r.n == 4 || r.n == 5) && r.next == nextDigit, r.n == 10 || r.n == 11
+	}},
+	{name: "address", find: findAddress, number: func(r numeral) (plain, near bool) { return r.n <= 6 && !r.letter, false }},
+	{name: "name", triggers: capitals, find: findName},
+	{name: "city", triggers: capitals, find: findCity},
+}
+
+const capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ\xc3"
+
+// hexColon is what may follow a colon of an IPv6 address.
+const hexColon = hexDigits + "ABCDEF:"
+
+var (
+	wordsSSN     = []string{"ssn", "ss", "social security", "social", "soc sec", "itin", "tin", "tax"}
+	wordsPhone   = []string{"phone", "telephone", "tel", "fax", "facsimile", "cell", "mobile", "call", "call back at", "pager", "ph", "reached at", "contact", "whatsapp"}
+	wordsNPI     = []string{"npi", "provider"}
+	wordsDate    = []string{"dob", "birth", "born", "date", "admitted", "admit", "discharged", "died", "death", "dod", "dos"}
+	wordsZIP     = []string{"zip", "zipcode", "postal", "postcode"}
+	wordsMRN     = []string{"mrn", "mr", "medical record", "med rec", "chart", "patient id", "patient number"}
+	wordsPlan    = []string{"member", "subscriber", "policy", "insurance", "insured", "medicare", "medicaid", "beneficiary", "mbi", "hicn", "health plan", "group"}
+	wordsAccount = []string{"clm", "account", "acct", "a/c"}
+	wordsLicense = []string{"license", "licence", "lic", "certificate", "cert", "dl"}
+	wordsPlate   = []string{"plate", "registration", "tag"}
+	wordsDevice  = []string{"serial", "s/n", "sn", "device", "imei", "udi", "implant"}
+	wordsCPT     = []string{"cpt", "hcpcs", "procedure"}
 )
 
-// builtin gives the detector of that name (resource.Detectors). Detectors prefer
-// finding too much to too little: a number that only looks like one is masked.
+// token3 is for what stands in tokens with three digits or more after a word.
+func token3(r numeral) (plain, near bool) {
+	return false, r.n >= 3 || r.letter || r.next == nextDigit || r.next == nextLetter
+}
+
+// builtin gives the detector of that name (resource.Detectors).
 func builtin(name string) (detector, error) {
-	find := func(triggers string, f func(s []byte, i int) (start, end int)) (detector, error) {
-		return detector{name: name, triggers: triggers, find: f}, nil
-	}
-	switch name {
-	case "us-ssn":
-		return find(digits, findSSN)
-	case "email":
-		return find("@", findEmail)
-	case "phone":
-		return find(numbers, findPhone)
-	case "ip":
-		return find(digits+":", findIP)
-	case "url":
-		return find(":wW", findURL)
-	case "credit-card":
-		return find(digits, findCard)
-	case "iban":
-		return find(digits, findIBAN)
-	case "npi":
-		return find(digits, findNPI)
-	case "dea":
-		return find(digits, findDEA)
-	case "vin":
-		return find(digits, findVIN)
-	case "mac":
-		return find(":-.", findMAC)
-	case "uuid":
-		return find("-", findUUID)
-	case "date":
-		return find(digits, findDate)
-	case "age":
-		return find(digits, findAge)
-	case "zip":
-		return find(digits, findZIP)
-	case "mrn":
-		return find(digits, after("mrn", "medical record", "med rec", "chart", "patient id", "patient number"))
-	case "health-plan":
-		return find(digits, findPlan)
-	case "account":
-		return find(digits, after("account", "acct", "a/c"))
-	case "license":
-		return find(digits, after("license", "licence", "lic", "certificate", "cert", "dl"))
-	case "plate":
-		return find(digits, after("plate", "registration"))
-	case "device":
-		return find(digits, after("serial", "s/n", "sn", "device", "imei", "udi", "implant"))
-	case "icd-10":
-		return find(digits, findICD)
-	case "cpt":
-		return find(digits, findCPT)
-	case "ndc":
-		return find(digits, findNDC)
+	for i, d := range builtins {
+		if d.name == name {
+			d.bit = i
+			return d, nil
+		}
 	}
 	return detector{}, fmt.Errorf("there is no detector %q", name)
 }
@@ -113,14 +129,27 @@ func groups(s []byte, i int, seps string, sizes ...int) int {
 	return i
 }
 
+// in reports whether c is one of a few bytes; that is faster than a call for them.
+func in(few string, c byte) bool {
+	for i := 0; i < len(few); i++ {
+		if few[i] == c {
+			return true
+		}
+	}
+	return false
+}
+
 // separator gives the length of a separator at i: one of seps, where a dash may be
 // any of Unicode's and a blank may be one that does not break.
 func separator(s []byte, i int, seps string) int {
 	if i >= len(s) {
 		return 0
 	}
-	if bytes.IndexByte([]byte(seps), s[i]) >= 0 {
-		return 1
+	if s[i] < 0x80 {
+		if in(seps, s[i]) {
+			return 1
+		}
+		return 0
 	}
 	switch {
 	case bytes.HasPrefix(s[i:], []byte("\u00a0")): // no-break space
@@ -163,15 +192,18 @@ func follows(s []byte, i int, words ...string) bool {
 
 func isFiller(c byte) bool {
 	switch c {
-	case ' ', '\t', '\r', '\n', ':', '#', '=', '_', '-', '.', ',', ';', '(', ')', '[', ']', '"', '\'':
+	case ' ', '\t', '\r', '\n', ':', '#', '=', '_', '-', '.', ',', ';', '(', ')', '[', ']', '"', '\'', '|', '*', '~':
 		return true
 	}
 	return false
 }
 
-// fillerWord gives the length of a word at the end of w that says nothing.
+// fillerWords say nothing.
+var fillerWords = []string{"number", "num", "no", "nr", "id", "is", "code", "of", "s", "the", "on"}
+
+// fillerWord gives the length of such a word at the end of w.
 func fillerWord(w []byte) int {
-	for _, filler := range [...]string{"number", "num", "no", "nr", "id", "is", "code", "of", "s"} {
+	for _, filler := range fillerWords {
 		if endsInWord(w, filler) {
 			return len(filler)
 		}

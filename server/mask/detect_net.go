@@ -36,7 +36,7 @@ func findEmail(s []byte, at int) (start, end int) {
 // localByte is the atext of RFC 5322 §3.2.3 with dots, without what rather stands
 // around an address; RFC 6532 adds all of UTF-8.
 func localByte(c byte) bool {
-	return isAlnum(c) || c >= 0x80 || bytes.IndexByte([]byte("._%+-'!#$&*/=?^~"), c) >= 0
+	return isAlnum(c) || c >= 0x80 || in("._%+-'!#$&*/=?^~", c)
 }
 
 func domainByte(c byte) bool { return isAlnum(c) || c >= 0x80 || c == '.' || c == '-' }
@@ -60,7 +60,7 @@ func findURL(s []byte, i int) (start, end int) {
 		i += 4
 	}
 	end = i
-	for end < len(s) && end-i < 2048 && s[end] > ' ' && bytes.IndexByte([]byte("\"<>\\^`{|}"), s[end]) < 0 {
+	for end < len(s) && end-i < 2048 && s[end] > ' ' && !in("\"<>\\^`{|}", s[end]) {
 		end++
 	}
 	end = i + len(bytes.TrimRight(s[i:end], ".,;:!?)'"))

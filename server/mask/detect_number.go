@@ -11,7 +11,7 @@ func findSSN(s []byte, i int) (start, end int) {
 	if end = groups(s, i, "- .", 3, 2, 4); end > 0 {
 		return i, end
 	}
-	if end = groups(s, i, "", 9); end > 0 && follows(s, i, "ssn", "social security", "social", "itin", "tin", "tax") {
+	if end = groups(s, i, "", 9); end > 0 && follows(s, i, wordsSSN...) {
 		return i, end
 	}
 	return 0, 0
@@ -64,7 +64,7 @@ func nanp(s []byte, i int) int {
 func localNumber(s []byte, i int) int {
 	for _, sizes := range [][]int{{3, 4}, {10}, {7}, {11}} {
 		if end := groups(s, i, phoneSeps, sizes...); end > 0 &&
-			follows(s, i, "phone", "telephone", "tel", "fax", "cell", "mobile", "call", "pager", "ph") {
+			follows(s, i, wordsPhone...) {
 			return end
 		}
 	}
@@ -79,7 +79,7 @@ func international(s []byte, i int) int {
 		case isDigit(s[j]):
 			n++
 			end = j + 1
-		case bytes.IndexByte([]byte("-. ()/"), s[j]) < 0:
+		case !in("-. ()/", s[j]):
 			j = len(s)
 		}
 		if n > 15 {
@@ -205,7 +205,7 @@ func findNPI(s []byte, i int) (start, end int) {
 	if end == 0 || s[i] != '1' && s[i] != '2' {
 		return 0, 0
 	}
-	if luhn(24, s[i:end]) == 0 || follows(s, i, "npi", "provider") {
+	if luhn(24, s[i:end]) == 0 || follows(s, i, wordsNPI...) {
 		return i, end
 	}
 	return 0, 0
@@ -281,7 +281,7 @@ func findZIP(s []byte, i int) (start, end int) {
 		return i, end
 	}
 	end = groups(s, i, "", 5)
-	if end == 0 || !afterState(s, i) && !follows(s, i, "zip", "zipcode", "postal", "postcode") {
+	if end == 0 || !afterState(s, i) && !afterCity(s, i) && !follows(s, i, wordsZIP...) {
 		return 0, 0
 	}
 	return i, end
@@ -292,11 +292,24 @@ const states = " AL AK AS AZ AR AA AE AP CA CO CT DE DC FL GA GU HI ID IL IN IA 
 
 func afterState(s []byte, i int) bool {
 	j := i
-	for j > 0 && i-j < 4 && (s[j-1] == ' ' || s[j-1] == ',' || s[j-1] == '.') {
+	for j > 0 && i-j < 4 && (s[j-1] == ' ' || s[j-1] == ',' || s[j-1] == '.' || s[j-1] == '|' || s[j-1] == '\t' || s[j-1] == '\n') {
 		j--
 	}
 	return j < i && j >= 2 && !alnumAt(s, j-3) && isUpper(s[j-2]) && isUpper(s[j-1]) &&
 		bytes.Contains([]byte(states), []byte{' ', s[j-2], s[j-1], ' '})
+}
+
+// afterCity reports that a city's or a state's name stands before i.
+func afterCity(s []byte, i int) bool {
+	end := i
+	for end > 0 && i-end < 3 && (s[end-1] == ' ' || s[end-1] == ',') {
+		end--
+	}
+	start := end
+	for start > 0 && end-start < 20 && isAlpha(s[start-1]) {
+		start--
+	}
+	return start < end && end < i && isUpper(s[start]) && words.get(s[start:end])&(isCity|isState) != 0
 }
 
 // findPlan finds health plan numbers by the words, and Medicare beneficiary
@@ -305,7 +318,109 @@ func findPlan(s []byte, i int) (start, end int) {
 	if end = mbi(s, i); end > 0 {
 		return i, end
 	}
-	return after("member", "subscriber", "policy", "insurance", "medicare", "medicaid", "beneficiary", "health plan", "group")(s, i)
+	if start, end = planAfter(s, i); end > 0 {
+		return start, end
+	}
+	return subscriberID(s, i)
+}
+
+var planAfter = after(wordsPlan...)
+
+// subscriberID finds ID 123456 somewhat after the word subscriber, whose name stands
+// between.
+func subscriberID(s []byte, i int) (start, end int) {
+	start, end, ok := token(s, i)
+	if !ok || !follows(s, start, "id") {
+		return 0, 0
+	}
+	before := bytes.ToLower(s[max(0, start-60):start])
+	for _, w := range []string{"subscriber", "member", "insured", "policy"} {
+		if bytes.Contains(before, []byte(w)) {
+			return start, end
+		}
+	}
+	return 0, 0
+}
+
+// findPlate finds plates after the words, with a group of letters before the digits or
+// after them.
+func findPlate(s []byte, i int) (start, end int) {
+	if !runStart(s, i) {
+		return 0, 0
+	}
+	start, end, ok := token(s, i)
+	if !ok {
+		return 0, 0
+	}
+	if start > 1 && s[start-1] == ' ' {
+		j := start - 1
+		for j > 0 && isUpper(s[j-1]) && start-j < 5 {
+			j--
+		}
+		if j < start-1 && !alnumAt(s, j-1) && follows(s, j, wordsPlate...) {
+			return j, end
+		}
+	}
+	return plateAfter(s, i)
+}
+
+var plateAfter = after(wordsPlate...)
+
+// findDevice finds serial numbers after the words, and unique device identifiers of
+// GS1: (01), 14 digits of which the last checks the others, and what belongs to them
+// (21 CFR 801.20; GS1 General Specifications §7.9).
+func findDevice(s []byte, i int) (start, end int) {
+	switch s[i] {
+	case '+':
+		return hibcc(s, i)
+	case '(':
+		return gs1(s, i)
+	}
+	return deviceAfter(s, i)
+}
+
+var deviceAfter = after(wordsDevice...)
+
+func gs1(s []byte, i int) (start, end int) {
+	if len(s)-i < 18 || s[i+1] != '0' || s[i+2] != '1' || s[i+3] != ')' || run(s, i+4, 15) != 14 {
+		return 0, 0
+	}
+	sum := 0
+	for n, c := range s[i+4 : i+18] {
+		sum += int(c-'0') * (3 - n%2*2)
+	}
+	if sum%10 != 0 {
+		return 0, 0
+	}
+	end = i + 18
+	for end+4 < len(s) && end-i < 128 && s[end] == '(' && digitAt(s, end+1) && digitAt(s, end+2) && s[end+3] == ')' {
+		stop := end + 4
+		for stop < len(s) && stop-end < 26 && (isAlnum(s[stop]) || s[stop] == '-' || s[stop] == '/') {
+			stop++
+		}
+		end = stop
+	}
+	return i, end
+}
+
+// hibcc finds the primary data structure of ANSI/HIBC 2: + and 4 to 23 characters that
+// start with a letter and three more, and a slash with the secondary one.
+func hibcc(s []byte, i int) (start, end int) {
+	if alnumAt(s, i-1) || i+1 >= len(s) || !isUpper(s[i+1]) {
+		return 0, 0
+	}
+	end = i + 1
+	n := 0
+	for end < len(s) && end-i < 80 && (isAlnum(s[end]) || in("/$-.%", s[end])) {
+		if isDigit(s[end]) {
+			n++
+		}
+		end++
+	}
+	if n < 6 || end-i < 12 {
+		return 0, 0
+	}
+	return i, end
 }
 
 // mbi reads C A AN N [-] A AN N [-] A A N N.
@@ -325,7 +440,7 @@ func mbi(s []byte, i int) int {
 			return 0
 		}
 		c := upper(s[i])
-		letter := isUpper(c) && bytes.IndexByte([]byte("BILOSZ"), c) < 0
+		letter := isUpper(c) && !in("BILOSZ", c)
 		if f == 'N' && !isDigit(c) || f == 'A' && !letter || f == 'X' && !letter && !isDigit(c) {
 			return 0
 		}
@@ -352,6 +467,9 @@ func findICD(s []byte, i int) (start, end int) {
 	for n := 0; n < 4 && alnumAt(s, end); n++ {
 		end++
 	}
+	if alnumAt(s, end) || dot && (!isUpper(s[start]) || end+1 < len(s) && s[end] == '.' && isDigit(s[end+1])) {
+		dot = false // e11.9 after the words, but no v16.2.35
+	}
 	if alnumAt(s, end) || !dot && !follows(s, start, "icd", "icd-10", "icd10", "icd-10-cm", "diagnosis", "dx") {
 		return 0, 0
 	}
@@ -370,7 +488,7 @@ func findCPT(s []byte, i int) (start, end int) {
 	} else if n := run(s, i, 6); n != 5 && (n != 4 || !alnumAt(s, i+4)) {
 		return 0, 0
 	}
-	if alnumAt(s, start-1) || alnumAt(s, end) || !follows(s, start, "cpt", "hcpcs", "procedure") {
+	if alnumAt(s, start-1) || alnumAt(s, end) || !follows(s, start, wordsCPT...) {
 		return 0, 0
 	}
 	return start, end
@@ -388,7 +506,7 @@ func findNDC(s []byte, i int) (start, end int) {
 		}
 	}
 	for _, size := range []int{10, 11} {
-		if end = groups(s, i, "", size); end > 0 && follows(s, i, "ndc") {
+		if end = groups(s, i, "", size); end > 0 && follows(s, i, "ndc", "drug") {
 			return i, end
 		}
 	}

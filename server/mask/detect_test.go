@@ -9,13 +9,29 @@ import (
 
 // detectorCases marks what must be found with {braces}; the rest must stay.
 var detectorCases = map[string][]string{
+	"name": {
+		"{Jane Doe}, MD", "Dr. {Quackenbush} agrees", "Dr {Wei} and Dr. notified", "Mrs. {O'Shaughnessy}'s", "Patient: {Smith, John A}.", "{SMITH BROWN}", "NAME: {SMITH, JOHN}",
+		"seen by {Maria Lopez} today", "Seen by Infectious Disease", "{Maria} was told", "Will Start Lipitor", "her daughter {Aoife} (phone)", "Dear {Xiomara},", "Hope to wean",
+		"{Thaddeus Featherstone} (DOB 1970)", "{Robert J. Featherstone}", "{Anna van der Berg}", "{José Garcia}", "{Mary Smith-Jones}", "signed: {Ngozi Okonkwo}, RN",
+		"Parkinson disease", "Allen test", "Foley Catheter", "Wilson disease", "Johns Hopkins Hospital", "Mary Washington Hospital", "Blue Cross Blue Shield", "Physical Therapy",
+		"Chief Complaint", "Mother and father", "Patient Denies Pain", "{Dmitri} states", "Rose colored rash", "May discharge", "Spoke with {Ngozi} (sister)", "{John} & {Mary}", "eJohn",
+	},
+	"address": {
+		"at {12 Main Street}, home", "{1234 N. Cherry Hill Rd}.", "{42 W 5th Ave, Apt 3B}.", "{7 Old Mill Lane #12}", "{221B Baker Street}", "{P.O. Box 123}", "{PO Box 9}", "Post box 4",
+		"500 mg a day", "12 Weeks Of Therapy", "5 Way", "{100 Broadway Ave}", "3 Times a day drive", "{9 St. Claire Avenue, Unit 4}", "2 Total Knee Replacements",
+	},
+	"city": {
+		"{Springfield}, IL 62704", "{Walla Walla}, WA 99362", "in {Austin}, Texas", "lives in {Zebulon}.", "{Hennepin County}", "{St. Louis County}", "Smith, MD", "{Boston}, MA", "from {Chicago} by car",
+		"born 4 May 1961 in {Oshkosh}", "In Texas", "Pain in Chest", "{Naperville} IL 60540", "Jane Doe, RN", "Jackson-Pratt drain", "resident of {Eau Claire}, retired",
+	},
 	"us-ssn": {
+		"{１２３-４５-６７８９}", "{123\u00a045\u00a06789}", "{12\u200b3-45-67\u00ad89}", "SSN {١٢٣٤٥٦٧٨٩}", "{𝟏𝟐𝟑-𝟒𝟓-𝟔𝟕𝟖𝟗}, ok", "{123\ufeff-45-6789}", "{123\u201345\u20136789}", "“{123-45-6789}”",
 		"{123-45-6789}", "SSN {123-45-6789}.", "x{123-45-6789}y", "{123 45 6789}", "{123.45.6789}", "{123\u201145\u20116789}", "SSN: {123456789}",
 		"social security number is {123456789}", "order 123456789", "1234-45-6789", "123-45-67890", "123-456-789", "12-345-6789", "{123-45-6789},{987-65-4321}",
 		"5-{123-45-6789}", "é{123-45-6789}", "{000-00-0000}", "tax id {900701234}",
 	},
 	"email": {
-		"{a@b.org}", "mail <{jane.doe+x@mail.example.co.uk}>, please", "{a@b.org}.", "a@localhost", "@b.org", "a@b", "a@b.c1", "({a@b.org})", "{ä@ö.de}",
+		"{a＠b.org}", "{ｊａｎｅ@b.org}", "{a@\u200bb.org}", "{a@b.org}", "mail <{jane.doe+x@mail.example.co.uk}>, please", "{a@b.org}.", "a@localhost", "@b.org", "a@b", "a@b.c1", "({a@b.org})", "{ä@ö.de}",
 		"{a@b.org}.1", "{x@y.io};{z@y.io}", "a@.org", "to:{a_b%c@d-e.museum}\n",
 	},
 	"phone": {
@@ -40,19 +56,19 @@ var detectorCases = map[string][]string{
 	"vin":  {"{1M8GDM9AXKP042788}", "1M8GDM9A1KP042788", "{5GZCZ43D13S812715}", "VIN:{1m8gdm9axkp042788}.", "A1M8GDM9AXKP042788", "IM8GDM9AXKP042788"},
 	"mac":  {"{00:1b:44:11:3a:b7}", "{00-1B-44-11-3A-B7}", "{001b.4411.3ab7}", "00:1b:44:11:3a", "00:1b:44:11:3a:b7c", "00:1b-44:11:3a:b7"},
 	"uuid": {"{123e4567-e89b-12d3-a456-426614174000}", "123e4567-e89b-12d3-a456-42661417400", "x123e4567-e89b-12d3-a456-426614174000", "id={123E4567-E89B-12D3-A456-426614174000},"},
-	"date": {"{2026-11-23}", "{2026-11-23}T10:00", "{11/23/2026}", "{23.11.2026}", "{1/2/26}", "{23 Nov 2026}", "{November 23, 2026}", "{Nov. 23}", "on {May 5th}", "the {3rd of March 1984}", "{03-MAR-1984}", "DOB {19840312}", "2026", "13/13/2026", "2026-13-01", "1.2.3.4", "20261123", "1/2", "maybe 5", "{12-31-99}", "{2026/1/2}"},
-	"age":  {"{93} years old", "{93}-year-old", "{93} y/o", "aged {93}", "age: {104}", "89 years old", "93 mg", "Age {90}", "1993 years", "{91}yo"},
-	"zip":  {"{12345-6789}", "Springfield, IL {62704}", "ZIP {62704}", "zip code: {62704}", "62704", "XX 62704", "IL 627045", "CIL 62704"},
+	"date": {"{2026-11-23}", "{2026-11-23}T10:00", "{11/23/2026}", "{23.11.2026}", "{1/2/26}", "{23 Nov 2026}", "{November 23, 2026}", "{Nov. 23}", "on {May 5th}", "the {3rd of March 1984}", "{03-MAR-1984}", "DOB {19840312}", "2026", "13/13/2026", "2026-13-01", "1.2.3.4", "20261123", "1/2", "maybe 5", "{12-31-99}", "{2026/1/2}", "{March 2016}", "{Mar. of 2016}", "seen on {7/9}", "on 1/2 tablet", "on 1/2 NS", "v2.2.35", "DOB {2.2.35}", "{02JAN2006}", "{Monday, January 2nd, 2006}", "2/3 of"},
+	"age":  {"{93} years old", "{93}-year-old", "{93} y/o", "aged {93}", "age: {104}", "89 years old", "93 mg", "Age {90}", "1993 years", "{91}yo", "smoked for 91 years", "lived {91} years", "for the past 95 years", "A {９３} y/o"},
+	"zip":  {"{12345-6789}", "Springfield, IL {62704}", "ZIP {62704}", "zip code: {62704}", "62704", "XX 62704", "IL 627045", "CIL 62704", "Ohio {43004}", "Springfield {62704}", "|IL|{62704}|"},
 	"mrn":  {"MRN-{12345678}", "MRN: {AB-12345}", "mrn#{00123}", "medical record number {A1234567}", "Medical record no. {1234}", "MRN 12", "chart {5551234}", "number 12345", "patient id: {77-1234}"},
 	"health-plan": {
-		"{1EG4-TE5-MK73}", "{1EG4TE5MK73}", "member ID: {ABC123456789}", "subscriber no {12345}", "policy number {XY-99881}", "1SG4TE5MK73", "1EG4TE5MK7", "medicaid {1234567}",
+		"{1EG4-TE5-MK73}", "{1EG4TE5MK73}", "member ID: {ABC123456789}", "subscriber no {12345}", "policy number {XY-99881}", "1SG4TE5MK73", "1EG4TE5MK7", "medicaid {1234567}", "Subscriber Jane Doe, ID {ABC12345}", "group {123}",
 	},
-	"account": {"account number: {0012345}", "acct# {12-345-678}", "Acct. No. {998877}", "account 12", "accounts 12345"},
+	"account": {"account number: {0012345}", "acct# {12-345-678}", "Acct. No. {998877}", "account 12", "CLM*{26463774}*100", "accounts 12345"},
 	"license": {"license no. {D1234567}", "DL {A123-4567}", "driver's licence: {99887766}", "certificate {C-4455}", "licensed 1234"},
-	"plate":   {"plate {ABC1234}", "registration number {XY123Z}", "plate ABC12"},
-	"device":  {"serial number {SN12345}", "S/N: {887766-A}", "IMEI {356938035643809}", "device id {A1B2C3}"},
-	"icd-10":  {"{E11.9}", "dx {E119}", "ICD-10: {J45}", "{M54.50}", "E119", "A1", "E11.", "diagnosis code {S72.001A}", "ICD-10-CM {Z00.00}"},
-	"cpt":     {"CPT {99213}", "HCPCS code: {J1100}", "procedure {0001F}", "99213", "CPT 992130"},
+	"plate":   {"plate {ABC1234}", "registration number {XY123Z}", "plate ABC12", "license plate {CQO 1443}", "tag {7ABC123}"},
+	"device":  {"serial number {SN12345}", "S/N: {887766-A}", "IMEI {356938035643809}", "device id {A1B2C3}", "{(01)00844588003288(17)141120(10)7654321D(21)10987654d321}", "(01)00844588003289", "{+H123PARTNO1234567890120}"},
+	"icd-10":  {"{E11.9}", "dx {E119}", "ICD-10: {J45}", "{M54.50}", "E119", "A1", "E11.", "diagnosis code {S72.001A}", "v16.2.35", "C3-C4", "dx {e11.9}", "e11.9", "ICD-10-CM {Z00.00}"},
+	"cpt":     {"CPT {99213}", "HCPCS code: {J1100}", "procedure {0001F}", "99213", "CPT 992130", "procedure code {99213}"},
 	"ndc":     {"{0002-1433-80}", "{50242-040-62}", "{60505-2604-3}", "{12345-6789-01}", "NDC {00021433800}", "0002143380", "123-45-6789"},
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	mathbits "math/bits"
 	"regexp"
 	"slices"
 	"unicode/utf8"
@@ -16,10 +17,16 @@ import (
 type detector struct {
 	name string
 
-	// triggers are the bytes at which find is asked; it looks at a bounded stretch of s
-	// around i and returns where a value starts and ends, or 0, 0.
-	triggers string
+	// find looks at a bounded stretch of s around i and returns where a value starts and
+	// ends, or 0, 0. It is asked at triggers that a byte of then follows (any, where that is
+	// empty), and at numbers that number accepts: plain, or near one of words, of which
+	// the last word counts.
 	find     func(s []byte, i int) (start, end int)
+	bit      int // in gates
+	triggers string
+	then     string
+	number   func(numeral) (plain, near bool)
+	words    []string
 
 	re   *regexp.Regexp
 	must *sequence // every match has it; nil where nothing is known
@@ -29,8 +36,9 @@ type detector struct {
 // used concurrently.
 type scanner struct {
 	set     *Set
-	finds   []entry
-	table   [256]uint64 // bit n: finds[n] is triggered by the byte
+	by      [len(builtins)]*entry
+	enabled uint64    // bits of by
+	wake    [256]bool // bytes at which some of them look
 	regexps []entry
 }
 
@@ -46,24 +54,22 @@ func newScanner(set *Set, rules []*rule) *scanner {
 	s := &scanner{set: set}
 	sorted := slices.Clone(rules)
 	slices.SortStableFunc(sorted, func(a, b *rule) int { return stricter(b, a) })
-	seen := map[string]bool{}
 	for _, r := range sorted {
 		for _, d := range r.values {
-			e := entry{d, r.with, r.last}
 			switch {
 			case d.re != nil:
-				s.regexps = append(s.regexps, e)
-			case !seen[d.name]:
-				seen[d.name] = true
-				for i := range len(d.triggers) {
-					s.table[d.triggers[i]] |= 1 << len(s.finds)
-				}
-				s.finds = append(s.finds, e)
+				s.regexps = append(s.regexps, entry{d, r.with, r.last})
+			case s.by[d.bit] == nil:
+				s.enabled |= 1 << d.bit
+				s.by[d.bit] = &entry{d, r.with, r.last}
 			}
 		}
 	}
-	if len(s.finds)+len(s.regexps) == 0 {
+	if s.enabled == 0 && len(s.regexps) == 0 {
 		return nil
+	}
+	for c, bits := range gate.byte {
+		s.wake[c] = bits&s.enabled != 0 || isDigit(byte(c)) && gate.numbers&s.enabled != 0
 	}
 	return s
 }
@@ -77,15 +83,34 @@ type span struct {
 // matches reports whether anything is found in s.
 func (s *scanner) matches(v []byte) bool { return len(s.spans(v)) > 0 }
 
-// spans finds all values in order; stretches that overlap become one, by the first.
-func (s *scanner) spans(v []byte) []span {
-	var found []span
-	if len(s.finds) > 0 {
-		found = s.scan(v)
+// found is all that the detectors find, in no order.
+func (s *scanner) found(v []byte) (found []span) {
+	found = s.look(v, nil)
+	f := fold(v)
+	if f == nil {
+		return found
+	}
+	defer f.free()
+	for _, hit := range s.look(f.text, nil) {
+		hit.start, hit.end = f.origin(v, hit.start, hit.end)
+		found = append(found, hit)
+	}
+	return found
+}
+
+func (s *scanner) look(v []byte, found []span) []span {
+	if s.enabled != 0 {
+		found = s.scan(v, found)
 	}
 	if len(s.regexps) > 0 {
 		found = s.match(v, found)
 	}
+	return found
+}
+
+// spans finds all values in order; stretches that overlap become one, by the first.
+func (s *scanner) spans(v []byte) []span {
+	found := s.found(v)
 	if len(found) < 2 {
 		return found
 	}
@@ -103,18 +128,88 @@ func (s *scanner) spans(v []byte) []span {
 	return merged
 }
 
-func (s *scanner) scan(v []byte) (found []span) {
-	for i, c := range v {
-		if isDigit(c) && digitAt(v, i-1) {
-			continue // detectors look at numbers from their first digit
+// scan walks the text and asks the detectors where gates open.
+func (s *scanner) scan(v []byte, found []span) []span {
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		if !s.wake[c] {
+			continue
 		}
-		for bits, n := s.table[c], 0; bits != 0; bits, n = bits>>1, n+1 {
-			if bits&1 == 0 {
-				continue
+		if c >= '0' && c <= '9' {
+			r, end := numeralAt(v, i)
+			letter := 0
+			if r.letter {
+				letter = 1
 			}
-			if start, end := s.finds[n].find(v, i); end > start {
-				found = append(found, span{start, end, &s.finds[n]})
+			bits := gate.plain[r.n][r.next][letter] & s.enabled
+			if close := gate.near[r.n][r.next][letter] & s.enabled &^ bits; close != 0 {
+				bits |= close & s.near(v, i)
 			}
+			if bits != 0 {
+				found = s.ask(v, i, bits, found)
+			}
+			i = end - 1
+			continue
+		}
+		if i+1 == len(v) {
+			break
+		}
+		if gate.byte[c]&s.enabled&capitalBits != 0 {
+			found = s.capital(v, i, found)
+		}
+		next := v[i+1]
+		bits := gate.byte[c] & s.enabled &^ capitalBits
+		for rest := bits; rest != 0; rest &= rest - 1 {
+			if n := mathbits.TrailingZeros64(rest); !gate.then[n].has(next) {
+				bits &^= 1 << n
+			}
+		}
+		if bits != 0 {
+			found = s.ask(v, i, bits, found)
+		}
+	}
+	return found
+}
+
+// capital looks for names and cities at a word with a capital.
+func (s *scanner) capital(v []byte, i int, found []span) []span {
+	first, ok := firstCapital(v, i)
+	if !ok || first.flags&(isStop|isGiven|isCity) == isStop {
+		return found
+	}
+	if e := s.by[bitName]; e != nil {
+		if start, end := nameFrom(v, first); end > start {
+			found = append(found, span{start, end, e})
+		}
+	}
+	if e := s.by[bitCity]; e != nil {
+		if start, end := cityFrom(v, first); end > start {
+			found = append(found, span{start, end, e})
+		}
+	}
+	return found
+}
+
+// near gives the detectors whose words stand before the number at i, or before the
+// token that it is in.
+func (s *scanner) near(v []byte, i int) uint64 {
+	bits := near(v, i)
+	start := i
+	for start > 0 && i-start < reach && (isAlnum(v[start-1]) || v[start-1] == '-') {
+		start--
+	}
+	if start < i {
+		bits |= near(v, start)
+	}
+	return bits
+}
+
+// ask has the detectors of bits look at i.
+func (s *scanner) ask(v []byte, i int, bits uint64, found []span) []span {
+	for ; bits != 0; bits &= bits - 1 {
+		e := s.by[mathbits.TrailingZeros64(bits)]
+		if start, end := e.find(v, i); end > start {
+			found = append(found, span{start, end, e})
 		}
 	}
 	return found

@@ -11,6 +11,9 @@ type Detector struct {
 
 // Detectors lists every detector.
 var Detectors = []Detector{
+	{"name", "names of persons: after a title, before a degree, after words such as patient or mother, and by lists of common given names and surnames"},
+	{"address", "street addresses with house number and kind of street, P.O. boxes"},
+	{"city", "cities before a state, after words such as lives in, and counties"},
 	{"us-ssn", "Social Security numbers and ITINs, 123-45-6789; nine digits alone only after SSN or social security"},
 	{"email", "e-mail addresses"},
 	{"phone", "North American telephone and fax numbers with separators, and international ones that start with +"},

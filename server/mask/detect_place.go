@@ -1,0 +1,307 @@
+package mask
+
+import "bytes"
+
+// findAddress finds street addresses by house number and kind of street, and P.O.
+// boxes.
+func findAddress(s []byte, i int) (start, end int) {
+	if start = poBox(s, i); start >= 0 {
+		return start, tokenEnd(s, i)
+	}
+	end = i + run(s, i, 7)
+	if end < len(s) && isAlpha(s[end]) && !alnumAt(s, end+1) {
+		end++ // 12B
+	}
+	if end+1 >= len(s) || s[end] != ' ' || !isUpper(s[end+1]) && !isDigit(s[end+1]) {
+		return 0, 0
+	}
+	at := end + 1
+	for n := range 6 {
+		stop := at
+		for stop < len(s) && (isAlnum(s[stop]) || s[stop] == '\'' || s[stop] == '-' || s[stop] >= 0x80) {
+			stop++
+		}
+		if stop == at || !isUpper(s[at]) && !isOrdinal(s[at:stop]) {
+			return 0, 0
+		}
+		if n > 0 && words.get(s[at:stop])&isStreet != 0 && !streetGoesOn(s, stop) {
+			return i, unitEnd(s, stop)
+		}
+		at = stop
+		if at < len(s) && s[at] == '.' && stop-at < 3 {
+			at++
+		}
+		if at >= len(s) || s[at] != ' ' {
+			return 0, 0
+		}
+		at++
+	}
+	return 0, 0
+}
+
+// streetGoesOn reports that the kind of street is rather the beginning of its name:
+// St. Claire Avenue, Park Place Drive.
+func streetGoesOn(s []byte, i int) bool {
+	if i < len(s) && s[i] == '.' {
+		i++
+	}
+	if i+1 >= len(s) || s[i] != ' ' || !isUpper(s[i+1]) {
+		return false
+	}
+	for range 2 {
+		end := i + 1
+		for end < len(s) && isAlpha(s[end]) {
+			end++
+		}
+		if words.get(s[i+1:end])&isStreet != 0 {
+			return true
+		}
+		if i = end; i+1 >= len(s) || s[i] != ' ' || !isUpper(s[i+1]) {
+			return false
+		}
+	}
+	return false
+}
+
+// isOrdinal reads 2nd, 42ND, and plain numbers of numbered roads.
+func isOrdinal(w []byte) bool {
+	n := run(w, 0, 5)
+	return n > 0 && (n == len(w) || n+2 == len(w) && isAlpha(w[n]) && isAlpha(w[n+1]))
+}
+
+// unitEnd adds ", Apt 4B" or " #12" to an address that ends at i.
+func unitEnd(s []byte, i int) int {
+	j := i
+	for j < len(s) && j-i < 3 && (s[j] == ' ' || s[j] == ',' || s[j] == '.') {
+		j++
+	}
+	if j < len(s) && s[j] == '#' {
+		if end := tokenEnd(s, j+1); end > j+1 {
+			return end
+		}
+		return i
+	}
+	end := j
+	for end < len(s) && isAlpha(s[end]) {
+		end++
+	}
+	switch string(bytes.ToLower(s[j:end])) {
+	case "apt", "apartment", "unit", "suite", "ste", "room", "rm", "floor", "fl", "lot", "bldg", "building":
+	case "ne", "nw", "se", "sw", "n", "s", "e", "w", "north", "south", "east", "west":
+		if j > i {
+			return end
+		}
+		return i
+	default:
+		return i
+	}
+	for end < len(s) && (s[end] == ' ' || s[end] == '.' || s[end] == '#') {
+		end++
+	}
+	if stop := tokenEnd(s, end); stop > end {
+		return stop
+	}
+	return i
+}
+
+func tokenEnd(s []byte, i int) int {
+	for i < len(s) && (isAlnum(s[i]) || s[i] == '-' && alnumAt(s, i+1)) {
+		i++
+	}
+	return i
+}
+
+// poBox finds where "P.O. Box " before i starts, -1 where it is not there.
+func poBox(s []byte, i int) int {
+	end := i
+	for end > 0 && i-end < 3 && (s[end-1] == ' ' || s[end-1] == '#') {
+		end--
+	}
+	if end == i || end < 6 || s[end-1]|0x20 != 'x' {
+		return -1
+	}
+	from := max(0, end-16)
+	before := bytes.ToLower(s[from:end])
+	for _, form := range []string{"p.o. box", "po box", "p. o. box", "p.o.box", "post office box", "p o box"} {
+		if bytes.HasSuffix(before, []byte(form)) {
+			if at := end - len(form); !alnumAt(s, at-1) {
+				return at
+			}
+		}
+	}
+	return -1
+}
+
+// findCity finds a city before a state or ZIP code, after words such as "lives in",
+// and counties.
+func findCity(s []byte, i int) (start, end int) {
+	first, ok := firstCapital(s, i)
+	if !ok {
+		return 0, 0
+	}
+	return cityFrom(s, first)
+}
+
+func cityFrom(s []byte, first word) (start, end int) {
+	i := first.start
+	if first.initial || first.flags&isStop != 0 && first.flags&isCity == 0 {
+		return 0, 0
+	}
+	list := 1
+	end = first.end
+	for {
+		switch stateAfter(s, end) {
+		case stateSure:
+			return i, end
+		case stateMaybe:
+			if first.flags&isCity != 0 || cityCue(s, i) {
+				return i, end
+			}
+		}
+		at := end
+		if at < len(s) && s[at] == '.' && first.flags&isCity != 0 && list == 1 && at-i <= 3 {
+			at++ // St. Louis
+		}
+		if at < len(s) && s[at] == '\'' && at+1 < len(s) && s[at+1] == 's' {
+			at += 2
+		}
+		if at >= len(s) || s[at] != ' ' {
+			break
+		}
+		next, ok := capitalAt(s, at+1)
+		if !ok || list == 3 {
+			break
+		}
+		if w := s[next.start:next.end]; string(w) == "County" || string(w) == "Parish" || string(w) == "Borough" {
+			return i, next.end
+		}
+		if next.flags&isStop != 0 && next.flags&isCity == 0 {
+			break
+		}
+		list, end = list+1, next.end
+	}
+	if list > 1 && first.flags&isCity == 0 {
+		// Words that merely stand together: the first may be the city alone.
+		if !cityCue(s, i) {
+			return 0, 0
+		}
+	}
+	if cityCue(s, i) && (first.flags&isCity != 0 || strongCityCue(s, i) && first.flags&(isStop|isState) == 0) &&
+		!followedBy(s, end, isPlace) && first.flags&isTitle == 0 && !first.caps {
+		return i, end
+	}
+	return 0, 0
+}
+
+// How sure it is that a state follows.
+const (
+	stateNone  = iota
+	stateMaybe // letters that mean other things too: MD, OR, or nothing but a ZIP code
+	stateSure
+)
+
+// stateAfter looks for a state, or a ZIP code, at i.
+func stateAfter(s []byte, i int) int {
+	j := i
+	comma := false
+	for j < len(s) && j-i < 3 && (s[j] == ',' || s[j] == ' ' || s[j] == '|' || s[j] == '\t' || s[j] == '\n') {
+		comma = comma || s[j] != ' '
+		j++
+	}
+	if j == i || j >= len(s) {
+		return stateNone
+	}
+	if isDigit(s[j]) {
+		if n := run(s, j, 6); n == 5 {
+			return stateMaybe
+		}
+		return stateNone
+	}
+	if !isUpper(s[j]) || j+1 >= len(s) {
+		return stateNone
+	}
+	if !isUpper(s[j+1]) && !in(stateInitials, s[j]) {
+		return stateNone
+	}
+	end := j
+	for end < len(s) && isAlpha(s[end]) {
+		end++
+	}
+	w := s[j:end]
+	if len(w) == 2 {
+		if !isUpper(w[1]) || !isStateCode(w) || end < len(s) && (s[end] == '-' || isDigit(s[end])) {
+			return stateNone
+		}
+		k := end
+		for k < len(s) && k-end < 3 && (s[k] == ' ' || s[k] == ',' || s[k] == '|' || s[k] == '\n') {
+			k++
+		}
+		if run(s, k, 6) == 5 && k > end {
+			return stateSure
+		}
+		if !comma {
+			return stateNone
+		}
+		switch string(w) {
+		case "MD", "DO", "PA", "OK", "IN", "OR", "ME", "HI", "CO", "DE", "LA", "MA", "MS", "MT", "AL", "ND", "SD", "VA", "AS", "ID", "PR", "IA", "CT", "GA":
+			return stateMaybe
+		}
+		return stateSure
+	}
+	f := words.get(w)
+	if f&isState == 0 && !twoWordState(s[j:]) {
+		return stateNone
+	}
+	if comma {
+		return stateSure
+	}
+	return stateMaybe
+}
+
+// stateInitials are what names of states start with.
+const stateInitials = "ACDFGHIKLMNOPRSTUVW"
+
+func twoWordState(s []byte) bool {
+	for _, name := range []string{"New York", "New Jersey", "New Mexico", "New Hampshire", "North Carolina", "South Carolina", "North Dakota", "South Dakota", "West Virginia", "Rhode Island"} {
+		if bytes.HasPrefix(s, []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+func isStateCode(w []byte) bool {
+	return bytes.Contains([]byte(states), []byte{' ', w[0], w[1], ' '})
+}
+
+// cityCue reports that the word before i is in, from, of, to, near, or City.
+func cityCue(s []byte, i int) bool {
+	end := i
+	for end > 0 && i-end < 3 && (s[end-1] == ' ' || s[end-1] == ':') {
+		end--
+	}
+	start := end
+	for start > 0 && end-start < 8 && isAlpha(s[start-1]) {
+		start--
+	}
+	w := s[start:end]
+	return end < i && len(w) > 0 && (words.get(w)&isCityCue != 0 || bytes.EqualFold(w, []byte("city")) || bytes.EqualFold(w, []byte("hometown")))
+}
+
+// strongCityCue reports that what stands before i says where somebody lives.
+func strongCityCue(s []byte, i int) bool {
+	end := i
+	for end > 0 && i-end < 3 && (s[end-1] == ' ' || s[end-1] == ':') {
+		end--
+	}
+	before := s[max(0, end-24):end]
+	for _, cue := range []string{
+		"lives in", "living in", "live in", "lived in", "resides in", "residing in", "resident of", "born in", "raised in", "moved from", "moved to",
+		"relocated to", "relocated from", "native of", "originally from", "grew up in", "home in", "house in", "works in", "city", "hometown", "town of", "city of", "found in",
+	} {
+		if endsInWord(before, cue) {
+			return true
+		}
+	}
+	return len(before) > 0 && endsInWord(before, "in") && bytes.Contains(s[max(0, end-40):end], []byte("orn ")) // born 4 May 1961 in
+}
