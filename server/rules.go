@@ -75,6 +75,9 @@ func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (gr
 // Revision is the policy's in force.
 func (r *rules) Revision() string { return r.current.Load().engine.Revision() }
 
+// Text is the policy in force.
+func (r *rules) Text() []byte { return r.current.Load().engine.Text() }
+
 // Roles is what the identity may do in hoop itself.
 func (r *rules) Roles(id hoop.Identity) []hoop.Role { return r.current.Load().set.Roles(id) }
 

@@ -50,6 +50,7 @@ type Gateway struct {
 	cfg      *Config
 	log      *slog.Logger
 	rules    *rules
+	policies policies
 	catalogs *catalogs
 	audit    *audit.Log
 	grants   *grant.Service
@@ -92,6 +93,10 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return err
 	}
 	g.add("data folder", unlock)
+	g.policies = policies{filepath.Join(g.cfg.DataDir, "policies")}
+	if err := g.policies.keep(g.rules.Text()); err != nil {
+		return err
+	}
 	parser := opts.Parser
 	if parser == nil {
 		if parser, err = pgparse.New(pgparse.Options{Log: g.log}); err != nil {
@@ -232,7 +237,14 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 		Version: version, Tunnel: tunnel.ALPN, Identify: signIn.Identify, Roles: g.rules.Roles,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
-		Export:    g.audit.Export, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
+		Export:    g.audit.Export, Bundle: g.bundle, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
+	})
+}
+
+// bundle prepares an audit bundle.
+func (g *Gateway) bundle(ctx context.Context, ask api.BundleRequest) (api.Bundle, error) {
+	return g.audit.Bundle(ctx, audit.BundleOptions{
+		From: ask.From, To: ask.To, Recordings: ask.Recordings, Size: ask.Size, Since: ask.Since, Policy: g.policies.text,
 	})
 }
 
@@ -323,6 +335,9 @@ func (g *Gateway) Reload(ctx context.Context) {
 func (g *Gateway) reload(ctx context.Context) error {
 	next, err := readRules(ctx, g.cfg.Resources, g.cfg.Policy.Module)
 	if err != nil {
+		return err
+	}
+	if err := g.policies.keep(next.engine.Text()); err != nil {
 		return err
 	}
 	if err := g.audit.Write(ctx, &hoop.Event{

@@ -13,18 +13,24 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 type auditExportOptions struct {
-	f    *Factory
-	Out  string
-	JSON jsonFlag
+	f          *Factory
+	Out        string
+	From, To   string
+	Checkpoint string
+	Size       int64
+	Bare       bool
+	JSON       jsonFlag
 }
 
 // exported is what `hoopctl audit export --json` shows.
 type exported struct {
-	Dir   string `json:"dir"`
+	Dir   string `json:"dir,omitempty"`
+	File  string `json:"file,omitempty"` // a bundle's
 	Files int    `json:"files"`
 	Bytes int64  `json:"bytes"`
 	Key   string `json:"key"` // the log's public key, as the gateway says
@@ -33,11 +39,19 @@ type exported struct {
 func newAuditExport(f *Factory, runF func(*auditExportOptions) error) *cobra.Command {
 	o := &auditExportOptions{f: f}
 	cmd := &cobra.Command{
-		Use:   "export --out DIR",
-		Short: "Export the audit log with its recordings into a folder",
-		Long: `Export the audit log and the recordings it commits to into a folder of files, which
-hoopctl audit verify checks without the gateway. The folder must not exist, or be
-empty.`,
+		Use:   "export --out FILE.zip",
+		Short: "Export evidence: a bundle of a stretch of time, or the whole log as a folder",
+		Long: `Export evidence that hoopctl audit verify checks without the gateway.
+
+To a FILE.zip: a bundle of the events from --from up to --to, with proofs, policy
+texts, recordings, and a report that maps what happened to 45 CFR. The same range at
+the same --size gives the same bytes.
+
+To anything else: the whole log with its recordings, as a folder of files, which must
+not exist or be empty.`,
+		Example: `  hoopctl audit export --from 2026-10-01 --to 2026-11-01 --out october.zip
+  hoopctl audit export --checkpoint september/checkpoint --without-recordings --out log.zip
+  hoopctl audit export --out ./evidence`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if runF != nil {
@@ -46,7 +60,13 @@ empty.`,
 			return o.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&o.Out, "out", "", "write to this `DIR`")
+	flags := cmd.Flags()
+	flags.StringVar(&o.Out, "out", "", "write to this `FILE.zip`, or folder")
+	flags.StringVar(&o.From, "from", "", "events from this `TIME` on: 2026-10-01, or as in RFC 3339; UTC")
+	flags.StringVar(&o.To, "to", "", "events before this `TIME`")
+	flags.StringVar(&o.Checkpoint, "checkpoint", "", "prove that the log still contains the checkpoint in this `FILE`")
+	flags.Int64Var(&o.Size, "size", 0, "the log as it was at this many `EVENTS`; 0: as it is")
+	flags.BoolVar(&o.Bare, "without-recordings", false, "leave the recordings out")
 	if err := cmd.MarkFlagRequired("out"); err != nil {
 		panic(err) // the flag is declared the line before
 	}
@@ -55,6 +75,12 @@ empty.`,
 }
 
 func (o *auditExportOptions) run(ctx context.Context) error {
+	if bundle.IsZip(o.Out) {
+		return o.bundle(ctx)
+	}
+	if o.From != "" || o.To != "" || o.Checkpoint != "" || o.Size != 0 || o.Bare {
+		return usagef("--from, --to, --checkpoint, --size and --without-recordings are for a bundle: name a file that ends in .zip")
+	}
 	if err := emptyDir(o.Out); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
@@ -173,5 +174,59 @@ func TestSessionsReplay(t *testing.T) {
 	w.problem["GET /api/v1/sessions/s2/recording"] = api.Problem{Code: hoop.CodeDenied, Title: "only auditors read recordings"}
 	if r := w.pipe("sessions", "replay", "s2"); r.code != ExitDenied {
 		t.Errorf("got %+v", r)
+	}
+}
+
+func TestAuditExport_Bundle(t *testing.T) {
+	w := newWorld(t)
+	var b bytes.Buffer
+	z := bundle.NewWriter(&b)
+	if err := z.File("checkpoint", []byte("c")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	body := b.Bytes()
+	w.stream[api.PathBundle] = func(rw http.ResponseWriter) {
+		if _, err := rw.Write(body); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	old := filepath.Join(t.TempDir(), "checkpoint")
+	if err := os.WriteFile(old, []byte("log\n17\nroot\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "a.zip")
+	got := w.pipe("audit", "export", "--out", out, "--from", "2026-10-01", "--to", "2026-10-02T03:00:00+01:00", "--checkpoint", old, "--size", "20")
+	if got.code != 0 || got.out != "file\t"+out+"\nkey\tlog+0badcafe+AbCd\n" {
+		t.Fatalf("got %+v", got)
+	}
+	if b, err := os.ReadFile(out); err != nil || !bytes.Equal(b, body) {
+		t.Errorf("the file is not what the gateway sent: %v", err)
+	}
+	if got := w.pipe("audit", "export", "--out", out); got.code != ExitUsage || !strings.Contains(got.errOut, "exists") {
+		t.Errorf("over another: got %+v", got)
+	}
+	for _, args := range [][]string{
+		{"--from", "yesterday"}, {"--to", "2026-13-01"}, {"--checkpoint", "none"}, {"--checkpoint", out},
+	} {
+		if got := w.pipe(append([]string{"audit", "export", "--out", out + "x.zip"}, args...)...); got.code != ExitUsage {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+	if got := w.pipe("audit", "export", "--out", t.TempDir(), "--from", "2026-10-01"); got.code != ExitUsage || !strings.Contains(got.errOut, ".zip") {
+		t.Errorf("a range into a folder: got %+v", got)
+	}
+	body = body[:len(body)-3]
+	cut := filepath.Join(t.TempDir(), "cut.zip")
+	if got := w.pipe("audit", "export", "--out", cut); got.code != ExitFailed || !strings.Contains(got.errOut, "not complete") {
+		t.Errorf("cut on the way: got %+v", got)
+	}
+	if left, err := os.ReadDir(filepath.Dir(cut)); err != nil || len(left) > 0 {
+		t.Errorf("a part is left behind: %v %v", left, err)
+	}
+	if got := w.pipe("audit", "verify", out); got.code != ExitFailed || !strings.Contains(got.errOut, "bundle.json") {
+		t.Errorf("no bundle: got %+v", got)
 	}
 }

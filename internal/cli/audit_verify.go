@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
@@ -26,16 +27,17 @@ type auditVerifyOptions struct {
 func newAuditVerify(f *Factory, runF func(*auditVerifyOptions) error) *cobra.Command {
 	o := &auditVerifyOptions{f: f}
 	cmd := &cobra.Command{
-		Use:   "verify DIR",
-		Short: "Verify an exported audit log, offline",
-		Long: `Verify a folder that hoopctl audit export wrote: that every event and every recording
-is what the gateway signed, none missing, added, changed or moved. It needs no gateway
-and no network.
+		Use:   "verify FILE.zip|DIR",
+		Short: "Verify exported evidence, offline",
+		Long: `Verify what hoopctl audit export wrote, a bundle or a folder: that every event and
+every recording is what the gateway signed, none missing, added, changed or moved; of a
+bundle also its policy texts and its report. It needs no gateway and no network.
 
-Give the log's public key as you got it by another way than the folder; without --key
-the folder vouches only for itself. Give a checkpoint kept from an earlier export, and
+Give the log's public key as you got it by another way than the export; without --key
+the export vouches only for itself. Give a checkpoint kept from an earlier export, and
 the log must still contain all that it contained then.`,
-		Example: `  hoopctl audit verify ./evidence --key clinic-gateway+1a2b3c4d+AbCd…
+		Example: `  hoopctl audit verify october.zip --key log.pub --checkpoint september/checkpoint
+  hoopctl audit verify ./evidence --key clinic-gateway+1a2b3c4d+AbCd…
   hoopctl audit verify ./evidence --key log.pub --checkpoint ./2026-10/checkpoint`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -48,16 +50,16 @@ the log must still contain all that it contained then.`,
 	}
 	cmd.Flags().StringVar(&o.Key, "key", "", "the log's public `KEY`, or the file that holds it")
 	cmd.Flags().StringVar(&o.Checkpoint, "checkpoint", "", "a checkpoint `FILE` kept from earlier")
-	addJSON[auditlog.Report](cmd, &o.JSON)
+	addJSON[bundle.Report](cmd, &o.JSON)
 	return cmd
 }
 
 func (o *auditVerifyOptions) run() error {
-	if st, err := os.Stat(o.Dir); err != nil || !st.IsDir() {
-		return usagef("%s is no directory", o.Dir)
+	st, err := os.Stat(o.Dir)
+	if err != nil || !st.IsDir() && !bundle.IsZip(o.Dir) {
+		return usagef("%s is neither a folder nor a file that ends in .zip", o.Dir)
 	}
 	opt := auditlog.Options{}
-	var err error
 	if opt.Key, err = logKey(o.Key); err != nil {
 		return err
 	}
@@ -66,7 +68,15 @@ func (o *auditVerifyOptions) run() error {
 			return usagef("checkpoint: %v", err)
 		}
 	}
-	rep, err := auditlog.Verify(os.DirFS(o.Dir), opt)
+	rep := new(bundle.Report)
+	if st.IsDir() {
+		var log *auditlog.Report
+		if log, err = auditlog.Verify(os.DirFS(o.Dir), opt); err == nil {
+			rep.Report = *log
+		}
+	} else {
+		rep, err = verifyZip(o.Dir, bundle.Options{Key: opt.Key, OldCheckpoint: opt.OldCheckpoint})
+	}
 	if err != nil {
 		return o.fault(err)
 	}
@@ -77,6 +87,19 @@ func (o *auditVerifyOptions) run() error {
 		return o.f.writeJSON(o.JSON, rep)
 	}
 	return o.report(rep)
+}
+
+func verifyZip(name string, opt bundle.Options) (*bundle.Report, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Verify(f, st.Size(), opt)
 }
 
 // logKey is the key itself, or what the file of this name holds.
@@ -97,16 +120,16 @@ func logKey(s string) (string, error) {
 
 // fault says loudly that the folder is no evidence.
 func (o *auditVerifyOptions) fault(err error) error {
-	fmt.Fprintf(o.f.IO.ErrOut, "%s\n", o.f.IO.Red("VERIFICATION FAILED: this folder is not what the gateway signed."))
+	fmt.Fprintf(o.f.IO.ErrOut, "%s\n", o.f.IO.Red("VERIFICATION FAILED: this is not what the gateway signed."))
 	var f *auditlog.Fault
 	if !errors.As(err, &f) {
 		return fmt.Errorf("verify %s: %w", o.Dir, err)
 	}
 	e := &hoop.Error{Code: hoop.CodeInternal, Message: f.Error()}
-	return e.WithHint("keep the folder as it is, compare it with another copy, and export anew; nothing in it is proved")
+	return e.WithHint("keep it as it is, compare it with another copy, and export anew; nothing in it is proved")
 }
 
-func (o *auditVerifyOptions) report(r *auditlog.Report) error {
+func (o *auditVerifyOptions) report(r *bundle.Report) error {
 	key := "given with --key"
 	if r.KeyFromFolder {
 		key = "the folder's own: it vouches only for itself"
@@ -115,17 +138,29 @@ func (o *auditVerifyOptions) report(r *auditlog.Report) error {
 	if r.OldSize > 0 {
 		earlier = fmt.Sprintf("all %d events of the earlier checkpoint are there, unchanged", r.OldSize)
 	}
+	span, policies := "", ""
+	if m := r.Bundle; m != nil {
+		span = fmt.Sprintf("%d up to but without %d", m.First, m.End)
+		policies = fmt.Sprintf("%d texts, as events name them", r.Policies)
+	}
+	expired := ""
+	if r.Expired > 0 {
+		expired = fmt.Sprintf("%d expired, hash kept", r.Expired)
+	}
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	return pairs(o.f.IO,
 		"verified", "every event and recording is what the gateway signed",
 		"log", r.Origin,
 		"key", key,
 		"events", n(r.Size),
+		"of them here", span,
 		"root", r.Root,
 		"earlier", earlier,
 		"from", r.First.UTC().Format(time.RFC3339),
 		"to", r.Last.UTC().Format(time.RFC3339),
 		"sessions", fmt.Sprintf("%d ended, %d of them by a crash; %d open", r.Sessions, r.Recovered, r.Open),
 		"recordings", fmt.Sprintf("%d, %d bytes", r.Recordings, r.RecordingBytes),
+		"gone", expired,
+		"policies", policies,
 	)
 }

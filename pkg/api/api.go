@@ -29,6 +29,7 @@ const (
 	PathSession   = "/api/v1/sessions/{id}"           // GET: hoop.SessionInfo
 	PathRecording = "/api/v1/sessions/{id}/recording" // GET: the recording in clear, application/x-ndjson of recording.Record
 	PathExport    = "/api/v1/audit/export"            // GET: application/x-tar of an evidence folder (pkg/auditlog)
+	PathBundle    = "/api/v1/audit/bundle"            // GET ?from=&to=&recordings=1&size=&since=: application/zip (pkg/bundle)
 	PathLogKey    = "/api/v1/audit/key"               // GET: LogKey
 )
 

@@ -163,6 +163,36 @@ func (c *Client) Export(ctx context.Context) (io.ReadCloser, error) {
 	return c.stream(ctx, PathExport, "application/x-tar")
 }
 
+// BundleAsk says which bundle is wanted.
+type BundleAsk struct {
+	From, To    time.Time // zero: no bound
+	Recordings  bool
+	Size, Since int64 // of the log, and of an older checkpoint; zero: as it is, and none
+}
+
+// Bundle streams an audit bundle. The caller closes it.
+func (c *Client) Bundle(ctx context.Context, ask BundleAsk) (io.ReadCloser, error) {
+	q := url.Values{}
+	for name, t := range map[string]time.Time{"from": ask.From, "to": ask.To} {
+		if !t.IsZero() {
+			q.Set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	if ask.Recordings {
+		q.Set("recordings", "1")
+	}
+	for name, n := range map[string]int64{"size": ask.Size, "since": ask.Since} {
+		if n > 0 {
+			q.Set(name, strconv.FormatInt(n, 10))
+		}
+	}
+	resp, err := c.send(ctx, call{method: http.MethodGet, path: PathBundle, query: q, accept: "application/zip"})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // LogKey gives the public key of the audit log.
 func (c *Client) LogKey(ctx context.Context) (LogKey, error) {
 	var v LogKey

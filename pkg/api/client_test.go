@@ -62,6 +62,9 @@ func TestClient_Calls(t *testing.T) {
 		{func() error { _, err := c.Session(ctx, "s"); return err }, "GET /api/v1/sessions/s Bearer t "},
 		{func() error { _, err := c.LogKey(ctx); return err }, "GET /api/v1/audit/key Bearer t "},
 		{func() error { return closed(c.Recording(ctx, "s")) }, "GET /api/v1/sessions/s/recording Bearer t "},
+		{func() error {
+			return closed(c.Bundle(ctx, BundleAsk{From: time.Unix(0, 0), Recordings: true, Size: 7, Since: 3}))
+		}, "GET /api/v1/audit/bundle?from=1970-01-01T00%3A00%3A00Z&recordings=1&since=3&size=7 Bearer t "},
 		{func() error { return closed(c.Export(ctx)) }, "GET /api/v1/audit/export Bearer t "},
 	} {
 		if err := tc.call(); err != nil || got != tc.want {

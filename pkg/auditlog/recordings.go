@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/recording"
@@ -20,8 +21,17 @@ func (v *verifier) recordings() error {
 	}
 	named := make(map[string]bool, len(v.sessions.committed))
 	for _, c := range v.sessions.committed {
+		if s := v.opt.Span; s != (Span{}) && (c.index < s.First || c.index >= s.End) {
+			continue
+		}
 		if c.record.SHA256 == "" {
 			v.warn("session %s has no recording: none was found after a crash", c.session)
+			continue
+		}
+		if gone, err := v.expired(c); err != nil || gone {
+			if err != nil {
+				return err
+			}
 			continue
 		}
 		named[c.session] = true
@@ -39,6 +49,31 @@ func (v *verifier) recordings() error {
 		}
 	}
 	return nil
+}
+
+// expired tells whether a recording is gone because its time was over. Its hash is in
+// the event that committed to it, and again in the one that says that it is gone.
+func (v *verifier) expired(c committed) (bool, error) {
+	path := RecordingFile(c.session)
+	if fs.ValidPath(path) {
+		if _, err := fs.Stat(v.fs, path); err == nil {
+			return false, nil
+		}
+	}
+	at, outside := v.opt.Expired[c.session]
+	hash, inside := v.sessions.expired[c.session]
+	switch {
+	case inside && hash != c.record.SHA256:
+		return false, &Fault{File: path, Index: c.index, What: "the event that says the recording's time was over names another hash"}
+	case inside:
+		v.report.Expired++
+		return true, nil
+	case outside:
+		v.report.Expired++
+		v.warn("%s: its time was over, says event %d, which is not in this export; its hash is kept", path, at)
+		return true, nil
+	}
+	return false, nil
 }
 
 // recording checks one file: its bytes against the hash, and its form.
@@ -100,6 +135,9 @@ func (v *verifier) others() error {
 		switch e.Name() {
 		case CheckpointFile, KeyFile, ReadmeFile, RecordingsDir, "tile":
 		default:
+			if slices.Contains(v.opt.Also, e.Name()) {
+				continue
+			}
 			v.warn("%s is not part of the evidence", e.Name())
 		}
 	}

@@ -15,6 +15,10 @@ type ledger struct {
 	committed []committed       // recordings
 	closed    int64
 	recovered int64
+	// entered means that earlier events were not seen: a session may go on without a
+	// start. Its numbers must not have a gap from there on.
+	entered bool
+	expired map[string]string // recordings that are gone: their hashes, by session
 }
 
 // committed is a recording that an event commits to.
@@ -43,6 +47,8 @@ func (l *ledger) take(index int64, e *hoop.Event) string {
 		for id := range l.open {
 			return fmt.Sprintf("the gateway started again, and session %s neither ended nor was recovered", id)
 		}
+	case hoop.EventExpired:
+		return l.expire(e)
 	case hoop.EventSessionStart:
 		return l.begin(e)
 	case hoop.EventStatement, hoop.EventResult, hoop.EventSessionEnd, hoop.EventRecovery:
@@ -57,6 +63,8 @@ func (l *ledger) take(index int64, e *hoop.Event) string {
 	switch {
 	case !ok && l.ended[shortHash(e.Session)]:
 		return fmt.Sprintf("session %s goes on after its end", e.Session)
+	case !ok && l.entered:
+		// It began before what was seen.
 	case !ok:
 		return fmt.Sprintf("session %s goes on without a start", e.Session)
 	case e.Counter != last+1:
@@ -99,4 +107,23 @@ func (l *ledger) end(index int64, e *hoop.Event) string {
 	}
 	l.committed = append(l.committed, committed{index, e.Session, *e.Record, recovered})
 	return ""
+}
+
+// ExpiredHash is the detail of hoop.EventExpired that has the recording's SHA-256.
+const ExpiredHash = "sha256"
+
+func (l *ledger) expire(e *hoop.Event) string {
+	if e.Session == "" || e.Counter != 0 {
+		return "a recording's expiry without a session, or inside one"
+	}
+	for _, d := range e.Details {
+		if d.Name == ExpiredHash {
+			if l.expired == nil {
+				l.expired = make(map[string]string)
+			}
+			l.expired[e.Session] = d.Value
+			return ""
+		}
+	}
+	return "a recording's expiry without the hash"
 }

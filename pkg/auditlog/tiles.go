@@ -101,8 +101,24 @@ func (e *Edge) Size() int64 { return e.size }
 // level first; hashes is valid until full returns.
 func (e *Edge) Add(leaf tlog.Hash, full func(level int, n int64, hashes []tlog.Hash) error) error {
 	e.size++
-	hash := leaf
-	for level := 0; ; level++ {
+	return e.add(0, leaf, full)
+}
+
+// AddTile appends a full tile of entries that are not at hand, by the hash over it: a
+// hash of a level-1 tile. The tree's size must be a multiple of TileWidth.
+func (e *Edge) AddTile(hash tlog.Hash, full func(level int, n int64, hashes []tlog.Hash) error) error {
+	if e.size%TileWidth != 0 {
+		return fmt.Errorf("a whole tile cannot follow %d entries", e.size)
+	}
+	if len(e.tiles) == 0 {
+		e.tiles = append(e.tiles, make([]tlog.Hash, 0, TileWidth))
+	}
+	e.size += TileWidth
+	return e.add(1, hash, full)
+}
+
+func (e *Edge) add(level int, hash tlog.Hash, full func(level int, n int64, hashes []tlog.Hash) error) error {
+	for ; ; level++ {
 		if level == len(e.tiles) {
 			e.tiles = append(e.tiles, make([]tlog.Hash, 0, TileWidth))
 		}

@@ -26,6 +26,43 @@ type Options struct {
 	OldCheckpoint []byte
 	// WithoutRecordings leaves the recordings out, for a log that was copied alone.
 	WithoutRecordings bool
+	// Expired are sessions whose recordings' time was over, by the index of an event that
+	// says so and lies outside the span.
+	Expired map[string]int64
+	// Also are names beside the evidence that others check.
+	Also []string
+	// Span is which events are in the folder; the zero value is all. Of the others there
+	// are hashes only.
+	Span Span
+	// From and To are the time that the span says it covers, without To: the events
+	// beside it must lie outside. Zero is no bound.
+	From, To time.Time
+	// Each is given every event of the span, in order, once it is known to be canonical
+	// and at its place; that the signature vouches for it is known when Verify returns.
+	Each func(index int64, e *hoop.Event) error
+}
+
+// Span is a run of events, from First up to but without End.
+type Span struct {
+	First int64 `json:"first"`
+	End   int64 `json:"end"`
+}
+
+// Tiles are the full bundles and tiles that a folder with this span has in a log of
+// size events: from first up to but without end; partial tells whether the partial one
+// behind them belongs too. Bundles are whole, and the events beside the span are
+// there, if the log has them: that they lie outside can be checked.
+func (s Span) Tiles(size int64) (first, end int64, partial bool) {
+	full, width := Widths(size, 0)
+	if s == (Span{}) {
+		return 0, full, width > 0
+	}
+	first = max(s.First-1, 0) / TileWidth
+	end = min(s.End, size-1)/TileWidth + 1
+	if size == 0 {
+		end = 0
+	}
+	return min(first, full), min(end, full), end > full
 }
 
 // Report is what a folder was found to prove.
@@ -36,6 +73,7 @@ type Report struct {
 	Size           int64                    `json:"size"`            // events
 	Root           string                   `json:"root"`            // base64, as in the checkpoint
 	OldSize        int64                    `json:"old_size,omitempty"`
+	Span           Span                     `json:"span"`           // of events that were looked at
 	First          time.Time                `json:"first,omitzero"` // of the first event, UTC
 	Last           time.Time                `json:"last,omitzero"`
 	Events         map[hoop.EventType]int64 `json:"events"`    // by type
@@ -44,6 +82,7 @@ type Report struct {
 	Open           int64                    `json:"open"`      // that had not ended
 	Recordings     int64                    `json:"recordings"`
 	RecordingBytes int64                    `json:"recording_bytes"`
+	Expired        int64                    `json:"expired"` // recordings whose time was over; their hash is kept
 	Warnings       []string                 `json:"warnings,omitempty"`
 }
 
@@ -99,6 +138,10 @@ type verifier struct {
 	sessions ledger
 	latest   time.Time
 	backward int64
+	above    struct { // the level-1 tile that was read last
+		n      int64
+		hashes []byte
+	}
 }
 
 func (v *verifier) warn(format string, args ...any) {
@@ -194,13 +237,42 @@ type bundle struct {
 	err    error
 }
 
-// events reads all bundles, several at a time, and checks them in order.
+// events reads all bundles, several at a time, and checks them in order. Of bundles
+// outside the span it takes the hashes.
 func (v *verifier) events() error {
-	full, partial := Widths(v.now.Size, 0)
-	count := full
-	if partial > 0 {
+	if s := v.opt.Span; s.First < 0 || s.End < s.First || s.End > v.now.Size {
+		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf("events %d to %d are not in a log of %d events", s.First, s.End, v.now.Size)}
+	}
+	full, width := Widths(v.now.Size, 0)
+	first, end, last := v.opt.Span.Tiles(v.now.Size)
+	for n := range first {
+		if err := v.without(n); err != nil {
+			return err
+		}
+	}
+	v.sessions.entered = first > 0
+	count := end
+	if last {
 		count++
 	}
+	if err := v.bundles(first, count, full, width); err != nil {
+		return err
+	}
+	for n := end; n < full; n++ {
+		if err := v.without(n); err != nil {
+			return err
+		}
+	}
+	if width > 0 && !last {
+		if err := v.leaves(full, width); err != nil {
+			return err
+		}
+	}
+	return v.tree()
+}
+
+// bundles checks those from first up to but without count; bundle full has width events.
+func (v *verifier) bundles(first, count, full int64, partial int) error {
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -208,7 +280,7 @@ func (v *verifier) events() error {
 	queue := make(chan chan bundle, 2*runtime.GOMAXPROCS(0))
 	readers.Go(func() {
 		defer close(queue)
-		for n := range count {
+		for n := first; n < count; n++ {
 			width := TileWidth
 			if n == full {
 				width = partial
@@ -227,7 +299,61 @@ func (v *verifier) events() error {
 			return err
 		}
 	}
-	return v.tree()
+	return nil
+}
+
+// without takes a full tile whose events are not in the folder: by its hash, or, where
+// the older checkpoint ends inside it, by the tile.
+func (v *verifier) without(n int64) error {
+	if v.old != nil && v.old.Size > n*TileWidth && v.old.Size < (n+1)*TileWidth {
+		if _, err := fs.Stat(v.fs, TilePath(0, n, TileWidth)); errors.Is(err, fs.ErrNotExist) {
+			return &Fault{File: TilePath(0, n, TileWidth), Index: -1, What: fmt.Sprintf(
+				"the older checkpoint of %d events lies outside the span of this export: export again with --checkpoint", v.old.Size)}
+		}
+		return v.leaves(n, TileWidth)
+	}
+	at := n % TileWidth
+	if v.above.hashes == nil || v.above.n != n/TileWidth {
+		v.above.n = n / TileWidth
+		full, partial := Widths(v.now.Size, 1)
+		width := TileWidth
+		if v.above.n == full {
+			width = partial
+		}
+		path := TilePath(1, v.above.n, width)
+		var err error
+		if v.above.hashes, err = v.read(path, TileWidth*tlog.HashSize); err != nil {
+			return err
+		}
+		if len(v.above.hashes) != width*tlog.HashSize {
+			return &Fault{File: path, Index: -1, What: fmt.Sprintf("the tile has %d bytes, want %d", len(v.above.hashes), width*tlog.HashSize)}
+		}
+	}
+	if err := v.edge.AddTile(tlog.Hash(v.above.hashes[at*tlog.HashSize:(at+1)*tlog.HashSize]), v.fullTile); err != nil {
+		return err
+	}
+	return v.compareOld()
+}
+
+// leaves takes a tile whose events are not in the folder by their hashes.
+func (v *verifier) leaves(n int64, width int) error {
+	path := TilePath(0, n, width)
+	tile, err := v.read(path, TileWidth*tlog.HashSize)
+	if err != nil {
+		return err
+	}
+	if len(tile) != width*tlog.HashSize {
+		return &Fault{File: path, Index: -1, What: fmt.Sprintf("the tile has %d bytes, want %d", len(tile), width*tlog.HashSize)}
+	}
+	for ; len(tile) > 0; tile = tile[tlog.HashSize:] {
+		if err := v.edge.Add(tlog.Hash(tile[:tlog.HashSize]), v.fullTile); err != nil {
+			return err
+		}
+		if err := v.compareOld(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bundle reads one bundle and its tile. It is called concurrently.
@@ -289,16 +415,37 @@ func (v *verifier) take(b bundle) error {
 		if what := v.sessions.take(index, e); what != "" {
 			return &Fault{File: b.path, Index: index, What: what}
 		}
+		if s := v.opt.Span; s != (Span{}) && (index < s.First || index >= s.End) {
+			if what := v.beside(index, e); what != "" {
+				return &Fault{File: b.path, Index: index, What: what}
+			}
+			continue
+		}
 		v.note(index, e)
+		if v.opt.Each != nil {
+			if err := v.opt.Each(index, e); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// beside checks that the events beside the span lie outside the time it covers.
+func (v *verifier) beside(index int64, e *hoop.Event) string {
+	switch {
+	case index == v.opt.Span.First-1 && !v.opt.From.IsZero() && !e.Time.Before(v.opt.From),
+		index == v.opt.Span.End && !v.opt.To.IsZero() && e.Time.Before(v.opt.To):
+		return "it lies in the time that the export says it covers, and the export leaves it out"
+	}
+	return ""
 }
 
 // note counts an event for the report.
 func (v *verifier) note(index int64, e *hoop.Event) {
 	r := v.report
 	r.Events[e.Type]++
-	if index == 0 {
+	if r.First.IsZero() {
 		r.First = e.Time
 	}
 	r.Last = e.Time
@@ -362,6 +509,10 @@ func (v *verifier) tree() error {
 	if v.edge.Root() != v.now.Root {
 		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
 			"its root is not that of the %d events in this folder: events were changed, moved or exchanged together with their tiles", v.now.Size)}
+	}
+	v.report.Span = v.opt.Span
+	if v.report.Span == (Span{}) {
+		v.report.Span.End = v.now.Size
 	}
 	v.report.Sessions, v.report.Recovered = v.sessions.closed, v.sessions.recovered
 	v.report.Open = int64(len(v.sessions.open))

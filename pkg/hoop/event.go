@@ -29,6 +29,9 @@ const (
 	EventResource      EventType = "resource"
 	EventRead          EventType = "recording-read"
 	EventExport        EventType = "audit-export"
+	EventCheckpoint    EventType = "checkpoint"        // a witness cosigned one
+	EventExpired       EventType = "recording-expired" // its time was over: the file is gone, its hash stays
+	EventLegalHold     EventType = "legal-hold"        // a recording must stay, or need not any more
 )
 
 // Event is one entry of the audit log. Its JSON encoding, fields in this order and

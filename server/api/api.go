@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/grant"
@@ -66,6 +67,19 @@ type Log interface {
 	Write(ctx context.Context, e *hoop.Event) error
 }
 
+// BundleRequest asks for an audit bundle.
+type BundleRequest struct {
+	From, To    time.Time // zero: no bound
+	Recordings  bool
+	Size, Since int64 // of the log, and of an older checkpoint; zero: as it is, and none
+}
+
+// Bundle is an audit bundle to be written.
+type Bundle interface {
+	Manifest() bundle.Manifest
+	Write(ctx context.Context, w io.Writer) error
+}
+
 // Options of the handler. All are needed, save where it says otherwise.
 type Options struct {
 	Version  string
@@ -80,10 +94,12 @@ type Options struct {
 	Sessions  Sessions
 	Recording func(ctx context.Context, session string) (Recording, error)
 	Export    func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
-	LogKey    func() string                                // verifier key of the audit log
-	Audit     Log
-	Now       func() time.Time // left out: time.Now
-	Log       *slog.Logger     // left out: slog.Default
+	// Bundle prepares an audit bundle; only its Write writes.
+	Bundle func(ctx context.Context, ask BundleRequest) (Bundle, error)
+	LogKey func() string // verifier key of the audit log
+	Audit  Log
+	Now    func() time.Time // left out: time.Now
+	Log    *slog.Logger     // left out: slog.Default
 }
 
 // handler answers the API.
@@ -118,6 +134,7 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathSession, h.signedIn(h.session)},
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
+		{http.MethodGet, api.PathBundle, h.signedIn(h.bundle)},
 		{http.MethodGet, api.PathLogKey, h.signedIn(h.logKey)},
 	}
 	mux, allowed := http.NewServeMux(), map[string][]string{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -127,6 +128,40 @@ func (h *handler) export(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	w.Header().Set("Content-Disposition", `attachment; filename="hoop-audit.tar"`)
 	w.WriteHeader(http.StatusOK)
 	h.abortOn(r, h.Export(r.Context(), w))
+	return nil
+}
+
+// bundle streams an audit bundle, to those who examine. Its event is in the log before
+// the bundle is made; so two exports of one size name that size (?size=).
+func (h *handler) bundle(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	if !h.examines(id) {
+		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators export the audit log").
+			WithHint("an administrator can give your group the role with a GroupRole")
+	}
+	q := query{values: r.URL.Query()}
+	ask := BundleRequest{
+		From: q.time("from"), To: q.time("to"), Recordings: q.flag("recordings"), Size: q.number("size"), Since: q.number("since"),
+	}
+	if q.err != nil {
+		return q.err
+	}
+	e := &hoop.Event{Type: hoop.EventExport, Details: []hoop.Detail{{Name: "form", Value: "bundle"}}}
+	for _, name := range []string{"from", "to", "recordings", "size", "since"} {
+		if v := q.values.Get(name); v != "" {
+			e.Details = append(e.Details, hoop.Detail{Name: name, Value: v})
+		}
+	}
+	if err := h.record(r.Context(), id, e); err != nil {
+		return err
+	}
+	b, err := h.Bundle(r.Context(), ask)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/zip")
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="hoop-audit-%d.zip"`, b.Manifest().Size))
+	w.WriteHeader(http.StatusOK)
+	h.abortOn(r, b.Write(r.Context(), w))
 	return nil
 }
 

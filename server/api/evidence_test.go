@@ -9,9 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	wire "github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/api"
 )
 
 func TestSessions_OwnOrAllForThoseWhoExamine(t *testing.T) {
@@ -196,5 +200,62 @@ func TestExport_ForThoseWhoExamine(t *testing.T) {
 	}
 	g.log.fail(errors.New("disk full"))
 	_, err := g.as("ann").Export(t.Context())
+	wantCode(t, err, hoop.CodeUnrecorded)
+}
+
+type fakeBundle struct {
+	w func(io.Writer) error
+}
+
+func (fakeBundle) Manifest() bundle.Manifest                    { return bundle.Manifest{Size: 7} }
+func (b fakeBundle) Write(_ context.Context, w io.Writer) error { return b.w(w) }
+
+func TestBundle_ForThoseWhoExamine(t *testing.T) {
+	g := newGateway(t)
+	var asked api.BundleRequest
+	g.bundle = func(ask api.BundleRequest) (api.Bundle, error) {
+		if g.log.count(hoop.EventExport) == 0 {
+			t.Error("exported before it was on record")
+		}
+		asked = ask
+		return fakeBundle{func(w io.Writer) error {
+			_, err := io.WriteString(w, "zip")
+			return err
+		}}, nil
+	}
+	for _, who := range []string{"alice", "bob", "agent"} {
+		_, err := g.as(who).Bundle(t.Context(), wire.BundleAsk{})
+		wantCode(t, err, hoop.CodeDenied)
+	}
+	want := api.BundleRequest{From: time.Unix(5, 0).UTC(), To: time.Unix(9, 1).UTC(), Recordings: true, Size: 7, Since: 3}
+	body, err := g.as("ann").Bundle(t.Context(), wire.BundleAsk(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if b, err := io.ReadAll(body); err != nil || string(b) != "zip" || asked != want {
+		t.Errorf("%q, %v, asked %+v", b, err, asked)
+	}
+	g.bundle = func(api.BundleRequest) (api.Bundle, error) {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "there is no event in that time")
+	}
+	_, err = g.as("ann").Bundle(t.Context(), wire.BundleAsk{})
+	wantCode(t, err, hoop.CodeInvalid)
+	g.bundle = func(api.BundleRequest) (api.Bundle, error) {
+		return fakeBundle{func(io.Writer) error { return errors.New("disk") }}, nil
+	}
+	if body, err := g.as("ann").Bundle(t.Context(), wire.BundleAsk{}); err == nil {
+		if _, err = io.ReadAll(body); err == nil {
+			t.Error("half a bundle passes for a whole one")
+		}
+		body.Close()
+	}
+	for _, q := range []string{"from=yesterday", "size=-1", "recordings=maybe", "since=x"} {
+		if got := g.raw("GET", wire.PathBundle+"?"+q, "", "Authorization", "Bearer token-ann"); got.problem.Code != hoop.CodeInvalid {
+			t.Errorf("%s: %d %s", q, got.status, got.body)
+		}
+	}
+	g.log.fail(errors.New("disk full"))
+	_, err = g.as("ann").Bundle(t.Context(), wire.BundleAsk{})
 	wantCode(t, err, hoop.CodeUnrecorded)
 }

@@ -115,6 +115,7 @@ type gateway struct {
 	grants *grant.Service
 	log    *auditLog
 	tape   *tape
+	bundle func(api.BundleRequest) (api.Bundle, error)
 	export func(ctx context.Context, w io.Writer) error
 }
 
@@ -154,6 +155,7 @@ func newGateway(t *testing.T) *gateway {
 			return g.tape, nil
 		},
 		Export: func(ctx context.Context, w io.Writer) error { return g.export(ctx, w) },
+		Bundle: func(_ context.Context, ask api.BundleRequest) (api.Bundle, error) { return g.bundle(ask) },
 		LogKey: func() string { return "hoop+key" },
 		Audit:  g.log, Log: quiet,
 	}))

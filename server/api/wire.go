@@ -181,3 +181,27 @@ func (q *query) state() hoop.RequestState {
 	q.fail("state", "pending, approved, denied, expired or cancelled")
 	return ""
 }
+
+func (q *query) time(name string) time.Time {
+	s := q.values.Get(name)
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		q.fail(name, "a time as in RFC 3339")
+	}
+	return t.UTC()
+}
+
+func (q *query) number(name string) int64 {
+	s := q.values.Get(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 {
+		q.fail(name, "a number from 0")
+	}
+	return n
+}

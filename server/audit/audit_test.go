@@ -27,6 +27,7 @@ type gateway struct {
 	recorder *record.Recorder
 	log      *audit.Log
 	acked    func(what string) // called for what was acknowledged; may be nil
+	at       time.Time         // of a session's events; zero: now
 }
 
 // quiet is for faults made on purpose.
@@ -104,6 +105,7 @@ type session struct {
 func (s *session) event(e hoop.Event) error {
 	s.counter++
 	e.Session, e.Counter, e.Target, e.Subject = s.id, s.counter, "pg", "alice"
+	e.Time = s.g.at
 	if err := s.g.log.Write(s.ctx, &e); err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ const (
 // Engine decides by one state of the resources. It may be used concurrently.
 type Engine struct {
 	revision  string
+	text      []byte // what revision is the digest of
 	decide    rego.PreparedEvalQuery
 	observe   rego.PreparedEvalQuery
 	access    rego.PreparedEvalQuery
@@ -77,9 +78,11 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 		return nil, err
 	}
 	e := &Engine{observing: map[string]bool{}, approvals: map[string]*hoop.ApprovalRule{}, grants: map[string]resource.AccessRule{}}
-	if e.revision, err = revision(module, data); err != nil {
+	if e.text, err = text(module, data); err != nil {
 		return nil, err
 	}
+	sum := sha256.Sum256(e.text)
+	e.revision = hex.EncodeToString(sum[:])
 	for _, r := range set.StatementRules {
 		e.approvals[r.Name] = r.Approval
 		for _, t := range set.Targets {
@@ -165,19 +168,18 @@ func capabilities() *ast.Capabilities {
 	return c
 }
 
-// revision is the SHA-256 of modules and data in their canonical form: JSON with
-// sorted keys and rules sorted by name.
-func revision(module *Module, data map[string]any) (string, error) {
+// text is modules and data in their canonical form: JSON with sorted keys and rules
+// sorted by name. Secrets are scrubbed (resource.Secret).
+func text(module *Module, data map[string]any) ([]byte, error) {
 	site := ""
 	if module != nil {
 		site = module.Text
 	}
 	b, err := json.Marshal(map[string]any{"policy.rego": shipped, "site.rego": site, "data": data})
 	if err != nil {
-		return "", fmt.Errorf("encode the policy: %w", err)
+		return nil, fmt.Errorf("encode the policy: %w", err)
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return b, nil
 }
 
 // Shipped is the text of the module that decides.
@@ -195,6 +197,10 @@ func Data(set *resource.Set) ([]byte, error) {
 
 // Revision names the policy in force: the SHA-256, hex, of modules and data.
 func (e *Engine) Revision() string { return e.revision }
+
+// Text is the policy in force: the JSON whose SHA-256 is the revision. It has no
+// secret. The caller must not change it.
+func (e *Engine) Text() []byte { return e.text }
 
 // Decide decides a statement by its effects. No effects are denied. An error is a
 // denial too; the decision beside it says so.

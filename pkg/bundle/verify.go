@@ -1,0 +1,260 @@
+package bundle
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/report"
+)
+
+// Options say what a bundle is verified against.
+type Options struct {
+	// Key is the log's public key, had by another way than the bundle; see
+	// auditlog.Options.
+	Key string
+	// OldCheckpoint is one kept from earlier, in full.
+	OldCheckpoint []byte
+}
+
+// Report is what a bundle was found to prove.
+type Report struct {
+	auditlog.Report
+	Bundle   *Manifest `json:"bundle"`
+	Policies int       `json:"policies"` // texts that are those which events name
+}
+
+const (
+	maxSmall  = 64 << 20 // bytes of a policy or a report
+	maxPolicy = maxSmall
+)
+
+// Verify checks a bundle: the archive's form; everything that auditlog.Verify checks,
+// for its events; that the events beside them lie outside its time; that the policy
+// texts are those which the events name; that the report is what the events say; that
+// there is no other file. The error is a *auditlog.Fault, the first one found.
+func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
+	z, err := container(r, size)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{zip: z, builder: report.NewBuilder()}
+	if err := v.manifest(); err != nil {
+		return nil, err
+	}
+	m := v.m
+	log, err := auditlog.Verify(z, auditlog.Options{
+		Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, WithoutRecordings: !m.Recordings,
+		Span: m.Span(), From: m.From, To: m.To, Expired: m.Expired, Each: v.each,
+		Also: []string{ManifestFile, CosignedFile, ReportJSON, ReportHTML, PoliciesDir},
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.report = &Report{Report: *log, Bundle: m}
+	for _, step := range []func() error{v.header, v.policies, v.made, v.files} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return v.report, nil
+}
+
+// verifier holds the state of one Verify.
+type verifier struct {
+	zip     *zip.Reader
+	m       *Manifest
+	builder *report.Builder
+	report  *Report
+	ended   []string // sessions whose recordings should be here, in order
+}
+
+func (v *verifier) read(name string, limit int64) ([]byte, error) {
+	f, err := v.zip.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault(name, nil, "the file is missing")
+	}
+	if err != nil {
+		return nil, fault(name, err, "the file cannot be read")
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fault(name, err, "the file cannot be read")
+	}
+	if int64(len(b)) > limit {
+		return nil, fault(name, nil, "the file is longer than the %d bytes it may have", limit)
+	}
+	return b, nil
+}
+
+func (v *verifier) manifest() error {
+	b, err := v.read(ManifestFile, 1<<20)
+	if err != nil {
+		return err
+	}
+	if v.m, err = DecodeManifest(b); err != nil {
+		return fault(ManifestFile, err, "it does not describe a bundle")
+	}
+	return nil
+}
+
+func (v *verifier) each(index int64, e *hoop.Event) error {
+	v.builder.Add(index, e)
+	if e.Record != nil && e.Record.SHA256 != "" {
+		v.ended = append(v.ended, e.Session)
+	}
+	return nil
+}
+
+// header compares the manifest with what the checkpoint says.
+func (v *verifier) header() error {
+	r := v.report
+	if v.m.Origin != r.Origin || v.m.Size != r.Size || v.m.Root != r.Root {
+		return fault(ManifestFile, nil, "it is of another log, or another size of it, than the checkpoint")
+	}
+	b, err := v.read(auditlog.ReadmeFile, 1<<20)
+	if err != nil {
+		return err
+	}
+	if string(b) != Readme {
+		return fault(auditlog.ReadmeFile, nil, "it was changed, or is of another version")
+	}
+	return nil
+}
+
+// policies compares the texts with the revisions that events name.
+func (v *verifier) policies() error {
+	for _, rev := range v.builder.Policies() {
+		name := PolicyFile(rev)
+		b, err := v.read(name, maxPolicy)
+		if err != nil {
+			if _, statErr := fs.Stat(v.zip, name); errors.Is(statErr, fs.ErrNotExist) && slices.Contains(v.m.MissingPolicies, rev) {
+				v.report.Warnings = append(v.report.Warnings, "the gateway had no text of policy "+rev)
+				continue
+			}
+			return err
+		}
+		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != rev {
+			return fault(name, nil, "it is not the policy that events name: its SHA-256 is %x", sum)
+		}
+		v.report.Policies++
+	}
+	return nil
+}
+
+// made makes the report again and compares.
+func (v *verifier) made() error {
+	texts := make(map[string][]byte, 2)
+	for _, name := range []string{ReportHTML, ReportJSON} {
+		b, err := v.read(name, maxSmall)
+		if err != nil {
+			return err
+		}
+		texts[name] = b
+	}
+	if v.m.Report != report.Format {
+		v.report.Warnings = append(v.report.Warnings, fmt.Sprintf(
+			"report.html and report.json were not compared with the events: they are of format %d, this version makes format %d", v.m.Report, report.Format))
+		return nil
+	}
+	made := v.builder.Report(v.m.About())
+	html, err := made.HTML()
+	if err != nil {
+		return err
+	}
+	text, err := made.JSON()
+	if err != nil {
+		return err
+	}
+	for name, want := range map[string][]byte{ReportHTML: html, ReportJSON: text} {
+		if !bytes.Equal(texts[name], want) {
+			return fault(name, nil, "it is not what the events say")
+		}
+	}
+	return nil
+}
+
+// About is what the report says it is about.
+func (m *Manifest) About() report.About {
+	return report.About{Log: m.Origin, Size: m.Size, Root: m.Root, First: m.First, End: m.End, From: m.From, To: m.To}
+}
+
+// Names lists a bundle's files in their order. cosigned tells whether there is a
+// cosigned checkpoint; sessions are those whose recordings are there.
+func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
+	names := []string{auditlog.ReadmeFile, ManifestFile, auditlog.KeyFile, auditlog.CheckpointFile}
+	if cosigned {
+		names = append(names, CosignedFile)
+	}
+	names = append(names, ReportHTML, ReportJSON)
+	for _, rev := range policies {
+		if !slices.Contains(m.MissingPolicies, rev) {
+			names = append(names, PolicyFile(rev))
+		}
+	}
+	for level := auditlog.Levels(m.Size) - 1; level > 0; level-- {
+		full, width := auditlog.Widths(m.Size, level)
+		for n := range full {
+			names = append(names, auditlog.TilePath(level, n, auditlog.TileWidth))
+		}
+		if width > 0 {
+			names = append(names, auditlog.TilePath(level, full, width))
+		}
+	}
+	numbers, widths := m.Hashes()
+	for i, n := range numbers {
+		names = append(names, auditlog.TilePath(0, n, widths[i]))
+	}
+	full, width := auditlog.Widths(m.Size, 0)
+	first, end, last := m.Span().Tiles(m.Size)
+	for n := first; n < end; n++ {
+		names = append(names, auditlog.TilePath(0, n, auditlog.TileWidth), auditlog.EntriesPath(n, auditlog.TileWidth))
+	}
+	if last {
+		names = append(names, auditlog.TilePath(0, full, width), auditlog.EntriesPath(full, width))
+	}
+	if m.Recordings {
+		for _, id := range sessions {
+			names = append(names, auditlog.RecordingFile(id))
+		}
+	}
+	return names
+}
+
+// files compares the archive's list with what must be there.
+func (v *verifier) files() error {
+	_, err := fs.Stat(v.zip, CosignedFile)
+	here := slices.DeleteFunc(v.ended, func(id string) bool {
+		_, err := fs.Stat(v.zip, auditlog.RecordingFile(id))
+		return err != nil // auditlog.Verify has found that it may be missing
+	})
+	want := v.m.Names(err == nil, v.builder.Policies(), here)
+	for i, f := range v.zip.File {
+		switch {
+		case i >= len(want):
+			return fault(f.Name, nil, "the bundle has no use for this file")
+		case f.Name == want[i]:
+		case slices.Contains(want[i:], f.Name):
+			return fault(f.Name, nil, "it stands where %s should be", want[i])
+		default:
+			return fault(f.Name, nil, "the bundle has no use for this file")
+		}
+	}
+	if len(want) > len(v.zip.File) {
+		return fault(want[len(v.zip.File)], nil, "the file is missing")
+	}
+	return nil
+}
+
+// IsZip reports whether a file name is that of a bundle.
+func IsZip(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".zip") }

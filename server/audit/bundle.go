@@ -1,0 +1,408 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/report"
+	"github.com/hoopctl/hoopctl/server/journal"
+)
+
+// BundleOptions say what a bundle holds.
+type BundleOptions struct {
+	From, To   time.Time // events of this time, without To; zero: from the first, up to the last
+	Recordings bool
+	// Size is the size of the log that the bundle vouches for; zero: all events so far.
+	// The same range at the same size gives the same bytes.
+	Size int64
+	// Since is the size of an older checkpoint whose containment the bundle proves.
+	Since int64
+	// Policy gives the text of a revision; hoop.CodeNotFound where there is none.
+	Policy func(revision string) ([]byte, error)
+}
+
+// Bundle prepares a bundle (pkg/bundle), to be written by its Write. Errors before the first byte: hoop.CodeInvalid where there is no event in
+// the range, or the log is not as large as asked.
+func (l *Log) Bundle(ctx context.Context, opt BundleOptions) (*Bundle, error) {
+	if err := l.settle(ctx); err != nil {
+		return nil, fmt.Errorf("export audit bundle: %w", err)
+	}
+	_, s, err := l.freeze()
+	if err != nil {
+		return nil, fmt.Errorf("export audit bundle: %w", err)
+	}
+	if opt.Size == 0 {
+		opt.Size = s.edge.Size()
+	}
+	if opt.Size < 1 || opt.Size > s.edge.Size() {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "the log has %d events, not %d", s.edge.Size(), opt.Size)
+	}
+	if opt.Since < 0 || opt.Since > opt.Size {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "the older checkpoint has %d events, and the bundle vouches for %d", opt.Since, opt.Size)
+	}
+	b := &Bundle{log: l, opt: opt, now: s}
+	if err := b.prepare(ctx); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Bundle is a bundle to be written, once.
+type Bundle struct {
+	log      *Log
+	opt      BundleOptions
+	now      snapshot
+	signed   []byte
+	m        *bundle.Manifest
+	report   *report.Report
+	policies []string
+	texts    map[string][]byte
+	ended    []Entry // events that commit to recordings
+	expired  map[string]int64
+	cosigned []byte
+}
+
+// Manifest is what the bundle holds.
+func (b *Bundle) Manifest() bundle.Manifest { return *b.m }
+
+// tile gives a tile's bytes as it was at the bundle's size.
+func (b *Bundle) tile(level int, n int64, width int) ([]byte, error) {
+	return b.file(width*tlog.HashSize, level, n, func(width int) string { return auditlog.TilePath(level, n, width) })
+}
+
+// file reads what is, or was at a smaller size a begin of, a file of level and n; want
+// is its length in bytes, -1 for all of it.
+func (b *Bundle) file(want, level int, n int64, path func(width int) string) ([]byte, error) {
+	full, width := auditlog.Widths(b.now.edge.Size(), level)
+	var data []byte
+	if n < full {
+		name := path(auditlog.TileWidth)
+		var err error
+		if data, err = journal.ReadFile(b.log.opt.FS, filepath.Join(b.log.opt.Dir, name)); err != nil {
+			return nil, err
+		}
+	} else {
+		data = b.now.partials()[path(width)]
+	}
+	if want >= 0 {
+		if len(data) < want {
+			return nil, fmt.Errorf("%s is cut short", path(auditlog.TileWidth))
+		}
+		data = data[:want]
+	}
+	return data, nil
+}
+
+// entries gives the first width entries of bundle n.
+func (b *Bundle) entries(n int64, width int) ([]byte, error) {
+	data, err := b.file(-1, 0, n, func(width int) string { return auditlog.EntriesPath(n, width) })
+	if err != nil {
+		return nil, err
+	}
+	rest := data
+	for range width {
+		if _, rest, err = auditlog.NextEntry(rest); err != nil {
+			return nil, fmt.Errorf("%s: %w", auditlog.EntriesPath(n, width), err)
+		}
+	}
+	return data[:len(data)-len(rest)], nil
+}
+
+// raw calls f with the canonical bytes of the events from first up to but without end.
+func (b *Bundle) raw(ctx context.Context, first, end int64, f func(index int64, raw []byte) error) error {
+	for n := first / auditlog.TileWidth; n*auditlog.TileWidth < end; n++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		width := int(min(auditlog.TileWidth, end-n*auditlog.TileWidth))
+		rest, err := b.entries(n, width)
+		if err != nil {
+			return err
+		}
+		for i := range width {
+			var raw []byte
+			if raw, rest, err = auditlog.NextEntry(rest); err != nil {
+				return err
+			}
+			if index := n*auditlog.TileWidth + int64(i); index >= first {
+				if err := f(index, raw); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+var (
+	timePrefix   = []byte(`{"time":"`)
+	errCanonical = errors.New("an event is not in canonical form")
+)
+
+// timeOf reads an event's time from its canonical bytes.
+func timeOf(raw []byte) (time.Time, error) {
+	rest, ok := bytes.CutPrefix(raw, timePrefix)
+	end := bytes.IndexByte(rest, '"')
+	if !ok || end < 0 {
+		return time.Time{}, errCanonical
+	}
+	return time.Parse(time.RFC3339Nano, string(rest[:end]))
+}
+
+// prepare reads what must be known before the first byte: the span, the report, the
+// policies, the recordings.
+func (b *Bundle) prepare(ctx context.Context) error {
+	wrap := func(err error) error { return fmt.Errorf("export audit bundle: %w", err) }
+	edge, err := auditlog.LoadEdge(b.opt.Size, b.tile)
+	if err != nil {
+		return wrap(err)
+	}
+	cp := auditlog.Checkpoint{Origin: b.log.opt.Origin, Size: b.opt.Size, Root: edge.Root()}
+	if b.signed, err = cp.Sign(b.log.signer); err != nil {
+		return wrap(err)
+	}
+	b.m = &bundle.Manifest{
+		Format: bundle.Format, Origin: cp.Origin, Size: cp.Size, Root: cp.Root.String(), Since: b.opt.Since,
+		From: b.opt.From.UTC(), To: b.opt.To.UTC(), Recordings: b.opt.Recordings, Report: report.Format,
+	}
+	if err := b.locate(ctx); err != nil {
+		return err
+	}
+	builder := report.NewBuilder()
+	if err := b.raw(ctx, b.m.First, b.m.End, func(index int64, raw []byte) error {
+		e, err := auditlog.Decode(raw)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", index, err)
+		}
+		builder.Add(index, e)
+		if e.Record != nil && e.Record.SHA256 != "" {
+			b.ended = append(b.ended, Entry{Index: index, Event: e})
+		}
+		return nil
+	}); err != nil {
+		return wrap(err)
+	}
+	b.report, b.policies = builder.Report(b.m.About()), builder.Policies()
+	if err := b.policyTexts(); err != nil {
+		return wrap(err)
+	}
+	b.noteExpired()
+	return nil
+}
+
+// locate finds the events of the time asked for, and what happened to recordings and
+// checkpoints anywhere in the log.
+func (b *Bundle) locate(ctx context.Context) error {
+	first, end := int64(-1), int64(0)
+	b.expired = make(map[string]int64)
+	expiry := []byte(`,"type":"` + string(hoop.EventExpired) + `",`)
+	err := b.raw(ctx, 0, b.opt.Size, func(index int64, raw []byte) error {
+		at, err := timeOf(raw)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", index, err)
+		}
+		if !at.Before(b.opt.From) && first < 0 {
+			first = index
+		}
+		if b.opt.To.IsZero() || at.Before(b.opt.To) {
+			end = index + 1
+		}
+		if head := raw[:min(len(raw), 80)]; bytes.Contains(head, expiry) {
+			e, err := auditlog.Decode(raw)
+			if err != nil {
+				return fmt.Errorf("event %d: %w", index, err)
+			}
+			b.expired[e.Session] = index
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("export audit bundle: %w", err)
+	}
+	if first < 0 || end <= first {
+		return hoop.Errorf(hoop.CodeInvalid, "there is no event in that time").WithHint("times are UTC where they name no zone")
+	}
+	b.m.First, b.m.End = first, end
+	return nil
+}
+
+func (b *Bundle) policyTexts() error {
+	b.texts = make(map[string][]byte)
+	for _, rev := range b.policies {
+		if b.opt.Policy == nil {
+			b.m.MissingPolicies = append(b.m.MissingPolicies, rev)
+			continue
+		}
+		text, err := b.opt.Policy(rev)
+		switch {
+		case err != nil && hoop.AsError(err).Code == hoop.CodeNotFound:
+			b.m.MissingPolicies = append(b.m.MissingPolicies, rev)
+		case err != nil:
+			return fmt.Errorf("policy %s: %w", rev, err)
+		default:
+			b.texts[rev] = text
+		}
+	}
+	return nil
+}
+
+// noteExpired names the recordings that are gone by an event outside the span.
+func (b *Bundle) noteExpired() {
+	first, end, _ := b.m.Span().Tiles(b.m.Size)
+	for _, e := range b.ended {
+		at, ok := b.expired[e.Event.Session]
+		if n := at / auditlog.TileWidth; ok && b.opt.Recordings && (n < first || n >= end) {
+			if b.m.Expired == nil {
+				b.m.Expired = make(map[string]int64)
+			}
+			b.m.Expired[e.Event.Session] = at
+		}
+	}
+}
+
+// Write writes the archive.
+func (b *Bundle) Write(ctx context.Context, w io.Writer) error {
+	if err := b.write(ctx, bundle.NewWriter(w)); err != nil {
+		return fmt.Errorf("export audit bundle: %w", err)
+	}
+	return nil
+}
+
+func (b *Bundle) write(ctx context.Context, w *bundle.Writer) error {
+	sessions := make(map[string]bool)
+	var ids []string
+	for _, e := range b.ended {
+		id := e.Event.Session
+		if _, gone := b.expired[id]; gone || !b.opt.Recordings || b.log.opt.Recordings == nil {
+			continue
+		}
+		r, _, err := b.log.opt.Recordings.Raw(ctx, id)
+		if err != nil && hoop.AsError(err).Code == hoop.CodeNotFound {
+			// The verifier will say so.
+			b.log.opt.Log.Error("audit: a recording that the log commits to is missing", "session", id, "size", e.Event.Record.Size)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("recording of session %s: %w", id, err)
+		}
+		if err := r.Close(); err != nil {
+			return fmt.Errorf("recording of session %s: %w", id, err)
+		}
+		ids = append(ids, id)
+		sessions[auditlog.RecordingFile(id)] = true
+	}
+	small, err := b.small()
+	if err != nil {
+		return err
+	}
+	tiles := b.contents()
+	for _, name := range b.m.Names(b.cosigned != nil, b.policies, ids) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var err error
+		if sessions[name] {
+			err = b.recording(ctx, w, name)
+		} else if text, ok := small[name]; ok {
+			err = w.File(name, text)
+		} else if read := tiles[name]; read != nil {
+			var data []byte
+			if data, err = read(); err == nil {
+				err = w.File(name, data)
+			}
+		} else {
+			err = fmt.Errorf("%s: nobody has it", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// small are the files that are at hand.
+func (b *Bundle) small() (map[string][]byte, error) {
+	m, err := b.m.Encode()
+	if err != nil {
+		return nil, err
+	}
+	html, err := b.report.HTML()
+	if err != nil {
+		return nil, err
+	}
+	text, err := b.report.JSON()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{
+		auditlog.ReadmeFile: []byte(bundle.Readme), bundle.ManifestFile: m, auditlog.KeyFile: []byte(b.log.key + "\n"),
+		auditlog.CheckpointFile: b.signed, bundle.CosignedFile: b.cosigned, bundle.ReportHTML: html, bundle.ReportJSON: text,
+	}
+	for rev, text := range b.texts {
+		files[bundle.PolicyFile(rev)] = text
+	}
+	return files, nil
+}
+
+// contents says how each tile and bundle of entries is read.
+func (b *Bundle) contents() map[string]func() ([]byte, error) {
+	files := make(map[string]func() ([]byte, error))
+	add := func(level int, n int64, width int, entries bool) {
+		files[auditlog.TilePath(level, n, width)] = func() ([]byte, error) { return b.tile(level, n, width) }
+		if entries {
+			files[auditlog.EntriesPath(n, width)] = func() ([]byte, error) { return b.entries(n, width) }
+		}
+	}
+	for level := 1; level < auditlog.Levels(b.m.Size); level++ {
+		full, width := auditlog.Widths(b.m.Size, level)
+		for n := range full {
+			add(level, n, auditlog.TileWidth, false)
+		}
+		add(level, full, width, false)
+	}
+	numbers, widths := b.m.Hashes()
+	for i, n := range numbers {
+		add(0, n, widths[i], false)
+	}
+	full, width := auditlog.Widths(b.m.Size, 0)
+	first, end, _ := b.m.Span().Tiles(b.m.Size)
+	for n := first; n < end; n++ {
+		add(0, n, auditlog.TileWidth, true)
+	}
+	add(0, full, width, true)
+	return files
+}
+
+// recording writes one recording, read twice: its checksum stands before it.
+func (b *Bundle) recording(ctx context.Context, w *bundle.Writer, name string) error {
+	session := name[len(auditlog.RecordingsDir)+1 : len(name)-len(".hrec")]
+	open := func() (io.ReadCloser, error) {
+		r, _, err := b.log.opt.Recordings.Raw(ctx, session)
+		return r, err
+	}
+	r, err := open()
+	if err != nil {
+		return fmt.Errorf("recording of session %s: %w", session, err)
+	}
+	sum := crc32.NewIEEE()
+	n, err := io.Copy(sum, r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return fmt.Errorf("recording of session %s: %w", session, err)
+	}
+	if r, err = open(); err != nil {
+		return fmt.Errorf("recording of session %s: %w", session, err)
+	}
+	defer func() { _ = r.Close() }()
+	return w.Stream(name, n, sum.Sum32(), r)
+}

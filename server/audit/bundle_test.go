@@ -1,0 +1,457 @@
+package audit_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/audit"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/journal/faultfs"
+)
+
+var policyText = []byte(`{"data":{}}`)
+
+func policyRevision() string {
+	sum := sha256.Sum256(policyText)
+	return hex.EncodeToString(sum[:])
+}
+
+func policyFor(revision string) ([]byte, error) {
+	if revision != policyRevision() {
+		return nil, hoop.Errorf(hoop.CodeNotFound, "no text")
+	}
+	return policyText, nil
+}
+
+// month is a log of several sessions, of sign-ins a minute apart between them.
+func month(t testing.TB) *gateway {
+	t.Helper()
+	g, err := started("/data", faultfs.New(), 1<<20, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.close() })
+	g.at = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 4 {
+		if err := g.session(t.Context(), fmt.Sprintf("s%d", i), 10); err != nil {
+			t.Fatal(err)
+		}
+		for range 150 {
+			g.at = g.at.Add(time.Minute)
+			if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventSignIn, Subject: "alice", Policy: policyRevision()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return g
+}
+
+func bundled(t testing.TB, g *gateway, opt audit.BundleOptions) []byte {
+	t.Helper()
+	opt.Policy = policyFor
+	b, err := g.log.Bundle(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := b.Write(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func (g *gateway) verifyBundle(b, old []byte) (*bundle.Report, error) {
+	return bundle.Verify(bytes.NewReader(b), int64(len(b)), bundle.Options{Key: g.log.VerifierKey(), OldCheckpoint: old})
+}
+
+func TestBundle_VerifiesAndReports(t *testing.T) {
+	g := month(t)
+	r, err := g.verifyBundle(bundled(t, g, audit.BundleOptions{Recordings: true}), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Size != g.log.Size() || r.Sessions != 4 || r.Recordings != 4 || r.Policies != 1 || len(r.Warnings) != 0 {
+		t.Errorf("got %+v", r)
+	}
+	_, err = g.log.Bundle(t.Context(), audit.BundleOptions{From: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)})
+	if hoop.AsError(err).Code != hoop.CodeInvalid {
+		t.Errorf("a time without events: got %v", err)
+	}
+}
+
+// Two exports of the same range at the same size of the log are the same bytes, however
+// far the log has gone on; each verifies, against every checkpoint it was made for.
+func TestBundle_SameBytes(t *testing.T) {
+	g := month(t)
+	first := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(rt *rapid.T) {
+		opt := audit.BundleOptions{
+			Size:       rapid.Int64Range(1, g.log.Size()).Draw(rt, "size"),
+			Recordings: rapid.Bool().Draw(rt, "recordings"),
+		}
+		opt.Since = rapid.Int64Range(0, opt.Size).Draw(rt, "since")
+		if rapid.Bool().Draw(rt, "ranged") {
+			opt.From = first.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "from")) * time.Minute)
+			opt.To = opt.From.Add(time.Duration(rapid.IntRange(1, 300).Draw(rt, "for")) * time.Minute)
+		}
+		b, err := g.log.Bundle(t.Context(), opt)
+		if hoop.AsError(err).Code == hoop.CodeInvalid && err != nil {
+			return // no event in that time
+		}
+		if err != nil {
+			rt.Fatal(err)
+		}
+		one := bundled(t, g, opt)
+		if err := g.log.Write(t.Context(), &hoop.Event{Type: hoop.EventSignIn}); err != nil {
+			rt.Fatal(err)
+		}
+		if two := bundled(t, g, opt); !bytes.Equal(one, two) {
+			rt.Fatalf("%+v: the second export differs", b.Manifest())
+		}
+		var old []byte
+		if opt.Since > 0 {
+			earlier, err := g.log.Bundle(t.Context(), audit.BundleOptions{Size: opt.Since})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := earlier.Write(t.Context(), &out); err != nil {
+				rt.Fatal(err)
+			}
+			old = file(t, out.Bytes(), auditlog.CheckpointFile)
+		}
+		if _, err := g.verifyBundle(one, old); err != nil {
+			rt.Fatalf("%+v: %v", b.Manifest(), err)
+		}
+	})
+}
+
+func file(t testing.TB, b []byte, name string) []byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := z.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// member is a file of a bundle.
+type member struct {
+	name string
+	data []byte
+}
+
+func unzipped(t testing.TB, b []byte) []member {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []member
+	for _, f := range z.File {
+		out = append(out, member{f.Name, file(t, b, f.Name)})
+	}
+	return out
+}
+
+func zipped(t testing.TB, files []member) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := bundle.NewWriter(&out)
+	for _, f := range files {
+		if err := w.File(f.name, f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// kind is the kind of a bundle's file: what stands beside it in the matrix.
+func kind(name string) string {
+	for _, p := range []string{"policies/", "recordings/", "tile/entries/", "tile/0/", "tile/1/"} {
+		if strings.HasPrefix(name, p) {
+			return p
+		}
+	}
+	return name
+}
+
+// Every kind of file, changed in every way by somebody who can write a perfect archive,
+// is noticed, and the file is named, or the one that it must agree with.
+func TestBundle_TamperMatrix(t *testing.T) {
+	g := month(t)
+	from := time.Date(2026, 10, 1, 0, 10, 0, 0, time.UTC)
+	whole := bundled(t, g, audit.BundleOptions{Recordings: true, From: from, To: from.Add(8 * time.Hour), Since: 3})
+	if _, err := g.verifyBundle(whole, nil); err != nil {
+		t.Fatal(err)
+	}
+	files := unzipped(t, whole)
+	at := func(name string) int {
+		return slices.IndexFunc(files, func(f member) bool { return f.name == name })
+	}
+	named := map[string][]string{ // what may be named instead
+		"key.pub":       {"checkpoint"},
+		"tile/0/":       {"tile/entries/", "tile/1/", "checkpoint"},
+		"bundle.json":   {"report", "tile/", "recordings/", "policies/", "checkpoint"},
+		"tile/entries/": {"tile/0/"},
+	}
+	seen := make(map[string]int)
+	for i, f := range files {
+		k := kind(f.name)
+		if seen[k]++; seen[k] > 2 {
+			continue
+		}
+		ways := map[string]func() []member{
+			"flip a bit": func() []member { return with(files, i, flipped(f.data, len(f.data)/2)) },
+			"flip the last bit": func() []member {
+				return with(files, i, flipped(f.data, len(f.data)-1))
+			},
+			"drop":     func() []member { return slices.Delete(slices.Clone(files), i, i+1) },
+			"truncate": func() []member { return with(files, i, f.data[:len(f.data)-1]) },
+			"empty":    func() []member { return with(files, i, nil) },
+			"append":   func() []member { return with(files, i, append(slices.Clone(f.data), ' ')) },
+			"twice":    func() []member { return append(slices.Clone(files), f) },
+			"reorder": func() []member {
+				moved := slices.Delete(slices.Clone(files), i, i+1)
+				return slices.Insert(moved, (i+3)%len(moved), f)
+			},
+			"rename": func() []member {
+				moved := slices.Clone(files)
+				moved[i].name = "x" + f.name
+				return moved
+			},
+		}
+		if j := slices.IndexFunc(files, func(o member) bool { return kind(o.name) == k && o.name != f.name && !bytes.Equal(o.data, f.data) }); j >= 0 {
+			ways["swap"] = func() []member {
+				moved := slices.Clone(files)
+				moved[i].data, moved[j].data = moved[j].data, moved[i].data
+				return moved
+			}
+		}
+		for way, do := range ways {
+			t.Run(f.name+"/"+way, func(t *testing.T) {
+				_, err := g.verifyBundle(zipped(t, do()), nil)
+				var fault *auditlog.Fault
+				if !errors.As(err, &fault) {
+					t.Fatalf("not noticed: %v", err)
+				}
+				ok := way == "reorder" || way == "rename" || strings.HasPrefix(fault.File, k)
+				for _, other := range named[k] {
+					ok = ok || strings.HasPrefix(fault.File, other)
+				}
+				if !ok {
+					t.Errorf("it names %s: %v", fault.File, err)
+				}
+			})
+		}
+	}
+	for _, k := range []string{"README.txt", "bundle.json", "key.pub", "checkpoint", "report.html", "report.json", "policies/", "tile/1/", "tile/0/", "tile/entries/", "recordings/"} {
+		if seen[k] == 0 {
+			t.Errorf("the sample has no %s", k)
+		}
+	}
+	if at(auditlog.TilePath(0, 0, 256)) < 0 {
+		t.Error("the sample lacks the tile of the older checkpoint")
+	}
+}
+
+func flipped(b []byte, at int) []byte {
+	c := slices.Clone(b)
+	c[at] ^= 1
+	return c
+}
+
+func with(files []member, i int, data []byte) []member {
+	c := slices.Clone(files)
+	c[i].data = data
+	return c
+}
+
+// Any bit of the archive, of its own headers too, is evidence.
+func TestBundle_AnyBit(t *testing.T) {
+	g := month(t)
+	whole := bundled(t, g, audit.BundleOptions{Recordings: true})
+	flip := func(at int) {
+		c := slices.Clone(whole)
+		c[at] ^= 1 << (at % 8)
+		var fault *auditlog.Fault
+		if _, err := g.verifyBundle(c, nil); !errors.As(err, &fault) {
+			t.Errorf("byte %d of %d: %v", at, len(whole), err)
+		}
+	}
+	r := rand.New(rand.NewPCG(5, 1))
+	for range 100 {
+		flip(r.IntN(len(whole)))
+	}
+	for at := len(whole) - 22; at < len(whole); at++ { // the end record
+		flip(at)
+	}
+	for at := range 46 { // the first header
+		flip(at)
+	}
+	for _, c := range [][]byte{append(slices.Clone(whole), 0), append([]byte{0}, whole...), whole[:len(whole)-1], whole[1:], nil} {
+		if _, err := g.verifyBundle(c, nil); err == nil {
+			t.Errorf("%d bytes: not noticed", len(c))
+		}
+	}
+}
+
+// A bundle that leaves events of its time out says so, however well it is made: the
+// events beside its span are in it.
+func TestBundle_LeavesNothingOut(t *testing.T) {
+	g := month(t)
+	from := time.Date(2026, 10, 1, 0, 10, 0, 0, time.UTC)
+	opt := audit.BundleOptions{From: from, To: from.Add(4 * time.Hour), Policy: policyFor}
+	b, err := g.log.Bundle(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := b.Manifest()
+	for name, change := range map[string]func(*bundle.Manifest){
+		"the first": func(m *bundle.Manifest) { m.First++ },
+		"the last":  func(m *bundle.Manifest) { m.End-- },
+	} {
+		lie := m
+		change(&lie)
+		text, err := lie.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := unzipped(t, bundled(t, g, opt))
+		_, err = g.verifyBundle(zipped(t, with(files, 1, text)), nil)
+		if err == nil || !strings.Contains(err.Error(), "leaves it out") {
+			t.Errorf("%s event left out: got %v", name, err)
+		}
+	}
+}
+
+// An older checkpoint that the bundle was not made for, another log's, and a fork.
+func TestBundle_OlderCheckpoint(t *testing.T) {
+	g := month(t)
+	from := time.Date(2026, 10, 1, 9, 0, 0, 0, time.UTC)
+	whole := bundled(t, g, audit.BundleOptions{From: from})
+	old := file(t, bundled(t, g, audit.BundleOptions{Size: 77}), auditlog.CheckpointFile)
+	if _, err := g.verifyBundle(whole, old); err == nil || !strings.Contains(err.Error(), "export again with --checkpoint") {
+		t.Errorf("not made for it: got %v", err)
+	}
+	if _, err := g.verifyBundle(bundled(t, g, audit.BundleOptions{From: from, Since: 77}), old); err != nil {
+		t.Error(err)
+	}
+	other := month(t)
+	foreign := file(t, bundled(t, other, audit.BundleOptions{Size: 77}), auditlog.CheckpointFile)
+	if _, err := g.verifyBundle(whole, foreign); err == nil || !strings.Contains(err.Error(), "older checkpoint") {
+		t.Errorf("another log's: got %v", err)
+	}
+}
+
+// BenchmarkBundle_Verify makes a bundle of HOOP_BENCH_EVENTS events (20,000) in sessions
+// of 100 statements and verifies it; HOOP_BENCH_BUNDLE keeps it, and its key beside it.
+func BenchmarkBundle_Verify(b *testing.B) {
+	events := int64(20_000)
+	if s := os.Getenv("HOOP_BENCH_EVENTS"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		events = n
+	}
+	g, err := started(b.TempDir(), journal.OS{}, 64<<20, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = g.close() })
+	for i := 0; g.log.Size() < events; i++ {
+		g.large(b, fmt.Sprintf("%012x", i))
+	}
+	name := os.Getenv("HOOP_BENCH_BUNDLE")
+	if name == "" {
+		name = filepath.Join(b.TempDir(), "bundle.zip")
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = f.Close() })
+	made, err := g.log.Bundle(b.Context(), audit.BundleOptions{Recordings: true, Policy: policyFor})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := made.Write(b.Context(), f); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(name+".key", []byte(g.log.VerifierKey()), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := bundle.Verify(f, st.Size(), bundle.Options{Key: g.log.VerifierKey()}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(g.log.Size())*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// large appends a session of 100 statements as a gateway writes them.
+func (g *gateway) large(b *testing.B, id string) {
+	rec, err := g.recorder.Open(hoop.SessionInfo{ID: id, Target: "pg"}, []byte("key"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	counter := int64(0)
+	add := func(e hoop.Event) {
+		counter++
+		e.Session, e.Counter, e.Target, e.Subject, e.Grant, e.Policy = id, counter, "pg-prod", "corp:2482", "g1", policyRevision()
+		if _, err := g.log.Append(&e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	add(hoop.Event{Type: hoop.EventSessionStart})
+	for range 100 {
+		add(hoop.Event{
+			Type: hoop.EventStatement, Text: "SELECT full_name, email FROM patients WHERE id = $1 AND ward < $2", Effects: []hoop.Effect{hoop.EffectRead},
+			Tables: []string{"public.patients"}, Action: hoop.Allow, Rule: "default", Reason: "reads are allowed",
+		})
+		add(hoop.Event{Type: hoop.EventResult, Duration: 812, Result: &hoop.Result{
+			Statement: counter, Tag: "SELECT 1", Rows: 1, Bytes: 231, Masked: 2, Digest: policyRevision(),
+		}})
+	}
+	r, _, err := rec.Close(recording.Record{Kind: recording.KindEnd})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Events = counter + 1
+	add(hoop.Event{Type: hoop.EventSessionEnd, Record: &r})
+}

@@ -1,0 +1,55 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+)
+
+// policies keeps the text of every policy that was in force, named by its revision, so
+// that an event's revision can be read years later.
+type policies struct{ dir string }
+
+func (p policies) file(revision string) string { return filepath.Join(p.dir, revision+".json") }
+
+// keep makes the text durable, before an event names its revision.
+func (p policies) keep(text []byte) error {
+	sum := sha256.Sum256(text)
+	revision := hex.EncodeToString(sum[:])
+	if _, err := p.text(revision); err == nil {
+		return nil
+	}
+	if err := journal.MakeDir(journal.OS{}, p.dir); err != nil {
+		return fmt.Errorf("keep the policy's text: %w", err)
+	}
+	if err := journal.WriteFile(journal.OS{}, p.file(revision), text); err != nil {
+		return fmt.Errorf("keep the policy's text: %w", err)
+	}
+	return nil
+}
+
+// text reads one. One that is not there, or is not what its name says, is
+// hoop.CodeNotFound.
+func (p policies) text(revision string) ([]byte, error) {
+	if b, err := hex.DecodeString(revision); err != nil || len(b) != sha256.Size {
+		return nil, hoop.Errorf(hoop.CodeNotFound, "%q is no policy revision", revision)
+	}
+	b, err := os.ReadFile(p.file(revision))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hoop.Errorf(hoop.CodeNotFound, "the text of policy %s is not kept", revision)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the policy's text: %w", err)
+	}
+	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != revision {
+		return nil, hoop.Errorf(hoop.CodeNotFound, "the text of policy %s was changed", revision)
+	}
+	return b, nil
+}
