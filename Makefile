@@ -32,10 +32,10 @@ test-clients: ## real clients through a real gateway, compared with PostgreSQL i
 	go vet -tags clients ./test/clients
 	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
 
-test-all: ## the demo, real clients, and each fuzz target for a few seconds
+test-all: ## the demo, real clients, and each fuzz target for 500 inputs
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory test-clients
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=500x
 
 check: ## what every commit passes
 	@test -z "$$(gofmt -l cmd internal pkg server test)" || { gofmt -l cmd internal pkg server test; exit 1; }
@@ -57,11 +57,15 @@ bench-quick: build ## one short round: does everything run?
 generate: ## completions, docs/effects.md, docs/reference
 	go generate ./...
 
+# Each package is built once, with coverage instrumentation, for all of its targets.
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal pkg server test | xargs -n1 dirname | sort -u); do \
+	@set -e; tmp=$$(mktemp -d); trap 'rm -rf $$tmp' EXIT; \
+	for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' cmd internal pkg server test | xargs -n1 dirname | sort -u); do \
+		go test -c -fuzz . -o $$tmp/fuzz.test ./$$pkg; \
 		for f in $$(grep -h '^func Fuzz' $$pkg/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
-			echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) ./$$pkg; \
+			echo "fuzz $$pkg $$f"; \
+			(cd $$pkg && $$tmp/fuzz.test -test.run '^$$' -test.fuzz "^$$f\$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir $$tmp/$$pkg); \
 		done; \
 	done
 
