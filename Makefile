@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo dev test test-clients test-all check bench bench-mask bench-quick generate fuzz clean
+.PHONY: build demo dev test test-clients test-interop test-all crash check bench bench-mask bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -32,9 +32,17 @@ test-clients: ## real clients through a real gateway, compared with PostgreSQL i
 	go vet -tags clients ./test/clients
 	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
 
-test-all: ## the demo, real clients, and each fuzz target for 500 inputs
+test-interop: ## other people's programs: they accept our log, we work with theirs
+	cd test/interop && go vet ./... && go test -count=1 -timeout 8m ./...
+
+CRASH_ROUNDS ?= 1000
+crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; minutes
+	HOOP_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -timeout 3h -run 'TestEvidence_(PowerCut|Kill)' -v ./server/audit
+
+test-all: ## the demo, real clients, other people's verifiers, and each fuzz target for 500 inputs
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory test-clients
+	@$(MAKE) --no-print-directory test-interop
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=500x
 
 check: ## what every commit passes

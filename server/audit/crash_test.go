@@ -134,7 +134,7 @@ func TestEvidence_Kill(t *testing.T) {
 	}
 	acked := make(map[string]bool)
 	r := rand.New(rand.NewPCG(3, 9))
-	for round := range rounds(t, 15) {
+	for round := range rounds(t, 30) {
 		cmd := exec.CommandContext(t.Context(), self)
 		cmd.Env = append(os.Environ(), childVariable+"="+dir, fmt.Sprintf("%s_RUN=k%d", childVariable, round))
 		out, err := cmd.StdoutPipe()
