@@ -34,12 +34,19 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 	for _, t := range r.current.Load().set.Targets {
 		told("target "+t.Name, d.Check(ctx, t.Public()))
 	}
-	providers, err := cfg.providers()
+	oidc, err := cfg.oidc()
 	if err != nil {
 		return err
 	}
-	for _, p := range providers {
+	for _, p := range oidc {
 		told("identity provider "+p.Name, auth.CheckOIDC(ctx, p, cfg.PublicURL))
+	}
+	saml, err := cfg.saml()
+	if err != nil {
+		return err
+	}
+	for _, p := range saml {
+		told("identity provider "+p.Name, auth.CheckSAML(ctx, p, cfg.PublicURL))
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of the above failed", failed)

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -69,8 +72,11 @@ type OIDCConfig struct {
 
 // SAMLConfig is a SAML 2.0 identity provider.
 type SAMLConfig struct {
-	MetadataURL     string `json:"metadata_url"`
-	GroupsAttribute string `json:"groups_attribute"`
+	MetadataURL     string `json:"metadata_url"`     // https; or MetadataFile
+	MetadataFile    string `json:"metadata_file"`    // in place of MetadataURL
+	CAFile          string `json:"ca_file"`          // authorities to trust for MetadataURL in place of the system's
+	EntityID        string `json:"entity_id"`        // where the metadata describes several identity providers
+	GroupsAttribute string `json:"groups_attribute"` // default groups
 }
 
 // LoadConfig reads gateway.yaml strictly: an unknown field is an error with its line.
@@ -104,6 +110,11 @@ func (c *Config) anchor(dir string) {
 		c.Resources[i] = abs(r)
 	}
 	c.Policy.Module = abs(c.Policy.Module)
+	for _, p := range c.Identity.Providers {
+		if p.SAML != nil {
+			p.SAML.MetadataFile, p.SAML.CAFile = abs(p.SAML.MetadataFile), abs(p.SAML.CAFile)
+		}
+	}
 	if rest, ok := strings.CutPrefix(c.Store.URL, "sqlite:"); ok {
 		c.Store.URL = "sqlite:" + abs(rest)
 	}
@@ -147,10 +158,8 @@ func (c *Config) check() error {
 			return errors.New("identity.providers: a provider has no name")
 		case seen[p.Name]:
 			return fmt.Errorf("identity.providers: two providers are named %s", p.Name)
-		case p.SAML != nil:
-			return fmt.Errorf("identity.providers: %s: this version has no SAML; use the identity provider's OpenID Connect", p.Name)
-		case p.OIDC == nil:
-			return fmt.Errorf("identity.providers: %s: want oidc", p.Name)
+		case (p.OIDC == nil) == (p.SAML == nil):
+			return fmt.Errorf("identity.providers: %s: want either oidc or saml", p.Name)
 		}
 		seen[p.Name] = true
 	}
@@ -172,10 +181,13 @@ func DevConfig(listen, dataDir string, resources ...string) (*Config, error) {
 	return c, c.check()
 }
 
-// providers are the identity providers with their secrets.
-func (c *Config) providers() ([]auth.OIDC, error) {
+// oidc are the OpenID Connect providers with their secrets.
+func (c *Config) oidc() ([]auth.OIDC, error) {
 	var out []auth.OIDC
 	for _, p := range c.Identity.Providers {
+		if p.OIDC == nil {
+			continue
+		}
 		o := auth.OIDC{Name: p.Name, Issuer: p.OIDC.Issuer, ClientID: p.OIDC.ClientID, GroupsClaim: p.OIDC.GroupsClaim}
 		if !p.OIDC.ClientSecret.IsZero() {
 			secret, err := p.OIDC.ClientSecret.Resolve()
@@ -183,6 +195,36 @@ func (c *Config) providers() ([]auth.OIDC, error) {
 				return nil, fmt.Errorf("identity provider %s: %w", p.Name, err)
 			}
 			o.ClientSecret = secret
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// saml are the SAML identity providers, with the authorities that their metadata's
+// server must be certified by.
+func (c *Config) saml() ([]auth.SAML, error) {
+	var out []auth.SAML
+	for _, p := range c.Identity.Providers {
+		if p.SAML == nil {
+			continue
+		}
+		o := auth.SAML{
+			Name: p.Name, MetadataURL: p.SAML.MetadataURL, MetadataFile: p.SAML.MetadataFile,
+			EntityID: p.SAML.EntityID, GroupsAttribute: p.SAML.GroupsAttribute,
+		}
+		if p.SAML.CAFile != "" {
+			pem, err := os.ReadFile(p.SAML.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("identity provider %s: ca_file: %w", p.Name, err)
+			}
+			roots := x509.NewCertPool()
+			if !roots.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("identity provider %s: ca_file: no PEM certificate in %s", p.Name, p.SAML.CAFile)
+			}
+			o.Client = &http.Client{Transport: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			}}
 		}
 		out = append(out, o)
 	}

@@ -212,12 +212,16 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 	if err != nil {
 		return nil, err
 	}
-	providers, err := g.cfg.providers()
+	oidc, err := g.cfg.oidc()
+	if err != nil {
+		return nil, err
+	}
+	saml, err := g.cfg.saml()
 	if err != nil {
 		return nil, err
 	}
 	o := auth.Options{
-		Issuer: g.url, Store: db, Log: g.audit, Secret: secret, DevUsers: opts.DevUsers, Providers: providers,
+		Issuer: g.url, Store: db, Log: g.audit, Secret: secret, DevUsers: opts.DevUsers, Providers: oidc, SAML: saml,
 		ServiceAccount: g.rules.ServiceAccount, Logger: g.log,
 		OnEnd:    func(_ context.Context, subject string) { g.grants.Cut(subject, "its sign-in has ended") },
 		OnChange: func(_ context.Context, id hoop.Identity) { g.grants.Cut(id.Subject, "its groups have changed") },

@@ -26,20 +26,25 @@
 //
 //	GET  /device?user_code=       form: POST /device {csrf, user_code}
 //	POST /device                  the sign-in page: a form POST /signin/dev {csrf, user_code, user} for
-//	                              each sample user, a link GET /signin/oidc/NAME?user_code= for each provider
+//	                              each sample user, a link GET /signin/{oidc|saml}/NAME?user_code= for each provider
 //	POST /signin/dev              303 to /device/confirm?user_code=
 //	GET  /signin/oidc/NAME        303 to the identity provider, back to /signin/oidc/NAME/callback,
 //	                              303 to /device/confirm?user_code=
+//	GET  /signin/saml/NAME        303 to the identity provider; the browser then posts its answer to
+//	POST /signin/saml/NAME/acs    303 to /device/confirm?user_code=
+//	GET  /signin/saml/NAME/metadata  what the identity provider's administrator needs
 //	GET  /device/confirm          form: POST /device/confirm {csrf, user_code, action=approve|deny}
 //	POST /device/confirm          the page that says it is done
 //
-// The pages need one cookie, __Host-hoop, and no script. Every form carries csrf, a
+// The pages need one cookie, __Host-hoop, and no script; while somebody is at an identity
+// provider, a second one keeps what was begun, sealed. Every form carries csrf, a
 // keyed hash of that cookie; only the browser that signed in for a device can
 // approve it.
 //
 // # Tokens
 //
-// A sign-in is a [Family] with an absolute end. Only hashes of tokens and codes are
+// A sign-in is a [Family] with an absolute end, at which the person's live sessions are
+// cut. Only hashes of tokens and codes are
 // stored. Each refresh asks the identity provider again and replaces the refresh token;
 // a refresh token used twice ends the family (RFC 9700 §4.14.2). One grace exists, for
 // an answer that got lost: within ten seconds, from the same address, the previous
@@ -84,12 +89,13 @@ type Options struct {
 
 	DevUsers  []DevUser // sample users that sign in by a click; for hoop-gateway dev only
 	Providers []OIDC    // identity providers, in the order shown
+	SAML      []SAML    // more of them, shown after Providers
 	// ServiceAccount finds a service account by name. It is called at each use of its
 	// tokens, must be quick, and may be called concurrently. Nil: there are none.
 	ServiceAccount func(name string) (ServiceAccount, bool)
 
 	// OnEnd is told when live sessions of a subject must be cut: the identity was
-	// disabled, a token was used twice, or its last sign-in was ended. It is called
+	// disabled, a token was used twice, or its last sign-in ended or expired. It is called
 	// after the end is stored, and must not block.
 	OnEnd func(ctx context.Context, subject string)
 	// OnChange is told when an identity's groups are no longer what they were.

@@ -16,10 +16,13 @@ import (
 
 // The cookies. The prefix makes browsers take them only over TLS, from this very host,
 // for all its paths (RFC 6265bis §4.1.3.2), so no neighbour can plant one. They are Lax,
-// since identity providers send people back from another site.
+// since identity providers send people back from another site; but for SAML's, since its
+// identity providers have the browser post the answer, and browsers send no Lax cookie
+// with a POST from elsewhere.
 const (
 	browserCookie = "__Host-hoop"
 	flowCookie    = "__Host-hoop-flow"
+	samlCookie    = "__Host-hoop-saml"
 	browserLen    = 43 // of what random makes
 )
 
@@ -37,6 +40,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /signin/dev", s.form(s.postDev))
 	mux.HandleFunc("GET /signin/oidc/{provider}", s.getUpstream)
 	mux.HandleFunc("GET /signin/oidc/{provider}/callback", s.getCallback)
+	mux.HandleFunc("GET /signin/saml/{provider}", s.getSAML)
+	mux.HandleFunc("GET /signin/saml/{provider}/metadata", s.getSAMLMetadata)
+	mux.HandleFunc("POST /signin/saml/{provider}/acs", s.postACS)
 	mux.HandleFunc("GET /device/confirm", s.getConfirm)
 	mux.HandleFunc("POST /device/confirm", s.form(s.postConfirm))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,9 +73,13 @@ func ensureBrowser(w http.ResponseWriter, r *http.Request) string {
 // setCookie sets a cookie for this host; maxAge 0 is until the browser closes, below 0
 // deletes it.
 func setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	site := http.SameSiteLaxMode
+	if name == samlCookie {
+		site = http.SameSiteNoneMode
+	}
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", MaxAge: maxAge,
-		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: true, HttpOnly: true, SameSite: site,
 	})
 }
 
@@ -204,16 +214,21 @@ func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, browser stri
 	}
 	s.page.render(w, http.StatusOK, "signin", view{
 		Title: "Sign in", CSRF: s.keys.csrfToken(browser), UserCode: code,
-		Providers: s.labelled(), DevUsers: s.o.DevUsers,
+		Providers: s.choices(), DevUsers: s.o.DevUsers,
 	})
 }
 
-// labelled lists the identity providers with what people call them, and nothing else.
-func (s *Server) labelled() []OIDC {
-	var list []OIDC
+// choices lists the identity providers.
+func (s *Server) choices() []choice {
+	var list []choice
 	for _, o := range s.o.Providers {
 		if u, ok := s.upstream(o.Name); ok {
-			list = append(list, OIDC{Name: u.o.Name, Label: u.o.Label})
+			list = append(list, choice{Path: "/signin/oidc/" + u.o.Name, Label: u.o.Label})
+		}
+	}
+	for _, o := range s.o.SAML {
+		if u, ok := s.samlUpstream(o.Name); ok {
+			list = append(list, choice{Path: "/signin/saml/" + u.o.Name, Label: u.o.Label})
 		}
 	}
 	return list
@@ -239,12 +254,16 @@ func (s *Server) postDev(w http.ResponseWriter, r *http.Request, browser string)
 		s.sorry(w, r, errNoUser)
 		return
 	}
-	s.signedIn(w, r, d, code, browser, id, nil)
+	s.signedIn(w, r, d, code, signIn{browser: hash(browser), identity: id})
 }
 
 // signedIn goes on to the confirmation.
-func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, d Device, code, browser string, id hoop.Identity, credential []byte) {
-	if err := s.bind(r.Context(), d.CodeHash, browser, id, credential); err != nil {
+func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, d Device, code string, in signIn) {
+	if err := s.bind(r.Context(), d.CodeHash, in); err != nil {
+		if errors.Is(err, errReplay) {
+			s.attemptFailed(r.Context(), remoteIP(r), "identity provider's answer used twice", hoop.Detail{Name: "provider", Value: in.identity.Provider})
+			err = errProviderRefused.because(err)
+		}
 		s.sorry(w, r, err)
 		return
 	}
@@ -305,6 +324,11 @@ func (s *Server) getUpstream(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	s.depart(w, r, flowCookie, u.begin)
+}
+
+// depart sends the browser away, with what begin makes in its cookie.
+func (s *Server) depart(w http.ResponseWriter, r *http.Request, cookie string, begin func(context.Context) (flow, string, error)) {
 	d, code, err := s.find(r.Context(), remoteIP(r), r.URL.Query().Get("user_code"))
 	b := browser(r)
 	if err == nil && b == "" {
@@ -314,7 +338,7 @@ func (s *Server) getUpstream(w http.ResponseWriter, r *http.Request) {
 		s.sorry(w, r, err)
 		return
 	}
-	f, target, err := u.begin(r.Context())
+	f, target, err := begin(r.Context())
 	if err != nil {
 		s.sorry(w, r, errProviderDown.because(err))
 		return
@@ -325,7 +349,7 @@ func (s *Server) getUpstream(w http.ResponseWriter, r *http.Request) {
 		s.sorry(w, r, err)
 		return
 	}
-	setCookie(w, flowCookie, encode(s.keys.seal(plain, "flow")), int(d.ExpiresAt.Sub(s.now())/time.Second)+1)
+	setCookie(w, cookie, encode(s.keys.seal(plain, cookie)), int(d.ExpiresAt.Sub(s.now())/time.Second)+1)
 	http.Redirect(w, r, target, http.StatusSeeOther)
 }
 
@@ -367,24 +391,15 @@ func (s *Server) getCallback(w http.ResponseWriter, r *http.Request) {
 		if len(credential) == 0 {
 			s.o.Logger.WarnContext(r.Context(), "identity provider gave no refresh token: the sign-in will last as long as one access token; add the scope offline_access", "provider", u.o.Name)
 		}
-		s.signedIn(w, r, d, code, browser(r), id, credential)
+		s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: id, credential: credential})
 	}
 }
 
 // openFlow is the flow this callback belongs to.
 func (s *Server) openFlow(r *http.Request, u *upstream) (flow, error) {
-	var f flow
-	c, err := r.Cookie(flowCookie)
+	f, err := s.unsealFlow(r, flowCookie)
 	if err != nil {
-		return f, errFlow
-	}
-	sealed, err := decode(c.Value)
-	if err != nil {
-		return f, errFlow
-	}
-	plain, err := s.keys.open(sealed, "flow")
-	if err != nil || json.Unmarshal(plain, &f) != nil {
-		return f, errFlow
+		return f, err
 	}
 	q := r.URL.Query()
 	iss := q.Get("iss") // RFC 9207
@@ -394,6 +409,24 @@ func (s *Server) openFlow(r *http.Request, u *upstream) (flow, error) {
 		f.Provider != u.o.Name,
 		iss != "" && strings.TrimSuffix(iss, "/") != strings.TrimSuffix(u.o.Issuer, "/"),
 		b == "" || !equal(f.Browser, hash(b)):
+		return f, errFlow
+	}
+	return f, nil
+}
+
+// unsealFlow reads the flow in a cookie.
+func (s *Server) unsealFlow(r *http.Request, cookie string) (flow, error) {
+	var f flow
+	c, err := r.Cookie(cookie)
+	if err != nil {
+		return f, errFlow
+	}
+	sealed, err := decode(c.Value)
+	if err != nil {
+		return f, errFlow
+	}
+	plain, err := s.keys.open(sealed, cookie)
+	if err != nil || json.Unmarshal(plain, &f) != nil {
 		return f, errFlow
 	}
 	return f, nil

@@ -2,18 +2,28 @@ package auth
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
+	"time"
 )
+
+// CheckSAML reads the metadata of one SAML identity provider, as a gateway at issuer
+// would, and signs nobody in.
+func CheckSAML(ctx context.Context, o SAML, issuer string) error {
+	u, err := newSAML(o, issuer, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	_, err = u.metadata(ctx)
+	return err
+}
 
 // CheckOIDC reaches one identity provider, as a gateway at issuer would, and signs
 // nobody in.
 func CheckOIDC(ctx context.Context, o OIDC, issuer string) error {
 	u, err := newUpstream(o, issuer)
 	if err != nil {
-		return fmt.Errorf("identity provider %s: %w", o.Name, err)
+		return err
 	}
-	if _, err := u.discover(ctx); err != nil {
-		return fmt.Errorf("identity provider %s: %w", o.Name, err)
-	}
-	return nil
+	_, err = u.discover(ctx)
+	return err
 }

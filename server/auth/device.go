@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -19,7 +20,7 @@ const maxDeviceName = 80
 
 // authorizeDevice begins a device authorization (RFC 8628 §3.1, §3.2).
 func (s *Server) authorizeDevice(ctx context.Context, c caller, scopes []string, name string) (*oidc.DeviceAuthorizationResponse, error) {
-	if len(s.o.DevUsers) == 0 && len(s.o.Providers) == 0 {
+	if len(s.o.DevUsers) == 0 && len(s.o.Providers) == 0 && len(s.o.SAML) == 0 {
 		return nil, newProblem(http.StatusBadRequest, string(oidc.UnauthorizedClient),
 			"this gateway has no identity provider for people; only service accounts sign in: hoopctl login --service-account NAME --secret-file F")
 	}
@@ -87,7 +88,7 @@ func (s *Server) redeem(ctx context.Context, c caller, code string) (*oidc.Acces
 	s.polls.done(h)
 	return s.begin(ctx, Family{
 		Identity: d.Identity, Provider: d.Identity.Provider, Client: c.id, Scopes: d.Scopes,
-		Device: d.Name, RemoteIP: c.ip, Credential: d.Credential, CheckedAt: d.SignedInAt,
+		Device: d.Name, RemoteIP: c.ip, Credential: d.Credential, CheckedAt: d.SignedInAt, ExpiresAt: d.SignInEnd,
 	})
 }
 
@@ -113,17 +114,38 @@ func (s *Server) pollable(d *Device) error {
 
 // bind notes that a browser signed in for a device. A later sign-in by another browser
 // replaces it: whoever approves must be who signed in last.
-func (s *Server) bind(ctx context.Context, codeHash, browser string, id hoop.Identity, credential []byte) error {
-	sealed := s.keys.seal(credential, "credential")
+func (s *Server) bind(ctx context.Context, codeHash string, in signIn) error {
+	sealed := s.keys.seal(in.credential, "credential")
 	now := s.now()
 	return s.o.Store.UpdateDevice(ctx, codeHash, func(d *Device) error {
 		if err := undecided(d, now); err != nil {
 			return err
 		}
-		d.Browser, d.Identity, d.Credential, d.SignedInAt = hash(browser), id, sealed, now
+		if in.once != "" {
+			if slices.Contains(d.Spent, in.once) || len(d.Spent) >= maxSpent {
+				return errReplay
+			}
+			d.Spent = append(d.Spent, in.once)
+		}
+		d.Browser, d.Identity, d.Credential, d.SignedInAt, d.SignInEnd = in.browser, in.identity, sealed, now, in.end
 		return nil
 	})
 }
+
+// signIn is what a provider's answer comes to.
+type signIn struct {
+	browser    string // hash of the browser that signed in
+	identity   hoop.Identity
+	credential []byte
+	end        time.Time // zero: as long as Options.SignInLife
+	once       string    // what must not be shown a second time; "" where the provider sees to that
+}
+
+// maxSpent bounds how often somebody signs in for one device.
+const maxSpent = 50
+
+// errReplay refuses an answer that was used.
+var errReplay = errors.New("this answer was used before")
 
 // decide approves or denies a device for the browser that signed in for it.
 func (s *Server) decide(ctx context.Context, codeHash, browser string, approve bool) (Device, error) {

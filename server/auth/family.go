@@ -21,26 +21,35 @@ const (
 	lease = 30 * time.Second
 )
 
-// begin starts a family and gives its first tokens, after the event is durable.
+// begin starts a family and gives its first tokens, after the event is durable. It ends
+// at f.ExpiresAt at the latest, where that is set.
 func (s *Server) begin(ctx context.Context, f Family) (*oidc.AccessTokenResponse, error) {
 	now := s.now()
 	f.ID, f.Subject, f.CreatedAt = newID(), f.Identity.Subject, now
+	atMost := f.ExpiresAt
 	f.ExpiresAt = now.Add(s.o.SignInLife)
 	p, ok := s.providers[f.Provider]
 	if !ok {
 		return nil, invalidGrant("the identity provider is no longer configured")
 	}
+	if !atMost.IsZero() {
+		f.ExpiresAt = earliest(f.ExpiresAt, atMost)
+	}
+	if !now.Before(f.ExpiresAt) {
+		return nil, invalidGrant("the session at the identity provider has ended; sign in again")
+	}
 	access := accessPrefix + random()
-	tokens := []Token{s.accessToken(&f, access, now)}
 	refresh := ""
+	var tokens []Token
 	if slices.Contains(f.Scopes, oidc.ScopeOfflineAccess) && p.renewable(f.Credential) {
 		f.Generation, f.RotatedAt = 1, now
 		f.Recheck = p.remote()
 		refresh = s.keys.refreshToken(f.ID, f.Generation)
 		tokens = append(tokens, refreshRow(&f, refresh, now))
 	} else { // nothing can renew it
-		f.ExpiresAt = now.Add(min(s.o.AccessLife, s.o.SignInLife))
+		f.ExpiresAt = earliest(f.ExpiresAt, now.Add(s.o.AccessLife))
 	}
+	tokens = append(tokens, s.accessToken(&f, access, now))
 	if err := s.write(ctx, s.event(hoop.EventSignIn, &f, "")); err != nil {
 		return nil, unrecorded(err)
 	}
@@ -264,12 +273,10 @@ func (s *Server) end(ctx context.Context, f *Family, why string, cut bool) error
 		return nil
 	}
 	err = s.write(ctx, s.event(hoop.EventSignOut, f, why))
-	if !cut {
-		others, listErr := s.o.Store.Families(ctx, f.Subject, s.now())
-		cut = listErr != nil || len(others) == 0
-	}
 	if cut {
 		s.o.OnEnd(ctx, f.Subject)
+	} else {
+		s.cutUnlessElsewhere(ctx, f.Subject)
 	}
 	return err
 }

@@ -157,6 +157,16 @@ func (m *memStore) Due(_ context.Context, now, checked time.Time, limit int) ([]
 	return l[:min(limit, len(l))], nil
 }
 
+func (m *memStore) Lapsed(_ context.Context, after, until time.Time) ([]Family, error) {
+	defer m.mu.Unlock()
+	if err := m.begin("Lapsed"); err != nil {
+		return nil, err
+	}
+	l := m.list(func(f Family) bool { return f.ExpiresAt.After(after) && !f.ExpiresAt.After(until) })
+	slices.SortFunc(l, func(a, b Family) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+	return l, nil
+}
+
 func (m *memStore) Sweep(_ context.Context, before time.Time) error {
 	defer m.mu.Unlock()
 	if err := m.begin("Sweep"); err != nil {

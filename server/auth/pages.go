@@ -29,12 +29,15 @@ type view struct {
 	Text      string
 	CSRF      string
 	UserCode  string
-	Providers []OIDC
+	Providers []choice
 	DevUsers  []DevUser
 	Identity  hoop.Identity
 	Device    Device
 	Elsewhere bool // the device asked from another address than the browser's
 }
+
+// choice is an identity provider that people may sign in at.
+type choice struct{ Path, Label string }
 
 func newPages() (*pages, error) {
 	css, err := templates.ReadFile("templates/style.css")

@@ -47,10 +47,20 @@ func (s *Server) addProviders() error {
 		s.providers[devProvider] = devUsers(s.o.DevUsers)
 	}
 	for _, o := range s.o.Providers {
-		if !providerName.MatchString(o.Name) || o.Name == strings.TrimSuffix(servicePrefix, ":") || s.providers[o.Name] != nil || o.Name == devProvider {
-			return fmt.Errorf("identity provider %q: want a name of its own of letters a-z, digits and hyphens, other than dev, service and service-account", o.Name)
+		if err := s.nameable(o.Name); err != nil {
+			return err
 		}
 		p, err := newUpstream(o, s.o.Issuer)
+		if err != nil {
+			return fmt.Errorf("identity provider %s: %w", o.Name, err)
+		}
+		s.providers[o.Name] = p
+	}
+	for _, o := range s.o.SAML {
+		if err := s.nameable(o.Name); err != nil {
+			return err
+		}
+		p, err := newSAML(o, s.o.Issuer, s.o.Now, s.o.Logger)
 		if err != nil {
 			return fmt.Errorf("identity provider %s: %w", o.Name, err)
 		}
@@ -59,9 +69,23 @@ func (s *Server) addProviders() error {
 	return nil
 }
 
+// nameable says whether an identity provider may have a name.
+func (s *Server) nameable(name string) error {
+	if !providerName.MatchString(name) || name == strings.TrimSuffix(servicePrefix, ":") || s.providers[name] != nil || name == devProvider {
+		return fmt.Errorf("identity provider %q: want a name of its own of letters a-z, digits and hyphens, other than dev, service and service-account", name)
+	}
+	return nil
+}
+
 // upstream finds an identity provider by name.
 func (s *Server) upstream(name string) (*upstream, bool) {
 	u, ok := s.providers[name].(*upstream)
+	return u, ok
+}
+
+// samlUpstream finds a SAML identity provider by name.
+func (s *Server) samlUpstream(name string) (*samlUpstream, bool) {
+	u, ok := s.providers[name].(*samlUpstream)
 	return u, ok
 }
 

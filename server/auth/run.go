@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 const (
@@ -13,19 +15,24 @@ const (
 	recheckAfter   = maxAccessLife - recheckEvery // so that no identity stands longer than that unasked
 	recheckBatch   = 2000
 	recheckAtATime = 16
+	lapseEvery     = time.Second
 	sweepEvery     = 10 * time.Minute
 	sweepAfter     = time.Hour // a code that expired is told from one that never was
 )
 
 // Run does what must happen without a client: it asks the identity providers about
 // sign-ins that no client refreshes, so that keeping a session open and never
-// refreshing does not outlive a disabled account, and it deletes what expired. It
-// returns when ctx ends, with nil.
+// refreshing does not outlive a disabled account, it has the live sessions of people
+// cut whose last sign-in expired, and it deletes what expired. It returns when ctx ends,
+// with nil.
 func (s *Server) Run(ctx context.Context) error {
 	recheck := time.NewTicker(recheckEvery)
 	defer recheck.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
+	lapse := time.NewTicker(lapseEvery)
+	defer lapse.Stop()
+	lapsed := s.now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -34,11 +41,58 @@ func (s *Server) Run(ctx context.Context) error {
 			if err := s.recheckDue(ctx); err != nil && ctx.Err() == nil {
 				s.o.Logger.ErrorContext(ctx, "ask identity providers again", "error", err)
 			}
+		case <-lapse.C:
+			now := s.now()
+			if err := s.lapse(ctx, lapsed, now); err != nil {
+				if ctx.Err() == nil {
+					s.o.Logger.ErrorContext(ctx, "end expired sign-ins", "error", err)
+				}
+				continue // they come again with the next second's
+			}
+			lapsed = now
 		case <-sweep.C:
 			if err := s.o.Store.Sweep(ctx, s.now().Add(-sweepAfter)); err != nil && ctx.Err() == nil {
 				s.o.Logger.ErrorContext(ctx, "delete expired sign-ins", "error", err)
 			}
 		}
+	}
+}
+
+// lapse ends the sign-ins of people that expired after a time and until another. Every
+// gateway on a store does so, since each cuts its own sessions; the first writes the
+// event. A service account's token ends quietly: its program gets another when it needs
+// one, and its removal is seen at once.
+func (s *Server) lapse(ctx context.Context, after, until time.Time) error {
+	families, err := s.o.Store.Lapsed(ctx, after, until)
+	if err != nil {
+		return fmt.Errorf("list expired sign-ins: %w", err)
+	}
+	for i := range families {
+		f := &families[i]
+		if f.Identity.Kind != hoop.Human {
+			continue
+		}
+		if !f.EndedAt.IsZero() {
+			if f.EndedWhy == whyExpired {
+				s.cutUnlessElsewhere(ctx, f.Subject)
+			}
+			continue
+		}
+		if err := s.end(ctx, f, whyExpired, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whyExpired is why a sign-in ended that reached its end.
+const whyExpired = "expired"
+
+// cutUnlessElsewhere has the live sessions of a subject cut that is signed in nowhere.
+func (s *Server) cutUnlessElsewhere(ctx context.Context, subject string) {
+	others, err := s.o.Store.Families(ctx, subject, s.now())
+	if err != nil || len(others) == 0 {
+		s.o.OnEnd(ctx, subject)
 	}
 }
 

@@ -46,6 +46,10 @@ type Store interface {
 	// Recheck set and were last checked before checked; the longest unchecked first.
 	Due(ctx context.Context, now, checked time.Time, limit int) ([]Family, error)
 
+	// Lapsed lists the families whose ExpiresAt is after the first time and not after the
+	// second, ended or not, those that expired first before others.
+	Lapsed(ctx context.Context, after, until time.Time) ([]Family, error)
+
 	// Sweep deletes devices, tokens and families whose ExpiresAt is before the time
 	// given. A family's tokens never outlive it.
 	Sweep(ctx context.Context, before time.Time) error
@@ -76,6 +80,8 @@ type Device struct {
 	Identity     hoop.Identity
 	Credential   []byte // of the identity provider, sealed; nil where there is none
 	SignedInAt   time.Time
+	SignInEnd    time.Time // until when the provider vouches; zero: it sets no end
+	Spent        []string  // answers of providers that were used for it
 	CreatedAt    time.Time
 	ExpiresAt    time.Time
 }

@@ -176,6 +176,14 @@ func (s *Store) Due(ctx context.Context, now, checked time.Time, limit int) ([]a
 	return found, fault("list sign-ins to check", err)
 }
 
+// Lapsed lists the sign-ins that expired after a time and until another, ended or not,
+// those that expired first before others.
+func (s *Store) Lapsed(ctx context.Context, after, until time.Time) ([]auth.Family, error) {
+	found, err := docs[auth.Family](ctx, s.r, `SELECT doc FROM families
+		WHERE expires_at > $1 AND expires_at <= $2 ORDER BY expires_at, id`, micros(after), micros(until))
+	return found, fault("list expired sign-ins", err)
+}
+
 // Sweep deletes what expired before a time. Tokens go with their sign-in.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
 	return s.write(ctx, "sweep sign-ins", func(tx *sql.Tx) error {

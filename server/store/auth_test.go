@@ -196,6 +196,8 @@ func TestFamilies_ListsDueAndSweep(t *testing.T) {
 			{"due before 6", names(s.Due(t.Context(), at(6), at(6), 10)), "late live "},
 			{"due before 5", names(s.Due(t.Context(), at(6), at(5), 10)), "late "},
 			{"one that is due", names(s.Due(t.Context(), at(6), at(6), 1)), "late "},
+			{"expired after 2, until 3", names(s.Lapsed(t.Context(), at(2), at(3))), "short "},
+			{"expired after 3, until 60", names(s.Lapsed(t.Context(), at(3), at(60))), "bobs ended late live "},
 			{"due when all expired", names(s.Due(t.Context(), at(60), at(60), 10)), ""},
 		} {
 			if tt.got != tt.want {
