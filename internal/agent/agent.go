@@ -104,26 +104,23 @@ func (a *Agent) open(ctx context.Context, p *tunnel.Preamble) (net.Conn, error) 
 		return nil, err
 	}
 	p.Token = token
-	c, err := a.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	stream, err := c.Open(ctx)
-	if err != nil {
-		// A tunnel that died unnoticed: once more over a new one.
-		_ = c.Close()
-		if c, err = a.connect(ctx); err != nil {
+	for again := false; ; again = true {
+		c, err := a.connect(ctx)
+		if err != nil {
 			return nil, err
 		}
-		if stream, err = c.Open(ctx); err != nil {
+		stream, err := c.Open()
+		if err == nil {
+			if err = tunnel.WritePreamble(stream, p); err == nil {
+				return stream, nil
+			}
+			_ = stream.Close()
+		}
+		if again {
 			return nil, unreachable(a.opts.Gateway, err)
 		}
+		_ = c.Close() // a tunnel that died unnoticed: once more over a new one
 	}
-	if err := tunnel.WritePreamble(stream, p); err != nil {
-		_ = stream.Close()
-		return nil, unreachable(a.opts.Gateway, err)
-	}
-	return stream, nil
 }
 
 // connect gives the live tunnel; the first to miss it dials, the others wait.

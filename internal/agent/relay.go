@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/netread"
 )
 
 // drainTime is how long what the gateway still sends is thrown away after the client
@@ -15,8 +18,14 @@ const drainTime = 5 * time.Second
 // lingerTime is how long a client may take to close after the gateway has.
 const lingerTime = time.Second
 
-// buffers serve both directions.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+// buffers hold what clients say on its way into the tunnel.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+const bufferSize = 64 << 10
+
+func lend() []byte { return buffers.Get().(*[bufferSize]byte)[:] }
+
+func giveBack(b []byte) { buffers.Put((*[bufferSize]byte)(b)) }
 
 // relay carries bytes both ways until both directions have ended. first was read from
 // the client already. An end of input on one side closes only that direction on the
@@ -31,11 +40,11 @@ func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
 	var up sync.WaitGroup
 	up.Go(func() {
 		if _, err := stream.Write(first); err == nil {
-			_, _ = pump(stream, c) // whichever side failed, the stream is closed for writing
+			_ = send(stream, c) // whichever side failed, the stream is closed for writing
 		}
 		_ = stream.Close()
 	})
-	if _, err := pump(c, stream); err != nil {
+	if _, err := io.Copy(c, stream); err != nil {
 		// The client is gone, or the tunnel. The gateway may be in the middle of an
 		// answer: say that we are done and let it find its end, so that the shared tunnel
 		// is not held up.
@@ -54,10 +63,21 @@ func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
 	up.Wait()
 }
 
-// pump copies until EOF with a pooled buffer. The wrappers hide ReadFrom and WriteTo,
-// which would bring their own buffers.
-func pump(dst io.Writer, src io.Reader) (int64, error) {
-	b := buffers.Get().(*[]byte)
-	defer buffers.Put(b)
-	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, *b)
+// send copies what the client says until it has said its last.
+func send(stream io.Writer, c *net.TCPConn) error {
+	src := netread.New(c, lend, giveBack)
+	for {
+		b, n, err := src.Read()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return err
+		}
+		_, err = stream.Write(b[:n])
+		giveBack(b)
+		if err != nil {
+			return err
+		}
+	}
 }

@@ -8,12 +8,7 @@
 // others what a token means, who may reach what, and every byte after the preamble.
 package tunnel
 
-import (
-	"io"
-	"time"
-
-	"github.com/hashicorp/yamux"
-)
+import "time"
 
 // ALPN is the protocol's name in the TLS handshake (RFC 7301). It changes when the
 // preamble or the multiplexing does.
@@ -23,10 +18,8 @@ const (
 	// streamWindow caps what one stream may have in flight: 4 MiB carries 200 MB/s at
 	// 20 ms of round trip, where the default of 256 KiB carries 12.
 	streamWindow = 4 << 20
-	// readBuffer saves system calls on the shared connection.
-	readBuffer = 64 << 10
-	// acceptBacklog is how many streams may wait to be accepted.
-	acceptBacklog = 1024
+	// readBuffer takes one TLS record and what a frame's header may have left before it.
+	readBuffer = 32 << 10
 	// keepAlive is how often an idle tunnel asks whether the other end is there; a
 	// tunnel that does not answer within writeTimeout is closed.
 	keepAlive    = 15 * time.Second
@@ -34,15 +27,3 @@ const (
 	// closeTimeout ends a stream whose other half is never closed.
 	closeTimeout = time.Minute
 )
-
-func config() *yamux.Config {
-	c := yamux.DefaultConfig()
-	c.AcceptBacklog = acceptBacklog
-	c.EnableKeepAlive = true
-	c.KeepAliveInterval = keepAlive
-	c.ConnectionWriteTimeout = writeTimeout
-	c.MaxStreamWindowSize = streamWindow
-	c.StreamCloseTimeout = closeTimeout
-	c.LogOutput = io.Discard // what goes wrong is returned, not printed
-	return c
-}

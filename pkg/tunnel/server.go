@@ -9,8 +9,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/yamux"
 )
 
 // Handler serves one stream. ctx ends with the tunnel; the stream is closed when the
@@ -33,52 +31,43 @@ func Serve(ctx context.Context, conn net.Conn, log *slog.Logger, handle Handler)
 			return fmt.Errorf("serve tunnel: want TLS 1.3 with %s", ALPN)
 		}
 	}
-	mux, err := yamux.Server(newRecordConn(conn), config())
-	if err != nil {
-		_ = conn.Close()
-		return fmt.Errorf("serve tunnel: %w", err)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	var handlers sync.WaitGroup
 	var drain drainer
-	stop := context.AfterFunc(ctx, func() { drain.begin(mux) })
-	defer func() {
-		_ = mux.Close()
-		cancel()
-		stop()
-		handlers.Wait()
-	}()
-	for {
-		stream, err := mux.AcceptStream()
-		if err != nil {
-			return nil // the tunnel has ended; there is no other reason
-		}
-		if !drain.enter() {
-			_ = stream.Close()
-			continue
-		}
+	m := newMux(conn, func(s *stream) {
 		handlers.Go(func() {
+			if !drain.enter() {
+				_ = s.Close() // cannot fail
+				return
+			}
 			defer drain.leave()
-			isolate(ctx, stream, log, handle)
+			isolate(ctx, s, log, handle)
 		})
-	}
+	})
+	stop := context.AfterFunc(ctx, func() { drain.begin(m) })
+	<-m.done
+	m.close() // waits for the goroutine that accepts
+	cancel()
+	stop()
+	handlers.Wait()
+	return nil // the tunnel has ended; there is no other reason
 }
 
 // drainer closes a tunnel that takes no more streams as soon as the last has ended.
 type drainer struct {
 	mu     sync.Mutex // guards all
 	active int
-	mux    *yamux.Session // nil until begin
+	mux    *mux // nil until begin
 }
 
-func (d *drainer) begin(mux *yamux.Session) {
-	time.AfterFunc(drainTime, func() { _ = mux.Close() })
+func (d *drainer) begin(m *mux) {
+	time.AfterFunc(drainTime, m.close)
 	d.mu.Lock()
-	d.mux = mux
+	d.mux = m
 	idle := d.active == 0
 	d.mu.Unlock()
 	if idle {
-		_ = mux.Close()
+		m.close()
 	}
 }
 
@@ -95,11 +84,11 @@ func (d *drainer) enter() bool {
 func (d *drainer) leave() {
 	d.mu.Lock()
 	d.active--
-	mux := d.mux
+	m := d.mux
 	last := d.active == 0
 	d.mu.Unlock()
-	if mux != nil && last {
-		_ = mux.Close()
+	if m != nil && last {
+		m.close()
 	}
 }
 

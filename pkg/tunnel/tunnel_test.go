@@ -98,7 +98,7 @@ func TestTunnel_ManyStreamsBothWays(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			s, err := c.Open(t.Context())
+			s, err := c.Open()
 			if err != nil {
 				t.Error(err)
 				return
@@ -134,11 +134,11 @@ func TestTunnel_PanicEndsItsStreamOnly(t *testing.T) {
 		}
 		echo(ctx, s)
 	}), client)
-	good, err := c.Open(t.Context())
+	good, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, err := c.Open(t.Context())
+	bad, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestTunnel_StalledStreamHoldsUpNobody(t *testing.T) {
 		}
 		echo(ctx, s)
 	}), client)
-	slow, err := c.Open(t.Context())
+	slow, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestTunnel_StalledStreamHoldsUpNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 50 {
-		s, err := c.Open(t.Context())
+		s, err := c.Open()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,7 +250,7 @@ func TestServe_EndsWithItsContext(t *testing.T) {
 		})
 	}()
 	c := dial(t, l.Addr().String(), client)
-	s, err := c.Open(t.Context())
+	s, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,34 +351,6 @@ func FuzzReadPreamble(f *testing.F) {
 			t.Errorf("read %q, written again %q", used, out.Bytes())
 		}
 	})
-}
-
-// writes notes each call of Write.
-type writes struct {
-	net.Conn
-	all [][]byte
-}
-
-func (w *writes) Write(p []byte) (int, error) {
-	w.all = append(w.all, bytes.Clone(p))
-	return len(p), nil
-}
-
-func TestRecordConn_JoinsHeaderAndBody(t *testing.T) {
-	w := &writes{}
-	c := newRecordConn(w)
-	data := []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5}
-	window := []byte{0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5}
-	fin := []byte{0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0}
-	for _, p := range [][]byte{window, data, []byte("hello"), fin, data, data[:5]} {
-		if n, err := c.Write(p); n != len(p) || err != nil {
-			t.Fatal(n, err)
-		}
-	}
-	want := [][]byte{window, append(bytes.Clone(data), "hello"...), fin, append(bytes.Clone(data), data[:5]...)}
-	if fmt.Sprint(w.all) != fmt.Sprint(want) {
-		t.Errorf("got  %v\nwant %v", w.all, want)
-	}
 }
 
 type lockedBuffer struct {

@@ -152,7 +152,7 @@ func (e *Edge) conn(ctx context.Context, c net.Conn, web *chanListener) {
 	release := sync.OnceFunc(func() { <-e.sem })
 	defer release()
 	setKeepAlive(c)
-	t := tls.Server(c, e.tls)
+	t := tls.Server(tunnel.Wire(c), e.tls)
 	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	err := t.HandshakeContext(hctx)
 	cancel()

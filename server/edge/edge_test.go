@@ -121,7 +121,7 @@ func TestEdge_OnePortServesAll(t *testing.T) {
 	for token, want := range map[string]string{
 		"good": `alice pg "" ""`, "bad": ` pg "unauthenticated" ""`, "": ` pg "unauthenticated" ""`,
 	} {
-		s, err := c.Open(t.Context())
+		s, err := c.Open()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestEdge_StopsInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close() //nolint:errcheck // the test is over
-	s, err := c.Open(t.Context())
+	s, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
