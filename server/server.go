@@ -204,6 +204,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	g.catalogs = newCatalogs(dialer, g.log)
 	g.add("catalogs", g.catalogs.Close)
 	g.proxy = postgres.New(postgres.Config{Parser: parser, Catalog: g.catalogs.For, Dial: postgresDialer{dialer}, Log: g.log})
+	g.add("proxy", func() error { g.proxy.Close(); return nil })
 	return nil
 }
 
@@ -354,6 +355,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 		return err
 	}
 	g.rules.current.Store(next)
+	g.proxy.Flush()
 	g.grants.Recheck(ctx)
 	g.log.LogAttrs(ctx, slog.LevelInfo, "resources loaded", slog.String("policy", next.engine.Revision()))
 	return nil

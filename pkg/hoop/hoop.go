@@ -75,8 +75,16 @@ type Target struct {
 	IdleTimeout      Duration `json:"idle_timeout,omitempty"`       // of a connection that does nothing
 	MaxSessions      int      `json:"max_sessions,omitempty"`       // of the target, at once
 	MaxGrantSessions int      `json:"max_grant_sessions,omitempty"` // of one grant, at once
+	Reuse            Reuse    `json:"reuse,omitzero"`               // of its connections
 	// Budgets limit how many rows of some tables one identity may get.
 	Budgets []ExportBudget `json:"export_budgets,omitempty"`
+}
+
+// Reuse says how many of a target's connections are kept for the next session of the
+// same identity.
+type Reuse struct {
+	MaxIdle     int      `json:"max_idle"`     // at once; zero: none
+	IdleTimeout Duration `json:"idle_timeout"` // how long one is kept
 }
 
 // ExportBudget limits the rows that one identity may get of some tables, over all its

@@ -27,6 +27,7 @@ const (
 	maxTimeout       = hoop.Duration(7 * 24 * time.Hour)
 	maxGrant         = hoop.Duration(30 * 24 * time.Hour)
 	maxConnect       = hoop.Duration(time.Minute)
+	maxIdle          = 1000
 )
 
 // checker reports faults of one spec at the line of the field they are in.
@@ -196,6 +197,14 @@ func (t *Target) checkLimits(c *checker) {
 	}
 	if c.has("max_grant_sessions") && t.MaxGrantSessions < 1 {
 		c.errorf(c.at("max_grant_sessions"), "max_grant_sessions: want 1 at least")
+	}
+	if r := t.Reuse; r != nil {
+		if r.MaxIdle < 1 || r.MaxIdle > maxIdle {
+			c.errorf(c.at("reuse", "max_idle"), "reuse: max_idle: want 1 to %d", maxIdle)
+		}
+		if child(c.at("reuse"), "idle_timeout") != nil && (r.IdleTimeout < hoop.Duration(time.Second) || r.IdleTimeout > hoop.Duration(time.Hour)) {
+			c.errorf(c.at("reuse", "idle_timeout"), "reuse: idle_timeout: want 1s to 1h")
+		}
 	}
 }
 

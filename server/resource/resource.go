@@ -59,12 +59,24 @@ type Target struct {
 	MaxSessions int `json:"max_sessions,omitempty"`
 	// How many of them one grant has; left out, any number.
 	MaxGrantSessions int `json:"max_grant_sessions,omitempty"`
+	// Which of its connections are kept for the same user's next one; left out, none.
+	Reuse *Reuse `json:"reuse,omitempty"`
 	// When an answer is released: strict (its record is durable) or batched (a moment later).
 	Record hoop.RecordMode `json:"record"`
 	// How many rows of which tables one identity may get; what would exceed it has the effect export.
 	ExportBudgets []ExportBudget `json:"export_budgets,omitempty"`
 	// What the gateway signs in with.
 	Credential Credential `json:"credential"`
+}
+
+// Reuse keeps connections that did nothing but ordinary reading and writing, for the
+// next one of the same user, grant and connection options, once DISCARD ALL has cleaned
+// them. What the target's random numbers were seeded with (setseed) stays.
+type Reuse struct {
+	// How many of the target's connections wait at once, of all users together.
+	MaxIdle int `json:"max_idle"`
+	// How long one waits; 5m when left out.
+	IdleTimeout hoop.Duration `json:"idle_timeout,omitempty"`
 }
 
 // ExportBudget limits the rows that one identity may get of some tables, over all its

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"slices"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -27,8 +28,17 @@ func (t *Target) Public() hoop.Target {
 	for _, b := range t.ExportBudgets {
 		p.Budgets = append(p.Budgets, hoop.ExportBudget{Tables: slices.Clone(b.Tables), Rows: int64(b.Rows), Per: b.Per})
 	}
+	if t.Reuse != nil {
+		p.Reuse = hoop.Reuse{MaxIdle: t.Reuse.MaxIdle, IdleTimeout: t.Reuse.IdleTimeout}
+		if p.Reuse.IdleTimeout == 0 {
+			p.Reuse.IdleTimeout = hoop.Duration(reuseIdle)
+		}
+	}
 	return p
 }
+
+// reuseIdle is how long a connection waits for its reuse where the target does not say.
+const reuseIdle = 5 * time.Minute
 
 // Target finds a target by its name.
 func (s *Set) Target(name string) (*Target, bool) {

@@ -177,6 +177,15 @@ func (s *Session) Grant() string { return s.grant.ID }
 // the gateway stops. Its cause is a *hoop.Error for the client.
 func (s *Session) Context() context.Context { return s.ctx }
 
+// Stay gives a context that ends when the grant does, for what may outlive the
+// session and serve the grant's next one. Whoever calls it calls release.
+func (s *Session) Stay() (ctx context.Context, release func()) {
+	return s.line.Grants.Attach(context.Background(), s.grant)
+}
+
+// Revision is that of the rules in force now.
+func (s *Session) Revision() string { return s.line.Revision() }
+
 // Masks reports whether some mask rule applies to this identity on this target.
 func (s *Session) Masks() bool { return s.rules().Any() }
 

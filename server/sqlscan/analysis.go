@@ -118,6 +118,7 @@ type Command struct {
 	Fetch       string // FETCH or MOVE from name
 	CloseCursor string // CLOSE name; "*" is all
 	Discard     bool   // DISCARD ALL: the session is as new
+	ResetAll    bool   // RESET ALL or DISCARD ALL: settings are those the connection began with
 	Untemp      bool   // DISCARD ALL or TEMP: with no transaction open, what earlier Temp warned of is gone
 	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
 	Start, End  int    // bytes in the text; End is exclusive

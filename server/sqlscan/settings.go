@@ -86,6 +86,7 @@ func isOn(v string) bool {
 func (s *stmt) set(v *pg_query.VariableSetStmt) {
 	switch v.Kind {
 	case pg_query.VariableSetKind_VAR_RESET_ALL:
+		s.cmd.ResetAll = true
 		s.use(hoop.EffectSession, "") // to what the session began with
 	case pg_query.VariableSetKind_VAR_SET_MULTI: // TRANSACTION, SESSION CHARACTERISTICS
 		s.use(hoop.EffectSession, "")

@@ -107,7 +107,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		s.cmd.Verb = "DISCARD"
 		switch x.DiscardStmt.Target {
 		case pg_query.DiscardMode_DISCARD_ALL:
-			s.cmd.Deallocate, s.cmd.CloseCursor, s.cmd.Discard, s.cmd.Untemp = "*", "*", true, true
+			s.cmd.Deallocate, s.cmd.CloseCursor, s.cmd.Discard, s.cmd.Untemp, s.cmd.ResetAll = "*", "*", true, true, true
 		case pg_query.DiscardMode_DISCARD_TEMP:
 			s.cmd.Untemp = true
 		}

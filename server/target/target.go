@@ -8,8 +8,13 @@ package target
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,12 +40,44 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // Dialer dials targets. It may be used concurrently.
 type Dialer struct {
 	lookup func(name string) (*resource.Target, bool)
+	key    [32]byte // of stamps
 }
 
 // New makes a Dialer of targets as they are declared; lookup is asked at each dial, so
 // that a new credential counts from the next connection on.
 func New(lookup func(name string) (*resource.Target, bool)) *Dialer {
-	return &Dialer{lookup: lookup}
+	d := &Dialer{lookup: lookup}
+	rand.Read(d.key[:]) // never fails: crypto/rand
+	return d
+}
+
+// Stamp tells all that a connection depends on as it is now: address, credential, TLS
+// and what their files hold. Connections of equal stamps are alike. It is keyed, and
+// good for this Dialer only. Errors are those of Dial.
+func (d *Dialer) Stamp(target hoop.Target, database string) (string, error) {
+	cfg, err := d.config(target, database, nil)
+	if err != nil {
+		return "", err
+	}
+	t, _ := d.lookup(target.Name)
+	mac := hmac.New(sha256.New, d.key[:])
+	part := func(b []byte) { // the length first, so that parts cannot shift
+		_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
+		_, _ = mac.Write(b)
+	}
+	for _, s := range []string{cfg.Host, strconv.Itoa(int(cfg.Port)), database, cfg.User, cfg.Password, string(t.TLS)} {
+		part([]byte(s))
+	}
+	for _, file := range []string{t.CAFile, t.CertFile, t.KeyFile} {
+		var b []byte
+		if file != "" {
+			if b, err = os.ReadFile(file); err != nil {
+				return "", unavailable(target, err)
+			}
+		}
+		part(b)
+	}
+	return hex.EncodeToString(mac.Sum(nil)), nil
 }
 
 // Dial connects to a database of a target, signs in and hands the connection over,

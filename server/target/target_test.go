@@ -511,3 +511,59 @@ func TestDial_TooMany(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Connections are alike only as long as all that they are made with is.
+func TestStamp_TellsWhatChanged(t *testing.T) {
+	dir := t.TempDir()
+	ca, secret := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "secret")
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pem1, _ := certificate(t, &x509.Certificate{})
+	pem2, _ := certificate(t, &x509.Certificate{})
+	write(ca, string(pem1))
+	write(secret, "one")
+	var now resource.Target
+	d, target := declared(func(r *resource.Target) {
+		r.TLS, r.CAFile, r.Credential.Password = resource.TLSVerifyFull, ca, resource.SecretFile(secret)
+		r.Databases = []string{"other"}
+		now = *r
+	})
+	d = New(func(string) (*resource.Target, bool) { return &now, true })
+	seen := map[string]string{}
+	stamp := func(after, database string) {
+		t.Helper()
+		s, err := d.Stamp(target, database)
+		if err != nil {
+			t.Fatal(after, err)
+		}
+		if again, err := d.Stamp(target, database); err != nil || again != s {
+			t.Errorf("%s: %s, then %s %v", after, s, again, err)
+		}
+		if former, ok := seen[s]; ok {
+			t.Errorf("%s looks like %s", after, former)
+		}
+		seen[s] = after
+	}
+	stamp("nothing", "postgres")
+	stamp("another database", "other")
+	write(secret, "two")
+	stamp("another password", "postgres")
+	write(ca, string(pem2))
+	stamp("another authority", "postgres")
+	now.Credential.Username = "someone"
+	stamp("another user", "postgres")
+	now.Address = "127.0.0.2:1"
+	stamp("another address", "postgres")
+	now.TLS, now.CAFile = resource.TLSRequire, ""
+	stamp("other TLS", "postgres")
+	if err := os.Remove(secret); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := d.Stamp(target, "postgres"); err == nil {
+		t.Errorf("without a credential: %s", s)
+	}
+}

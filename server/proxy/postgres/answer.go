@@ -253,6 +253,9 @@ func (a *answerer) message(kind byte, m []byte) error {
 	if e == nil {
 		return a.fault("message of type %q while nothing was asked", kind)
 	}
+	if e.injected && e.kind != 'D' {
+		return a.unseen(e, kind, m)
+	}
 	a.answers(e)
 	switch kind {
 	case 'Z':

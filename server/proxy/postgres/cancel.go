@@ -101,7 +101,10 @@ func (p *Proxy) cancel(ctx context.Context, body []byte) {
 // the target.
 func (c *conn) cancelled(ctx context.Context) error {
 	c.mu.Lock()
-	hold, busy := c.hold, len(c.queue) > 0
+	hold, busy := c.hold, len(c.queue) > 0 && !c.over
+	if hold == nil && busy {
+		c.worn = true // it may arrive late
+	}
 	c.mu.Unlock()
 	switch {
 	case hold != nil:

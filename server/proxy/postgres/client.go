@@ -162,6 +162,12 @@ func (c *conn) message(kind byte, frame []byte) error {
 	}
 	body := frame[headerSize:]
 	switch kind {
+	case 'Q', 'B', 'E', 'F':
+		if err := c.settleIdentity(); err != nil {
+			return err
+		}
+	}
+	switch kind {
 	case 'Q':
 		return c.query(body)
 	case 'P':
@@ -241,13 +247,24 @@ func (c *conn) refuse(err error) error {
 }
 
 // barrier waits until the target has answered all that it was sent and the client has
-// the answers, or ctx ends.
+// the answers, or ctx ends. The client is watched meanwhile.
 func (c *conn) barrier(ctx context.Context) error {
 	c.out = append(c.out, 'H', 0, 0, 0, 4)
 	if err := c.send(); err != nil {
 		return err
 	}
+	quiet := func() bool { return len(c.queue) == 0 && c.settled }
+	c.mu.Lock()
+	done, watched := quiet(), c.hold != nil
+	c.mu.Unlock()
+	if done {
+		return nil
+	}
+	if !watched {
+		w := c.watch(func(error) { c.stop(errTerminated) })
+		defer w.stop()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.awaitLocked(ctx, func() bool { return len(c.queue) == 0 && c.settled })
+	return c.awaitLocked(ctx, quiet)
 }

@@ -36,6 +36,10 @@ type conn struct {
 	key      key
 
 	left func() // it no longer counts
+
+	reuse  string // key of the target's connection on the shelf; "" is never kept
+	reused bool   // it served another session before
+
 	idle idleness
 
 	ctx  context.Context
@@ -59,6 +63,9 @@ type conn struct {
 	hold       context.CancelCauseFunc // ends the statement that waits for approval
 	shadows    shadows                 // what may change the meaning of later texts
 	channels   map[string]bool         // that the client's own texts listen to
+	midBatch   bool                    // something was forwarded that no Sync has followed yet
+	worn       bool                    // the connection may not be used again
+	over       bool                    // the session is: the connection is another's
 
 	writing sync.Mutex // guards nc's writing half and what follows
 	told    bool       // the client knows why it is cut
@@ -70,6 +77,8 @@ type conn struct {
 	gate    *expected // COPY FROM STDIN that was forwarded; see passGate
 	passing int       // bytes still to come of a long CopyData
 	keeping bool      // these are forwarded
+
+	unsettled bool // hoop.* may not be this session's; see settleIdentity
 }
 
 func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Session, st *startup) *conn {
@@ -88,13 +97,18 @@ func (c *conn) relay(ctx context.Context) error {
 	c.ctx, c.stop = context.WithCancelCause(ctx)
 	defer c.stop(nil)
 	defer context.AfterFunc(c.sess.Context(), func() { c.stop(context.Cause(c.sess.Context())) })()
-	defer context.AfterFunc(c.ctx, c.interrupt)()
+	quiet := make(chan struct{})
+	context.AfterFunc(c.ctx, func() {
+		defer close(quiet)
+		c.interrupt()
+	})
 
 	defer c.watchIdle()()
 
 	answers := make(chan struct{})
+	a := newAnswerer(c)
 	go func() {
-		err := isolate(newAnswerer(c).loop)
+		err := isolate(a.loop)
 		c.stop(err) // wakes the other goroutine
 		close(answers)
 	}()
@@ -104,12 +118,13 @@ func (c *conn) relay(ctx context.Context) error {
 	}
 	c.stop(err)
 	<-answers
+	<-quiet // deadlines stay as they are from here on
 	c.endAll()
 	err = context.Cause(c.ctx) // whatever was first
 	if errors.Is(err, context.Canceled) {
 		err = hoop.Errorf(hoop.CodeShuttingDown, "the gateway is stopping").WithHint("connect again in a while").Wrap(err)
 	}
-	return c.farewell(err)
+	return c.farewell(err, a)
 }
 
 // isolate turns a panic into an error.
@@ -152,7 +167,7 @@ func (c *conn) leave() error {
 
 // farewell tells the client why it is cut, if it is still there, and ends the target's
 // side.
-func (c *conn) farewell(err error) error {
+func (c *conn) farewell(err error, a *answerer) error {
 	// The context is over: what follows has its own limits.
 	ctx := context.WithoutCancel(c.ctx)
 	left := err == nil || errors.Is(err, errTerminated) || errors.Is(err, errClientGone)
@@ -160,6 +175,9 @@ func (c *conn) farewell(err error) error {
 		c.lastWord(ctx, err)
 	}
 	_ = c.nc.Close()
+	if left && c.reusable(a) {
+		return nil
+	}
 	c.mu.Lock()
 	busy := len(c.queue) > 0
 	c.mu.Unlock()

@@ -80,6 +80,7 @@ type gateway struct {
 	served   []error
 	sessions []*session.Session
 	refuse   error // of the next sessions
+	stamp    string
 	done     chan struct{}
 }
 
@@ -106,6 +107,7 @@ func setup(t *testing.T, schema string, rules ...resource.MaskRule) *gateway {
 		Parser: shared.parser, Dial: g, Log: testLog(t),
 		Catalog: func(hoop.Target, string) *catalog.Catalog { return cat },
 	})
+	t.Cleanup(g.proxy.Close)
 	g.listen()
 	return g
 }
@@ -115,6 +117,12 @@ func (g *gateway) Dial(ctx context.Context, _ hoop.Target, database string, para
 		return nil, hoop.Errorf(hoop.CodeNoDatabase, "no such database")
 	}
 	return g.dial(ctx, params)
+}
+
+func (g *gateway) Stamp(hoop.Target, string) (string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stamp, nil
 }
 
 func dialTest(ctx context.Context, dsn string, params map[string]string) (*Upstream, error) {

@@ -7,6 +7,12 @@ import (
 	"github.com/hoopctl/hoopctl/server/session"
 )
 
+// What the target is told of whose session it is, for row-level security.
+const (
+	settingUser    = "hoop.user"
+	settingSession = "hoop.session"
+)
+
 // check refuses startup parameters that would undo what the gateway relies on, and
 // takes out what is not for the target.
 func (st *startup) check() error {
@@ -41,8 +47,8 @@ func (st *startup) forTarget(sess *session.Session) map[string]string {
 	if params["application_name"] == "" {
 		params["application_name"] = "hoopctl:" + sess.Identity().Subject
 	}
-	params["hoop.user"] = sess.Identity().Subject
-	params["hoop.session"] = sess.ID()
+	params[settingUser] = sess.Identity().Subject
+	params[settingSession] = sess.ID()
 	return params
 }
 

@@ -35,6 +35,9 @@ type Dialer interface {
 	// on. The error is a *hoop.Error; where the target itself refused, it wraps the
 	// *pgconn.PgError.
 	Dial(ctx context.Context, target hoop.Target, database string, params map[string]string) (*Upstream, error)
+	// Stamp is equal as long as connections to database would be alike: same address,
+	// credential and certificates.
+	Stamp(target hoop.Target, database string) (string, error)
 }
 
 // Upstream is an authenticated connection to a target, idle, with nothing buffered and
@@ -65,11 +68,12 @@ const (
 	defaultMaxRow       = 64 << 20
 )
 
-// Proxy serves connections. It is safe for concurrent use.
+// Proxy serves connections. It is safe for concurrent use. Close ends what it keeps.
 type Proxy struct {
 	cfg      Config
 	live     registry
 	counts   counts
+	shelf    shelf
 	meanings *meanings
 }
 
@@ -87,7 +91,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit)}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), shelf: shelf{log: cfg.Log}}
 }
 
 // Serve speaks with one client until either side leaves or the session ends, and
@@ -124,7 +128,11 @@ func (p *Proxy) serve(ctx context.Context, c *conn) (err error) {
 			err = hoop.AsError(fmt.Errorf("panic: %v", r))
 		}
 		p.live.remove(c)
-		_ = c.up.Conn.Close()
+		if c.over {
+			p.shelf.park(c)
+		} else {
+			_ = c.up.Conn.Close()
+		}
 		c.left()
 		if cerr := c.sess.Close(err); cerr != nil {
 			p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)

@@ -37,6 +37,9 @@ func (c *conn) judgeQuery(text string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.lone(m); err != nil {
+		return nil, err
+	}
 	r, err := c.run(m, false, nil)
 	if err != nil {
 		return nil, err

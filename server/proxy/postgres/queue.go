@@ -83,7 +83,8 @@ func (c *conn) pushLocked(e *expected) bool {
 	}
 	e.batch = c.batch
 	c.queue = append(c.queue, e)
-	if e.kind == 'S' || e.kind == 'Q' || e.kind == 'F' {
+	c.midBatch = e.kind != 'S' && e.kind != 'Q' && e.kind != 'F'
+	if !c.midBatch {
 		c.batch++
 	}
 	return true

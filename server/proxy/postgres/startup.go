@@ -171,7 +171,8 @@ func (s *starter) connect(ctx context.Context, st *startup, target hoop.Target, 
 	dctx, cancel := context.WithTimeout(ctx, s.proxy.cfg.StartTimeout)
 	defer cancel()
 	defer context.AfterFunc(sess.Context(), cancel)()
-	up, err := s.proxy.cfg.Dial.Dial(dctx, target, st.database, params)
+	key := s.proxy.reuseKey(target, st.database, params, sess)
+	up, reused, err := s.proxy.upstream(dctx, target, st.database, key, params)
 	if err != nil {
 		left()
 		return nil, err
@@ -183,6 +184,7 @@ func (s *starter) connect(ctx context.Context, st *startup, target hoop.Target, 
 	}
 	c := newConn(s.proxy, s.nc, s.in, up, sess, st)
 	c.left, c.idle.limit = left, time.Duration(target.IdleTimeout)
+	c.reuse, c.reused = key, reused
 	s.proxy.live.add(c, st.version >= version32)
 	if err := s.welcome(ctx, c); err != nil {
 		s.proxy.live.remove(c)

@@ -239,6 +239,11 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if portal != "" {
 		st.Opens = append(st.Opens, portal)
 	}
+	if !fits(st.Uses) {
+		c.mu.Lock()
+		c.worn = true
+		c.mu.Unlock()
+	}
 	run, err := c.judge(st, c.same(m, tainted, st))
 	if err != nil {
 		return nil, err
@@ -276,6 +281,7 @@ func (r *running) uncovered() error {
 // forwarded notes what a statement will have changed for those behind it; e was pushed
 // and is sent next.
 func (c *conn) forwarded(e *expected) {
+	c.unsettles(e)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shadows.forwarded(e)

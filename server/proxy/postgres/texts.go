@@ -23,6 +23,8 @@ func (a *answerer) failure(m []byte) error {
 	switch {
 	case t.severity == "FATAL" || t.severity == "PANIC":
 		return a.fatal(m)
+	case e.injected && e.kind != 'D':
+		return a.fault("a message of the gateway's own of type %q failed: %s", e.kind, t.state)
 	case e.refusal != nil:
 		a.drop(len(m))
 		a.win = append(a.win, e.refusal...)
@@ -284,6 +286,9 @@ func (a *answerer) parameterStatus(m []byte) error {
 	name, value := string(f.cstring()), string(f.cstring())
 	if err := f.done(); err != nil {
 		return a.fault("ParameterStatus: %v", err)
+	}
+	if a.reuse != "" {
+		a.up.ParameterStatuses[name] = value
 	}
 	switch name {
 	case "client_encoding":

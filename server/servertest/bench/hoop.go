@@ -18,6 +18,7 @@ import (
 type hoopOptions struct {
 	record string        // strict or batched
 	detect bool          // detectors on every text value
+	reuse  bool          // of connections to PostgreSQL
 	fsync  time.Duration // what an fsync takes at least; 0: the disk itself
 }
 
@@ -143,6 +144,10 @@ func gatewayYAML(listen, public string) string {
 
 // resourcesYAML has everything on: rules for grants, statements and masks.
 func resourcesYAML(e *env, opts hoopOptions) string {
+	reuse := ""
+	if opts.reuse {
+		reuse = "\n  reuse: {max_idle: 32}"
+	}
 	s := fmt.Sprintf(`kind: Target
 name: bench
 spec:
@@ -150,7 +155,7 @@ spec:
   address: %s
   database: %s
   tls: disable
-  record: %s
+  record: %s%s
   credential: {username: %s, password: {file: ./app.password}}
 ---
 kind: AccessRule
@@ -168,7 +173,7 @@ spec: {targets: [bench], columns: [public.people.email, public.people.ssn], with
 kind: ServiceAccount
 name: bench-agent
 spec: {groups: [agents], owner: bench, secret: {file: ./agent.secret}}
-`, e.pg.Address(), database, opts.record, e.user)
+`, e.pg.Address(), database, opts.record, reuse, e.user)
 	if opts.detect {
 		s += `---
 kind: MaskRule
