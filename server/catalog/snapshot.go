@@ -44,6 +44,9 @@ type Snapshot struct {
 	schemas   map[string]bool
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	events    []uint32
+
+	base  *Snapshot // without local; nil where there are none
+	local []*Table  // of one session
 }
 
 // Table is a relation of any kind.
@@ -71,6 +74,8 @@ type Table struct {
 	Calls     []uint32  // of a user's view: functions in its query, operators' and casts' included
 	Uses      []uint32  // of a user's view: relations in its query
 	System    bool      // of pg_catalog or information_schema, made by initdb
+	Temporary bool      // of one session; what it holds is in Counts and in its columns
+	Counts    Holds     // of a temporary table: what decides how many rows it has, but for conditions
 }
 
 // Canonical is the table's canonical name.
@@ -94,6 +99,7 @@ type Column struct {
 	Generated  bool     // GENERATED ALWAYS AS (…) STORED
 	From       []string // of a generated column: the columns it is computed from
 	HasDefault bool
+	Holds      Holds // of a temporary table: what its values come from
 }
 
 // Trigger is a user's trigger.
@@ -181,10 +187,15 @@ func (s *Snapshot) Table(oid uint32) (*Table, bool) {
 // Lookup finds relations by name; schema "" is every schema. The result must not be
 // changed.
 func (s *Snapshot) Lookup(schema, name string) []*Table {
-	return inSchema(s.byName[name], schema, func(t *Table) string { return t.Schema })
+	found := inSchema(s.byName[name], schema, func(t *Table) string { return t.Schema })
+	if local := s.ofSession(schema, name); len(local) > 0 {
+		return slices.Concat(found, local)
+	}
+	return found
 }
 
-// Tables calls yield for every relation, in no order, until it returns false.
+// Tables calls yield for every relation but those of a session's own, in no order,
+// until it returns false.
 func (s *Snapshot) Tables(yield func(*Table) bool) {
 	for _, t := range s.tables {
 		if !yield(t) {

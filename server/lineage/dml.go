@@ -13,6 +13,7 @@ import (
 type assigned struct {
 	byName map[string]flow
 	rest   flow
+	rows   flow // what decides how many rows, but for conditions
 }
 
 func (x *assigned) set(name string, f flow) {
@@ -80,9 +81,15 @@ func (r *relation) after(x *assigned, generated map[string]bool) *relation {
 
 func (a *analysis) insert(q *pg_query.InsertStmt, parent *scope) *relation {
 	w := a.with(q.WithClause, parent)
+	return a.returning(q.ReturningList, &scope{parent: w}, a.target(q.Relation, a.inserted(q, w)))
+}
+
+// inserted is what an INSERT stores.
+func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 	x := &assigned{}
 	if q.SelectStmt != nil {
 		source := a.query(q.SelectStmt, w)
+		x.rows = source.mult.and(flow{unknown: source.decide.unknown})
 		names := a.insertColumns(q)
 		if !source.fixed || len(source.cols) > len(names) {
 			x.rest = x.rest.and(source.whole())
@@ -101,7 +108,7 @@ func (a *analysis) insert(q *pg_query.InsertStmt, parent *scope) *relation {
 		}
 		x.rest = x.rest.and(y.rest)
 	}
-	return a.returning(q.ReturningList, &scope{parent: w}, a.target(q.Relation, x))
+	return x
 }
 
 // insertColumns names the columns that an INSERT gives values for, in order; none
@@ -138,12 +145,17 @@ func (a *analysis) sets(list []*pg_query.Node, s *scope) *assigned {
 
 func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
 	w := a.with(q.WithClause, parent)
-	s := &scope{parent: w, items: []item{a.target(q.Relation, nil)}}
-	a.from(q.FromClause, s)
-	x := a.sets(q.TargetList, s)
+	x, s := a.updated(q, w)
 	s.items[0] = a.target(q.Relation, x)
 	s.decide = s.decide.and(a.expr(q.WhereClause, s))
 	return a.returning(q.ReturningList, s)
+}
+
+// updated is what an UPDATE stores, and its level, whose first item is the target.
+func (a *analysis) updated(q *pg_query.UpdateStmt, w *scope) (*assigned, *scope) {
+	s := &scope{parent: w, items: []item{a.target(q.Relation, nil)}}
+	a.from(q.FromClause, s)
+	return a.sets(q.TargetList, s), s
 }
 
 func (a *analysis) delete(q *pg_query.DeleteStmt, parent *scope) *relation {

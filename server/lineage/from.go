@@ -88,7 +88,7 @@ func (a *analysis) rangeVar(rv *pg_query.RangeVar, s *scope) item {
 // table is what a name means that is no common table expression: every table of the
 // name, in any schema. Indexes and composite types cannot be read.
 func (a *analysis) table(rv *pg_query.RangeVar) *relation {
-	if rv.Schemaname == "pg_temp" || strings.HasPrefix(rv.Schemaname, "pg_temp_") || strings.HasPrefix(rv.Schemaname, "pg_toast") {
+	if strings.HasPrefix(rv.Schemaname, "pg_toast") {
 		return opaque()
 	}
 	var out *relation
@@ -116,6 +116,9 @@ func readable(t *catalog.Table) bool {
 }
 
 func (a *analysis) tableColumns(t *catalog.Table) *relation {
+	if t.Temporary {
+		return a.local(t)
+	}
 	related := a.cat.Related(t)
 	if !readable(t) || slices.ContainsFunc(related, func(r *catalog.Table) bool { return !readable(r) }) {
 		return opaque()

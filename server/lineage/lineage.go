@@ -16,9 +16,9 @@
 // resolved as PostgreSQL does (parse_relation.c, parse_clause.c, parse_target.c,
 // parse_cte.c of its sources).
 //
-// Tables that the session made for itself are not in the catalog. Whoever uses lineage
-// must not do so where such a table can stand in for another: where sqlscan calls the
-// statement, or what went before it, opaque.
+// Tables that the session made for itself are followed by Local, and have to be in the
+// snapshot. Whoever uses lineage must not do so where one that is not there can stand in
+// for another: where sqlscan calls the statement, or what went before it, opaque.
 package lineage
 
 import (
@@ -52,10 +52,12 @@ func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 		return nil
 	}
 	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
-	for _, before := range stmts[:i] {
-		if !a.harmless(before.GetStmt()) {
+	for k, before := range stmts[:i] {
+		changes, ok := Local(p, k, a.cat)
+		if !ok || !a.harmless(before.GetStmt()) && !a.onOwn(before.GetStmt()) {
 			return nil
 		}
+		a.cat = a.cat.After(changes)
 	}
 	r := a.top(stmts[i].GetStmt())
 	if r == nil || !r.fixed || a.steps <= 0 {

@@ -7,28 +7,70 @@ import (
 
 func TestOutputs_LaterCommands(t *testing.T) {
 	for sql, want := range map[string]string{
-		"select 1; select upper(state) from clinic.patients":                                                  "patients.state",
-		"begin; select upper(state) from clinic.patients; commit":                                             "patients.state",
-		"delete from clinic.notes; select upper(state) from clinic.patients":                                  "nil",
-		"select upper(kind), count(*) from clinic.events; select upper(state) from clinic.patients":           "patients.state",
-		"select clinic.f('x'); select upper(state) from clinic.patients":                                      "nil",
-		"select p.leak from clinic.patients p; select upper(state) from clinic.patients":                      "nil",
-		"select (p).leak from clinic.patients p; select upper(state) from clinic.patients":                    "nil",
-		"select 'x'::clinic.checked; select upper(state) from clinic.patients":                                "nil",
-		"select 'x' === 1; select upper(state) from clinic.patients":                                          "nil",
-		"select from clinic.seen; select upper(state) from clinic.patients":                                   "nil",
-		"create temp table patients (state text); select upper(state) from patients":                          "nil",
-		"select ssn as state into temp patients from clinic.patients; select upper(state) from patients":      "nil",
-		"update clinic.patients set state = ssn; select upper(state) from clinic.patients":                    "nil",
-		"with u as (update clinic.patients set state = ssn) select; select upper(state) from clinic.patients": "nil",
-		"set search_path = other; select upper(state) from clinic.patients":                                   "nil",
-		"rollback; select upper(state) from clinic.patients":                                                  "nil",
+		"select 1; select upper(state) from clinic.patients":                                                                                                                            "patients.state",
+		"begin; select upper(state) from clinic.patients; commit":                                                                                                                       "patients.state",
+		"delete from clinic.notes; select upper(state) from clinic.patients":                                                                                                            "nil",
+		"select upper(kind), count(*) from clinic.events; select upper(state) from clinic.patients":                                                                                     "patients.state",
+		"select clinic.f('x'); select upper(state) from clinic.patients":                                                                                                                "nil",
+		"select p.leak from clinic.patients p; select upper(state) from clinic.patients":                                                                                                "nil",
+		"select (p).leak from clinic.patients p; select upper(state) from clinic.patients":                                                                                              "nil",
+		"select 'x'::clinic.checked; select upper(state) from clinic.patients":                                                                                                          "nil",
+		"select 'x' === 1; select upper(state) from clinic.patients":                                                                                                                    "nil",
+		"select from clinic.seen; select upper(state) from clinic.patients":                                                                                                             "nil",
+		"create temp table patients (state text); select upper(state) from patients":                                                                                                    "patients.state",
+		"select ssn as state into temp patients from clinic.patients; select upper(state) from patients":                                                                                "patients.ssn+patients.state",
+		"create temp table t (a text, b text); insert into t values ('x', 'y')":                                                                                                         "nil",
+		"create temp table t (a text, b text default 'x') on commit drop; select a || '', b || '', count(*) from t":                                                                     "-, -, -",
+		"create temp table t (like clinic.patients); select upper(state) from t":                                                                                                        "nil",
+		"create temp table t () inherits (clinic.patients); select upper(state) from t":                                                                                                 "nil",
+		"create temp table t (a clinic.checked); select a || '' from t":                                                                                                                 "nil",
+		"create temp table t (a clinic.patients); select a::text from t":                                                                                                                "nil",
+		"create temp table t (a text check (clinic.f(a) = '')); select a || '' from t":                                                                                                  "nil",
+		"create temp table t (a text default clinic.f('x'), b text); select a || '', b || '' from t":                                                                                    "?, -",
+		"create temp table t as execute p; select a || '' from t":                                                                                                                       "nil",
+		"create temp view t as select ssn as a from clinic.patients; select a || '' from t":                                                                                             "nil",
+		"create temp table t as select ssn, state, md5(ssn || n), 1 as one, count(*) over () from clinic.patients; select ssn || '', state || '', md5 || '', one + 1, count + 1 from t": "patients.ssn, patients.state, patients.n+patients.ssn, -, -",
+		"create temp table t (x, y) as select ssn, state from clinic.patients; select x || '', y || '' from t":                                                                          "patients.ssn, patients.state",
+		"create temp table t as select 1 as a from clinic.patients, generate_series(1, n); select count(*), a + 1 from t":                                                               "patients.n, -",
+		"create temp table t as select clinic.f(ssn), state from clinic.patients; select f || '', state || '', count(*) from t":                                                         "nil",
+		"create temp table t as select * from clinic.seen; select x || '' from t":                                                                                                       "nil",
+		"explain analyze create temp table t as select ssn as a from clinic.patients; select a || '' from t":                                                                            "nil",
+		"create temp table t as select ssn as a from clinic.patients union all select state from clinic.patients; select a || '' from pg_temp.t":                                        "patients.ssn+patients.state",
+		"update clinic.patients set state = ssn; select upper(state) from clinic.patients":                                                                                              "nil",
+		"with u as (update clinic.patients set state = ssn) select; select upper(state) from clinic.patients":                                                                           "nil",
+		"set search_path = other; select upper(state) from clinic.patients":                                                                                                             "nil",
+		"rollback; select upper(state) from clinic.patients":                                                                                                                            "nil",
 	} {
 		if got := summary(Outputs(parse(t, sql), 1, snap)); got != want {
 			t.Errorf("%s: got %s, want %s", sql, got, want)
 		}
 	}
-	p := parse(t, "select 1")
+	for sql, want := range map[string]string{
+		"create temp table t (a text, b text); insert into t select state, ssn from clinic.patients; select a || '', b || '' from t":                                            "patients.state, patients.ssn",
+		"create temp table t (a text, b text); insert into t (b) values ('x'); select a || '', b || '' from t":                                                                  "-, -",
+		"create temp table t (a text, b text); update t set a = ssn from clinic.patients; select a || '', b || '' from t":                                                       "patients.ssn, -",
+		"create temp table t (a text, b text); update t set (a, b) = (select ssn, state from clinic.patients limit 1); select a || '' from t":                                   "patients.ssn+patients.state",
+		"create temp table t (a text, b text); insert into t values ('x') on conflict do update set b = (select max(ssn) from clinic.patients); select a || '', b || '' from t": "-, patients.ssn",
+		"create temp table t (a text, b text); insert into t select 1, 2 from clinic.patients, generate_series(1, n); select a || '', count(*) from t":                          "-, patients.n",
+		"create temp table t (a text, g text generated always as (a || 'x') stored); insert into t (a) select ssn from clinic.patients; select g || '' from t":                  "patients.ssn",
+		"create temp table t (a text, b text); delete from t where a = 'x'; select a || '', b || '' from t":                                                                     "-, -",
+		"create temp table t (a text, b text); with i as (insert into t select state, ssn from clinic.patients returning 1) select * from i; select a || '' from t":             "nil",
+		"create temp table t (a text, b text); merge into t using clinic.patients p on true when not matched then insert values (p.ssn, 'x'); select a || '' from t":            "nil",
+		"create temp table t (a text, b text); insert into t select clinic.f('x'), 'x'; select a || '' from t":                                                                  "nil",
+		"create temp table t (a text, b text); insert into clinic.notes select 1, 'x'; select a || '' from t":                                                                   "nil",
+	} {
+		if got := summary(Outputs(parse(t, sql), 2, snap)); got != want {
+			t.Errorf("%s: got %s, want %s", sql, got, want)
+		}
+	}
+	// What stands in WITH is not told apart.
+	p := parse(t, "create temp table t (a text, b text); with i as (insert into t select state from clinic.patients returning 1) select * from i")
+	changes, ok := Local(p, 0, snap)
+	more, ok2 := Local(p, 1, snap.After(changes))
+	if !ok || !ok2 || len(more) != 1 || !more[0].Grown.Everything().Any {
+		t.Errorf("an INSERT in WITH: %v %v, %+v", ok, ok2, more)
+	}
+	p = parse(t, "select 1")
 	if Outputs(p, -1, snap) != nil || Outputs(p, 1, snap) != nil {
 		t.Error("outputs of a command that is not there")
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // Analysis is what one text (all its statements) can do.
@@ -29,7 +30,8 @@ type Analysis struct {
 	Commands []Command // one per statement in the text
 	// Temp says that the text may create session-local objects or settings that the
 	// catalog does not show, or act as another role: later statements of the session
-	// count as Opaque, until one with Command.Untemp has succeeded.
+	// count as Opaque, until one with Command.Untemp has succeeded. Temporary tables that
+	// Command.Local tells of are no reason.
 	//
 	// The search_path is no reason: a name without a schema means every table, function,
 	// operator and type of that name, in any schema, so none is found that was not
@@ -122,4 +124,6 @@ type Command struct {
 	Untemp      bool   // DISCARD ALL or TEMP: with no transaction open, what earlier Temp warned of is gone
 	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
 	Start, End  int    // bytes in the text; End is exclusive
+	// Local is what becomes of the session's own tables when it succeeds.
+	Local []catalog.Change
 }

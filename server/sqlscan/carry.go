@@ -255,7 +255,7 @@ func (m *measurer) relation(rv *pg_query.RangeVar) item {
 		switch {
 		case t.System && blindStatistics[t.Name] || t.Kind == catalog.KindToast || t.Schema == "pg_toast":
 			it.load = it.load.plus(load{"*": hoop.Whole})
-		case t.System:
+		case t.System, t.Temporary:
 		case t.Kind == catalog.KindView || t.Kind == catalog.KindMatView:
 			m.views = true
 			names = append(names, t.Canonical())

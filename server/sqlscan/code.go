@@ -189,6 +189,10 @@ func (c *code) source(t *catalog.Table) {
 		return
 	}
 	c.sources[t] = true
+	if t.Temporary {
+		c.holds(t)
+		return
+	}
 	for _, rel := range c.cat.Related(t) {
 		c.source(rel)
 	}
@@ -207,6 +211,19 @@ func (c *code) source(t *catalog.Table) {
 	c.reads = c.reads || t.RowSecurity
 }
 
+// holds notes that a table of the session's own is read.
+func (c *code) holds(t *catalog.Table) {
+	all := t.Everything()
+	c.reads = c.reads || all.Any
+	for _, col := range all.Columns {
+		from := c.cat.Base().Lookup(col.Schema, col.Table)
+		for _, t := range from {
+			c.source(t)
+		}
+		c.reads = c.reads || len(from) == 0
+	}
+}
+
 // write notes that a relation is changed, in whatever way.
 func (c *code) write(t *catalog.Table) {
 	if c.written[t] {
@@ -219,6 +236,7 @@ func (c *code) write(t *catalog.Table) {
 		return
 	}
 	c.into[t.Canonical()] = true
+	c.temp = c.temp || t.Temporary
 	for _, rel := range c.cat.Related(t) {
 		c.write(rel)
 	}

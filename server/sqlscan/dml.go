@@ -19,7 +19,7 @@ const (
 // target resolves the table that a statement changes. A CTE's name means the table
 // here: PostgreSQL never writes to a CTE.
 func (s *stmt) target(rv *pg_query.RangeVar, c change) []string {
-	if isTempSchema(rv.Schemaname) {
+	if isTempSchema(rv.Schemaname) || s.own(rv) {
 		s.use(hoop.EffectSession, "a temporary object")
 	}
 	found := s.mention(rv)
@@ -107,6 +107,9 @@ func (s *stmt) cascade(t *catalog.Table, c change, seen map[uint32]bool) []strin
 
 // write adds the effect of changing rows: bounded or not.
 func (s *stmt) write(tables []string, bounded bool, verb, why string) {
+	if isOwn(tables) {
+		return // target said so
+	}
 	if bounded {
 		s.use(hoop.EffectWrite, verb, tables...)
 		return

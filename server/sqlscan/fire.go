@@ -65,7 +65,8 @@ func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalo
 
 // keep notes what code may leave in the session.
 func (s *stmt) keep(c *code) {
-	if c.temp {
+	// What code writes is not followed: it may be a table or a sequence of the session's own.
+	if c.temp || c.writes && len(s.cat.Local()) > 0 {
 		s.out.Temp, s.out.DDL, s.shifted = true, true, true
 	}
 }

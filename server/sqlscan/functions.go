@@ -198,6 +198,9 @@ func canonicals(tables []*catalog.Table) []string {
 // its argument is columns that are known, those are what it copies.
 func (s *stmt) flushKept() {
 	for _, c := range s.kept {
+		if len(s.cat.Local()) > 0 {
+			s.out.Temp = true // it may be a sequence of theirs, and what that gives is not followed
+		}
 		r := s.newResolver()
 		for _, a := range c.args {
 			r.within(a)

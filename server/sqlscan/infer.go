@@ -140,6 +140,18 @@ type resolver struct {
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
+	if t.Temporary {
+		for _, c := range t.Columns {
+			for _, from := range c.Holds.Columns {
+				if column == c.Name || column == "*" {
+					r.out[from] = true
+				}
+			}
+		}
+		for _, from := range t.Counts.Columns {
+			r.out[from] = true
+		}
+	}
 	r.out[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: column}] = true
 }
 

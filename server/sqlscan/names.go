@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -72,10 +73,13 @@ func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
 // lookup finds what a name may mean. Where it has no schema that is every relation of
 // the name: the search_path is not trusted.
 func (s *stmt) lookup(rv *pg_query.RangeVar) []*catalog.Table {
-	if isTempSchema(rv.Schemaname) {
-		return nil
-	}
 	return s.cat.Lookup(rv.Schemaname, rv.Relname)
+}
+
+// own reports whether a name can mean nothing but a table of the session's own.
+func (s *stmt) own(rv *pg_query.RangeVar) bool {
+	found := s.lookup(rv)
+	return len(found) > 0 && !slices.ContainsFunc(found, func(t *catalog.Table) bool { return !t.Temporary })
 }
 
 func isTempSchema(name string) bool {
@@ -95,6 +99,10 @@ func (s *stmt) note(t *catalog.Table) {
 		s.systemRelation(t)
 		return
 	}
+	if t.Temporary {
+		s.holds(t)
+		return
+	}
 	for _, rel := range s.cat.Related(t) {
 		s.note(rel)
 	}
@@ -109,6 +117,22 @@ func (s *stmt) note(t *catalog.Table) {
 	}
 	if t.Schema == "pg_toast" {
 		s.out.Opaque = true
+	}
+}
+
+// holds notes what a table of the session's own holds: as good as reading the tables
+// that its values come from.
+func (s *stmt) holds(t *catalog.Table) {
+	all := t.Everything()
+	s.out.Opaque = s.out.Opaque || all.Any
+	for _, c := range all.Columns {
+		from := s.cat.Base().Lookup(c.Schema, c.Table)
+		for _, t := range from {
+			s.note(t)
+		}
+		if len(from) == 0 {
+			s.out.Opaque = true // it has another name by now
+		}
 	}
 }
 
@@ -160,8 +184,8 @@ func (s *stmt) canonical(rv *pg_query.RangeVar) []string {
 	if rv == nil {
 		return []string{"*"}
 	}
-	if isTempSchema(rv.Schemaname) {
-		return []string{hoop.TableName("pg_temp", rv.Relname)}
+	if isTempSchema(rv.Schemaname) && len(s.lookup(rv)) == 0 {
+		return []string{hoop.TableName(catalog.TempSchema, rv.Relname)}
 	}
 	found := s.mention(rv)
 	if len(found) == 0 {

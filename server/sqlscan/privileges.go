@@ -94,8 +94,10 @@ func (s *stmt) dropCommand(n *pg_query.Node) bool {
 	}
 	verb := "DROP " + strings.ReplaceAll(strings.TrimPrefix(d.RemoveType.String(), "OBJECT_"), "_", " ")
 	s.cmd.Verb = verb
-	s.changesCatalog()
 	tables, temp := s.dropped(d)
+	if s.cataloging = true; !temp || !s.followed || d.RemoveType != pg_query.ObjectType_OBJECT_TABLE {
+		s.changesCatalog()
+	}
 	if temp {
 		s.use(hoop.EffectSession, "a temporary object")
 		return true
@@ -123,7 +125,7 @@ func (s *stmt) dropped(d *pg_query.DropStmt) (tables []string, temp bool) {
 		case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW,
 			pg_query.ObjectType_OBJECT_FOREIGN_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE, pg_query.ObjectType_OBJECT_INDEX:
 			rv := rangeVar(items)
-			temp = temp && isTempSchema(rv.Schemaname)
+			temp = temp && (isTempSchema(rv.Schemaname) || s.own(rv))
 			tables = append(tables, s.found(s.canonical(rv))...) // a name that is not there is none of another table's
 			if cascade {
 				for _, t := range s.lookup(rv) {

@@ -11,9 +11,14 @@ import (
 	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
+// Follow says what command i of p makes of the session's own tables; ok is false where
+// it cannot tell which tables there are afterwards.
+type Follow func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
+
 // Analyze says what p can do in a database that contains cat. It never fails: what it
-// does not understand has effect unknown. It may be called concurrently.
-func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
+// does not understand has effect unknown. It may be called concurrently. Without follow
+// a session's own objects are not followed: what makes one has Analysis.Temp.
+func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, follow Follow) *Analysis {
 	b := &builder{cat: cat, sql: p.SQL, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
 	stmts := p.Tree.GetStmts()
 	b.out.Multi = len(stmts)
@@ -28,7 +33,11 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot) *Analysis {
 		if raw.StmtLen > 0 {
 			st.cmd.End = min(len(p.SQL), int(raw.StmtLocation+raw.StmtLen))
 		}
+		if follow != nil {
+			st.cmd.Local, st.followed = follow(p, i, b.cat)
+		}
 		st.run()
+		b.cat = b.cat.After(st.cmd.Local)
 		if i == 0 {
 			b.out.Verb = st.cmd.Verb
 		}
@@ -62,7 +71,8 @@ type builder struct {
 // add merges a use into those of the same effect and reason.
 func (b *builder) add(u hoop.Use) {
 	for _, have := range b.uses {
-		if have.Effect == u.Effect && have.Why == u.Why {
+		// Columns are all that a use touches, if it has any: one without must not gain some.
+		if have.Effect == u.Effect && have.Why == u.Why && (len(have.Columns) > 0) == (len(u.Columns) > 0) {
 			have.Tables = append(have.Tables, u.Tables...)
 			have.Into = append(have.Into, u.Into...)
 			have.Columns = append(have.Columns, u.Columns...)
@@ -119,6 +129,7 @@ type stmt struct {
 	*builder
 	node     *pg_query.Node
 	cmd      Command
+	followed bool                    // cmd.Local is all that it makes of the session's own objects
 	tables   map[*catalog.Table]bool // every table mentioned, relatives and views' sources included
 	sources  map[*catalog.Table]bool // those of tables that the statement takes data from
 	sourcing bool                    // what is noted now is a source

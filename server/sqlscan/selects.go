@@ -2,10 +2,12 @@ package sqlscan
 
 import (
 	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // with opens the scope of a WITH clause and walks its queries. A query sees those
@@ -214,12 +216,20 @@ func (s *stmt) into(c *pg_query.IntoClause) {
 
 // newTable gives the effects of making a table: nobody else sees a temporary one.
 func (s *stmt) newTable(rv *pg_query.RangeVar) {
-	s.changesCatalog()
+	if s.cataloging = true; !s.makesOwn() {
+		s.changesCatalog()
+	}
 	if rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) {
 		s.use(hoop.EffectSession, "a temporary object")
 		return
 	}
 	s.use(hoop.EffectDDL, "", s.places(rv)...)
+}
+
+// makesOwn reports whether the statement makes a table of the session's own and nothing
+// else that the catalog does not show.
+func (s *stmt) makesOwn() bool {
+	return s.followed && slices.ContainsFunc(s.cmd.Local, func(c catalog.Change) bool { return c.Made != nil })
 }
 
 // derive says that data is copied to into: from the tables named, and from every table
@@ -242,10 +252,36 @@ func (s *stmt) found(tables []string) []string {
 // there is none.
 func (s *stmt) flushDerive() {
 	sources := append(s.namesOf(s.sources), s.ran.names()...)
+	held, known := s.held()
 	for _, u := range s.derived {
+		if known && isOwn(u.Into) && len(u.Tables) == 0 {
+			if u.Columns = held; len(held) > 0 {
+				s.add(u)
+			}
+			continue
+		}
 		u.Tables = append(u.Tables, sources...)
 		if len(u.Tables) > 0 {
 			s.add(u)
 		}
 	}
+}
+
+// held gives the columns whose values the statement puts into tables of the session's
+// own; known is false where there may be others.
+func (s *stmt) held() (columns []hoop.ColumnRef, known bool) {
+	var all catalog.Holds
+	for _, c := range s.cmd.Local {
+		if c.Made != nil {
+			all = all.And(c.Made.Everything())
+		} else {
+			all = all.And(c.Grown.Everything())
+		}
+	}
+	return all.Columns, s.followed && !all.Any && len(s.ran.names()) == 0
+}
+
+// isOwn reports whether all tables are the session's own.
+func isOwn(tables []string) bool {
+	return len(tables) > 0 && !slices.ContainsFunc(tables, func(t string) bool { return !strings.HasPrefix(t, catalog.TempSchema+".") })
 }

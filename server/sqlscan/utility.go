@@ -261,7 +261,9 @@ func (s *stmt) truncate(t *pg_query.TruncateStmt) {
 	var tables []string
 	for _, n := range t.Relations {
 		rv := n.GetRangeVar()
-		tables = append(tables, s.target(rv, deletes)...)
+		if into := s.target(rv, deletes); !isOwn(into) {
+			tables = append(tables, into...)
+		}
 		if t.Behavior != pg_query.DropBehavior_DROP_CASCADE {
 			continue
 		}
@@ -269,7 +271,9 @@ func (s *stmt) truncate(t *pg_query.TruncateStmt) {
 			tables = append(tables, s.referencing(table.OID, map[uint32]bool{})...)
 		}
 	}
-	s.use(hoop.EffectDestroy, "TRUNCATE", tables...)
+	if len(tables) > 0 {
+		s.use(hoop.EffectDestroy, "TRUNCATE", tables...)
+	}
 }
 
 // referencing names the tables with a foreign key to a table, transitively.

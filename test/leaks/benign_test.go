@@ -76,8 +76,8 @@ func spoken(got []byte) [][]byte {
 	return out
 }
 
-// newOIDs is above those of the clinic, which the databases share.
-const newOIDs = 25000
+// newOIDs is where the OIDs begin that the databases do not share; set by makeClinic.
+var newOIDs uint32
 
 // withoutNewOIDs: 2B n + n of name + 4B table + 2B attribute + 4B type + 8B.
 func withoutNewOIDs(m []byte) []byte {
@@ -85,7 +85,7 @@ func withoutNewOIDs(m []byte) []byte {
 	for b := m[7:]; len(b) > 0; {
 		b = b[bytes.IndexByte(b, 0)+1:]
 		for _, at := range []int{0, 6} {
-			if binary.BigEndian.Uint32(b[at:]) > newOIDs {
+			if binary.BigEndian.Uint32(b[at:]) >= newOIDs {
 				binary.BigEndian.PutUint32(b[at:], 0)
 			}
 		}

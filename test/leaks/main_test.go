@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 	"github.com/hoopctl/hoopctl/server/servertest"
@@ -80,6 +82,21 @@ func makeClinic(ctx context.Context) error {
 		all.WriteString(canaries.fill(strings.ReplaceAll(file("victim.sql"), "$V", victim(n))))
 	}
 	if err := pg.Exec(ctx, "rt_clinic", all.String()); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, pg.DSN("rt_clinic"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx) //nolint:errcheck // it was closed before
+	// A new object's OID is above all that there are.
+	if err := conn.QueryRow(ctx, "SELECT lo_create(0)").Scan(&newOIDs); err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "SELECT lo_unlink($1)", newOIDs); err != nil {
+		return err
+	}
+	if err := conn.Close(ctx); err != nil { // a template has no guests
 		return err
 	}
 	for _, name := range []string{direct, ruled, open1, benignDirect, benignRuled, direct + "_cast", ruled + "_cast", open1 + "_cast"} {

@@ -404,8 +404,11 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	e.settle(-1, false)
 	a.popLocked()
 	a.status = m[headerSize]
-	a.shadows.ready(e, a.status == 'I')
+	if a.shadows.ready(e, a.status == 'I') {
+		a.overlay.discarded(e)
+	}
 	if a.status == 'I' {
+		a.overlay.ready(e)
 		// The transaction is over, and with it its portals.
 		a.portals.forget(endPortal)
 		a.withheld = false

@@ -62,6 +62,7 @@ type conn struct {
 	generation int64
 	hold       context.CancelCauseFunc // ends the statement that waits for approval
 	shadows    shadows                 // what may change the meaning of later texts
+	overlay    overlay                 // tables of the session's own
 	channels   map[string]bool         // that the client's own texts listen to
 	midBatch   bool                    // something was forwarded that no Sync has followed yet
 	worn       bool                    // the connection may not be used again
@@ -85,7 +86,7 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 	c := &conn{
 		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
 		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, settled: true,
-		spare: make([]*expected, 0, 8), shadows: shadows{last: -1},
+		spare: make([]*expected, 0, 8), shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
 	}
 	c.queue = c.spare
 	c.cond = sync.NewCond(&c.mu)

@@ -289,12 +289,17 @@ func (c *conn) execute(frame, body []byte) error {
 	return nil
 }
 
-// unchanged refuses a portal that executes another statement by name, when that name
+// unchanged refuses a portal whose tables of the session's own hold other columns'
+// values than when it was judged, and one that executes another statement by name, when that name
 // may stand for something else than when the portal was judged.
 func (c *conn) unchanged(p *portal) error {
 	c.mu.Lock()
-	same := c.generation == p.generation
+	same, grew := c.generation == p.generation, c.overlay.grew != p.run.grew
 	c.mu.Unlock()
+	if grew && (p.run.readsOwn() || len(p.run.also) > 0) {
+		return hoop.Errorf(hoop.CodeDenied, "temporary tables have changed since the portal was bound, and with them what its rows may hold").
+			WithHint("send Bind and Execute together")
+	}
 	if same {
 		return nil
 	}

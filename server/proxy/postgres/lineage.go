@@ -23,12 +23,12 @@ const maxOrigins = 500
 // computed from, where that is known. It is asked for only where it can matter: the
 // statement reads something protected, and nothing that its text does not show.
 func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapshot) {
-	m := e.run.meaning
-	if !e.run.withheld || m.analysis.Opaque || m.version != snap.Version ||
+	m, own := e.run.meaning, e.run.snap
+	if !e.run.withheld || m.analysis.Opaque || own.Base().Version != snap.Version ||
 		!slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
 		return
 	}
-	combine(cols, a.outputs(m, e.tags, snap))
+	combine(cols, a.outputs(m, e.tags, own))
 }
 
 // outputs gives the lineage of a command; nil where there is none.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/lineage"
 	"github.com/hoopctl/hoopctl/server/pglex"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
@@ -38,7 +39,7 @@ func (c *conn) means(ctx context.Context, text string, snap *catalog.Snapshot) (
 	if err != nil {
 		return nil, err
 	}
-	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap)), nil
+	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap, lineage.Local)), nil
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was
@@ -222,6 +223,11 @@ func (r *remembered) estimate() int {
 	n += len(r.meaning.text) + len(r.meaning.shape) + name*len(r.meaning.analysis.Reads)
 	for _, c := range r.meaning.carries {
 		n += entry/8 + name*len(c.Tables)
+	}
+	for _, cmd := range r.meaning.analysis.Commands {
+		for _, c := range cmd.Local {
+			n += c.Size()
+		}
 	}
 	for _, u := range r.meaning.analysis.Uses {
 		n += entry/2 + name*(len(u.Tables)+len(u.Into)) + column*len(u.Columns)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/session"
 )
@@ -46,9 +47,11 @@ func (e *expected) settle(at int, ok bool) {
 type running struct {
 	run      *session.Run
 	meaning  *meaning
-	also     []executed // what it runs by name
-	masks    bool       // some mask rule may apply to its rows
-	withheld bool       // texts of its errors and notices must not reach the client
+	snap     *catalog.Snapshot // of meaning
+	grew     int64             // of the overlay, when it was judged
+	also     []executed        // what it runs by name
+	masks    bool              // some mask rule may apply to its rows
+	withheld bool              // texts of its errors and notices must not reach the client
 	commands int
 	res      hoop.Result // touched by the goroutine that reads the target only
 	ended    bool        // the same

@@ -40,13 +40,15 @@ func (s *shadows) failed(e *expected) {
 	}
 }
 
-// ready notes the end of e's batch; idle says that no transaction is open after it.
-func (s *shadows) ready(e *expected, idle bool) {
+// ready notes the end of e's batch; idle says that no transaction is open after it. It
+// reports whether the session's own objects are gone.
+func (s *shadows) ready(e *expected, idle bool) (gone bool) {
 	if s.undo == nil || s.undo.batch != e.batch {
-		return
+		return false
 	}
 	if idle {
 		s.undone = s.before
 	}
 	s.undo = nil
+	return idle
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
@@ -21,8 +22,19 @@ func (c *conn) understand(ctx context.Context, text string) (*meaning, error) {
 	return c.means(ctx, text, snap)
 }
 
-// snapshot is what the database contains; after this session's own DDL it asks anew.
+// snapshot is what the database contains, with the session's own tables; after this
+// session's own DDL it asks anew.
 func (c *conn) snapshot(ctx context.Context) (*catalog.Snapshot, error) {
+	base, err := c.base(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.overlay.on(base), nil
+}
+
+func (c *conn) base(ctx context.Context) (*catalog.Snapshot, error) {
 	c.mu.Lock()
 	stale := c.stale
 	c.stale = false
@@ -41,14 +53,20 @@ func (c *conn) snapshot(ctx context.Context) (*catalog.Snapshot, error) {
 
 // renewed analyses again when the catalog has changed since.
 func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
+	m, _, err := c.renew(ctx, m)
+	return m, err
+}
+
+// renew does so, and gives the snapshot that the meaning belongs to.
+func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapshot, error) {
 	snap, err := c.snapshot(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if snap.Version == m.version {
-		return m, nil
+	if snap.Version != m.version {
+		m, err = c.means(ctx, m.text, snap)
 	}
-	return c.means(ctx, m.text, snap)
+	return m, snap, err
 }
 
 // statement is what the session judges: what the text does, and what it does by way of
@@ -228,10 +246,13 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 
 // runPortal does so for a portal. SQL can read one that has a name as a cursor.
 func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.Param) (*running, error) {
-	m, err := c.renewed(c.ctx, m)
+	m, snap, err := c.renew(c.ctx, m)
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
+	grew := c.overlay.grew
+	c.mu.Unlock()
 	st, also, err := c.statement(c.ctx, m, tainted, params)
 	if err != nil {
 		return nil, err
@@ -248,7 +269,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, meaning: m, also: also, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs
@@ -262,6 +283,16 @@ func (r *running) meanings(yield func(at int, m *meaning) bool) {
 			return
 		}
 	}
+}
+
+// readsOwn reports whether the statement can read tables of the session's own.
+func (r *running) readsOwn() bool {
+	for _, m := range r.meanings {
+		if slices.ContainsFunc(m.analysis.Reads, func(t string) bool { return strings.HasPrefix(t, catalog.TempSchema+".") }) {
+			return true
+		}
+	}
+	return false
 }
 
 // uncovered refuses answers that the gateway could not mask.
@@ -297,6 +328,9 @@ func (c *conn) forwarded(e *expected) {
 			c.ddl = e.batch
 		}
 		c.changeNamesLocked(e, at, m)
+		if !c.overlay.forwarded(e, at, m) {
+			c.shadows.made++
+		}
 		for _, cmd := range a.Commands {
 			if cmd.CopyIn {
 				c.gate, c.gated = e, e

@@ -39,6 +39,7 @@ func (a *answerer) failure(m []byte) error {
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	a.shadows.failed(e)
+	a.overlay.failed(e)
 	e.settle(-1, false)
 	e.copying = false
 	for _, s := range a.failedLocked() {

@@ -129,3 +129,34 @@ UPDATE $V.scratch SET code = (SELECT secret FROM $V.victim WHERE id = 2) WHERE C
 -- COPY a query to a table by way of the client is masked
 INSERT INTO $V.scratch (id, code) SELECT 30, string_agg(secret, ' ') FROM $V.victim
 SELECT regexp_split_to_table(code, '') FROM $V.scratch WHERE id = 30
+-- a temporary table that takes the place of another, by its column's name
+CREATE TEMP TABLE departments AS SELECT id, ssn AS name, 1 AS floor FROM clinic.patients
+SELECT upper(name) FROM departments
+-- a temporary table filled by UPDATE FROM
+CREATE TEMP TABLE t AS SELECT id, 'x'::text AS a FROM clinic.departments
+UPDATE t SET a = p.full_name FROM clinic.patients p
+SELECT a || '' FROM t
+-- a temporary table dropped and rolled back
+CREATE TEMP TABLE t AS SELECT full_name AS a FROM clinic.patients
+BEGIN
+DROP TABLE t
+CREATE TEMP TABLE t AS SELECT 'x' AS a
+ROLLBACK
+SELECT a || '' FROM t
+-- a temporary table filled in WITH
+CREATE TEMP TABLE t (a text)
+WITH i AS (INSERT INTO t SELECT full_name FROM clinic.patients RETURNING 1) SELECT count(*) FROM i
+SELECT reverse(a) FROM t
+-- a temporary table filled by a prepared statement
+CREATE TEMP TABLE t (a text)
+PREPARE i AS INSERT INTO t SELECT ssn FROM clinic.patients
+EXECUTE i
+SELECT a || '' FROM t
+-- a temporary table's default
+CREATE TEMP TABLE t (n serial, a text)
+SELECT setval('t_n_seq', (SELECT replace(ssn, '-', '')::bigint FROM clinic.patients WHERE id = 2))
+INSERT INTO t (a) VALUES ('x')
+SELECT n - 1 + 0 FROM t
+-- how many rows a temporary table has
+CREATE TEMP TABLE t AS SELECT p.id, g FROM clinic.patients p, LATERAL generate_series(1, length(p.full_name)) g WHERE p.id = 2
+SELECT string_agg(chr(64 + ascii(substr(full_name, t.g, 1)) - 64), '') FROM t, clinic.patients q WHERE q.id = t.id

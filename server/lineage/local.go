@@ -1,0 +1,329 @@
+package lineage
+
+import (
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
+
+// Local says what command i of the text makes of the session's own tables, in a session
+// that cat shows: which it makes, and what others hold afterwards. It is what
+// sqlscan.Follow asks for. ok is false where a table may be made that it does not tell
+// of. It never fails, and may be called concurrently.
+//
+// What goes into a table stays in it, whatever is deleted, rolled back or dropped: of a
+// table that is no more it says too much. Rows that triggers, rules or cascades change
+// are not followed, so a table that can have some is none that it tells of.
+func Local(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool) {
+	stmts := p.Tree.GetStmts()
+	if i < 0 || i >= len(stmts) {
+		return nil, false
+	}
+	l := &locals{analysis: analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}, ok: true}
+	l.command(stmts[i].GetStmt())
+	if l.steps <= 0 || len(cat.Local()) > 0 && !sqlscan.PlainCasts(cat) {
+		l.changes, l.ok = nil, false
+		for _, t := range cat.Local() {
+			l.grown(t.Name, nil)
+		}
+	}
+	return l.changes, l.ok
+}
+
+// locals is the work on one command.
+type locals struct {
+	analysis
+	changes []catalog.Change
+	ok      bool
+}
+
+func (l *locals) command(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CreateStmt:
+		if temporary(x.CreateStmt.Relation) {
+			l.create(x.CreateStmt)
+		}
+		return
+	case *pg_query.Node_CreateTableAsStmt:
+		if into := x.CreateTableAsStmt.Into; temporary(into.GetRel()) {
+			l.made(into, x.CreateTableAsStmt.Query, x.CreateTableAsStmt.IfNotExists)
+		}
+		n = x.CreateTableAsStmt.Query
+	case *pg_query.Node_SelectStmt:
+		if into := intoOf(x.SelectStmt); temporary(into.GetRel()) {
+			l.made(into, n, false)
+		}
+	case *pg_query.Node_ViewStmt, *pg_query.Node_CreateSeqStmt, *pg_query.Node_AlterTableStmt, *pg_query.Node_RenameStmt,
+		*pg_query.Node_AlterObjectSchemaStmt, *pg_query.Node_RuleStmt, *pg_query.Node_CreateTrigStmt:
+		l.ok = false
+	case *pg_query.Node_ExplainStmt, *pg_query.Node_PrepareStmt:
+		l.ok = !l.makes(n) // EXPLAIN ANALYZE does
+	case *pg_query.Node_CopyStmt:
+		if x.CopyStmt.IsFrom && (x.CopyStmt.IsProgram || x.CopyStmt.Filename != "") {
+			l.grown(x.CopyStmt.Relation.GetRelname(), nil)
+		}
+	}
+	if len(l.cat.Local()) > 0 {
+		l.stored(n, true)
+	}
+}
+
+// temporary reports whether a new table is the session's own by its text. One without
+// a schema may be, where the search_path says so: sqlscan sees to that.
+func temporary(rv *pg_query.RangeVar) bool {
+	return rv.GetRelpersistence() == "t" || rv.GetSchemaname() == catalog.TempSchema
+}
+
+func intoOf(q *pg_query.SelectStmt) *pg_query.IntoClause {
+	for ; q != nil; q = q.Larg {
+		if q.IntoClause != nil {
+			return q.IntoClause
+		}
+	}
+	return nil
+}
+
+// makes reports whether a table is made somewhere below.
+func (l *locals) makes(n *pg_query.Node) bool {
+	if !l.enter() {
+		return true
+	}
+	defer l.leave()
+	found := n.GetCreateTableAsStmt() != nil || n.GetSelectStmt() != nil && intoOf(n.GetSelectStmt()) != nil
+	known := sqlscan.Children(n, func(c *pg_query.Node) { found = found || l.makes(c) })
+	return found || !known
+}
+
+// create is CREATE TEMPORARY TABLE with columns of its own.
+func (l *locals) create(c *pg_query.CreateStmt) {
+	t := &catalog.Table{Schema: catalog.TempSchema, Name: c.Relation.Relname, Kind: catalog.KindOrdinary, Temporary: true}
+	if len(c.InhRelations) > 0 || c.Partspec != nil || c.Partbound != nil || c.OfTypename != nil {
+		l.ok = false
+		return
+	}
+	var all catalog.Holds
+	for _, n := range c.TableElts {
+		switch x := n.GetNode().(type) {
+		case *pg_query.Node_ColumnDef:
+			col, ok := l.column(x.ColumnDef)
+			if !ok {
+				l.ok = false
+				return
+			}
+			t.Columns = append(t.Columns, col)
+			all = all.And(col.Holds)
+		case *pg_query.Node_Constraint:
+			if !l.constraint(x.Constraint) {
+				l.ok = false
+				return
+			}
+		default: // LIKE
+			l.ok = false
+			return
+		}
+	}
+	for i := range t.Columns {
+		if t.Columns[i].Generated {
+			t.Columns[i].Holds = all
+		}
+	}
+	l.add(t, c.IfNotExists, c.Oncommit)
+}
+
+func (l *locals) add(t *catalog.Table, maybe bool, on pg_query.OnCommitAction) {
+	if !sqlscan.PlainCasts(l.cat) {
+		l.ok = false // which may run on values of types that are not known
+		return
+	}
+	l.changes = append(l.changes, catalog.Change{Made: t, Maybe: maybe, Brief: on == pg_query.OnCommitAction_ONCOMMIT_DROP})
+}
+
+// column is a column as its definition makes it: it holds its default.
+func (l *locals) column(d *pg_query.ColumnDef) (catalog.Column, bool) {
+	col := catalog.Column{Name: d.Colname, Mod: -1}
+	if !sqlscan.PlainType(l.cat, d.TypeName) || !l.systemType(d.TypeName) {
+		return col, false
+	}
+	for _, n := range append(slices.Clone(d.Constraints), &pg_query.Node{}) {
+		c := n.GetConstraint()
+		if c == nil {
+			continue
+		}
+		switch c.Contype {
+		case pg_query.ConstrType_CONSTR_DEFAULT:
+			col.HasDefault = true
+			col.Holds = l.holds(l.expr(c.RawExpr, &scope{}))
+		case pg_query.ConstrType_CONSTR_GENERATED:
+			col.Generated = true
+			if l.expr(c.RawExpr, &scope{items: []item{{rel: &relation{rest: &flow{}}}}}).unknown {
+				return col, false
+			}
+		default:
+			if !l.constraint(c) {
+				return col, false
+			}
+		}
+	}
+	return col, true
+}
+
+// systemType reports whether a type is PostgreSQL's own, or has no code and no parts.
+func (l *locals) systemType(t *pg_query.TypeName) bool {
+	name := last(t.GetNames())
+	for _, ut := range l.cat.UserTypes(name) {
+		if ut.Kind != hoop.TypeEnum {
+			return false
+		}
+	}
+	return len(l.cat.Lookup("", name)) == 0 && !t.GetPctType()
+}
+
+// constraint reports whether a constraint runs nothing but PostgreSQL's own functions
+// and changes no rows.
+func (l *locals) constraint(c *pg_query.Constraint) bool {
+	switch c.Contype {
+	case pg_query.ConstrType_CONSTR_NULL, pg_query.ConstrType_CONSTR_NOTNULL, pg_query.ConstrType_CONSTR_PRIMARY,
+		pg_query.ConstrType_CONSTR_UNIQUE, pg_query.ConstrType_CONSTR_IDENTITY, pg_query.ConstrType_CONSTR_ATTR_DEFERRABLE,
+		pg_query.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE, pg_query.ConstrType_CONSTR_ATTR_DEFERRED, pg_query.ConstrType_CONSTR_ATTR_IMMEDIATE:
+		return true
+	case pg_query.ConstrType_CONSTR_CHECK:
+		return !l.expr(c.RawExpr, &scope{items: []item{{rel: &relation{rest: &flow{}}}}}).unknown
+	}
+	return false
+}
+
+// made is a table made of a query's answer.
+func (l *locals) made(into *pg_query.IntoClause, query *pg_query.Node, maybe bool) {
+	if query.GetSelectStmt() == nil {
+		l.ok = false // EXECUTE
+		return
+	}
+	r := l.query(query, nil).renamed(stringsOf(into.ColNames))
+	if !r.fixed {
+		l.ok = false
+		return
+	}
+	t := &catalog.Table{
+		Schema: catalog.TempSchema, Name: into.Rel.Relname, Kind: catalog.KindOrdinary, Temporary: true,
+		Counts: l.holds(r.mult.and(flow{unknown: r.decide.unknown})),
+	}
+	for _, c := range r.cols {
+		if c.name == anyName || c.name == "" || !c.sure {
+			l.ok = false // another name could be taken for it
+			return
+		}
+		t.Columns = append(t.Columns, catalog.Column{Name: c.name, Mod: -1, Holds: l.holds(c.flow)})
+	}
+	l.add(t, maybe, into.OnCommit)
+}
+
+// holds says what a place holds that gets a value.
+func (l *locals) holds(f flow) catalog.Holds {
+	if f.unknown || !sqlscan.PlainCasts(l.cat) {
+		return catalog.Holds{Any: true}
+	}
+	return catalog.Holds{}.And(catalog.Holds{Columns: l.origins(f)})
+}
+
+// stored looks for statements that store rows; outer says that n is the command itself.
+// What one that stands in WITH stores is not told apart.
+func (l *locals) stored(n *pg_query.Node, outer bool) {
+	if !l.enter() {
+		return
+	}
+	defer l.leave()
+	below := false
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_PrepareStmt, *pg_query.Node_ExplainStmt, *pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
+		below = outer
+	case *pg_query.Node_InsertStmt:
+		l.target(x.InsertStmt.Relation, outer, func() *assigned { return l.inserted(x.InsertStmt, l.with(x.InsertStmt.WithClause, nil)) })
+	case *pg_query.Node_UpdateStmt:
+		l.target(x.UpdateStmt.Relation, outer, func() *assigned {
+			stored, _ := l.updated(x.UpdateStmt, l.with(x.UpdateStmt.WithClause, nil))
+			return stored
+		})
+	case *pg_query.Node_MergeStmt:
+		l.target(x.MergeStmt.Relation, false, nil)
+	}
+	if !sqlscan.Children(n, func(c *pg_query.Node) { l.stored(c, below) }) {
+		l.steps = 0
+	}
+}
+
+// target notes that a statement stores rows in the tables of a name.
+func (l *locals) target(rv *pg_query.RangeVar, told bool, stores func() *assigned) {
+	if !slices.ContainsFunc(l.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()), func(t *catalog.Table) bool { return t.Temporary }) {
+		return
+	}
+	if !told {
+		l.grown(rv.GetRelname(), nil)
+		return
+	}
+	l.grown(rv.GetRelname(), stores())
+}
+
+// grown notes what the tables of a name hold besides; nil is anything.
+func (l *locals) grown(name string, x *assigned) {
+	delta := &catalog.Table{Schema: catalog.TempSchema, Name: name, Temporary: true}
+	if x == nil {
+		delta.Counts = catalog.Holds{Any: true}
+		delta.Columns = []catalog.Column{{Name: "*", Holds: delta.Counts}}
+	} else {
+		delta.Counts = l.holds(x.rows)
+		for column, f := range x.byName {
+			delta.Columns = append(delta.Columns, catalog.Column{Name: column, Holds: l.holds(f)})
+		}
+		slices.SortFunc(delta.Columns, func(a, b catalog.Column) int { return strings.Compare(a.Name, b.Name) })
+		delta.Columns = append(delta.Columns, catalog.Column{Name: "*", Holds: l.holds(x.rest)})
+	}
+	l.changes = append(l.changes, catalog.Change{Grown: delta})
+}
+
+// local is the relation of a table of the session's own.
+func (a *analysis) local(t *catalog.Table) *relation {
+	out := &relation{fixed: true, table: true}
+	for _, c := range t.Columns {
+		out.cols = append(out.cols, column{name: c.Name, flow: a.held(c.Holds), sure: true})
+	}
+	out.mult = a.held(t.Counts)
+	out.decide = flow{unknown: t.Counts.Any}
+	return out
+}
+
+func (a *analysis) held(h catalog.Holds) flow {
+	f := flow{unknown: h.Any}
+	for _, c := range h.Columns {
+		f = f.and(flow{ids: []int32{a.id(c)}})
+	}
+	return f
+}
+
+// onOwn reports whether a command does nothing but to tables of the session's own.
+func (a *analysis) onOwn(n *pg_query.Node) bool {
+	own := func(rv *pg_query.RangeVar) bool {
+		found := a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname())
+		return len(found) > 0 && !slices.ContainsFunc(found, func(t *catalog.Table) bool { return !t.Temporary })
+	}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CreateStmt:
+		return temporary(x.CreateStmt.Relation)
+	case *pg_query.Node_CreateTableAsStmt:
+		return temporary(x.CreateTableAsStmt.Into.GetRel()) && a.reads(x.CreateTableAsStmt.Query)
+	case *pg_query.Node_SelectStmt:
+		return temporary(intoOf(x.SelectStmt).GetRel()) && !changes(x.SelectStmt) && a.reads(n)
+	case *pg_query.Node_InsertStmt:
+		return own(x.InsertStmt.Relation) && len(x.InsertStmt.WithClause.GetCtes()) == 0 && a.reads(n)
+	case *pg_query.Node_UpdateStmt:
+		return own(x.UpdateStmt.Relation) && len(x.UpdateStmt.WithClause.GetCtes()) == 0 && a.reads(n)
+	case *pg_query.Node_DeleteStmt:
+		return own(x.DeleteStmt.Relation) && len(x.DeleteStmt.WithClause.GetCtes()) == 0 && a.reads(n)
+	}
+	return false
+}
