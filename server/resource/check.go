@@ -81,12 +81,13 @@ func (c *checker) required(field string, list []string) {
 }
 
 // targets checks names of targets once all are known: a rule on a misspelt target
-// would protect nothing.
+// would protect nothing. A target that is declared with a fault is declared; and where
+// some document could not be read, nobody knows what it declares.
 func (c *checker) targets(list []string) {
 	c.required("targets", list)
 	c.loader.late = append(c.loader.late, func() {
 		for i, name := range list {
-			if _, ok := c.loader.set.Target(name); !ok && name != "*" {
+			if _, ok := c.loader.seen["Target "+name]; !ok && name != "*" && !c.loader.lost {
 				c.loader.errs = append(c.loader.errs, fmt.Errorf("%s:%d: targets: there is no target %q", c.file, c.at("targets", i).Line, name))
 			}
 		}

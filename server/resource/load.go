@@ -43,6 +43,7 @@ type loader struct {
 	set  *Set
 	seen map[string]string // kind and name -> where
 	late []func()          // checks that want the whole set
+	lost bool              // some document could not be read as far as its kind and name
 	errs []error
 }
 
@@ -79,6 +80,7 @@ func (l *loader) file(path string, b []byte) {
 				err = fmt.Errorf("%s:1: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
 			}
 			l.errs = append(l.errs, err)
+			l.lost = true
 			return // where the next document starts is not known any more
 		}
 		d := &decoder{file: path}
@@ -108,17 +110,21 @@ func (l *loader) document(d *decoder, n *yaml.Node) {
 	var h header
 	d.fields(n, reflect.ValueOf(&h).Elem())
 	if len(d.errs) > 0 {
+		l.lost = true
 		return
 	}
 	switch {
 	case h.Kind == "":
 		d.errorf(n, "kind is missing; known are %s", kindNames)
+		l.lost = true
 		return
 	case !validName.MatchString(h.Name):
 		d.errorf(n, "name %q: want 1 to 63 letters, digits, dots, dashes and underscores", h.Name)
+		l.lost = true
 		return
 	case h.Spec.Node == nil:
 		d.errorf(n, "spec is missing")
+		l.seen[h.Kind+" "+h.Name] = d.file
 		return
 	}
 	source := fmt.Sprintf("%s:%d", d.file, n.Line)
@@ -143,6 +149,7 @@ func (l *loader) document(d *decoder, n *yaml.Node) {
 	case "GroupRole":
 		add(l, d, h.Spec.Node, &s.GroupRoles, GroupRole{Meta: meta})
 	default:
+		l.lost = true
 		d.errorf(n, "unknown kind %q; known are %s", h.Kind, kindNames)
 	}
 }

@@ -221,6 +221,27 @@ func TestLoad_ReportsEveryFault(t *testing.T) {
 	}
 }
 
+// Of a fault, nothing else is said than the fault: a rule on a target with a fault names
+// no unknown target.
+func TestLoad_NoFalseFollowUps(t *testing.T) {
+	rule := "---\nkind: MaskRule\nname: m\nspec: {targets: [pg], columns: [a.b.c], with: redact}\n"
+	for _, doc := range []string{
+		strings.Replace(target, "type: postgres", "type: oracle", 1) + rule,
+		strings.Replace(target, "database:", "databse:", 1) + rule,
+		strings.Replace(target, "name: pg", "name: p g", 1) + rule,
+		strings.Replace(target, "kind: Target", "kind: Tarjet", 1) + rule,
+		strings.Replace(target, "spec:", "specs:", 1) + rule,
+		"kind: Target\nname: pg\n" + rule,
+		rule + "---\nkind: [\n",
+	} {
+		_, err := Parse("r.yaml", []byte(doc))
+		var joined interface{ Unwrap() []error }
+		if !errors.As(err, &joined) || len(joined.Unwrap()) != 1 || strings.Contains(err.Error(), "no target") {
+			t.Errorf("%s\ngot %v", doc, err)
+		}
+	}
+}
+
 func TestLoad_EmptyDocuments(t *testing.T) {
 	for _, doc := range []string{"", "---\n", "# nothing\n", "---\n---\n# x\n---\n", "---\n" + target + "---\n"} {
 		if _, err := Parse("r.yaml", []byte(doc)); err != nil {
