@@ -53,6 +53,7 @@ var paragraphs = []paragraph{
 		{"statements denied", decided(hoop.Deny)},
 		{"sessions that began under a grant", is(hoop.EventSessionStart)},
 		{"sessions refused", is(hoop.EventSessionDenied)},
+		{"attempts over the API refused", is(hoop.EventAPIDenied)},
 		{"grants", is(hoop.EventGrant)},
 	}, "Whether the gateway is the only way to the database is shown by network rules and database accounts, not by this log."},
 	{"45 CFR 164.312(a)(2)(i)", "Unique user identification", []line{

@@ -103,7 +103,10 @@ type Options struct {
 }
 
 // handler answers the API.
-type handler struct{ Options }
+type handler struct {
+	Options
+	refusals refusals
+}
 
 // New makes the handler of everything below /api/v1.
 func New(o Options) http.Handler {
@@ -113,7 +116,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	h := &handler{o}
+	h := &handler{Options: o}
 	type route struct {
 		method, path string
 		handle       http.HandlerFunc
@@ -163,12 +166,14 @@ func private(next http.Handler) http.Handler {
 }
 
 // signedIn lets those pass whose token is good (RFC 6750 §2.1: in the Authorization
-// header only). A handler's error becomes a Problem.
+// header only). A handler's error becomes a Problem, and an event where it is a refusal.
 func (h *handler) signedIn(next func(http.ResponseWriter, *http.Request, hoop.Identity) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := h.identify(r)
 		if err == nil {
-			err = next(w, r, id)
+			if err = next(w, r, id); err != nil {
+				h.refused(r, id, err)
+			}
 		}
 		if err != nil {
 			h.problem(w, r, err)
