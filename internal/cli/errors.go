@@ -6,9 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/hoopctl/hoopctl/internal/config"
@@ -21,6 +24,9 @@ func (f *Factory) explain(err error) error {
 	var known *hoop.Error
 	if errors.As(err, &known) {
 		return err
+	}
+	if e := f.explainDir(err); e != nil {
+		return e
 	}
 	var u *url.Error
 	if !errors.As(err, &u) && !isNet(err) {
@@ -37,6 +43,24 @@ func (f *Factory) explain(err error) error {
 		return e
 	}
 	return err
+}
+
+// explainDir is about a config directory that cannot be used.
+func (f *Factory) explainDir(err error) error {
+	path := ""
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		path = p.Path
+	case errors.As(err, &l):
+		path = l.New
+	}
+	dir, derr := config.Dir(f.Getenv)
+	if path == "" || derr != nil || path != dir && filepath.Dir(path) != dir && !strings.HasPrefix(dir, path+string(filepath.Separator)) {
+		return nil
+	}
+	return config.NotWritable(dir, err)
 }
 
 func isNet(err error) bool {

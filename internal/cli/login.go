@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"github.com/hoopctl/hoopctl/internal/config"
 	"github.com/hoopctl/hoopctl/internal/iostreams"
 	"github.com/hoopctl/hoopctl/internal/login"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 type loginOptions struct {
@@ -59,6 +61,9 @@ func (o *loginOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := config.CheckWritable(src.Dir); err != nil { // before anybody signs in for nothing
+		return err
+	}
 	if src.Env != "" {
 		o.f.note("HOOPCTL_TOKEN is set and goes before this sign-in")
 	}
@@ -66,7 +71,7 @@ func (o *loginOptions) run(ctx context.Context) error {
 	case o.ServiceAccount != "":
 		err = src.Service(ctx, o.ServiceAccount, o.SecretFile)
 	case o.TokenFile != "":
-		err = src.File(ctx, o.TokenFile)
+		err = src.File(ctx, o.TokenFile, o.known)
 	default:
 		err = src.Device(ctx, o.show)
 	}
@@ -77,6 +82,23 @@ func (o *loginOptions) run(ctx context.Context) error {
 		return err
 	}
 	return o.greet(ctx)
+}
+
+// known asks the gateway whose token it is.
+func (o *loginOptions) known(ctx context.Context, token string) error {
+	c, err := o.f.API()
+	if err != nil {
+		return err
+	}
+	with := *c
+	with.Token = func(context.Context) (string, error) { return token, nil }
+	with.Renew = nil
+	_, err = with.Me(ctx)
+	if e := (*hoop.Error)(nil); errors.As(err, &e) && e.Code == hoop.CodeUnauthenticated {
+		return hoop.Errorf(hoop.CodeUnauthenticated, "%s does not take the token in %s: %s", c.Base, o.TokenFile, e.Message).
+			WithHint("have whoever writes the file renew it; the sign-in that was here before stays")
+	}
+	return err
 }
 
 // remember writes what the flags said of the gateway to the config file, now that it

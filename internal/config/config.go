@@ -195,6 +195,39 @@ func WriteFile(path string, b []byte) error {
 	return os.Rename(tmp.Name(), path)
 }
 
+// CheckWritable makes dir where it is missing, and says what to do where nothing can be
+// kept in it.
+func CheckWritable(dir string) error {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		var tmp *os.File
+		if tmp, err = os.CreateTemp(dir, ".writable-*"); err == nil {
+			err = errors.Join(tmp.Close(), os.Remove(tmp.Name()))
+		}
+	}
+	if err != nil {
+		return NotWritable(dir, err)
+	}
+	return nil
+}
+
+// NotWritable is the error of a config directory in which err happened.
+func NotWritable(dir string, err error) *hoop.Error {
+	why := err.Error()
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		why = p.Err.Error()
+	case errors.As(err, &l):
+		why = l.Err.Error()
+	}
+	e := hoop.Errorf(hoop.CodeUnavailable, "nothing can be kept in the settings directory %s: %s", dir, why).
+		WithHint("make it a directory that you may write, or set HOOPCTL_CONFIG_DIR to one")
+	e.Err = err
+	return e
+}
+
 // NormalizeGateway makes "localhost:8443" and "https://LOCALHOST:8443/" one: scheme
 // and host in lower case, no path. Only https is taken: tokens never travel in clear.
 func NormalizeGateway(s string) (string, error) {

@@ -209,7 +209,7 @@ func TestFile_IsReadAtEachUse(t *testing.T) {
 	}
 	put("one\n")
 	s := newSource(g, t.TempDir())
-	if err := s.File(t.Context(), file); err != nil {
+	if err := s.File(t.Context(), file, func(context.Context, string) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"one", "two"} {

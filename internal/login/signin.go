@@ -101,13 +101,17 @@ func (s *Source) clientCredentials(ctx context.Context, d *discovery, name, file
 }
 
 // File signs in by the token in file, which is read again at each use: whoever
-// writes it renews it.
-func (s *Source) File(ctx context.Context, file string) error {
+// writes it renews it. It is kept only where known says that the gateway knows it.
+func (s *Source) File(ctx context.Context, file string, known func(ctx context.Context, token string) error) error {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return fmt.Errorf("token file: %w", err)
 	}
-	if _, err := readSecret(file); err != nil {
+	token, err := readSecret(file)
+	if err != nil {
+		return err
+	}
+	if err := known(ctx, token); err != nil {
 		return err
 	}
 	return s.replace(ctx, Kept{Kind: TokenFile, File: file})
