@@ -197,7 +197,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 		return err
 	}
 	g.line = &session.Line{
-		Grants: g.grants, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
+		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
 		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Now: time.Now, Log: g.log,
 	}
 	dialer := target.New(g.rules.Target)
@@ -206,6 +206,26 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	g.proxy = postgres.New(postgres.Config{Parser: parser, Catalog: g.catalogs.For, Dial: postgresDialer{dialer}, Log: g.log})
 	g.add("proxy", func() error { g.proxy.Close(); return nil })
 	return nil
+}
+
+// leases is the grants as sessions hold them.
+type leases struct{ *grant.Service }
+
+// Attach implements session.Grants.
+func (l leases) Attach(ctx context.Context, g hoop.Grant) (session.Lease, error) {
+	return held(l.Service.Attach(ctx, g))
+}
+
+// Watch implements session.Grants.
+func (l leases) Watch(ctx context.Context, g hoop.Grant) (session.Lease, error) {
+	return held(l.Service.Watch(ctx, g))
+}
+
+func held(l *grant.Lease, err error) (session.Lease, error) {
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, error) {

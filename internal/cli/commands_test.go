@@ -113,9 +113,9 @@ func TestLists(t *testing.T) {
 		{
 			"grants", "grants",
 			"" +
-				"ID  STATE     TARGET   OWNER  RULE  STARTED  ENDS    REASON\n" +
-				"g1  in force  pg-prod  dana   r     1h ago   in 30m  ticket\n",
-			"g1\tin force\tpg-prod\tdana\tr\t2026-11-23T11:00:00Z\t2026-11-23T12:30:00Z\tticket\n",
+				"ID  STATE     TARGET   OWNER  RULE  STARTS  ENDS    REASON  SCOPE\n" +
+				"g1  in force  pg-prod  dana   r     1h ago  in 30m  ticket  -\n",
+			"g1\tin force\tpg-prod\tdana\tr\t2026-11-23T11:00:00Z\t2026-11-23T12:30:00Z\tticket\t-\n",
 		},
 		{
 			"sessions", "sessions list",

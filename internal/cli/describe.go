@@ -25,6 +25,12 @@ func (f *Factory) describe(w io.Writer, r hoop.Request) {
 	line("reason", r.Reason)
 	if r.Kind == hoop.RequestGrant {
 		line("duration", r.Duration.String())
+		if !r.StartsAt.IsZero() {
+			line("starts", f.clock(r.StartsAt)+" ("+relative(r.StartsAt.Sub(f.Now()))+")")
+		}
+		if !r.Scope.IsZero() {
+			line("scope", r.Scope.String())
+		}
 	}
 	line("session", r.Session)
 	line("rule", r.Rule)

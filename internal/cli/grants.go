@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,7 @@ func (o *grantsOptions) run(ctx context.Context) error {
 	if o.JSON.set {
 		return o.f.writeJSON(o.JSON, items)
 	}
-	t := newTable("ID", "STATE", "TARGET", "OWNER", "RULE", "STARTED", "ENDS", "REASON")
+	t := newTable("ID", "STATE", "TARGET", "OWNER", "RULE", "STARTS", "ENDS", "REASON", "SCOPE")
 	for _, g := range items {
 		state := painted("ended", o.f.IO.Dim)
 		switch {
@@ -52,8 +53,22 @@ func (o *grantsOptions) run(ctx context.Context) error {
 			state = painted("in force", o.f.IO.Green)
 		case !g.RevokedAt.IsZero():
 			state = painted("revoked", o.f.IO.Red)
+		case g.StartsAt.After(o.f.Now()):
+			state = painted("to come", o.f.IO.Yellow)
 		}
-		t.add(text(g.ID), state, text(g.Target), text(g.Owner.Subject), text(g.Rule), o.f.when(g.StartsAt), o.f.when(g.ExpiresAt), text(g.Reason))
+		t.add(text(g.ID), state, text(g.Target), text(g.Owner.Subject), text(g.Rule), o.f.when(g.StartsAt), o.f.when(g.ExpiresAt), text(g.Reason), text(scopeOf(g)))
 	}
 	return t.write(o.f.IO, "No grant is in force; hoopctl targets lists what you may ask for.")
+}
+
+// scopeOf says what a grant is limited to, "-" where it is not.
+func scopeOf(g hoop.Grant) string {
+	s := "-"
+	if !g.Scope.IsZero() {
+		s = g.Scope.String()
+	}
+	if g.MaxUses > 0 {
+		s += fmt.Sprintf(" (%d of %d sessions)", g.Uses, g.MaxUses)
+	}
+	return s
 }

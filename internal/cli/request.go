@@ -14,6 +14,9 @@ type requestOptions struct {
 	f        *Factory
 	Target   string
 	Duration time.Duration
+	Start    string
+	Effects  []string
+	Tables   []string
 	Reason   string
 	Wait     bool
 	JSON     jsonFlag
@@ -27,8 +30,13 @@ func newRequest(f *Factory, runF func(*requestOptions) error) *cobra.Command {
 		Long: `Ask for a grant: access to a target for a time.
 
 Where the access rule wants an approval, the request waits for it (exit status 8);
-with --wait, hoopctl does.`,
-		Example:           `  hoopctl request pg-prod --duration 1h --reason "ticket 4711"`,
+with --wait, hoopctl does.
+
+A grant can be narrower than the rule: --effects and --tables. One with --start begins
+then, or with its approval, should that come later.`,
+		Example: `  hoopctl request pg-prod --duration 1h --reason "ticket 4711"
+  hoopctl request pg-prod --effects read --tables 'clinic.*'
+  hoopctl request pg-prod --start 22:00 --duration 2h --reason "nightly change"`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: f.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,6 +52,9 @@ with --wait, hoopctl does.`,
 	}
 	fl := cmd.Flags()
 	fl.DurationVar(&o.Duration, "duration", 0, "how long, as in 30m or 1h; left out: what the rule allows, at most 1h")
+	fl.StringVar(&o.Start, "start", "", "when it begins: `TIME` of day as in 22:00, RFC 3339, or in how long, as in 2h; left out: with the approval")
+	fl.StringSliceVar(&o.Effects, "effects", nil, "only statements with these `EFFECTS`, as in read,infer; left out: all")
+	fl.StringSliceVar(&o.Tables, "tables", nil, "only these `TABLES`, named as in SQL, as in 'clinic.*'; left out: all")
 	fl.StringVar(&o.Reason, "reason", "", "why, for approvers and the audit log")
 	fl.BoolVar(&o.Wait, "wait", false, "wait for the approval")
 	addJSON[hoop.Request](cmd, &o.JSON)
@@ -55,7 +66,15 @@ func (o *requestOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.NewRequest(ctx, api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason})
+	start, err := startTime(o.Start, o.f.Now())
+	if err != nil {
+		return err
+	}
+	n := api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason, StartsAt: start, Scope: hoop.Scope{Tables: o.Tables}}
+	for _, e := range o.Effects {
+		n.Scope.Effects = append(n.Scope.Effects, hoop.Effect(e))
+	}
+	a, err := c.NewRequest(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -79,7 +98,35 @@ func (o *requestOptions) run(ctx context.Context) error {
 func (o *requestOptions) tell(a api.RequestAnswer) error {
 	kv := []string{"request", idOf(a.Request), "target", a.Request.Target, "state", string(a.Request.State)}
 	if a.Grant != nil {
-		kv = append(kv, "grant", a.Grant.ID, "expires", a.Grant.ExpiresAt.UTC().Format(time.RFC3339))
+		kv = append(kv, "grant", a.Grant.ID)
+		if a.Grant.StartsAt.After(o.f.Now()) {
+			kv = append(kv, "starts", a.Grant.StartsAt.UTC().Format(time.RFC3339))
+		}
+		kv = append(kv, "expires", a.Grant.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	return pairs(o.f.IO, kv...)
+}
+
+// startTime reads --start: a time of day, today or tomorrow, in the local zone; a full
+// time; or how long from now.
+func startTime(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return now.Add(d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	clock, err := time.Parse("15:04", s)
+	if err != nil {
+		return time.Time{}, usagef("--start %q: want a time of day (22:00), RFC 3339 (2026-03-01T22:00:00Z), or how long from now (2h)", s)
+	}
+	here := now.Local()
+	t := time.Date(here.Year(), here.Month(), here.Day(), clock.Hour(), clock.Minute(), 0, 0, here.Location())
+	if t.Before(now) {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t, nil
 }

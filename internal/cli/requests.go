@@ -88,8 +88,12 @@ func whatOf(r hoop.Request) string {
 	if r.Kind == hoop.RequestStatement {
 		return r.Statement
 	}
-	if r.Reason == "" {
-		return fmt.Sprintf("access for %s", r.Duration)
+	s := fmt.Sprintf("access for %s", r.Duration)
+	if !r.Scope.IsZero() {
+		s += " (" + r.Scope.String() + ")"
 	}
-	return fmt.Sprintf("access for %s: %s", r.Duration, r.Reason)
+	if r.Reason == "" {
+		return s
+	}
+	return s + ": " + r.Reason
 }

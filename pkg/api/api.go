@@ -9,6 +9,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -63,6 +64,8 @@ type NewRequest struct {
 	Target   string        `json:"target"`
 	Duration hoop.Duration `json:"duration,omitzero"` // zero: the rule's maximum, at most 1h
 	Reason   string        `json:"reason,omitempty"`
+	Scope    hoop.Scope    `json:"scope,omitzero"`     // zero: all that the rules allow
+	StartsAt time.Time     `json:"starts_at,omitzero"` // zero: with the approval
 }
 
 // RequestAnswer is a request and the grant it led to, once there is one.

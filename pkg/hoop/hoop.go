@@ -9,6 +9,7 @@ package hoop
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -100,6 +101,36 @@ func (t Target) HasDatabase(database string) bool {
 	return database == t.Database || slices.Contains(t.Databases, database)
 }
 
+// Scope narrows what a grant is good for. What is left out does not narrow it.
+type Scope struct {
+	Effects []Effect `json:"effects,omitempty"` // only these, and session
+	Tables  []string `json:"tables,omitempty"`  // only these: names as in SQL; a part may be *
+}
+
+// IsZero reports whether the scope narrows nothing.
+func (s Scope) IsZero() bool { return len(s.Effects) == 0 && len(s.Tables) == 0 }
+
+// Equal reports whether two scopes are written the same.
+func (s Scope) Equal(other Scope) bool {
+	return slices.Equal(s.Effects, other.Effects) && slices.Equal(s.Tables, other.Tables)
+}
+
+// String is for people: "read on clinic.*".
+func (s Scope) String() string {
+	effects := "everything"
+	if len(s.Effects) > 0 {
+		words := make([]string, len(s.Effects))
+		for i, e := range s.Effects {
+			words[i] = string(e)
+		}
+		effects = strings.Join(words, ", ")
+	}
+	if len(s.Tables) == 0 {
+		return effects
+	}
+	return effects + " on " + strings.Join(s.Tables, ", ")
+}
+
 // RequestKind tells what a request asks for.
 type RequestKind string
 
@@ -133,6 +164,8 @@ type Request struct {
 	Groups      []string     `json:"groups"`         // who may approve
 	Count       int          `json:"count"`          // how many distinct people must
 	Duration    Duration     `json:"duration,omitzero"`
+	Scope       Scope        `json:"scope,omitzero"`      // of the grant
+	StartsAt    time.Time    `json:"starts_at,omitzero"`  // the grant's start, where that is after its approval
 	Session     string       `json:"session,omitempty"`   // of a held statement
 	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text, as long as it is pending
 	Params      []string     `json:"params,omitempty"`    // of a held statement: what was bound, printable
@@ -166,17 +199,25 @@ type Grant struct {
 	Target    string    `json:"target"`
 	Rule      string    `json:"rule"`
 	Reason    string    `json:"reason,omitempty"`
+	Scope     Scope     `json:"scope,omitzero"`
 	StartsAt  time.Time `json:"starts_at"`
 	ExpiresAt time.Time `json:"expires_at"`
-	RevokedAt time.Time `json:"revoked_at,omitzero"`
-	RevokedBy string    `json:"revoked_by,omitempty"`
-	Why       string    `json:"revoked_reason,omitempty"`
+	// Limits; zero is none.
+	MaxSessions int       `json:"max_sessions,omitempty"` // at once, on one gateway
+	MaxUses     int       `json:"max_uses,omitempty"`     // sessions begun, in all
+	Uses        int       `json:"uses,omitempty"`         // sessions begun so far, where they are counted
+	RevokedAt   time.Time `json:"revoked_at,omitzero"`
+	RevokedBy   string    `json:"revoked_by,omitempty"`
+	Why         string    `json:"revoked_reason,omitempty"`
 }
 
 // InForce reports whether the grant holds at now.
 func (g Grant) InForce(now time.Time) bool {
 	return g.RevokedAt.IsZero() && !now.Before(g.StartsAt) && now.Before(g.ExpiresAt)
 }
+
+// UsedUp reports whether no session may begin under the grant any more.
+func (g Grant) UsedUp() bool { return g.MaxUses > 0 && g.Uses >= g.MaxUses }
 
 // SessionInfo describes one session: one stream, one ID, one recording.
 type SessionInfo struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
 )
 
 // Ask requests access to a target. Where the rule asks nobody, the grant is there at
@@ -41,11 +42,12 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 		e := event(hoop.EventRequest, r.CreatedAt, r)
 		e.Subject, e.Chain, e.Reason = id.Subject, id.Chain, r.Reason
 		detail(e, "duration", "%s", r.Duration)
+		asked(e, r)
 		if err := s.record(ctx, e); err != nil || access.Approval != nil {
 			return nil, err
 		}
 		r.State, r.DecidedAt = hoop.Approved, r.CreatedAt
-		g = s.newGrant(r)
+		g = newGrant(r, access)
 		return g, s.record(ctx, grantEvent(g, r))
 	})
 	if err != nil {
@@ -76,6 +78,12 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 	r := hoop.Request{
 		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: reason, Rule: a.Rule,
 		Groups: []string{}, Duration: duration, CreatedAt: now, ExpiresAt: now.Add(defaultRequestTimeout),
+	}
+	if r.Scope, err = cleanScope(ask.Scope); err != nil {
+		return hoop.Request{}, err
+	}
+	if r.StartsAt, err = start(ask.StartsAt, now); err != nil {
+		return hoop.Request{}, err
 	}
 	if a.Approval == nil {
 		return r, nil
@@ -112,6 +120,46 @@ func grantDuration(ask api.NewRequest, a Access) (hoop.Duration, error) {
 	return hoop.Duration(time.Duration(d).Truncate(time.Microsecond)), nil
 }
 
+// start checks when the grant is to begin: zero is with its approval.
+func start(at, now time.Time) (time.Time, error) {
+	switch {
+	case at.IsZero():
+		return at, nil
+	case at.After(now.Add(maxAhead)):
+		return at, hoop.Errorf(hoop.CodeInvalid, "a grant can be asked for at most %d days ahead", maxAhead/(24*time.Hour))
+	case at.Before(now.Add(-time.Minute)): // clocks differ a little
+		return at, hoop.Errorf(hoop.CodeInvalid, "a grant cannot start at %s: that is past", at.UTC().Format(time.RFC3339)).
+			WithHint("leave --start out for a grant that starts with its approval")
+	}
+	return at.UTC().Truncate(time.Microsecond), nil
+}
+
+// cleanScope checks what a grant is to be narrowed to.
+func cleanScope(s hoop.Scope) (hoop.Scope, error) {
+	if len(s.Tables) > maxScope {
+		return s, hoop.Errorf(hoop.CodeInvalid, "a scope names at most %d tables, not %d", maxScope, len(s.Tables)).
+			WithHint("name a schema: --tables 'clinic.*'")
+	}
+	for _, name := range s.Tables {
+		if _, err := resource.ParseTable(name); err != nil {
+			return s, hoop.Errorf(hoop.CodeInvalid, "tables: %s", err)
+		}
+	}
+	var known []string
+	for _, e := range hoop.Effects {
+		known = append(known, string(e.Effect))
+	}
+	for _, e := range s.Effects {
+		if !slices.Contains(known, string(e)) {
+			return s, hoop.Errorf(hoop.CodeInvalid, "there is no effect %q", string(e)).WithHint("the effects are %s", strings.Join(known, ", "))
+		}
+	}
+	sorted := hoop.Scope{Effects: slices.Clone(s.Effects), Tables: slices.Clone(s.Tables)}
+	slices.Sort(sorted.Effects)
+	slices.Sort(sorted.Tables)
+	return hoop.Scope{Effects: slices.Compact(sorted.Effects), Tables: slices.Compact(sorted.Tables)}, nil
+}
+
 // pendingOf finds the pending request that asks for the same as r, and refuses one
 // more where too many wait.
 func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request, error) {
@@ -121,7 +169,7 @@ func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request
 	}
 	for _, p := range mine {
 		if p.Kind == hoop.RequestGrant && p.Target == r.Target && p.Duration == r.Duration && p.Reason == r.Reason &&
-			p.Rule == r.Rule && p.Count == r.Count && slices.Equal(p.Groups, r.Groups) &&
+			p.Rule == r.Rule && p.Count == r.Count && p.Scope.Equal(r.Scope) && p.StartsAt.Equal(r.StartsAt) && slices.Equal(p.Groups, r.Groups) &&
 			slices.Equal(p.Requester.Chain, r.Requester.Chain) && slices.Equal(p.Requester.Groups, r.Requester.Groups) {
 			return &p, nil
 		}
@@ -150,21 +198,38 @@ func tooMany(waiting []hoop.Request) error {
 		WithHint("hoopctl requests lists them")
 }
 
-// newGrant is the grant that a request leads to; its clock starts at the decision.
-func (s *Service) newGrant(r *hoop.Request) *hoop.Grant {
+// newGrant is the grant that a request leads to. Its clock starts at the decision, or
+// where the request says, should that be later.
+func newGrant(r *hoop.Request, a Access) *hoop.Grant {
+	starts := r.DecidedAt
+	if r.StartsAt.After(starts) {
+		starts = r.StartsAt
+	}
 	g := &hoop.Grant{
 		ID: "g-" + strings.ToLower(rand.Text()[:12]), Request: r.ID, Owner: r.Requester, Target: r.Target,
-		Rule: r.Rule, Reason: r.Reason, StartsAt: r.DecidedAt, ExpiresAt: r.DecidedAt.Add(time.Duration(r.Duration)),
+		Rule: r.Rule, Reason: r.Reason, Scope: r.Scope, StartsAt: starts, ExpiresAt: starts.Add(time.Duration(r.Duration)),
+		MaxSessions: a.MaxSessions, MaxUses: a.MaxUses,
 	}
 	r.Grant = g.ID
 	return g
 }
 
 func grantEvent(g *hoop.Grant, r *hoop.Request) *hoop.Event {
-	e := event(hoop.EventGrant, g.StartsAt, r)
+	e := event(hoop.EventGrant, r.DecidedAt, r)
 	e.Subject, e.Chain, e.Grant, e.Action, e.Reason = g.Owner.Subject, g.Owner.Chain, g.ID, hoop.Allow, g.Reason
 	detail(e, "expires_at", "%s", g.ExpiresAt.Format(time.RFC3339))
+	asked(e, r)
 	return e
+}
+
+// asked adds to an event what narrows the grant.
+func asked(e *hoop.Event, r *hoop.Request) {
+	if !r.Scope.IsZero() {
+		detail(e, "scope", "%s", r.Scope)
+	}
+	if !r.StartsAt.IsZero() {
+		detail(e, "starts_at", "%s", r.StartsAt.Format(time.RFC3339))
+	}
 }
 
 // cleanReason checks a text that people wrote: it is shown to others in terminals and

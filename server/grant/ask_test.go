@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,11 @@ func TestAsk_Refused(t *testing.T) {
 			"NUL":                  {api.NewRequest{Target: "open", Reason: "a\x00b"}, hoop.CodeInvalid, "shown"},
 			"not UTF-8":            {api.NewRequest{Target: "open", Reason: "a\xffb"}, hoop.CodeInvalid, "shown"},
 			"a novel":              {api.NewRequest{Target: "open", Reason: strings.Repeat("x", 1001)}, hoop.CodeInvalid, "longer"},
+			"no such effect":       {api.NewRequest{Target: "open", Scope: hoop.Scope{Effects: []hoop.Effect{"levitate"}}}, hoop.CodeInvalid, "unbounded-write"},
+			"no such pattern":      {api.NewRequest{Target: "open", Scope: hoop.Scope{Tables: []string{"patients"}}}, hoop.CodeInvalid, "schema.table"},
+			"too many tables":      {api.NewRequest{Target: "open", Scope: hoop.Scope{Tables: slices.Repeat([]string{"a.b"}, 101)}}, hoop.CodeInvalid, "clinic.*"},
+			"a start in the past":  {api.NewRequest{Target: "open", StartsAt: time.Now().Add(-time.Hour)}, hoop.CodeInvalid, "past"},
+			"a start far ahead":    {api.NewRequest{Target: "open", StartsAt: time.Now().Add(32 * 24 * time.Hour)}, hoop.CodeInvalid, "31 days"},
 			"nobody may approve":   {api.NewRequest{Target: "nobody"}, hoop.CodeDenied, "nobody who may"},
 		} {
 			_, g, err := b.Ask(t.Context(), alice, tt.ask)
@@ -87,6 +93,84 @@ func TestAsk_HonestRetriesFindTheSameRequest(t *testing.T) {
 		b.approve(bob, first.ID)
 		if next := b.ask(alice, "one"); next.ID == first.ID || next.State != hoop.Pending {
 			t.Errorf("a decided request answers a new one: %+v", next)
+		}
+	})
+}
+
+// A window begins when it says, or with an approval that comes later; it is no grant
+// before, and can be taken back before.
+func TestAsk_Window(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		ask := func(target string, in time.Duration) hoop.Request {
+			r, _, err := b.Ask(t.Context(), alice, api.NewRequest{Target: target, Duration: hoop.Duration(time.Hour), StartsAt: time.Now().Add(in)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		grantOf := func(r hoop.Request) hoop.Grant {
+			g, err := b.store.Grant(t.Context(), r.Grant)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return g
+		}
+		r := ask("open", 2*time.Hour)
+		g := grantOf(r)
+		if !g.StartsAt.Equal(r.StartsAt) || g.ExpiresAt.Sub(g.StartsAt) != time.Hour {
+			t.Errorf("grant %+v", g)
+		}
+		_, err := b.InForce(t.Context(), alice, "open")
+		wantCode(t, err, hoop.CodeDenied)
+		if _, err := b.Attach(t.Context(), g); err == nil {
+			t.Error("a session began before the window")
+		}
+		if list, err := b.Grants(t.Context(), alice, false); err != nil || len(list) != 1 {
+			t.Errorf("what is to come: %v, %v", list, err)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := b.InForce(t.Context(), alice, "open"); err != nil {
+			t.Error(err)
+		}
+
+		late := ask("one", 10*time.Minute)
+		time.Sleep(30 * time.Minute)
+		b.approve(bob, late.ID)
+		if g := grantOf(b.request(late.ID)); !g.StartsAt.Equal(b.request(late.ID).DecidedAt) {
+			t.Errorf("approved after its start: %+v", g)
+		}
+
+		back := grantOf(ask("open", time.Hour))
+		if _, err := b.Revoke(t.Context(), alice, back.ID, "not needed"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(61 * time.Minute)
+		_, err = b.InForce(t.Context(), alice, "open")
+		wantCode(t, err, hoop.CodeDenied)
+	})
+}
+
+// A narrowed grant is for whoever has no other: its scope is in the request that people
+// approve, in the grant, and in both events.
+func TestAsk_Scope(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		narrow := api.NewRequest{Target: "open", Duration: hoop.Duration(2 * time.Hour), Scope: hoop.Scope{Effects: []hoop.Effect{"read", "infer", "read"}, Tables: []string{"clinic.*"}}}
+		r, g, err := b.Ask(t.Context(), alice, narrow)
+		want := hoop.Scope{Effects: []hoop.Effect{"infer", "read"}, Tables: []string{"clinic.*"}}
+		if err != nil || !r.Scope.Equal(want) || !g.Scope.Equal(want) {
+			t.Fatalf("request %+v, grant %+v, %v", r, g, err)
+		}
+		for _, e := range b.log.all() {
+			if !slices.Contains(e.Details, hoop.Detail{Name: "scope", Value: "infer, read on clinic.*"}) {
+				t.Errorf("event %+v", e)
+			}
+		}
+		if got, err := b.InForce(t.Context(), alice, "open"); err != nil || got.ID != g.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		whole := b.granted(alice, "open") // ends earlier
+		if got, err := b.InForce(t.Context(), alice, "open"); err != nil || got.ID != whole.ID || !got.Scope.IsZero() {
+			t.Errorf("%+v, %v", got, err)
 		}
 	})
 }

@@ -41,7 +41,8 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	if err != nil {
 		return hoop.Request{}, err
 	}
-	if err := s.check(ctx, by, &seen, a.Approve); err != nil {
+	access, err := s.check(ctx, by, &seen, a.Approve)
+	if err != nil {
 		return hoop.Request{}, err
 	}
 	ctx, cancel := stepContext(ctx)
@@ -60,7 +61,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 		if err := s.record(ctx, verdictEvent(by, r, a)); err != nil {
 			return nil, err
 		}
-		return s.conclude(ctx, r, a)
+		return s.conclude(ctx, r, a, access)
 	})
 	if errors.Is(err, errNoChange) {
 		r, err = before, nil
@@ -75,7 +76,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 }
 
 // conclude sets what follows from an approval or denial that is on record.
-func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval) (*hoop.Grant, error) {
+func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval, access Access) (*hoop.Grant, error) {
 	if !a.Approve {
 		r.State, r.DecidedAt, r.DecisionWhy = hoop.Denied, a.At, a.Reason
 		return nil, nil
@@ -87,38 +88,35 @@ func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval
 	if r.Kind != hoop.RequestGrant {
 		return nil, nil
 	}
-	g := s.newGrant(r)
+	g := newGrant(r, access)
 	return g, s.record(ctx, grantEvent(g, r))
 }
 
 // check refuses a decision before it is looked at as a change: the wrong person, or
-// the wrong moment.
-func (s *Service) check(ctx context.Context, by hoop.Identity, r *hoop.Request, approve bool) error {
+// the wrong moment. It gives the terms of the grant that an approval leads to.
+func (s *Service) check(ctx context.Context, by hoop.Identity, r *hoop.Request, approve bool) (Access, error) {
 	if err := open(r, s.stamp()); err != nil {
-		return err
+		return Access{}, err
 	}
-	if err := mayDecide(by, r); err != nil {
-		return err
-	}
-	if !approve {
-		return nil
+	if err := mayDecide(by, r); err != nil || !approve {
+		return Access{}, err
 	}
 	if r.Kind == hoop.RequestStatement {
 		if !s.holds(r.ID) {
-			return hoop.Errorf(hoop.CodeConflict, "request %d is held by another gateway, and only that one knows the statement", r.ID).
+			return Access{}, hoop.Errorf(hoop.CodeConflict, "request %d is held by another gateway, and only that one knows the statement", r.ID).
 				WithHint("approve it there")
 		}
-		return nil
+		return Access{}, nil
 	}
 	return s.stillAllowed(ctx, r)
 }
 
 // stillAllowed asks the policy again: the rules may have become stricter while the
 // request waited.
-func (s *Service) stillAllowed(ctx context.Context, r *hoop.Request) error {
+func (s *Service) stillAllowed(ctx context.Context, r *hoop.Request) (Access, error) {
 	a, err := s.policy.Access(ctx, r.Requester, r.Target)
 	if err != nil {
-		return &hoop.Error{
+		return a, &hoop.Error{
 			Code: hoop.CodeConflict, Message: fmt.Sprintf("no access rule lets %s have %s any more", r.Requester.Subject, r.Target),
 			Hint: fmt.Sprintf(`hoopctl deny %d --reason "…"`, r.ID), Err: err,
 		}
@@ -128,10 +126,10 @@ func (s *Service) stillAllowed(ctx context.Context, r *hoop.Request) error {
 		same = same && a.Approval.Count <= max(1, r.Count) && slices.Equal(a.Approval.Groups, r.Groups)
 	}
 	if !same {
-		return hoop.Errorf(hoop.CodeConflict, "the access rules changed since request %d was made", r.ID).
+		return a, hoop.Errorf(hoop.CodeConflict, "the access rules changed since request %d was made", r.ID).
 			WithHint("deny it, and have %s ask again", r.Requester.Subject)
 	}
-	return nil
+	return a, nil
 }
 
 // open refuses a request that is not pending any more, and says what became of it.

@@ -52,6 +52,8 @@ type Access struct {
 	MaxDuration    hoop.Duration
 	Approval       *hoop.ApprovalRule // nil: nobody is asked
 	ReasonRequired bool
+	MaxSessions    int // of a grant at once; 0: any number
+	MaxUses        int // sessions that begin under a grant; 0: any number
 }
 
 // Policy knows the access rules. Its error is a *hoop.Error for the caller; no rule is
@@ -88,6 +90,8 @@ const (
 	stepTimeout = 20 * time.Second       // of one step, log and store together
 	maxPending  = 50                     // undecided requests of one requester
 	maxReason   = 1000                   // bytes
+	maxScope    = 100                    // tables that a request names
+	maxAhead    = 31 * 24 * time.Hour    // from a request to the start of its grant
 )
 
 // Service is the one place where requests are decided. Its methods may be called
@@ -106,7 +110,7 @@ type Service struct {
 
 	mu        sync.Mutex // guards what follows
 	questions map[int64]*question
-	live      map[string]map[*attached]struct{} // by grant
+	live      map[string]map[*Lease]struct{} // by grant
 }
 
 // New picks up what a former process left: requests for access live on; statements
@@ -115,7 +119,7 @@ type Service struct {
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, gateway: o.Gateway, now: o.Now, log: o.Log,
-		questions: map[int64]*question{}, live: map[string]map[*attached]struct{}{},
+		questions: map[int64]*question{}, live: map[string]map[*Lease]struct{}{},
 	}
 	if s.now == nil {
 		s.now = time.Now

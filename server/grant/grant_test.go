@@ -218,6 +218,16 @@ func (b *bench) granted(id hoop.Identity, target string) hoop.Grant {
 	return g
 }
 
+// attach begins a session's hold on a grant.
+func (b *bench) attach(g hoop.Grant) (ctx context.Context, end func()) {
+	b.t.Helper()
+	l, err := b.Attach(b.t.Context(), g)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return l.Context(), l.End
+}
+
 func (b *bench) request(id int64) hoop.Request {
 	b.t.Helper()
 	r, err := b.store.Request(b.t.Context(), id)

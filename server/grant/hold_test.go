@@ -260,7 +260,7 @@ func TestRecord_ComesBeforeTheEffect(t *testing.T) {
 		}
 
 		g := b.granted(alice, "open")
-		ctx, detach := b.Attach(t.Context(), g)
+		ctx, detach := b.attach(g)
 		defer detach()
 		b.log.hook(func(hoop.Event) {
 			if ctx.Err() != nil {
@@ -280,7 +280,7 @@ func TestRecord_FailureRefusesEveryStep(t *testing.T) {
 		pending, g := b.ask(alice, "one"), b.granted(alice, "open")
 		held := b.hold(alice)
 		answer := b.await(t.Context(), held.ID)
-		ctx, detach := b.Attach(t.Context(), g)
+		ctx, detach := b.attach(g)
 		defer detach()
 		b.log.fail(full)
 		for what, step := range map[string]func() error{

@@ -1,16 +1,19 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// InForce gives the identity's grant for a target that ends last. Having one is not
-// enough: an access rule must still let the identity have the target.
+// InForce gives the identity's grant for a target: one that is not narrowed before one
+// that is, then the one that ends last. Having one is not enough: an access rule must
+// still let the identity have the target.
 func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error) {
 	if _, err := s.policy.Access(ctx, id, target); err != nil {
 		return hoop.Grant{}, err
@@ -23,62 +26,164 @@ func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) 
 	if err != nil {
 		return hoop.Grant{}, err
 	}
-	for _, g := range found {
-		// An agent that acts for others holds its grants for each of them apart.
-		if g.InForce(now) && g.Target == target && slices.Equal(g.Owner.Chain, id.Chain) {
-			return g, nil
-		}
+	// An agent that acts for others holds its grants for each of them apart.
+	found = slices.DeleteFunc(found, func(g hoop.Grant) bool {
+		return !g.InForce(now) || g.Target != target || !slices.Equal(g.Owner.Chain, id.Chain)
+	})
+	usable := slices.DeleteFunc(slices.Clone(found), hoop.Grant.UsedUp)
+	switch {
+	case len(found) == 0:
+		return hoop.Grant{}, noGrant(target)
+	case len(usable) == 0:
+		return hoop.Grant{}, usedUp(found[0])
 	}
-	return hoop.Grant{}, noGrant(target)
+	slices.SortStableFunc(usable, func(a, b hoop.Grant) int {
+		return cmp.Or(compareBool(!a.Scope.IsZero(), !b.Scope.IsZero()), b.ExpiresAt.Compare(a.ExpiresAt))
+	})
+	return usable[0], nil
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 func noGrant(target string) error {
 	return hoop.Errorf(hoop.CodeDenied, "no grant for %s is in force", target).WithHint("hoopctl request %s", target)
 }
 
-// attached is something that must end with a grant.
-type attached struct {
-	grant  hoop.Grant
-	cancel context.CancelCauseFunc
+func usedUp(g hoop.Grant) error {
+	return hoop.Errorf(hoop.CodeDenied, "your grant for %s has had its %d sessions (max_uses of rule %s)", g.Target, g.MaxUses, g.Rule).
+		WithHint("hoopctl request %s", g.Target)
 }
 
-// Attach gives a context that ends with the grant: at its expiry, or within a second
-// after its revocation, here or by another gateway on the same store. Its cause is then
-// a *hoop.Error. The function detaches; it must be called.
-func (s *Service) Attach(ctx context.Context, g hoop.Grant) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	a := &attached{grant: g, cancel: cancel}
-	timer := time.AfterFunc(g.ExpiresAt.Sub(s.now()), func() { cancel(expired(g)) })
+// Lease is a hold on a grant: a session's, or of something that stays for the next
+// one. Its methods may be called concurrently.
+type Lease struct {
+	service *Service
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	session bool // counts as one
+	grant   atomic.Pointer[hoop.Grant]
+	timer   *time.Timer
+}
+
+// Context ends with the grant: at its expiry, or within a second after its revocation,
+// here or by another gateway on the same store. Its cause is then a *hoop.Error.
+func (l *Lease) Context() context.Context { return l.ctx }
+
+// Grant is the grant as it is known to be now.
+func (l *Lease) Grant() hoop.Grant { return *l.grant.Load() }
+
+// End gives the hold up; it must be called, and may be again.
+func (l *Lease) End() {
+	s, id := l.service, l.Grant().ID
+	l.timer.Stop()
 	s.mu.Lock()
-	if s.live[g.ID] == nil {
-		s.live[g.ID] = map[*attached]struct{}{}
+	delete(s.live[id], l)
+	if len(s.live[id]) == 0 {
+		delete(s.live, id)
 	}
-	s.live[g.ID][a] = struct{}{}
 	s.mu.Unlock()
-	// Only now is a revocation sure to reach us: had it come before?
-	s.recheck(ctx, a)
-	return ctx, func() {
-		timer.Stop()
-		s.mu.Lock()
-		delete(s.live[g.ID], a)
-		if len(s.live[g.ID]) == 0 {
-			delete(s.live, g.ID)
-		}
-		s.mu.Unlock()
-		cancel(context.Canceled)
-	}
+	l.cancel(context.Canceled)
 }
 
-func (s *Service) recheck(ctx context.Context, a *attached) {
-	g, err := s.store.Grant(ctx, a.grant.ID)
-	switch {
-	case err != nil:
-		a.cancel(hoop.AsError(err))
-	case !g.RevokedAt.IsZero():
-		a.cancel(revoked(g))
-	case !g.InForce(s.now()):
-		a.cancel(expired(g))
+// Attach begins a session's hold on a grant, counted where the grant limits how many
+// there may be. ctx is the parent of the lease's.
+func (s *Service) Attach(ctx context.Context, g hoop.Grant) (*Lease, error) {
+	return s.attach(ctx, g, true)
+}
+
+// Watch begins the hold of what is no session, and counts as none.
+func (s *Service) Watch(ctx context.Context, g hoop.Grant) (*Lease, error) {
+	return s.attach(ctx, g, false)
+}
+
+func (s *Service) attach(ctx context.Context, g hoop.Grant, session bool) (*Lease, error) {
+	l := &Lease{service: s, session: session}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.grant.Store(&g)
+	if err := s.enter(l, g); err != nil {
+		l.cancel(context.Canceled)
+		return nil, err
 	}
+	// Only now is a revocation sure to reach us: had it come before?
+	now, err := s.begin(ctx, g, session)
+	if err != nil {
+		l.End()
+		return nil, err
+	}
+	l.grant.Store(&now)
+	return l, nil
+}
+
+// enter notes a lease, unless it is one session too many.
+func (s *Service) enter(l *Lease, g hoop.Grant) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sessions := 0
+	for other := range s.live[g.ID] {
+		if other.session {
+			sessions++
+		}
+	}
+	if l.session && g.MaxSessions > 0 && sessions >= g.MaxSessions {
+		return hoop.Errorf(hoop.CodeTooMany, "your grant for %s has its %d sessions (max_sessions of rule %s)", g.Target, sessions, g.Rule).
+			WithHint("close another session first")
+	}
+	if s.live[g.ID] == nil {
+		s.live[g.ID] = map[*Lease]struct{}{}
+	}
+	s.live[g.ID][l] = struct{}{}
+	l.timer = time.AfterFunc(g.ExpiresAt.Sub(s.now()), func() { s.due(l) })
+	return nil
+}
+
+// begin looks at the grant as it is stored, and counts the session where sessions are
+// counted.
+func (s *Service) begin(ctx context.Context, g hoop.Grant, session bool) (hoop.Grant, error) {
+	look := func(g *hoop.Grant) error {
+		switch {
+		case !g.RevokedAt.IsZero():
+			return revoked(*g)
+		case !g.InForce(s.now()):
+			return expired(*g)
+		case session && g.UsedUp():
+			return usedUp(*g)
+		}
+		return nil
+	}
+	if session && g.MaxUses > 0 {
+		return s.store.UpdateGrant(ctx, g.ID, func(g *hoop.Grant) error {
+			if err := look(g); err != nil {
+				return err
+			}
+			g.Uses++
+			return nil
+		})
+	}
+	stored, err := s.store.Grant(ctx, g.ID)
+	if err == nil {
+		err = look(&stored)
+	}
+	return stored, err
+}
+
+// due ends a lease whose grant has ended by what is known here.
+func (s *Service) due(l *Lease) {
+	s.mu.Lock() // enter has set the timer
+	defer s.mu.Unlock()
+	g := l.Grant()
+	if left := g.ExpiresAt.Sub(s.now()); left > 0 {
+		l.timer.Reset(left)
+		return
+	}
+	l.cancel(expired(g))
 }
 
 func expired(g hoop.Grant) error {
@@ -179,8 +284,8 @@ func (s *Service) revoke(ctx context.Context, id string, by hoop.Identity, reaso
 func (s *Service) cut(grant string, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for a := range s.live[grant] {
-		a.cancel(cause)
+	for l := range s.live[grant] {
+		l.cancel(cause)
 	}
 }
 
@@ -191,9 +296,9 @@ func (s *Service) Cut(subject, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, all := range s.live {
-		for a := range all {
-			if owner := a.grant.Owner; owner.Subject == subject || slices.Contains(owner.Chain, subject) {
-				a.cancel(hoop.Errorf(hoop.CodeRevoked, "the session was ended: %s", why).WithHint("hoopctl login"))
+		for l := range all {
+			if owner := l.Grant().Owner; owner.Subject == subject || slices.Contains(owner.Chain, subject) {
+				l.cancel(hoop.Errorf(hoop.CodeRevoked, "the session was ended: %s", why).WithHint("hoopctl login"))
 			}
 		}
 	}
@@ -206,8 +311,8 @@ func (s *Service) Recheck(ctx context.Context) {
 	s.mu.Lock()
 	var live []hoop.Grant
 	for _, all := range s.live {
-		for a := range all {
-			live = append(live, a.grant)
+		for l := range all {
+			live = append(live, l.Grant())
 			break
 		}
 	}
@@ -227,9 +332,9 @@ func (s *Service) cutDue(ctx context.Context) {
 	s.mu.Lock()
 	for id, all := range s.live {
 		live = append(live, id)
-		for a := range all {
-			if !now.Before(a.grant.ExpiresAt) {
-				a.cancel(expired(a.grant))
+		for l := range all {
+			if g := l.Grant(); !now.Before(g.ExpiresAt) {
+				l.cancel(expired(g))
 			}
 		}
 	}

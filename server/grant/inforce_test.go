@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,7 +73,7 @@ func TestAttach_EveryClientOfAGrantEndsAtItsExpiry(t *testing.T) {
 		g := b.granted(alice, "open")
 		var all []context.Context
 		for range 3 {
-			ctx, detach := b.Attach(t.Context(), g)
+			ctx, detach := b.attach(g)
 			defer detach()
 			all = append(all, ctx)
 			time.Sleep(15 * time.Minute)
@@ -97,9 +99,9 @@ func TestAttach_EveryClientOfAGrantEndsAtItsExpiry(t *testing.T) {
 func TestAttach_RevocationCutsAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
 		g, other := b.granted(alice, "open"), b.granted(eve, "open")
-		ctx, detach := b.Attach(t.Context(), g)
+		ctx, detach := b.attach(g)
 		defer detach()
-		untouched, detach2 := b.Attach(t.Context(), other)
+		untouched, detach2 := b.attach(other)
 		defer detach2()
 		got, err := b.Revoke(t.Context(), admin, g.ID, "leaves today")
 		if err != nil || got.RevokedBy != "root" || got.RevokedAt.IsZero() {
@@ -113,10 +115,8 @@ func TestAttach_RevocationCutsAtOnce(t *testing.T) {
 		_, err = b.InForce(t.Context(), alice, "open")
 		wantCode(t, err, hoop.CodeDenied)
 		// A session that was opening while it was revoked.
-		late, detach3 := b.Attach(t.Context(), g)
-		defer detach3()
-		<-late.Done()
-		wantCode(t, context.Cause(late), hoop.CodeRevoked)
+		_, err = b.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeRevoked)
 		_, err = b.Revoke(t.Context(), admin, g.ID, "")
 		wantCode(t, err, hoop.CodeConflict, "was revoked at")
 		events := b.log.all()
@@ -130,18 +130,14 @@ func TestAttach_FailsClosed(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
 		g := b.granted(alice, "open")
 		for what, g := range map[string]hoop.Grant{
-			"made up":                {ID: "g-none", Target: "open", ExpiresAt: time.Now().Add(time.Hour)},
-			"with another's end":     {ID: g.ID, Target: "open", StartsAt: g.StartsAt, ExpiresAt: time.Now()},
-			"not begun, ended, zero": {},
+			"made up": {ID: "g-none", Target: "open", ExpiresAt: time.Now().Add(time.Hour)},
+			"zero":    {},
 		} {
-			ctx, detach := b.Attach(t.Context(), g)
-			time.Sleep(time.Second)
-			if ctx.Err() == nil {
+			if _, err := b.Attach(t.Context(), g); err == nil {
 				t.Errorf("a grant %s holds", what)
 			}
-			detach()
 		}
-		ctx, detach := b.Attach(t.Context(), g)
+		ctx, detach := b.attach(g)
 		detach()
 		if !errors.Is(context.Cause(ctx), context.Canceled) {
 			t.Errorf("after detaching: %v", context.Cause(ctx))
@@ -157,7 +153,7 @@ func TestCut_EndsSessionsAndLeavesTheGrant(t *testing.T) {
 		cut := map[string]bool{}
 		ctxs := map[string]context.Context{}
 		for who, id := range map[string]hoop.Identity{"alice": alice, "agent": forAlice, "eve": eve} {
-			ctx, detach := b.Attach(t.Context(), b.granted(id, "open"))
+			ctx, detach := b.attach(b.granted(id, "open"))
 			defer detach()
 			ctxs[who] = ctx
 		}
@@ -177,9 +173,9 @@ func TestCut_EndsSessionsAndLeavesTheGrant(t *testing.T) {
 
 func TestRecheck_CutsWhatNoRuleAllows(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		gone, detach := b.Attach(t.Context(), b.granted(alice, "open"))
+		gone, detach := b.attach(b.granted(alice, "open"))
 		defer detach()
-		stays, detach2 := b.Attach(t.Context(), b.granted(alice, "one"))
+		stays, detach2 := b.attach(b.granted(alice, "one"))
 		defer detach2()
 		b.rules.remove("open")
 		b.Recheck(t.Context())
@@ -349,4 +345,73 @@ func TestWait_EndsWithTheDecisionOrTheTime(t *testing.T) {
 		_, err := b.Wait(t.Context(), eve, r.ID, time.Minute)
 		wantCode(t, err, hoop.CodeNotFound)
 	})
+}
+
+func TestAttach_SoManyAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.rules.set("few", grant.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 2})
+		g := b.granted(alice, "few")
+		_, end := b.attach(g)
+		stay, err := b.Watch(t.Context(), g) // no session
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stay.End()
+		_, end2 := b.attach(g)
+		defer end2()
+		_, err = b.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeTooMany, "2 sessions", "close another")
+		end()
+		end() // counts once
+		_, end3 := b.attach(g)
+		defer end3()
+		_, err = b.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeTooMany)
+	})
+}
+
+func TestAttach_SoManyInAll(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.rules.set("twice", grant.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
+		g := b.granted(alice, "twice")
+		first, end := b.attach(g)
+		end()
+		second, end2 := b.attach(g)
+		defer end2()
+		_, err := b.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeDenied, "2 sessions", "hoopctl request twice")
+		_, err = b.InForce(t.Context(), alice, "twice")
+		wantCode(t, err, hoop.CodeDenied, "2 sessions")
+		if first.Err() == nil || second.Err() != nil {
+			t.Errorf("first %v, second %v: the last use ends the session before its time", first.Err(), second.Err())
+		}
+		b.restart()
+		_, err = b.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeDenied, "2 sessions")
+		if again := b.granted(alice, "twice"); again.ID == g.ID || again.Uses != 0 {
+			t.Errorf("another grant: %+v", again)
+		}
+	})
+}
+
+// Sessions that begin at the same time do not share the last use.
+func TestAttach_UsesAreCountedOnce(t *testing.T) {
+	a, b := twoGateways(t)
+	a.rules.set("five", grant.Access{Rule: "five", MaxDuration: hoop.Duration(time.Hour), MaxUses: 5})
+	g := a.granted(alice, "five")
+	var begun atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			l, err := []*bench{a, b}[i%2].Attach(t.Context(), g)
+			if err == nil {
+				begun.Add(1)
+				l.End()
+			}
+		})
+	}
+	wg.Wait()
+	if n := begun.Load(); n != 5 {
+		t.Errorf("%d sessions began under a grant for 5", n)
+	}
 }

@@ -78,7 +78,7 @@ func within[T any](t *testing.T, what string, c <-chan T) (v T) {
 func TestShared_RevocationByAnotherGatewayCuts(t *testing.T) {
 	a, b := twoGateways(t)
 	g := a.granted(alice, "open")
-	ctx, detach := a.Attach(t.Context(), g)
+	ctx, detach := a.attach(g)
 	defer detach()
 	if _, err := b.Revoke(t.Context(), admin, g.ID, "stolen laptop"); err != nil {
 		t.Fatal(err)

@@ -159,7 +159,7 @@ func (s *Service) Grant(ctx context.Context, viewer hoop.Identity, r hoop.Reques
 	return &g, nil
 }
 
-// Grants lists the viewer's grants in force; with all, every grant that viewer may
+// Grants lists the viewer's grants in force and those that have yet to begin; with all, every grant that viewer may
 // see, ended ones too: auditors and administrators see everybody's.
 func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error) {
 	if viewer.Subject == "" {
@@ -170,7 +170,7 @@ func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([
 	var err error
 	switch {
 	case !all:
-		found, err = s.store.GrantsAt(ctx, viewer.Subject, "", s.now(), limit)
+		found, err = s.current(ctx, viewer.Subject, limit)
 	case s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin):
 		found, err = s.store.Grants(ctx, "", limit)
 	default:
@@ -180,4 +180,19 @@ func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([
 		found = []hoop.Grant{}
 	}
 	return found, err
+}
+
+// current lists a subject's grants that have not ended.
+func (s *Service) current(ctx context.Context, subject string, limit int) ([]hoop.Grant, error) {
+	now := s.now()
+	inForce, err := s.store.GrantsAt(ctx, subject, "", now, limit)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := s.store.Grants(ctx, subject, limit) // by their start, so those to come are first
+	if err != nil {
+		return nil, err
+	}
+	toCome := slices.DeleteFunc(newest, func(g hoop.Grant) bool { return !g.RevokedAt.IsZero() || !g.StartsAt.After(now) })
+	return append(inForce, toCome...), nil
 }

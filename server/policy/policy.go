@@ -343,6 +343,8 @@ type Access struct {
 	MaxDuration    hoop.Duration
 	Approval       *hoop.ApprovalRule // nil: nobody is asked
 	ReasonRequired bool
+	MaxSessions    int // of a grant at once; 0: any number
+	MaxUses        int // sessions that begin under a grant; 0: any number
 }
 
 // Access finds the access rule for an identity on a target: one that asks nobody
@@ -363,7 +365,10 @@ func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (A
 	if !ok {
 		return Access{}, hoop.Errorf(hoop.CodeInternal, "the policy names access rule %v, which nobody declared", name)
 	}
-	a := Access{Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired}
+	a := Access{
+		Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired,
+		MaxSessions: r.MaxSessions, MaxUses: r.MaxUses,
+	}
 	if r.Approval != nil {
 		approval := *r.Approval
 		approval.Groups = slices.Clone(approval.Groups)

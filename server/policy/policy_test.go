@@ -328,10 +328,10 @@ spec: {groups: [oncall], targets: ["*"], max_duration: 9h, approval: none}
 		groups, target string
 		want           Access
 	}{
-		{"agents", "pg", Access{"agents", hoop.Duration(8 * time.Hour), nil, false}},
-		{"agents", "test", Access{"everybody", hoop.Duration(24 * time.Hour), asked, true}},
-		{"agents oncall", "pg", Access{"oncall", hoop.Duration(9 * time.Hour), nil, true}},
-		{"", "pg", Access{"everybody", hoop.Duration(24 * time.Hour), asked, true}},
+		{"agents", "pg", Access{Rule: "agents", MaxDuration: hoop.Duration(8 * time.Hour), Approval: nil, ReasonRequired: false}},
+		{"agents", "test", Access{Rule: "everybody", MaxDuration: hoop.Duration(24 * time.Hour), Approval: asked, ReasonRequired: true}},
+		{"agents oncall", "pg", Access{Rule: "oncall", MaxDuration: hoop.Duration(9 * time.Hour), Approval: nil, ReasonRequired: true}},
+		{"", "pg", Access{Rule: "everybody", MaxDuration: hoop.Duration(24 * time.Hour), Approval: asked, ReasonRequired: true}},
 	} {
 		got, err := e.Access(t.Context(), hoop.Identity{Groups: strings.Fields(c.groups)}, c.target)
 		if err != nil {

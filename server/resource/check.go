@@ -238,6 +238,12 @@ func (r *AccessRule) check(c *checker) {
 		c.approval(r.Approval, accessTimeout)
 	}
 	c.oneOf("reason", r.Reason, ReasonOptional, ReasonRequired)
+	if c.has("max_sessions") && r.MaxSessions < 1 {
+		c.errorf(c.at("max_sessions"), "max_sessions: want 1 at least")
+	}
+	if c.has("max_uses") && r.MaxUses < 1 {
+		c.errorf(c.at("max_uses"), "max_uses: want 1 at least")
+	}
 }
 
 func (r *StatementRule) check(c *checker) {

@@ -112,6 +112,10 @@ type AccessRule struct {
 	Approval *hoop.ApprovalRule `json:"approval"`
 	// Whether a reason must be given: optional or required.
 	Reason string `json:"reason"`
+	// How many sessions a grant has at once, on each gateway; left out, any number.
+	MaxSessions int `json:"max_sessions,omitempty"`
+	// How many sessions may begin under a grant in all; left out, any number.
+	MaxUses int `json:"max_uses,omitempty"`
 }
 
 // StatementRule says what effects of statements lead to.

@@ -125,7 +125,7 @@ func (s *Session) inForce() error {
 	if s.ctx.Err() != nil {
 		return hoop.AsError(context.Cause(s.ctx))
 	}
-	if !s.grant.InForce(s.line.Now()) {
+	if !s.lease.Grant().InForce(s.line.Now()) {
 		return hoop.Errorf(hoop.CodeExpired, "the grant for %s has ended", s.target.Name).
 			WithHint("hoopctl request %s", s.target.Name)
 	}
@@ -140,6 +140,10 @@ func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, e
 			Code: hoop.CodeDenied, Message: "the policy could not decide, so the statement is denied",
 			Hint: "tell an administrator: the gateway's log has the cause", Err: err,
 		}
+	}
+	if outside := s.scope.judge(uses); outside != nil && d.Action != hoop.Deny {
+		outside.Policy, outside.Observed = d.Policy, d.Observed
+		return *outside, nil
 	}
 	return d, nil
 }
@@ -157,7 +161,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		Kind: hoop.RequestStatement, Requester: s.info.Identity, Target: s.target.Name, Session: s.info.ID,
 		Reason: d.Reason, Rule: d.Rule, Groups: d.Approval.Groups, Count: d.Approval.Count,
 		Duration: d.Approval.Timeout, Statement: st.Text, Shape: st.Shape, Params: Printable(st.Params),
-		Effects: uses, Digest: digest, InTx: st.InTx, Grant: s.grant.ID,
+		Effects: uses, Digest: digest, InTx: st.InTx, Grant: s.info.Grant,
 	})
 	if err != nil {
 		return err
@@ -212,12 +216,18 @@ func verdict(r hoop.Request) error {
 // denied is the policy's no, for the client.
 func denied(d hoop.Decision) *hoop.Error {
 	e := hoop.Errorf(hoop.CodeDenied, "denied by %s: %s", ruleName(d.Rule), d.Reason)
+	if d.Rule == ruleScope {
+		return e.WithHint("ask for a grant that covers it: hoopctl request TARGET, with --effects and --tables, or without")
+	}
 	return e.WithHint("an administrator can allow it with a StatementRule for effect %s", d.Effect)
 }
 
 func ruleName(rule string) string {
-	if rule == "" || rule == "default" {
+	switch rule {
+	case "", "default":
 		return "the default policy"
+	case ruleScope:
+		return "your grant"
 	}
 	return "rule " + rule
 }

@@ -40,9 +40,18 @@ type Protection interface {
 // Grants tells whether one may, and asks people where a rule says so.
 type Grants interface {
 	InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error)
-	Attach(ctx context.Context, g hoop.Grant) (context.Context, func())
+	Attach(ctx context.Context, g hoop.Grant) (Lease, error)
+	Watch(ctx context.Context, g hoop.Grant) (Lease, error) // no session, and counts as none
 	Hold(ctx context.Context, r hoop.Request) (hoop.Request, error)
 	Await(ctx context.Context, id int64) (hoop.Request, error)
+}
+
+// Lease is a session's hold on a grant. Its context ends when the session must; the
+// cause is a *hoop.Error for the client. End gives it up, and may be called again.
+type Lease interface {
+	Context() context.Context
+	Grant() hoop.Grant // as it is now
+	End()
 }
 
 // Log is the audit log.
@@ -95,9 +104,9 @@ type Start struct {
 type Session struct {
 	line   *Line
 	target hoop.Target
-	grant  hoop.Grant
-	ctx    context.Context
-	detach func()
+	lease  Lease
+	ctx    context.Context // the lease's
+	scope  scope
 	rec    *record.Recording
 	// allowances are of export budgets; their cursors belong to Judge.
 	allowances []*allowance
@@ -134,14 +143,18 @@ func (s *Session) open(ctx context.Context) (err error) {
 		return hoop.Errorf(hoop.CodeNoDatabase, "database %q of target %s is not offered", s.info.Database, s.target.Name).
 			WithHint("the target lists %s; an administrator can add others", s.target.Database)
 	}
-	if s.grant, err = s.line.Grants.InForce(ctx, s.info.Identity, s.target.Name); err != nil {
+	g, err := s.line.Grants.InForce(ctx, s.info.Identity, s.target.Name)
+	if err != nil {
 		return err
 	}
-	s.info.Grant = s.grant.ID
+	if s.lease, err = s.line.Grants.Attach(context.WithoutCancel(ctx), g); err != nil {
+		return err
+	}
+	s.ctx, s.info.Grant, s.scope = s.lease.Context(), g.ID, newScope(g.Scope)
 	if s.rec, err = s.line.Recorder.Open(s.info, s.key); err != nil {
+		s.lease.End()
 		return unrecorded(err)
 	}
-	s.ctx, s.detach = s.line.Grants.Attach(context.WithoutCancel(ctx), s.grant)
 	pos, err := s.log(&hoop.Event{Type: hoop.EventSessionStart, Details: []hoop.Detail{
 		{Name: "database", Value: s.info.Database},
 		{Name: "protocol", Value: s.info.Protocol},
@@ -154,7 +167,7 @@ func (s *Session) open(ctx context.Context) (err error) {
 		err = s.line.Registry.SaveSession(ctx, s.info)
 	}
 	if err != nil {
-		s.detach()
+		s.lease.End()
 		_, _, cerr := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since()})
 		return unrecorded(errors.Join(err, cerr))
 	}
@@ -171,7 +184,7 @@ func (s *Session) Identity() hoop.Identity { return s.info.Identity }
 func (s *Session) Target() hoop.Target { return s.target }
 
 // Grant is the ID of the grant that the session was opened under.
-func (s *Session) Grant() string { return s.grant.ID }
+func (s *Session) Grant() string { return s.info.Grant }
 
 // Context ends when the session must: at the grant's expiry or revocation, or when
 // the gateway stops. Its cause is a *hoop.Error for the client.
@@ -180,7 +193,13 @@ func (s *Session) Context() context.Context { return s.ctx }
 // Stay gives a context that ends when the grant does, for what may outlive the
 // session and serve the grant's next one. Whoever calls it calls release.
 func (s *Session) Stay() (ctx context.Context, release func()) {
-	return s.line.Grants.Attach(context.Background(), s.grant)
+	l, err := s.line.Grants.Watch(context.Background(), s.lease.Grant())
+	if err != nil { // it has ended already
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(err)
+		return ctx, func() {}
+	}
+	return l.Context(), l.End
 }
 
 // Revision is that of the rules in force now.
@@ -277,7 +296,7 @@ func (s *Session) Close(why error) error {
 		return nil
 	}
 	s.closed = true
-	s.detach()
+	s.lease.End()
 	s.info.EndedAt = s.line.Now().UTC()
 	if why != nil {
 		s.info.Why = hoop.AsError(why).Message

@@ -200,6 +200,49 @@ func TestSession_SiteModule(t *testing.T) {
 	}
 }
 
+// A grant that was narrowed holds its session to what it was narrowed to, by whatever
+// way the rest is asked for.
+func TestSession_Scope(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup + `
+		CREATE VIEW everybody AS SELECT p.id FROM patients p, scratch;
+		CREATE SCHEMA other; CREATE TABLE other.scratch (x int);`})
+	_, err := g.API("agent").NewRequest(t.Context(), api.NewRequest{
+		Target: "pg-prod", Scope: hoop.Scope{Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"public.scratch", "public.notes_exec"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), g.Listen("agent", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	for _, sql := range []string{"SELECT 1", "SELECT x FROM public.scratch", "BEGIN", "SELECT txt FROM notes_exec n, public.scratch s", "COMMIT", "SET search_path = public"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{
+		"SELECT state FROM patients",
+		"SELECT x FROM public.scratch WHERE x IN (SELECT id FROM patients)",
+		"SELECT id FROM everybody",
+		"SELECT x FROM scratch", // or other.scratch, as search_path has it
+		"SELECT x FROM other.scratch",
+		"INSERT INTO public.scratch VALUES (1)",
+		"WITH w AS (DELETE FROM public.scratch WHERE x = 1 RETURNING x) SELECT x FROM w",
+		"SELECT x FROM public.scratch; DELETE FROM public.scratch WHERE x = 1",
+		"SELECT relname FROM pg_class",
+		"CREATE TABLE made (x int)",
+		"DO $$ BEGIN PERFORM 1; END $$",
+		"TRUNCATE public.scratch",
+	} {
+		_, err := conn.Exec(t.Context(), sql)
+		if state(err) != "42501" || !strings.Contains(err.Error(), "denied by your grant") {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
 // fullDisk is the real file system until it is full.
 type fullDisk struct {
 	journal.OS

@@ -347,13 +347,27 @@ func (*testGrants) InForce(_ context.Context, id hoop.Identity, target string) (
 	return hoop.Grant{ID: "g1", Owner: id, Target: target, StartsAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now().Add(time.Hour)}, nil
 }
 
-func (g *testGrants) Attach(ctx context.Context, _ hoop.Grant) (context.Context, func()) {
+func (g *testGrants) Attach(ctx context.Context, of hoop.Grant) (session.Lease, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.cut = append(g.cut, cancel)
-	return ctx, func() { cancel(nil) }
+	return &testLease{ctx, cancel, of}, nil
 }
+
+func (g *testGrants) Watch(ctx context.Context, of hoop.Grant) (session.Lease, error) {
+	return g.Attach(ctx, of)
+}
+
+type testLease struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	grant  hoop.Grant
+}
+
+func (l *testLease) Context() context.Context { return l.ctx }
+func (l *testLease) Grant() hoop.Grant        { return l.grant }
+func (l *testLease) End()                     { l.cancel(nil) }
 
 // end cuts all sessions.
 func (g *testGrants) end(err error) {

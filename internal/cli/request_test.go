@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+func TestRequest_Start(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.Local)
+	for s, want := range map[string]time.Time{
+		"":                     {},
+		"2h":                   now.Add(2 * time.Hour),
+		"22:00":                time.Date(2026, 11, 23, 22, 0, 0, 0, time.Local),
+		"06:30":                time.Date(2026, 11, 24, 6, 30, 0, 0, time.Local), // tomorrow
+		"2026-11-24T22:00:00Z": time.Date(2026, 11, 24, 22, 0, 0, 0, time.UTC),
+	} {
+		if got, err := startTime(s, now); err != nil || !got.Equal(want) {
+			t.Errorf("--start %q: %v, %v; want %v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"soon", "-2h", "25:00", "2026-11-24"} {
+		if _, err := startTime(s, now); err == nil {
+			t.Errorf("--start %q was taken", s)
+		}
+	}
+}
+
+// What narrows a grant reaches the gateway as it was typed.
+func TestRequest_Narrowed(t *testing.T) {
+	w := lists(t)
+	if got := w.pipe("request", "pg-pay", "--effects", "read,infer", "--tables", "pay.*,public.x", "--start", "30m"); got.code != 8 {
+		t.Fatalf("%+v", got)
+	}
+	var last *hoop.Request
+	for _, r := range w.requests {
+		if last == nil || r.ID > last.ID {
+			last = r
+		}
+	}
+	if last.Scope.String() != "read, infer on pay.*, public.x" || !last.StartsAt.Equal(w.now().Add(30*time.Minute)) {
+		t.Errorf("%+v", last)
+	}
+}

@@ -1,0 +1,64 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// ruleScope names in a decision that the grant, not a rule, denied.
+const ruleScope = "grant-scope"
+
+// scope is what a grant was narrowed to.
+type scope struct {
+	hoop.Scope
+	tables []resource.TablePattern
+}
+
+// newScope reads a grant's scope. A pattern that cannot be read names nothing.
+func newScope(s hoop.Scope) scope {
+	out := scope{Scope: s}
+	for _, name := range s.Tables {
+		if p, err := resource.ParseTable(name); err == nil {
+			out.tables = append(out.tables, p)
+		}
+	}
+	return out
+}
+
+// judge gives the denial of a statement that reaches beyond the scope, nil where it
+// does not. What has the effect session touches no data, and no connection does
+// without it.
+func (s scope) judge(uses []hoop.Use) *hoop.Decision {
+	for _, u := range uses {
+		var why string
+		switch {
+		case len(s.Effects) > 0 && u.Effect != hoop.EffectSession && !slices.Contains(s.Effects, u.Effect):
+			why = string(u.Effect)
+		case len(s.Tables) > 0:
+			why = s.stray(u)
+		}
+		if why != "" {
+			return &hoop.Decision{
+				Action: hoop.Deny, Rule: ruleScope, Effect: u.Effect,
+				Reason: fmt.Sprintf("denied: %s is outside the scope of the grant, which is %s", why, s.Scope),
+			}
+		}
+	}
+	return nil
+}
+
+// stray names something that a use touches beside the scope's tables.
+func (s scope) stray(u hoop.Use) string {
+	for _, name := range slices.Concat(u.Tables, u.Into) {
+		if _, _, ok := resource.SplitTable(name); !ok {
+			return string(u.Effect) + " on what could be any table"
+		}
+		if !slices.ContainsFunc(s.tables, func(p resource.TablePattern) bool { return p.Match(name) }) {
+			return string(u.Effect) + " on " + name
+		}
+	}
+	return ""
+}
