@@ -169,6 +169,10 @@ type Request struct {
 	Session     string       `json:"session,omitempty"`   // of a held statement
 	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text, as long as it is pending
 	Params      []string     `json:"params,omitempty"`    // of a held statement: what was bound, printable
+	Executes    []string     `json:"executes,omitempty"`  // of a held statement: what it runs that was prepared before
+	Hidden      int          `json:"hidden,omitempty"`    // how many values of Statement, Params and Executes are masked for the viewer
+	Facts       *Facts       `json:"facts,omitempty"`     // of a held statement: for those who may decide it
+	Writing     []Writing    `json:"-"`                   // of Statement, then of each of Executes
 	Shape       string       `json:"shape,omitempty"`     // of a held statement: its text without literals; stays when Statement and Params go
 	Gateway     string       `json:"gateway,omitempty"`   // of a held statement: the gateway that holds it
 	Effects     []Use        `json:"effects,omitempty"`

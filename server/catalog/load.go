@@ -224,10 +224,10 @@ func (l *loader) operators(ctx context.Context) error {
 
 func (l *loader) casts(ctx context.Context) error {
 	var c Cast
-	return l.each(ctx, `select c.castsource, c.casttarget, c.castfunc from pg_catalog.pg_cast c
+	return l.each(ctx, `select c.castsource, c.casttarget, c.castfunc, c.castcontext = 'i' from pg_catalog.pg_cast c
 		left join (pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang) on p.oid = c.castfunc
 		where c.oid >= 16384 and l.lanname is distinct from 'internal'`,
-		[]any{&c.Source, &c.Target, &c.Function}, func() { l.snap.casts = append(l.snap.casts, c) })
+		[]any{&c.Source, &c.Target, &c.Function, &c.Implicit}, func() { l.snap.casts = append(l.snap.casts, c) })
 }
 
 func (l *loader) inheritance(ctx context.Context) error {

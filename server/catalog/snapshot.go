@@ -176,6 +176,7 @@ type Operator struct {
 type Cast struct {
 	Source, Target uint32
 	Function       uint32 // 0 for none
+	Implicit       bool   // it is done unasked, in any expression
 }
 
 // Table finds a relation by OID.
