@@ -25,6 +25,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/edge"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pki"
 	"github.com/hoopctl/hoopctl/server/protect"
@@ -117,6 +118,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	if g.grants, err = grant.New(ctx, grant.Options{
 		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.audit.VerifierKey(), Log: g.log,
+		Masks: func(id hoop.Identity, target string) *mask.Rules { return g.protect.For(id, target) },
 	}); err != nil {
 		return err
 	}
@@ -203,7 +205,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)
 	g.add("catalogs", g.catalogs.Close)
-	g.proxy = postgres.New(postgres.Config{Parser: parser, Catalog: g.catalogs.For, Dial: postgresDialer{dialer}, Log: g.log})
+	g.proxy = postgres.New(postgres.Config{Parser: parser, Catalog: g.catalogs.For, Dial: postgresDialer{dialer}, Own: dialer.Connect, Log: g.log})
 	g.add("proxy", func() error { g.proxy.Close(); return nil })
 	return nil
 }

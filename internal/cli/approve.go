@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hoopctl/hoopctl/internal/iostreams"
 	"github.com/hoopctl/hoopctl/internal/tui"
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -93,9 +94,22 @@ func approved(r hoop.Request) string {
 				yes++
 			}
 		}
-		return fmt.Sprintf("approved request %d; %d of %d approvals are there", r.ID, yes, r.Count)
+		return fmt.Sprintf("approved request %s; %d of %d approvals are there", summary(r), yes, r.Count)
 	}
-	return fmt.Sprintf("approved request %d of %s on %s", r.ID, r.Requester.Subject, r.Target)
+	what := "approved request " + summary(r)
+	if r.Kind == hoop.RequestStatement {
+		what += "; it runs once, now"
+	}
+	return what
+}
+
+// summary says what a request is about in a line, without values.
+func summary(r hoop.Request) string {
+	s := fmt.Sprintf("%d of %s on %s: ", r.ID, r.Requester.Subject, r.Target)
+	if r.Kind == hoop.RequestStatement {
+		return iostreams.OneLine(s + r.Shape)
+	}
+	return iostreams.OneLine(s + "access for " + r.Duration.String())
 }
 
 // confirm shows what the request means and asks.

@@ -52,6 +52,6 @@ func (o *denyOptions) run(ctx context.Context) error {
 	if o.JSON.set {
 		return o.f.writeJSON(o.JSON, r)
 	}
-	o.f.notef("denied request %d of %s on %s", r.ID, r.Requester.Subject, r.Target)
+	o.f.notef("denied request %s", summary(r))
 	return nil
 }

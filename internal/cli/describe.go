@@ -42,20 +42,86 @@ func (f *Factory) describe(w io.Writer, r hoop.Request) {
 	if r.Kind != hoop.RequestStatement {
 		return
 	}
-	fmt.Fprintf(w, "\n%s\n", f.IO.Bold("Would run, exactly this:"))
-	for l := range strings.SplitSeq(r.Statement, "\n") {
-		fmt.Fprintf(w, "  │ %s\n", iostreams.Printable(l))
+	f.describeStatement(w, r)
+}
+
+// describeStatement is what a held statement means.
+func (f *Factory) describeStatement(w io.Writer, r hoop.Request) {
+	title, text := "Would run, exactly this:", r.Statement
+	if text == "" { // decided, held by another gateway, or not for this viewer
+		title, text = "Without its values:", r.Shape
 	}
+	fmt.Fprintf(w, "\n%s\n", f.IO.Bold(title))
+	bar := func(text string) {
+		for l := range strings.SplitSeq(text, "\n") {
+			fmt.Fprintf(w, "  │ %s\n", iostreams.Printable(l))
+		}
+	}
+	bar(text)
 	for i, p := range r.Params {
 		fmt.Fprintf(w, "  $%d = %s\n", i+1, iostreams.OneLine(p))
+	}
+	for _, x := range r.Executes {
+		fmt.Fprintf(w, "  which runs what was prepared:\n")
+		bar(x)
+	}
+	if r.Hidden > 0 {
+		fmt.Fprintf(w, "  %s\n", f.IO.Dim(counted(int64(r.Hidden), "value")+" masked for you; what runs has them in clear"))
 	}
 	fmt.Fprintf(w, "\n%s\n", f.IO.Bold("Effects:"))
 	for _, u := range r.Effects {
 		fmt.Fprintf(w, "  %s\n", iostreams.OneLine(effect(u)))
 	}
-	if r.InTx {
+	if r.Facts != nil {
+		f.describeFacts(w, *r.Facts)
+	}
+	if r.InTx && r.State == hoop.Pending {
 		fmt.Fprintf(w, "\n%s\n", f.IO.Yellow("A transaction is open and keeps its locks while this waits."))
 	}
+}
+
+// describeFacts is what the gateway found out for whoever decides.
+func (f *Factory) describeFacts(w io.Writer, x hoop.Facts) {
+	line := func(name, value string) {
+		fmt.Fprintf(w, "  %-12s %s\n", name, iostreams.OneLine(value))
+	}
+	fmt.Fprintf(w, "\n%s\n", f.IO.Bold("What is known:"))
+	s := x.Session
+	client := s.Client
+	if client == "" {
+		client = "an unnamed client"
+	}
+	line("session", fmt.Sprintf("%s, %s, since %s: %s, %s, %s masked", client, s.Database, f.clock(s.StartedAt),
+		counted(s.Statements, "statement"), counted(s.Rows, "row"), counted(s.Masked, "cell")))
+	if x.Pending {
+		line("target", "being asked…")
+		return
+	}
+	line("rows", x.Estimate.String())
+	line("protected", columnsOf(x.Protected, x.More))
+	line("transaction", x.Transaction)
+	line("locks", x.Locks.String())
+}
+
+func columnsOf(columns []hoop.ColumnRef, more bool) string {
+	if len(columns) == 0 {
+		return "no column of these tables"
+	}
+	var names []string
+	for _, c := range columns {
+		names = append(names, c.String())
+	}
+	if more {
+		names = append(names, "and others")
+	}
+	return strings.Join(names, ", ")
+}
+
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func kindOf(id hoop.Identity) string {

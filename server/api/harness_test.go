@@ -19,6 +19,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/api"
 	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/store"
 )
 
@@ -130,7 +131,14 @@ func newGateway(t *testing.T) *gateway {
 		"open": {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
 		"one":  {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), ReasonRequired: true, Approval: &hoop.ApprovalRule{Groups: []string{"dba", "ops"}, Count: 1}},
 	}
-	g.grants, err = grant.New(t.Context(), grant.Options{Store: st, Policy: rules, Audit: g.log, Roles: roles})
+	nothing, err := mask.Compile(nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.grants, err = grant.New(t.Context(), grant.Options{
+		Store: st, Policy: rules, Audit: g.log, Roles: roles,
+		Masks: func(id hoop.Identity, target string) *mask.Rules { return nothing.For(id, target) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
 )
 
 // Store keeps requests and grants. Step functions run inside a transaction that holds
@@ -69,10 +70,12 @@ type Log interface {
 
 // Options of a Service. All of them are needed, save where it says otherwise.
 type Options struct {
-	Store   Store
-	Policy  Policy
-	Audit   Log
-	Roles   func(hoop.Identity) []hoop.Role
+	Store  Store
+	Policy Policy
+	Audit  Log
+	Roles  func(hoop.Identity) []hoop.Role
+	// Masks are the mask rules in force for whoever is shown a held statement.
+	Masks   func(hoop.Identity, string) *mask.Rules
 	Gateway string           // which one we are, where several share the store; the same after a restart
 	Now     func() time.Time // left out: time.Now
 	Log     *slog.Logger     // left out: slog.Default
@@ -101,6 +104,7 @@ type Service struct {
 	policy  Policy
 	audit   Log
 	roles   func(hoop.Identity) []hoop.Role
+	masks   func(hoop.Identity, string) *mask.Rules
 	gateway string
 	now     func() time.Time
 	log     *slog.Logger
@@ -118,7 +122,7 @@ type Service struct {
 // Close it.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, gateway: o.Gateway, now: o.Now, log: o.Log,
+		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, masks: o.Masks, gateway: o.Gateway, now: o.Now, log: o.Log,
 		questions: map[int64]*question{}, live: map[string]map[*Lease]struct{}{},
 	}
 	if s.now == nil {

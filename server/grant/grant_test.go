@@ -14,6 +14,8 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/resource"
 	"github.com/hoopctl/hoopctl/server/store"
 )
 
@@ -170,9 +172,20 @@ func run(t *testing.T, test func(t *testing.T, b *bench)) {
 	})
 }
 
+// masks protect clinic.patients.ssn from everybody but the privacy office.
+func masks(id hoop.Identity, target string) *mask.Rules {
+	set, err := mask.Compile([]resource.MaskRule{{
+		Meta: resource.Meta{Name: "ssn"}, Targets: []string{"*"}, Columns: []string{"clinic.patients.ssn"}, With: resource.Redact, Except: []string{"privacy"},
+	}}, nil, nil)
+	if err != nil {
+		panic(err) // it is always the same
+	}
+	return set.For(id, target)
+}
+
 func start(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway string) *bench {
 	t.Helper()
-	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Gateway: gateway})
+	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway})
 	if err != nil {
 		t.Fatal(err)
 	}

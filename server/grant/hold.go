@@ -123,7 +123,8 @@ func (s *Service) settle(r hoop.Request) {
 		return
 	}
 	q.final, q.settled = r, s.now()
-	q.request.Statement, q.request.Params = "", nil
+	q.request.Statement, q.request.Params, q.request.Executes = "", nil, nil
+	q.request.Facts, q.request.Writing = nil, nil
 	close(q.done)
 	if !q.held {
 		delete(s.questions, r.ID)

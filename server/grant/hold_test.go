@@ -21,6 +21,8 @@ func aStatement(by hoop.Identity) hoop.Request {
 		Duration: hoop.Duration(2 * time.Minute), Statement: "DELETE FROM t WHERE ssn <> '" + literal + "' OR id = $1", Params: []string{literal},
 		Shape: "DELETE FROM t WHERE ssn <> $2 OR id = $1", Digest: "d1", Grant: "g-1",
 		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.t"}}},
+		Writing: []hoop.Writing{{Known: true, Tables: []string{"public.t"}, Params: make([]hoop.Purpose, 1)}},
+		Facts:   &hoop.Facts{Pending: true},
 	}
 }
 
@@ -328,4 +330,48 @@ func both(bad bool, err error) error {
 		return errors.New("it took effect")
 	}
 	return err
+}
+
+func TestHold_ShowsEachOnlyWhatIsMeantForThem(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		ask := aStatement(alice)
+		ask.Effects[0].Tables, ask.Writing = []string{"clinic.patients"}, nil
+		ask.Executes = []string{"SELECT '" + literal + "'"}
+		r, err := b.Hold(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Tell(r.ID, hoop.Facts{Transaction: "none is open"})
+		for _, tt := range []struct {
+			who          hoop.Identity
+			clear, facts bool
+		}{
+			{alice, true, false}, // what she wrote, and not what it would tell her about the data
+			{bob, false, true},
+			{hoop.Identity{Subject: "pat", Kind: hoop.Human, Groups: []string{"dba", "privacy"}}, true, true},
+		} {
+			seen, err := b.Request(t.Context(), tt.who, r.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := json.Marshal(seen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Contains(string(all), literal); got != tt.clear {
+				t.Errorf("%s sees the literal: %v, want %v: %s", tt.who.Subject, got, tt.clear, all)
+			}
+			if got := seen.Facts != nil && seen.Facts.Transaction != ""; got != tt.facts {
+				t.Errorf("%s sees the facts: %v, want %v", tt.who.Subject, got, tt.facts)
+			}
+			if seen.Hidden > 0 == tt.clear {
+				t.Errorf("%s hears of %d masked values", tt.who.Subject, seen.Hidden)
+			}
+		}
+		b.approve(bob, r.ID)
+		b.Tell(r.ID, hoop.Facts{Transaction: "late"}) // does nothing
+		if got, err := b.Request(t.Context(), bob, r.ID); err != nil || got.Facts != nil || got.Statement != "" {
+			t.Errorf("after the decision: %+v, %v", got, err)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/review"
 )
 
 // Filter says which requests to list.
@@ -55,18 +56,46 @@ func (s *Service) sees(viewer hoop.Identity, r *hoop.Request) (request, text boo
 }
 
 // show is a stored request as viewer may see it. A statement that is pending and held
-// here has its text.
+// here has its text: as it is for those who asked, and for those who decide with what
+// is masked for them, and with the facts.
 func (s *Service) show(viewer hoop.Identity, r hoop.Request) hoop.Request {
-	r.Statement, r.Params = "", nil
+	r.Statement, r.Params, r.Executes, r.Facts, r.Writing = "", nil, nil, nil, nil
 	if _, text := s.sees(viewer, &r); !text || r.State != hoop.Pending {
 		return r
 	}
+	held, ok := s.heldHere(r.ID)
+	if !ok {
+		return r
+	}
+	r.Statement, r.Params, r.Executes = held.Statement, slices.Clone(held.Params), slices.Clone(held.Executes)
+	if own(viewer, r.Requester) {
+		return r
+	}
+	r.Writing = held.Writing
+	r = review.Show(s.masks(viewer, r.Target), r)
+	r.Writing, r.Facts = nil, held.Facts
+	return r
+}
+
+// heldHere is a held statement as this process knows it; its lists must not be changed.
+func (s *Service) heldHere(id int64) (hoop.Request, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if q := s.questions[r.ID]; q != nil {
-		r.Statement, r.Params = q.request.Statement, slices.Clone(q.request.Params)
+	q := s.questions[id]
+	if q == nil || !q.local {
+		return hoop.Request{}, false
 	}
-	return r
+	return q.request, true
+}
+
+// Tell adds what was found out about a statement that is held here, for those who
+// decide. Where nobody decides any more it does nothing.
+func (s *Service) Tell(id int64, facts hoop.Facts) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.questions[id]; q != nil && q.local && q.settled.IsZero() {
+		q.request.Facts = &facts // never changed: those who have the former keep it
+	}
 }
 
 // Request gives one request; not found also where viewer may not see it.

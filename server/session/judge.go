@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -25,6 +26,12 @@ type Ask struct {
 	// Held is called at once when people must agree first, so that the client can be
 	// told; an error ends the request.
 	Held func(Hold) error
+	// Writing tells, at once, what is known of the literals of the statement's text, and
+	// which texts it executes that were prepared before. May be nil.
+	Writing func(ctx context.Context) (executes []string, writing []hoop.Writing)
+	// Facts finds out, while people think, what they should know. It gives up when ctx
+	// ends, and what it does not find out holds and releases nothing. May be nil.
+	Facts func(ctx context.Context) hoop.Facts
 	// Confirm is called after an approval: does the text still mean what was approved?
 	// An error refuses the statement.
 	Confirm func() error
@@ -152,19 +159,37 @@ func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, e
 // statement was approved and still means the same.
 func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	var asking sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		asking.Wait()
+	}()
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	defer stop()
 
 	st, digest := ask.Statement, s.digest(ask.Statement, uses)
+	facts := &hoop.Facts{Session: s.soFar(), Pending: ask.Facts != nil}
+	var executes []string
+	var writing []hoop.Writing
+	if ask.Writing != nil {
+		executes, writing = ask.Writing(ctx)
+	}
 	req, err := s.line.Grants.Hold(ctx, hoop.Request{
 		Kind: hoop.RequestStatement, Requester: s.info.Identity, Target: s.target.Name, Session: s.info.ID,
 		Reason: d.Reason, Rule: d.Rule, Groups: d.Approval.Groups, Count: d.Approval.Count,
 		Duration: d.Approval.Timeout, Statement: st.Text, Shape: st.Shape, Params: Printable(st.Params),
 		Effects: uses, Digest: digest, InTx: st.InTx, Grant: s.info.Grant,
+		Executes: executes, Writing: writing, Facts: facts,
 	})
 	if err != nil {
 		return err
+	}
+	if ask.Facts != nil {
+		asking.Go(func() {
+			found := ask.Facts(ctx)
+			found.Session = facts.Session
+			s.line.Grants.Tell(req.ID, found)
+		})
 	}
 	if err := s.frame(recording.Record{Kind: recording.KindApproval, At: s.since(), Request: &req}); err != nil {
 		cancel(unrecorded(err))
@@ -191,6 +216,16 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		return err
 	}
 	return ask.Confirm()
+}
+
+// soFar is what the session has done, for those who decide what it does next.
+func (s *Session) soFar() hoop.SessionSoFar {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return hoop.SessionSoFar{
+		Client: s.info.Client, Database: s.info.Database, RemoteAddr: s.info.RemoteAddr, StartedAt: s.info.StartedAt,
+		Statements: s.info.Statements, Rows: s.info.Rows, Masked: s.info.Masked,
+	}
 }
 
 // verdict turns what became of a request into an error, nil when it was approved.

@@ -44,6 +44,8 @@ type Grants interface {
 	Watch(ctx context.Context, g hoop.Grant) (Lease, error) // no session, and counts as none
 	Hold(ctx context.Context, r hoop.Request) (hoop.Request, error)
 	Await(ctx context.Context, id int64) (hoop.Request, error)
+	// Tell adds facts to a request that is held. It never fails: nothing hangs on them.
+	Tell(id int64, facts hoop.Facts)
 }
 
 // Lease is a session's hold on a grant. Its context ends when the session must; the
@@ -213,6 +215,12 @@ func (s *Session) Rules() *mask.Rules { return s.rules() }
 
 func (s *Session) rules() *mask.Rules {
 	return s.line.Protection.For(s.info.Identity, s.target.Name)
+}
+
+// AllRules gives the mask rules that somebody without any group has on this target: all
+// of them.
+func (s *Session) AllRules() *mask.Rules {
+	return s.line.Protection.For(hoop.Identity{}, s.target.Name)
 }
 
 // Release records wire, bytes exactly as the client is about to see them, and

@@ -154,6 +154,8 @@ func (c *planning) table(rv *pg_query.RangeVar) {
 // plain refuses tables that the planner needs code or a foreign server for.
 func (c *planning) plain(t *catalog.Table) {
 	switch {
+	case t.Temporary:
+		c.no("%s is a temporary table", t.Name)
 	case t.System:
 		c.no("%s is of PostgreSQL's own catalog", t.Name)
 	case t.Kind != catalog.KindOrdinary && t.Kind != catalog.KindPartitioned && t.Kind != catalog.KindMatView:

@@ -171,7 +171,7 @@ func (w *writing) relation(rv *pg_query.RangeVar) {
 		return
 	}
 	for _, t := range all {
-		if t.Kind != catalog.KindOrdinary && t.Kind != catalog.KindPartitioned || t.System {
+		if t.Kind != catalog.KindOrdinary && t.Kind != catalog.KindPartitioned || t.System || t.Temporary {
 			w.vague = true
 		}
 	}

@@ -14,7 +14,7 @@ import (
 type Step = func(*hoop.Request) (*hoop.Grant, error)
 
 // AddRequest stores a new request. step sees it with its number before anybody else
-// does. Statement and Params are never stored.
+// does. Statement, Params, Executes and Facts are never stored.
 func (s *Store) AddRequest(ctx context.Context, r hoop.Request, step Step) (hoop.Request, error) {
 	err := s.write(ctx, "add request", func(tx *sql.Tx) error {
 		row := tx.QueryRowContext(ctx, `INSERT INTO requests (kind, state, requester, target, expires_at, doc)
@@ -65,6 +65,7 @@ func applyStep(ctx context.Context, tx *sql.Tx, r *hoop.Request, known int, step
 	}
 	doc := *r
 	doc.Statement, doc.Params, doc.Approvals = "", nil, nil
+	doc.Executes, doc.Facts, doc.Writing = nil, nil, nil
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return err

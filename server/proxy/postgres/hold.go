@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/session"
 )
 
@@ -84,26 +83,24 @@ func (c *conn) terminates() bool {
 }
 
 // judge takes a statement through the line. While it is held the client is told,
-// watched, and may cancel.
-func (c *conn) judge(st *hoop.Statement, confirm func(context.Context) error) (*session.Run, error) {
+// watched, and may cancel; ask says what those who decide are told.
+func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (*session.Run, error) {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	var w *watcher
 	var left bool
-	run, err := c.sess.Judge(ctx, session.Ask{
-		Statement: st,
-		Held: func(h session.Hold) error {
-			c.mu.Lock()
-			c.hold = cancel
-			c.mu.Unlock()
-			w = c.watch(func(err error) {
-				left = true
-				cancel(err)
-			})
-			return c.held(ctx, h)
-		},
-		Confirm: func() error { return confirm(ctx) },
-	})
+	ask.Held = func(h session.Hold) error {
+		c.mu.Lock()
+		c.hold = cancel
+		c.mu.Unlock()
+		w = c.watch(func(err error) {
+			left = true
+			cancel(err)
+		})
+		return c.held(ctx, h)
+	}
+	ask.Confirm = func() error { return confirm(ctx) }
+	run, err := c.sess.Judge(ctx, ask)
 	if w == nil {
 		return run, err
 	}

@@ -338,8 +338,10 @@ func (p *testPolicy) on(effect hoop.Effect, action hoop.Action) {
 type testGrants struct {
 	held   chan hoop.Request
 	answer chan hoop.Request
-	mu     sync.Mutex // guards n, cut
+	tells  chan int64 // set before use: gets the number of each request that facts came for
+	mu     sync.Mutex // guards n, cut, told
 	n      int64
+	told   map[int64]hoop.Facts
 	cut    []context.CancelCauseFunc
 }
 
@@ -393,6 +395,18 @@ func (g *testGrants) Await(ctx context.Context, _ int64) (hoop.Request, error) {
 		return r, nil
 	case <-ctx.Done():
 		return hoop.Request{}, hoop.Errorf(hoop.CodeCancelled, "cancelled").Wrap(context.Cause(ctx))
+	}
+}
+
+func (g *testGrants) Tell(id int64, f hoop.Facts) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told == nil {
+		g.told = map[int64]hoop.Facts{}
+	}
+	g.told[id] = f
+	if g.tells != nil {
+		g.tells <- id
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -55,7 +56,10 @@ type Config struct {
 	Parser  *pgparse.Pool
 	Catalog func(target hoop.Target, database string) *catalog.Catalog
 	Dial    Dialer
-	Log     *slog.Logger // nil: discard
+	// Own opens a connection of the gateway's own to a target, to find out what approvers
+	// should know. nil: they are told that it is not known.
+	Own func(ctx context.Context, target hoop.Target, database string) (*pgx.Conn, error)
+	Log *slog.Logger // nil: discard
 
 	StartTimeout time.Duration // from the first byte to ReadyForQuery; default 60 s
 	MaxStatement int           // bytes of one Query, Parse or Bind message; default 64 MiB
@@ -75,6 +79,7 @@ type Proxy struct {
 	counts   counts
 	shelf    shelf
 	meanings *meanings
+	asking   chan struct{} // holds a token for each connection of the gateway's own
 }
 
 // New makes a proxy.
@@ -91,7 +96,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), shelf: shelf{log: cfg.Log}}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), shelf: shelf{log: cfg.Log}}
 }
 
 // Serve speaks with one client until either side leaves or the session ends, and

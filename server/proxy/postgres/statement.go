@@ -265,7 +265,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, err := c.judge(st, c.same(m, tainted, st))
+	run, err := c.judge(c.asking(st, m, also), c.same(m, tainted, st))
 	if err != nil {
 		return nil, err
 	}

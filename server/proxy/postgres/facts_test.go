@@ -1,0 +1,180 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+const factsSchema = `
+create table people (id int primary key, ssn text, state text);
+insert into people select i, 'x' || i, case when i <= 100 then 'OR' else 'NY' end from generate_series(1, 1000) i;
+analyze people;
+create table ran (at timestamptz);
+create function side(text) returns text language plpgsql immutable as $$ begin insert into ran values (now()); return $1; end $$;
+create table indexed (id int, x text);
+create view seen as select * from people where ssn = side('x');
+`
+
+// facts has a statement held, gives what was found out about it, and denies it.
+func (g *gateway) facts(t *testing.T, c *pgx.Conn, sql string, args ...any) (hoop.Request, hoop.Facts) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Exec(context.Background(), sql, args...)
+		done <- err
+	}()
+	r := <-g.grants.held
+	if id := <-g.grants.tells; id != r.ID {
+		t.Errorf("told about %d, want %d", id, r.ID)
+	}
+	g.grants.answer <- hoop.Request{ID: r.ID, State: hoop.Denied, DecisionWhy: "no"}
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "denied") {
+		t.Errorf("%s: got %v", sql, err)
+	}
+	g.grants.mu.Lock()
+	defer g.grants.mu.Unlock()
+	return r, g.grants.told[r.ID]
+}
+
+// One test for all that the target is asked: it shares a database.
+func TestFacts(t *testing.T) {
+	g := setup(t, factsSchema, resource.MaskRule{Meta: resource.Meta{Name: "ssn"}, Targets: []string{"*"}, Columns: []string{"public.people.ssn"}, With: resource.Redact})
+	db := g.target.Database
+	g.proxy.cfg.Own = func(ctx context.Context, _ hoop.Target, database string) (*pgx.Conn, error) {
+		if database != db {
+			t.Errorf("asked database %s", database)
+		}
+		return pgx.Connect(ctx, shared.pg.DSN(database))
+	}
+	g.grants.tells = make(chan int64, 10)
+	var holding atomic.Bool
+	g.policy.decide = func([]hoop.Use) hoop.Decision {
+		d := hoop.Decision{Action: hoop.Allow, Rule: "test", Policy: "test"}
+		if holding.Load() {
+			d.Action = hoop.Approve
+			d.Approval = &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)}
+		}
+		return d
+	}
+	c := g.connect()
+	facts := func(t *testing.T, sql string, args ...any) (hoop.Request, hoop.Facts) {
+		t.Helper()
+		holding.Store(true)
+		defer holding.Store(false)
+		return g.facts(t, c, sql, args...)
+	}
+
+	t.Run("rows, protected columns, session", func(t *testing.T) {
+		if _, err := c.Exec(t.Context(), "select id from people where id < 4"); err != nil {
+			t.Fatal(err)
+		}
+		r, f := facts(t, "DELETE FROM people WHERE state = $1", "OR")
+		if f.Estimate != (hoop.Estimate{Known: true, Rows: 100, What: "change"}) {
+			t.Errorf("estimate %+v", f.Estimate)
+		}
+		if len(f.Protected) != 1 || f.Protected[0].String() != "public.people.ssn" {
+			t.Errorf("protected %v", f.Protected)
+		}
+		if f.Transaction != "none is open" || f.Session.Statements == 0 || f.Session.Rows != 3 {
+			t.Errorf("facts %+v", f)
+		}
+		if len(r.Writing) != 1 || !r.Writing[0].Known || len(r.Writing[0].Params) != 1 || !r.Writing[0].Params[0].Known {
+			t.Errorf("writing %+v", r.Writing)
+		}
+	})
+	t.Run("a plan that comes back", func(t *testing.T) {
+		_, f := facts(t, "SELECT id FROM people WHERE state = 'NY' AND ssn > '' ORDER BY ssn", pgx.QueryExecModeSimpleProtocol)
+		if !f.Estimate.Known || f.Estimate.What != "come back" || f.Estimate.Rows < 800 {
+			t.Errorf("estimate %+v", f.Estimate)
+		}
+	})
+	t.Run("locks and transaction", func(t *testing.T) {
+		tx, err := c.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), "SELECT id FROM people WHERE id = 1 FOR UPDATE"); err != nil {
+			t.Fatal(err)
+		}
+		_, f := facts(t, "DELETE FROM people")
+		if !slices.Contains(f.Locks.Held, hoop.Lock{On: "public.people", Mode: "RowShareLock"}) || f.Locks.Why != "" || f.Locks.Blocked != 0 {
+			t.Errorf("locks %+v", f.Locks)
+		}
+		if !strings.Contains(f.Transaction, "keeps its locks") {
+			t.Errorf("transaction %q", f.Transaction)
+		}
+		check(t, tx.Rollback(t.Context()))
+	})
+	t.Run("a lock in the way", func(t *testing.T) {
+		other := g.direct()
+		if _, err := other.Exec(t.Context(), "begin; lock table people"); err != nil {
+			t.Fatal(err)
+		}
+		_, f := facts(t, "DELETE FROM people")
+		if f.Estimate.Known || !strings.Contains(f.Estimate.Why, "lock was in the way") {
+			t.Errorf("estimate %+v", f.Estimate)
+		}
+		if _, err := other.Exec(t.Context(), "rollback"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	// Nothing of users runs because somebody wants to know: planning alone would run side.
+	for _, sql := range []string{
+		"DELETE FROM people WHERE ssn = side('x')",
+		"DELETE FROM people WHERE id IN (SELECT id FROM seen)",
+		"EXPLAIN ANALYZE DELETE FROM people",
+		"DELETE FROM people; DELETE FROM ran",
+		"DELETE FROM people WHERE random() < 2",
+		"TRUNCATE people",
+	} {
+		t.Run(sql, func(t *testing.T) {
+			_, f := facts(t, sql, pgx.QueryExecModeSimpleProtocol)
+			if f.Estimate.Known || f.Estimate.Why == "" || f.Estimate.Why == unasked {
+				t.Errorf("estimate %+v", f.Estimate)
+			}
+		})
+	}
+	t.Run("no connection", func(t *testing.T) {
+		own := g.proxy.cfg.Own
+		defer func() { g.proxy.cfg.Own = own }()
+		g.proxy.cfg.Own = func(context.Context, hoop.Target, string) (*pgx.Conn, error) {
+			return nil, hoop.Errorf(hoop.CodeUnavailable, "no")
+		}
+		_, f := facts(t, "DELETE FROM people")
+		if f.Estimate.Known || f.Estimate.Why != unasked || f.Locks.Why != unasked {
+			t.Errorf("facts %+v", f)
+		}
+	})
+	if _, err := c.Exec(t.Context(), "CREATE TEMP TABLE people AS SELECT id, ssn AS state FROM public.people"); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("a session with objects of its own", func(t *testing.T) {
+		r, f := facts(t, "DELETE FROM people WHERE state = 'x1'", pgx.QueryExecModeSimpleProtocol)
+		if f.Estimate.Known || !strings.Contains(f.Estimate.Why, "several schemas") {
+			t.Errorf("estimate %+v", f.Estimate)
+		}
+		if w := r.Writing[0]; len(w.Places) != 1 || w.Places[0].Purpose.Known {
+			t.Errorf("what state holds came from ssn: %+v", w)
+		}
+	})
+	check(t, c.Close(t.Context()))
+	check(t, g.ended())
+	var n int
+	check(t, g.direct().QueryRow(t.Context(), "select count(*) from ran").Scan(&n))
+	if n != 0 {
+		t.Errorf("a function of a user ran %d times", n)
+	}
+	check(t, g.direct().QueryRow(t.Context(), "select count(*) from people").Scan(&n))
+	if n != 1000 {
+		t.Errorf("%d rows are left", n)
+	}
+}
