@@ -19,6 +19,9 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 	if cfg.Policy.Module != "" {
 		what += " and policy module"
 	}
+	if err == nil {
+		err = cfg.needsWitness(r.current.Load().set)
+	}
 	report(what, err)
 	if err != nil {
 		return err

@@ -25,6 +25,9 @@ type Config struct {
 	Store      StoreConfig      `json:"store"`
 	Recordings RecordingsConfig `json:"recordings"`
 	Identity   IdentityConfig   `json:"identity"`
+	Witnesses  []WitnessConfig  `json:"witnesses"`      // who cosigns this gateway's log
+	Quorum     int              `json:"witness_quorum"` // how many of them must; 1
+	Witness    *WitnessedConfig `json:"witness"`        // whose logs this gateway cosigns
 	Resources  []string         `json:"resources"`
 	Policy     PolicyConfig     `json:"policy"`
 }
@@ -48,6 +51,20 @@ type StoreConfig struct {
 // RecordingsConfig says where recordings live.
 type RecordingsConfig struct {
 	URL string `json:"url"` // file:PATH
+}
+
+// WitnessConfig is a witness that cosigns the log.
+type WitnessConfig struct {
+	Name   string `json:"name"`
+	URL    string `json:"url"`     // https://host[:port][/path], without /add-checkpoint
+	Key    string `json:"key"`     // "name+hash+key", cosignature/v1
+	CAFile string `json:"ca_file"` // certificates that its own must chain to; left out, those of the system
+}
+
+// WitnessedConfig lists the logs that are cosigned.
+type WitnessedConfig struct {
+	Name string   `json:"name"` // of the witness in its cosignatures; host/witness
+	Logs []string `json:"logs"` // verifier keys, "name+hash+key"
 }
 
 // IdentityConfig lists who vouches for people.
@@ -106,6 +123,9 @@ func (c *Config) anchor(dir string) {
 	}
 	c.DataDir = abs(c.DataDir)
 	c.TLS.CertFile, c.TLS.KeyFile = abs(c.TLS.CertFile), abs(c.TLS.KeyFile)
+	for i := range c.Witnesses {
+		c.Witnesses[i].CAFile = abs(c.Witnesses[i].CAFile)
+	}
 	for i, r := range c.Resources {
 		c.Resources[i] = abs(r)
 	}
@@ -150,6 +170,9 @@ func (c *Config) check() error {
 	}
 	if !strings.HasPrefix(c.Recordings.URL, "file:") {
 		return fmt.Errorf("recordings.url: this version keeps recordings in a folder (file:PATH), got %q", c.Recordings.URL)
+	}
+	if err := c.checkWitnesses(); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for _, p := range c.Identity.Providers {

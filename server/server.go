@@ -34,6 +34,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/store"
 	"github.com/hoopctl/hoopctl/server/target"
+	"github.com/hoopctl/hoopctl/server/witness"
 )
 
 // Options are what a gateway is given beside its configuration file.
@@ -52,6 +53,7 @@ type Gateway struct {
 	log      *slog.Logger
 	rules    *rules
 	policies policies
+	keeper   *witness.Keeper // nil: no witness cosigns
 	catalogs *catalogs
 	audit    *audit.Log
 	grants   *grant.Service
@@ -87,6 +89,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	var err error
 	if g.rules, err = loadRules(ctx, g.cfg.Resources, g.cfg.Policy.Module); err != nil {
+		return err
+	}
+	if err := g.cfg.needsWitness(g.rules.current.Load().set); err != nil {
 		return err
 	}
 	unlock, err := lockData(g.cfg.DataDir)
@@ -127,6 +132,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if err := g.endLost(ctx, db, evidence.recorder); err != nil {
 		return err
 	}
+	if err := g.buildKeeper(); err != nil {
+		return err
+	}
 	if err := g.buildLine(ctx, db, evidence, parser); err != nil {
 		return err
 	}
@@ -141,6 +149,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn))
 	mux.Handle("/", signIn.Handler())
+	if err := g.buildWitness(mux); err != nil {
+		return err
+	}
 	cert, err := g.certificate()
 	if err != nil {
 		return err
@@ -200,7 +211,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	}
 	g.line = &session.Line{
 		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
-		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Now: time.Now, Log: g.log,
+		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: time.Now, Log: g.log,
 	}
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)
@@ -362,6 +373,9 @@ func (g *Gateway) Reload(ctx context.Context) {
 func (g *Gateway) reload(ctx context.Context) error {
 	next, err := readRules(ctx, g.cfg.Resources, g.cfg.Policy.Module)
 	if err != nil {
+		return err
+	}
+	if err := g.cfg.needsWitness(next.set); err != nil {
 		return err
 	}
 	if err := g.policies.keep(next.engine.Text()); err != nil {

@@ -21,6 +21,7 @@ type auditVerifyOptions struct {
 	Dir        string
 	Key        string
 	Checkpoint string
+	Witnesses  []string
 	JSON       jsonFlag
 }
 
@@ -50,6 +51,7 @@ the log must still contain all that it contained then.`,
 	}
 	cmd.Flags().StringVar(&o.Key, "key", "", "the log's public `KEY`, or the file that holds it")
 	cmd.Flags().StringVar(&o.Checkpoint, "checkpoint", "", "a checkpoint `FILE` kept from earlier")
+	cmd.Flags().StringArrayVar(&o.Witnesses, "witness", nil, "the public `KEY` of a witness that must have cosigned a bundle's log, or the file that holds it; may be given more than once")
 	addJSON[bundle.Report](cmd, &o.JSON)
 	return cmd
 }
@@ -68,6 +70,14 @@ func (o *auditVerifyOptions) run() error {
 			return usagef("checkpoint: %v", err)
 		}
 	}
+	for i, w := range o.Witnesses {
+		if o.Witnesses[i], err = logKey(w); err != nil {
+			return err
+		}
+	}
+	if st.IsDir() && len(o.Witnesses) > 0 {
+		return usagef("--witness is for a bundle: a folder holds no cosignatures")
+	}
 	rep := new(bundle.Report)
 	if st.IsDir() {
 		var log *auditlog.Report
@@ -75,7 +85,7 @@ func (o *auditVerifyOptions) run() error {
 			rep.Report = *log
 		}
 	} else {
-		rep, err = verifyZip(o.Dir, bundle.Options{Key: opt.Key, OldCheckpoint: opt.OldCheckpoint})
+		rep, err = verifyZip(o.Dir, bundle.Options{Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, Witnesses: o.Witnesses})
 	}
 	if err != nil {
 		return o.fault(err)
@@ -147,6 +157,10 @@ func (o *auditVerifyOptions) report(r *bundle.Report) error {
 	if r.Expired > 0 {
 		expired = fmt.Sprintf("%d expired, hash kept", r.Expired)
 	}
+	cosigned := ""
+	for _, c := range r.Cosignatures {
+		cosigned += fmt.Sprintf("%s at %d events, %s; ", c.Witness, c.Size, c.At.Format(time.RFC3339))
+	}
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	return pairs(o.f.IO,
 		"verified", "every event and recording is what the gateway signed",
@@ -156,6 +170,7 @@ func (o *auditVerifyOptions) report(r *bundle.Report) error {
 		"of them here", span,
 		"root", r.Root,
 		"earlier", earlier,
+		"cosigned by", strings.TrimSuffix(cosigned, "; "),
 		"from", r.First.UTC().Format(time.RFC3339),
 		"to", r.Last.UTC().Format(time.RFC3339),
 		"sessions", fmt.Sprintf("%d ended, %d of them by a crash; %d open", r.Sessions, r.Recovered, r.Open),

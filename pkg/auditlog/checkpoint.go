@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
+	f_note "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -22,8 +24,7 @@ type Checkpoint struct {
 
 // Sign gives the checkpoint as a signed note.
 func (c Checkpoint) Sign(s note.Signer) ([]byte, error) {
-	text := fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
-	b, err := note.Sign(&note.Note{Text: text}, s)
+	b, err := note.Sign(&note.Note{Text: c.Text()}, s)
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint: %w", err)
 	}
@@ -67,7 +68,7 @@ func OpenCheckpoint(b []byte, v note.Verifier) (Checkpoint, error) {
 
 func parseCheckpoint(text string) (Checkpoint, error) {
 	lines := strings.SplitN(text, "\n", 4)
-	if len(lines) < 4 || lines[0] == "" {
+	if len(lines) < 4 || lines[0] == "" || lines[3] != "" { // no extension lines
 		return Checkpoint{}, errCheckpoint
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
@@ -97,3 +98,43 @@ func NewVerifier(key []byte) (note.Verifier, error) {
 	}
 	return v, nil
 }
+
+// Text is what signatures are of.
+func (c Checkpoint) Text() string { return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root) }
+
+// NewCosignatureVerifier reads a witness's public key, "name+hash+key" of the type
+// cosignature/v1 with Ed25519 (C2SP tlog-cosignature).
+func NewCosignatureVerifier(key string) (note.Verifier, error) {
+	key = strings.TrimSpace(key)
+	v, err := f_note.NewVerifierForCosignatureV1(key)
+	if err != nil {
+		return nil, fmt.Errorf("a witness's public key: %w", err)
+	}
+	// The library makes a witness's key of any Ed25519 key; a log's own is none.
+	const cosignatureV1 = 4
+	fields := strings.SplitN(key, "+", 3)
+	b, err := base64.StdEncoding.Strict().DecodeString(fields[2])
+	if err != nil || len(b) == 0 || b[0] != cosignatureV1 {
+		return nil, errors.New("a witness's public key: it is not of the type cosignature/v1")
+	}
+	return v, nil
+}
+
+// CheckCosignature checks the line "— name base64" that a witness gave for a checkpoint,
+// and returns its base64 and when it was made, by the witness's clock.
+func CheckCosignature(c Checkpoint, line []byte, v note.Verifier) (sig string, at time.Time, err error) {
+	n, err := note.Open([]byte(c.Text()+"\n"+string(line)), note.VerifierList(v))
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	if len(n.Sigs) != 1 {
+		return "", time.Time{}, errCheckpoint
+	}
+	if at, err = f_note.CoSigV1Timestamp(n.Sigs[0]); err != nil {
+		return "", time.Time{}, err
+	}
+	return n.Sigs[0].Base64, at.UTC(), nil
+}
+
+// CosignatureLine is how a cosignature stands in a signed note.
+func CosignatureLine(witness, sig string) string { return "— " + witness + " " + sig + "\n" }

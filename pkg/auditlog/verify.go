@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,8 @@ type Options struct {
 	Key string
 	// OldCheckpoint is one kept from earlier, in full: the log must still contain it.
 	OldCheckpoint []byte
+	// Contained are checkpoints in the folder, by file, that the log must contain too.
+	Contained map[string][]byte
 	// WithoutRecordings leaves the recordings out, for a log that was copied alone.
 	WithoutRecordings bool
 	// Expired are sessions whose recordings' time was over, by the index of an event that
@@ -133,7 +137,7 @@ type verifier struct {
 	report   *Report
 	key      note.Verifier
 	now      Checkpoint
-	old      *Checkpoint
+	old      []older // that the log must contain
 	edge     Edge
 	sessions ledger
 	latest   time.Time
@@ -202,30 +206,52 @@ func (v *verifier) checkpoint() error {
 	return v.older()
 }
 
-// older reads the checkpoint that was kept elsewhere.
+// older is a checkpoint that the log must contain.
+type older struct {
+	Checkpoint
+	name string
+}
+
+const keptElsewhere = "the older checkpoint"
+
+// older reads the checkpoint that was kept elsewhere, and others to be contained.
 func (v *verifier) older() error {
-	if v.opt.OldCheckpoint == nil {
-		return nil
+	for _, name := range slices.Sorted(maps.Keys(v.opt.Contained)) {
+		if err := v.contain(name, v.opt.Contained[name]); err != nil {
+			return err
+		}
 	}
-	old, err := OpenCheckpoint(v.opt.OldCheckpoint, v.key)
-	if err != nil {
-		return &Fault{File: "the older checkpoint", Index: -1, What: "the signature does not hold", Err: err}
+	if v.opt.OldCheckpoint != nil {
+		if err := v.contain(keptElsewhere, v.opt.OldCheckpoint); err != nil {
+			return err
+		}
+		v.report.OldSize = v.old[len(v.old)-1].Size
 	}
-	if old.Size > v.now.Size {
-		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
-			"the log was rolled back or cut: it has %d events, the older checkpoint had %d", v.now.Size, old.Size)}
-	}
-	v.old, v.report.OldSize = &old, old.Size
 	return v.compareOld()
 }
 
-// compareOld compares the roots when the tree has the older checkpoint's size.
-func (v *verifier) compareOld() error {
-	if v.old == nil || v.edge.Size() != v.old.Size || v.edge.Root() == v.old.Root {
-		return nil
+func (v *verifier) contain(name string, b []byte) error {
+	old, err := OpenCheckpoint(b, v.key)
+	if err != nil {
+		return &Fault{File: name, Index: -1, What: "the signature does not hold", Err: err}
 	}
-	return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
-		"the log is a fork: its first %d events are not those of the older checkpoint", v.old.Size)}
+	if old.Size > v.now.Size {
+		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
+			"the log was rolled back or cut: it has %d events, %s had %d", v.now.Size, name, old.Size)}
+	}
+	v.old = append(v.old, older{old, name})
+	return nil
+}
+
+// compareOld compares the roots when the tree has an older checkpoint's size.
+func (v *verifier) compareOld() error {
+	for _, old := range v.old {
+		if v.edge.Size() == old.Size && v.edge.Root() != old.Root {
+			return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
+				"the log is a fork: its first %d events are not those of %s", old.Size, old.name)}
+		}
+	}
+	return nil
 }
 
 // bundle is a run of events, taken apart.
@@ -305,10 +331,13 @@ func (v *verifier) bundles(first, count, full int64, partial int) error {
 // without takes a full tile whose events are not in the folder: by its hash, or, where
 // the older checkpoint ends inside it, by the tile.
 func (v *verifier) without(n int64) error {
-	if v.old != nil && v.old.Size > n*TileWidth && v.old.Size < (n+1)*TileWidth {
+	for _, old := range v.old {
+		if old.Size <= n*TileWidth || old.Size >= (n+1)*TileWidth {
+			continue
+		}
 		if _, err := fs.Stat(v.fs, TilePath(0, n, TileWidth)); errors.Is(err, fs.ErrNotExist) {
 			return &Fault{File: TilePath(0, n, TileWidth), Index: -1, What: fmt.Sprintf(
-				"the older checkpoint of %d events lies outside the span of this export: export again with --checkpoint", v.old.Size)}
+				"%s of %d events lies outside the span of this export: export again with --checkpoint", old.name, old.Size)}
 		}
 		return v.leaves(n, TileWidth)
 	}

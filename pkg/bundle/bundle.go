@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,8 @@ type Manifest struct {
 	End        int64     `json:"end"` // of the events, without
 	From       time.Time `json:"from,omitzero"`
 	To         time.Time `json:"to,omitzero"`
-	Since      int64     `json:"since,omitempty"` // size of an older checkpoint that this proves to be contained
+	Since      int64     `json:"since,omitempty"`    // size of an older checkpoint that this proves to be contained
+	Cosigned   int64     `json:"cosigned,omitempty"` // size of the checkpoint that witnesses cosigned
 	Recordings bool      `json:"recordings"`
 	Report     int       `json:"report"` // report.Format
 	// MissingPolicies are revisions that events name and the gateway has no text of.
@@ -80,7 +82,7 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 	if !bytes.Equal(again, b) {
 		return nil, errors.New("not written as it should be")
 	}
-	if m.First < 0 || m.End <= m.First || m.End > m.Size {
+	if m.First < 0 || m.End <= m.First || m.End > m.Size || m.Since < 0 || m.Since > m.Size || m.Cosigned < 0 || m.Cosigned > m.Size {
 		return nil, fmt.Errorf("events %d to %d of %d", m.First, m.End, m.Size)
 	}
 	return m, nil
@@ -90,12 +92,15 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 func (m *Manifest) Span() auditlog.Span { return auditlog.Span{First: m.First, End: m.End} }
 
 // Hashes are the level-0 tiles that stand in a bundle without their events, by number
-// and width: at the right edge, and where the older checkpoint ends.
+// and width: where the older checkpoint and the cosigned one end, and at the right edge.
 func (m *Manifest) Hashes() (numbers []int64, widths []int) {
 	full, width := auditlog.Widths(m.Size, 0)
 	first, end, last := m.Span().Tiles(m.Size)
-	if n := m.Since / auditlog.TileWidth; m.Since%auditlog.TileWidth != 0 && n < full && (n < first || n >= end) {
-		numbers, widths = append(numbers, n), append(widths, auditlog.TileWidth)
+	for _, size := range []int64{m.Since, m.Cosigned} {
+		n := size / auditlog.TileWidth
+		if size%auditlog.TileWidth != 0 && n < full && (n < first || n >= end) && !slices.Contains(numbers, n) {
+			numbers, widths = append(numbers, n), append(widths, auditlog.TileWidth)
+		}
 	}
 	if width > 0 && !last {
 		numbers, widths = append(numbers, full), append(widths, width)

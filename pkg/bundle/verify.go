@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -24,6 +25,16 @@ type Options struct {
 	Key string
 	// OldCheckpoint is one kept from earlier, in full.
 	OldCheckpoint []byte
+	// Witnesses are the keys of witnesses that must have cosigned, "name+hash+key" of the
+	// type cosignature/v1.
+	Witnesses []string
+}
+
+// Cosignature is one that holds.
+type Cosignature struct {
+	Witness string    `json:"witness"`
+	Size    int64     `json:"size"` // of the checkpoint
+	At      time.Time `json:"at"`   // of the witness's clock
 }
 
 // Report is what a bundle was found to prove.
@@ -31,6 +42,8 @@ type Report struct {
 	auditlog.Report
 	Bundle   *Manifest `json:"bundle"`
 	Policies int       `json:"policies"` // texts that are those which events name
+	// Cosignatures are those of Options.Witnesses, which all hold.
+	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
 }
 
 const (
@@ -52,8 +65,12 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 		return nil, err
 	}
 	m := v.m
+	contained, err := v.cosigned()
+	if err != nil {
+		return nil, err
+	}
 	log, err := auditlog.Verify(z, auditlog.Options{
-		Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, WithoutRecordings: !m.Recordings,
+		Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, Contained: contained, WithoutRecordings: !m.Recordings,
 		Span: m.Span(), From: m.From, To: m.To, Expired: m.Expired, Each: v.each,
 		Also: []string{ManifestFile, CosignedFile, ReportJSON, ReportHTML, PoliciesDir},
 	})
@@ -65,6 +82,9 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 		if err := step(); err != nil {
 			return nil, err
 		}
+	}
+	if err := v.witnesses(contained[CosignedFile], opt.Witnesses); err != nil {
+		return nil, err
 	}
 	return v.report, nil
 }
@@ -104,6 +124,67 @@ func (v *verifier) manifest() error {
 	}
 	if v.m, err = DecodeManifest(b); err != nil {
 		return fault(ManifestFile, err, "it does not describe a bundle")
+	}
+	return nil
+}
+
+// cosigned reads the cosigned checkpoint, if there is one.
+func (v *verifier) cosigned() (map[string][]byte, error) {
+	if v.m.Cosigned == 0 {
+		return nil, nil
+	}
+	b, err := v.read(CosignedFile, auditlog.MaxCheckpoint)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{CosignedFile: b}, nil
+}
+
+// witnesses checks the cosignatures of those that are given.
+func (v *verifier) witnesses(b []byte, keys []string) error {
+	if b == nil {
+		if len(keys) > 0 {
+			return fault(CosignedFile, nil, "no witness had cosigned this log, as far as its events tell")
+		}
+		return nil
+	}
+	log, err := auditlog.NewVerifier([]byte(v.report.Key))
+	if err != nil {
+		return err
+	}
+	c, err := auditlog.OpenCheckpoint(b, log)
+	if err != nil {
+		return fault(CosignedFile, err, "the signature does not hold")
+	}
+	own, rest, ok := bytes.Cut(b[len(c.Text())+1:], []byte("\n"))
+	if !ok || c.Size != v.m.Cosigned || !bytes.HasPrefix(own, []byte("— "+c.Origin+" ")) {
+		return fault(CosignedFile, nil, "it is not written as it should be")
+	}
+	lines := strings.SplitAfter(string(rest), "\n")
+	for _, key := range keys {
+		w, err := auditlog.NewCosignatureVerifier(key)
+		if err != nil {
+			return fault("--witness", err, "not a witness's key")
+		}
+		held := false
+		for _, line := range lines {
+			if !strings.HasPrefix(line, "— "+w.Name()+" ") {
+				continue
+			}
+			_, at, err := auditlog.CheckCosignature(c, []byte(line), w)
+			if err != nil {
+				return fault(CosignedFile, err, "the cosignature of %s does not hold", w.Name())
+			}
+			held = true
+			v.report.Cosignatures = append(v.report.Cosignatures, Cosignature{Witness: w.Name(), Size: c.Size, At: at})
+		}
+		if !held {
+			return fault(CosignedFile, nil, "%s has not cosigned it", w.Name())
+		}
+	}
+	if len(keys) == 0 {
+		v.report.Warnings = append(v.report.Warnings, fmt.Sprintf(
+			"%d cosignatures of a checkpoint at %d events were not checked: give the witness's key with --witness", len(lines)-1, c.Size))
 	}
 	return nil
 }
@@ -233,12 +314,11 @@ func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
 
 // files compares the archive's list with what must be there.
 func (v *verifier) files() error {
-	_, err := fs.Stat(v.zip, CosignedFile)
 	here := slices.DeleteFunc(v.ended, func(id string) bool {
 		_, err := fs.Stat(v.zip, auditlog.RecordingFile(id))
 		return err != nil // auditlog.Verify has found that it may be missing
 	})
-	want := v.m.Names(err == nil, v.builder.Policies(), here)
+	want := v.m.Names(v.m.Cosigned > 0, v.builder.Policies(), here)
 	for i, f := range v.zip.File {
 		switch {
 		case i >= len(want):

@@ -72,6 +72,9 @@ type Target struct {
 	Database  string     `json:"database"`
 	Databases []string   `json:"databases,omitempty"` // others that may be asked for
 	Record    RecordMode `json:"record"`
+	// CosignedWithin is how old the newest cosignature of the audit log may be for a
+	// statement to run; zero: none is needed.
+	CosignedWithin Duration `json:"cosigned_within,omitempty"`
 	// Limits; zero is none.
 	IdleTimeout      Duration `json:"idle_timeout,omitempty"`       // of a connection that does nothing
 	MaxSessions      int      `json:"max_sessions,omitempty"`       // of the target, at once

@@ -77,6 +77,8 @@ type Log struct {
 	next int64      // index of the next event
 	last journal.Pos
 
+	saving sync.Mutex // one Sync at a time: Close's, or the journal's
+
 	tracking sync.Mutex // guards down to aside; taken while mu is held
 	sessions *sessions  // after all events appended; nil until they are known
 	aside    *sessions  // as it was at some earlier event, to be saved
@@ -225,6 +227,8 @@ func (c consumer) Apply(_ journal.Kind, _ journal.Pos, payload []byte) error {
 
 // Sync implements journal.Consumer.
 func (c consumer) Sync() error {
+	c.l.saving.Lock()
+	defer c.l.saving.Unlock()
 	if err := c.l.publish(); err != nil {
 		return fmt.Errorf("publish checkpoint: %w", err)
 	}

@@ -7,16 +7,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/report"
-	"github.com/hoopctl/hoopctl/server/journal"
 )
 
 // BundleOptions say what a bundle holds.
@@ -51,7 +47,7 @@ func (l *Log) Bundle(ctx context.Context, opt BundleOptions) (*Bundle, error) {
 	if opt.Since < 0 || opt.Since > opt.Size {
 		return nil, hoop.Errorf(hoop.CodeInvalid, "the older checkpoint has %d events, and the bundle vouches for %d", opt.Since, opt.Size)
 	}
-	b := &Bundle{log: l, opt: opt, now: s}
+	b := &Bundle{view: view{l, s}, opt: opt}
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -60,9 +56,8 @@ func (l *Log) Bundle(ctx context.Context, opt BundleOptions) (*Bundle, error) {
 
 // Bundle is a bundle to be written, once.
 type Bundle struct {
-	log      *Log
+	view
 	opt      BundleOptions
-	now      snapshot
 	signed   []byte
 	m        *bundle.Manifest
 	report   *report.Report
@@ -75,49 +70,6 @@ type Bundle struct {
 
 // Manifest is what the bundle holds.
 func (b *Bundle) Manifest() bundle.Manifest { return *b.m }
-
-// tile gives a tile's bytes as it was at the bundle's size.
-func (b *Bundle) tile(level int, n int64, width int) ([]byte, error) {
-	return b.file(width*tlog.HashSize, level, n, func(width int) string { return auditlog.TilePath(level, n, width) })
-}
-
-// file reads what is, or was at a smaller size a begin of, a file of level and n; want
-// is its length in bytes, -1 for all of it.
-func (b *Bundle) file(want, level int, n int64, path func(width int) string) ([]byte, error) {
-	full, width := auditlog.Widths(b.now.edge.Size(), level)
-	var data []byte
-	if n < full {
-		name := path(auditlog.TileWidth)
-		var err error
-		if data, err = journal.ReadFile(b.log.opt.FS, filepath.Join(b.log.opt.Dir, name)); err != nil {
-			return nil, err
-		}
-	} else {
-		data = b.now.partials()[path(width)]
-	}
-	if want >= 0 {
-		if len(data) < want {
-			return nil, fmt.Errorf("%s is cut short", path(auditlog.TileWidth))
-		}
-		data = data[:want]
-	}
-	return data, nil
-}
-
-// entries gives the first width entries of bundle n.
-func (b *Bundle) entries(n int64, width int) ([]byte, error) {
-	data, err := b.file(-1, 0, n, func(width int) string { return auditlog.EntriesPath(n, width) })
-	if err != nil {
-		return nil, err
-	}
-	rest := data
-	for range width {
-		if _, rest, err = auditlog.NextEntry(rest); err != nil {
-			return nil, fmt.Errorf("%s: %w", auditlog.EntriesPath(n, width), err)
-		}
-	}
-	return data[:len(data)-len(rest)], nil
-}
 
 // raw calls f with the canonical bytes of the events from first up to but without end.
 func (b *Bundle) raw(ctx context.Context, first, end int64, f func(index int64, raw []byte) error) error {
@@ -207,6 +159,8 @@ func (b *Bundle) locate(ctx context.Context) error {
 	first, end := int64(-1), int64(0)
 	b.expired = make(map[string]int64)
 	expiry := []byte(`,"type":"` + string(hoop.EventExpired) + `",`)
+	checkpoint := []byte(`,"type":"` + string(hoop.EventCheckpoint) + `",`)
+	var newest cosigned
 	err := b.raw(ctx, 0, b.opt.Size, func(index int64, raw []byte) error {
 		at, err := timeOf(raw)
 		if err != nil {
@@ -218,15 +172,26 @@ func (b *Bundle) locate(ctx context.Context) error {
 		if b.opt.To.IsZero() || at.Before(b.opt.To) {
 			end = index + 1
 		}
-		if head := raw[:min(len(raw), 80)]; bytes.Contains(head, expiry) {
-			e, err := auditlog.Decode(raw)
-			if err != nil {
-				return fmt.Errorf("event %d: %w", index, err)
-			}
-			b.expired[e.Session] = index
+		head := raw[:min(len(raw), 80)]
+		expires, cosigns := bytes.Contains(head, expiry), bytes.Contains(head, checkpoint)
+		if !expires && !cosigns {
+			return nil
 		}
-		return nil
+		e, err := auditlog.Decode(raw)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", index, err)
+		}
+		if expires {
+			b.expired[e.Session] = index
+			return nil
+		}
+		return newest.take(b.log.opt.Origin, e)
 	})
+	if err == nil && newest.lines != "" {
+		b.m.Cosigned = newest.checkpoint.Size
+		b.cosigned, err = newest.checkpoint.Sign(b.log.signer)
+		b.cosigned = append(b.cosigned, newest.lines...)
+	}
 	if err != nil {
 		return fmt.Errorf("export audit bundle: %w", err)
 	}

@@ -1,4 +1,5 @@
-// Package command is hoop-gateway's command line: serve, dev, check, policy test, version.
+// Package command is hoop-gateway's command line: serve, dev, check, witness, policy,
+// version.
 package command
 
 import (
@@ -65,7 +66,7 @@ func newRoot(version string, stdio IO) *cobra.Command {
 	root.SetOut(stdio.Out)
 	root.SetErr(stdio.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(version, stdio), newDev(version, stdio), newCheck(stdio), newPolicy(stdio), newVersion(version, stdio))
+	root.AddCommand(newServe(version, stdio), newDev(version, stdio), newCheck(stdio), newWitness(stdio), newPolicy(stdio), newVersion(version, stdio))
 	return root
 }
 

@@ -190,6 +190,9 @@ func (t *Target) checkLimits(c *checker) {
 	if c.has("connect_timeout") && (t.ConnectTimeout < hoop.Duration(time.Second) || t.ConnectTimeout > maxConnect) {
 		c.errorf(c.at("connect_timeout"), "connect_timeout: want 1s to %s", maxConnect)
 	}
+	if c.has("cosigned_within") && t.CosignedWithin < hoop.Duration(2*time.Minute) {
+		c.errorf(c.at("cosigned_within"), "cosigned_within: want 2m at least: witnesses are asked every minute")
+	}
 	if c.has("idle_timeout") && t.IdleTimeout < hoop.Duration(time.Second) {
 		c.errorf(c.at("idle_timeout"), "idle_timeout: want 1s at least")
 	}

@@ -23,7 +23,7 @@ func (t *Target) Public() hoop.Target {
 	p := hoop.Target{
 		Name: t.Name, Type: t.Type, Address: t.Address, Database: t.Database,
 		Databases: slices.Clone(t.Databases), Record: t.Record,
-		IdleTimeout: t.IdleTimeout, MaxSessions: t.MaxSessions, MaxGrantSessions: t.MaxGrantSessions,
+		IdleTimeout: t.IdleTimeout, CosignedWithin: t.CosignedWithin, MaxSessions: t.MaxSessions, MaxGrantSessions: t.MaxGrantSessions,
 	}
 	for _, b := range t.ExportBudgets {
 		p.Budgets = append(p.Budgets, hoop.ExportBudget{Tables: slices.Clone(b.Tables), Rows: int64(b.Rows), Per: b.Per})

@@ -82,6 +82,10 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inForce(); err != nil {
 		return nil, err
 	}
+	if err := s.witnessed(); err != nil {
+		uses, _ := s.uses(st)
+		return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
+	}
 	uses, exports := s.uses(st)
 	d, err := s.decide(ctx, uses)
 	if err != nil {
@@ -137,6 +141,25 @@ func (s *Session) inForce() error {
 			WithHint("hoopctl request %s", s.target.Name)
 	}
 	return nil
+}
+
+// witnessed tells whether a witness has cosigned the log as lately as the target demands.
+func (s *Session) witnessed() *hoop.Error {
+	limit := time.Duration(s.target.CosignedWithin)
+	if limit == 0 {
+		return nil
+	}
+	last := s.line.Cosigned()
+	if !last.IsZero() && s.line.Now().Sub(last) <= limit {
+		return nil
+	}
+	since := "yet"
+	if !last.IsZero() {
+		since = "since " + last.UTC().Format(time.RFC3339)
+	}
+	return hoop.Errorf(hoop.CodeUnrecorded, "no witness has cosigned the audit log %s, and %s demands it every %s: nothing runs",
+		since, s.target.Name, s.target.CosignedWithin).
+		WithHint("tell an administrator: the gateway's log names the witness and the cause")
 }
 
 // decide asks the policy. A policy that fails denies.

@@ -82,8 +82,9 @@ type Line struct {
 	Journal    Journal
 	Registry   Registry
 	Budgets    Budgets
-	Gateway    string        // the verifier key of Audit, which sessions name
-	Revision   func() string // of the policy in force
+	Gateway    string           // the verifier key of Audit, which sessions name
+	Revision   func() string    // of the policy in force
+	Cosigned   func() time.Time // when the newest checkpoint was cosigned that counts; zero: none was
 	Now        func() time.Time
 	Log        *slog.Logger
 }
