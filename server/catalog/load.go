@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -65,7 +66,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
-		userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
+		views: &sync.Map{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
 	}}
 	for _, step := range []struct {
 		what string
@@ -310,17 +311,25 @@ func (l *loader) cascades(ctx context.Context) error {
 		})
 }
 
+// fog finds, in a stored query, what runs functions that it does not name: checks of
+// domains, comparison of rows, and users' operators that sort and group, frames of
+// windows and sampling methods.
+const fog = `\{(COERCETODOMAIN|ROWCOMPARE) |:(sortop|eqop|startInRangeFunc|endInRangeFunc|tsmhandler) (1638[4-9]|1639\d|16[4-9]\d\d|1[7-9]\d{3}|[2-9]\d{4}|\d{6,}) `
+
 // views reads what users' views use from their stored parse trees (pg_rewrite), which
 // name every function and relation by OID. pg_depend does not: it leaves out built-in
 // functions. The view itself stands there too, as OLD and NEW of its rule.
 func (l *loader) views(ctx context.Context) error {
 	var view uint32
 	var calls, uses []uint32
-	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+`, `+usedIn("ev_action")+`
+	var definition string
+	var foggy bool
+	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+`, `+usedIn("ev_action")+`,
+			pg_catalog.pg_get_viewdef(ev_class), ev_action::text ~ '`+fog+`'
 		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384`,
-		[]any{&view, &calls, &uses}, func() {
+		[]any{&view, &calls, &uses, &definition, &foggy}, func() {
 			if t, ok := l.snap.tables[view]; ok {
-				t.Calls, t.Uses = calls, uses
+				t.Calls, t.Uses, t.Definition, t.Foggy = calls, uses, definition, foggy
 			}
 			calls, uses = nil, nil
 		})

@@ -3,6 +3,9 @@ package catalog
 import (
 	"maps"
 	"slices"
+	"sync"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -44,6 +47,7 @@ type Snapshot struct {
 	schemas   map[string]bool
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	events    []uint32
+	views     *sync.Map // OID of a view to its query, *pg_query.Node: see Define
 
 	base  *Snapshot // without local; nil where there are none
 	local []*Table  // of one session
@@ -73,9 +77,12 @@ type Table struct {
 	Cascades  []Cascade // foreign keys that refer to this table
 	Calls     []uint32  // of a user's view: functions in its query, operators' and casts' included
 	Uses      []uint32  // of a user's view: relations in its query
-	System    bool      // of pg_catalog or information_schema, made by initdb
-	Temporary bool      // of one session; what it holds is in Counts and in its columns
-	Counts    Holds     // of a temporary table: what decides how many rows it has, but for conditions
+	// Definition of a user's view or materialized view is its query, names qualified.
+	Definition string
+	Foggy      bool  // of such a view: its query runs code that Calls does not have
+	System     bool  // of pg_catalog or information_schema, made by initdb
+	Temporary  bool  // of one session; what it holds is in Counts and in its columns
+	Counts     Holds // of a temporary table: what decides how many rows it has, but for conditions
 }
 
 // Canonical is the table's canonical name.
@@ -203,6 +210,17 @@ func (s *Snapshot) Tables(yield func(*Table) bool) {
 			return
 		}
 	}
+}
+
+// Define tells the tree of a view's Definition, which the catalog does not parse. It
+// may be called concurrently; the tree must not be changed any more.
+func (s *Snapshot) Define(view *Table, query *pg_query.Node) { s.views.Store(view.OID, query) }
+
+// Query is the tree of a view's Definition; nil where nobody told it.
+func (s *Snapshot) Query(view *Table) *pg_query.Node {
+	q, _ := s.views.Load(view.OID)
+	n, _ := q.(*pg_query.Node)
+	return n
 }
 
 // Type finds a type by OID; nil where there is none.

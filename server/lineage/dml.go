@@ -42,7 +42,11 @@ func (a *analysis) target(rv *pg_query.RangeVar, x *assigned) item {
 	return it
 }
 
-func codeRuns(t *catalog.Table) bool { return t.HasTriggers || t.HasRules || t.RunsCode }
+// codeRuns reports whether more happens to rows that are stored than the statement
+// says; what a view passes on is not followed.
+func codeRuns(t *catalog.Table) bool {
+	return t.HasTriggers || t.HasRules || t.RunsCode || t.Kind == catalog.KindView
+}
 
 // generated names the generated columns of the tables that a name may mean.
 func (a *analysis) generated(rv *pg_query.RangeVar) map[string]bool {

@@ -119,6 +119,9 @@ func (a *analysis) tableColumns(t *catalog.Table) *relation {
 	if t.Temporary {
 		return a.local(t)
 	}
+	if t.Kind == catalog.KindView || t.Kind == catalog.KindMatView {
+		return a.view(t)
+	}
 	related := a.cat.Related(t)
 	if !readable(t) || slices.ContainsFunc(related, func(r *catalog.Table) bool { return !readable(r) }) {
 		return opaque()

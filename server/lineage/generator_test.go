@@ -44,6 +44,10 @@ var genTables = []genRel{
 	{name: "clinic.codes", cols: []genCol{{"kind", "text", false}, {"label", "text", false}, {"ssn", "text", true}}},
 	{name: "clinic.base", cols: []genCol{{"id", "int", false}, {"label", "text", false}}},
 	{name: "clinic.child", cols: []genCol{{"id", "int", false}, {"label", "text", false}, {"secret", "text", true}}},
+	{name: "clinic.v_states", cols: []genCol{{"id", "int", false}, {"state", "text", false}, {"ssn", "text", true}, {"n", "int", true}}},
+	{name: "clinic.v_nested", cols: []genCol{{"id", "int", false}, {"label", "text", false}, {"mix", "text", true}}},
+	{name: "clinic.v_both", cols: []genCol{{"kind", "text", false}, {"label", "text", true}}},
+	{name: "clinic.v_counted", cols: []genCol{{"a", "int", false}, {"b", "text", true}, {"whole", "text", true}, {"street", "text", true}}},
 	{name: "clinic.made", cols: []genCol{{"id", "int", false}, {"ssn", "text", true}, {"kind", "text", false}, {"tail", "text", true}}},
 }
 
@@ -76,7 +80,10 @@ func (g *generator) statement() (string, []bool) {
 	if g.chance(25) {
 		return g.change()
 	}
-	if g.chance(40) {
+	switch {
+	case g.chance(25):
+		b.WriteString(g.own())
+	case g.chance(50):
 		b.WriteString(g.with())
 	}
 	g.top = true
@@ -120,6 +127,36 @@ func (g *generator) with() string {
 		parts = append(parts, fmt.Sprintf("%s(%s) as (%s)", name, strings.Join(names, ", "), sql))
 	}
 	return "with " + strings.Join(parts, ", ") + " "
+}
+
+// own makes a temporary table, which is in g.ctes from then on, and may put more into it.
+func (g *generator) own() string {
+	sql, cols := g.query(nil, 2, false)
+	rel := genRel{name: pick(g, []string{"own", "pg_temp.own", "codes", "pg_temp.patients"})}
+	used := map[string]bool{}
+	var names []string
+	for _, c := range cols {
+		c.name = g.colName(used)
+		names = append(names, c.name)
+		rel.cols = append(rel.cols, c)
+	}
+	name := strings.TrimPrefix(rel.name, "pg_temp.")
+	out := fmt.Sprintf("create temp table %s (%s) as %s; ", name, strings.Join(names, ", "), sql)
+	more := genRel{name: rel.name, cols: rel.cols}
+	if g.chance(50) {
+		src := pick(g, genTables)
+		i, s := g.IntN(len(rel.cols)), &genScope{rels: []genRel{{name: "s", cols: src.cols}}}
+		c := more.cols[i]
+		e, taint := g.expr(s, c.typ, 1)
+		if g.chance(50) {
+			out += fmt.Sprintf("insert into %s (%s) select %s from %s s; ", rel.name, c.name, e, src.name)
+		} else {
+			out += fmt.Sprintf("update %s set %s = %s from (select * from %s order by 1 limit 1) s; ", rel.name, c.name, e, src.name)
+		}
+		more.cols[i].taint = c.taint || taint
+	}
+	g.ctes = append(g.ctes, more)
+	return out
 }
 
 // recursive is a WITH RECURSIVE that shifts values from column to column.

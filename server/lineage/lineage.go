@@ -147,6 +147,7 @@ const (
 // analysis is the work on one statement.
 type analysis struct {
 	cat   *catalog.Snapshot
+	views map[uint32]*relation // users' views; nil while one is read
 	refs  []hoop.ColumnRef
 	ids   map[hoop.ColumnRef]int32 // index in refs
 	steps int                      // left

@@ -75,7 +75,23 @@ func parse(t testing.TB, sql string) *pgparse.Parsed {
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
+	define(t, p, snap)
 	return p
+}
+
+// define tells cat the queries of the views that p may read.
+func define(t testing.TB, p *pgparse.Parsed, cat *catalog.Snapshot) {
+	t.Helper()
+	for _, v := range Undefined(p, cat) {
+		q, err := pool.Parse(context.Background(), v.Definition)
+		if err != nil {
+			t.Fatalf("%s: %v", v.Definition, err)
+		}
+		cat.Define(v, q.Tree.GetStmts()[0].GetStmt())
+	}
+	if left := Undefined(p, cat); len(left) > 0 {
+		t.Fatalf("%s is still not defined", left[0].Canonical())
+	}
 }
 
 // summary is the outputs in one line: origins joined by +, without the schema clinic;

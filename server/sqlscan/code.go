@@ -199,6 +199,7 @@ func (c *code) source(t *catalog.Table) {
 	c.functions(t.Policies)
 	switch t.Kind {
 	case catalog.KindView:
+		c.reads = c.reads || t.Foggy
 		c.functions(t.Calls)
 		for _, oid := range t.Uses {
 			if used, ok := c.cat.Table(oid); ok {

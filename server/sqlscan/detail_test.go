@@ -359,7 +359,7 @@ func TestAnalyze_SetvalCopiesItsArgument(t *testing.T) {
 		"SELECT setval('clinic.seq', x) FROM (SELECT id AS x FROM clinic.patients) q":  "clinic.patients.id",
 		"SELECT setval('clinic.seq', p::text::int) FROM clinic.patients p":             `clinic.patients."*"`,
 		"SELECT setval('clinic.seq', n) FROM nowhere":                                  "",
-		"SELECT setval('clinic.seq', id) FROM clinic.active":                           "",
+		"SELECT setval('clinic.seq', id) FROM clinic.active":                           `clinic.active.id clinic.patients."*" clinic.patients.id`,
 	} {
 		_, into, columns := usesOf(analyze(t, sql), hoop.EffectDerive)
 		if strings.Join(columns, " ") != want || !slices.Equal(into, []string{"clinic.seq"}) {

@@ -140,6 +140,11 @@ type resolver struct {
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
+	for _, oid := range t.Uses { // which of them the view's column comes from is not known here
+		if from, ok := r.s.cat.Table(oid); ok && !from.System {
+			r.whole(from)
+		}
+	}
 	if t.Temporary {
 		for _, c := range t.Columns {
 			for _, from := range c.Holds.Columns {

@@ -109,7 +109,9 @@ func (s *stmt) note(t *catalog.Table) {
 	switch t.Kind {
 	case catalog.KindView:
 		s.view(t)
-	case catalog.KindMatView, catalog.KindForeign, catalog.KindToast:
+	case catalog.KindMatView:
+		s.stored(t)
+	case catalog.KindForeign, catalog.KindToast:
 		s.out.Opaque = true
 	}
 	if t.RowSecurity {
@@ -138,12 +140,7 @@ func (s *stmt) holds(t *catalog.Table) {
 
 // view notes what a user's view reads and calls.
 func (s *stmt) view(v *catalog.Table) {
-	s.out.Opaque = true
-	for _, oid := range v.Uses {
-		if t, ok := s.cat.Table(oid); ok {
-			s.note(t)
-		}
-	}
+	s.uses(v)
 	for _, oid := range v.Calls {
 		f, ok := s.cat.Function(oid)
 		if !ok {
@@ -151,6 +148,29 @@ func (s *stmt) view(v *catalog.Table) {
 			continue
 		}
 		s.function(f, call{name: f.Name, via: "view " + v.Canonical() + " calls "})
+	}
+}
+
+// uses notes the tables that a user's view reads.
+func (s *stmt) uses(v *catalog.Table) {
+	s.out.Opaque = s.out.Opaque || v.Foggy
+	for _, oid := range v.Uses {
+		if t, ok := s.cat.Table(oid); ok {
+			s.note(t)
+		} else {
+			s.out.Opaque = true
+		}
+	}
+}
+
+// stored notes what a materialized view's rows were made of, when it was refreshed.
+// Nothing runs when they are read.
+func (s *stmt) stored(v *catalog.Table) {
+	s.uses(v)
+	for _, oid := range v.Calls {
+		if f, ok := s.cat.Function(oid); !ok || !computes(f) {
+			s.out.Opaque = true
+		}
 	}
 }
 

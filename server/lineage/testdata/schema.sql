@@ -27,3 +27,10 @@ create function clinic.eq(text, int) returns boolean language sql as $$ select t
 create operator clinic.=== (leftarg = text, rightarg = int, function = clinic.eq);
 create domain clinic.checked as text check (clinic.f(value) is not null);
 create domain clinic.short as text check (length(value) < 5);
+create view clinic.v_states as select p.id::int as id, p.state, upper(p.ssn) as ssn, p.n from clinic.patients p where p.id >= 0;
+create view clinic.v_nested (id, label, mix) as select v.id, v.state || '!', coalesce(v.ssn, c.label) from clinic.v_states v left join clinic.codes c on c.kind = v.state;
+create view clinic.v_both as select kind, label from clinic.codes union all select state, ssn from clinic.v_states;
+create view clinic.v_counted as with recursive r(a, b) as (select 0, 'x'::text union all select a + 1, (select max(mrn) from clinic.patients) from r where a < 2) select a, b, (p.*)::text as whole, (p.home).street as street, count(*) over () as c from r, clinic.patients p;
+create materialized view clinic.m_codes as select kind, max(label) as label, string_agg(ssn, ',' order by label) as ssn from clinic.codes group by kind order by kind;
+create view clinic.v_called as select clinic.f(state) as a, state as b from clinic.patients;
+create view clinic.v_checked as select state::clinic.checked as a, state as b from clinic.patients;

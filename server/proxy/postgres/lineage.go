@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"context"
 	"slices"
 	"sync"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/lineage"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 // outputs remembers the lineage of the commands of a text, found when it is first asked
@@ -31,6 +33,27 @@ func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapsho
 	combine(cols, a.outputs(m, e.tags, own))
 }
 
+// maxDefinition is how long a view's query may be to be followed, in bytes.
+const maxDefinition = 256 << 10
+
+// define parses the queries of views that the text may read, once for each snapshot.
+// Those that cannot be parsed may show anything.
+func (c *conn) define(ctx context.Context, p *pgparse.Parsed, snap *catalog.Snapshot) {
+	for _, v := range lineage.Undefined(p, snap) {
+		if len(v.Definition) > maxDefinition {
+			continue
+		}
+		q, err := c.proxy.cfg.Parser.Parse(ctx, v.Definition)
+		if err != nil {
+			c.proxy.cfg.Log.WarnContext(ctx, "a view's definition is not understood", "view", v.Canonical(), "err", err)
+			continue
+		}
+		if stmts := q.Tree.GetStmts(); len(stmts) == 1 && stmts[0].GetStmt() != nil {
+			snap.Define(v, stmts[0].GetStmt())
+		}
+	}
+}
+
 // outputs gives the lineage of a command; nil where there is none.
 func (a *answerer) outputs(m *meaning, command int, snap *catalog.Snapshot) []lineage.Output {
 	known := m.outputs
@@ -44,6 +67,7 @@ func (a *answerer) outputs(m *meaning, command int, snap *catalog.Snapshot) []li
 	if err != nil {
 		return nil // it was parsed before, so this is a lack of time or memory: withhold
 	}
+	a.define(a.ctx, parsed, snap)
 	out = lineage.Outputs(parsed, command, snap)
 	size := 0
 	for _, o := range out {

@@ -104,3 +104,9 @@ SELECT d.name, count(p.id) FROM clinic.departments d LEFT JOIN clinic.patients p
 SELECT city, row_number() OVER (ORDER BY id) FROM clinic.patients ORDER BY 2
 -- a function that touches no protected column
 SELECT clinic.add_tax(100), clinic.dept_name(1)
+-- a view of unprotected data
+SELECT * FROM clinic.dept_floors ORDER BY id
+-- a materialized view of unprotected data
+SELECT * FROM clinic.dept_cache ORDER BY id
+-- a view over unprotected columns of a protected table
+SELECT id, state, city FROM clinic.patient_states ORDER BY id
