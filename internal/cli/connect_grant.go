@@ -160,13 +160,19 @@ func (w *grantWatch) look(ctx context.Context) error {
 	if err != nil {
 		return w.unanswered(ctx, err)
 	}
-	known := map[string]bool{}
+	known := map[string]hoop.Grant{}
 	for _, g := range inForce {
-		known[g.ID] = true
+		known[g.ID] = g
 	}
-	for _, g := range w.grants {
-		if !known[g.ID] {
+	for i, g := range w.grants {
+		now, ok := known[g.ID]
+		if !ok {
 			return w.ended(ctx, g)
+		}
+		if now.ExpiresAt.After(g.ExpiresAt) {
+			w.grants[i] = now
+			delete(w.warned, g.ID)
+			w.f.notef("the grant on %s was renewed and ends at %s", g.Target, w.f.clock(now.ExpiresAt))
 		}
 	}
 	return nil

@@ -25,6 +25,7 @@ func (f *Factory) describe(w io.Writer, r hoop.Request) {
 	line("reason", r.Reason)
 	if r.Kind == hoop.RequestGrant {
 		line("duration", r.Duration.String())
+		line("renews", r.Renews)
 		if !r.StartsAt.IsZero() {
 			line("starts", f.clock(r.StartsAt)+" ("+relative(r.StartsAt.Sub(f.Now()))+")")
 		}

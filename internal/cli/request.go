@@ -18,6 +18,7 @@ type requestOptions struct {
 	Effects  []string
 	Tables   []string
 	Reason   string
+	Renew    bool
 	Wait     bool
 	JSON     jsonFlag
 }
@@ -33,7 +34,8 @@ Where the access rule wants an approval, the request waits for it (exit status 8
 with --wait, hoopctl does.
 
 A grant can be narrower than the rule: --effects and --tables. One with --start begins
-then, or with its approval, should that come later.`,
+then, or with its approval, should that come later. With --renew, the grant in force ends
+later instead, and the sessions that stand on it go on.`,
 		Example: `  hoopctl request pg-prod --duration 1h --reason "ticket 4711"
   hoopctl request pg-prod --effects read --tables 'clinic.*'
   hoopctl request pg-prod --start 22:00 --duration 2h --reason "nightly change"`,
@@ -56,6 +58,7 @@ then, or with its approval, should that come later.`,
 	fl.StringSliceVar(&o.Effects, "effects", nil, "only statements with these `EFFECTS`, as in read,infer; left out: all")
 	fl.StringSliceVar(&o.Tables, "tables", nil, "only these `TABLES`, named as in SQL, as in 'clinic.*'; left out: all")
 	fl.StringVar(&o.Reason, "reason", "", "why, for approvers and the audit log")
+	fl.BoolVar(&o.Renew, "renew", false, "put off the end of the grant in force to --duration from now")
 	fl.BoolVar(&o.Wait, "wait", false, "wait for the approval")
 	addJSON[hoop.Request](cmd, &o.JSON)
 	return cmd
@@ -73,6 +76,11 @@ func (o *requestOptions) run(ctx context.Context) error {
 	n := api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason, StartsAt: start, Scope: hoop.Scope{Tables: o.Tables}}
 	for _, e := range o.Effects {
 		n.Scope.Effects = append(n.Scope.Effects, hoop.Effect(e))
+	}
+	if o.Renew {
+		if n.Renews, err = o.inForce(ctx, c); err != nil {
+			return err
+		}
 	}
 	a, err := c.NewRequest(ctx, n)
 	if err != nil {
@@ -92,6 +100,21 @@ func (o *requestOptions) run(ctx context.Context) error {
 		return err
 	}
 	return outcome(a)
+}
+
+// inForce is the grant that is to be renewed.
+func (o *requestOptions) inForce(ctx context.Context, c *api.Client) (string, error) {
+	targets, err := c.Targets(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range targets {
+		if t.Name == o.Target && t.Grant != nil {
+			return t.Grant.ID, nil
+		}
+	}
+	return "", hoop.Errorf(hoop.CodeNotFound, "no grant for %s is in force, so there is none to renew", o.Target).
+		WithHint("hoopctl request %s", o.Target)
 }
 
 // tell says where the request stands, on stdout: it is the answer.

@@ -43,3 +43,19 @@ func TestRequest_Narrowed(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 }
+
+// --renew names the grant in force, and says so where there is none.
+func TestRequest_Renew(t *testing.T) {
+	w := lists(t)
+	if got := w.pipe("request", "pg-pay", "--renew"); got.code != 1 || len(w.requests) != 2 {
+		t.Errorf("without a grant: %+v", got)
+	}
+	if got := w.pipe("request", "pg-prod", "--renew"); got.code != 0 {
+		t.Errorf("with a grant: %+v", got)
+	}
+	for _, r := range w.requests {
+		if r.Target == "pg-prod" && r.Kind == hoop.RequestGrant && r.Renews != "g1" {
+			t.Errorf("%+v", r)
+		}
+	}
+}

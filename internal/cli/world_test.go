@@ -161,7 +161,7 @@ func (w *world) ask(r *http.Request) api.RequestAnswer {
 	}
 	q := &hoop.Request{
 		ID: int64(17 + len(w.requests)), Kind: hoop.RequestGrant, State: hoop.Pending, Requester: w.me.Identity, Target: n.Target,
-		Reason: n.Reason, Duration: n.Duration, Scope: n.Scope, StartsAt: n.StartsAt, Groups: []string{"dba"}, Count: 1, CreatedAt: w.now(), ExpiresAt: w.now().Add(time.Hour),
+		Reason: n.Reason, Duration: n.Duration, Scope: n.Scope, StartsAt: n.StartsAt, Renews: n.Renews, Groups: []string{"dba"}, Count: 1, CreatedAt: w.now(), ExpiresAt: w.now().Add(time.Hour),
 	}
 	if q.Duration == 0 {
 		q.Duration = hoop.Duration(time.Hour)

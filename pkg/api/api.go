@@ -66,6 +66,7 @@ type NewRequest struct {
 	Reason   string        `json:"reason,omitempty"`
 	Scope    hoop.Scope    `json:"scope,omitzero"`     // zero: all that the rules allow
 	StartsAt time.Time     `json:"starts_at,omitzero"` // zero: with the approval
+	Renews   string        `json:"renews,omitempty"`   // a grant in force that is to end later
 }
 
 // RequestAnswer is a request and the grant it led to, once there is one.

@@ -169,6 +169,7 @@ type Request struct {
 	Duration    Duration     `json:"duration,omitzero"`
 	Scope       Scope        `json:"scope,omitzero"`      // of the grant
 	StartsAt    time.Time    `json:"starts_at,omitzero"`  // the grant's start, where that is after its approval
+	Renews      string       `json:"renews,omitempty"`    // the grant that is to end later, instead of another one
 	Session     string       `json:"session,omitempty"`   // of a held statement
 	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text, as long as it is pending
 	Params      []string     `json:"params,omitempty"`    // of a held statement: what was bound, printable
@@ -209,6 +210,7 @@ type Grant struct {
 	Scope     Scope     `json:"scope,omitzero"`
 	StartsAt  time.Time `json:"starts_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+	Renewals  []int64   `json:"renewals,omitempty"` // the requests that put its end off
 	// Limits; zero is none.
 	MaxSessions int       `json:"max_sessions,omitempty"` // at once, on one gateway
 	MaxUses     int       `json:"max_uses,omitempty"`     // sessions begun, in all

@@ -29,6 +29,10 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
+	former, err := s.renewable(ctx, &r, ask)
+	if err != nil {
+		return hoop.Request{}, nil, err
+	}
 	if same, err := s.pendingOf(ctx, &r); err != nil || same != nil {
 		if same == nil {
 			return hoop.Request{}, nil, err
@@ -47,12 +51,16 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 			return nil, err
 		}
 		r.State, r.DecidedAt = hoop.Approved, r.CreatedAt
-		g = newGrant(r, access)
+		var err error
+		if g, err = grantOf(r, former, access); err != nil {
+			return nil, err
+		}
 		return g, s.record(ctx, grantEvent(g, r))
 	})
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
+	s.extend(g)
 	if r.State == hoop.Pending {
 		s.ask(r)
 	}
@@ -169,7 +177,7 @@ func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request
 	}
 	for _, p := range mine {
 		if p.Kind == hoop.RequestGrant && p.Target == r.Target && p.Duration == r.Duration && p.Reason == r.Reason &&
-			p.Rule == r.Rule && p.Count == r.Count && p.Scope.Equal(r.Scope) && p.StartsAt.Equal(r.StartsAt) && slices.Equal(p.Groups, r.Groups) &&
+			p.Rule == r.Rule && p.Count == r.Count && p.Scope.Equal(r.Scope) && p.StartsAt.Equal(r.StartsAt) && p.Renews == r.Renews && slices.Equal(p.Groups, r.Groups) &&
 			slices.Equal(p.Requester.Chain, r.Requester.Chain) && slices.Equal(p.Requester.Groups, r.Requester.Groups) {
 			return &p, nil
 		}
@@ -214,6 +222,59 @@ func newGrant(r *hoop.Request, a Access) *hoop.Grant {
 	return g
 }
 
+// grantOf is what a decided request leads to: a grant, or a later end of the former one
+// where it asked for that.
+func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error) {
+	if r.Renews == "" {
+		return newGrant(r, a), nil
+	}
+	if err := stillRenewable(former, r.DecidedAt); err != nil {
+		return nil, err
+	}
+	g := *former
+	if end := r.DecidedAt.Add(time.Duration(r.Duration)); end.After(g.ExpiresAt) {
+		g.ExpiresAt = end
+	}
+	if a.MaxUses > 0 {
+		g.MaxUses = g.Uses + a.MaxUses
+	}
+	g.Renewals = append(slices.Clone(g.Renewals), r.ID)
+	r.Grant = g.ID
+	return &g, nil
+}
+
+// renewable finds the grant that a request is to renew, and takes over its scope; nil
+// where it asks for another grant.
+func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest) (*hoop.Grant, error) {
+	if ask.Renews == "" {
+		return nil, nil
+	}
+	g, err := s.store.Grant(ctx, ask.Renews)
+	if err != nil {
+		return nil, err
+	}
+	if g.Owner.Subject != r.Requester.Subject || !slices.Equal(g.Owner.Chain, r.Requester.Chain) || g.Target != r.Target {
+		return nil, hoop.Errorf(hoop.CodeNotFound, "you have no grant %q for %s", ask.Renews, ask.Target).WithHint("hoopctl grants lists yours")
+	}
+	if !r.StartsAt.IsZero() || !r.Scope.IsZero() {
+		return nil, hoop.Errorf(hoop.CodeInvalid, "a renewal keeps the scope of its grant, and begins with its approval").
+			WithHint("hoopctl request %s, without --renew, asks for another grant", ask.Target)
+	}
+	if err := stillRenewable(&g, r.CreatedAt); err != nil {
+		return nil, err
+	}
+	r.Renews, r.Scope = g.ID, g.Scope
+	return &g, nil
+}
+
+func stillRenewable(g *hoop.Grant, now time.Time) error {
+	if !g.InForce(now) {
+		return hoop.Errorf(hoop.CodeConflict, "grant %s is not in force, so it cannot be renewed", g.ID).
+			WithHint("another one has to be asked for: hoopctl request %s", g.Target)
+	}
+	return nil
+}
+
 func grantEvent(g *hoop.Grant, r *hoop.Request) *hoop.Event {
 	e := event(hoop.EventGrant, r.DecidedAt, r)
 	e.Subject, e.Chain, e.Grant, e.Action, e.Reason = g.Owner.Subject, g.Owner.Chain, g.ID, hoop.Allow, g.Reason
@@ -226,6 +287,9 @@ func grantEvent(g *hoop.Grant, r *hoop.Request) *hoop.Event {
 func asked(e *hoop.Event, r *hoop.Request) {
 	if !r.Scope.IsZero() {
 		detail(e, "scope", "%s", r.Scope)
+	}
+	if r.Renews != "" {
+		detail(e, "renews", "%s", r.Renews)
 	}
 	if !r.StartsAt.IsZero() {
 		detail(e, "starts_at", "%s", r.StartsAt.Format(time.RFC3339))

@@ -45,10 +45,19 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	if err != nil {
 		return hoop.Request{}, err
 	}
+	var former *hoop.Grant
+	if seen.Renews != "" && a.Approve {
+		g, err := s.store.Grant(ctx, seen.Renews)
+		if err != nil {
+			return hoop.Request{}, err
+		}
+		former = &g
+	}
 	ctx, cancel := stepContext(ctx)
 	defer cancel()
 	var before hoop.Request
-	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request) (*hoop.Grant, error) {
+	var led *hoop.Grant
+	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request) (_ *hoop.Grant, err error) {
 		before = *r
 		a.At = s.stamp()
 		if err := open(r, a.At); err != nil {
@@ -61,7 +70,8 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 		if err := s.record(ctx, verdictEvent(by, r, a)); err != nil {
 			return nil, err
 		}
-		return s.conclude(ctx, r, a, access)
+		led, err = s.conclude(ctx, r, a, access, former)
+		return led, err
 	})
 	if errors.Is(err, errNoChange) {
 		r, err = before, nil
@@ -69,6 +79,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	if err != nil {
 		return hoop.Request{}, err
 	}
+	s.extend(led)
 	if r.State != hoop.Pending {
 		s.settle(r)
 	}
@@ -76,7 +87,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 }
 
 // conclude sets what follows from an approval or denial that is on record.
-func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval, access Access) (*hoop.Grant, error) {
+func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval, access Access, former *hoop.Grant) (*hoop.Grant, error) {
 	if !a.Approve {
 		r.State, r.DecidedAt, r.DecisionWhy = hoop.Denied, a.At, a.Reason
 		return nil, nil
@@ -88,7 +99,10 @@ func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval
 	if r.Kind != hoop.RequestGrant {
 		return nil, nil
 	}
-	g := newGrant(r, access)
+	g, err := grantOf(r, former, access)
+	if err != nil {
+		return nil, err
+	}
 	return g, s.record(ctx, grantEvent(g, r))
 }
 

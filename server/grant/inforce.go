@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -174,8 +175,18 @@ func (s *Service) begin(ctx context.Context, g hoop.Grant, session bool) (hoop.G
 	return stored, err
 }
 
-// due ends a lease whose grant has ended by what is known here.
+// lookTimeout is how long a lease that seems due may wait for what other gateways did.
+const lookTimeout = 400 * time.Millisecond
+
+// due ends a lease whose grant has ended, unless another gateway has renewed it.
 func (s *Service) due(l *Lease) {
+	if s.store.Shared() {
+		ctx, cancel := context.WithTimeout(l.ctx, lookTimeout)
+		defer cancel()
+		if g, err := s.store.Grant(ctx, l.Grant().ID); err == nil && g.InForce(s.now()) {
+			s.extend(&g)
+		}
+	}
 	s.mu.Lock() // enter has set the timer
 	defer s.mu.Unlock()
 	g := l.Grant()
@@ -184,6 +195,21 @@ func (s *Service) due(l *Lease) {
 		return
 	}
 	l.cancel(expired(g))
+}
+
+// extend tells what stands on a grant of its later end; nil is none.
+func (s *Service) extend(g *hoop.Grant) {
+	if g == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.live[g.ID] {
+		if g.ExpiresAt.After(l.Grant().ExpiresAt) {
+			l.grant.Store(g)
+			l.timer.Reset(g.ExpiresAt.Sub(s.now()))
+		}
+	}
 }
 
 func expired(g hoop.Grant) error {
@@ -324,24 +350,29 @@ func (s *Service) Recheck(ctx context.Context) {
 	}
 }
 
-// cutDue ends what is attached to grants that have ended: by the wall clock, should the
-// timers have slept with the machine, and by other gateways on a shared store.
+// cutDue ends what is attached to grants that have ended: by other gateways on a shared
+// store, and by the wall clock, should the timers have slept with the machine.
 func (s *Service) cutDue(ctx context.Context) {
+	if s.store.Shared() {
+		s.meetGrants(ctx)
+	}
 	now := s.now()
-	var live []string
 	s.mu.Lock()
-	for id, all := range s.live {
-		live = append(live, id)
+	defer s.mu.Unlock()
+	for _, all := range s.live {
 		for l := range all {
 			if g := l.Grant(); !now.Before(g.ExpiresAt) {
 				l.cancel(expired(g))
 			}
 		}
 	}
+}
+
+// meetGrants takes over what other gateways made of the grants that are held here.
+func (s *Service) meetGrants(ctx context.Context) {
+	s.mu.Lock()
+	live := slices.Collect(maps.Keys(s.live))
 	s.mu.Unlock()
-	if !s.store.Shared() {
-		return
-	}
 	for page := range slices.Chunk(live, 500) {
 		found, err := s.store.GrantsByID(ctx, page)
 		if err != nil {
@@ -353,7 +384,9 @@ func (s *Service) cutDue(ctx context.Context) {
 		for _, g := range found {
 			if !g.RevokedAt.IsZero() {
 				s.cut(g.ID, revoked(g))
+				continue
 			}
+			s.extend(&g)
 		}
 	}
 }

@@ -24,6 +24,34 @@ func addGrant(ctx context.Context, tx *sql.Tx, g *hoop.Grant) error {
 	return nil
 }
 
+// renewGrant puts off the end of the grant that r renews; g is how it is to be, as far
+// as the renewal goes. One that ended otherwise meanwhile is not renewed.
+func renewGrant(ctx context.Context, tx *sql.Tx, lock string, r *hoop.Request, g *hoop.Grant) error {
+	found, err := docs[hoop.Grant](ctx, tx, `SELECT doc FROM grants WHERE id = $1`+lock, r.Renews)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return asIs{noGrant(r.Renews)}
+	}
+	now := found[0]
+	n := len(g.Renewals)
+	if now.ID != g.ID || !now.RevokedAt.IsZero() || n != len(now.Renewals)+1 || g.Renewals[n-1] != r.ID || g.ExpiresAt.Before(now.ExpiresAt) {
+		return asIs{hoop.Errorf(hoop.CodeConflict, "grant %s changed at the same moment", r.Renews).WithHint("hoopctl grants shows what became of it")}
+	}
+	now.ExpiresAt, now.Renewals = g.ExpiresAt, g.Renewals
+	if g.MaxUses > 0 {
+		now.MaxUses = now.Uses + g.MaxUses - g.Uses
+	}
+	*g = now
+	b, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE grants SET expires_at = $1, doc = $2 WHERE id = $3`, micros(now.ExpiresAt), string(b), now.ID)
+	return err
+}
+
 // Grant gives one grant.
 func (s *Store) Grant(ctx context.Context, id string) (hoop.Grant, error) {
 	found, err := s.GrantsByID(ctx, []string{id})
@@ -78,7 +106,7 @@ func (s *Store) Grants(ctx context.Context, subject string, limit int) ([]hoop.G
 }
 
 // UpdateGrant lets step change a grant's end; concurrent changes of the same grant
-// wait for each other. Nothing prolongs a grant.
+// wait for each other. Only a request that renews a grant prolongs it.
 func (s *Store) UpdateGrant(ctx context.Context, id string, step func(*hoop.Grant) error) (hoop.Grant, error) {
 	var g hoop.Grant
 	err := s.write(ctx, "change grant", func(tx *sql.Tx) error {

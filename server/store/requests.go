@@ -10,7 +10,7 @@ import (
 )
 
 // Step looks at a request, may change it, and may return a grant that begins with the
-// change. Its error undoes everything. It runs inside the transaction.
+// change, or that it renews. Its error undoes everything. It runs inside the transaction.
 type Step = func(*hoop.Request) (*hoop.Grant, error)
 
 // AddRequest stores a new request. step sees it with its number before anybody else
@@ -23,7 +23,7 @@ func (s *Store) AddRequest(ctx context.Context, r hoop.Request, step Step) (hoop
 		if err := row.Scan(&r.ID); err != nil {
 			return err
 		}
-		return applyStep(ctx, tx, &r, 0, step)
+		return applyStep(ctx, tx, s.lock, &r, 0, step)
 	})
 	return r, err
 }
@@ -41,19 +41,25 @@ func (s *Store) UpdateRequest(ctx context.Context, id int64, step Step) (hoop.Re
 			return asIs{noRequest(id)}
 		}
 		r = found[0]
-		return applyStep(ctx, tx, &r, len(r.Approvals), step)
+		return applyStep(ctx, tx, s.lock, &r, len(r.Approvals), step)
 	})
 	return r, err
 }
 
 // applyStep runs step on r, of which known approvals are stored, and stores what came
 // of it.
-func applyStep(ctx context.Context, tx *sql.Tx, r *hoop.Request, known int, step Step) error {
+func applyStep(ctx context.Context, tx *sql.Tx, lock string, r *hoop.Request, known int, step Step) error {
 	g, err := step(r)
 	if err != nil {
 		return asIs{err}
 	}
-	if g != nil {
+	switch {
+	case g == nil:
+	case r.Renews != "":
+		if err := renewGrant(ctx, tx, lock, r, g); err != nil {
+			return err
+		}
+	default:
 		if err := addGrant(ctx, tx, g); err != nil {
 			return err
 		}
