@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"os"
+	"runtime"
 
 	"github.com/hoopctl/hoopctl/internal/agent"
 )
@@ -33,6 +35,11 @@ func (f *Factory) newTunnel() (Tunnel, error) {
 	src, err := f.Login()
 	if err != nil {
 		return nil, err
+	}
+	// All that is left to do is to copy bytes through one connection. One thread does it;
+	// more would mostly wake each other.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 	return agentTunnel{agent.New(agent.Options{
 		Gateway: s.Host(), TLS: conf.Clone(), Token: src.Token, Client: f.agent(),

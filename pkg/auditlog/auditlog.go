@@ -22,33 +22,26 @@ import (
 const MaxEvent = 1<<16 - 1
 
 // Encode gives an event's canonical bytes, those that the log hashes: the JSON that
-// encoding/json writes for hoop.Event, the time in UTC. An event that is longer than
-// MaxEvent is an error; see Fit.
-func Encode(e *hoop.Event) ([]byte, error) {
+// encoding/json writes for hoop.Event, the time in UTC, and U+FFFD for bytes that are
+// not UTF-8. An event that is longer than MaxEvent is an error; see Fit.
+func Encode(e *hoop.Event) ([]byte, error) { return AppendEvent(nil, e) }
+
+// AppendEvent appends an event's canonical bytes; see Encode.
+func AppendEvent(dst []byte, e *hoop.Event) ([]byte, error) {
 	if e.Time.Location() != time.UTC {
 		c := *e
 		c.Time = e.Time.UTC()
 		e = &c
 	}
-	b, err := json.Marshal(e)
+	start := len(dst)
+	dst, err := e.AppendJSON(dst)
 	if err != nil {
 		return nil, fmt.Errorf("encode event: %w", err)
 	}
-	if bytes.Contains(b, []byte(`\ufffd`)) {
-		// A byte that is not UTF-8 is written as the escape, the character U+FFFD as
-		// itself: once through makes one of them.
-		var clean hoop.Event
-		if err := json.Unmarshal(b, &clean); err != nil {
-			return nil, fmt.Errorf("encode event: %w", err)
-		}
-		if b, err = json.Marshal(&clean); err != nil {
-			return nil, fmt.Errorf("encode event: %w", err)
-		}
+	if n := len(dst) - start; n > MaxEvent {
+		return nil, hoop.Errorf(hoop.CodeTooLarge, "an event of %d bytes is more than the audit log takes (%d)", n, MaxEvent)
 	}
-	if len(b) > MaxEvent {
-		return nil, hoop.Errorf(hoop.CodeTooLarge, "an event of %d bytes is more than the audit log takes (%d)", len(b), MaxEvent)
-	}
-	return b, nil
+	return dst, nil
 }
 
 // keptText is what Fit leaves of a text that is too long, in bytes.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -38,24 +39,101 @@ func AppendRecord(dst []byte, r *Record) ([]byte, error) {
 	if r.At < 0 || r.Counter < 0 {
 		return nil, fmt.Errorf("%s record: negative time or counter", r.Kind)
 	}
-	m, err := encodeMeta(r)
-	if err != nil {
-		return nil, fmt.Errorf("%s record: %w", r.Kind, err)
-	}
 	dst = append(dst, byte(r.Kind))
 	dst = binary.AppendUvarint(dst, uint64(r.At))
 	dst = binary.AppendUvarint(dst, uint64(r.Counter))
-	dst = binary.AppendUvarint(dst, uint64(len(m)))
+	// meta goes behind room for its length, and is moved where that is not needed.
+	start := len(dst)
+	dst = append(dst, make([]byte, binary.MaxVarintLen32)...)
+	dst, err := appendMeta(dst, r)
+	if err != nil {
+		return nil, fmt.Errorf("%s record: %w", r.Kind, err)
+	}
+	m := dst[start+binary.MaxVarintLen32:]
+	dst = binary.AppendUvarint(dst[:start], uint64(len(m)))
 	dst = append(dst, m...)
 	dst = binary.AppendUvarint(dst, uint64(len(r.Wire)))
 	return append(dst, r.Wire...), nil
 }
 
-func encodeMeta(r *Record) ([]byte, error) {
-	if r.Session == nil && r.DigestKey == nil && r.Statement == nil && r.Request == nil &&
-		r.Result == nil && r.Text == "" && r.Dropped == 0 && r.Digest == "" {
-		return nil, nil
+// appendMeta writes what every statement has without reflection, and leaves the rest to
+// encoding/json. Both write the same.
+func appendMeta(dst []byte, r *Record) ([]byte, error) {
+	if r.Session != nil || r.DigestKey != nil || r.Request != nil || r.Text != "" || r.Dropped != 0 || r.Digest != "" {
+		b, err := encodeMeta(r)
+		return append(dst, b...), err
 	}
+	if r.Statement == nil && r.Result == nil {
+		return dst, nil
+	}
+	dst = append(dst, '{')
+	if st := r.Statement; st != nil {
+		dst = st.appendJSON(append(dst, `"statement":`...))
+		if r.Result != nil {
+			dst = append(dst, ',')
+		}
+	}
+	if r.Result != nil {
+		dst = r.Result.AppendJSON(append(dst, `"result":`...))
+	}
+	return append(dst, '}'), nil
+}
+
+func (st *Statement) appendJSON(dst []byte) []byte {
+	raw := st.Raw
+	text := st.Text
+	if !utf8.ValidString(text) {
+		raw, text = []byte(text), strings.ToValidUTF8(text, "\uFFFD")
+	}
+	dst = hoop.JSONString(append(dst, `{"text":`...), text)
+	if len(raw) > 0 {
+		dst = hoop.JSONBytes(append(dst, `,"raw":`...), raw)
+	}
+	for i := range st.Params {
+		dst = st.Params[i].appendJSON(append(dst, separator(i, `,"params":[`)...))
+	}
+	if len(st.Params) > 0 {
+		dst = append(dst, ']')
+	}
+	for i := range st.Uses {
+		dst = st.Uses[i].AppendJSON(append(dst, separator(i, `,"effects":[`)...))
+	}
+	if len(st.Uses) > 0 {
+		dst = append(dst, ']')
+	}
+	return append(st.Decision.AppendJSON(append(dst, `,"decision":`...)), '}')
+}
+
+// separator is what stands before element i of a list that begins with name.
+func separator(i int, name string) string {
+	if i == 0 {
+		return name
+	}
+	return ","
+}
+
+func (p *Param) appendJSON(dst []byte) []byte {
+	start := len(dst)
+	if p.Type != 0 {
+		dst = strconv.AppendUint(append(dst, `,"type":`...), uint64(p.Type), 10)
+	}
+	if p.Binary {
+		dst = append(dst, `,"binary":true`...)
+	}
+	if p.Null {
+		dst = append(dst, `,"null":true`...)
+	}
+	if len(p.Value) > 0 {
+		dst = hoop.JSONBytes(append(dst, `,"value":`...), p.Value)
+	}
+	if len(dst) == start {
+		return append(dst, '{', '}')
+	}
+	dst[start] = '{' // in place of the first comma
+	return append(dst, '}')
+}
+
+func encodeMeta(r *Record) ([]byte, error) {
 	m := meta{r.Session, r.DigestKey, r.Statement, r.Request, r.Result, r.Text, r.Dropped, r.Digest}
 	if st := r.Statement; st != nil && !utf8.ValidString(st.Text) {
 		raw := *st
@@ -105,7 +183,7 @@ func decodeMeta(r *Record, b []byte) error {
 	}
 	r.Session, r.DigestKey, r.Statement, r.Request = m.Session, m.DigestKey, m.Statement, m.Request
 	r.Result, r.Text, r.Dropped, r.Digest = m.Result, m.Text, m.Dropped, m.Digest
-	again, err := encodeMeta(r)
+	again, err := appendMeta(nil, r)
 	if err != nil || !bytes.Equal(again, b) {
 		return fmt.Errorf("%w: not in canonical form", ErrFormat)
 	}

@@ -72,6 +72,7 @@ type Log struct {
 	verifier note.Verifier
 	key      string // of verifier
 	tree     *tree
+	buffers  sync.Pool // of *[]byte, for events on their way to the journal
 
 	mu   sync.Mutex // guards down to last; never taken by a consumer's methods
 	next int64      // index of the next event
@@ -131,15 +132,20 @@ func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
 		c.Time = l.opt.Now().UTC()
 		e = &c
 	}
-	b, err := auditlog.Encode(auditlog.Fit(e))
+	mem, ok := l.buffers.Get().(*[]byte)
+	if !ok {
+		mem = new([]byte)
+	}
+	defer l.buffers.Put(mem)
+	b, err := auditlog.AppendEvent(append((*mem)[:0], make([]byte, indexBytes)...), auditlog.Fit(e))
 	if err != nil {
 		return 0, err
 	}
+	*mem = b
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var index [8]byte
-	binary.BigEndian.PutUint64(index[:], uint64(l.next))
-	pos, err := l.opt.Journal.Append(journal.KindEvent, index[:], b)
+	binary.BigEndian.PutUint64(b, uint64(l.next))
+	pos, err := l.opt.Journal.Append(journal.KindEvent, b)
 	if err != nil {
 		return 0, err
 	}
@@ -216,13 +222,15 @@ type consumer struct{ l *Log }
 
 var errPayload = errors.New("not a record of an event")
 
-// Apply implements journal.Consumer. A record is the event's index, 8B big-endian, and
-// its canonical bytes.
+// indexBytes: a record is the event's index, 8B big-endian, and its canonical bytes.
+const indexBytes = 8
+
+// Apply implements journal.Consumer.
 func (c consumer) Apply(_ journal.Kind, _ journal.Pos, payload []byte) error {
-	if len(payload) < 8 {
+	if len(payload) < indexBytes {
 		return errPayload
 	}
-	return c.l.tree.add(int64(binary.BigEndian.Uint64(payload)), payload[8:])
+	return c.l.tree.add(int64(binary.BigEndian.Uint64(payload)), payload[indexBytes:])
 }
 
 // Sync implements journal.Consumer.

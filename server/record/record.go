@@ -134,7 +134,7 @@ func (r *Recorder) Open(info hoop.SessionInfo, digestKey []byte) (*Recording, er
 		r.remove(rec)
 		return nil, fmt.Errorf("open recording %s: %w", info.ID, err)
 	}
-	if _, err := rec.write(&recording.Record{Kind: recording.KindStart, Session: &info, DigestKey: rec.digestKey}); err != nil {
+	if _, err := rec.write(recording.Record{Kind: recording.KindStart, Session: &info, DigestKey: rec.digestKey}); err != nil {
 		r.remove(rec)
 		return nil, fmt.Errorf("open recording %s: %w", info.ID, err)
 	}
@@ -260,23 +260,24 @@ type Recording struct {
 	mu      sync.Mutex // guards what follows
 	enc     *recording.Encoder
 	prefix  []byte
-	counter int64 // statement that output and input are counted for
+	frame   []*recording.Record // of write; its room is used again
+	counter int64               // statement that output and input are counted for
 	kept    [2]int64
 	closed  bool
 	err     error // of an earlier write: the file would have a hole
 }
 
-// Append records r, whose bytes it copies, and returns the position at which it is
-// durable. It fills in At where that is zero. Output and input above the size limit of
-// a statement are replaced by their length and digest.
-func (rec *Recording) Append(r recording.Record) (journal.Pos, error) {
+// Append records rs in their order, as one frame. It copies their bytes and returns
+// the position at which they are durable. In rs itself At becomes now where it is zero,
+// and output and input above the size limit of a statement are replaced by their length
+// and digest.
+func (rec *Recording) Append(rs ...recording.Record) (journal.Pos, error) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	if rec.closed {
 		return 0, hoop.Errorf(hoop.CodeInternal, "session %s is recorded after its end", rec.id)
 	}
-	rec.limit(&r)
-	return rec.write(&r)
+	return rec.write(rs...)
 }
 
 // Close records r as the last record, ends the recording, and returns what the audit
@@ -289,7 +290,7 @@ func (rec *Recording) Close(r recording.Record) (hoop.Record, journal.Pos, error
 	}
 	rec.closed = true
 	defer rec.recorder.remove(rec)
-	if _, err := rec.write(&r); err != nil {
+	if _, err := rec.write(r); err != nil {
 		return hoop.Record{}, 0, err
 	}
 	pos, err := rec.send(func(dst []byte) ([]byte, error) { return rec.enc.AppendEnd(dst), nil })
@@ -326,12 +327,21 @@ func (rec *Recording) limit(r *recording.Record) {
 	r.Dropped, r.Digest, r.Wire = n, hex.EncodeToString(mac.Sum(nil)), nil
 }
 
-// write encodes one record as a frame and sends it.
-func (rec *Recording) write(r *recording.Record) (journal.Pos, error) {
-	if r.At == 0 {
-		r.At = max(rec.recorder.opt.Now().Sub(rec.started), 0)
+// write encodes records as a frame and sends it.
+func (rec *Recording) write(rs ...recording.Record) (journal.Pos, error) {
+	for i := range rs {
+		r := &rs[i]
+		if r.At == 0 {
+			r.At = max(rec.recorder.opt.Now().Sub(rec.started), 0)
+		}
+		rec.limit(r)
+		rec.frame = append(rec.frame, r)
 	}
-	return rec.send(func(dst []byte) ([]byte, error) { return rec.enc.Append(dst, r) })
+	defer func() {
+		clear(rec.frame) // it holds bytes of callers
+		rec.frame = rec.frame[:0]
+	}()
+	return rec.send(func(dst []byte) ([]byte, error) { return rec.enc.Append(dst, rec.frame...) })
 }
 
 // send hands what encode appends, the file's next bytes, to the journal.

@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"log/slog"
 	"sync"
 	"time"
@@ -118,9 +119,11 @@ type Session struct {
 	info    hoop.SessionInfo
 	events  int64 // of this session in the log
 	started time.Time
-	key     []byte // of the digest; it is in the recording
-	chain   []byte // keyed digest of all output so far
-	ended   []*Run // told by Done, logged by the next Release
+	key     []byte             // of the digest; it is in the recording
+	mac     hash.Hash          // HMAC-SHA256 with key
+	chain   []byte             // keyed digest of all output so far
+	ended   []*Run             // told by Done, logged by the next Release
+	records []recording.Record // of results; its room is used again
 	closed  bool
 }
 
@@ -128,6 +131,7 @@ type Session struct {
 // The error is a *hoop.Error.
 func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
 	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target)}
+	s.mac = hmac.New(sha256.New, s.key)
 	s.info = hoop.SessionInfo{
 		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,
 		Protocol: start.Protocol, Client: start.Client, RemoteAddr: peer.RemoteAddr,
@@ -245,36 +249,57 @@ func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
 func (s *Session) release(r *Run, wire []byte) (journal.Pos, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	mac := hmac.New(sha256.New, s.key)
-	mac.Write(s.chain)
-	mac.Write(wire)
-	s.chain = mac.Sum(s.chain[:0])
+	s.mac.Reset()
+	s.mac.Write(s.chain)
+	s.mac.Write(wire)
+	s.chain = s.mac.Sum(s.chain[:0])
 	s.info.Bytes += int64(len(wire))
 	rec := recording.Record{Kind: recording.KindOutput, At: s.since(), Wire: wire}
 	if r != nil {
 		rec.Counter = r.number
 	}
-	pos, err := s.rec.Append(rec)
-	for _, r := range s.ended {
+	return s.results(rec)
+}
+
+// maxResults is how many results one frame of the recording holds at most.
+const maxResults = 256
+
+// results writes how the statements in ended have ended, behind the records in before:
+// in the recording, and in the log. s.mu is held.
+func (s *Session) results(before ...recording.Record) (pos journal.Pos, err error) {
+	now := s.line.Now()
+	frame := append(s.records[:0], before...)
+	ended := s.ended
+	for len(frame) > 0 || len(ended) > 0 {
+		some := ended[:min(len(ended), maxResults)]
+		ended = ended[len(some):]
+		for _, r := range some {
+			r.result.Statement = r.number
+			r.result.Digest = hex.EncodeToString(s.chain)
+			s.info.Rows += r.result.Rows
+			s.info.Masked += r.result.Masked
+			frame = append(frame, recording.Record{Kind: recording.KindResult, At: now.Sub(s.started), Counter: r.number, Result: &r.result})
+		}
+		if pos, err = s.rec.Append(frame...); err != nil {
+			break
+		}
+		clear(frame)
+		frame = frame[:0]
+		for _, r := range some {
+			pos, err = s.logLocked(&hoop.Event{Type: hoop.EventResult, Result: &r.result, Duration: now.Sub(r.at).Microseconds()})
+			if err != nil {
+				break
+			}
+		}
 		if err != nil {
 			break
 		}
-		pos, err = s.logResult(r)
 	}
+	clear(frame) // it holds the caller's bytes
+	s.records = frame[:0]
+	clear(s.ended)
 	s.ended = s.ended[:0]
 	return pos, err
-}
-
-// logResult writes how r ended, in the recording and in the log. s.mu is held.
-func (s *Session) logResult(r *Run) (journal.Pos, error) {
-	r.result.Statement = r.number
-	r.result.Digest = hex.EncodeToString(s.chain)
-	s.info.Rows += r.result.Rows
-	s.info.Masked += r.result.Masked
-	if _, err := s.rec.Append(recording.Record{Kind: recording.KindResult, At: s.since(), Counter: r.number, Result: &r.result}); err != nil {
-		return 0, err
-	}
-	return s.logLocked(&hoop.Event{Type: hoop.EventResult, Result: &r.result, Duration: s.line.Now().Sub(r.at).Microseconds()})
 }
 
 // Received records what the client sends as data (COPY FROM STDIN). It does not
@@ -311,10 +336,8 @@ func (s *Session) Close(why error) error {
 		s.info.Why = hoop.AsError(why).Message
 	}
 	var errs []error
-	for _, r := range s.ended { // answered, and the client was gone
-		_, err := s.logResult(r)
-		errs = append(errs, err)
-	}
+	_, err := s.results() // answered, and the client was gone
+	errs = append(errs, err)
 	rec, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since(), Text: s.info.Why})
 	errs = append(errs, err)
 	rec.Events = s.events + 1
