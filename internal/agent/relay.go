@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hoopctl/hoopctl/pkg/netread"
+	"github.com/hoopctl/hoopctl/pkg/netio"
 )
 
 // drainTime is how long what the gateway still sends is thrown away after the client
@@ -65,7 +65,7 @@ func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
 
 // send copies what the client says until it has said its last.
 func send(stream io.Writer, c *net.TCPConn) error {
-	src := netread.New(c, lend, giveBack)
+	src := netio.NewSource(c, lend, giveBack)
 	for {
 		b, n, err := src.Read()
 		if err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/netio"
 )
 
 // stream is one connection in a tunnel. Its methods may be called concurrently.
@@ -142,7 +144,7 @@ func (s *stream) Readable() error {
 func (s *stream) WriteTo(w io.Writer) (int64, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	try := withoutWaiting(w)
+	try := netio.Try(w)
 	var written int64
 	for {
 		s.mu.Lock()

@@ -3,12 +3,14 @@ package tunnel
 import (
 	"net"
 	"sync"
+
+	"github.com/hoopctl/hoopctl/pkg/netio"
 )
 
 // Wire is a connection beneath TLS that can gather the records of one large write, so
-// that they take one system call and not one each. Both ends put it there; Serve finds
-// it.
-func Wire(c net.Conn) net.Conn { return &wire{Conn: c} }
+// that they take one system call and not one each, and that reads and writes as netio
+// does. Both ends put it there; Serve finds it.
+func Wire(c net.Conn) net.Conn { return &wire{Conn: netio.Wrap(c)} }
 
 type wire struct {
 	net.Conn

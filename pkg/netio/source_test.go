@@ -1,4 +1,4 @@
-package netread
+package netio
 
 import (
 	"errors"
@@ -59,7 +59,7 @@ func TestSource_ReadsAndEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a, b := tcp(t)
 			var l lender
-			s := New(wrap(a), l.lend, l.back)
+			s := NewSource(wrap(a), l.lend, l.back)
 			go func() {
 				_, _ = b.Write([]byte("a long greeting"))
 				_ = b.(*net.TCPConn).CloseWrite()
@@ -97,7 +97,7 @@ func TestSource_ReadsAndEnds(t *testing.T) {
 func TestSource_ResetIsAnError(t *testing.T) {
 	a, b := tcp(t)
 	var l lender
-	s := New(a, l.lend, l.back)
+	s := NewSource(a, l.lend, l.back)
 	_ = b.(*net.TCPConn).SetLinger(0)
 	_ = b.Close()
 	if _, _, err := s.Read(); err == nil || errors.Is(err, io.EOF) {
@@ -118,7 +118,7 @@ func TestSource_WaitsWithoutABuffer(t *testing.T) {
 			a, b := tcp(t)
 			var l lender
 			c := wrap(a)
-			s := New(c, l.lend, l.back)
+			s := NewSource(c, l.lend, l.back)
 			read := make(chan string)
 			go func() {
 				buf, n, _ := s.Read()

@@ -1,25 +1,24 @@
-// Package netread reads connections into buffers that are borrowed when there is
-// something to read, so that a connection that waits holds none.
-package netread
+package netio
 
 import (
-	"errors"
 	"io"
 	"net"
 	"syscall"
 )
 
-// Source reads one connection. It is for one goroutine at a time.
+// Source reads one connection into buffers that are borrowed when there is something to
+// read, so that a connection that waits holds none. It is for one goroutine at a time.
 type Source struct {
 	conn net.Conn
 	wait func() error // of a connection that can be waited for
-	raw  syscall.RawConn
+	raw  *Conn
 	try  func(fd uintptr) bool
 	lend func() []byte
 	back func([]byte)
-	b    []byte
-	n    int
-	err  error
+
+	b   []byte
+	n   int
+	err error
 }
 
 // Readable is a connection that can be waited for without a buffer; a stream of
@@ -29,18 +28,16 @@ type Readable interface {
 	Readable() error
 }
 
-// New makes a Source. lend gives a buffer that is not empty; back takes one that
+// NewSource makes a Source. lend gives a buffer that is not empty; back takes one that
 // nothing was read into.
-func New(c net.Conn, lend func() []byte, back func([]byte)) *Source {
+func NewSource(c net.Conn, lend func() []byte, back func([]byte)) *Source {
 	s := &Source{conn: c, lend: lend, back: back}
 	if r, ok := c.(Readable); ok {
 		s.wait = r.Readable
-		return s
-	}
-	if sc, ok := c.(syscall.Conn); ok && canTry {
-		if raw, err := sc.SyscallConn(); err == nil {
-			s.raw, s.try = raw, s.once
-		}
+	} else if raw, ok := Wrap(c).(*Conn); ok {
+		s.raw, s.try = raw, s.once
+	} else if raw, ok := c.(*Conn); ok {
+		s.raw, s.try = raw, s.once
 	}
 	return s
 }
@@ -71,24 +68,32 @@ func (s *Source) Read() (b []byte, n int, err error) {
 
 func (s *Source) readRaw() (b []byte, n int, err error) {
 	s.b, s.n, s.err = nil, 0, nil
-	if err := s.raw.Read(s.try); err != nil {
-		if s.b != nil {
-			s.back(s.b)
-			s.b = nil
-		}
-		// As Read of a connection says it: net.ErrClosed, os.ErrDeadlineExceeded.
-		return nil, 0, err
-	}
+	err = s.raw.raw.Read(s.try)
 	b, s.b = s.b, nil
-	if s.err == nil && s.n > 0 {
+	switch {
+	case err != nil:
+	case s.err != nil:
+		err = s.raw.fault("read", s.err)
+	case s.n == 0:
+		err = io.EOF
+	default:
 		return b, s.n, nil
 	}
-	s.back(b)
-	if s.err == nil {
-		return nil, 0, io.EOF
+	if b != nil {
+		s.back(b)
 	}
-	if errors.Is(s.err, syscall.ECONNRESET) || errors.Is(s.err, syscall.EPIPE) {
-		return nil, 0, &net.OpError{Op: "read", Net: "tcp", Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(), Err: s.err}
+	return nil, 0, err
+}
+
+// once reads what is there; false when there is nothing yet.
+func (s *Source) once(fd uintptr) bool {
+	s.b = s.lend()
+	n, err := read(fd, s.b)
+	if err == syscall.EAGAIN {
+		s.back(s.b)
+		s.b = nil
+		return false
 	}
-	return nil, 0, s.err
+	s.n, s.err = n, err
+	return true
 }
