@@ -39,9 +39,21 @@ CRASH_ROUNDS ?= 1000
 crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; minutes
 	HOOP_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -timeout 3h -run 'TestEvidence_(PowerCut|Kill)' -v ./server/audit
 
-test-all: ## the demo, real clients, other people's verifiers, and each fuzz target for 500 inputs
+test-providers: ## sign-in by SimpleSAMLphp, and the sign-in kept by gnome-keyring
+	@.ci/deps providers
+	go vet -tags signin ./test/signin
+	go test -tags signin -count=1 -timeout 5m -run 'Providers|Keyring' ./test/signin
+
+test-browser: ## the sign-in pages in Chromium: sample users, OpenID Connect, SAML
+	@.ci/deps browser
+	go vet -tags signin ./test/signin
+	go test -tags signin -count=1 -timeout 5m -run Browser ./test/signin
+
+test-all: ## the demo, real clients, identity providers and browsers, other people's verifiers, and each fuzz target for 500 inputs
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory test-clients
+	@$(MAKE) --no-print-directory test-providers
+	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory test-interop
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=500x
 

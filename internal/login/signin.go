@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -35,7 +37,7 @@ func (s *Source) Device(ctx context.Context, show func(Code)) error {
 		return hoop.Errorf(hoop.CodeUnsupported, "%s offers no sign-in by device code", s.Gateway)
 	}
 	cfg := d.config()
-	auth, err := cfg.DeviceAuth(s.context(ctx))
+	auth, err := cfg.DeviceAuth(s.context(ctx), oauth2.SetAuthURLParam("device_name", deviceName()))
 	if err != nil {
 		return s.explain(err, "the gateway refused to begin a sign-in")
 	}
@@ -53,6 +55,15 @@ func (s *Source) Device(ctx context.Context, show func(Code)) error {
 		return s.explain(err, "the gateway refused the sign-in")
 	}
 	return s.replace(ctx, Kept{Kind: Device, Access: tok.AccessToken, Refresh: tok.RefreshToken, Expiry: tok.Expiry})
+}
+
+// deviceName is what the person who approves sees of this machine.
+func deviceName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return runtime.GOOS
+	}
+	return name + " (" + runtime.GOOS + ")"
 }
 
 // webPage reports whether a browser may be sent to u: a gateway that is not what it

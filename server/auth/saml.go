@@ -324,13 +324,21 @@ func (u *samlUpstream) spMetadata() ([]byte, error) {
 		return nil, err
 	}
 	m := sp.Metadata()
-	m.ValidUntil = time.Time{} // it holds as long as the configuration
 	d := &m.SPSSODescriptors[0]
 	d.ValidUntil = nil
 	d.AssertionConsumerServices = d.AssertionConsumerServices[:1] // POST; no artifacts
 	d.NameIDFormats = []saml.NameIDFormat{saml.PersistentNameIDFormat, saml.UnspecifiedNameIDFormat, saml.EmailAddressNameIDFormat}
 	b, err := xml.MarshalIndent(m, "", "  ")
 	if err != nil {
+		return nil, err
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(b); err != nil {
+		return nil, err
+	}
+	// It holds as long as the configuration; the library would say 48 hours, or the year 1.
+	doc.Root().RemoveAttr("validUntil")
+	if b, err = doc.WriteToBytes(); err != nil {
 		return nil, err
 	}
 	return append([]byte(xml.Header), b...), nil

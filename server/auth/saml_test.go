@@ -685,6 +685,9 @@ func TestSAML_Metadata(t *testing.T) {
 		idp, with := withSAML(t)
 		w := newWorld(t, with)
 		u, _ := w.samlUpstream("clinic")
+		if b, err := u.spMetadata(); err != nil || strings.Contains(string(b), "validUntil") || !strings.Contains(string(b), issuer+acsPath) {
+			t.Errorf("our own: %s, %v", b, err)
+		}
 		raw, err := u.fetch(t.Context())
 		if err != nil {
 			t.Fatal(err)
