@@ -27,7 +27,7 @@ const (
 type Identity struct {
 	Subject  string       `json:"subject"`            // unique and stable; "alice", "corp:2482", "service:ci-agent"
 	Name     string       `json:"name"`               // for people to read; decides nothing
-	Email    string       `json:"email,omitempty"`    // for people to read; decides nothing
+	Email    string       `json:"email,omitempty"`    // for people to read; gives no right: two identities of one address count as one approver
 	Kind     IdentityKind `json:"kind"`               //
 	Provider string       `json:"provider,omitempty"` // identity provider that vouched for it; "service-account", "dev"
 	Groups   []string     `json:"groups"`             //
@@ -194,6 +194,7 @@ type Request struct {
 type Approval struct {
 	By      string    `json:"by"` // subject
 	Name    string    `json:"name"`
+	Email   string    `json:"email,omitempty"` // two approvals of one address are one person's
 	Approve bool      `json:"approve"`
 	Reason  string    `json:"reason,omitempty"`
 	At      time.Time `json:"at"`

@@ -18,7 +18,7 @@ func (s *Service) Approve(ctx context.Context, by hoop.Identity, id int64, reaso
 	if err != nil {
 		return hoop.Request{}, err
 	}
-	return s.decide(ctx, by, id, hoop.Approval{By: by.Subject, Name: by.Name, Approve: true, Reason: reason})
+	return s.decide(ctx, by, id, hoop.Approval{By: by.Subject, Name: by.Name, Email: by.Email, Approve: true, Reason: reason})
 }
 
 // Deny is one person's no, with a reason; it ends the request.
@@ -30,7 +30,7 @@ func (s *Service) Deny(ctx context.Context, by hoop.Identity, id int64, reason s
 	if reason == "" {
 		return hoop.Request{}, hoop.Errorf(hoop.CodeInvalid, "a denial needs a reason").WithHint(`hoopctl deny %d --reason "…"`, id)
 	}
-	return s.decide(ctx, by, id, hoop.Approval{By: by.Subject, Name: by.Name, Reason: reason})
+	return s.decide(ctx, by, id, hoop.Approval{By: by.Subject, Name: by.Name, Email: by.Email, Reason: reason})
 }
 
 // errNoChange ends a step that has nothing to do.
@@ -63,7 +63,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 		if err := open(r, a.At); err != nil {
 			return nil, err
 		}
-		if a.Approve && approvedBy(r, a.By) {
+		if a.Approve && approvedBy(r, a.By, a.Email) {
 			return nil, errNoChange
 		}
 		r.Approvals = append(r.Approvals, a)
@@ -172,18 +172,26 @@ func decidedBy(r *hoop.Request) string {
 	return " by " + r.Approvals[len(r.Approvals)-1].By
 }
 
+// approvals counts the people who approved: one who has two subjects is known by the
+// e-mail address.
 func approvals(r *hoop.Request) int {
-	people := map[string]bool{}
+	var people []hoop.Approval
 	for _, a := range r.Approvals {
-		if a.Approve {
-			people[a.By] = true
+		if a.Approve && !slices.ContainsFunc(people, func(p hoop.Approval) bool { return samePerson(p.By, p.Email, a.By, a.Email) }) {
+			people = append(people, a)
 		}
 	}
 	return len(people)
 }
 
-func approvedBy(r *hoop.Request, subject string) bool {
-	return slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && a.By == subject })
+func approvedBy(r *hoop.Request, subject, email string) bool {
+	return slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && samePerson(a.By, a.Email, subject, email) })
+}
+
+// samePerson takes two identities of one e-mail address for one person. The address may
+// be unverified: it can only make somebody count less.
+func samePerson(subject, email, otherSubject, otherEmail string) bool {
+	return subject == otherSubject || email != "" && strings.EqualFold(email, otherEmail)
 }
 
 // mayDecide tells whether by may approve or deny r, and if not, why. It takes a person
@@ -199,7 +207,7 @@ func mayDecide(by hoop.Identity, r *hoop.Request) error {
 	switch {
 	case by.Subject == "":
 		return hoop.Errorf(hoop.CodeUnauthenticated, "sign in first").WithHint("hoopctl login")
-	case by.Subject == q.Subject:
+	case by.Subject == q.Subject, by.Email != "" && strings.EqualFold(by.Email, q.Email):
 		return no("nobody decides about a request of their own")
 	case slices.Contains(q.Chain, by.Subject):
 		return no("request %d was made on your behalf, so others must decide", r.ID)
@@ -207,19 +215,12 @@ func mayDecide(by hoop.Identity, r *hoop.Request) error {
 		return no("%s belongs to you, so others must decide", q.Subject)
 	case len(by.Chain) > 0:
 		return no("only those decide who act for themselves, not programs that act for them")
-	case by.Kind != hoop.Human && ownedBy(by, q):
-		return no("%s belongs to those who ask, so others must decide", by.Subject)
+	case by.Kind != hoop.Human:
+		return no("only people decide, and %s is a service account", by.Subject)
 	case !by.InAnyGroup(r.Groups):
 		return no("only members of %s decide request %d", strings.Join(r.Groups, " or "), r.ID)
 	}
 	return nil
-}
-
-// ownedBy reports whether a service account is in the hands of the requester, of those
-// the requester acts for, or of the requesting service account's own owner.
-func ownedBy(account, requester hoop.Identity) bool {
-	o := account.Owner
-	return o == requester.Subject || o == requester.Owner || requester.InGroup(o) || slices.Contains(requester.Chain, o)
 }
 
 func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval) *hoop.Event {

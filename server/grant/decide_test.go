@@ -62,6 +62,28 @@ func TestApprove_CountsDistinctPeople(t *testing.T) {
 	})
 }
 
+func mail(id hoop.Identity, address string) hoop.Identity {
+	id.Email = address
+	return id
+}
+
+// One person who signs in by two providers is one, by the e-mail address.
+func TestDecide_TwoSubjectsOfOneAddressAreOnePerson(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		r := b.ask(alice, "two")
+		b.approve(mail(bob, "bob@clinic.example"), r.ID)
+		if got := b.approve(mail(person("other:bob", "dba"), "BOB@clinic.example"), r.ID); got.State != hoop.Pending || len(got.Approvals) != 1 {
+			t.Errorf("one person approved for two: %+v", got)
+		}
+		if inbox, err := b.Requests(t.Context(), mail(person("other:bob", "dba"), "bob@clinic.example"), grant.Filter{Inbox: true}); err != nil || len(inbox) != 0 {
+			t.Errorf("it still waits for them: %v, %v", inbox, err)
+		}
+		if got := b.approve(mail(carol, "carol@clinic.example"), r.ID); got.State != hoop.Approved {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestDecide_WhoMay(t *testing.T) {
 	inDBA := func(id hoop.Identity, change func(*hoop.Identity)) hoop.Identity {
 		id.Groups = append(slices.Clone(id.Groups), "dba")
@@ -84,11 +106,13 @@ func TestDecide_WhoMay(t *testing.T) {
 		"further up the chain":                       {forAlice, inDBA(person("zoe"), nil), "on your behalf"},
 		"the account's owner by group":               {agent, inDBA(person("dan", "data-team"), nil), "belongs to you"},
 		"the account's owner by name":                {withOwner(agent, "dan"), inDBA(person("dan"), nil), "belongs to you"},
-		"an account, for its owner":                  {person("dan"), inDBA(withOwner(agent, "dan"), nil), "belongs to those who ask"},
-		"an account, for a member of its owner":      {person("dan", "data-team"), inDBA(agent, nil), "belongs to those who ask"},
-		"an account, for another of its owner":       {agent, inDBA(agent, func(i *hoop.Identity) { i.Subject = "service:other" }), "belongs to those who ask"},
-		"an account, for who acts for its owner":     {forAlice, inDBA(withOwner(agent, "alice"), nil), "belongs to those who ask"},
-		"an account of others":                       {alice, inDBA(agent, nil), ""},
+		"an account, for its owner":                  {person("dan"), inDBA(withOwner(agent, "dan"), nil), "only people decide"},
+		"an account, for a member of its owner":      {person("dan", "data-team"), inDBA(agent, nil), "only people decide"},
+		"an account, for another of its owner":       {agent, inDBA(agent, func(i *hoop.Identity) { i.Subject = "service:other" }), "only people decide"},
+		"an account, for who acts for its owner":     {forAlice, inDBA(withOwner(agent, "alice"), nil), "only people decide"},
+		"an account of others":                       {alice, inDBA(agent, nil), "only people decide"},
+		"the requester, signed in elsewhere":         {mail(alice, "alice@clinic.example"), mail(inDBA(person("other:alice"), nil), "Alice@clinic.example"), "of their own"},
+		"somebody of another address":                {mail(alice, "alice@clinic.example"), mail(bob, "bob@clinic.example"), ""},
 		"a person's agent in the person's name":      {alice, inDBA(bob, func(i *hoop.Identity) { i.Subject, i.Chain = "agent", []string{"bob"} }), "act for themselves"},
 		"the requester's agent":                      {alice, inDBA(forAlice, nil), "act for themselves"},
 		"a person who calls itself like a requester": {alice, inDBA(person("bob2"), func(i *hoop.Identity) { i.Name = "ALICE" }), ""},

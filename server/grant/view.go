@@ -146,7 +146,7 @@ func (s *Service) Requests(ctx context.Context, viewer hoop.Identity, f Filter) 
 
 func (s *Service) listed(viewer hoop.Identity, r *hoop.Request, f Filter) bool {
 	if f.Inbox {
-		return mayDecide(viewer, r) == nil && open(r, s.now()) == nil && !approvedBy(r, viewer.Subject)
+		return mayDecide(viewer, r) == nil && open(r, s.now()) == nil && !approvedBy(r, viewer.Subject, viewer.Email)
 	}
 	ok, _ := s.sees(viewer, r)
 	return ok

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +29,8 @@ import (
 	"github.com/hoopctl/hoopctl/internal/agent"
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/server"
+	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/auth/authtest"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pgparse/pgparsetest"
@@ -53,8 +56,11 @@ type Options struct {
 	Broken bool
 }
 
-// Resources is one target, a person-like account that works (agent), one that
-// approves (dba) and one that audits (auditor), and the contract's sample rules.
+// People sign in at every gateway, without a password: a DBA who may approve, and another.
+var People = []auth.DevUser{{Name: "dba", Groups: []string{"dba"}}, {Name: "second-dba", Groups: []string{"dba"}}}
+
+// Resources is one target, an account that works (agent) and one that audits (auditor),
+// and the contract's sample rules.
 const Resources = `
 kind: Target
 name: pg-prod
@@ -82,10 +88,6 @@ spec:
 kind: ServiceAccount
 name: agent
 spec: {groups: [agents], owner: data-team, secret: {value: agent-secret}}
----
-kind: ServiceAccount
-name: dba
-spec: {groups: [dba], owner: dba-team, secret: {value: dba-secret}}
 ---
 kind: ServiceAccount
 name: auditor
@@ -146,7 +148,7 @@ func Start(tb testing.TB, o Options) *Gateway {
 	g.declare(o.Resources, o.Module)
 	parser, err := parser()
 	must(tb, err)
-	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Parser: parser, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Parser: parser, DevUsers: People, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
 		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
 	}
@@ -221,11 +223,22 @@ func (g *Gateway) HTTP() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: g.tls.Clone(), ForceAttemptHTTP2: true}, Timeout: time.Minute}
 }
 
-// Token signs the service account in; its secret is NAME-secret.
+// Token signs in one of People, by the device flow and its pages, or else the service
+// account, whose secret is NAME-secret.
 func (g *Gateway) Token(ctx context.Context, account string) (string, error) {
 	g.mu.Lock()
 	src, ok := g.sources[account]
-	if !ok {
+	person := slices.ContainsFunc(People, func(u auth.DevUser) bool { return u.Name == account })
+	switch {
+	case ok:
+	case person:
+		var err error
+		if src, err = g.signIn(account); err != nil {
+			g.mu.Unlock()
+			return "", err
+		}
+		g.sources[account] = src
+	default:
 		conf := clientcredentials.Config{
 			ClientID: account, ClientSecret: account + "-secret",
 			TokenURL: g.URL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams,
@@ -239,6 +252,27 @@ func (g *Gateway) Token(ctx context.Context, account string) (string, error) {
 		return "", err
 	}
 	return tok.AccessToken, nil
+}
+
+// signIn plays a person at the browser. g.mu is held.
+func (g *Gateway) signIn(person string) (oauth2.TokenSource, error) {
+	conf := oauth2.Config{ClientID: "hoopctl", Endpoint: oauth2.Endpoint{
+		DeviceAuthURL: g.URL + "/oauth/device_authorization", TokenURL: g.URL + "/oauth/token", AuthStyle: oauth2.AuthStyleInParams,
+	}}
+	client := g.HTTP()
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, client)
+	device, err := conf.DeviceAuth(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s in: %w", person, err)
+	}
+	if err := authtest.SignIn(ctx, client, device.VerificationURIComplete, person, true); err != nil {
+		return nil, fmt.Errorf("sign %s in: %w", person, err)
+	}
+	token, err := conf.DeviceAccessToken(ctx, device)
+	if err != nil {
+		return nil, fmt.Errorf("sign %s in: %w", person, err)
+	}
+	return conf.TokenSource(ctx, token), nil
 }
 
 // API is the HTTP API as the account.
