@@ -30,6 +30,11 @@ var forbidden = []struct {
 	},
 	{[]string{"server/store"}, []string{"server/session", "server/proxy", "server/policy", "server/mask", "server/api", "server/edge"}, "the store knows only the nouns and the interfaces it satisfies"},
 	{[]string{"server/api"}, []string{"server/proxy", "server/edge", "server/session", "server/policy"}, "handlers hold no rules of their own"},
+	{
+		[]string{"server/web"},
+		[]string{"server/grant", "server/policy", "server/store", "server/session", "server/proxy", "server/record", "server/audit"},
+		"pages show what the API answers, and hold no rules of their own",
+	},
 	{[]string{"server/edge"}, []string{"server/proxy", "server/policy", "server/grant", "server/store"}, "who is calling, and nothing else"},
 }
 

@@ -34,6 +34,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/store"
 	"github.com/hoopctl/hoopctl/server/target"
+	"github.com/hoopctl/hoopctl/server/web"
 	"github.com/hoopctl/hoopctl/server/witness"
 )
 
@@ -147,8 +148,17 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	g.signIn = signIn
 	mux := http.NewServeMux()
-	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn))
-	mux.Handle("/", signIn.Handler())
+	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn.Identify))
+	pages, err := web.New(web.Options{
+		SignIn: signIn, API: g.buildAPI(opts.Version, db, evidence.recorder, signIn.IdentifyBrowser), Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", pages)
+	for _, path := range []string{"/.well-known/", "/oauth/", "/device", "/device/", auth.PathSignIn, auth.PathSignIn + "/"} {
+		mux.Handle(path, signIn.Handler())
+	}
 	if err := g.buildWitness(mux); err != nil {
 		return err
 	}
@@ -270,9 +280,9 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 	return s, nil
 }
 
-func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder, signIn *auth.Server) http.Handler {
+func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder, identify func(context.Context, string) (hoop.Identity, error)) http.Handler {
 	return api.New(api.Options{
-		Version: version, Tunnel: tunnel.ALPN, Identify: signIn.Identify, Roles: g.rules.Roles,
+		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Roles: g.rules.Roles,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
 		Export:    g.audit.Export, Bundle: g.bundle, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,

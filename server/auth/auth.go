@@ -36,6 +36,11 @@
 //	GET  /device/confirm          form: POST /device/confirm {csrf, user_code, action=approve|deny}
 //	POST /device/confirm          the page that says it is done
 //
+// A browser that signs in for the web UI is a device of its own: it needs no code and no
+// confirmation, and must be the one that began.
+//
+//	GET  /signin?next=            the sign-in page; back to next, a page of the web UI
+//
 // The pages need one cookie, __Host-hoop, and no script; while somebody is at an identity
 // provider, a second one keeps what was begun, sealed. Every form carries csrf, a
 // keyed hash of that cookie; only the browser that signed in for a device can

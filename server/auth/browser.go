@@ -35,6 +35,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST "+pathDevice, s.oauth(s.postDeviceAuthorization))
 	mux.HandleFunc("POST "+pathToken, s.oauth(s.postToken))
 	mux.HandleFunc("POST "+pathRevoke, s.oauth(s.postRevoke))
+	mux.HandleFunc("GET "+PathSignIn, s.getSignIn)
 	mux.HandleFunc("GET /device", s.getDevice)
 	mux.HandleFunc("POST /device", s.form(s.postDevice))
 	mux.HandleFunc("POST /signin/dev", s.form(s.postDev))
@@ -259,12 +260,20 @@ func (s *Server) postDev(w http.ResponseWriter, r *http.Request, browser string)
 
 // signedIn goes on to the confirmation.
 func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, d Device, code string, in signIn) {
+	if d.Client == webClient && (d.Browser == "" || !equal(d.Browser, in.browser)) {
+		s.sorry(w, r, errOtherBrowser)
+		return
+	}
 	if err := s.bind(r.Context(), d.CodeHash, in); err != nil {
 		if errors.Is(err, errReplay) {
 			s.attemptFailed(r.Context(), remoteIP(r), "identity provider's answer used twice", hoop.Detail{Name: "provider", Value: in.identity.Provider})
 			err = errProviderRefused.because(err)
 		}
 		s.sorry(w, r, err)
+		return
+	}
+	if d.Client == webClient {
+		s.enter(w, r, d.CodeHash, in.browser)
 		return
 	}
 	http.Redirect(w, r, "/device/confirm?user_code="+code, http.StatusSeeOther)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -22,35 +23,44 @@ var (
 // or unavailable when the store cannot tell. What this gateway ends is seen at once,
 // what another one on the same store ends within a second.
 func (s *Server) Identify(ctx context.Context, token string) (hoop.Identity, error) {
+	id, _, err := s.identify(ctx, token, accessPrefix)
+	return id, err
+}
+
+// identify says whose a token of a kind is, and which sign-in it belongs to.
+func (s *Server) identify(ctx context.Context, token, prefix string) (hoop.Identity, Family, error) {
+	if !strings.HasPrefix(token, prefix) { // before the cache, which knows every kind
+		return hoop.Identity{}, Family{}, errNoToken
+	}
 	now := s.now()
 	h := hash(token)
 	f, ok := s.cache.get(h, now)
 	if !ok {
 		mark := s.cache.mark()
-		t, row, err := s.lookUp(ctx, token, accessPrefix)
+		t, row, err := s.lookUp(ctx, token, prefix)
 		switch {
 		case errors.Is(err, ErrNotFound), err == nil && t.Kind != AccessToken:
-			return hoop.Identity{}, errNoToken
+			return hoop.Identity{}, f, errNoToken
 		case err != nil:
-			return hoop.Identity{}, hoop.Errorf(hoop.CodeUnavailable, "the gateway cannot check the token").WithHint("try again").Wrap(err)
+			return hoop.Identity{}, f, hoop.Errorf(hoop.CodeUnavailable, "the gateway cannot check the token").WithHint("try again").Wrap(err)
 		case !row.EndedAt.IsZero():
-			return hoop.Identity{}, errTokenEnded
+			return hoop.Identity{}, f, errTokenEnded
 		case !now.Before(t.ExpiresAt), !now.Before(row.ExpiresAt):
-			return hoop.Identity{}, errTokenExpired
+			return hoop.Identity{}, f, errTokenExpired
 		}
 		f = row
 		s.cache.put(h, cached{family: f, until: earliest(now.Add(cacheLife), t.ExpiresAt, f.ExpiresAt)}, mark)
 	}
 	p, ok := s.providers[f.Provider]
 	if !ok {
-		return hoop.Identity{}, errGone
+		return hoop.Identity{}, f, errGone
 	}
 	id, ok := p.current(&f)
 	if !ok {
-		return hoop.Identity{}, errGone
+		return hoop.Identity{}, f, errGone
 	}
 	id.Groups, id.Chain = append([]string{}, id.Groups...), slices.Clone(id.Chain)
-	return id, nil
+	return id, f, nil
 }
 
 func earliest(t time.Time, more ...time.Time) time.Time {

@@ -33,6 +33,7 @@ type view struct {
 	DevUsers  []DevUser
 	Identity  hoop.Identity
 	Device    Device
+	Web       bool // the browser itself signs in, not a device
 	Elsewhere bool // the device asked from another address than the browser's
 }
 

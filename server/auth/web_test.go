@@ -1,0 +1,122 @@
+package auth
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hoopctl/hoopctl/server/auth/authtest"
+)
+
+// cookies gives a request with what a browser would send.
+func asBrowser(b *authtest.Browser) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, issuer+"/", nil)
+	u, _ := url.Parse(issuer)
+	for _, c := range b.Client.Jar.Cookies(u) {
+		r.AddCookie(c)
+	}
+	return r
+}
+
+func enterWeb(t *testing.T, b *authtest.Browser, user string) {
+	t.Helper()
+	if err := b.Open(t.Context(), issuer+PathSignIn+"?next=/requests/17"); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Submit(t.Context(), "/signin/dev", url.Values{"user": {user}}) // the page it leads to is the web UI's
+}
+
+func TestWeb_SignsABrowserInAndOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser()
+		if _, err := w.Browser(asBrowser(b)); err == nil {
+			t.Error("signed in before signing in")
+		}
+		enterWeb(t, b, "bob")
+		if b.URL.Path != "/requests/17" {
+			t.Errorf("led to %s", b.URL)
+		}
+		in, err := w.Browser(asBrowser(b))
+		if err != nil || in.Identity.Subject != "bob" || in.CSRF == "" {
+			t.Fatalf("got %+v, %v", in, err)
+		}
+		if _, err := w.Identify(t.Context(), in.Token); err == nil {
+			t.Error("a browser's token is good for the API")
+		}
+		advance(webLife - time.Second)
+		if _, err := w.Browser(asBrowser(b)); err != nil {
+			t.Errorf("a second before its end: %v", err)
+		}
+		rec := httptest.NewRecorder()
+		if err := w.SignOut(rec, asBrowser(b), in); err != nil {
+			t.Fatal(err)
+		}
+		if got := rec.Header().Get("Set-Cookie"); !strings.Contains(got, "Max-Age=0") || !strings.Contains(got, "HttpOnly; Secure; SameSite=Lax") {
+			t.Errorf("cookie %s", got)
+		}
+		if _, err := w.Browser(asBrowser(b)); err == nil {
+			t.Error("signed in after signing out")
+		}
+		if got := w.log.types(); !slices.Equal(got, []string{"sign-in bob", "sign-out bob: signed out"}) {
+			t.Errorf("events %v", got)
+		}
+	})
+}
+
+func TestWeb_EndsWithItsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		b := w.browser()
+		enterWeb(t, b, "bob")
+		in, err := w.Browser(asBrowser(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		advance(webLife)
+		if _, err := w.IdentifyBrowser(t.Context(), in.Token); err == nil {
+			t.Error("still signed in")
+		}
+	})
+}
+
+// Somebody who begins a sign-in and has another person finish it gains nothing: neither
+// is their browser signed in, nor the other one in their name.
+func TestWeb_OnlyTheBrowserThatBeganSignsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		evil, victim := w.browser(), w.browser()
+		if err := evil.Open(t.Context(), issuer+PathSignIn); err != nil {
+			t.Fatal(err)
+		}
+		form, _ := evil.Form("/signin/dev")
+		if err := victim.Open(t.Context(), issuer+"/device"); err != nil {
+			t.Fatal(err)
+		}
+		if err := victim.Submit(t.Context(), "/device", url.Values{"user_code": {form.Get("user_code")}}); err != nil {
+			t.Fatal(err)
+		}
+		mustFail(t, victim.Submit(t.Context(), "/signin/dev", url.Values{"user": {"bob"}}), "has not signed in for this code")
+		for _, b := range []*authtest.Browser{evil, victim} {
+			if in, err := w.Browser(asBrowser(b)); err == nil {
+				t.Errorf("signed in as %s", in.Identity.Subject)
+			}
+		}
+	})
+}
+
+func TestWeb_LeadsBackToThisSiteOnly(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/": true, "/requests": true, "/requests/17": true, "/sessions/0abc-1": true,
+		"//evil.example": false, "/\\evil": false, "https://evil.example": false, "/a/b/c": false, "/requests/../x": false, "/a?b=c": false, "": false,
+	} {
+		if got := local.MatchString(path); got != want {
+			t.Errorf("%q: got %v", path, got)
+		}
+	}
+}
