@@ -62,7 +62,7 @@ on a target.
 
 ## Always refused
 
-Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` other than UTF8; ` + "`standard_conforming_strings`" + ` off; ` + "`set_config`" + ` with a
+Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` other than UTF8 among other statements; ` + "`standard_conforming_strings`" + ` off; ` + "`set_config`" + ` with a
 name that is not a constant, with named arguments, or with a value from a table; writing to ` + "`pg_settings`" + `.
 
 ## Settings that reach beyond the session (` + "`server`" + `)

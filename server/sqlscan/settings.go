@@ -35,7 +35,7 @@ func (s *stmt) setting(name, value string, known, reset bool) {
 	case name == "hoop" || strings.HasPrefix(name, "hoop."):
 		s.forbid("hoop.* settings belong to the gateway")
 	case name == "client_encoding" && !reset && !(known && isUTF8(value)):
-		s.forbid("client_encoding stays UTF8: the gateway reads statements in it")
+		s.forbid("client_encoding can be set by a statement on its own only: the target stays with UTF8")
 	case name == "standard_conforming_strings" && !reset && !(known && isOn(value)):
 		s.forbid("standard_conforming_strings stays on: the gateway reads statements so")
 	case name == "role" || name == "session_authorization":

@@ -114,6 +114,13 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 	if size <= streamFrom {
 		return false, nil
 	}
+	if a.charset.Load() != nil { // it is converted whole
+		if size > a.proxy.cfg.MaxRow {
+			return false, hoop.Errorf(hoop.CodeTooLarge, "a message of %d bytes must be converted to %s, the limit is %d", size, a.charset.Load(), a.proxy.cfg.MaxRow).
+				WithHint(hintEncoding)
+		}
+		return false, nil
+	}
 	switch kind {
 	case 'D':
 		masked, err := a.masked()
@@ -314,6 +321,9 @@ func (a *answerer) done(e *expected, kind byte, m []byte) error {
 	a.relayed(len(m))
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
+	if e.once {
+		e.run.end("FETCH", "")
+	}
 	e.settle(-1, true)
 	a.popLocked()
 	return nil
@@ -394,6 +404,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	if e.kind != 'Q' && e.kind != 'F' && e.kind != 'S' || len(m) != headerSize+1 {
 		return a.fault("ReadyForQuery while an answer to %q is due", e.kind)
 	}
+	a.tellEncoding(e)
 	a.relayed(len(m))
 	if e.run != nil {
 		e.run.end(e.run.res.Tag, e.run.res.SQLState)

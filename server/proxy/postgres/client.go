@@ -68,7 +68,7 @@ func (c *conn) clientMessages() error {
 			return nil
 		}
 		if c.in.buffered() < size {
-			if kind == 'd' && size > streamFrom {
+			if kind == 'd' && size > streamFrom && c.charset.Load() == nil {
 				if err := c.longCopyData(size); err != nil {
 					return err
 				}
@@ -160,6 +160,18 @@ func (c *conn) message(kind byte, frame []byte) error {
 			return nil
 		}
 	}
+	if c.changing != nil && kind != 'S' && kind != 'H' && kind != 'X' {
+		return c.violation("a message of type %q where Sync must follow SET client_encoding", kind)
+	}
+	if cs := c.charset.Load(); cs != nil {
+		var err error
+		if frame, err = cs.fromClient(frame); err != nil {
+			if kind == 'Q' || kind == 'F' {
+				return c.refuseQuery(err)
+			}
+			return c.refuse(err)
+		}
+	}
 	body := frame[headerSize:]
 	switch kind {
 	case 'Q', 'B', 'E', 'F':
@@ -211,13 +223,15 @@ func (c *conn) push(e *expected) bool {
 }
 
 func (c *conn) sync(frame []byte) error {
+	ch := c.changing
+	c.changing = nil
 	c.mu.Lock()
-	c.pushLocked(&expected{kind: 'S'})
+	c.pushLocked(&expected{kind: 'S', change: ch})
 	c.skipping = false
 	c.mu.Unlock()
 	c.refused = false
 	c.out = append(c.out, frame...)
-	return nil
+	return c.changed(ch)
 }
 
 // refusedText is what the target is sent in place of a refused statement: it fails

@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -68,7 +69,13 @@ type conn struct {
 	worn       bool                    // the connection may not be used again
 	over       bool                    // the session is: the connection is another's
 
+	// charset is the client's encoding, nil for UTF8. The goroutine that reads the client
+	// changes it, when all is quiet.
+	charset atomic.Pointer[charset]
+	begun   *charset // what the connection began with
+
 	writing sync.Mutex // guards nc's writing half and what follows
+	half    []byte     // a message that is not complete yet; of clients with a charset
 	told    bool       // the client knows why it is cut
 	partial bool       // a message was written in part
 
@@ -79,7 +86,9 @@ type conn struct {
 	passing int       // bytes still to come of a long CopyData
 	keeping bool      // these are forwarded
 
-	unsettled bool // hoop.* may not be this session's; see settleIdentity
+	changing  *change // of the client's encoding, when the batch ends
+	character []byte  // the beginning of one, at the end of the last CopyData
+	unsettled bool    // hoop.* may not be this session's; see settleIdentity
 }
 
 func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Session, st *startup) *conn {
@@ -88,6 +97,8 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, settled: true,
 		spare: make([]*expected, 0, 8), shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
 	}
+	c.begun = st.charset
+	c.charset.Store(st.charset)
 	c.queue = c.spare
 	c.cond = sync.NewCond(&c.mu)
 	return c
@@ -212,6 +223,9 @@ func (c *conn) lastWord(ctx context.Context, err error) {
 		c.proxy.cfg.Log.WarnContext(ctx, "last words are not on record", "session", c.sess.ID(), "err", rerr)
 	}
 	_ = c.nc.SetWriteDeadline(time.Now().Add(lastWords))
+	if cs := c.charset.Load(); cs != nil {
+		wire = cs.lossy(wire)
+	}
 	_, _ = c.nc.Write(wire) // the client may be gone
 }
 
@@ -248,6 +262,9 @@ func (c *conn) awaitLocked(ctx context.Context, f func() bool) error {
 
 // write sends to the client. c.writing is held.
 func (c *conn) writeLocked(wire []byte) error {
+	if cs := c.charset.Load(); cs != nil {
+		return c.writeIn(cs, wire)
+	}
 	if _, err := c.nc.Write(wire); err != nil {
 		return errors.Join(errClientGone, err)
 	}

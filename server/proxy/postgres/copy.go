@@ -12,6 +12,11 @@ func (c *conn) passGate(kind byte, frame []byte) (handled bool, err error) {
 	if err != nil || !copying {
 		return false, err
 	}
+	if cs := c.charset.Load(); cs != nil && (kind == 'd' || kind == 'c' || kind == 'f') {
+		if frame, err = c.fromCopy(cs, frame); err != nil {
+			kind, frame = 'f', copyFailure(err)
+		}
+	}
 	switch kind {
 	case 'd':
 		return true, c.copyData(frame)

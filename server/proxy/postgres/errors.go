@@ -45,6 +45,8 @@ const (
 	stateProtocol      = "08P01" // protocol_violation
 	stateAdminShutdown = "57P01"
 	stateRaised        = "P0001" // raise_exception
+	stateUntranslated  = "22P05" // untranslatable_character
+	stateBadCharacter  = "22021" // character_not_in_repertoire
 )
 
 // report is an ErrorResponse or NoticeResponse of ours.

@@ -40,6 +40,9 @@ func (c *conn) parse(frame, body []byte) error {
 	}
 	e := &expected{kind: 'P'}
 	m, err := c.understand(c.ctx, text)
+	if err == nil && m.encodes != nil {
+		frame, m, err = c.encodingParse(name, m)
+	}
 	if err == nil {
 		p.meaning = m
 		err = c.preview(p)
@@ -274,19 +277,50 @@ func (c *conn) execute(frame, body []byte) error {
 		return c.refuse(protocolError("malformed Execute message"))
 	}
 	p, err := c.bound(name)
+	cursor := false
+	var unknown *stateError
+	if errors.As(err, &unknown) && name != "" {
+		p, err = c.cursor(name)
+		cursor = true
+	}
 	if err != nil {
 		return c.refuseOrEnd(err)
 	}
 	if err := c.unchanged(p); err != nil {
 		return c.refuse(err)
 	}
-	e := &expected{kind: 'E', portal: p, run: p.run}
+	ch, _, err := c.changes(p.run.meaning)
+	if err != nil {
+		return c.refuse(err)
+	}
+	c.changing = ch
+	e := &expected{kind: 'E', portal: p, run: p.run, once: cursor}
+	e.changes(ch)
 	if c.describeFirst(name, p); !c.push(e) {
+		if cursor {
+			p.run.end("", "")
+		}
 		return nil
 	}
 	c.forwarded(e)
 	c.out = append(c.out, frame...)
 	return nil
+}
+
+// cursor judges an Execute of what may be a cursor that was opened in SQL, as the FETCH
+// that it is. Where there is none, the target says so.
+func (c *conn) cursor(name string) (*portal, error) {
+	m, err := c.understand(c.ctx, "FETCH ALL FROM "+quoteName(name))
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.run(m, false, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &portal{run: r, generation: c.generation}, nil
 }
 
 // unchanged refuses a portal whose tables of the session's own hold other columns'

@@ -103,7 +103,7 @@ func FuzzCheckOptions(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if checkOptions(s) != nil {
+		if checkOptions(s, func(string, string) {}) != nil {
 			return
 		}
 		for _, arg := range splitOptions(s) {

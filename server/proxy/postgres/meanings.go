@@ -26,6 +26,8 @@ type meaning struct {
 	version  string       // of the snapshot
 	listens  []string     // channels of LISTEN
 	copies   []copyFormat
+	rawCopy  bool
+	encodes  *string  // client_encoding that it sets, and nothing else; "" is what the connection began with
 	outputs  *outputs // shared by texts alike
 }
 
@@ -144,13 +146,13 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.outputs}
+	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copyFormats(p), &outputs{}}
+	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copyFormats(p), rawCopy(p), setsEncoding(p), &outputs{}}
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()

@@ -31,7 +31,24 @@ func (st *startup) check() error {
 			return err
 		}
 	}
-	return checkOptions(st.params["options"])
+	// A parameter of its own counts more than one in options (process_startup_options in
+	// postinit.c); so does the last of several.
+	encoding := ""
+	if err := checkOptions(st.params["options"], func(name, value string) {
+		if name == "client_encoding" {
+			encoding = value
+		}
+	}); err != nil {
+		return err
+	}
+	for name, value := range st.params {
+		if strings.ToLower(name) == "client_encoding" {
+			encoding = value
+		}
+	}
+	var err error
+	st.charset, err = startCharset(encoding)
+	return err
 }
 
 // forTarget gives the parameters of the target's startup packet. What stands there is
@@ -77,10 +94,8 @@ func checkSetting(name, value string) error {
 	refused := false
 	switch name {
 	case "client_encoding":
-		if !isUTF8(value) {
-			return hoop.Errorf(hoop.CodeUnsupported, "client_encoding %s is not supported", value).
-				WithHint(hintEncoding)
-		}
+		_, err := startCharset(value)
+		return err
 	case "standard_conforming_strings":
 		refused = isOff(value) || !isOn(value)
 	case "role", "session_authorization", "session_replication_role", "is_superuser",
@@ -99,6 +114,16 @@ func checkSetting(name, value string) error {
 
 const hintEncoding = "stay with UTF8 (PGCLIENTENCODING=UTF8), and convert at the client"
 
+// startCharset finds the client encoding that a connection begins with; nil is UTF8.
+// SQL_ASCII, which libpq says in the locale C, asks for no conversion: that is what a
+// UTF8 session gives.
+func startCharset(name string) (*charset, error) {
+	if name == "" || plainName(name) == "sqlascii" {
+		return nil, nil
+	}
+	return charsetOf(name)
+}
+
 func isOn(v string) bool {
 	switch strings.ToLower(v) {
 	case "true", "on", "yes", "1", "t", "y":
@@ -107,17 +132,10 @@ func isOn(v string) bool {
 	return false
 }
 
-// isUTF8 takes the spellings PostgreSQL takes (it compares letters and digits only).
-// SQL_ASCII asks for no conversion, which is what a UTF8 session gives.
+// isUTF8 takes the spellings PostgreSQL takes.
 func isUTF8(v string) bool {
-	var b strings.Builder
-	for _, c := range strings.ToLower(v) {
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' {
-			b.WriteRune(c)
-		}
-	}
-	switch b.String() {
-	case "utf8", "unicode", "sqlascii":
+	switch plainName(v) {
+	case "utf8", "unicode":
 		return true
 	}
 	return false
@@ -125,7 +143,7 @@ func isUTF8(v string) bool {
 
 // checkOptions reads command-line options as a PostgreSQL backend does
 // (pg_split_opts and process_postgres_switches). Only settings are let through.
-func checkOptions(options string) error {
+func checkOptions(options string, see func(name, value string)) error {
 	args := splitOptions(options)
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -147,9 +165,11 @@ func checkOptions(options string) error {
 			return hoop.Errorf(hoop.CodeInvalid, "connection option %q has no value", arg).WithHint("write -c name=value")
 		}
 		// ParseLongOption in guc.c.
-		if err := checkSetting(strings.ReplaceAll(name, "-", "_"), value); err != nil {
+		name = strings.ReplaceAll(name, "-", "_")
+		if err := checkSetting(name, value); err != nil {
 			return err
 		}
+		see(strings.ToLower(name), value)
 	}
 	return nil
 }

@@ -14,41 +14,52 @@ func (c *conn) query(body []byte) error {
 	if f.done() != nil {
 		return c.refuseQuery(protocolError("malformed Query message"))
 	}
-	r, err := c.judgeQuery(text)
+	r, ch, sent, err := c.judgeQuery(text)
 	if errors.Is(err, errTerminated) || c.ctx.Err() != nil {
 		return errTerminated
 	}
 	if err != nil {
 		return c.refuseQuery(err)
 	}
-	e := &expected{kind: 'Q', run: r}
+	e := &expected{kind: 'Q', run: r, change: ch}
+	e.changes(ch)
 	if !c.push(e) {
 		r.end("", "")
 		return nil
 	}
 	c.forwarded(e)
 	m, at := begin(c.out, 'Q')
-	c.out = end(appendString(m, text), at)
-	return nil
+	c.out = end(appendString(m, sent), at)
+	return c.changed(ch)
 }
 
-func (c *conn) judgeQuery(text string) (*running, error) {
+// judgeQuery judges a text; sent is what the target gets, which is another where ch
+// changes the client's encoding.
+func (c *conn) judgeQuery(text string) (r *running, ch *change, sent string, err error) {
 	m, err := c.understand(c.ctx, text)
 	if err != nil {
-		return nil, err
+		return nil, nil, "", err
 	}
 	if err := c.lone(m); err != nil {
-		return nil, err
+		return nil, nil, "", err
 	}
-	r, err := c.run(m, false, nil)
-	if err != nil {
-		return nil, err
+	if ch, sent, err = c.changes(m); err != nil {
+		return nil, nil, "", err
+	}
+	if sent == "" {
+		sent = text
+	}
+	if m, err = c.translated(m, sent); err != nil {
+		return nil, nil, "", err
+	}
+	if r, err = c.run(m, false, nil); err != nil {
+		return nil, nil, "", err
 	}
 	if err := r.uncovered(); err != nil {
 		r.end("", refusal(err).state)
-		return nil, err
+		return nil, nil, "", err
 	}
-	return r, nil
+	return r, ch, sent, nil
 }
 
 // changeNamesLocked notes which names of prepared statements the commands of m change

@@ -14,9 +14,11 @@ type expected struct {
 	run   *running
 
 	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
+	once     bool    // run is of this message alone
 	injected bool    // the client did not send it and sees no answer
 	portal   *portal // of E, and of D that asks for a portal
 	tags     int     // CommandCompletes so far, of Q
+	change   *change // of the client's encoding, of Q and S: it is told with ReadyForQuery
 
 	settles []settling
 	copying bool // the target takes COPY data for it; guarded by conn.mu

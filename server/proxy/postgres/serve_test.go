@@ -90,7 +90,7 @@ func TestServe_RefusalsAtStart(t *testing.T) {
 	for _, tt := range []struct{ options, want string }{
 		{"replication=database", "0A000"},
 		{"hoop.user=root", "42501"},
-		{"client_encoding=LATIN1", "0A000"},
+		{"client_encoding=BIG5", "0A000"},
 		{"role=postgres", "42501"},
 		{"options=-c%20role%3Dpostgres", "42501"},
 		{"options=-cROLE%3Dpostgres", "42501"},

@@ -43,6 +43,7 @@ type startup struct {
 	user     string            //
 	database string            // "" where the client named none
 	params   map[string]string // to pass on
+	charset  *charset          // of the client; nil is UTF8
 }
 
 // start takes the client through its startup up to ReadyForQuery. It returns nil
@@ -202,7 +203,11 @@ func (s *starter) welcome(ctx context.Context, c *conn) error {
 	for _, name := range slices.Sorted(maps.Keys(c.up.ParameterStatuses)) {
 		var at int
 		told, at = begin(told, 'S')
-		told = end(appendString(appendString(told, name), c.up.ParameterStatuses[name]), at)
+		value := c.up.ParameterStatuses[name]
+		if name == "client_encoding" {
+			value = c.begun.String()
+		}
+		told = end(appendString(appendString(told, name), value), at)
 	}
 	ready := []byte{'Z', 0, 0, 0, 5, 'I'}
 	if err := c.sess.Release(ctx, nil, slices.Concat(told, ready)); err != nil {

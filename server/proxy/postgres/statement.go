@@ -63,7 +63,7 @@ func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapsh
 	if err != nil {
 		return nil, nil, err
 	}
-	if snap.Version != m.version {
+	if snap.Version != m.version && m.encodes == nil {
 		m, err = c.means(ctx, m.text, snap)
 	}
 	return m, snap, err
@@ -175,7 +175,8 @@ var taintedUse = hoop.Use{
 
 func forbidden(a *sqlscan.Analysis) error {
 	if slices.Contains(a.Settings, "client_encoding") {
-		return hoop.Errorf(hoop.CodeUnsupported, "%s", a.Forbidden).WithHint(hintEncoding)
+		return hoop.Errorf(hoop.CodeUnsupported, "%s", a.Forbidden).
+			WithHint("set it when connecting (PGCLIENTENCODING), or by a statement on its own, outside transactions")
 	}
 	return hoop.Errorf(hoop.CodeDenied, "%s", a.Forbidden).WithHint("no rule allows this through the gateway")
 }
@@ -247,6 +248,9 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 // runPortal does so for a portal. SQL can read one that has a name as a cursor.
 func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.Param) (*running, error) {
 	m, snap, err := c.renew(c.ctx, m)
+	if err == nil {
+		err = c.convertible(m)
+	}
 	if err != nil {
 		return nil, err
 	}

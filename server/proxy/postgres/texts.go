@@ -220,7 +220,7 @@ func (t told) plain() bool {
 	case "xact.c": // no transaction is in progress, cannot run inside a transaction block
 		return strings.HasPrefix(t.state, "25")
 	case "postgres.c": // the transaction is aborted
-		return t.state == "25P02"
+		return t.state == "25P02" || t.state == stateNoPortal || t.state == stateNoStatement
 	}
 	return false
 }
@@ -296,6 +296,8 @@ func (a *answerer) parameterStatus(m []byte) error {
 		if value != "UTF8" {
 			return protocolError("client_encoding is %s now, and the gateway reads UTF8", value)
 		}
+		a.drop(len(m)) // the client was told its own
+		return nil
 	case "standard_conforming_strings":
 		if value != "on" {
 			return protocolError("standard_conforming_strings is off now, and the gateway reads strings by the standard")
