@@ -1,4 +1,4 @@
-//go:build clients && pending
+//go:build clients
 
 package clients
 
