@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hoopctl/hoopctl/server/auth"
+	"github.com/hoopctl/hoopctl/server/objects"
 	"github.com/hoopctl/hoopctl/server/resource"
 )
 
@@ -50,7 +51,8 @@ type StoreConfig struct {
 
 // RecordingsConfig says where recordings live.
 type RecordingsConfig struct {
-	URL string `json:"url"` // file:PATH
+	URL   string `json:"url"`   // file:PATH, or s3://bucket/prefix?endpoint=…&region=…
+	Spool int64  `json:"spool"` // bytes that may wait for an object store; 10 GiB
 }
 
 // WitnessConfig is a witness that cosigns the log.
@@ -168,8 +170,17 @@ func (c *Config) check() error {
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		return errors.New("tls: cert_file and key_file go together; leave both out for a private CA")
 	}
-	if !strings.HasPrefix(c.Recordings.URL, "file:") {
-		return fmt.Errorf("recordings.url: this version keeps recordings in a folder (file:PATH), got %q", c.Recordings.URL)
+	switch {
+	case strings.HasPrefix(c.Recordings.URL, "file:"):
+	case strings.HasPrefix(c.Recordings.URL, "s3:"):
+		if _, err := objects.ParseURL(c.Recordings.URL); err != nil {
+			return fmt.Errorf("recordings.url: %w", err)
+		}
+	default:
+		return errors.New("recordings.url: want file:PATH or s3://bucket/prefix?endpoint=…&region=…")
+	}
+	if c.Recordings.Spool < 0 {
+		return errors.New("recordings.spool: want a number of bytes")
 	}
 	if err := c.checkWitnesses(); err != nil {
 		return err
@@ -254,8 +265,17 @@ func (c *Config) saml() ([]auth.SAML, error) {
 	return out, nil
 }
 
-// recordingsDir is the folder of recordings.
-func (c *Config) recordingsDir() string { return strings.TrimPrefix(c.Recordings.URL, "file:") }
+// recordingsDir is the folder of recordings: all of them, or, with an object store,
+// those that it does not have whole.
+func (c *Config) recordingsDir() string {
+	if c.mirrored() {
+		return filepath.Join(c.DataDir, "recordings")
+	}
+	return strings.TrimPrefix(c.Recordings.URL, "file:")
+}
+
+// mirrored reports whether recordings go to an object store.
+func (c *Config) mirrored() bool { return strings.HasPrefix(c.Recordings.URL, "s3:") }
 
 // hosts are the names that the gateway's own certificate must be good for.
 func (c *Config) hosts() []string {

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -63,6 +64,7 @@ type Gateway struct {
 	proxy    *postgres.Proxy
 	signIn   *auth.Server
 	edge     *edge.Edge
+	holding  sync.Mutex // a legal hold is set, or recordings expire; not both
 	listener net.Listener
 	url      string
 	parts    []part
@@ -148,6 +150,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	g.signIn = signIn
 	mux := http.NewServeMux()
+	g.buildExpiry(evidence.recorder)
 	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn.Identify))
 	pages, err := web.New(web.Options{
 		SignIn: signIn, API: g.buildAPI(opts.Version, db, evidence.recorder, signIn.IdentifyBrowser), Log: g.log,
@@ -192,7 +195,7 @@ func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 	}
 	g.add("journal", e.journal.Close)
 	if e.recorder, err = record.New(record.Options{
-		Dir: g.cfg.recordingsDir(), Keys: g.keys(), Journal: e.journal, Log: g.log,
+		Dir: g.cfg.recordingsDir(), Keys: g.keys(), Journal: e.journal, Mirrored: g.cfg.mirrored(), Log: g.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -207,6 +210,9 @@ func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 		return nil, err
 	}
 	g.add("audit log", g.audit.Close)
+	if err := g.buildStore(&e); err != nil {
+		return nil, err
+	}
 	return &e, nil
 }
 
@@ -285,7 +291,10 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Roles: g.rules.Roles,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
-		Export:    g.audit.Export, Bundle: g.bundle, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
+		Hold: func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error {
+			return g.hold(ctx, rec, by, session, reason, on)
+		},
+		Export: g.audit.Export, Bundle: g.bundle, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
 	})
 }
 

@@ -177,6 +177,17 @@ func TestSessionsReplay(t *testing.T) {
 	}
 }
 
+func TestSessionsHold(t *testing.T) {
+	w := newWorld(t)
+	w.problem["POST /api/v1/sessions/s1/hold"] = api.Problem{Code: hoop.CodeDenied, Title: "only auditors hold recordings"}
+	if got := w.pipe("sessions", "hold", "s1", "--reason", "case 7"); got.code != ExitDenied {
+		t.Errorf("got %+v", got)
+	}
+	if got := w.pipe("sessions", "hold", "s1"); got.code != ExitUsage {
+		t.Errorf("without a reason: got %+v", got)
+	}
+}
+
 func TestAuditExport_Bundle(t *testing.T) {
 	w := newWorld(t)
 	var b bytes.Buffer

@@ -29,6 +29,7 @@ const (
 	PathSessions  = "/api/v1/sessions"                // GET ?limit=: List[hoop.SessionInfo], newest first
 	PathSession   = "/api/v1/sessions/{id}"           // GET: hoop.SessionInfo
 	PathRecording = "/api/v1/sessions/{id}/recording" // GET: the recording in clear, application/x-ndjson of recording.Record
+	PathHold      = "/api/v1/sessions/{id}/hold"      // POST Hold: Hold
 	PathExport    = "/api/v1/audit/export"            // GET: application/x-tar of an evidence folder (pkg/auditlog)
 	PathBundle    = "/api/v1/audit/bundle"            // GET ?from=&to=&recordings=1&size=&since=: application/zip (pkg/bundle)
 	PathLogKey    = "/api/v1/audit/key"               // GET: LogKey
@@ -78,6 +79,12 @@ type RequestAnswer struct {
 // Verdict is what goes with an approval, denial or revocation.
 type Verdict struct {
 	Reason string `json:"reason,omitempty"`
+}
+
+// Hold is a legal hold on a recording: it is not deleted when its time is over.
+type Hold struct {
+	On     bool   `json:"on"`
+	Reason string `json:"reason"`
 }
 
 // LogKey is the audit log's public key, to be kept elsewhere.

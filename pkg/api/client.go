@@ -157,6 +157,12 @@ func (c *Client) Recording(ctx context.Context, id string) (io.ReadCloser, error
 	return c.stream(ctx, withID(PathRecording, id), "application/x-ndjson")
 }
 
+// Hold sets or lifts a legal hold on a session's recording.
+func (c *Client) Hold(ctx context.Context, id string, hold Hold) error {
+	var v Hold
+	return c.do(ctx, call{method: http.MethodPost, path: withID(PathHold, id), body: hold}, &v)
+}
+
 // Export streams the audit log and what belongs to it as a tar archive. The caller
 // closes it.
 func (c *Client) Export(ctx context.Context) (io.ReadCloser, error) {

@@ -2,10 +2,16 @@ package hoop
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// Duration is a time.Duration that reads and writes as "1h30m" in JSON and YAML.
+// Day is 24 hours.
+const Day = Duration(24 * time.Hour)
+
+// Duration is a time.Duration that reads and writes as "1h30m" in JSON and YAML. Whole
+// days may also be read as "2190d".
 type Duration time.Duration
 
 // String is the form of time.Duration.
@@ -17,6 +23,12 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 // UnmarshalText implements encoding.TextUnmarshaler; negative durations are errors.
 func (d *Duration) UnmarshalText(b []byte) error {
 	v, err := time.ParseDuration(string(b))
+	if days, ok := strings.CutSuffix(string(b), "d"); ok && err != nil {
+		var n uint64
+		if n, err = strconv.ParseUint(days, 10, 16); err == nil {
+			v = time.Duration(n) * time.Duration(Day)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("duration %q: want a number with a unit, as in 90s, 1h or 1h30m", b)
 	}

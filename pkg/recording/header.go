@@ -166,3 +166,13 @@ func (h *header) open(raw []byte, ids []age.Identity) (*keys, error) {
 	}
 	return k, nil
 }
+
+// Peek reads a recording's header, and who had the session: what is readable without a
+// key. Nothing of it is checked but its form.
+func Peek(r io.Reader) (hoop.SessionInfo, error) {
+	h, _, err := readHeader(r)
+	if err != nil {
+		return hoop.SessionInfo{}, err
+	}
+	return h.Session, nil
+}

@@ -93,7 +93,9 @@ type Options struct {
 	Grants    Grants
 	Sessions  Sessions
 	Recording func(ctx context.Context, session string) (Recording, error)
-	Export    func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
+	// Hold sets or lifts a legal hold on a session's recording.
+	Hold   func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error
+	Export func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
 	// Bundle prepares an audit bundle; only its Write writes.
 	Bundle func(ctx context.Context, ask BundleRequest) (Bundle, error)
 	LogKey func() string // verifier key of the audit log
@@ -136,6 +138,7 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathSessions, h.signedIn(h.sessions)},
 		{http.MethodGet, api.PathSession, h.signedIn(h.session)},
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
+		{http.MethodPost, api.PathHold, h.signedIn(h.hold)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
 		{http.MethodGet, api.PathBundle, h.signedIn(h.bundle)},
 		{http.MethodGet, api.PathLogKey, h.signedIn(h.logKey)},

@@ -94,6 +94,29 @@ func (h *handler) recording(w http.ResponseWriter, r *http.Request, id hoop.Iden
 	return nil
 }
 
+// hold sets or lifts a legal hold, for administrators and auditors.
+func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	if !h.examines(id) {
+		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators hold recordings").
+			WithHint("an administrator can give your group the role with a GroupRole")
+	}
+	var v api.Hold
+	if err := body(w, r, &v); err != nil {
+		return err
+	}
+	if v.Reason == "" {
+		return hoop.Errorf(hoop.CodeInvalid, "a legal hold, and its end, need a reason")
+	}
+	s, err := h.visible(r.Context(), id, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if err := h.Hold(r.Context(), id, s.ID, v.Reason, v.On); err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, v)
+}
+
 // stream writes a record per line. The key to the digests in the log is for those who
 // examine.
 func (h *handler) stream(w io.Writer, rec Recording, withKey bool) error {

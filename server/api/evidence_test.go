@@ -259,3 +259,19 @@ func TestBundle_ForThoseWhoExamine(t *testing.T) {
 	_, err = g.as("ann").Bundle(t.Context(), wire.BundleAsk{})
 	wantCode(t, err, hoop.CodeUnrecorded)
 }
+
+func TestHold_ForThoseWhoExamine(t *testing.T) {
+	g := newGateway(t)
+	g.session("s1", "alice", false)
+	for who, want := range map[string]hoop.Code{"alice": hoop.CodeDenied, "agent": hoop.CodeDenied} {
+		wantCode(t, g.as(who).Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "r"}), want)
+	}
+	wantCode(t, g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true}), hoop.CodeInvalid)
+	wantCode(t, g.as("ann").Hold(t.Context(), "s2", wire.Hold{On: true, Reason: "r"}), hoop.CodeNotFound)
+	if err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "case 7"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.held) != 1 || g.held[0] != "ann s1 case 7 true\n" {
+		t.Errorf("got %q", g.held)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -116,6 +117,7 @@ type gateway struct {
 	grants *grant.Service
 	log    *auditLog
 	tape   *tape
+	held   []string
 	bundle func(api.BundleRequest) (api.Bundle, error)
 	export func(ctx context.Context, w io.Writer) error
 }
@@ -161,6 +163,10 @@ func newGateway(t *testing.T) *gateway {
 				return nil, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %s", session)
 			}
 			return g.tape, nil
+		},
+		Hold: func(_ context.Context, by hoop.Identity, session, reason string, on bool) error {
+			g.held = append(g.held, fmt.Sprintln(by.Subject, session, reason, on))
+			return nil
 		},
 		Export: func(ctx context.Context, w io.Writer) error { return g.export(ctx, w) },
 		Bundle: func(_ context.Context, ask api.BundleRequest) (api.Bundle, error) { return g.bundle(ask) },

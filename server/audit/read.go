@@ -18,6 +18,9 @@ type Entry struct {
 	Event *hoop.Event
 }
 
+// Settle returns when every event appended so far is durable, and Events gives it.
+func (l *Log) Settle(ctx context.Context) error { return l.settle(ctx) }
+
 // Events gives the events from index from on, as far as they are durable when the loop
 // comes to its end. The first error ends it.
 func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {

@@ -67,6 +67,10 @@ type files struct {
 	open    map[string]*file
 	dirty   map[string]bool // written since the last Sync
 	created bool            // a file was made since the last Sync
+
+	// moved reports whether a recording whose file is not here may have been moved to a
+	// store; nil: never.
+	moved func(id string) bool
 }
 
 // file gathers bytes that follow one another.
@@ -86,9 +90,11 @@ func (s *files) name(id string) string { return filepath.Join(s.dir, id+suffix) 
 func (s *files) exists(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[id] != nil {
-		return true
-	}
+	return s.open[id] != nil || s.there(id)
+}
+
+// there reports whether a file lies there, or one that cannot be looked at.
+func (s *files) there(id string) bool {
 	f, err := s.fs.OpenFile(s.name(id), os.O_RDONLY, 0)
 	if err == nil {
 		_ = f.Close()
@@ -102,8 +108,12 @@ func (s *files) Apply(_ journal.Kind, _ journal.Pos, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	moved := at > 0 && s.moved != nil && s.moved(id) // before s.mu: it takes the recorder's
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if moved && s.open[id] == nil && !s.there(id) {
+		return nil // before a crash; a file with a hole would be worse than none
+	}
 	f, err := s.get(id)
 	if err != nil {
 		return fmt.Errorf("recording %s: %w", id, err)

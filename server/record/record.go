@@ -39,9 +39,12 @@ type Options struct {
 	// StatementBytes is how much of one statement's output, and of its input, is kept;
 	// what comes after leaves its length and digest. 64 MiB.
 	StatementBytes int64
-	FS             journal.FS       // journal.OS{}
-	Now            func() time.Time // time.Now
-	Log            *slog.Logger     // slog.Default()
+	// Mirrored says that a store takes over recordings that have ended (Mirror): what the
+	// journal gives again of one that is not here any more was sent.
+	Mirrored bool
+	FS       journal.FS       // journal.OS{}
+	Now      func() time.Time // time.Now
+	Log      *slog.Logger     // slog.Default()
 }
 
 func (o Options) withDefaults() Options {
@@ -69,8 +72,11 @@ type Recorder struct {
 	files      *files
 	buffers    sync.Pool // of *[]byte, for frames on their way to the journal
 
-	mu   sync.Mutex
-	live map[string]*Recording
+	mirror *mirror // nil: recordings stay here
+
+	mu     sync.Mutex
+	live   map[string]*Recording
+	ending map[string]journal.Pos // closed, and durable at this position
 }
 
 // New opens or creates the folder of recordings, and takes from the journal what a
@@ -97,6 +103,10 @@ func New(opt Options) (*Recorder, error) {
 		compressor: c,
 		files:      newFiles(opt.FS, opt.Dir),
 		live:       make(map[string]*Recording),
+		ending:     make(map[string]journal.Pos),
+	}
+	if opt.Mirrored {
+		r.files.moved = func(id string) bool { return !r.isLive(id) }
 	}
 	if err := opt.Journal.Consume(r.files, journal.KindRecording); err != nil {
 		return nil, fmt.Errorf("open recordings: %w", err)
@@ -111,6 +121,9 @@ func (r *Recorder) Recipient() string { return r.identity.Recipient().String() }
 // and the key of its digests. It waits for nothing. A session ID that was ever used is
 // hoop.CodeConflict.
 func (r *Recorder) Open(info hoop.SessionInfo, digestKey []byte) (*Recording, error) {
+	if err := r.spooled(); err != nil {
+		return nil, err
+	}
 	if !validID(info.ID) {
 		return nil, hoop.Errorf(hoop.CodeInvalid, "%q cannot be a session's ID", info.ID)
 	}
@@ -157,12 +170,40 @@ func (r *Recorder) remove(rec *Recording) {
 	delete(r.live, rec.id)
 }
 
+// isLive reports whether a recording may still grow: it is open, or its last frame is
+// not durable yet.
+func (r *Recorder) isLive(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live[id] != nil {
+		return true
+	}
+	pos, ok := r.ending[id]
+	if ok && r.opt.Journal.Durable() >= pos {
+		delete(r.ending, id)
+		ok = false
+	}
+	return ok
+}
+
 // Raw opens a recording as it is stored, with its size in bytes: what is durable by
 // now. Close it. An unknown session is hoop.CodeNotFound.
 func (r *Recorder) Raw(ctx context.Context, session string) (io.ReadCloser, int64, error) {
 	if !validID(session) {
 		return nil, 0, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %q", session)
 	}
+	f, size, err := r.localRaw(ctx, session)
+	if err != nil && hoop.AsError(err).Code == hoop.CodeNotFound && r.mirror != nil {
+		return r.mirror.open(ctx, session)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
+// localRaw opens the copy on this machine.
+func (r *Recorder) localRaw(ctx context.Context, session string) (*rawFile, int64, error) {
 	if err := r.opt.Journal.Applied(ctx, r.opt.Journal.Durable()); err != nil {
 		return nil, 0, err
 	}
@@ -181,12 +222,21 @@ func (r *Recorder) Raw(ctx context.Context, session string) (io.ReadCloser, int6
 		_ = f.Close()
 		return nil, 0, fmt.Errorf("open recording %s: %w", session, err)
 	}
-	return rawFile{io.NewSectionReader(f, 0, size), f}, size, nil
+	return &rawFile{io.NewSectionReader(f, 0, size), f}, size, nil
 }
 
 type rawFile struct {
-	io.Reader
+	*io.SectionReader
 	io.Closer
+}
+
+// headerOf reads whose session a recording is of.
+func (r *Recorder) headerOf(raw io.ReaderAt) (target string, began time.Time, err error) {
+	s, err := recording.Peek(io.NewSectionReader(raw, 0, 1<<40))
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return s.Target, s.StartedAt, nil
 }
 
 // Reader reads a recording in clear.
@@ -234,8 +284,10 @@ func (r *Recorder) Found(session string) (rec hoop.Record, found bool, err error
 	return hoop.Record{SHA256: hex.EncodeToString(h.Sum(nil)), Size: size}, true, nil
 }
 
-// Sessions lists the sessions that have a recording, sorted.
-func (r *Recorder) Sessions() ([]string, error) {
+// Sessions lists the sessions that have a recording on this machine, sorted.
+func (r *Recorder) Sessions() ([]string, error) { return r.local() }
+
+func (r *Recorder) local() ([]string, error) {
 	names, err := r.opt.FS.ReadDir(r.opt.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("list recordings: %w", err)
@@ -277,6 +329,9 @@ func (rec *Recording) Append(rs ...recording.Record) (journal.Pos, error) {
 	if rec.closed {
 		return 0, hoop.Errorf(hoop.CodeInternal, "session %s is recorded after its end", rec.id)
 	}
+	if err := rec.recorder.spooled(); err != nil {
+		return 0, err
+	}
 	return rec.write(rs...)
 }
 
@@ -296,6 +351,11 @@ func (rec *Recording) Close(r recording.Record) (hoop.Record, journal.Pos, error
 	pos, err := rec.send(func(dst []byte) ([]byte, error) { return rec.enc.AppendEnd(dst), nil })
 	if err != nil {
 		return hoop.Record{}, 0, err
+	}
+	if rec.recorder.mirror != nil {
+		rec.recorder.mu.Lock()
+		rec.recorder.ending[rec.id] = pos
+		rec.recorder.mu.Unlock()
 	}
 	sum := rec.enc.Sum()
 	return hoop.Record{SHA256: hex.EncodeToString(sum[:]), Size: rec.enc.Size()}, pos, nil

@@ -190,6 +190,9 @@ func (t *Target) checkLimits(c *checker) {
 	if c.has("connect_timeout") && (t.ConnectTimeout < hoop.Duration(time.Second) || t.ConnectTimeout > maxConnect) {
 		c.errorf(c.at("connect_timeout"), "connect_timeout: want 1s to %s", maxConnect)
 	}
+	if c.has("retention") && t.Retention < hoop.Day {
+		c.errorf(c.at("retention"), "retention: want 1d at least")
+	}
 	if c.has("cosigned_within") && t.CosignedWithin < hoop.Duration(2*time.Minute) {
 		c.errorf(c.at("cosigned_within"), "cosigned_within: want 2m at least: witnesses are asked every minute")
 	}

@@ -65,6 +65,8 @@ type Target struct {
 	Record hoop.RecordMode `json:"record"`
 	// How many rows of which tables one identity may get; what would exceed it has the effect export.
 	ExportBudgets []ExportBudget `json:"export_budgets,omitempty"`
+	// How long recordings of its sessions are kept, days as in 2190d; six years (2190d) when left out.
+	Retention hoop.Duration `json:"retention,omitempty"`
 	// How old the newest witness's cosignature of the audit log may be for a statement to run; left out, none is needed.
 	CosignedWithin hoop.Duration `json:"cosigned_within,omitempty"`
 	// What the gateway signs in with.

@@ -1,0 +1,290 @@
+package record_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/journal/faultfs"
+	"github.com/hoopctl/hoopctl/server/record"
+)
+
+// shelf is a store in memory that can be lost.
+type shelf struct {
+	mu    sync.Mutex
+	parts map[string][]byte
+	keep  map[string]time.Time
+	lost  error
+	// half puts, and says that it did not.
+	half bool
+}
+
+func newShelf() *shelf {
+	return &shelf{parts: make(map[string][]byte), keep: make(map[string]time.Time)}
+}
+
+func (s *shelf) Put(_ context.Context, name string, data []byte, keep time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return s.lost
+	}
+	if have, ok := s.parts[name]; ok && !bytes.Equal(have, data) {
+		return fmt.Errorf("%s was put with other bytes", name)
+	}
+	s.parts[name], s.keep[name] = bytes.Clone(data), keep
+	if s.half {
+		return errors.New("the connection broke")
+	}
+	return nil
+}
+
+func (s *shelf) List(_ context.Context, prefix string) ([]record.Object, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return nil, s.lost
+	}
+	var out []record.Object
+	for name, b := range s.parts {
+		if strings.HasPrefix(name, prefix) {
+			out = append(out, record.Object{Name: name, Size: int64(len(b))})
+		}
+	}
+	slices.SortFunc(out, func(a, b record.Object) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func (s *shelf) Get(_ context.Context, name string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return nil, s.lost
+	}
+	return io.NopCloser(bytes.NewReader(s.parts[name])), nil
+}
+
+func (s *shelf) Delete(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.parts, name)
+	return s.lost
+}
+
+func (s *shelf) Hold(context.Context, string, bool) error { return nil }
+
+func (s *shelf) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+func mirrored(t *testing.T, fsys journal.FS, s record.Store, spool int64) (*record.Recorder, *journal.Journal) {
+	t.Helper()
+	r, j := recorder(t, "/d", fsys, func(o *record.Options) { o.Mirrored = true })
+	r.Mirror(s, time.Hour, spool, func(string) time.Duration { return 24 * time.Hour })
+	return r, j
+}
+
+func end(t *testing.T, j *journal.Journal, rec *record.Recording) hoop.Record {
+	t.Helper()
+	h, pos, err := rec.Close(recording.Record{Kind: recording.KindEnd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Wait(t.Context(), pos); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// What grows is copied; what has ended and is there whole is here no more, and is read
+// from there.
+func TestMirror_CopiesWhileItGrows(t *testing.T) {
+	store, fsys := newShelf(), faultfs.New()
+	r, j := mirrored(t, fsys, store, 0)
+	rec := begin(t, r, "s1")
+	for i := range 3 {
+		appendWait(t, j, rec, recording.Record{Kind: recording.KindOutput, Wire: bytes.Repeat([]byte{byte(i)}, 1000)})
+		if err := r.CopyAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(store.parts); n != i+1 {
+			t.Fatalf("%d parts after %d records", n, i+1)
+		}
+	}
+	want := end(t, j, rec)
+	if err := r.CopyAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if local, err := r.Sessions(); err != nil || len(local) != 0 {
+		t.Errorf("%v is still here: %v", local, err)
+	}
+	if got, found, err := r.Found("s1"); err != nil || !found || got.SHA256 != want.SHA256 || got.Size != want.Size {
+		t.Errorf("got %+v, %v, %v, want %+v", got, found, err, want)
+	}
+	if recs, unfinished := records(t, r, "s1"); unfinished || len(recs) != 5 {
+		t.Errorf("%d records, unfinished %v", len(recs), unfinished)
+	}
+	for name, keep := range store.keep {
+		if left := time.Until(keep); left < 23*time.Hour || left > 25*time.Hour {
+			t.Errorf("%s is kept until %s", name, keep)
+		}
+	}
+	if _, _, err := r.Raw(t.Context(), "nobody"); hoop.AsError(err).Code != hoop.CodeNotFound {
+		t.Errorf("an unknown session: %v", err)
+	}
+	if err := r.Delete(t.Context(), "s1"); err != nil || len(store.parts) != 0 {
+		t.Errorf("deleted: %v, %d parts stay", err, len(store.parts))
+	}
+}
+
+// The store is lost: recordings wait, up to a bound; then nothing is recorded where
+// nobody keeps it. When it is back, it catches up, and nothing was lost.
+func TestMirror_LostStore(t *testing.T) {
+	store, fsys := newShelf(), faultfs.New()
+	r, j := mirrored(t, fsys, store, 20_000)
+	rec := begin(t, r, "s1")
+	store.set(func() { store.lost = errors.New("connection refused") })
+	wire := bytes.Repeat([]byte("0123456789abcdef"), 64)
+	appended := 0
+	for {
+		pos, err := rec.Append(recording.Record{Kind: recording.KindInput, Wire: append([]byte(fmt.Sprint(appended)), wire...)})
+		if err != nil {
+			if hoop.AsError(err).Code != hoop.CodeUnrecorded {
+				t.Fatal(err)
+			}
+			break
+		}
+		if appended++; appended > 2000 {
+			t.Fatal("nothing bounds what waits")
+		}
+		if err := j.Wait(t.Context(), pos); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.CopyAll(t.Context()); err == nil {
+			t.Fatal("copied to a store that is lost")
+		}
+	}
+	if _, err := r.Open(hoop.SessionInfo{ID: "s2"}, nil); hoop.AsError(err).Code != hoop.CodeUnrecorded {
+		t.Errorf("another session: %v", err)
+	}
+	store.set(func() { store.lost, store.half = nil, true })
+	if err := r.CopyAll(t.Context()); err == nil {
+		t.Error("a part whose answer was lost passes for sent")
+	}
+	store.set(func() { store.half = false })
+	if err := r.CopyAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, r, "s3")
+	end(t, j, rec)
+	if err := r.CopyAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if recs, unfinished := records(t, r, "s1"); unfinished || len(recs) != appended+2 {
+		t.Errorf("%d records of %d, unfinished %v", len(recs), appended+2, unfinished)
+	}
+}
+
+// The power goes at any operation, the journal gives again what the store has already:
+// no recording is lost, none has a hole, and each is in the store whole afterwards.
+func TestMirror_PowerCut(t *testing.T) {
+	run := func(fsys *faultfs.FS, store *shelf) (acked map[string]bool) {
+		acked = make(map[string]bool)
+		j, err := journal.Open("/d/journal", journal.Options{FS: fsys, SegmentBytes: 4 << 10, Log: quiet})
+		if err != nil {
+			return acked
+		}
+		defer func() { _ = j.Close() }()
+		r, err := record.New(record.Options{Dir: "/d/recordings", Keys: "/d/keys", Journal: j, FS: fsys, Log: quiet, Mirrored: true})
+		if err != nil {
+			return acked
+		}
+		r.Mirror(store, time.Hour, 0, func(string) time.Duration { return time.Hour })
+		defer func() { _ = r.Close() }()
+		for s := range 4 {
+			id := fmt.Sprintf("s%d-%d", s, len(store.parts))
+			rec, err := r.Open(hoop.SessionInfo{ID: id}, nil)
+			if err != nil {
+				return acked
+			}
+			for i := range 6 {
+				wire := fmt.Sprintf("%s %d %s", id, i, strings.Repeat("x", 300))
+				pos, err := rec.Append(recording.Record{Kind: recording.KindOutput, Wire: []byte(wire)})
+				if err != nil || j.Wait(context.Background(), pos) != nil {
+					return acked
+				}
+				acked[wire] = true
+				_ = r.CopyAll(context.Background())
+			}
+			_, pos, err := rec.Close(recording.Record{Kind: recording.KindEnd})
+			if err != nil || j.Wait(context.Background(), pos) != nil {
+				return acked
+			}
+			_ = r.CopyAll(context.Background())
+		}
+		return acked
+	}
+	whole := faultfs.New()
+	run(whole, newShelf())
+	n := whole.Ops()
+	for round := range 40 {
+		fsys, store := faultfs.New(), newShelf()
+		fsys.CutAt(1 + round*n/40)
+		acked := run(fsys, store)
+		fsys = fsys.Crash(nil)
+		r, j := mirrored(t, fsys, store, 0)
+		if err := r.CopyAll(t.Context()); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if local, err := r.Sessions(); err != nil || len(local) != 0 {
+			t.Errorf("round %d: %v is not in the store whole: %v", round, local, err)
+		}
+		found := make(map[string]bool)
+		for name := range store.parts {
+			id, offset, _ := strings.Cut(name, "/")
+			if strings.Trim(offset, "0") != "" {
+				continue
+			}
+			raw, _, err := r.Raw(t.Context(), id)
+			if err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+			rd, err := r.Reader(t.Context(), id)
+			if err != nil {
+				t.Fatalf("round %d: %s: %v", round, id, err)
+			}
+			for {
+				rec, err := rd.Next()
+				if err != nil {
+					if !errors.Is(err, io.EOF) && !errors.Is(err, recording.ErrUnfinished) {
+						t.Errorf("round %d: %s: %v", round, id, err)
+					}
+					break
+				}
+				found[string(rec.Wire)] = true
+			}
+			_ = rd.Close()
+			_ = raw.Close()
+		}
+		for wire := range acked {
+			if !found[wire] {
+				t.Errorf("round %d: %.20q was acknowledged and is lost", round, wire)
+			}
+		}
+		if err := errors.Join(r.Close(), j.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
