@@ -310,7 +310,7 @@ func (g *Gateway) listen() (err error) {
 	if g.listener, err = net.Listen("tcp", g.cfg.Listen); err != nil {
 		return &hoop.Error{
 			Code: hoop.CodeUnavailable, Message: "cannot listen on " + g.cfg.Listen,
-			Hint: "is another gateway running? set listen to another port", Err: err,
+			Hint: "is another gateway running? set listen to another port (dev: --listen)", Err: err,
 		}
 	}
 	g.add("listener", func() error {

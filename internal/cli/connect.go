@@ -152,7 +152,7 @@ func (o *connectOptions) find(ctx context.Context, c *api.Client) ([]api.Target,
 	for _, name := range o.Targets {
 		t, ok := byName[name]
 		if !ok {
-			return nil, hoop.Errorf(hoop.CodeNotFound, "no target %q is open to you", name).WithHint("hoopctl targets lists those that are")
+			return nil, hoop.Errorf(hoop.CodeDenied, "no target %q is open to you", name).WithHint("hoopctl targets lists those that are")
 		}
 		if t.Type != "postgres" {
 			return nil, hoop.Errorf(hoop.CodeUnsupported, "this hoopctl does not connect to targets of type %q", t.Type)

@@ -211,7 +211,7 @@ func TestConnect_Usage(t *testing.T) {
 			t.Errorf("connect %s: got %+v", args, got)
 		}
 	}
-	if got := w.pipe("connect", "nowhere"); got.code != ExitFailed || !strings.Contains(got.errOut, `"nowhere"`) {
+	if got := w.pipe("connect", "nowhere"); got.code != ExitDenied || !strings.Contains(got.errOut, `"nowhere"`) {
 		t.Errorf("got %+v", got)
 	}
 	if got := w.pipe("connect", "web"); got.code != ExitFailed || !strings.Contains(got.errOut, `"http"`) {

@@ -100,8 +100,13 @@ func (o *doctorOptions) examine(ctx context.Context) []check {
 		return []check{o.verdict("settings", "", err)}
 	}
 	checks := []check{{"settings", "ok", fmt.Sprintf("%s, from the %s; %s", s.Gateway, s.GatewayFrom, settingsFile(s)), ""}}
-	checks = append(checks, o.reachable(ctx, s), o.certificate(ctx, s))
-	if checks[2].State == "ok" {
+	checks = append(checks, o.reachable(ctx, s))
+	if checks[1].State == "ok" {
+		checks = append(checks, o.certificate(ctx, s))
+	} else {
+		checks = append(checks, skipped("certificate"))
+	}
+	if s := checks[2].State; s == "ok" || s == "warning" {
 		checks = append(checks, o.gateway(ctx)...)
 	} else {
 		checks = append(checks, skipped("gateway"), skipped("clock"), skipped("sign-in"))

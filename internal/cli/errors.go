@@ -23,7 +23,7 @@ import (
 func (f *Factory) explain(err error) error {
 	var known *hoop.Error
 	if errors.As(err, &known) {
-		return err
+		return f.explainSignIn(err, known)
 	}
 	if e := f.explainDir(err); e != nil {
 		return e
@@ -43,6 +43,34 @@ func (f *Factory) explain(err error) error {
 		return e
 	}
 	return err
+}
+
+// explainSignIn makes the advice to sign in fit: it does not help whoever has a token in
+// the environment, and must name the gateway where a flag did.
+func (f *Factory) explainSignIn(err error, e *hoop.Error) error {
+	advice, run := strings.CutPrefix(e.Hint, "run ")
+	if e.Code != hoop.CodeUnauthenticated || advice != "hoopctl login" {
+		return err
+	}
+	s, serr := f.Settings()
+	if serr != nil {
+		return err
+	}
+	better := *e
+	switch {
+	case s.Token != "":
+		better.Hint = "the token is that of HOOPCTL_TOKEN: have it renewed, or unset it and sign in (hoopctl login)"
+	case s.GatewayFrom == config.FromFlag:
+		better.Hint = "hoopctl login --gateway " + s.Gateway
+		if s.CAFileFrom == config.FromFlag {
+			better.Hint += " --ca-file " + s.CAFile
+		}
+	case !run:
+		return err
+	default:
+		better.Hint = advice
+	}
+	return &better
 }
 
 // explainDir is about a config directory that cannot be used.
@@ -141,7 +169,8 @@ func readCA(path string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, hoop.Errorf(hoop.CodeInvalid, "CA file %s holds no certificate in PEM form", path)
+		return nil, hoop.Errorf(hoop.CodeInvalid, "CA file %s holds no certificate in PEM form", path).
+			WithHint("`hoop-gateway dev` keeps its own in ca.pem in its data directory (./data/ca.pem)")
 	}
 	return pool, nil
 }

@@ -66,7 +66,10 @@ func (o *statusOptions) run(ctx context.Context) error {
 		waiting = plural(st.Waiting, "request waits", "requests wait") + " for approval"
 	}
 	signedIn := "no"
-	if st.Subject != "" {
+	switch {
+	case st.Version == "":
+		signedIn = "unknown: the gateway does not answer"
+	case st.Subject != "":
 		signedIn = st.Subject + ", by " + st.SignedIn
 	}
 	if perr := pairs(o.f.IO,

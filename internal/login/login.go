@@ -267,9 +267,9 @@ func (s *Source) explain(err error, refused string) error {
 		return hoop.Errorf(hoop.CodeUnauthenticated, "%s does not know these credentials", s.Gateway).
 			WithHint("check the name and the secret: hoopctl login --service-account NAME --secret-file F")
 	case "access_denied":
-		return hoop.Errorf(hoop.CodeDenied, "the sign-in was refused in the browser")
+		return hoop.Errorf(hoop.CodeDenied, "the sign-in was refused in the browser").WithHint("hoopctl login begins another")
 	case "expired_token":
-		return hoop.Errorf(hoop.CodeExpired, "the code was not entered in time").WithHint("hoopctl login")
+		return hoop.Errorf(hoop.CodeUnauthenticated, "the code was not entered in time").WithHint("hoopctl login gives another")
 	case "":
 		return hoop.Errorf(hoop.CodeUnavailable, "the token endpoint of %s answered %s", s.Gateway, e.Response.Status).
 			WithHint("try again; hoopctl doctor tells what is wrong")
@@ -303,7 +303,8 @@ func readSecret(path string) (string, error) {
 	}
 	v := strings.TrimSpace(string(b))
 	if v == "" || strings.ContainsAny(v, "\r\n\x00") {
-		return "", hoop.Errorf(hoop.CodeInvalid, "%s must hold one line", path)
+		return "", hoop.Errorf(hoop.CodeInvalid, "%s must hold one line", path).
+			WithHint("the secret or token, and nothing else")
 	}
 	return v, nil
 }

@@ -113,7 +113,7 @@ func TestDevice(t *testing.T) {
 func TestDevice_Refused(t *testing.T) {
 	for code, want := range map[string]hoop.Code{
 		"access_denied":           hoop.CodeDenied,
-		"expired_token":           hoop.CodeExpired,
+		"expired_token":           hoop.CodeUnauthenticated,
 		"temporarily_unavailable": hoop.CodeUnavailable, // it cannot record, say
 		"server_error":            hoop.CodeUnavailable,
 	} {

@@ -49,7 +49,7 @@ func (s *Source) Device(ctx context.Context, show func(Code)) error {
 	show(Code{URL: auth.VerificationURI, Complete: auth.VerificationURIComplete, Code: auth.UserCode, Expiry: auth.Expiry})
 	tok, err := cfg.DeviceAccessToken(s.context(ctx), auth)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return hoop.Errorf(hoop.CodeExpired, "the code was not entered in time").WithHint("hoopctl login")
+		return hoop.Errorf(hoop.CodeUnauthenticated, "the code was not entered in time").WithHint("hoopctl login gives another")
 	}
 	if err != nil {
 		return s.explain(err, "the gateway refused the sign-in")
@@ -168,7 +168,10 @@ func (s *Source) Logout(ctx context.Context) error {
 		err = s.revoke(ctx, d, k)
 	}
 	if err != nil {
-		return fmt.Errorf("forgotten here, but the gateway could not be told and its token is good until it ends: %w", err)
+		e := hoop.Errorf(hoop.CodeUnavailable, "the sign-in is forgotten here, but %s could not be told: what it gave stays good until it ends", s.Gateway).
+			WithHint("if somebody may have a copy, have an administrator end the sign-in; hoopctl doctor tells why the gateway does not answer")
+		e.Err = err
+		return e
 	}
 	return nil
 }
