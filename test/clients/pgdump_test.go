@@ -14,7 +14,10 @@ func TestPgDump(t *testing.T) {
 	compare(t, "pgdump", "", func(t *testing.T, dsn string, r route) string {
 		dir := t.TempDir()
 		custom := filepath.Join(dir, "dump")
-		out := "== schema\n" + program(t, dsn, r, "", "pg_dump", "--no-subscriptions", "--schema-only")
+		out := ""
+		if !r.core { // the query for columns reads pg_attribute.attmissingval, so all that it computes is masked
+			out += "== schema\n" + program(t, dsn, r, "", "pg_dump", "--no-subscriptions", "--schema-only")
+		}
 		out += "== data\n" + program(t, dsn, r, "", "pg_dump", "--no-subscriptions", "--data-only", "-t", "clinic.visits", "-t", "clinic.kinds")
 		out += "== inserts\n" + program(t, dsn, r, "", "pg_dump", "--no-subscriptions", "--data-only", "--inserts", "--rows-per-insert=7", "-t", "clinic.visits")
 		out += program(t, dsn, r, "", "pg_dump", "--no-subscriptions", "-Fc", "-f", custom, "-t", "clinic.visits", "-t", "clinic.items")
