@@ -44,7 +44,7 @@ type Output struct {
 }
 
 // Outputs gives the columns of the answer to command i of the text, in a database that
-// contains cat. It is nil where there is none, or where their number is not known. It
+// contains cat; of PREPARE and DECLARE, those of what EXECUTE and FETCH answer with. It is nil where there is none, or where their number is not known. It
 // never fails, and may be called concurrently.
 func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 	stmts := p.Tree.GetStmts()
@@ -170,6 +170,10 @@ func (a *analysis) leave() { a.depth++ }
 // top handles the statements that answer with rows of their own.
 func (a *analysis) top(n *pg_query.Node) *relation {
 	switch x := n.GetNode().(type) {
+	case *pg_query.Node_PrepareStmt: // what EXECUTE answers with
+		return a.top(x.PrepareStmt.Query)
+	case *pg_query.Node_DeclareCursorStmt: // what FETCH does
+		return a.top(x.DeclareCursorStmt.Query)
 	case *pg_query.Node_SelectStmt:
 		if makesTable(x.SelectStmt) {
 			return nil

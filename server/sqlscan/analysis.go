@@ -25,8 +25,11 @@ type Analysis struct {
 	// place, with their partitions and inheritance relatives; canonical names, sorted.
 	Reads []string
 	// Opaque says that the text can read what it does not show: views, functions,
-	// triggers, cursors, names that the catalog does not have.
-	Opaque   bool
+	// triggers, names that the catalog does not have.
+	Opaque bool
+	// Cursors says that the text fetches from cursors, by Command.Fetch: it is Opaque
+	// where their queries are not known, and reads what these read.
+	Cursors  bool
 	Commands []Command // one per statement in the text
 	// Temp says that the text may create session-local objects or settings that the
 	// catalog does not show, or act as another role: later statements of the session

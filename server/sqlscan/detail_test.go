@@ -385,7 +385,12 @@ func TestBlindColumn(t *testing.T) {
 		"SELECT attname FROM pg_attribute": false, "SELECT attmissingval FROM pg_attribute": true, "SELECT a.* FROM pg_attribute a": true,
 		"SELECT a FROM pg_attribute a": true, "SELECT (a).attmissingval FROM pg_attribute a": true, "SELECT to_json(pg_attribute) FROM pg_attribute": true,
 		"SELECT y FROM pg_attribute AS t(x, y)": true, "TABLE pg_attribute": true, "SELECT count(*) FROM pg_attribute": false,
-		"SELECT attmissingval(a) FROM pg_attribute a": true, "SELECT pid FROM pg_locks": false, "SELECT objid FROM pg_locks": true,
+		"SELECT * FROM (SELECT attname FROM pg_attribute) a": false, "SELECT * FROM (SELECT * FROM pg_attribute) a": true,
+		"SELECT * FROM pg_class JOIN pg_attribute a ON true": true, "SELECT c.* FROM pg_class c JOIN pg_attribute a ON true": false,
+		"SELECT j FROM (pg_class c JOIN pg_attribute a ON true) AS j": true, "WITH a AS (TABLE pg_attribute) SELECT * FROM a": true,
+		"SELECT *, (SELECT attname FROM pg_attribute LIMIT 1) FROM pg_class": false, "SELECT * FROM pg_attribute TABLESAMPLE system (1)": true,
+		"UPDATE clinic.patients SET id = 1 FROM pg_attribute WHERE attnum = patients.id RETURNING *": true,
+		"SELECT attmissingval(a) FROM pg_attribute a":                                                true, "SELECT pid FROM pg_locks": false, "SELECT objid FROM pg_locks": true,
 	} {
 		if a := analyze(t, sql); a.Opaque != want {
 			t.Errorf("%s: opaque %v, want %v", sql, a.Opaque, want)

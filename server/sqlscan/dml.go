@@ -311,6 +311,8 @@ func (s *stmt) returning(list []*pg_query.Node, target *pg_query.RangeVar, w whe
 	s.rows = true
 	for _, n := range list {
 		if rt := n.GetResTarget(); rt != nil {
+			u, ok := nameOf(rt.Val.GetColumnRef())
+			s.names.stars = s.names.stars || ok && u == (usedName{name: "*"})
 			s.output(rt)
 		}
 		s.walk(n, where{scope: w.scope, output: true})

@@ -19,6 +19,8 @@ type names struct {
 	all     bool                        // every column of every table decides
 	shown   map[string]bool             // every name of a column reference, "*" too
 	renamed map[string]bool             // aliases that give their columns other names
+	starred map[string]bool             // aliases that * stands for, in whichever SELECT
+	stars   bool                        // * may stand for any alias
 }
 
 // usedName is a column reference in a deciding place: qualifier and name; name "*" is
@@ -32,7 +34,7 @@ type source struct {
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }

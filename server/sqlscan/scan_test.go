@@ -94,7 +94,7 @@ func summary(a *Analysis) string {
 	for _, f := range []struct {
 		name string
 		set  bool
-	}{{"O", a.Opaque}, {"T", a.Temp}, {"D", a.DDL}, {"F", a.Forbidden != ""}} {
+	}{{"O", a.Opaque || a.Cursors}, {"T", a.Temp}, {"D", a.DDL}, {"F", a.Forbidden != ""}} {
 		if f.set {
 			flags += f.name
 		}

@@ -85,6 +85,11 @@ func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
 	}
 	for _, t := range q.TargetList {
 		if rt := t.GetResTarget(); rt != nil {
+			if u, ok := nameOf(rt.Val.GetColumnRef()); ok && u == (usedName{name: "*"}) {
+				for _, n := range q.FromClause {
+					s.starred(n)
+				}
+			}
 			s.output(rt)
 		}
 		s.walk(t, list)
@@ -192,6 +197,20 @@ func (s *stmt) locking(q *pg_query.SelectStmt, w where) {
 		tables = []string{"*"}
 	}
 	s.use(hoop.EffectWrite, "locks rows", tables...)
+}
+
+// starred notes the aliases of an item of FROM that * in the list stands for. What a
+// sub-select gives is noted where that has a list of its own.
+func (s *stmt) starred(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_RangeVar:
+		s.names.starred[aliasOf(x.RangeVar)] = true
+	case *pg_query.Node_JoinExpr:
+		s.starred(x.JoinExpr.Larg)
+		s.starred(x.JoinExpr.Rarg)
+	case *pg_query.Node_RangeTableSample:
+		s.starred(x.RangeTableSample.Relation)
+	}
 }
 
 // fromTables names the tables of a FROM item, sub-selects excluded ("*").

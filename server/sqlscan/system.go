@@ -47,7 +47,7 @@ func (s *stmt) blindParts() {
 		if !ok || !t.System {
 			return false
 		}
-		return s.names.shown["*"] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all ||
+		return s.names.stars && len(s.names.shown) > 0 || s.names.starred[alias] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all ||
 			slices.ContainsFunc(columns, func(c string) bool { return s.names.shown[c] })
 	}
 	for alias, sources := range s.names.aliases {

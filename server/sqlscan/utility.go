@@ -95,7 +95,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		} else {
 			s.rows = true
 		}
-		s.out.Opaque = true
+		s.out.Cursors = true
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_ClosePortalStmt:
 		s.cmd.Verb, s.cmd.CloseCursor = "CLOSE", x.ClosePortalStmt.Portalname

@@ -51,6 +51,9 @@ func (s *stmt) walk(n *pg_query.Node, w where) {
 	case *pg_query.Node_ColumnRef:
 		if u, ok := nameOf(x.ColumnRef); ok {
 			s.names.shown[u.name] = true
+			if u.name == "*" && u.qualifier != "" {
+				s.names.starred[u.qualifier] = true
+			}
 			if u.qualifier != "" {
 				s.names.fields[u] = true
 			}
@@ -174,6 +177,7 @@ func (s *stmt) joinExpr(j *pg_query.JoinExpr) {
 	for _, c := range stringsOf(j.UsingClause) {
 		s.names.used = append(s.names.used, usedName{name: c})
 	}
+	s.names.stars = s.names.stars || j.Alias != nil // it stands for tables under other names
 	s.derivedAlias(j.Alias)
 	s.derivedAlias(j.JoinUsingAlias)
 }

@@ -107,11 +107,6 @@ func (b *bench) url(t *testing.T, r route) string {
 	return strings.Replace(b.gw.Connect(r.account, r.target), "/postgres?", "/"+db+"?", 1)
 }
 
-// unmaskedOnly are clients whose introspection reads expressions out of the system
-// catalogs (column defaults), which are withheld from masked identities since code may
-// have put values there: docs/limitations.md.
-var unmaskedOnly = map[string]bool{"jdbc": true, "asyncpg": true}
-
 // script does what a client's users do on a database, and gives what they see.
 type script func(t *testing.T, dsn string, r route) string
 
@@ -127,9 +122,6 @@ func compare(t *testing.T, name, null string, run script) {
 	want := do(direct)
 	for _, r := range clear {
 		t.Run(r.name, func(t *testing.T) { same(t, b.normal(run(t, b.url(t, r), r)), want) })
-	}
-	if unmaskedOnly[name] {
-		return
 	}
 	want = protect(do(core), null)
 	for _, r := range masking {

@@ -422,6 +422,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.overlay.ready(e)
 		// The transaction is over, and with it its portals.
 		a.portals.forget(endPortal)
+		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			a.ddl, a.stale = -1, true

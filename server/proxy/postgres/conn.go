@@ -59,6 +59,7 @@ type conn struct {
 	settled  bool        // everything the target sent so far has been written to the client
 	prepared names[prepared]
 	portals  names[portal]
+	cursors  names[cursor] // declared in SQL
 	// generation counts what names of prepared statements have stood for.
 	generation int64
 	hold       context.CancelCauseFunc // ends the statement that waits for approval

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -159,6 +160,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 	c.out = append(c.out, frame...)
 	d := c.portals.define(name, &portal{run: r, generation: generation}, e.batch)
 	e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
+	c.coverLocked(e, name)
 	return nil
 }
 
@@ -334,6 +336,10 @@ func (c *conn) unchanged(p *portal) error {
 		return hoop.Errorf(hoop.CodeDenied, "temporary tables have changed since the portal was bound, and with them what its rows may hold").
 			WithHint("send Bind and Execute together")
 	}
+	if p.run.meaning.analysis.Cursors && !maps.Equal(c.fetches(p.run.meaning), p.run.fetches) {
+		return hoop.Errorf(hoop.CodeDenied, "cursors have changed since FETCH was bound, so it may read from another one").
+			WithHint("send Bind and Execute of a FETCH together")
+	}
 	if same {
 		return nil
 	}
@@ -379,5 +385,6 @@ func (c *conn) closeName(frame, body []byte) error {
 	}
 	d := c.portals.define(name, nil, e.batch)
 	e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
+	c.coverLocked(e, name)
 	return nil
 }

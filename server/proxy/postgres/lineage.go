@@ -25,12 +25,44 @@ const maxOrigins = 500
 // computed from, where that is known. It is asked for only where it can matter: the
 // statement reads something protected, and nothing that its text does not show.
 func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapshot) {
-	m, own := e.run.meaning, e.run.snap
-	if !e.run.withheld || m.analysis.Opaque || own.Base().Version != snap.Version ||
+	own := e.run.snap
+	if !e.run.withheld || e.run.opaque || own.Base().Version != snap.Version ||
 		!slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
 		return
 	}
-	combine(cols, a.outputs(m, e.tags, own))
+	if m, at := e.run.answers(e.tags); m != nil && m.version == own.Version {
+		combine(cols, a.outputs(m, at, own))
+	}
+}
+
+// answers gives the text and the command in it whose rows command at answers with: its
+// own, what it executes, or what its cursor was declared for. It is nil where that is
+// not one.
+func (r *running) answers(at int) (*meaning, int) {
+	cmds := r.meaning.analysis.Commands
+	if at >= len(cmds) {
+		return nil, 0
+	}
+	switch cmd := cmds[at]; {
+	case cmd.Fetch != "":
+		if cur := r.fetches[at]; cur != nil {
+			return cur.meaning, cur.at
+		}
+		return nil, 0
+	case cmd.Execute != "":
+		var only *meaning
+		for _, x := range r.also {
+			if x.at != at {
+				continue
+			}
+			if only != nil || len(x.meaning.analysis.Commands) != 1 {
+				return nil, 0
+			}
+			only = x.meaning
+		}
+		return only, 0
+	}
+	return r.meaning, at
 }
 
 // maxDefinition is how long a view's query may be to be followed, in bytes.

@@ -88,7 +88,8 @@ func (c *conn) changeNamesLocked(e *expected, outer int, m *meaning) {
 			c.defineLocked(e, at, cmd.Deallocate, nil)
 		}
 	}
-	opaque := a.Has(hoop.EffectOpaque)
+	c.declaredLocked(e, outer, m)
+	opaque := a.Has(hoop.EffectOpaque) && !m.bare // what it executes has a meaning of its own
 	if opaque {
 		// Code that the gateway cannot read may have replaced any prepared statement.
 		c.prepared.each(func(_ string, p *prepared) { p.tainted = true })

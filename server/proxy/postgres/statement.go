@@ -81,6 +81,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Database: c.database,
 	}
 	st.Opens, st.Fetches = cursors(a)
+	c.fetched(m, st)
 	also, err := c.executed(ctx, m, st, 0)
 	if err != nil {
 		return nil, nil, err
@@ -141,7 +142,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		}
 		st.Uses = slices.Concat(st.Uses, inner.analysis.Uses)
 		st.Reads = merge(st.Reads, inner.analysis.Reads)
-		st.Opaque = st.Opaque || inner.analysis.Opaque || tainted
+		st.Opaque = st.Opaque || inner.analysis.Opaque || inner.analysis.Cursors || tainted
 		st.Carries = slices.Concat(st.Carries, inner.carries)
 		_, fetches := cursors(inner.analysis)
 		st.Fetches = append(st.Fetches, fetches...)
@@ -273,7 +274,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, opaque: st.Opaque, fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs

@@ -36,3 +36,15 @@ FETCH ALL FROM c
 BEGIN
 DECLARE c CURSOR FOR SELECT * FROM clinic.contact_cards
 FETCH ALL FROM c
+-- a cursor in the place of another, after a savepoint
+BEGIN
+DECLARE c CURSOR FOR SELECT upper(name) FROM clinic.departments
+CLOSE c
+SAVEPOINT s
+DECLARE c CURSOR FOR SELECT upper(full_name) FROM clinic.patients
+FETCH ALL FROM c
+-- a cursor that code opens under a known name
+BEGIN
+DECLARE c CURSOR FOR SELECT upper(name) FROM clinic.departments
+DO $$ DECLARE r refcursor := 'c'; BEGIN CLOSE r; OPEN r FOR SELECT upper(full_name) FROM clinic.patients; END $$
+FETCH ALL FROM c

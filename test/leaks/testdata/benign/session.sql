@@ -93,3 +93,15 @@ CREATE TEMP TABLE t (n int) ON COMMIT DROP
 INSERT INTO t SELECT generate_series(1, 3)
 SELECT sum(n) FROM t
 COMMIT
+-- a cursor of computed values
+BEGIN
+DECLARE c CURSOR FOR SELECT upper(name), floor + 1 FROM clinic.departments ORDER BY id
+FETCH 2 FROM c
+FETCH ALL FROM c
+CLOSE c
+COMMIT
+-- EXECUTE of what was prepared, again and again
+PREPARE p(int) AS SELECT upper(state), city || '' FROM clinic.patients WHERE id = $1
+EXECUTE p(1)
+EXECUTE p(2)
+DEALLOCATE p
