@@ -72,6 +72,12 @@ func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (gr
 	return grant.Access(a), err
 }
 
+// BreakGlass implements grant.Policy.
+func (r *rules) BreakGlass(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
+	a, err := r.current.Load().engine.BreakGlass(ctx, id, target)
+	return grant.Access(a), err
+}
+
 // Revision is the policy's in force.
 func (r *rules) Revision() string { return r.current.Load().engine.Revision() }
 

@@ -19,6 +19,7 @@ type requestOptions struct {
 	Tables   []string
 	Reason   string
 	Renew    bool
+	Glass    bool
 	Wait     bool
 	JSON     jsonFlag
 }
@@ -35,7 +36,9 @@ with --wait, hoopctl does.
 
 A grant can be narrower than the rule: --effects and --tables. One with --start begins
 then, or with its approval, should that come later. With --renew, the grant in force ends
-later instead, and the sessions that stand on it go on.`,
+later instead, and the sessions that stand on it go on. In an emergency --break-glass
+asks nobody, where an access rule was made for that: others are alerted at once, and
+review it when it has ended.`,
 		Example: `  hoopctl request pg-prod --duration 1h --reason "ticket 4711"
   hoopctl request pg-prod --effects read --tables 'clinic.*'
   hoopctl request pg-prod --start 22:00 --duration 2h --reason "nightly change"`,
@@ -59,6 +62,7 @@ later instead, and the sessions that stand on it go on.`,
 	fl.StringSliceVar(&o.Tables, "tables", nil, "only these `TABLES`, named as in SQL, as in 'clinic.*'; left out: all")
 	fl.StringVar(&o.Reason, "reason", "", "why, for approvers and the audit log")
 	fl.BoolVar(&o.Renew, "renew", false, "put off the end of the grant in force to --duration from now")
+	fl.BoolVar(&o.Glass, "break-glass", false, "in an emergency: a grant at once, with --reason; it alerts, and is reviewed afterwards")
 	fl.BoolVar(&o.Wait, "wait", false, "wait for the approval")
 	addJSON[hoop.Request](cmd, &o.JSON)
 	return cmd
@@ -73,7 +77,7 @@ func (o *requestOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason, StartsAt: start, Scope: hoop.Scope{Tables: o.Tables}}
+	n := api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason, StartsAt: start, BreakGlass: o.Glass, Scope: hoop.Scope{Tables: o.Tables}}
 	for _, e := range o.Effects {
 		n.Scope.Effects = append(n.Scope.Effects, hoop.Effect(e))
 	}

@@ -122,6 +122,10 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 		w.decide(rw, r, q, parts[2])
 	case parts[0] == "grants" && len(parts) == 1:
 		send(rw, api.List[hoop.Grant]{Items: w.inForce(r.URL.Query().Get("all") != "")})
+	case parts[0] == "reviews":
+		send(rw, api.List[hoop.Grant]{Items: w.grants})
+	case parts[0] == "grants" && parts[2] == "review":
+		w.review(rw, r, parts[1])
 	case parts[0] == "grants":
 		w.revoke(rw, parts[1])
 	case parts[0] == "sessions" && len(parts) == 1:
@@ -248,6 +252,21 @@ func (w *world) revoke(rw http.ResponseWriter, id string) {
 	for i := range w.grants {
 		if w.grants[i].ID == id {
 			w.grants[i].RevokedAt, w.grants[i].RevokedBy, w.grants[i].Why = w.now(), "alex", "shift is over"
+			send(rw, w.grants[i])
+			return
+		}
+	}
+	fail(rw, api.Problem{Code: hoop.CodeNotFound, Title: "there is no grant " + id})
+}
+
+func (w *world) review(rw http.ResponseWriter, r *http.Request, id string) {
+	var v api.Verdict
+	if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	for i := range w.grants {
+		if w.grants[i].ID == id {
+			w.grants[i].Review = &hoop.Review{By: w.me.Identity.Subject, At: w.now(), Finding: v.Reason}
 			send(rw, w.grants[i])
 			return
 		}

@@ -26,6 +26,8 @@ const (
 	PathCancel    = "/api/v1/requests/{id}/cancel"    // POST: hoop.Request; by its requester
 	PathGrants    = "/api/v1/grants"                  // GET ?all=1: List[hoop.Grant]
 	PathRevoke    = "/api/v1/grants/{id}/revoke"      // POST Verdict: hoop.Grant
+	PathReview    = "/api/v1/grants/{id}/review"      // POST Verdict: hoop.Grant; of one taken in an emergency
+	PathReviews   = "/api/v1/reviews"                 // GET ?all=1: List[hoop.Grant], those that want a review
 	PathSessions  = "/api/v1/sessions"                // GET ?limit=: List[hoop.SessionInfo], newest first
 	PathSession   = "/api/v1/sessions/{id}"           // GET: hoop.SessionInfo
 	PathRecording = "/api/v1/sessions/{id}/recording" // GET: the recording in clear, application/x-ndjson of recording.Record
@@ -54,7 +56,7 @@ type Target struct {
 	Database    string        `json:"database"`
 	Databases   []string      `json:"databases,omitempty"`
 	MaxDuration hoop.Duration `json:"max_duration"`
-	Approval    string        `json:"approval"` // "none", or "2 of dba"
+	Approval    string        `json:"approval"` // "none", "2 of dba", or "break-glass"
 	Reason      string        `json:"reason"`   // "optional" or "required"
 	Rule        string        `json:"rule"`
 	Grant       *hoop.Grant   `json:"grant,omitempty"` // mine, where one is in force
@@ -68,6 +70,8 @@ type NewRequest struct {
 	Scope    hoop.Scope    `json:"scope,omitzero"`     // zero: all that the rules allow
 	StartsAt time.Time     `json:"starts_at,omitzero"` // zero: with the approval
 	Renews   string        `json:"renews,omitempty"`   // a grant in force that is to end later
+	// BreakGlass asks for a grant in an emergency, under a rule made for that.
+	BreakGlass bool `json:"break_glass,omitempty"`
 }
 
 // RequestAnswer is a request and the grant it led to, once there is one.

@@ -135,6 +135,24 @@ func (c *Client) Revoke(ctx context.Context, id, reason string) (hoop.Grant, err
 	return v, err
 }
 
+// Review says what one found about a grant that was taken in an emergency.
+func (c *Client) Review(ctx context.Context, id, finding string) (hoop.Grant, error) {
+	var v hoop.Grant
+	k := call{method: http.MethodPost, path: withID(PathReview, id), body: Verdict{Reason: finding}}
+	err := c.do(ctx, k, &v)
+	return v, err
+}
+
+// Reviews lists the grants taken in an emergency that wait for a review; with all, those
+// that have one too.
+func (c *Client) Reviews(ctx context.Context, all bool) ([]hoop.Grant, error) {
+	q := url.Values{}
+	if all {
+		q.Set("all", "1")
+	}
+	return list[hoop.Grant](ctx, c, PathReviews, q)
+}
+
 // Sessions lists sessions, newest first; limit 0 leaves their number to the gateway.
 func (c *Client) Sessions(ctx context.Context, limit int) ([]hoop.SessionInfo, error) {
 	q := url.Values{}

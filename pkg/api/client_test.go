@@ -58,6 +58,8 @@ func TestClient_Calls(t *testing.T) {
 		{func() error { _, err := c.Cancel(ctx, 17); return err }, `POST /api/v1/requests/17/cancel Bearer t {}`},
 		{func() error { _, err := c.Grants(ctx, true); return err }, "GET /api/v1/grants?all=1 Bearer t "},
 		{func() error { _, err := c.Revoke(ctx, "../x?y", "r"); return err }, `POST /api/v1/grants/..%2Fx%3Fy/revoke Bearer t {"reason":"r"}`},
+		{func() error { _, err := c.Review(ctx, "g-1", "f"); return err }, `POST /api/v1/grants/g-1/review Bearer t {"reason":"f"}`},
+		{func() error { _, err := c.Reviews(ctx, true); return err }, "GET /api/v1/reviews?all=1 Bearer t "},
 		{func() error { _, err := c.Sessions(ctx, 5); return err }, "GET /api/v1/sessions?limit=5 Bearer t "},
 		{func() error { _, err := c.Session(ctx, "s"); return err }, "GET /api/v1/sessions/s Bearer t "},
 		{func() error { _, err := c.LogKey(ctx); return err }, "GET /api/v1/audit/key Bearer t "},

@@ -18,6 +18,8 @@ const (
 	EventExpiry        EventType = "expiry" // of a request nobody decided
 	EventGrant         EventType = "grant"
 	EventRevocation    EventType = "revocation"
+	EventAlert         EventType = "alert"  // somebody took a grant in an emergency
+	EventReview        EventType = "review" // of such a grant, after its end
 	EventSessionStart  EventType = "session-start"
 	EventSessionDenied EventType = "session-denied" // refused before it began
 	EventSessionEnd    EventType = "session-end"    // commits to the session's event count

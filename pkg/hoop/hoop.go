@@ -167,18 +167,19 @@ type Request struct {
 	Groups      []string     `json:"groups"`         // who may approve
 	Count       int          `json:"count"`          // how many distinct people must
 	Duration    Duration     `json:"duration,omitzero"`
-	Scope       Scope        `json:"scope,omitzero"`      // of the grant
-	StartsAt    time.Time    `json:"starts_at,omitzero"`  // the grant's start, where that is after its approval
-	Renews      string       `json:"renews,omitempty"`    // the grant that is to end later, instead of another one
-	Session     string       `json:"session,omitempty"`   // of a held statement
-	Statement   string       `json:"statement,omitempty"` // of a held statement: its exact text, as long as it is pending
-	Params      []string     `json:"params,omitempty"`    // of a held statement: what was bound, printable
-	Executes    []string     `json:"executes,omitempty"`  // of a held statement: what it runs that was prepared before
-	Hidden      int          `json:"hidden,omitempty"`    // how many values of Statement, Params and Executes are masked for the viewer
-	Facts       *Facts       `json:"facts,omitempty"`     // of a held statement: for those who may decide it
-	Writing     []Writing    `json:"-"`                   // of Statement, then of each of Executes
-	Shape       string       `json:"shape,omitempty"`     // of a held statement: its text without literals; stays when Statement and Params go
-	Gateway     string       `json:"gateway,omitempty"`   // of a held statement: the gateway that holds it
+	Scope       Scope        `json:"scope,omitzero"`        // of the grant
+	StartsAt    time.Time    `json:"starts_at,omitzero"`    // the grant's start, where that is after its approval
+	BreakGlass  bool         `json:"break_glass,omitempty"` // granted at once, and reviewed afterwards
+	Renews      string       `json:"renews,omitempty"`      // the grant that is to end later, instead of another one
+	Session     string       `json:"session,omitempty"`     // of a held statement
+	Statement   string       `json:"statement,omitempty"`   // of a held statement: its exact text, as long as it is pending
+	Params      []string     `json:"params,omitempty"`      // of a held statement: what was bound, printable
+	Executes    []string     `json:"executes,omitempty"`    // of a held statement: what it runs that was prepared before
+	Hidden      int          `json:"hidden,omitempty"`      // how many values of Statement, Params and Executes are masked for the viewer
+	Facts       *Facts       `json:"facts,omitempty"`       // of a held statement: for those who may decide it
+	Writing     []Writing    `json:"-"`                     // of Statement, then of each of Executes
+	Shape       string       `json:"shape,omitempty"`       // of a held statement: its text without literals; stays when Statement and Params go
+	Gateway     string       `json:"gateway,omitempty"`     // of a held statement: the gateway that holds it
 	Effects     []Use        `json:"effects,omitempty"`
 	Digest      string       `json:"digest,omitempty"` // hex; binds the approval to the statement
 	InTx        bool         `json:"in_transaction,omitempty"`
@@ -212,6 +213,11 @@ type Grant struct {
 	StartsAt  time.Time `json:"starts_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 	Renewals  []int64   `json:"renewals,omitempty"` // the requests that put its end off
+	// BreakGlass says that nobody was asked; Reviewers are the groups one of whose members
+	// says what they think of it afterwards.
+	BreakGlass bool     `json:"break_glass,omitempty"`
+	Reviewers  []string `json:"reviewers,omitempty"`
+	Review     *Review  `json:"review,omitempty"`
 	// Limits; zero is none.
 	MaxSessions int       `json:"max_sessions,omitempty"` // at once, on one gateway
 	MaxUses     int       `json:"max_uses,omitempty"`     // sessions begun, in all
@@ -224,6 +230,14 @@ type Grant struct {
 // InForce reports whether the grant holds at now.
 func (g Grant) InForce(now time.Time) bool {
 	return g.RevokedAt.IsZero() && !now.Before(g.StartsAt) && now.Before(g.ExpiresAt)
+}
+
+// Review is what somebody else found about a grant that was taken in an emergency.
+type Review struct {
+	By      string    `json:"by"` // subject
+	Name    string    `json:"name"`
+	At      time.Time `json:"at"`
+	Finding string    `json:"finding"`
 }
 
 // UsedUp reports whether no session may begin under the grant any more.

@@ -40,6 +40,8 @@ type Granter interface {
 	Grants(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error)
 	InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error)
 	Revoke(ctx context.Context, by hoop.Identity, id, reason string) (hoop.Grant, error)
+	Review(ctx context.Context, by hoop.Identity, id, finding string) (hoop.Grant, error)
+	Reviews(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error)
 }
 
 // Grants is all three; *grant.Service is one.
@@ -133,8 +135,10 @@ func New(o Options) http.Handler {
 		{http.MethodPost, api.PathApprove, h.signedIn(h.decide(o.Grants.Approve))},
 		{http.MethodPost, api.PathDeny, h.signedIn(h.decide(o.Grants.Deny))},
 		{http.MethodPost, api.PathCancel, h.signedIn(h.cancel)},
-		{http.MethodGet, api.PathGrants, h.signedIn(h.grants)},
-		{http.MethodPost, api.PathRevoke, h.signedIn(h.revoke)},
+		{http.MethodGet, api.PathGrants, h.signedIn(h.lists(o.Grants.Grants))},
+		{http.MethodPost, api.PathRevoke, h.signedIn(h.change(o.Grants.Revoke))},
+		{http.MethodPost, api.PathReview, h.signedIn(h.change(o.Grants.Review))},
+		{http.MethodGet, api.PathReviews, h.signedIn(h.lists(o.Grants.Reviews))},
 		{http.MethodGet, api.PathSessions, h.signedIn(h.sessions)},
 		{http.MethodGet, api.PathSession, h.signedIn(h.session)},
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},

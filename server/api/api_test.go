@@ -15,6 +15,7 @@ import (
 var paths = map[string]string{
 	wire.PathVersion: "GET", wire.PathMe: "GET", wire.PathTargets: "GET", wire.PathRequests: "GET, POST", wire.PathRequest: "GET",
 	wire.PathApprove: "POST", wire.PathDeny: "POST", wire.PathCancel: "POST", wire.PathGrants: "GET", wire.PathRevoke: "POST",
+	wire.PathReview: "POST", wire.PathReviews: "GET",
 	wire.PathSessions: "GET", wire.PathSession: "GET", wire.PathRecording: "GET", wire.PathHold: "POST", wire.PathExport: "GET", wire.PathBundle: "GET", wire.PathLogKey: "GET",
 }
 
@@ -193,7 +194,7 @@ func TestAPI_FromRequestToRevocation(t *testing.T) {
 	_, err = bob.Deny(ctx, asked.Request.ID, "too late")
 	wantCode(t, err, hoop.CodeConflict)
 	targets, err := alice.Targets(ctx)
-	if err != nil || len(targets) != 2 {
+	if err != nil || len(targets) != 3 {
 		t.Fatalf("%+v, %v", targets, err)
 	}
 	if o, one := targets[0], targets[1]; o.Approval != "none" || o.Reason != "optional" || o.Grant != nil || o.Database != "app" ||
@@ -221,6 +222,35 @@ func TestAPI_FromRequestToRevocation(t *testing.T) {
 	}
 	if got := g.raw("GET", wire.PathSessions, "", "Authorization", "Bearer token-alice"); strings.TrimSpace(got.body) != `{"items":[]}` {
 		t.Errorf("an empty list is %s", got.body)
+	}
+}
+
+func TestAPI_BreakGlassAndReview(t *testing.T) {
+	g, ctx := newGateway(t), t.Context()
+	targets, err := g.as("alice").Targets(ctx)
+	if err != nil || len(targets) != 3 || targets[2].Name != "glass" || targets[2].Approval != "break-glass" || targets[2].Reason != "required" {
+		t.Fatalf("%+v, %v", targets, err)
+	}
+	got, err := g.as("alice").NewRequest(ctx, wire.NewRequest{Target: "glass", Reason: "the ward is dark", Duration: hoop.Duration(time.Hour), BreakGlass: true})
+	if err != nil || got.Grant == nil || !got.Grant.BreakGlass || g.log.count(hoop.EventAlert) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if _, err := g.as("ann").Review(ctx, got.Grant.ID, "fine"); err == nil {
+		t.Error("reviewed while it is in force")
+	}
+	if _, err := g.as("alice").Revoke(ctx, got.Grant.ID, "lights are on"); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := g.as("ann").Reviews(ctx, false); err != nil || len(open) != 1 {
+		t.Errorf("%v, %v", open, err)
+	}
+	if done, err := g.as("ann").Review(ctx, got.Grant.ID, "fine"); err != nil || done.Review.By != "ann" {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for all, want := range map[bool]int{false: 0, true: 1} {
+		if list, err := g.as("ann").Reviews(ctx, all); err != nil || len(list) != want {
+			t.Errorf("all %v: %v, %v", all, list, err)
+		}
 	}
 }
 

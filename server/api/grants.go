@@ -15,6 +15,11 @@ func (h *handler) targets(w http.ResponseWriter, r *http.Request, id hoop.Identi
 	list := []api.Target{}
 	for _, t := range h.Targets(id) {
 		a, err := h.Access.Access(r.Context(), id, t.Name)
+		approval := approvalWords(a.Approval)
+		if err != nil && hoop.AsError(err).Code == hoop.CodeDenied {
+			a, err = h.Access.BreakGlass(r.Context(), id, t.Name)
+			approval = "break-glass"
+		}
 		if err != nil && hoop.AsError(err).Code == hoop.CodeDenied {
 			continue
 		}
@@ -23,7 +28,7 @@ func (h *handler) targets(w http.ResponseWriter, r *http.Request, id hoop.Identi
 		}
 		at := api.Target{
 			Name: t.Name, Type: t.Type, Database: t.Database, Databases: t.Databases,
-			MaxDuration: a.MaxDuration, Approval: approvalWords(a.Approval), Reason: "optional", Rule: a.Rule,
+			MaxDuration: a.MaxDuration, Approval: approval, Reason: "optional", Rule: a.Rule,
 		}
 		if a.ReasonRequired {
 			at.Reason = "required"
@@ -122,27 +127,33 @@ func (h *handler) cancel(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	})(w, r, id)
 }
 
-func (h *handler) grants(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	q := query{values: r.URL.Query()}
-	all := q.flag("all")
-	if q.err != nil {
-		return q.err
+// lists is lists of grants, with ?all=1 those that are over too.
+func (h *handler) lists(find func(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error)) func(http.ResponseWriter, *http.Request, hoop.Identity) error {
+	return func(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+		q := query{values: r.URL.Query()}
+		all := q.flag("all")
+		if q.err != nil {
+			return q.err
+		}
+		list, err := find(r.Context(), id, all)
+		if err != nil {
+			return err
+		}
+		return answer(w, http.StatusOK, listOf(list))
 	}
-	list, err := h.Grants.Grants(r.Context(), id, all)
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, listOf(list))
 }
 
-func (h *handler) revoke(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	var v api.Verdict
-	if err := body(w, r, &v); err != nil {
-		return err
+// change is revoke and review.
+func (h *handler) change(do func(ctx context.Context, by hoop.Identity, id, reason string) (hoop.Grant, error)) func(http.ResponseWriter, *http.Request, hoop.Identity) error {
+	return func(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+		var v api.Verdict
+		if err := body(w, r, &v); err != nil {
+			return err
+		}
+		g, err := do(r.Context(), id, r.PathValue("id"), v.Reason)
+		if err != nil {
+			return err
+		}
+		return answer(w, http.StatusOK, g)
 	}
-	g, err := h.Grants.Revoke(r.Context(), id, r.PathValue("id"), v.Reason)
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, g)
 }

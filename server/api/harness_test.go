@@ -55,6 +55,13 @@ func (a access) Access(_ context.Context, _ hoop.Identity, target string) (grant
 	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule gives you %s", target)
 }
 
+func (access) BreakGlass(_ context.Context, _ hoop.Identity, target string) (grant.Access, error) {
+	if target == "glass" {
+		return grant.Access{Rule: "glass", MaxDuration: hoop.Duration(time.Hour), ReasonRequired: true, Reviewers: []string{"compliance"}}, nil
+	}
+	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass gives you %s", target)
+}
+
 type auditLog struct {
 	mu     sync.Mutex
 	events []hoop.Event
@@ -155,7 +162,7 @@ func newGateway(t *testing.T) *gateway {
 		},
 		Roles: roles,
 		Targets: func(hoop.Identity) []hoop.Target {
-			return []hoop.Target{{Name: "open", Type: "postgres", Database: "app"}, {Name: "one", Type: "postgres"}, {Name: "gone"}}
+			return []hoop.Target{{Name: "open", Type: "postgres", Database: "app"}, {Name: "one", Type: "postgres"}, {Name: "gone"}, {Name: "glass"}}
 		},
 		Access: rules, Grants: g.grants, Sessions: st,
 		Recording: func(_ context.Context, session string) (api.Recording, error) {

@@ -21,7 +21,7 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	if id.Subject == "" {
 		return hoop.Request{}, nil, hoop.Errorf(hoop.CodeUnauthenticated, "sign in first").WithHint("hoopctl login")
 	}
-	access, err := s.policy.Access(ctx, id, ask.Target)
+	access, err := s.terms(ctx, id, ask.Target, ask.BreakGlass)
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
@@ -49,6 +49,11 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 		asked(e, r)
 		if err := s.record(ctx, e); err != nil || access.Approval != nil {
 			return nil, err
+		}
+		if r.BreakGlass {
+			if err := s.record(ctx, alert(r)); err != nil {
+				return nil, err
+			}
 		}
 		r.State, r.DecidedAt = hoop.Approved, r.CreatedAt
 		var err error
@@ -85,7 +90,11 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 	now := s.stamp()
 	r := hoop.Request{
 		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: reason, Rule: a.Rule,
-		Groups: []string{}, Duration: duration, CreatedAt: now, ExpiresAt: now.Add(defaultRequestTimeout),
+		Groups: []string{}, Duration: duration, CreatedAt: now, ExpiresAt: now.Add(defaultRequestTimeout), BreakGlass: ask.BreakGlass,
+	}
+	if r.BreakGlass && (!ask.StartsAt.IsZero() || ask.Renews != "") {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeInvalid, "a grant in an emergency begins at once, and none is renewed").
+			WithHint(`hoopctl request %s --break-glass --reason "…"`, ask.Target)
 	}
 	if r.Scope, err = cleanScope(ask.Scope); err != nil {
 		return hoop.Request{}, err
@@ -216,7 +225,7 @@ func newGrant(r *hoop.Request, a Access) *hoop.Grant {
 	g := &hoop.Grant{
 		ID: "g-" + strings.ToLower(rand.Text()[:12]), Request: r.ID, Owner: r.Requester, Target: r.Target,
 		Rule: r.Rule, Reason: r.Reason, Scope: r.Scope, StartsAt: starts, ExpiresAt: starts.Add(time.Duration(r.Duration)),
-		MaxSessions: a.MaxSessions, MaxUses: a.MaxUses,
+		MaxSessions: a.MaxSessions, MaxUses: a.MaxUses, BreakGlass: r.BreakGlass, Reviewers: a.Reviewers,
 	}
 	r.Grant = g.ID
 	return g
@@ -268,6 +277,10 @@ func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewReq
 }
 
 func stillRenewable(g *hoop.Grant, now time.Time) error {
+	if g.BreakGlass {
+		return hoop.Errorf(hoop.CodeConflict, "grant %s was taken in an emergency, and such a grant is not renewed", g.ID).
+			WithHint(`hoopctl request %s --break-glass --reason "…"`, g.Target)
+	}
 	if !g.InForce(now) {
 		return hoop.Errorf(hoop.CodeConflict, "grant %s is not in force, so it cannot be renewed", g.ID).
 			WithHint("another one has to be asked for: hoopctl request %s", g.Target)
@@ -287,6 +300,9 @@ func grantEvent(g *hoop.Grant, r *hoop.Request) *hoop.Event {
 func asked(e *hoop.Event, r *hoop.Request) {
 	if !r.Scope.IsZero() {
 		detail(e, "scope", "%s", r.Scope)
+	}
+	if r.BreakGlass {
+		detail(e, "break_glass", "true")
 	}
 	if r.Renews != "" {
 		detail(e, "renews", "%s", r.Renews)

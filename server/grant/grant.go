@@ -45,6 +45,7 @@ type GrantStore interface {
 	GrantsByID(ctx context.Context, ids []string) ([]hoop.Grant, error)
 	GrantsAt(ctx context.Context, subject, target string, at time.Time, limit int) ([]hoop.Grant, error)
 	Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error)
+	BreakGlassGrants(ctx context.Context, all bool, limit int) ([]hoop.Grant, error)
 }
 
 // Access is what a rule says about one identity and one target.
@@ -55,12 +56,16 @@ type Access struct {
 	ReasonRequired bool
 	MaxSessions    int // of a grant at once; 0: any number
 	MaxUses        int // sessions that begin under a grant; 0: any number
+	// Reviewers are groups that review a grant taken in an emergency; nil for others.
+	Reviewers []string
 }
 
 // Policy knows the access rules. Its error is a *hoop.Error for the caller; no rule is
 // one.
 type Policy interface {
 	Access(ctx context.Context, id hoop.Identity, target string) (Access, error)
+	// BreakGlass is Access in an emergency: other rules, which Access does not look at.
+	BreakGlass(ctx context.Context, id hoop.Identity, target string) (Access, error)
 }
 
 // Log is the audit log: Write returns when the event is durable.

@@ -12,13 +12,17 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// InForce gives the identity's grant for a target: one that is not narrowed before one
-// that is, then the one that ends last. Having one is not enough: an access rule must
-// still let the identity have the target.
+// InForce gives the identity's grant for a target: one that was taken in an emergency
+// after all others, one that is not narrowed before one that is, then the one that ends
+// last. Having one is not enough: an access rule must still let the identity have the
+// target.
 func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error) {
-	if _, err := s.policy.Access(ctx, id, target); err != nil {
+	_, err := s.policy.Access(ctx, id, target)
+	_, noGlass := s.policy.BreakGlass(ctx, id, target)
+	if err != nil && noGlass != nil {
 		return hoop.Grant{}, err
 	}
+	ordinary := err == nil
 	if id.Subject == "" {
 		return hoop.Grant{}, noGrant(target)
 	}
@@ -29,7 +33,7 @@ func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) 
 	}
 	// An agent that acts for others holds its grants for each of them apart.
 	found = slices.DeleteFunc(found, func(g hoop.Grant) bool {
-		return !g.InForce(now) || g.Target != target || !slices.Equal(g.Owner.Chain, id.Chain)
+		return g.BreakGlass && noGlass != nil || !g.BreakGlass && !ordinary || !g.InForce(now) || g.Target != target || !slices.Equal(g.Owner.Chain, id.Chain)
 	})
 	usable := slices.DeleteFunc(slices.Clone(found), hoop.Grant.UsedUp)
 	switch {
@@ -39,7 +43,7 @@ func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) 
 		return hoop.Grant{}, usedUp(found[0])
 	}
 	slices.SortStableFunc(usable, func(a, b hoop.Grant) int {
-		return cmp.Or(compareBool(!a.Scope.IsZero(), !b.Scope.IsZero()), b.ExpiresAt.Compare(a.ExpiresAt))
+		return cmp.Or(compareBool(a.BreakGlass, b.BreakGlass), compareBool(!a.Scope.IsZero(), !b.Scope.IsZero()), b.ExpiresAt.Compare(a.ExpiresAt))
 	})
 	return usable[0], nil
 }
@@ -269,6 +273,9 @@ func (s *Service) mayRevoke(ctx context.Context, by hoop.Identity, g *hoop.Grant
 	if err != nil {
 		return err
 	}
+	if g.BreakGlass {
+		r.Groups = g.Reviewers // who are alerted can act on it
+	}
 	if mayDecide(by, &r) == nil {
 		return nil
 	}
@@ -344,7 +351,7 @@ func (s *Service) Recheck(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for _, g := range live {
-		if _, err := s.policy.Access(ctx, g.Owner, g.Target); err != nil {
+		if _, err := s.terms(ctx, g.Owner, g.Target, g.BreakGlass); err != nil {
 			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).Wrap(err))
 		}
 	}

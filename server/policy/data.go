@@ -17,6 +17,7 @@ type index struct {
 	Observing      map[string]byEffect            `json:"observing"`
 	StatementRules map[string][]any               `json:"statement_rules"`
 	Access         map[string]map[string][]string `json:"access"`
+	Emergency      map[string]map[string][]string `json:"emergency"`
 	AccessRules    map[string]accessRule          `json:"access_rules"`
 	Defaults       map[hoop.Effect]fallback       `json:"defaults"`
 	Masked         map[string]bool                `json:"masked"`
@@ -79,7 +80,7 @@ func canonical(set *resource.Set) *resource.Set {
 func newIndex(set *resource.Set) (*index, error) {
 	ix := &index{
 		Rules: map[string]byEffect{}, Observing: map[string]byEffect{}, StatementRules: map[string][]any{},
-		Access: map[string]map[string][]string{}, AccessRules: map[string]accessRule{},
+		Access: map[string]map[string][]string{}, Emergency: map[string]map[string][]string{}, AccessRules: map[string]accessRule{},
 		Defaults: map[hoop.Effect]fallback{}, Masked: map[string]bool{},
 	}
 	for _, e := range hoop.Effects {
@@ -117,7 +118,7 @@ func (ix *index) target(set *resource.Set, name string) error {
 			return err
 		}
 	}
-	ix.Access[name] = map[string][]string{}
+	ix.Access[name], ix.Emergency[name] = map[string][]string{}, map[string][]string{}
 	for _, r := range set.AccessRules {
 		if !resource.NamesTarget(r.Targets, name) {
 			continue
@@ -128,6 +129,10 @@ func (ix *index) target(set *resource.Set, name string) error {
 		}
 		ix.AccessRules[r.Name] = a
 		for _, g := range r.Groups {
+			if r.BreakGlass != nil {
+				ix.Emergency[name][g] = append(ix.Emergency[name][g], r.Name)
+				continue
+			}
 			ix.Access[name][g] = append(ix.Access[name][g], r.Name)
 		}
 	}

@@ -58,6 +58,7 @@ type Engine struct {
 	decide    rego.PreparedEvalQuery
 	observe   rego.PreparedEvalQuery
 	access    rego.PreparedEvalQuery
+	emergency rego.PreparedEvalQuery
 	site      *rego.PreparedEvalQuery // nil without a site's module
 	observing map[string]bool         // targets with rules in mode observe
 	approvals map[string]*hoop.ApprovalRule
@@ -112,6 +113,9 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	}
 	if e.access, err = prepare("x := data.hoop.policy.access"); err != nil {
 		return nil, fmt.Errorf("prepare access: %w", err)
+	}
+	if e.emergency, err = prepare("x := data.hoop.policy.emergency"); err != nil {
+		return nil, fmt.Errorf("prepare access in emergencies: %w", err)
 	}
 	if module != nil {
 		site, err := prepare(siteQuery)
@@ -345,16 +349,28 @@ type Access struct {
 	ReasonRequired bool
 	MaxSessions    int // of a grant at once; 0: any number
 	MaxUses        int // sessions that begin under a grant; 0: any number
+	// Reviewers are groups that review a grant taken in an emergency; nil for others.
+	Reviewers []string
 }
 
 // Access finds the access rule for an identity on a target: one that asks nobody
 // before one that does, then the longest, then the one that asks fewer people, then
 // by name. Where there is none the error is a *hoop.Error of CodeDenied.
 func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (Access, error) {
-	name, err := eval(withoutEnd(ctx), e.access, (&input{identity: id, target: target}).value())
+	return e.offer(ctx, e.access, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
+		WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups"))
+}
+
+// BreakGlass finds the access rule for an identity on a target in an emergency, as Access
+// does among the other rules.
+func (e *Engine) BreakGlass(ctx context.Context, id hoop.Identity, target string) (Access, error) {
+	return e.offer(ctx, e.emergency, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass lets you reach target %s", target).
+		WithHint("an administrator can add one for one of your groups"))
+}
+
+func (e *Engine) offer(ctx context.Context, q rego.PreparedEvalQuery, id hoop.Identity, target string, denied *hoop.Error) (Access, error) {
+	name, err := eval(withoutEnd(ctx), q, (&input{identity: id, target: target}).value())
 	if err != nil {
-		denied := hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
-			WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups")
 		if err == errUndefined {
 			return Access{}, denied
 		}
@@ -368,6 +384,9 @@ func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (A
 	a := Access{
 		Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired,
 		MaxSessions: r.MaxSessions, MaxUses: r.MaxUses,
+	}
+	if r.BreakGlass != nil {
+		a.Reviewers = slices.Clone(r.BreakGlass.Reviewers)
 	}
 	if r.Approval != nil {
 		approval := *r.Approval

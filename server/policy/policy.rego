@@ -6,6 +6,7 @@
 #   data.hoop.index.observing          the same with rules in mode observe, of targets that have any
 #   data.hoop.index.statement_rules    name -> [-rank of the decision, -count, name, decision]
 #   data.hoop.index.access             target -> group -> names of access rules
+#   data.hoop.index.emergency          the same, of rules with break_glass
 #   data.hoop.index.access_rules       name -> {asks, count, seconds}
 #   data.hoop.index.defaults           effect -> {decision, count}
 #   data.hoop.index.masked             targets that a mask rule names
@@ -86,10 +87,13 @@ named(by, use) := {name |
 # access is the access rule under which the identity may have a grant: one that asks
 # nobody before one that does, then the longest, then the one that asks fewer people,
 # then by name. Undefined where there is none.
-access := sort(offers)[0][3] if count(offers) > 0
+access := sort(offers("access"))[0][3]
 
-offers := [[offer.asks, -offer.seconds, offer.count, name] |
+# emergency is the same, of the rules with break_glass.
+emergency := sort(offers("emergency"))[0][3]
+
+offers(by) := [[offer.asks, -offer.seconds, offer.count, name] |
 	some group in groups
-	some name in index.access[input.target][group]
+	some name in index[by][input.target][group]
 	offer := index.access_rules[name]
 ]

@@ -350,6 +350,31 @@ spec: {groups: [oncall], targets: ["*"], max_duration: 9h, approval: none}
 	}
 }
 
+// A rule with break_glass is for emergencies only.
+func TestAccess_BreakGlass(t *testing.T) {
+	e := engine(t, `kind: AccessRule
+name: glass
+spec: {groups: [oncall], targets: [pg], max_duration: 15m, approval: none, break_glass: {reviewers: [compliance]}}
+`, "")
+	oncall := hoop.Identity{Subject: "alice", Groups: []string{"oncall"}}
+	if _, err := e.Access(t.Context(), oncall, "pg"); err == nil {
+		t.Error("access without an emergency")
+	}
+	want := Access{Rule: "glass", MaxDuration: hoop.Duration(15 * time.Minute), ReasonRequired: true, Reviewers: []string{"compliance"}}
+	got, err := e.BreakGlass(t.Context(), oncall, "pg")
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+	for _, id := range []hoop.Identity{{Subject: "bob", Groups: []string{"dba"}}, {}} {
+		if _, err := e.BreakGlass(t.Context(), id, "pg"); err == nil {
+			t.Errorf("%v may break the glass", id.Groups)
+		}
+	}
+	if _, err := e.BreakGlass(t.Context(), oncall, "test"); err == nil {
+		t.Error("on another target")
+	}
+}
+
 func TestRevision(t *testing.T) {
 	docs := strings.Split(strings.TrimSuffix(rules, "---\n"), "---\n")
 	backwards := docs[1] + "---\n" + docs[0] + "---\n" + strings.Join(docs[2:], "---\n")

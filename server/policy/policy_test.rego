@@ -30,7 +30,9 @@ index := {
 	},
 	"masked": {},
 	"access": {"pg": {"agents": ["short", "asked"], "dba": ["long", "asked-less"], "oncall": ["asked", "asked-less"]}},
+	"emergency": {"pg": {"oncall": ["glass"]}},
 	"access_rules": {
+		"glass": {"asks": false, "count": 0, "seconds": 900},
 		"short": {"asks": false, "count": 0, "seconds": 60},
 		"long": {"asks": false, "count": 0, "seconds": 3600},
 		"asked": {"asks": true, "count": 2, "seconds": 7200},
@@ -125,4 +127,11 @@ test_access if {
 	granted(["oncall"]) == "asked-less"
 	not granted([])
 	not granted(["people"])
+}
+
+test_emergency if {
+	name := policy.emergency with data.hoop.index as index with input as {"identity": {"groups": ["oncall"]}, "target": "pg"}
+	name == "glass"
+	granted(["oncall"]) != "glass"
+	not policy.emergency with data.hoop.index as index with input as {"identity": {"groups": ["agents"]}, "target": "pg"}
 }

@@ -244,11 +244,33 @@ func (r *AccessRule) check(c *checker) {
 		c.approval(r.Approval, accessTimeout)
 	}
 	c.oneOf("reason", r.Reason, ReasonOptional, ReasonRequired)
+	r.checkBreakGlass(c)
 	if c.has("max_sessions") && r.MaxSessions < 1 {
 		c.errorf(c.at("max_sessions"), "max_sessions: want 1 at least")
 	}
 	if c.has("max_uses") && r.MaxUses < 1 {
 		c.errorf(c.at("max_uses"), "max_uses: want 1 at least")
+	}
+}
+
+func (r *AccessRule) checkBreakGlass(c *checker) {
+	if r.BreakGlass == nil {
+		return
+	}
+	if r.Approval != nil {
+		c.errorf(c.at("approval"), "approval: a rule with break_glass asks nobody: approval: none")
+	}
+	if c.has("reason") && r.Reason != ReasonRequired {
+		c.errorf(c.at("reason"), "reason: a rule with break_glass always wants one")
+	}
+	r.Reason = ReasonRequired
+	if len(r.BreakGlass.Reviewers) == 0 {
+		c.errorf(c.at("break_glass"), "break_glass: reviewers: want at least one group")
+	}
+	for i, g := range r.BreakGlass.Reviewers {
+		if g == "" || g == "*" || strings.TrimSpace(g) != g {
+			c.errorf(c.at("break_glass", "reviewers", i), "break_glass: reviewers: %q is no group", g)
+		}
 	}
 }
 

@@ -116,10 +116,19 @@ type AccessRule struct {
 	Approval *hoop.ApprovalRule `json:"approval"`
 	// Whether a reason must be given: optional or required.
 	Reason string `json:"reason"`
+	// Makes the rule one for emergencies: a grant at once to whoever says --break-glass and
+	// why. It alerts, and is reviewed afterwards. Wants approval: none.
+	BreakGlass *BreakGlass `json:"break_glass,omitempty"`
 	// How many sessions a grant has at once, on each gateway; left out, any number.
 	MaxSessions int `json:"max_sessions,omitempty"`
 	// How many sessions may begin under a grant in all; left out, any number.
 	MaxUses int `json:"max_uses,omitempty"`
+}
+
+// BreakGlass says what follows a grant that was taken in an emergency.
+type BreakGlass struct {
+	// Groups one of whose members reviews it; never its owner.
+	Reviewers []string `json:"reviewers"`
 }
 
 // StatementRule says what effects of statements lead to.

@@ -158,15 +158,22 @@ func (s *Session) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.ctx, s.info.Grant, s.scope = s.lease.Context(), g.ID, newScope(g.Scope)
+	if g.BreakGlass {
+		s.target.Record = hoop.RecordStrict
+	}
 	if s.rec, err = s.line.Recorder.Open(s.info, s.key); err != nil {
 		s.lease.End()
 		return unrecorded(err)
 	}
-	pos, err := s.log(&hoop.Event{Type: hoop.EventSessionStart, Details: []hoop.Detail{
+	details := []hoop.Detail{
 		{Name: "database", Value: s.info.Database},
 		{Name: "protocol", Value: s.info.Protocol},
 		{Name: "remote_addr", Value: s.info.RemoteAddr},
-	}})
+	}
+	if g.BreakGlass {
+		details = append(details, hoop.Detail{Name: "break_glass", Value: "true"})
+	}
+	pos, err := s.log(&hoop.Event{Type: hoop.EventSessionStart, Details: details})
 	if err == nil {
 		err = s.line.Journal.Wait(ctx, pos)
 	}

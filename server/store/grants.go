@@ -15,13 +15,38 @@ func addGrant(ctx context.Context, tx *sql.Tx, g *hoop.Grant) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO grants (id, request, owner, target, starts_at, expires_at, revoked_at, doc)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		g.ID, g.Request, g.Owner.Subject, g.Target, micros(g.StartsAt), micros(g.ExpiresAt), micros(g.RevokedAt), string(b))
+	_, err = tx.ExecContext(ctx, `INSERT INTO grants (id, request, owner, target, starts_at, expires_at, revoked_at, review, doc)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		g.ID, g.Request, g.Owner.Subject, g.Target, micros(g.StartsAt), micros(g.ExpiresAt), micros(g.RevokedAt), review(g), string(b))
 	if err != nil {
 		return fmt.Errorf("grant: %w", err)
 	}
 	return nil
+}
+
+// review is where a grant stands that was taken in an emergency.
+func review(g *hoop.Grant) string {
+	switch {
+	case !g.BreakGlass:
+		return "none"
+	case g.Review == nil:
+		return "open"
+	}
+	return "done"
+}
+
+// BreakGlassGrants lists grants taken in an emergency that nobody reviewed yet; with all,
+// reviewed ones too. Newest first, at most limit.
+func (s *Store) BreakGlassGrants(ctx context.Context, all bool, limit int) ([]hoop.Grant, error) {
+	var w where
+	if all {
+		w.and("review <> $", "none")
+	} else {
+		w.and("review = $", "open")
+	}
+	query, args := w.query("SELECT doc FROM grants", "ORDER BY starts_at DESC, id LIMIT $", limit)
+	found, err := docs[hoop.Grant](ctx, s.r, query, args...)
+	return found, fault("list grants taken in emergencies", err)
 }
 
 // renewGrant puts off the end of the grant that r renews; g is how it is to be, as far
@@ -129,8 +154,8 @@ func (s *Store) UpdateGrant(ctx context.Context, id string, step func(*hoop.Gran
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE grants SET expires_at = $1, revoked_at = $2, doc = $3 WHERE id = $4`,
-			micros(g.ExpiresAt), micros(g.RevokedAt), string(b), id)
+		_, err = tx.ExecContext(ctx, `UPDATE grants SET expires_at = $1, revoked_at = $2, review = $3, doc = $4 WHERE id = $5`,
+			micros(g.ExpiresAt), micros(g.RevokedAt), review(&g), string(b), id)
 		return err
 	})
 	return g, err

@@ -47,6 +47,10 @@ func (access) Access(context.Context, hoop.Identity, string) (grant.Access, erro
 	return grant.Access{Rule: "one", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1}}, nil
 }
 
+func (access) BreakGlass(context.Context, hoop.Identity, string) (grant.Access, error) {
+	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "not even in an emergency")
+}
+
 type tape []recording.Record
 
 func (t *tape) Next() (*recording.Record, error) {

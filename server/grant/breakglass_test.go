@@ -1,0 +1,167 @@
+package grant_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+func glass(reason string) api.NewRequest {
+	return api.NewRequest{Target: "glass", Duration: hoop.Duration(time.Hour), Reason: reason, BreakGlass: true}
+}
+
+// In an emergency the grant is there at once, others hear of it before it is, and
+// somebody else must say afterwards what they think of it.
+func TestBreakGlass(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		_, _, err := b.Ask(t.Context(), alice, newRequest("glass"))
+		wantCode(t, err, hoop.CodeDenied, "--break-glass")
+		_, _, err = b.Ask(t.Context(), alice, glass(""))
+		wantCode(t, err, hoop.CodeInvalid, "reason")
+		_, _, err = b.Ask(t.Context(), bob, glass("I am no dev"))
+		wantCode(t, err, hoop.CodeDenied)
+		if got := b.log.types(); got != "" {
+			t.Fatalf("events of refused requests: %q", got)
+		}
+
+		r, g, err := b.Ask(t.Context(), alice, glass("the ward has no beds table"))
+		if err != nil || g == nil || !g.BreakGlass || r.State != hoop.Approved || !slices.Equal(g.Reviewers, []string{"compliance"}) {
+			t.Fatalf("%+v, %+v, %v", r, g, err)
+		}
+		if got, want := b.log.types(), "request alert grant"; got != want {
+			t.Errorf("events %q, want %q", got, want)
+		}
+		if e := b.log.all()[1]; e.Subject != "alice" || e.Target != "glass" || e.Rule != "glass" || e.Reason != "the ward has no beds table" {
+			t.Errorf("alert %+v", e)
+		}
+		if got, err := b.InForce(t.Context(), alice, "glass"); err != nil || got.ID != g.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		_, _, err = b.Ask(t.Context(), alice, api.NewRequest{Target: "glass", Reason: "more", BreakGlass: true, Renews: g.ID})
+		wantCode(t, err, hoop.CodeInvalid, "renewed")
+
+		_, err = b.Review(t.Context(), auditor, g.ID, "fine")
+		wantCode(t, err, hoop.CodeConflict, "in force", "hoopctl revoke")
+		time.Sleep(time.Hour)
+		for what, tt := range map[string]struct {
+			by      hoop.Identity
+			finding string
+			code    hoop.Code
+		}{
+			"the owner":              {alice, "fine", hoop.CodeDenied},
+			"the owner, a reviewer":  {person("alice", "devs", "compliance"), "fine", hoop.CodeDenied},
+			"the owner's other name": {mail(person("x:alice", "compliance"), "a@b.example"), "", hoop.CodeInvalid},
+			"an administrator":       {admin, "fine", hoop.CodeDenied},
+			"somebody":               {eve, "fine", hoop.CodeNotFound},
+			"nobody":                 {hoop.Identity{}, "fine", hoop.CodeNotFound},
+			"a program":              {hoop.Identity{Subject: "service:x", Kind: hoop.Service, Groups: []string{"compliance"}}, "fine", hoop.CodeDenied},
+			"without a finding":      {auditor, " ", hoop.CodeInvalid},
+		} {
+			if _, err := b.Review(t.Context(), tt.by, g.ID, tt.finding); err == nil {
+				t.Errorf("%s reviewed it", what)
+			} else {
+				wantCode(t, err, tt.code)
+			}
+		}
+		for who, want := range map[*hoop.Identity]int{&alice: 1, &auditor: 1, &admin: 1, &eve: 0} {
+			if list, err := b.Reviews(t.Context(), *who, false); err != nil || len(list) != want || list == nil {
+				t.Errorf("%s sees %d open reviews, want %d (%v)", who.Subject, len(list), want, err)
+			}
+		}
+		done, err := b.Review(t.Context(), auditor, g.ID, "only the beds table was read")
+		if err != nil || done.Review == nil || done.Review.By != "ann" || !done.ExpiresAt.Equal(g.ExpiresAt) {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		if e := b.log.all()[len(b.log.all())-1]; e.Type != hoop.EventReview || e.Subject != "ann" || e.Grant != g.ID || e.Reason != "only the beds table was read" {
+			t.Errorf("event %+v", e)
+		}
+		_, err = b.Review(t.Context(), person("ben", "compliance"), g.ID, "me too")
+		wantCode(t, err, hoop.CodeConflict, "reviewed by ann")
+		for all, want := range map[bool]int{false: 0, true: 1} {
+			if list, err := b.Reviews(t.Context(), auditor, all); err != nil || len(list) != want {
+				t.Errorf("all %v: %d reviews, want %d (%v)", all, len(list), want, err)
+			}
+		}
+	})
+}
+
+// The alert is not durable: no grant. The rule is taken away: none either.
+func TestBreakGlass_FailsClosed(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.log.hook(func(e hoop.Event) {
+			if e.Type == hoop.EventAlert {
+				b.log.fail(errors.New("no space left on device"))
+			}
+		})
+		_, _, err := b.Ask(t.Context(), alice, glass("now"))
+		wantCode(t, err, hoop.CodeUnrecorded)
+		b.log.hook(nil)
+		b.log.fail(nil)
+		if _, err := b.InForce(t.Context(), alice, "glass"); err == nil {
+			t.Error("a grant without an alert")
+		}
+		_, g, err := b.Ask(t.Context(), alice, glass("now"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, end := b.attach(*g)
+		defer end()
+		b.Recheck(t.Context())
+		if ctx.Err() != nil {
+			t.Fatal("cut although the rule is there")
+		}
+		b.rules.mu.Lock()
+		b.rules.noGlass = true
+		b.rules.mu.Unlock()
+		b.Recheck(t.Context())
+		<-ctx.Done()
+		if _, err := b.InForce(t.Context(), alice, "glass"); err == nil {
+			t.Error("in force without a rule")
+		}
+	})
+}
+
+// Who is alerted can end it.
+func TestBreakGlass_ReviewersRevoke(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		_, g, err := b.Ask(t.Context(), alice, glass("now"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Revoke(t.Context(), bob, g.ID, ""); err == nil {
+			t.Error("bob, no reviewer, revoked it")
+		}
+		if _, err := b.Revoke(t.Context(), auditor, g.ID, "call me first"); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.Review(t.Context(), auditor, g.ID, "revoked after a minute"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// With a grant that people approved, a session stands on that one.
+func TestBreakGlass_IsTheLastResort(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		_, emergency, err := b.Ask(t.Context(), alice, glass("now"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.rules.set("glass", b.rules.by["open"])
+		_, ordinary, err := b.Ask(t.Context(), alice, api.NewRequest{Target: "glass", Duration: hoop.Duration(time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := b.InForce(t.Context(), alice, "glass"); err != nil || g.ID != ordinary.ID {
+			t.Errorf("%+v, %v", g, err)
+		}
+		b.rules.remove("glass") // the ordinary rule
+		if g, err := b.InForce(t.Context(), alice, "glass"); err != nil || g.ID != emergency.ID {
+			t.Errorf("%+v, %v", g, err)
+		}
+	})
+}
