@@ -241,3 +241,30 @@ func TestAuditExport_Bundle(t *testing.T) {
 		t.Errorf("no bundle: got %+v", got)
 	}
 }
+
+func TestSessionsExport(t *testing.T) {
+	w := newWorld(t)
+	w.stream["/api/v1/sessions/s1/recording"] = func(rw http.ResponseWriter) {
+		if _, err := rw.Write([]byte(`{"kind":"start","at_ns":0,"session":{"id":"s1","protocol":"postgres","target":"pg"}}` + "\n" + `{"kind":"end","at_ns":5}` + "\n")); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "a.cast")
+	if got := w.pipe("sessions", "export", "s1", "--out", out); got.code != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	if b, err := os.ReadFile(out); err != nil || !strings.HasPrefix(string(b), `{"version":2,`) {
+		t.Errorf("by its name: %q, %v", b, err)
+	}
+	if got := w.pipe("sessions", "export", "s1", "--format", "txt"); got.code != 0 || !strings.Contains(got.out, "session s1") {
+		t.Errorf("to a pipe: got %+v", got)
+	}
+	for _, args := range [][]string{{}, {"--format", "exe"}, {"--out", out}, {"--out", out + ".exe"}} {
+		if got := w.pipe(append([]string{"sessions", "export", "s1"}, args...)...); got.code != ExitUsage {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+	if got := w.terminal("sessions", "export", "s1", "--format", "gif"); got.code != ExitUsage {
+		t.Errorf("a film at a terminal: got %+v", got)
+	}
+}

@@ -28,6 +28,6 @@ sessions, as hoopctl sessions list prints it.`,
 		},
 	}
 	list.flags(cmd)
-	cmd.AddCommand(newSessionsList(f, nil), newSessionsShow(f, nil), newSessionsReplay(f, nil), newSessionsHold(f, nil))
+	cmd.AddCommand(newSessionsList(f, nil), newSessionsShow(f, nil), newSessionsReplay(f, nil), newSessionsExport(f, nil), newSessionsHold(f, nil))
 	return cmd
 }

@@ -33,6 +33,9 @@ type Renderer struct {
 	sent  *postgres // what the client sent
 	types *pgtype.Map
 	err   error // the first error of out
+	// table is given rows instead, and the columns' names before them; nil: they are
+	// shown.
+	table func(cells []string, titles bool)
 }
 
 // NewRenderer writes to out.

@@ -22,6 +22,7 @@ type rows struct {
 	width  []int
 	held   [][]string
 	titled bool
+	began  bool // the columns' names were not given to a table yet
 }
 
 // column is what is needed of a field description, whose bytes do not last.
@@ -34,6 +35,7 @@ type column struct {
 func (t *rows) begin(fields []pgproto3.FieldDescription) {
 	t.fields, t.held, t.titled = nil, nil, false
 	t.width = make([]int, len(fields))
+	t.began = true
 	for i, f := range fields {
 		c := column{name: iostreams.OneLine(string(f.Name)), typ: f.DataTypeOID, binary: f.Format == pgproto3.BinaryFormat}
 		t.fields = append(t.fields, c)
@@ -55,6 +57,18 @@ func (p *postgres) row(values [][]byte) {
 		if !t.titled {
 			t.width[i] = max(t.width[i], min(runewidth.StringWidth(cells[i]), maxColumn))
 		}
+	}
+	if give := p.r.table; give != nil {
+		if t.began {
+			t.began = false
+			names := make([]string, len(t.fields))
+			for i, f := range t.fields {
+				names[i] = f.name
+			}
+			give(names, true)
+		}
+		give(cells, false)
+		return
 	}
 	t.held = append(t.held, cells)
 	if len(t.held) >= maxHeld {
