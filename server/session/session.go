@@ -175,10 +175,7 @@ func (s *Session) open(ctx context.Context) (err error) {
 	}
 	pos, err := s.log(&hoop.Event{Type: hoop.EventSessionStart, Details: details})
 	if err == nil {
-		err = s.line.Journal.Wait(ctx, pos)
-	}
-	if err == nil {
-		err = s.line.Registry.SaveSession(ctx, s.info)
+		err = s.begun(ctx, pos)
 	}
 	if err != nil {
 		s.lease.End()
@@ -186,6 +183,14 @@ func (s *Session) open(ctx context.Context) (err error) {
 		return unrecorded(errors.Join(err, cerr))
 	}
 	return nil
+}
+
+// begun returns when the session's beginning is durable, in the log and in the list for
+// people; both disks are waited for at once.
+func (s *Session) begun(ctx context.Context, pos journal.Pos) error {
+	info, listed := s.info, make(chan error, 1)
+	go func() { listed <- s.line.Registry.SaveSession(ctx, info) }()
+	return errors.Join(s.line.Journal.Wait(ctx, pos), <-listed)
 }
 
 // ID is the session's name: sortable by time, unique.

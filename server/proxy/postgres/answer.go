@@ -172,6 +172,9 @@ func (a *answerer) relayed(n int) { a.in.r += n }
 // keep moves what was relayed into the window, before something else goes there or
 // the buffer moves.
 func (a *answerer) keep() {
+	if len(a.win) == 0 && cap(a.win) <= keptSize && a.in.r-a.raw > keptSize {
+		a.win = window()
+	}
 	a.win = append(a.win, a.in.buf[a.raw:a.in.r]...)
 	a.raw = a.in.r
 }
@@ -198,10 +201,7 @@ func (a *answerer) flush() error {
 		}
 	}
 	a.raw = a.in.r
-	if cap(a.win) > 2*windowSize {
-		a.win = nil
-	}
-	a.win = a.win[:0]
+	a.win, a.row = trim(a.win), trim(a.row)
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	a.settled = true

@@ -50,6 +50,9 @@ func (c *conn) clientError(err error) error {
 
 // clientMessages handles all messages that are complete.
 func (c *conn) clientMessages() error {
+	if len(c.out) == 0 && cap(c.out) <= keptSize && c.in.buffered() > keptSize {
+		c.out = window()
+	}
 	for {
 		if c.passing > 0 {
 			if c.in.buffered() == 0 {
@@ -128,10 +131,7 @@ func (c *conn) send() error {
 		return nil
 	}
 	_, err := c.up.Conn.Write(c.out)
-	if cap(c.out) > 4*sendSize {
-		c.out = nil
-	}
-	c.out = c.out[:0]
+	c.out = trim(c.out)
 	if err != nil && c.ctx.Err() == nil {
 		// The target may have said why before it closed: the other goroutine reads it.
 		return c.upstreamLost()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/netio"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/session"
 )
@@ -93,6 +94,7 @@ type conn struct {
 }
 
 func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Session, st *startup) *conn {
+	up.Conn, up.Frontend = netio.Wrap(up.Conn), nil // whose buffers are empty, and large
 	c := &conn{
 		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
 		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, settled: true,

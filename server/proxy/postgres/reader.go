@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
+
+	"github.com/hoopctl/hoopctl/pkg/netio"
 )
 
 // bufferSize is what is read at once; longer messages make the buffer grow for as long
@@ -22,14 +25,54 @@ const headerSize = 5
 var errFraming = errors.New("a message has an impossible length")
 
 // reader finds messages in what a connection sends. It never allocates for a length
-// that a peer merely claims: the buffer doubles as bytes arrive.
+// that a peer merely claims: the buffer doubles as bytes arrive. While it waits with
+// nothing unread it has no buffer.
 type reader struct {
 	conn net.Conn
-	buf  []byte
-	r, w int // buf[r:w] is unread
+	src  *netio.Source // the same
+	buf  []byte        // nil while nothing is unread
+	r, w int           // buf[r:w] is unread
 }
 
-func newReader(c net.Conn) *reader { return &reader{conn: c, buf: make([]byte, bufferSize)} }
+func newReader(c net.Conn) *reader {
+	return &reader{conn: c, src: netio.NewSource(c, lend, giveBack)}
+}
+
+// buffers serve all readers.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+func lend() []byte { return buffers.Get().(*[bufferSize]byte)[:] }
+
+// keptSize is the most that a connection keeps of a buffer while nothing is in it.
+const keptSize = 4 << 10
+
+// windows are what answers and long messages are gathered in.
+var windows = sync.Pool{New: func() any { return new([windowRoom]byte) }}
+
+// windowRoom holds a window, the row that made it full, and what came with that.
+const windowRoom = windowSize + 2*bufferSize
+
+// window lends an empty window; trim takes it back.
+func window() []byte { return windows.Get().(*[windowRoom]byte)[:0] }
+
+// trim empties b, and gives its room to others where that is more than a connection
+// keeps.
+func trim(b []byte) []byte {
+	switch {
+	case cap(b) <= keptSize:
+		return b[:0]
+	case cap(b) == windowRoom:
+		windows.Put((*[windowRoom]byte)(b[:windowRoom]))
+	}
+	return nil
+}
+
+// giveBack takes a buffer of any size.
+func giveBack(b []byte) {
+	if cap(b) == bufferSize {
+		buffers.Put((*[bufferSize]byte)(b[:bufferSize]))
+	}
+}
 
 func (rd *reader) buffered() int { return rd.w - rd.r }
 
@@ -58,18 +101,18 @@ func (rd *reader) discard(n int) {
 	rd.r += n
 	if rd.r == rd.w {
 		rd.r, rd.w = 0, 0
-		if len(rd.buf) > bufferSize {
-			rd.buf = make([]byte, bufferSize)
-		}
 	}
 }
 
 // fill reads once, after making room. Slices given by bytes die.
 func (rd *reader) fill() (filled bool, err error) {
-	switch {
-	case rd.r == rd.w:
-		rd.discard(0)
-	case rd.r > 0 && (rd.w == len(rd.buf) || rd.r > bufferSize/2):
+	if rd.r == rd.w {
+		giveBack(rd.buf)
+		rd.buf, rd.r, rd.w = nil, 0, 0
+		rd.buf, rd.w, err = rd.src.Read()
+		return err == nil && rd.w == len(rd.buf), err
+	}
+	if rd.r > 0 && (rd.w == len(rd.buf) || rd.r > bufferSize/2) {
 		rd.w = copy(rd.buf, rd.buf[rd.r:rd.w])
 		rd.r = 0
 	}
@@ -90,6 +133,10 @@ func (rd *reader) append() error {
 
 // grow moves to a buffer of twice the size and leaves the old one as it is.
 func (rd *reader) grow() {
+	if rd.buf == nil {
+		rd.buf = lend()
+		return
+	}
 	b := make([]byte, 2*len(rd.buf))
 	copy(b[rd.r:], rd.buf[rd.r:rd.w])
 	rd.buf = b

@@ -219,12 +219,13 @@ func (u *Upstream) run(sql string) error {
 	if err := u.Conn.SetDeadline(time.Now().Add(tidyTime)); err != nil {
 		return err
 	}
-	u.Frontend.Send(&pgproto3.Query{String: sql})
-	if err := u.Frontend.Flush(); err != nil {
+	f := pgproto3.NewFrontend(u.Conn, u.Conn)
+	f.Send(&pgproto3.Query{String: sql})
+	if err := f.Flush(); err != nil {
 		return err
 	}
 	for {
-		m, err := u.Frontend.Receive()
+		m, err := f.Receive()
 		if err != nil {
 			return err
 		}
@@ -233,7 +234,7 @@ func (u *Upstream) run(sql string) error {
 			u.ParameterStatuses[m.Name] = m.Value
 		case *pgproto3.NoticeResponse, *pgproto3.NotificationResponse, *pgproto3.CommandComplete:
 		case *pgproto3.ReadyForQuery:
-			if m.TxStatus != 'I' || u.Frontend.ReadBufferLen() > 0 {
+			if m.TxStatus != 'I' || f.ReadBufferLen() > 0 {
 				return errors.New("the target is not idle afterwards")
 			}
 			return u.Conn.SetDeadline(time.Time{})

@@ -100,10 +100,11 @@ func (a *answerer) dataRow(m []byte) error {
 	a.run.res.Masked += changed
 	a.run.res.Bytes += int64(len(row))
 	a.drop(len(m))
-	a.win = append(a.win, row...)
-	if a.row = row; cap(a.row) > bufferSize {
-		a.row = nil
+	if len(a.win)+len(row) > cap(a.win) && cap(a.win) <= keptSize {
+		a.win = append(window(), a.win...) // it is going to be a long answer
 	}
+	a.win = append(a.win, row...)
+	a.row = row
 	return nil
 }
 
