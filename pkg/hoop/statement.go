@@ -235,7 +235,9 @@ type Column struct {
 	// computed from Origins and from nothing else. Otherwise they may be anything that the
 	// statement reads, and Origins is empty.
 	Proven, Derived bool
-	Origins         []ColumnRef
+	// From are the columns that those of Origins are generated from by the target itself.
+	From    []ColumnRef
+	Origins []ColumnRef
 }
 
 // ApprovalRule says who must approve, and how soon.

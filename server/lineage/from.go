@@ -143,18 +143,18 @@ func (a *analysis) tableColumns(t *catalog.Table) *relation {
 // that were added later, and bounds of partitions.
 var valueColumns = map[string]string{"pg_attribute": "attmissingval", "pg_class": "relpartbound"}
 
-// tableColumn is what a column holds. What a generated one is computed from is not
-// known: any column of the table.
+// tableColumn is what a column holds; a generated one also what it is computed from.
 func (a *analysis) tableColumn(t *catalog.Table, c *catalog.Column) flow {
 	if t.System && valueColumns[t.Name] == c.Name {
 		return unknown
 	}
-	if !c.Generated {
-		return flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: c.Name})}, plain: true}
+	own := flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: c.Name})}}
+	if own.plain = !c.Generated; own.plain {
+		return own
 	}
-	var f flow
-	for _, other := range t.Columns {
-		f = f.and(flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: other.Name})}})
+	f := own
+	for _, other := range c.From {
+		f = f.and(flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: other})}})
 	}
 	return f
 }

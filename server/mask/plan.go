@@ -79,6 +79,11 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 		}
 		free = append(free, named...)
 	}
+	for _, o := range c.From {
+		if name, ok := r.Protects(o); ok {
+			best = both(best, redacted(name)) // no other transform fits a computed value
+		}
+	}
 	switch {
 	case best != nil && len(free) > 0:
 		return r.transform(c, both(best, redacted(free[0].name))) // no transform of a column scans as well

@@ -142,6 +142,13 @@ type resolver struct {
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
+	for _, c := range t.Columns {
+		for _, from := range c.From {
+			if c.Name == column {
+				r.out[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: from}] = true
+			}
+		}
+	}
 	for _, oid := range t.Uses { // which of them the view's column comes from is not known here
 		if from, ok := r.s.cat.Table(oid); ok && !from.System {
 			r.whole(from)

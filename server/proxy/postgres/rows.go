@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
@@ -162,11 +163,32 @@ func columns(body []byte, snap *catalog.Snapshot) ([]hoop.Column, error) {
 		col.Binary = format == 1
 		col.Type = typeOf(snap, typ, mod)
 		if col.Origins, col.Proven = origins(snap, table, attr); col.Proven {
+			col.From = generatedFrom(snap, table, col.Origins)
 			col.Type = declared(snap, table, attr, col.Type)
 		}
 		cols = append(cols, col)
 	}
 	return cols, f.done()
+}
+
+// generatedFrom gives what generated columns among those of a table and its relatives
+// are computed from.
+func generatedFrom(snap *catalog.Snapshot, oid uint32, origins []hoop.ColumnRef) []hoop.ColumnRef {
+	t, ok := snap.Table(oid)
+	if !ok {
+		return nil
+	}
+	var refs []hoop.ColumnRef
+	for _, t := range append(snap.Related(t), t) {
+		for _, col := range t.Columns {
+			if col.Generated && slices.Contains(origins, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: col.Name}) {
+				for _, from := range col.From {
+					refs = append(refs, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: from})
+				}
+			}
+		}
+	}
+	return refs
 }
 
 // declared is the type of a table's column: where that is a domain, or holds one, the
