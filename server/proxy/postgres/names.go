@@ -39,10 +39,16 @@ func (n *names[T]) define(name string, value *T, batch int64) *definition[T] {
 func (d *definition[T]) settle(ok bool) (replaced *T) {
 	s := d.names.slots[d.name]
 	for i, p := range s.pending {
-		if p == d {
-			s.pending = append(s.pending[:i:i], s.pending[i+1:]...)
-			break
+		if p != d {
+			continue
 		}
+		if i == 0 { // they are answered in order, and a long pipeline has very many
+			s.pending[0] = nil
+			s.pending = s.pending[1:]
+		} else {
+			s.pending = append(s.pending[:i:i], s.pending[i+1:]...)
+		}
+		break
 	}
 	if ok {
 		replaced, s.now = s.now, d.value
