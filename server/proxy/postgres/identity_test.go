@@ -43,6 +43,20 @@ func TestIdentity_IsASettingOfTheSession(t *testing.T) {
 // Whatever the rules allow, no client sets hoop.*.
 func TestIdentity_CannotBeChanged(t *testing.T) {
 	g := setup(t, identitySchema)
+	attack := func(sql string, modes map[string]pgx.QueryExecMode) {
+		t.Helper()
+		for name, mode := range modes {
+			c := g.connect()
+			if _, err := c.Exec(t.Context(), sql, mode); err == nil {
+				t.Errorf("%s (%s) was let through", sql, name)
+			}
+			var got string
+			if err := c.QueryRow(t.Context(), "select current_setting('hoop.user')", pgx.QueryExecModeSimpleProtocol).Scan(&got); err != nil || got != "alice" {
+				t.Errorf("after %s (%s): %q %v", sql, name, got, err)
+			}
+			check(t, c.Close(t.Context()))
+		}
+	}
 	for _, sql := range []string{
 		"set hoop.user = 'bob'", `set "hoop"."user" = 'bob'`, "set HOOP.User to 'bob'", "set local hoop.user = 'bob'", "set session hoop.user = 'bob'",
 		"set hoop.anything = '1'", "set hoop.user from current", "select set_config('hoop.user', 'bob', false)",
@@ -57,17 +71,26 @@ func TestIdentity_CannotBeChanged(t *testing.T) {
 		"merge into pg_settings s using (values (1)) v(i) on s.name = 'hoop.user' when matched then update set setting = 'bob'",
 		"create rule r as on insert to visits do also update pg_settings set setting = 'bob' where name = 'hoop.user'",
 	} {
-		for name, mode := range modes {
-			c := g.connect()
-			if _, err := c.Exec(t.Context(), sql, mode); err == nil {
-				t.Errorf("%s (%s) was let through", sql, name)
-			}
-			var got string
-			if err := c.QueryRow(t.Context(), "select current_setting('hoop.user')", pgx.QueryExecModeSimpleProtocol).Scan(&got); err != nil || got != "alice" {
-				t.Errorf("after %s (%s): %q %v", sql, name, got, err)
-			}
-			check(t, c.Close(t.Context()))
-		}
+		attack(sql, modes)
+	}
+	for _, sql := range []string{
+		`set hoop."user" = 'bob'`, `set local hoop."user" to default`, `reset hoop."user"`, `set session hoop."user" = 'bob'`, `alter role all set hoop."user" = 'bob'`,
+		`alter role current_user in database postgres set hoop."user" = 'bob'`, `alter role current_user reset hoop."user"`, `alter system set hoop."user" = 'bob'`,
+		`create function g() returns int language sql set hoop."user" from current as 'select 1'`, "values (set_config('hoop.user', 'bob', false))",
+		"select * from set_config('hoop.user', 'bob', false)", "select upper(coalesce(null, set_config('hoop.user', 'bob', false)))",
+		"select case when true then set_config('hoop.user', 'bob', false) end", "select (select set_config('hoop.user', 'bob', false))",
+		"insert into visits values (set_config('hoop.user', 'bob', false))", "insert into visits values ('a', 'b') returning set_config('hoop.user', 'bob', false)",
+		"delete from visits where set_config('hoop.user', 'bob', false) = 'x'", "select 1 order by set_config('hoop.user', 'bob', false)",
+		"select 1 limit length(set_config('hoop.user', 'bob', false))", "copy (select set_config('hoop.user', 'bob', false)) to stdout",
+		"declare c cursor with hold for select set_config('hoop.user', 'bob', false)", "create view v as select set_config('hoop.user', 'bob', false)",
+		"create table t (a text default set_config('hoop.user', 'bob', false))", "alter table visits alter what set default set_config('hoop.user', 'bob', false)",
+		"create table t as select set_config('hoop.user', 'bob', false)", "create index on visits (set_config('hoop.user', what, false))",
+		"select set_config(setting_name => 'hoop.user', new_value => 'bob', is_local => false)", "select set_config(variadic array['hoop.user', 'bob', 'f'])",
+		"select set_config(chr(104) || 'oop.user', 'bob', false)", "select set_config($$hoop.user$$, 'bob', false)", `select set_config(U&'hoop\002euser', 'bob', false)`,
+		"select set_config(who, what, false) from visits", "lock table visits; select set_config('hoop.user', 'bob', false)",
+		"create policy p on visits using (set_config('hoop.user', 'bob', false) = 'bob')", "execute nothing(set_config('hoop.user', 'bob', false))",
+	} {
+		attack(sql, map[string]pgx.QueryExecMode{"simple": pgx.QueryExecModeSimpleProtocol})
 	}
 	for _, options := range []string{
 		"options=-c%20hoop.user%3Dbob", "options=--hoop.user%3Dbob", "options=-choop.session%3Dx", "options=-c%20HOOP.USER%3Dbob", "hoop.user=bob", "Hoop.Session=x",
@@ -80,5 +103,27 @@ func TestIdentity_CannotBeChanged(t *testing.T) {
 		} else if state(err) != "42501" {
 			t.Errorf("%s: %v", options, err)
 		}
+	}
+}
+
+// Code that somebody lets run can set anything for the rest of its own text; before
+// anything else runs, the identity is set again.
+func TestIdentity_OpaqueCodeIsUndone(t *testing.T) {
+	g := setup(t, identitySchema)
+	for name, mode := range modes {
+		c := g.connect()
+		for _, sql := range []string{
+			"create or replace function h() returns text language sql as $$ select set_config('hoop.user', 'bob', false) $$", "select h()",
+			"do $$ begin perform set_config('hoop.' || 'user', 'bob', false); end $$", "begin", "select h()", "savepoint s", "select h()", "rollback to s", "commit",
+		} {
+			if _, err := c.Exec(t.Context(), sql, mode); err != nil {
+				t.Errorf("%s (%s): %v", sql, name, err)
+			}
+			var got string
+			if err := c.QueryRow(t.Context(), "select current_setting('hoop.user')", mode).Scan(&got); err != nil || got != "alice" {
+				t.Errorf("after %s (%s): %q %v", sql, name, got, err)
+			}
+		}
+		check(t, c.Close(t.Context()))
 	}
 }

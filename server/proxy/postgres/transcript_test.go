@@ -114,7 +114,7 @@ func render(m any) string {
 
 func golden(t *testing.T, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "transcript", strings.ReplaceAll(t.Name(), "/", "_")+".txt")
+	path := filepath.Join("testdata", "transcript", strings.NewReplacer("/", "_", ",", "").Replace(t.Name())+".txt")
 	if *update {
 		check(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		check(t, os.WriteFile(path, []byte(got), 0o644))
@@ -264,6 +264,9 @@ func TestFlow_ReadsAsWithoutGateway(t *testing.T) {
 				}
 				if d := cmp.Diff(want, got); d != "" {
 					t.Errorf("-direct +gateway:\n%s", d)
+				}
+				if len(rules) == 0 {
+					golden(t, got)
 				}
 			})
 		}
