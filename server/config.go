@@ -29,6 +29,7 @@ type Config struct {
 	Witnesses  []WitnessConfig  `json:"witnesses"`      // who cosigns this gateway's log
 	Quorum     int              `json:"witness_quorum"` // how many of them must; 1
 	Witness    *WitnessedConfig `json:"witness"`        // whose logs this gateway cosigns
+	Notify     []NotifyConfig   `json:"notify"`         // whom to tell what happens
 	Resources  []string         `json:"resources"`
 	Policy     PolicyConfig     `json:"policy"`
 }
@@ -197,7 +198,7 @@ func (c *Config) check() error {
 		}
 		seen[p.Name] = true
 	}
-	return nil
+	return c.checkNotify()
 }
 
 // DevConfig is the configuration of `hoop-gateway dev` and of tests: everything

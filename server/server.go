@@ -152,9 +152,15 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	mux := http.NewServeMux()
 	g.buildExpiry(evidence.recorder)
 	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn.Identify))
-	pages, err := web.New(web.Options{
-		SignIn: signIn, API: g.buildAPI(opts.Version, db, evidence.recorder, signIn.IdentifyBrowser), Log: g.log,
-	})
+	chats, err := g.buildNotify(mux, signIn)
+	if err != nil {
+		return err
+	}
+	page := web.Options{SignIn: signIn, API: g.buildAPI(opts.Version, db, evidence.recorder, signIn.IdentifyBrowser), Log: g.log}
+	if len(chats) > 0 {
+		page.Links = chats
+	}
+	pages, err := web.New(page)
 	if err != nil {
 		return err
 	}

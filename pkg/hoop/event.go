@@ -34,8 +34,42 @@ const (
 	EventExport        EventType = "audit-export"
 	EventCheckpoint    EventType = "checkpoint"        // a witness cosigned one
 	EventExpired       EventType = "recording-expired" // its time was over: the file is gone, its hash stays
+	EventChatLink      EventType = "chat-link"         // an account of a chat decides in somebody's name from now on
 	EventLegalHold     EventType = "legal-hold"        // a recording must stay, or need not any more
 )
+
+// EventTypes lists them all.
+var EventTypes = []EventType{
+	EventStart,
+	EventStop,
+	EventSignIn,
+	EventSignInFailed,
+	EventSignOut,
+	EventRequest,
+	EventApproval,
+	EventDenial,
+	EventExpiry,
+	EventGrant,
+	EventRevocation,
+	EventAlert,
+	EventReview,
+	EventSessionStart,
+	EventSessionDenied,
+	EventSessionEnd,
+	EventStatement,
+	EventResult,
+	EventCancel,
+	EventRecovery,
+	EventPolicy,
+	EventResource,
+	EventAPIDenied,
+	EventRead,
+	EventExport,
+	EventCheckpoint,
+	EventExpired,
+	EventChatLink,
+	EventLegalHold,
+}
 
 // Event is one entry of the audit log. Its JSON encoding, fields in this order and
 // empty ones left out, is its canonical form: the bytes that the log hashes

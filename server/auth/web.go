@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -51,6 +52,33 @@ func (s *Server) Browser(r *http.Request) (Browser, error) {
 func (s *Server) IdentifyBrowser(ctx context.Context, token string) (hoop.Identity, error) {
 	id, _, err := s.identify(ctx, token, webPrefix)
 	return id, err
+}
+
+// Current is the identity of a person who is signed in somewhere, as the identity
+// provider last had it. It is unauthenticated for whom no sign-in lives.
+func (s *Server) Current(ctx context.Context, subject string) (hoop.Identity, error) {
+	now := s.now()
+	families, err := s.o.Store.Families(ctx, subject, now)
+	if err != nil {
+		return hoop.Identity{}, hoop.Errorf(hoop.CodeUnavailable, "the gateway cannot check who you are").WithHint("try again").Wrap(err)
+	}
+	var latest *Family
+	for i := range families {
+		f := &families[i]
+		if f.Identity.Kind == hoop.Human && f.live(now) && (latest == nil || f.CheckedAt.After(latest.CheckedAt)) {
+			latest = f
+		}
+	}
+	if latest != nil {
+		if p, ok := s.providers[latest.Provider]; ok {
+			if id, ok := p.current(latest); ok {
+				id.Groups, id.Chain = append([]string{}, id.Groups...), slices.Clone(id.Chain)
+				return id, nil
+			}
+		}
+	}
+	return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "your sign-in has ended").
+		WithHint("sign in at %s, then press again", s.o.Issuer+PathSignIn)
 }
 
 // ValidForm reports whether a form comes from our own page in the browser b.

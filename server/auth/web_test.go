@@ -49,6 +49,9 @@ func TestWeb_SignsABrowserInAndOut(t *testing.T) {
 		if _, err := w.Identify(t.Context(), in.Token); err == nil {
 			t.Error("a browser's token is good for the API")
 		}
+		if id, err := w.Current(t.Context(), "bob"); err != nil || !slices.Contains(id.Groups, "dba") {
+			t.Errorf("current: %+v, %v", id, err)
+		}
 		advance(webLife - time.Second)
 		if _, err := w.Browser(asBrowser(b)); err != nil {
 			t.Errorf("a second before its end: %v", err)
@@ -62,6 +65,9 @@ func TestWeb_SignsABrowserInAndOut(t *testing.T) {
 		}
 		if _, err := w.Browser(asBrowser(b)); err == nil {
 			t.Error("signed in after signing out")
+		}
+		if id, err := w.Current(t.Context(), "bob"); err == nil {
+			t.Errorf("current after signing out: %+v", id)
 		}
 		if got := w.log.types(); !slices.Equal(got, []string{"sign-in bob", "sign-out bob: signed out"}) {
 			t.Errorf("events %v", got)

@@ -77,6 +77,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value) {
 			return
 		}
 		v.SetInt(int64(i))
+	case reflect.Bool:
+		if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" || n.Value != "true" && n.Value != "false" {
+			d.errorf(n, "want true or false")
+			return
+		}
+		v.SetBool(n.Value == "true")
 	default:
 		d.errorf(n, "cannot hold a %s", v.Type()) // a fault of this package; its tests decode every field
 	}

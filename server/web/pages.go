@@ -35,7 +35,9 @@ type page struct {
 	Statements []ran
 	More       bool // there are other statements
 	Problem    *hoop.Error
-	Linked     string
+	// Of a chat account that is to be linked, or was.
+	Account, AccountName, Code string
+	Linked                     string
 }
 
 // ran is a statement of a session.

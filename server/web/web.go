@@ -33,6 +33,8 @@ type SignIn interface {
 
 // Linker links accounts of chat services to identities; nil where there is no chat.
 type Linker interface {
+	// Peek says which account a code would link, and what it calls itself.
+	Peek(code string) (account, name string, ok bool)
 	// Link redeems a code that a person got in the chat, in the name of who is signed in.
 	Link(ctx context.Context, id hoop.Identity, code string) (account string, err error)
 }
@@ -348,7 +350,15 @@ func (h *handler) link(v *visit) error {
 	if !h.fresh(v, "/link") {
 		return nil
 	}
-	account, err := h.Links.Link(v.r.Context(), v.who.Identity, v.r.PostForm.Get("code"))
+	code := v.r.PostForm.Get("code")
+	if v.r.PostForm.Get("confirm") == "" {
+		account, name, ok := h.Links.Peek(code)
+		if !ok {
+			return hoop.Errorf(hoop.CodeNotFound, "there is no such code, or its ten minutes are over").WithHint("press the button in the chat again")
+		}
+		return h.show(v, "link", page{Title: "Link this chat account?", Account: account, AccountName: name, Code: code})
+	}
+	account, err := h.Links.Link(v.r.Context(), v.who.Identity, code)
 	if err != nil {
 		return err
 	}

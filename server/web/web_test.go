@@ -71,6 +71,7 @@ type site struct {
 	grants *grant.Service
 	store  *store.Store
 	log    *auditLog
+	linked string
 	later  time.Duration // the web UI's clock runs ahead by
 }
 
@@ -101,7 +102,7 @@ func newSite(t *testing.T) *site {
 	must(t, err)
 	quiet := slog.New(slog.DiscardHandler)
 	pages, err := web.New(web.Options{
-		SignIn: signIn, Log: quiet, Now: func() time.Time { return time.Now().Add(s.later) },
+		SignIn: signIn, Log: quiet, Links: s, Now: func() time.Time { return time.Now().Add(s.later) },
 		API: api.New(api.Options{
 			Identify: signIn.IdentifyBrowser, Roles: roles, Access: access{}, Grants: s.grants, Sessions: st, Audit: s.log, Log: quiet,
 			Targets: func(hoop.Identity) []hoop.Target { return nil },
@@ -129,6 +130,16 @@ func newSite(t *testing.T) *site {
 		must(t, st.Close())
 	})
 	return s
+}
+
+// Peek and Link are of a chat with one account that waits to be linked.
+func (s *site) Peek(code string) (account, name string, ok bool) {
+	return "T1/U9", "kim\u202e", code == "CODE"
+}
+
+func (s *site) Link(_ context.Context, id hoop.Identity, code string) (string, error) {
+	s.linked = id.Subject + " " + code
+	return "T1/U9", nil
 }
 
 func must(t *testing.T, err error) {
@@ -360,5 +371,23 @@ func TestWeb_SessionsForThoseWhoMaySeeThem(t *testing.T) {
 	_ = other.Open(t.Context(), "/sessions/5e55")
 	if strings.Contains(other.Text, "SELECT") || !strings.Contains(other.Text, "there is no session") {
 		t.Errorf("a stranger sees %s", other.Text)
+	}
+}
+
+func TestWeb_LinksAChatAccountAfterShowingIt(t *testing.T) {
+	s := newSite(t)
+	b := s.browser("alex", "/link")
+	_ = b.Submit(t.Context(), "/link", url.Values{"code": {"WRONG"}})
+	if !strings.Contains(b.Text, "there is no such code") {
+		t.Errorf("got %s", b.Text)
+	}
+	must(t, b.Open(t.Context(), "/link"))
+	must(t, b.Submit(t.Context(), "/link", url.Values{"code": {"CODE"}}))
+	if s.linked != "" || !strings.Contains(b.Text, "T1/U9") || !strings.Contains(b.Text, "U+202E") {
+		t.Errorf("linked %q before it was confirmed: %s", s.linked, b.Text)
+	}
+	must(t, b.Submit(t.Context(), "/link", nil))
+	if s.linked != "alex CODE" {
+		t.Errorf("linked %q", s.linked)
 	}
 }

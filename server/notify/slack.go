@@ -1,0 +1,622 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// Decider takes what approvers say; *grant.Service is one.
+type Decider interface {
+	Approve(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
+	Deny(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
+}
+
+// EventLog records that accounts are linked: Write returns when the event is durable.
+type EventLog interface {
+	Write(ctx context.Context, e *hoop.Event) error
+}
+
+// Slack is a channel where approvers decide.
+type Slack struct {
+	Token         string // bot token: chat:write
+	SigningSecret string // of requests by Slack
+	Channel       string // C0123456789
+	// Users are accounts that the configuration links: TEAM/USER to a subject.
+	Users  map[string]string
+	Public string // the gateway's URL
+	API    string // left out: https://slack.com/api
+	// Identity is the identity of somebody who is signed in, as their identity provider
+	// last had it. Nobody decides in a chat whose sign-ins have all ended.
+	Identity func(ctx context.Context, subject string) (hoop.Identity, error)
+	Decide   Decider
+	Audit    EventLog
+}
+
+const (
+	slackSkew   = 5 * time.Minute // Slack, "Verifying requests from Slack"
+	slackBody   = 256 << 10       // bytes of a request by Slack
+	slackText   = 2500            // bytes of a statement in a message; a block takes 3,000 characters
+	maxSeen     = 10_000          // requests by Slack in ten minutes
+	maxMessages = 1000            // that are remembered, of pending requests
+	linkLife    = 10 * time.Minute
+	maxCodes    = 1000
+)
+
+// message is where a request was told.
+type message struct {
+	Channel string `json:"channel"`
+	TS      string `json:"ts"`
+	Text    string `json:"text"` // how it began, for when it ends
+}
+
+// linking says whose a chat account is.
+type linking struct {
+	Subject string    `json:"subject"`
+	At      time.Time `json:"at"`
+}
+
+// code is a link to be.
+type code struct {
+	account, name string
+	until         time.Time
+}
+
+// Chat is a Slack channel with its sink.
+type Chat struct {
+	*Sink
+	slack Slack
+	http  *http.Client
+
+	doing sync.WaitGroup // what goes on behind an answer to Slack
+
+	lock  sync.Mutex           // guards what follows
+	seen  map[string]time.Time // signatures, so that none is taken twice
+	codes map[string]code
+}
+
+// NewSlack makes the sink of a Slack channel. Its handler must be served, and its
+// goroutines end with Wait.
+func NewSlack(o Options, s Slack) (*Chat, error) {
+	if s.API == "" {
+		s.API = "https://slack.com/api"
+	}
+	if s.Token == "" || s.SigningSecret == "" || s.Channel == "" {
+		return nil, fmt.Errorf("notify %s: slack wants token, signing_secret and channel", o.Name)
+	}
+	c := &Chat{slack: s, http: client(), seen: map[string]time.Time{}, codes: map[string]code{}}
+	o.Events = []hoop.EventType{hoop.EventRequest, hoop.EventApproval, hoop.EventDenial, hoop.EventExpiry, hoop.EventCancel, hoop.EventAlert}
+	var err error
+	c.Sink, err = newSink(o, c)
+	if c.state.Messages == nil {
+		c.state.Messages = map[int64]message{}
+	}
+	if c.state.Links == nil {
+		c.state.Links = map[string]linking{}
+	}
+	return c, err
+}
+
+// Wait returns when nothing goes on any more.
+func (c *Chat) Wait() { c.doing.Wait() }
+
+// tell implements teller: a message for a new request, a change of it for what follows.
+func (c *Chat) tell(ctx context.Context, _ int64, e *hoop.Event) error {
+	if e.Request == 0 {
+		return nil
+	}
+	c.mu.Lock()
+	m, known := c.state.Messages[e.Request]
+	c.mu.Unlock()
+	switch {
+	case e.Type == hoop.EventAlert:
+		text := fmt.Sprintf("Alert: %s took access to %s in an emergency (request %d): %s", shown(e.Subject, 200), shown(e.Target, 200), e.Request, shown(e.Reason, 1000))
+		return c.call(ctx, "chat.postMessage", map[string]any{
+			"channel": c.slack.Channel, "text": text, "blocks": []any{section(text), c.buttons(e.Request, false)},
+		}, nil)
+	case e.Type == hoop.EventRequest:
+		if known {
+			return nil
+		}
+		return c.post(ctx, e)
+	case !known:
+		return nil
+	}
+	text, final := outcome(e)
+	blocks := []any{section(m.Text), section(text)}
+	if !final {
+		blocks = append(blocks, c.buttons(e.Request, true))
+	}
+	if err := c.call(ctx, "chat.update", map[string]any{"channel": m.Channel, "ts": m.TS, "text": plainOf(m.Text, text), "blocks": blocks}, nil); err != nil {
+		return err
+	}
+	if !final {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.state.Messages, e.Request)
+	return c.save()
+}
+
+// post tells a request. What is too long for a message is decided elsewhere, where it
+// can be read.
+func (c *Chat) post(ctx context.Context, e *hoop.Event) error {
+	text := fmt.Sprintf("Request %d: %s asks", e.Request, shown(e.Subject, 200))
+	if len(e.Chain) > 0 {
+		text += " on behalf of " + shown(strings.Join(e.Chain, ", for "), 200)
+	}
+	whole := len(e.Text) <= slackText
+	if e.Text == "" {
+		text += " for access to " + shown(e.Target, 200)
+	} else {
+		text += " to run on " + shown(e.Target, 200) + ":\n" + shown(e.Text, slackText)
+		if !whole {
+			text += "\n(there is more: open it to decide)"
+		}
+	}
+	if len(e.Effects) > 0 {
+		var names []string
+		for _, f := range e.Effects {
+			names = append(names, string(f))
+		}
+		text += "\nEffects: " + strings.Join(names, ", ")
+	}
+	if len(e.Tables) > 0 {
+		text += "\nTables: " + shown(strings.Join(e.Tables, ", "), 300)
+	}
+	var sent struct {
+		Channel string `json:"channel"`
+		TS      string `json:"ts"`
+	}
+	if err := c.call(ctx, "chat.postMessage", map[string]any{
+		"channel": c.slack.Channel, "text": text, "unfurl_links": false,
+		"blocks": []any{section(text), c.buttons(e.Request, whole)},
+	}, &sent); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.state.Messages) >= maxMessages { // the oldest: its buttons still work, and say what became of it
+		oldest := e.Request
+		for id := range c.state.Messages {
+			oldest = min(oldest, id)
+		}
+		delete(c.state.Messages, oldest)
+	}
+	c.state.Messages[e.Request] = message{sent.Channel, sent.TS, text}
+	return c.save()
+}
+
+// outcome says what an event makes of its request, and whether that is the end.
+func outcome(e *hoop.Event) (string, bool) {
+	switch e.Type {
+	case hoop.EventApproval:
+		for _, d := range e.Details {
+			var have, want int
+			if d.Name == "approvals" {
+				if n, err := fmt.Sscanf(d.Value, "%d of %d", &have, &want); n == 2 && err == nil && have < want {
+					return fmt.Sprintf("%s approved: %s.", shown(e.Subject, 200), d.Value), false
+				}
+			}
+		}
+		return "Approved by " + shown(e.Subject, 200) + ".", true
+	case hoop.EventDenial:
+		return "Denied by " + shown(e.Subject, 200) + ": " + shown(e.Reason, 500), true
+	case hoop.EventExpiry:
+		return "Expired: nobody decided in time.", true
+	}
+	return "Cancelled.", true
+}
+
+func plainOf(parts ...string) string { return strings.Join(parts, "\n") }
+
+// section is text without any markup: no mention and no link can hide in it.
+func section(text string) any {
+	return map[string]any{"type": "section", "text": map[string]any{"type": "plain_text", "emoji": false, "text": text}}
+}
+
+func (c *Chat) buttons(id int64, decide bool) any {
+	n := strconv.FormatInt(id, 10)
+	button := func(action, label, style string) map[string]any {
+		b := map[string]any{"type": "button", "action_id": action, "value": n, "text": map[string]any{"type": "plain_text", "text": label}}
+		if style != "" {
+			b["style"] = style
+		}
+		return b
+	}
+	open := button("open", "Open", "")
+	open["url"] = c.slack.Public + "/requests/" + n
+	if !decide {
+		return map[string]any{"type": "actions", "elements": []any{open}}
+	}
+	return map[string]any{"type": "actions", "elements": []any{button("approve", "Approve", "primary"), button("deny", "Deny…", "danger"), open}}
+}
+
+// shown makes a text of others fit for a message: at most limit bytes, and no character
+// that cannot be seen.
+func shown(s string, limit int) string {
+	var b strings.Builder
+	for _, r := range s {
+		if b.Len() > limit {
+			b.WriteString("…")
+			break
+		}
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "‹U+%04X›", r)
+		}
+	}
+	return b.String()
+}
+
+// call calls a method of Slack's Web API; answer may be nil.
+func (c *Chat) call(ctx context.Context, method string, args map[string]any, answer any) error {
+	body, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.slack.API+"/"+method, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("Authorization", "Bearer "+c.slack.Token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return hideURL(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("slack %s: %w", method, err)
+	}
+	var said struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error"`
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("slack %s: status %d", method, resp.StatusCode)
+	}
+	if err := json.Unmarshal(b, &said); err != nil {
+		return fmt.Errorf("slack %s: its answer is no JSON", method)
+	}
+	if !said.OK {
+		err := fmt.Errorf("slack %s: %s", method, shown(said.Error, 64))
+		if slices.Contains([]string{"message_not_found", "cant_update_message", "edit_window_closed"}, said.Error) {
+			err = fmt.Errorf("%w: %w", err, errRefused)
+		}
+		return err
+	}
+	if answer != nil {
+		return json.Unmarshal(b, answer)
+	}
+	return nil
+}
+
+// hideURL keeps a URL out of logs: it may hold a secret path.
+func hideURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// ServeHTTP takes what people press (Slack, "Handling user interaction"). Only what
+// Slack signed in the last five minutes counts, and only once.
+func (c *Chat) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, slackBody))
+	if err != nil {
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		return
+	}
+	if err := c.verify(r.Header, body); err != nil {
+		c.o.Logger.WarnContext(r.Context(), "notify: not from Slack", "sink", c.o.Name, "error", err)
+		http.Error(w, "not signed", http.StatusUnauthorized)
+		return
+	}
+	p, err := parsePayload(body)
+	if err != nil {
+		http.Error(w, "not understood", http.StatusBadRequest)
+		return
+	}
+	answer := c.act(r.Context(), p)
+	if answer == nil {
+		return // 200 and nothing: taken
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// verify checks Slack's signature, version v0.
+func (c *Chat) verify(h http.Header, body []byte) error {
+	at, err := strconv.ParseInt(h.Get("X-Slack-Request-Timestamp"), 10, 64)
+	if err != nil {
+		return errors.New("no timestamp")
+	}
+	now := c.o.Now()
+	if d := now.Sub(time.Unix(at, 0)); d > slackSkew || d < -slackSkew {
+		return errors.New("its time is not now")
+	}
+	mac := hmac.New(sha256.New, []byte(c.slack.SigningSecret))
+	fmt.Fprintf(mac, "v0:%d:", at)
+	mac.Write(body)
+	want := "v0=" + hex.EncodeToString(mac.Sum(nil))
+	if !hmac.Equal([]byte(want), []byte(h.Get("X-Slack-Signature"))) {
+		return errors.New("the signature is not Slack's")
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for s, t := range c.seen {
+		if now.Sub(t) > 2*slackSkew {
+			delete(c.seen, s)
+		}
+	}
+	if _, again := c.seen[want]; again || len(c.seen) >= maxSeen {
+		return errors.New("it was sent before")
+	}
+	c.seen[want] = now
+	return nil
+}
+
+// payload is what we read of an interaction.
+type payload struct {
+	Type      string `json:"type"` // block_actions, view_submission
+	TriggerID string `json:"trigger_id"`
+	User      struct {
+		ID     string `json:"id"`
+		Name   string `json:"username"`
+		TeamID string `json:"team_id"`
+	} `json:"user"`
+	Team struct {
+		ID string `json:"id"`
+	} `json:"team"`
+	Channel struct {
+		ID string `json:"id"`
+	} `json:"channel"`
+	Actions []struct {
+		ID    string `json:"action_id"`
+		Value string `json:"value"`
+	} `json:"actions"`
+	View struct {
+		Callback string `json:"callback_id"`
+		Private  string `json:"private_metadata"`
+		State    struct {
+			Values map[string]map[string]struct {
+				Value string `json:"value"`
+			} `json:"values"`
+		} `json:"state"`
+	} `json:"view"`
+}
+
+func parsePayload(body []byte) (payload, error) {
+	var p payload
+	form, err := url.ParseQuery(string(body))
+	if err != nil || len(form["payload"]) != 1 {
+		return p, errors.New("no payload")
+	}
+	err = json.Unmarshal([]byte(form.Get("payload")), &p)
+	if err == nil && p.User.ID == "" {
+		err = errors.New("no user")
+	}
+	return p, err
+}
+
+// account names whoever pressed: a user of a workspace.
+func (p *payload) account() string {
+	team := p.User.TeamID
+	if team == "" {
+		team = p.Team.ID
+	}
+	return team + "/" + p.User.ID
+}
+
+// act does what was pressed. The answer is for Slack; nil acknowledges.
+func (c *Chat) act(ctx context.Context, p payload) any {
+	switch {
+	case p.Type == "view_submission" && p.View.Callback == "deny":
+		id, err := strconv.ParseInt(p.View.Private, 10, 64)
+		if err == nil {
+			err = c.decide(ctx, p, func(who hoop.Identity) error {
+				_, err := c.slack.Decide.Deny(ctx, who, id, p.View.State.Values["reason"]["reason"].Value)
+				return err
+			})
+		}
+		if err != nil {
+			return map[string]any{"response_action": "errors", "errors": map[string]string{"reason": plainError(err)}}
+		}
+		return nil
+	case p.Type == "block_actions" && len(p.Actions) == 1:
+		id, err := strconv.ParseInt(p.Actions[0].Value, 10, 64)
+		if err != nil || id <= 0 {
+			return nil
+		}
+		c.pressed(context.WithoutCancel(ctx), p, p.Actions[0].ID, id)
+	}
+	return nil
+}
+
+// pressed does what a button says, after Slack has its answer: it waits for three
+// seconds only.
+func (c *Chat) pressed(ctx context.Context, p payload, action string, id int64) {
+	c.doing.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		var err error
+		switch action {
+		case "approve":
+			err = c.decide(ctx, p, func(who hoop.Identity) error {
+				_, err := c.slack.Decide.Approve(ctx, who, id, "")
+				return err
+			})
+		case "deny":
+			if _, err = c.who(ctx, p); err == nil {
+				err = c.call(ctx, "views.open", map[string]any{"trigger_id": p.TriggerID, "view": denyView(id)}, nil)
+			}
+		default:
+			return // the link
+		}
+		if err == nil {
+			return
+		}
+		if say := c.call(ctx, "chat.postEphemeral", map[string]any{
+			"channel": p.Channel.ID, "user": p.User.ID, "text": plainError(err), "blocks": []any{section(plainError(err))},
+		}, nil); say != nil {
+			c.o.Logger.WarnContext(ctx, "notify: somebody was not told", "sink", c.o.Name, "error", errors.Join(say, err))
+		}
+	})
+}
+
+func denyView(id int64) any {
+	n := strconv.FormatInt(id, 10)
+	text := func(s string) map[string]any { return map[string]any{"type": "plain_text", "text": s} }
+	return map[string]any{
+		"type": "modal", "callback_id": "deny", "private_metadata": n,
+		"title": text("Deny request " + n), "submit": text("Deny"), "close": text("Back"),
+		"blocks": []any{map[string]any{
+			"type": "input", "block_id": "reason", "label": text("Reason"),
+			"element": map[string]any{"type": "plain_text_input", "action_id": "reason", "max_length": 900},
+		}},
+	}
+}
+
+// plainError is an error as the person may see it.
+func plainError(err error) string {
+	e := hoop.AsError(err)
+	if e.Hint == "" {
+		return shown(e.Message, 1000)
+	}
+	return shown(e.Message+" ("+e.Hint+")", 1000)
+}
+
+func (c *Chat) decide(ctx context.Context, p payload, how func(hoop.Identity) error) error {
+	who, err := c.who(ctx, p)
+	if err != nil {
+		return err
+	}
+	return how(who)
+}
+
+// who is the identity of whoever pressed: by an explicit link only, never by a name or
+// an address that the chat knows.
+func (c *Chat) who(ctx context.Context, p payload) (hoop.Identity, error) {
+	account := p.account()
+	subject := c.slack.Users[account]
+	if subject == "" {
+		c.mu.Lock()
+		subject = c.state.Links[account].Subject
+		c.mu.Unlock()
+	}
+	if subject == "" {
+		return hoop.Identity{}, c.unlinked(account, p.User.Name)
+	}
+	return c.slack.Identity(ctx, subject)
+}
+
+// unlinked makes a code, and says what to do with it.
+func (c *Chat) unlinked(account, name string) error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	now := c.o.Now()
+	for k, v := range c.codes {
+		if !now.Before(v.until) || v.account == account {
+			delete(c.codes, k)
+		}
+	}
+	if len(c.codes) >= maxCodes {
+		return hoop.Errorf(hoop.CodeTooMany, "too many accounts are being linked").WithHint("try again in ten minutes")
+	}
+	text := rand.Text()[:16]
+	c.codes[text] = code{account, name, now.Add(linkLife)}
+	return hoop.Errorf(hoop.CodeUnauthenticated, "this chat account is not linked to you").
+		WithHint("within ten minutes, enter the code %s at %s/link, and press again; give it to nobody", text, c.slack.Public)
+}
+
+// Peek says which account a code would link, and what it calls itself.
+func (c *Chat) Peek(text string) (account, name string, ok bool) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	k, ok := c.codes[cleanCode(text)]
+	if !ok || !c.o.Now().Before(k.until) {
+		return "", "", false
+	}
+	return k.account, shown(k.name, 80), true
+}
+
+func cleanCode(text string) string { return strings.ToUpper(strings.TrimSpace(text)) }
+
+// Link gives the chat account that asked for the code to id, after that is on record. A
+// code is good for one try.
+func (c *Chat) Link(ctx context.Context, id hoop.Identity, text string) (account string, err error) {
+	if id.Kind != hoop.Human || len(id.Chain) > 0 {
+		return "", hoop.Errorf(hoop.CodeDenied, "only people link chat accounts")
+	}
+	c.lock.Lock()
+	k, ok := c.codes[cleanCode(text)]
+	delete(c.codes, cleanCode(text))
+	c.lock.Unlock()
+	now := c.o.Now()
+	if !ok || !now.Before(k.until) {
+		return "", errNoCode
+	}
+	if err := c.slack.Audit.Write(ctx, &hoop.Event{
+		Time: now.UTC(), Type: hoop.EventChatLink, Subject: id.Subject,
+		Details: []hoop.Detail{{Name: "chat", Value: c.o.Name}, {Name: "account", Value: k.account}, {Name: "account_name", Value: shown(k.name, 80)}},
+	}); err != nil {
+		return "", hoop.Errorf(hoop.CodeUnrecorded, "the gateway cannot record this, so it did not happen").Wrap(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state.Links[k.account] = linking{id.Subject, now.UTC()}
+	if err := c.save(); err != nil {
+		delete(c.state.Links, k.account)
+		return "", err
+	}
+	return k.account, nil
+}
+
+var errNoCode = hoop.Errorf(hoop.CodeNotFound, "there is no such code, or its ten minutes are over").
+	WithHint("press the button in the chat again")
+
+// Chats are all chats of a gateway, for the page that links accounts.
+type Chats []*Chat
+
+// Peek asks them all.
+func (c Chats) Peek(text string) (account, name string, ok bool) {
+	for _, chat := range c {
+		if account, name, ok = chat.Peek(text); ok {
+			return account, name, true
+		}
+	}
+	return "", "", false
+}
+
+// Link links by the code of any of them.
+func (c Chats) Link(ctx context.Context, id hoop.Identity, text string) (string, error) {
+	for _, chat := range c {
+		if _, _, ok := chat.Peek(text); ok {
+			return chat.Link(ctx, id, text)
+		}
+	}
+	return "", errNoCode
+}
