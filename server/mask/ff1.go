@@ -107,6 +107,27 @@ func (f *ff1) encrypt(radix int, T []byte, X []uint16) []uint16 {
 	return append(str(radix, u, A), str(radix, v, B)...)
 }
 
+// encrypt32 is Algorithm 7 for the 32 binary digits of x: radix 2, n 32, no tweak. block
+// and sum are memory of 16 bytes and more that it may write to.
+func (f *ff1) encrypt32(x uint32, block, sum []byte) uint32 {
+	// P is 1 2 1 + 3B radix + 10 + 1B u + 4B n + 4B t; b is 2 and d is 8.
+	P := [16]byte{1, 2, 1, 0, 0, 2, 10, 16, 0, 0, 0, 32}
+	block, sum = block[:16], sum[:16]
+	A, B := x>>16, x&0xffff
+	for i := range 10 {
+		copy(block, P[:])
+		f.block.Encrypt(sum, block)
+		clear(block)
+		block[13], block[14], block[15] = byte(i), byte(B>>8), byte(B)
+		for k := range block {
+			block[k] ^= sum[k]
+		}
+		f.block.Encrypt(sum, block)
+		A, B = B, (A+uint32(binary.BigEndian.Uint64(sum)))&0xffff
+	}
+	return A<<16 | B
+}
+
 // prf is Algorithm 6: CBC-MAC of P and Q.
 func (f *ff1) prf(P [16]byte, Q []byte) (R [16]byte) {
 	f.block.Encrypt(R[:], P[:])

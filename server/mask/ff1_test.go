@@ -90,3 +90,25 @@ func TestTokenize_KeepsFormat(t *testing.T) {
 		}
 	}
 }
+
+// The short way for integers is Algorithm 7 with 32 binary digits.
+func TestFF1_Integers(t *testing.T) {
+	f := newFF1(testKey)
+	seen := map[uint32]bool{}
+	for _, x := range []uint32{0, 1, 2, 7777, 1 << 15, 1 << 16, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
+		var bits []uint16
+		for i := 31; i >= 0; i-- {
+			bits = append(bits, uint16(x>>i&1))
+		}
+		want := uint32(0)
+		for _, b := range f.encrypt(2, nil, bits) {
+			want = want<<1 | uint32(b)
+		}
+		var block, sum [32]byte
+		got := f.encrypt32(x, block[:16], sum[:])
+		if got != want || seen[got] {
+			t.Errorf("%d becomes %d, want %d and no other twice", x, got, want)
+		}
+		seen[got] = true
+	}
+}

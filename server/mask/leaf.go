@@ -36,7 +36,11 @@ func (t *Transform) textTransform(s *shape, dst, v []byte) []byte {
 	if s.pad {
 		v = bytes.TrimRight(v, " ") // the blanks of char(n) are not part of its value
 	}
-	switch t.with {
+	with := t.with
+	if s.oid == oidXML && (with == resource.Partial || with == resource.Tokenize) {
+		with = resource.Redact // parts of it are no XML
+	}
+	switch with {
 	case resource.Partial:
 		return appendPartial(dst, v, t.last)
 	case resource.Hash:
@@ -127,6 +131,8 @@ func (t *Transform) scalar(s *shape, dst, v []byte) (out []byte, null, changed, 
 		return t.hashUUID(dst, v)
 	case t.with == resource.Hash && s.oid == oidInt8:
 		return t.hashInt(dst, v)
+	case t.with == resource.Hash && s.oid == oidInt4:
+		return t.hashInt4(dst, v)
 	case t.with == resource.Year && s.kind == shapeDate:
 		out, ok = t.yearOfDate(dst, v)
 	case t.with == resource.Year && s.kind == shapeTime:
@@ -220,6 +226,20 @@ func (t *Transform) hashInt(dst, v []byte) (out []byte, null, changed, ok bool) 
 	return strconv.AppendInt(dst, h, 10), false, true, true
 }
 
+// hashInt4 permutes the integers: 31 bits of a hash would be the same for two of some
+// ten thousand values, and joins would find what is not there.
+func (t *Transform) hashInt4(dst, v []byte) (out []byte, null, changed, ok bool) {
+	n, ok := t.integer(v)
+	if !ok || n != int64(int32(n)) {
+		return dst, true, true, false
+	}
+	h := int32(t.ff1.encrypt32(uint32(int32(n)), t.raw[:], t.sum[:]))
+	if t.binary {
+		return binary.BigEndian.AppendUint32(dst, uint32(h)), false, true, true
+	}
+	return strconv.AppendInt(dst, int64(h), 10), false, true, true
+}
+
 func (t *Transform) integer(v []byte) (int64, bool) {
 	if !t.binary {
 		n, err := strconv.ParseInt(string(v), 10, 64)
@@ -259,11 +279,11 @@ const microsPerDay = 24 * 60 * 60 * 1_000_000
 
 func (t *Transform) yearOfDate(dst, v []byte) ([]byte, bool) {
 	if !t.binary {
-		y, rest, ok := isoDate(v)
-		if !ok || y <= t.year-90 || len(rest) > 0 {
+		d, ok := readDay(v)
+		if !ok || d.year <= t.year-90 || len(d.rest) > 0 {
 			return dst, false
 		}
-		return appendJanuary(dst, y), true
+		return d.appendJanuary(dst), true
 	}
 	if len(v) != 4 {
 		return dst, false
@@ -275,12 +295,7 @@ func (t *Transform) yearOfDate(dst, v []byte) ([]byte, bool) {
 
 func (t *Transform) yearOfTime(dst, v []byte) ([]byte, bool) {
 	if !t.binary {
-		y, rest, ok := isoDate(v)
-		if !ok || y <= t.year-90 || len(rest) < 9 || rest[0] != ' ' || bytes.HasSuffix(rest, []byte("BC")) {
-			return dst, false
-		}
-		dst = append(appendJanuary(dst, y), " 00:00:00"...)
-		return append(dst, zone(rest)...), true
+		return t.yearOfTimeText(dst, v)
 	}
 	if len(v) != 8 {
 		return dst, false
@@ -307,20 +322,7 @@ func (t *Transform) januaryFirst(days int64) (int64, bool) {
 	return int64(time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC).Sub(epoch) / (24 * time.Hour)), true
 }
 
-func appendJanuary(dst []byte, year int) []byte {
-	return append(strconv.AppendInt(dst, int64(year), 10), "-01-01"...)
-}
-
-// zone is the offset at the end of a timestamptz in ISO style: "+00", "-03:30".
-func zone(rest []byte) []byte {
-	if i := bytes.LastIndexAny(rest, "+-"); i >= 0 {
-		return rest[i:]
-	}
-	return nil
-}
-
-// isoDate reads YYYY-MM-DD at the start of v. Other settings of DateStyle are not
-// read, so their values are withheld.
+// isoDate reads YYYY-MM-DD at the start of v.
 func isoDate(v []byte) (year int, rest []byte, ok bool) {
 	if len(v) < 10 || v[4] != '-' || v[7] != '-' {
 		return 0, nil, false

@@ -232,6 +232,14 @@ func (r *Rules) Protects(c hoop.ColumnRef) (rule string, ok bool) {
 	return "", false
 }
 
+// NamesColumn reports whether a rule names a column of that name, in any table.
+func (r *Rules) NamesColumn(column string) bool {
+	named := func(c *rule) bool {
+		return slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool { return p.Column.Match(column) })
+	}
+	return slices.ContainsFunc(r.columns, named) || slices.ContainsFunc(r.free, named)
+}
+
 // copied reports whether protected data may have been copied into the table.
 func (r *Rules) copied(table string) bool { return r.all || r.inherited[table] }
 

@@ -24,12 +24,14 @@ type Transform struct {
 	Rule string // name of the rule that protects the column; "" where only values are
 
 	with    resource.Transform // "" scans
+	relay   bool               // the value stays as it is
+	watch   []func(value []byte)
 	last    int
 	shape   *shape
 	binary  bool
 	scan    *scanner
 	mac     hash.Hash // of hash
-	ff1     *ff1      // of tokenize
+	ff1     *ff1      // of tokenize, and of hash for integers
 	year    int       // this year, of year
 	sum     [sha256.Size]byte
 	raw     [16]byte  // what is hashed, where that is not the value itself
@@ -52,6 +54,17 @@ func (r *Rules) Plan(st *hoop.Statement, cols []hoop.Column) *Plan {
 		p.Columns[i] = r.column(c, reads)
 	}
 	return p
+}
+
+// Watch has see called with each value of column n as the target sends it, before it is
+// masked; NULL is not shown. The bytes are valid during the call.
+func (p *Plan) Watch(n int, see func(value []byte)) {
+	t := p.Columns[n]
+	if t == nil {
+		t = &Transform{relay: true}
+		p.Columns[n] = t
+	}
+	t.watch = append(t.watch, see)
 }
 
 // column picks the transform of one column; reads says that the statement can read
@@ -121,6 +134,7 @@ func (r *Rules) transform(c hoop.Column, by *rule) *Transform {
 	switch by.with {
 	case resource.Hash:
 		t.mac = hmac.New(sha256.New, r.set.key)
+		t.ff1 = newFF1(r.set.key)
 	case resource.Tokenize:
 		t.ff1 = newFF1(r.set.key)
 	case resource.Year:
@@ -150,6 +164,12 @@ func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
 	if value == nil {
 		return dst, true, false
 	}
+	for _, see := range t.watch {
+		see(value)
+	}
+	if t.relay {
+		return append(dst, value...), false, false
+	}
 	if t.with == resource.Null {
 		return dst, true, true
 	}
@@ -167,8 +187,8 @@ func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
 // apply masks one value of a shape at a depth of nesting; ok is false where the value
 // could not be decoded, and then out is worth nothing.
 func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
-	if s.domain && t.with == resource.Redact {
-		return dst, true, true, true // a marker could violate its check
+	if s.domain && t.scan == nil && t.with != resource.Tokenize {
+		return dst, true, true, true // another value could violate its check
 	}
 	switch s.kind {
 	case shapeText:

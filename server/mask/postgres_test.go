@@ -275,12 +275,12 @@ func TestTransforms(t *testing.T) {
 func TestHash_Joins(t *testing.T) {
 	conn := connect(t)
 	types := map[string]*hoop.Type{
-		"text": base(oidText), "varchar(12)": typeMod(oidVarchar, 12), "uuid": base(oidUUID), "int8": base(oidInt8), "bytea": base(oidBytea),
+		"text": base(oidText), "varchar(12)": typeMod(oidVarchar, 12), "uuid": base(oidUUID), "int8": base(oidInt8), "int4": base(oidInt4), "bytea": base(oidBytea),
 	}
 	for typ, desc := range types {
 		seen := map[string]bool{}
 		for _, v := range []string{"77777777-7777-4777-8777-777777777777", "12345678-1234-4234-8234-123456789012"} {
-			literal := map[string]string{"int8": v[:8], "varchar(12)": v[:12]}[typ]
+			literal := map[string]string{"int8": v[:8], "int4": v[:8], "varchar(12)": v[:12]}[typ]
 			if literal == "" {
 				literal = v
 			}
@@ -309,25 +309,161 @@ func TestHash_Joins(t *testing.T) {
 	}
 }
 
-// The client may set DateStyle; a date in another style is withheld, not shown.
-func TestYear_OtherDateStyles(t *testing.T) {
+// Whatever DateStyle and TimeZone the client sets, year gives a first of January, which
+// the server reads as such, and nothing of month, day, time or season.
+func TestYear_DateStyles(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), dsn(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	for _, style := range []string{"SQL, MDY", "German", "Postgres, DMY"} {
-		if _, err := conn.Exec(t.Context(), "SET DateStyle = '"+style+"'"); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range []struct {
-			expr string
-			typ  *hoop.Type
-		}{{"'1984-03-12'::date", base(oidDate)}, {"'1984-03-12 12:00'::timestamp", base(oidTimestamp)}} {
-			v := fetch(t, conn.PgConn(), "SELECT "+c.expr, 0)
-			if out, null := apply(t, resource.Year, c.typ, false, v); !null {
-				t.Errorf("%s: %q became %q", style, v, out)
+	for _, style := range []string{"ISO, MDY", "ISO, DMY", "SQL, MDY", "SQL, DMY", "German", "Postgres, MDY", "Postgres, DMY"} {
+		for _, zone := range []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"} {
+			if _, err := conn.Exec(t.Context(), "SET DateStyle = '"+style+"'; SET TimeZone = '"+zone+"'"); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []struct {
+				typ  string
+				desc *hoop.Type
+			}{{"date", base(oidDate)}, {"timestamp", base(oidTimestamp)}, {"timestamptz", base(oidTimestamptz)}} {
+				seen := map[string]string{}
+				for _, v := range []string{"1984-03-12 12:07:07.25", "1984-07-30 23:59:59", "1984-12-31 12:00", "2001-02-03 04:05:06"} {
+					shown := fetch(t, conn.PgConn(), "SELECT '"+v+"'::"+c.typ, 0)
+					out, null := apply(t, resource.Year, c.desc, false, shown)
+					if null {
+						t.Errorf("%s, %s: %q became NULL", style, zone, shown)
+						continue
+					}
+					if got := fetch(t, conn.PgConn(), "SELECT (($1::"+c.typ+") AT TIME ZONE 'UTC' AT TIME ZONE 'UTC')::text = ('"+v[:4]+"-01-01'::timestamp AT TIME ZONE 'UTC' AT TIME ZONE 'UTC')::text", 0, out); c.typ != "date" && string(got) != "t" && c.typ == "timestamp" {
+						t.Errorf("%s, %s: %q became %q, which is no first of January", style, zone, shown, out)
+					}
+					if got := fetch(t, conn.PgConn(), "SELECT extract(doy FROM ($1::"+c.typ+")"+utc(c.typ)+") = 1 AND extract(year FROM ($1::"+c.typ+")"+utc(c.typ)+") = "+v[:4], 0, out); string(got) != "t" {
+						t.Errorf("%s, %s: %q became %q, which is no first of January", style, zone, shown, out)
+					}
+					if was, ok := seen[v[:4]]; ok && was != string(out) {
+						t.Errorf("%s, %s: days of one year become %q and %q", style, zone, was, out)
+					}
+					seen[v[:4]] = string(out)
+				}
+				if old, null := apply(t, resource.Year, c.desc, false, fetch(t, conn.PgConn(), "SELECT '1930-03-12'::"+c.typ, 0)); !null {
+					t.Errorf("%s: an age over 89 is shown: %q", style, old)
+				}
+				for _, v := range []string{"0044-03-15 BC", "infinity", "-infinity", "12345-06-07"} {
+					if out, null := apply(t, resource.Year, c.desc, false, fetch(t, conn.PgConn(), "SELECT '"+v+"'::"+c.typ, 0)); !null {
+						t.Errorf("%s: %s became %q", style, v, out)
+					}
+				}
 			}
 		}
+	}
+}
+
+func utc(typ string) string {
+	if typ == "timestamptz" {
+		return " AT TIME ZONE 'UTC'"
+	}
+	return ""
+}
+
+// moreSamples complete the types for TestTransforms_Matrix.
+var moreSamples = []struct {
+	expr string
+	typ  *hoop.Type
+}{
+	{`7777::int2`, base(oidInt2)},
+	{`7777.7::float4`, base(oidFloat4)},
+	{`'7777.77'::money`, base(oidMoney)},
+	{`'10.77.77.0/24'::cidr`, base(oidCidr)},
+	{`'77:77:77:77:77:77'::macaddr`, base(oidMacaddr)},
+	{`'07:07:07'::time`, base(oidTime)},
+	{`'77 days'::interval`, base(oidInterval)},
+	{`'1984-03-12 07:07'::timestamp`, base(oidTimestamp)},
+	{`B'0111'::bit(4)`, base(oidBit)},
+	{`'[7777.5,7778)'::numrange`, &hoop.Type{Kind: hoop.TypeRange, Elem: base(oidNumeric)}},
+	{`'{[1984-03-12,1984-04-12)}'::datemultirange`, &hoop.Type{Kind: hoop.TypeMultirange, Elem: base(oidDate)}},
+	{`'{1984-03-12,1937-01-01}'::date[]`, arrayOf(base(oidDate))},
+	{`'{77777777-7777-7777-7777-777777777777}'::uuid[]`, arrayOf(base(oidUUID))},
+	{`array['10.77.77.7'::inet]`, arrayOf(base(oidInet))},
+	{`7777::counted`, &hoop.Type{Kind: hoop.TypeDomain, Elem: base(oidInt4)}},
+	{`'123456'::text`, base(oidText)},
+	{`'02139-7777'::text`, base(oidText)},
+}
+
+// Every transform of every type gives a value that the server takes back as one of the
+// type, in both formats alike, and nothing of the original but what the transform
+// leaves.
+func TestTransforms_Matrix(t *testing.T) {
+	conn := connect(t)
+	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA matrix; SET search_path = matrix; "+sampleTypes+"; CREATE DOMAIN counted AS int CHECK (value > 0)").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	type one struct {
+		expr string
+		typ  *hoop.Type
+	}
+	var all []one
+	for _, s := range samples {
+		all = append(all, one{s.expr, s.typ})
+	}
+	for _, s := range moreSamples {
+		all = append(all, one{s.expr, s.typ})
+	}
+	transforms := []resource.Transform{resource.Redact, resource.Null, resource.Partial, resource.Hash, resource.Year, resource.Age90, resource.Zip3, resource.Tokenize}
+	for _, s := range all {
+		typ := string(fetch(t, conn, "SELECT format_type((SELECT oid FROM pg_type WHERE oid = pg_typeof("+s.expr+")::oid), NULL)", 0))
+		original := string(fetch(t, conn, "SELECT ("+s.expr+")::text", 0))
+		for _, with := range transforms {
+			var results [2]string
+			for format := range results {
+				out, null := apply(t, with, s.typ, format == 1, fetch(t, conn, "SELECT "+s.expr, int16(format)))
+				if null {
+					results[format] = "NULL"
+					continue
+				}
+				res := conn.ExecParams(t.Context(), "SELECT ($1::"+typ+")::text", [][]byte{append([]byte{}, out...)}, nil, []int16{int16(format)}, []int16{0}).Read()
+				if res.Err != nil {
+					t.Errorf("%s of %s, format %d: %q: %v", with, s.expr, format, out, res.Err)
+					continue
+				}
+				results[format] = string(res.Rows[0][0])
+			}
+			if results[0] != results[1] && !(with == resource.Year && s.typ.OID == oidTimestamptz) {
+				t.Errorf("%s of %s: %q in text, %q in binary", with, s.expr, results[0], results[1])
+			}
+			if results[0] == original && original != "{}" && original != "()" && original != "" {
+				t.Errorf("%s of %s changes nothing", with, s.expr)
+			}
+			if with != resource.Partial && strings.Contains(results[0], "CANARY") {
+				t.Errorf("%s of %s leaks: %q", with, s.expr, results[0])
+			}
+		}
+	}
+}
+
+// Masking a value of any type allocates nothing, in both formats.
+func TestTransforms_AllocateNothing(t *testing.T) {
+	conn := connect(t)
+	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA allocate; SET search_path = allocate; "+sampleTypes+"; CREATE DOMAIN counted AS int CHECK (value > 0)").ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(expr string, typ *hoop.Type) {
+		for format := range int16(2) {
+			value := fetch(t, conn, "SELECT "+expr, format)
+			for _, with := range []resource.Transform{resource.Redact, resource.Null, resource.Partial, resource.Hash, resource.Year} {
+				r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, With: with, Last: 4}).For(anybody, "pg")
+				tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(typ, format == 1, "a.b.c")}).Columns[0]
+				buf := make([]byte, 0, 4096)
+				tr.Append(buf, value)
+				if n := testing.AllocsPerRun(20, func() { tr.Append(buf, value) }); n != 0 {
+					t.Errorf("%s of %s, format %d: %v allocations", with, expr, format, n)
+				}
+			}
+		}
+	}
+	for _, s := range samples {
+		check(s.expr, s.typ)
+	}
+	for _, s := range moreSamples {
+		check(s.expr, s.typ)
 	}
 }

@@ -1,14 +1,24 @@
 package mask
 
-import "slices"
+import (
+	_ "embed" // the list
+	"strings"
+)
 
-// sparse3 are the three-digit ZIP areas with 20,000 people or fewer, by the Census of
-// 2000, as HHS lists them in its guidance on 45 CFR 164.514(b)(2)(i)(B). HHS asks for
-// current Census figures: this is data of that date.
-var sparse3 = []string{
-	"036", "059", "063", "102", "203", "556", "692", "790", "821",
-	"823", "830", "831", "878", "879", "884", "890", "893",
-}
+//go:embed zip3_2000.txt
+var zip3List string
+
+// sparse3 are the three-digit ZIP areas with 20,000 people or fewer; the file says by
+// which census.
+var sparse3 = func() map[string]bool {
+	m := map[string]bool{}
+	for line := range strings.Lines(zip3List) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			m[line] = true
+		}
+	}
+	return m
+}()
 
 // zip3 is the first three digits of a ZIP code (12345, 12345-6789, 123456789), 000 for
 // sparse areas.
@@ -27,7 +37,7 @@ func zip3(v []byte) (string, bool) {
 		return "", false
 	}
 	z := string(v[:3])
-	if slices.Contains(sparse3, z) {
+	if sparse3[z] {
 		return "000", true
 	}
 	return z, true
