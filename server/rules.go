@@ -66,6 +66,9 @@ func (r *rules) Decide(ctx context.Context, id hoop.Identity, target string, use
 	return r.current.Load().engine.Decide(ctx, id, target, uses)
 }
 
+// Approvers implements session.Policy.
+func (r *rules) Approvers() *hoop.ApprovalRule { return r.current.Load().engine.Approvers() }
+
 // Access implements grant.Policy.
 func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
 	a, err := r.current.Load().engine.Access(ctx, id, target)

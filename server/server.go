@@ -25,6 +25,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/budget"
 	"github.com/hoopctl/hoopctl/server/edge"
 	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/pgparse"
@@ -233,7 +234,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	}
 	g.line = &session.Line{
 		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
-		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: time.Now, Log: g.log,
+		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Inference: infer.New(time.Now), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: time.Now, Log: g.log,
 	}
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)

@@ -18,7 +18,7 @@ const (
 	EventExpiry        EventType = "expiry" // of a request nobody decided
 	EventGrant         EventType = "grant"
 	EventRevocation    EventType = "revocation"
-	EventAlert         EventType = "alert"  // somebody took a grant in an emergency
+	EventAlert         EventType = "alert"  // somebody took a grant in an emergency, or touched a decoy
 	EventReview        EventType = "review" // of such a grant, after its end
 	EventSessionStart  EventType = "session-start"
 	EventSessionDenied EventType = "session-denied" // refused before it began

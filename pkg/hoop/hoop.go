@@ -82,6 +82,27 @@ type Target struct {
 	Reuse            Reuse    `json:"reuse,omitzero"`               // of its connections
 	// Budgets limit how many rows of some tables one identity may get.
 	Budgets []ExportBudget `json:"export_budgets,omitempty"`
+	// Inference limits what one identity may learn of masked columns by comparing them.
+	Inference []InferenceLimit `json:"inference_limits,omitempty"`
+	// Decoys are key values that no honest query touches; never shown.
+	Decoys []Decoy `json:"-"`
+}
+
+// InferenceLimit limits comparisons with protected columns by one identity, over all
+// its sessions together.
+type InferenceLimit struct {
+	Columns  []string      `json:"columns"` // names as in SQL; a part may be *
+	Values   int           `json:"values"`  // different ones compared
+	Scans    int           `json:"scans"`   // searches by range or pattern, sorts, groupings, joins
+	Per      Duration      `json:"per"`     // any stretch of that length
+	Approval *ApprovalRule `json:"approval,omitempty"`
+}
+
+// Decoy is a set of values of a column that no honest query touches.
+type Decoy struct {
+	Column ColumnRef
+	Values []string
+	End    bool // touching one ends the session
 }
 
 // Reuse says how many of a target's connections are kept for the next session of the

@@ -79,11 +79,15 @@ type Statement struct {
 	Opaque   bool     // it can read what its text does not show: views, functions, triggers, cursors
 	Measured bool     // Carries is complete; otherwise anything in Reads may come out at once
 	Carries  []Carry  // how much of which tables it can deliver
+	Looks    []Look   // places where columns decide which rows come back, how often, or in what order
 	Opens    []string // cursors that it opens, named portals too: FETCH can read them
 	Fetches  []string // cursors whose rows it delivers, which other statements opened
 	Verb     string   // "SELECT", "DROP TABLE": for lists and notices
 	InTx     bool     // a transaction is open (implicit ones count), so a hold keeps locks
 	Database string
+	// Literal gives a literal of Text by its number, as it stands there; ok is false where
+	// it cannot. Nil where there are no Looks.
+	Literal func(n int) (text string, ok bool)
 }
 
 // Param is one bound value of a statement.
@@ -91,6 +95,28 @@ type Param struct {
 	Type   uint32 // type OID, 0 where unspecified
 	Binary bool
 	Value  []byte // nil is NULL; valid as long as the statement
+}
+
+// Look is one place of a statement where a column decides which rows come back, how
+// often, or in what order.
+type Look struct {
+	Columns  []ColumnRef // which it may be
+	Operands []Operand   // what it is compared with
+	Exact    bool        // whether it is equal to one of Operands, and nothing else
+	Joined   bool        // it is compared with other columns
+	// Against is what these may be: columns of tables, those of partitions and inheritance
+	// relatives together.
+	Against [][]ColumnRef
+	Many    bool // it is compared with values that the text does not list
+	View    bool // it is a column of a view
+}
+
+// Operand is a value that a column is compared with: a literal, a parameter or a text.
+type Operand struct {
+	Literal int    // which of the text, from 0; -1 for none
+	Param   int    // which parameter, from 1; 0 for none
+	Text    string // where it is neither
+	Array   bool   // it holds several values, as an array does
 }
 
 // Whole is any number of rows.

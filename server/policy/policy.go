@@ -222,6 +222,16 @@ func (e *Engine) Decide(ctx context.Context, id hoop.Identity, target string, us
 	return e.explained(d, uses), nil
 }
 
+// Approvers is who approves where no rule says; nil where no group has the role.
+func (e *Engine) Approvers() *hoop.ApprovalRule {
+	if len(e.approvers.Groups) == 0 {
+		return nil
+	}
+	a := *e.approvers
+	a.Groups = slices.Clone(a.Groups)
+	return &a
+}
+
 func (e *Engine) deny() hoop.Decision {
 	return hoop.Decision{Action: hoop.Deny, Rule: RuleDefault, Reason: "the policy could not decide", Policy: e.revision}
 }

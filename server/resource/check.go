@@ -102,20 +102,25 @@ func (c *checker) oneOf(field, got string, want ...string) {
 
 // approval checks who must approve, and fills in what was left out.
 func (c *checker) approval(a *hoop.ApprovalRule, timeout hoop.Duration) {
+	c.approvalAt(a, timeout, "approval")
+}
+
+func (c *checker) approvalAt(a *hoop.ApprovalRule, timeout hoop.Duration, path ...any) {
+	at := func(field string) []any { return append(slices.Clone(path), field) }
 	if len(a.Groups) == 0 || slices.Contains(a.Groups, "") {
-		c.errorf(c.at("approval", "groups"), "approval: groups: want at least one, each with a name")
+		c.errorf(c.at(at("groups")...), "approval: groups: want at least one, each with a name")
 	}
-	if child(c.at("approval"), "count") == nil {
+	if child(c.at(path...), "count") == nil {
 		a.Count = 1
 	}
 	if a.Count < 1 || a.Count > 100 {
-		c.errorf(c.at("approval", "count"), "approval: count: want 1 to 100 people")
+		c.errorf(c.at(at("count")...), "approval: count: want 1 to 100 people")
 	}
-	if child(c.at("approval"), "timeout") == nil {
+	if child(c.at(path...), "timeout") == nil {
 		a.Timeout = timeout
 	}
 	if a.Timeout <= 0 || a.Timeout > maxTimeout {
-		c.errorf(c.at("approval", "timeout"), "approval: timeout: want more than 0 and at most %s", maxTimeout)
+		c.errorf(c.at(at("timeout")...), "approval: timeout: want more than 0 and at most %s", maxTimeout)
 	}
 }
 
@@ -141,6 +146,8 @@ func (t *Target) check(c *checker) {
 	t.checkLimits(c)
 	c.oneOf("record", string(t.Record), string(hoop.RecordStrict), string(hoop.RecordBatched))
 	t.checkBudgets(c)
+	t.checkInference(c)
+	t.checkHoneytokens(c)
 	if t.Credential.Username == "" {
 		c.errorf(c.at("credential"), "credential: username is missing")
 	}
@@ -169,6 +176,112 @@ func (t *Target) checkBudgets(c *checker) {
 			c.errorf(c.at(field, i, "per"), "export_budgets: per: want 1s to %s", maxBudgetTime)
 		}
 	}
+}
+
+// What one identity may compare with a protected column when the target does not say.
+const (
+	InferenceValues = 50
+	InferenceScans  = 20
+	InferencePer    = hoop.Duration(time.Hour)
+)
+
+// maxInference bounds the memory of a count.
+const maxInference = 100_000
+
+func (t *Target) checkInference(c *checker) {
+	const field = "inference_limits"
+	if c.has(field) && len(t.InferenceLimits) == 0 {
+		c.errorf(c.at(field), "inference_limits: want at least one, or leave the field out")
+	}
+	for i := range t.InferenceLimits {
+		l := &t.InferenceLimits[i]
+		if len(l.Columns) == 0 {
+			c.errorf(c.at(field, i), "inference_limits: columns: want at least one")
+		}
+		for k, s := range l.Columns {
+			if _, err := ParseColumn(s); err != nil {
+				c.errorf(c.at(field, i, "columns", k), "inference_limits: columns: %s", err)
+			}
+		}
+		if child(c.at(field, i), "values") == nil {
+			l.Values = InferenceValues
+		}
+		if child(c.at(field, i), "scans") == nil {
+			l.Scans = InferenceScans
+		}
+		if child(c.at(field, i), "per") == nil {
+			l.Per = InferencePer
+		}
+		if l.Values < 0 || l.Values > maxInference || l.Scans < 0 || l.Scans > maxInference {
+			c.errorf(c.at(field, i), "inference_limits: values and scans: want 0 to %d", maxInference)
+		}
+		if l.Per < hoop.Duration(time.Second) || l.Per > maxBudgetTime {
+			c.errorf(c.at(field, i, "per"), "inference_limits: per: want 1s to %s", maxBudgetTime)
+		}
+		if l.Approval != nil {
+			c.approvalAt(l.Approval, statementTimeout, field, i, "approval")
+		}
+	}
+}
+
+func (t *Target) checkHoneytokens(c *checker) {
+	const field = "honeytokens"
+	for i := range t.Honeytokens {
+		h := &t.Honeytokens[i]
+		if p, err := ParseTable(h.Table); err != nil || p.Schema.Any || p.Table.Any {
+			c.errorf(c.at(field, i, "table"), "honeytokens: table: %q: want schema.table, quoted as in SQL", h.Table)
+		}
+		if h.Column == "" {
+			c.errorf(c.at(field, i), "honeytokens: column is missing")
+		}
+		if h.Action == "" {
+			h.Action = HoneytokenAlert
+		}
+		if h.Action != HoneytokenAlert && h.Action != HoneytokenEnd {
+			c.errorf(c.at(field, i, "action"), "honeytokens: action: %q is not one of alert, end", h.Action)
+		}
+		if d, err := h.decoy(); err != nil {
+			c.errorf(c.at(field, i), "honeytokens: %s", err)
+		} else if len(d.Values) == 0 {
+			c.errorf(c.at(field, i), "honeytokens: values: want at least one, here or by from")
+		} else {
+			h.Values = d.Values
+		}
+	}
+}
+
+// What touching a honeytoken leads to.
+const (
+	HoneytokenAlert = "alert"
+	HoneytokenEnd   = "end"
+)
+
+// decoy reads the values. Errors name where they should be, never what they are.
+func (h *Honeytoken) decoy() (hoop.Decoy, error) {
+	p, err := ParseTable(h.Table)
+	if err != nil {
+		return hoop.Decoy{}, err
+	}
+	column, err := splitName(h.Column)
+	if err != nil || len(column) != 1 || column[0].Any {
+		return hoop.Decoy{}, fmt.Errorf("column: %q: want the name of one column, quoted as in SQL", h.Column)
+	}
+	d := hoop.Decoy{
+		Column: hoop.ColumnRef{Schema: p.Schema.Name, Table: p.Table.Name, Column: column[0].Name},
+		Values: slices.Clone([]string(h.Values)), End: h.Action == HoneytokenEnd,
+	}
+	if !h.From.IsZero() {
+		text, err := h.From.Resolve()
+		if err != nil {
+			return d, err
+		}
+		for line := range strings.Lines(text) {
+			if line = strings.TrimRight(line, "\r\n"); line != "" {
+				d.Values = append(d.Values, line)
+			}
+		}
+	}
+	return d, nil
 }
 
 func (t *Target) checkCertificate(c *checker) {

@@ -69,6 +69,12 @@ type Target struct {
 	Retention hoop.Duration `json:"retention,omitempty"`
 	// How old the newest witness's cosignature of the audit log may be for a statement to run; left out, none is needed.
 	CosignedWithin hoop.Duration `json:"cosigned_within,omitempty"`
+	// What one identity may learn of protected columns by comparing them (effect infer); beyond it people
+	// must approve. Columns that none names: 50 values and 20 scans in 1h.
+	InferenceLimits []InferenceLimit `json:"inference_limits,omitempty"`
+	// Values that no honest query touches. Whoever compares with one, or gets a row that has one, raises an
+	// alert event.
+	Honeytokens []Honeytoken `json:"honeytokens,omitempty"`
 	// What the gateway signs in with.
 	Credential Credential `json:"credential"`
 }
@@ -81,6 +87,40 @@ type Reuse struct {
 	MaxIdle int `json:"max_idle"`
 	// How long one waits; 5m when left out.
 	IdleTimeout hoop.Duration `json:"idle_timeout,omitempty"`
+}
+
+// InferenceLimit limits how often one identity may have protected columns decide which
+// rows come back, over all its sessions together.
+type InferenceLimit struct {
+	// schema.table.column, quoted as in SQL; a part may be *. Each column counts on its own.
+	Columns []string `json:"columns"`
+	// How many different values may be compared for equality; members of IN, arrays and VALUES count
+	// each. 50 when left out.
+	Values int `json:"values,omitempty"`
+	// How many other uses: ranges, patterns, functions, joins, ORDER BY, GROUP BY, DISTINCT. 20 when left
+	// out.
+	Scans int `json:"scans,omitempty"`
+	// In what time: any stretch of that length; 1h when left out.
+	Per hoop.Duration `json:"per,omitempty"`
+	// Who must approve what exceeds it; left out, the groups with the role approver.
+	Approval *hoop.ApprovalRule `json:"approval,omitempty"`
+}
+
+// Hidden is texts that are not shown to anybody. It prints and marshals as "[secret]".
+type Hidden []string
+
+// Honeytoken declares decoys: values of a column in rows that stand for nobody.
+type Honeytoken struct {
+	// schema.table, quoted as in SQL.
+	Table string `json:"table"`
+	// The column that has the values.
+	Column string `json:"column"`
+	// The values, as the target shows them in text.
+	Values Hidden `json:"values,omitempty"`
+	// More of them, one a line, in a file or an environment variable.
+	From Secret `json:"from,omitempty"`
+	// alert (raise an event), or end (end the session with 42501 too, before the row is shown). alert when left out.
+	Action string `json:"action,omitempty"`
 }
 
 // ExportBudget limits the rows that one identity may get of some tables, over all its

@@ -71,6 +71,15 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + scrubbed + `
 // MarshalYAML scrubs.
 func (s Secret) MarshalYAML() (any, error) { return scrubbed, nil }
 
+// Format scrubs every verb of fmt.
+func (Hidden) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(scrubbed)) }
+
+// LogValue scrubs.
+func (Hidden) LogValue() slog.Value { return slog.StringValue(scrubbed) }
+
+// MarshalJSON scrubs.
+func (Hidden) MarshalJSON() ([]byte, error) { return []byte(`"` + scrubbed + `"`), nil }
+
 // decode reads {env: …}, {file: …} or {value: …}. Its errors never quote the document:
 // a secret in the wrong place is still one.
 func (s *Secret) decode(d *decoder, n *yaml.Node) {

@@ -34,6 +34,17 @@ func (t *Target) Public() hoop.Target {
 			p.Reuse.IdleTimeout = hoop.Duration(reuseIdle)
 		}
 	}
+	for _, l := range t.InferenceLimits {
+		p.Inference = append(p.Inference, hoop.InferenceLimit{
+			Columns: slices.Clone(l.Columns), Values: l.Values, Scans: l.Scans, Per: l.Per, Approval: l.Approval,
+		})
+	}
+	for _, h := range t.Honeytokens {
+		h.From = Secret{} // Load has read it
+		if d, err := h.decoy(); err == nil {
+			p.Decoys = append(p.Decoys, d)
+		}
+	}
 	return p
 }
 

@@ -36,10 +36,7 @@ const maxCursors = 1000
 // allowances are the export budgets of the session. A pattern that cannot be read names
 // every table; the resources were checked when they were read.
 func allowances(id hoop.Identity, t hoop.Target) []*allowance {
-	who := []string{id.Subject}
-	if n := len(id.Chain); n > 0 && id.Chain[n-1] != id.Subject {
-		who = append(who, id.Chain[n-1])
-	}
+	who := principals(id)
 	var out []*allowance
 	for _, b := range t.Budgets {
 		a := &allowance{ExportBudget: b, cursors: map[string]int64{}}

@@ -53,6 +53,8 @@ type Run struct {
 	st      *hoop.Statement
 	rules   *mask.Rules
 	exports *exports
+	infers  *inferences
+	decoys  decoys
 	free    bool  // of export budgets: people or a rule agreed to what it delivers
 	number  int64 // counter of its event in the session
 	at      time.Time
@@ -91,6 +93,8 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	infers := s.infers(st, s.rules())
+	d = infers.limit(s, d)
 	switch d.Action {
 	case hoop.Allow:
 	case hoop.Approve:
@@ -100,6 +104,9 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	default:
 		return nil, s.refuse(ctx, st, uses, d, denied(d))
 	}
+	if err := infers.begin(s.line.Inference, d.Action == hoop.Approve); err != nil {
+		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+	}
 	if err := exports.begin(s.line.Budgets, st); err != nil {
 		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
 	}
@@ -107,10 +114,16 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 		return nil, err
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
-	r := &Run{session: s, st: st, rules: s.rules(), exports: exports, free: exports.use != nil, at: s.line.Now()}
+	r := &Run{session: s, st: st, rules: s.rules(), exports: exports, free: exports.use != nil, infers: infers, at: s.line.Now()}
 	pos, err := s.recordStatement(r, uses, d, nil)
 	if err != nil {
 		return nil, unrecorded(err)
+	}
+	if len(s.target.Decoys) > 0 {
+		r.decoys = decoys{s.target.Decoys, map[int]bool{}, map[int]bool{}}
+		if err := s.touched(ctx, r, r.decoys.compared(st), "compared"); err != nil {
+			return nil, err
+		}
 	}
 	wait := d.Action == hoop.Approve || st.Changes() && s.target.Record != hoop.RecordBatched
 	if wait {
@@ -340,6 +353,9 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 		e.Tables = append(e.Tables, u.Tables...)
 	}
 	e.Effects, e.Tables = compact(e.Effects), compact(e.Tables)
+	if r.infers != nil {
+		e.Details = append(e.Details, r.infers.details()...)
+	}
 	if d.Observed != nil {
 		e.Details = append(e.Details, hoop.Detail{Name: "observed", Value: d.Observed.String()})
 	}
@@ -384,7 +400,11 @@ func (s *Session) digest(st *hoop.Statement, uses []hoop.Use) string {
 }
 
 // Plan says how each column of an answer is masked.
-func (r *Run) Plan(cols []hoop.Column) *mask.Plan { return r.rules.Plan(r.st, cols) }
+func (r *Run) Plan(cols []hoop.Column) *mask.Plan {
+	p := r.rules.Plan(r.st, cols)
+	r.decoys.watch(p, r.st, cols)
+	return p
+}
 
 // Withheld reports whether texts of errors and notices, and COPY TO, of this
 // statement must not reach the client.

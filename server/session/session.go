@@ -29,6 +29,8 @@ import (
 // Policy decides what effects lead to.
 type Policy interface {
 	Decide(ctx context.Context, id hoop.Identity, target string, uses []hoop.Use) (hoop.Decision, error)
+	// Approvers is who approves where no rule says; nil where nobody may.
+	Approvers() *hoop.ApprovalRule
 }
 
 // Protection tells which mask rules are in force, and passes them on to the tables
@@ -83,6 +85,7 @@ type Line struct {
 	Journal    Journal
 	Registry   Registry
 	Budgets    Budgets
+	Inference  Inference
 	Gateway    string           // the verifier key of Audit, which sessions name
 	Revision   func() string    // of the policy in force
 	Cosigned   func() time.Time // when the newest checkpoint was cosigned that counts; zero: none was
@@ -109,11 +112,13 @@ type Session struct {
 	line   *Line
 	target hoop.Target
 	lease  Lease
-	ctx    context.Context // the lease's
+	ctx    context.Context         // the lease's, or shorter
+	end    context.CancelCauseFunc // of ctx
 	scope  scope
 	rec    *record.Recording
 	// allowances are of export budgets; their cursors belong to Judge.
 	allowances []*allowance
+	learned    []learned // inference limits
 
 	mu      sync.Mutex // guards what follows, and the order of events and frames
 	info    hoop.SessionInfo
@@ -130,7 +135,7 @@ type Session struct {
 // Open begins a session: grant, recording, event, all durable before it returns.
 // The error is a *hoop.Error.
 func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
-	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target)}
+	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target), learned: limitsOf(target)}
 	s.mac = hmac.New(sha256.New, s.key)
 	s.info = hoop.SessionInfo{
 		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,
@@ -157,11 +162,13 @@ func (s *Session) open(ctx context.Context) (err error) {
 	if s.lease, err = s.line.Grants.Attach(context.WithoutCancel(ctx), g); err != nil {
 		return err
 	}
-	s.ctx, s.info.Grant, s.scope = s.lease.Context(), g.ID, newScope(g.Scope)
+	s.ctx, s.end = context.WithCancelCause(s.lease.Context())
+	s.info.Grant, s.scope = g.ID, newScope(g.Scope)
 	if g.BreakGlass {
 		s.target.Record = hoop.RecordStrict
 	}
 	if s.rec, err = s.line.Recorder.Open(s.info, s.key); err != nil {
+		s.end(nil)
 		s.lease.End()
 		return unrecorded(err)
 	}
@@ -178,6 +185,7 @@ func (s *Session) open(ctx context.Context) (err error) {
 		err = s.begun(ctx, pos)
 	}
 	if err != nil {
+		s.end(nil)
 		s.lease.End()
 		_, _, cerr := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since()})
 		return unrecorded(errors.Join(err, cerr))
@@ -342,6 +350,7 @@ func (s *Session) Close(why error) error {
 		return nil
 	}
 	s.closed = true
+	s.end(nil)
 	s.lease.End()
 	s.info.EndedAt = s.line.Now().UTC()
 	if why != nil {

@@ -51,6 +51,9 @@ type Analysis struct {
 	Leaves []hoop.Use
 	// Forbidden is why the text is refused whatever the rules say; "" where it is not.
 	Forbidden string
+	// Looks are the places where columns decide, for the effect infer: see hoop.Look.
+	// Operands name literals of the text as pglex counts them.
+	Looks []hoop.Look
 	// Free says, for each literal of the text as pglex counts them, that its value does
 	// not change the analysis (but for Command.End): a text with the same key whose other
 	// literals are the same has the same one. It is nil where that is not known.

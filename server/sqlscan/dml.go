@@ -321,7 +321,7 @@ func (s *stmt) returning(list []*pg_query.Node, target *pg_query.RangeVar, w whe
 
 // quietly walks what names columns without comparing values.
 func (s *stmt) quietly(f func()) {
-	used, all := s.names.used, s.names.all
+	used, places, all := s.names.used, s.names.places, s.names.all
 	f()
-	s.names.used, s.names.all = used, all
+	s.names.used, s.names.places, s.names.all = used, places, all
 }

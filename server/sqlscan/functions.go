@@ -55,7 +55,7 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 	if len(f.Args) == 1 && f.Over == nil && len(f.AggOrder) == 0 {
 		for t := range s.tables {
 			if _, ok := t.Column(c.name); ok {
-				s.names.used = append(s.names.used, usedName{name: c.name})
+				s.usedAt(usedName{name: c.name}, nil)
 			}
 		}
 	}

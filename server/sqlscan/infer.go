@@ -12,11 +12,13 @@ import (
 // without regard to nesting: a name counts as everything it may mean anywhere.
 type names struct {
 	used    []usedName
+	places  []deciding
 	aliases map[string][]source
 	derived map[string][]*pg_query.Node // output name: expressions that go by it
 	loose   map[string]bool             // column names given by an alias list or a function
 	fields  map[usedName]bool           // every qualified name: a function in column notation, where it is no column
 	all     bool                        // every column of every table decides
+	natural bool                        // they are compared with each other
 	shown   map[string]bool             // every name of a column reference, "*" too
 	renamed map[string]bool             // aliases that give their columns other names
 	starred map[string]bool             // aliases that * stands for, in whichever SELECT
@@ -49,10 +51,16 @@ func (s *stmt) columnAliases(a *pg_query.Alias) {
 // decides notes that a column reference is in a deciding place.
 func (s *stmt) decides(c *pg_query.ColumnRef) {
 	if u, ok := nameOf(c); ok {
-		s.names.used = append(s.names.used, u)
+		s.usedAt(u, c)
 	} else {
 		s.names.all = true
 	}
+}
+
+// usedAt notes that a name decides; c is nil where it stands in no expression.
+func (s *stmt) usedAt(u usedName, c *pg_query.ColumnRef) {
+	s.names.used = append(s.names.used, u)
+	s.names.places = append(s.names.places, deciding{u, c})
 }
 
 // nameOf reads [[catalog.]schema.]table.column, table.* or *.

@@ -150,19 +150,21 @@ func varied(t *testing.T, sql string) int {
 // frees: compared with a column by a plain operator, stored as they stand.
 func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 	known := []string{
-		"constant",    // arguments of functions, SET
-		"expression",  // whether there is one
-		"hasOrdinal",  // whether it is a whole number
-		"impliedName", // whether there is one
-		"limit",       // LIMIT
-		"literal",     // arguments of functions
-		"matchesAll",  // patterns: LIKE, ~, @>
-		"mark",        // freeLiterals itself
-		"notNull",     // whether it is NULL
-		"sent",        // whether there is one
-		"oneSetting",  // WHERE name = '…': such an analysis has no free literals
-		"setValue",    // SET
-		"smallLimit",  // LIMIT
+		"constantText", // values that infer counts, of texts without free literals
+		"constant",     // arguments of functions, SET
+		"expression",   // whether there is one
+		"hasOrdinal",   // whether it is a whole number
+		"impliedName",  // whether there is one
+		"limit",        // LIMIT
+		"literal",      // arguments of functions
+		"matchesAll",   // patterns: LIKE, ~, @>
+		"mark",         // freeLiterals itself
+		"notNull",      // whether it is NULL
+		"sent",         // whether there is one
+		"operand",      // which literal it is
+		"oneSetting",   // WHERE name = '…': such an analysis has no free literals
+		"setValue",     // SET
+		"smallLimit",   // LIMIT
 	}
 	var readers []string
 	files, err := os.ReadDir(".")

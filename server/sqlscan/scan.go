@@ -196,6 +196,7 @@ func (s *stmt) flush() {
 	}
 	if len(cols) > 0 {
 		s.add(hoop.Use{Effect: hoop.EffectInfer, Tables: all, Columns: cols, Why: "columns decide what comes back"})
+		s.out.Looks = append(s.out.Looks, s.looks()...)
 	}
 }
 

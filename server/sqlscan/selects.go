@@ -46,13 +46,13 @@ func (s *stmt) with(c *pg_query.WithClause, w where) where {
 func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
 	if c := cte.SearchClause; c != nil {
 		for _, col := range stringsOf(c.SearchColList) {
-			s.names.used = append(s.names.used, usedName{name: col})
+			s.usedAt(usedName{name: col}, nil)
 		}
 		s.names.loose[c.SearchSeqColumn] = true
 	}
 	if c := cte.CycleClause; c != nil {
 		for _, col := range stringsOf(c.CycleColList) {
-			s.names.used = append(s.names.used, usedName{name: col})
+			s.usedAt(usedName{name: col}, nil)
 		}
 		s.names.loose[c.CycleMarkColumn], s.names.loose[c.CyclePathColumn] = true, true
 		s.walk(c.CycleMarkValue, where{scope: w.scope})

@@ -172,10 +172,10 @@ func (s *stmt) functionNames(rf *pg_query.RangeFunction) {
 // joinExpr notes the columns that USING and NATURAL compare.
 func (s *stmt) joinExpr(j *pg_query.JoinExpr) {
 	if j.IsNatural {
-		s.names.all = true
+		s.names.all, s.names.natural = true, true
 	}
 	for _, c := range stringsOf(j.UsingClause) {
-		s.names.used = append(s.names.used, usedName{name: c})
+		s.usedAt(usedName{name: c}, nil)
 	}
 	s.names.stars = s.names.stars || j.Alias != nil // it stands for tables under other names
 	s.derivedAlias(j.Alias)

@@ -33,7 +33,8 @@ func TestHeld(t *testing.T) {
 		"code":               "DO $$ BEGIN NULL; END $$",
 		"schema_change":      "ALTER TABLE clinic.rooms ADD COLUMN x int",
 		"copies":             "CREATE TABLE clinic.copy AS SELECT ssn FROM clinic.patients",
-		"bulk_export":        "SELECT plan FROM clinic.member_directory",
+		"bulk_export":        "SELECT string_agg(plan, ',') FROM clinic.member_directory",
+		"inference":          "SELECT p.id FROM clinic.patients p JOIN generate_series(100000000, 999999999) g ON replace(p.ssn, '-', '') = g::text",
 	} {
 		t.Run(class, func(t *testing.T) {
 			at := len(w.got)
@@ -52,5 +53,20 @@ func TestHeld(t *testing.T) {
 	}
 	if got := string(cells(w.got[at:])[0][0]); got != "3" {
 		t.Errorf("the table has %s rows, want 3", got)
+	}
+	// Within the budget a listed table is read as any other; beyond it the stream is cut.
+	at = len(w.got)
+	if err := w.run(simple, "SELECT plan FROM clinic.member_directory WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := cells(w.got[at:]); len(got) != 1 {
+		t.Errorf("%d rows of one member", len(got))
+	}
+	at = len(w.got)
+	if err := w.run(simple, "SELECT m.plan FROM clinic.member_directory m, generate_series(1, 1000)"); err == nil {
+		t.Error("2000 rows' worth of the directory did not end the connection")
+	}
+	if got := cells(w.got[at:]); len(got) > 500 || !strings.Contains(told(w.got[at:]), "export budget") {
+		t.Errorf("%d rows, then: %.200s", len(got), told(w.got[at:]))
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/pgparse"
@@ -185,7 +186,7 @@ func (g *gateway) newLine(rules []resource.MaskRule) {
 	g.masks = &testMasks{set: set}
 	g.line = &session.Line{
 		Grants: g.grants, Policy: g.policy, Protection: g.masks, Recorder: g.recorder, Audit: g.audit,
-		Journal: g.journal, Registry: testRegistry{}, Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
+		Journal: g.journal, Registry: testRegistry{}, Inference: infer.New(time.Now), Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
 	}
 }
 
@@ -308,6 +309,8 @@ type testPolicy struct {
 	mu     sync.Mutex // guards decide
 	decide func(uses []hoop.Use) hoop.Decision
 }
+
+func (p *testPolicy) Approvers() *hoop.ApprovalRule { return nil }
 
 func (p *testPolicy) Decide(_ context.Context, _ hoop.Identity, _ string, uses []hoop.Use) (hoop.Decision, error) {
 	p.mu.Lock()

@@ -98,6 +98,9 @@ func (a *answerer) dataRow(m []byte) error {
 	if err != nil {
 		return a.fault("DataRow: %v", err)
 	}
+	if err := a.run.run.Touched(); err != nil {
+		return err
+	}
 	a.run.res.Masked += changed
 	a.run.res.Bytes += int64(len(row))
 	a.drop(len(m))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pglex"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
@@ -82,6 +83,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st.Opens, st.Fetches = cursors(a)
 	c.fetched(m, st)
+	if len(a.Looks) > 0 {
+		st.Looks, st.Literal = a.Looks, literals(m.text)
+	}
 	also, err := c.executed(ctx, m, st, 0)
 	if err != nil {
 		return nil, nil, err
@@ -144,6 +148,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		st.Reads = merge(st.Reads, inner.analysis.Reads)
 		st.Opaque = st.Opaque || inner.analysis.Opaque || inner.analysis.Cursors || tainted
 		st.Carries = slices.Concat(st.Carries, inner.carries)
+		st.Looks = slices.Concat(st.Looks, inner.looks(m.text))
 		_, fetches := cursors(inner.analysis)
 		st.Fetches = append(st.Fetches, fetches...)
 		if tainted {
@@ -160,6 +165,54 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		}
 	}
 	return all, nil
+}
+
+// literals gives the literals of a text; it reads the text when it is first asked.
+func literals(sql string) func(n int) (string, bool) {
+	var text pglex.Text
+	read, ok := false, false
+	return func(n int) (string, bool) {
+		if !read {
+			read, ok = true, text.Read(sql)
+		}
+		if !ok || n >= len(text.Literals) {
+			return "", false
+		}
+		l := text.Literals[n]
+		return sql[l.Start:l.End], true
+	}
+}
+
+// looks gives the looks of a prepared statement that EXECUTE in another text runs: its
+// parameters may be any of the literals there.
+func (m *meaning) looks(execute string) []hoop.Look {
+	var given []hoop.Operand
+	literal := literals(m.text)
+	var text pglex.Text
+	ok := text.Read(execute)
+	for _, l := range text.Literals {
+		given = append(given, hoop.Operand{Literal: -1, Text: execute[l.Start:l.End], Array: true})
+	}
+	out := slices.Clone(m.analysis.Looks)
+	for i := range out {
+		var ops []hoop.Operand
+		for _, op := range out[i].Operands {
+			switch {
+			case op.Param > 0 && !ok:
+				out[i].Many = true
+			case op.Param > 0:
+				ops = append(ops, given...)
+			case op.Literal >= 0:
+				own, known := literal(op.Literal)
+				out[i].Many = out[i].Many || !known
+				ops = append(ops, hoop.Operand{Literal: -1, Text: own, Array: op.Array})
+			default:
+				ops = append(ops, op)
+			}
+		}
+		out[i].Operands = ops
+	}
+	return out
 }
 
 // executed is what command at of a text runs by name.
@@ -274,7 +327,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, opaque: st.Opaque, fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, opaque: st.Opaque, fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs

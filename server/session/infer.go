@@ -1,0 +1,296 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/infer"
+	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/resource"
+)
+
+// Inference counts what everybody compared with protected columns, over all sessions.
+type Inference interface {
+	Over([]infer.Claim) []infer.Count
+	Take([]infer.Claim) (used, over []infer.Count)
+	Add([]infer.Claim) (used []infer.Count)
+}
+
+// ruleInference names the decision that a limit makes.
+const ruleInference = "inference-limit"
+
+// learned is an inference limit as it applies to a session's identity.
+type learned struct {
+	hoop.InferenceLimit
+	columns []resource.ColumnPattern
+}
+
+// limitsOf are the inference limits of the target; the last is for columns that no
+// other names.
+func limitsOf(t hoop.Target) []learned {
+	var out []learned
+	for _, l := range t.Inference {
+		x := learned{InferenceLimit: l}
+		for _, name := range l.Columns {
+			p, err := resource.ParseColumn(name)
+			if err != nil { // the resources were checked when they were read
+				p = resource.ColumnPattern{Schema: resource.Part{Any: true}, Table: resource.Part{Any: true}, Column: resource.Part{Any: true}}
+			}
+			x.columns = append(x.columns, p)
+		}
+		out = append(out, x)
+	}
+	return append(out, learned{InferenceLimit: hoop.InferenceLimit{
+		Values: resource.InferenceValues, Scans: resource.InferenceScans, Per: resource.InferencePer,
+	}})
+}
+
+// principals are whom a count is kept for: the identity, and whom it acts for in the
+// end. Programs that somebody starts share what that one has.
+func principals(id hoop.Identity) []string {
+	who := []string{id.Subject}
+	if n := len(id.Chain); n > 0 && id.Chain[n-1] != id.Subject {
+		who = append(who, id.Chain[n-1])
+	}
+	return who
+}
+
+// inferences is what a statement can tell about protected columns by comparing them.
+type inferences struct {
+	claims []infer.Claim
+	used   []infer.Count
+}
+
+// infers weighs the places where protected columns decide.
+func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
+	x := &inferences{}
+	protected := func(c hoop.ColumnRef) bool { _, ok := rules.Protects(c); return ok }
+	var found map[string]*infer.Claim
+	for _, look := range st.Looks {
+		joined := look.Joined && slices.ContainsFunc(look.Against, func(group []hoop.ColumnRef) bool { return !slices.ContainsFunc(group, protected) })
+		var values [][]byte
+		for _, c := range look.Columns {
+			if !protected(c) && !(look.View && st.Opaque && rules.NamesColumn(c.Column)) {
+				continue
+			}
+			if values == nil {
+				values = operands(st, look.Operands)
+			}
+			name := c.String()
+			if found == nil {
+				found = map[string]*infer.Claim{}
+			}
+			claim := found[name]
+			if claim == nil {
+				claim = &infer.Claim{Limit: infer.Limit{Key: infer.Key{Column: name}}}
+				found[name] = claim
+			}
+			claim.Compared = append(claim.Compared, values...)
+			if !look.Exact {
+				claim.Looks++
+			}
+			claim.Many = claim.Many || look.Many || joined
+		}
+	}
+	names := make([]string, 0, len(found))
+	for name := range found {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		x.claims = append(x.claims, s.claimsOf(name, found[name], st)...)
+	}
+	return x
+}
+
+// claimsOf puts a claim on a column to every limit and every principal that it is for.
+func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) (out []infer.Claim) {
+	var ref hoop.ColumnRef
+	for _, look := range st.Looks {
+		if i := slices.IndexFunc(look.Columns, func(c hoop.ColumnRef) bool { return c.String() == name }); i >= 0 {
+			ref = look.Columns[i]
+		}
+	}
+	for i, l := range s.learned {
+		last := i == len(s.learned)-1
+		if last && len(out) > 0 || !last && !slices.ContainsFunc(l.columns, func(p resource.ColumnPattern) bool { return p.Match(ref) }) {
+			continue
+		}
+		for _, who := range principals(s.info.Identity) {
+			c := *claim
+			c.Limit = infer.Limit{
+				Key:    infer.Key{Principal: who, Target: s.target.Name, Column: name, Rule: strconv.Itoa(i)},
+				Values: l.Values, Scans: l.Scans, Per: time.Duration(l.Per),
+			}
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// limit has people decide where a limit would be exceeded and nobody else does.
+func (x *inferences) limit(s *Session, d hoop.Decision) hoop.Decision {
+	if len(x.claims) == 0 || d.Action != hoop.Allow {
+		return d
+	}
+	over := s.line.Inference.Over(x.claims)
+	if len(over) == 0 {
+		return d
+	}
+	d.Effect, d.Rule = hoop.EffectInfer, ruleInference
+	d.Reason = "needs approval: infer: " + exceeded(over[0])
+	d.Action, d.Approval = hoop.Approve, s.approvers(over[0])
+	if d.Approval == nil {
+		d.Action = hoop.Deny
+		d.Reason = "denied: infer: " + exceeded(over[0]) + ", and no group has the role approver"
+	}
+	return d
+}
+
+func (s *Session) approvers(c infer.Count) *hoop.ApprovalRule {
+	if i, err := strconv.Atoi(c.Key.Rule); err == nil && i < len(s.learned) && s.learned[i].Approval != nil {
+		return s.learned[i].Approval
+	}
+	return s.line.Policy.Approvers()
+}
+
+// exceeded says why, and when there is room again.
+func exceeded(c infer.Count) string {
+	when := "this statement alone exceeds it"
+	if !c.Free.IsZero() {
+		when = "there is room for it again at " + c.Free.UTC().Format("2006-01-02 15:04:05 MST")
+	}
+	return fmt.Sprintf("more comparisons with %s than %d values and %d searches, sorts or joins in %s; %s", c.Key.Column, c.Values, c.Scans, hoop.Duration(c.Per), when)
+}
+
+// begin counts what a statement that may run compares; approved says that people or a
+// rule agreed.
+func (x *inferences) begin(b Inference, approved bool) error {
+	if len(x.claims) == 0 {
+		return nil
+	}
+	if approved {
+		x.used = b.Add(x.claims)
+		return nil
+	}
+	var over []infer.Count
+	if x.used, over = b.Take(x.claims); len(over) > 0 { // another session was faster
+		return hoop.Errorf(hoop.CodeLimitExceeded, "the inference limit is used up: %s", exceeded(over[0])).
+			WithHint("wait, or send the statement again: as long as there is no room, an approver decides about it")
+	}
+	return nil
+}
+
+// details are for the event: what was counted, never what was compared.
+func (x *inferences) details() (out []hoop.Detail) {
+	for i, c := range x.used {
+		if i > 0 && c.Key.Column == x.used[i-1].Key.Column && c.Key.Rule == x.used[i-1].Key.Rule {
+			continue // the same for whom the identity acts for
+		}
+		out = append(out, hoop.Detail{Name: "infer " + c.Key.Column, Value: fmt.Sprintf("%d of %d values, %d of %d scans in %s", c.UsedValues, c.Values, c.UsedScans, c.Scans, hoop.Duration(c.Per))})
+	}
+	return out
+}
+
+// operands are the values that are compared, as far as the statement lists them.
+func operands(st *hoop.Statement, list []hoop.Operand) [][]byte {
+	var out [][]byte
+	for _, op := range list {
+		value := []byte(unquoted(op.Text))
+		switch {
+		case op.Param > 0 && op.Param <= len(st.Params):
+			p := st.Params[op.Param-1]
+			if value = p.Value; op.Array && p.Binary {
+				out = append(out, binaryElements(value)...)
+				continue
+			}
+		case op.Param > 0:
+			continue // not bound yet
+		case op.Literal >= 0:
+			if st.Literal == nil {
+				continue
+			}
+			text, ok := st.Literal(op.Literal)
+			if !ok {
+				continue
+			}
+			value = []byte(unquoted(text))
+		}
+		if value == nil {
+			continue
+		}
+		if op.Array && len(value) > 1 && value[0] == '{' {
+			out = append(out, elements(value)...)
+			continue
+		}
+		out = append(out, value)
+	}
+	if out == nil {
+		out = [][]byte{}
+	}
+	return out
+}
+
+// unquoted is the value of a string as SQL writes it.
+func unquoted(text string) string {
+	if n := len(text); n > 1 && text[0] == '\'' && text[n-1] == '\'' {
+		return strings.ReplaceAll(text[1:n-1], "''", "'")
+	}
+	return text
+}
+
+// elements are those of an array in text; how they are quoted does not matter for
+// counting them.
+func elements(v []byte) (out [][]byte) {
+	at, quoted := 0, false
+	add := func(e []byte) {
+		if e = []byte(strings.Trim(string(e), "{} \"")); len(e) > 0 {
+			out = append(out, e)
+		}
+	}
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			add(v[at:i])
+			at = i + 1
+		}
+	}
+	add(v[at:])
+	return out
+}
+
+// binaryElements are those of an array in binary (array_send): 4B dimensions + 4B + 4B
+// + 8B per dimension + elements of 4B length and bytes.
+func binaryElements(v []byte) (out [][]byte) {
+	be := func(i int) int {
+		return int(int32(uint32(v[i])<<24 | uint32(v[i+1])<<16 | uint32(v[i+2])<<8 | uint32(v[i+3])))
+	}
+	if len(v) < 12 {
+		return [][]byte{v}
+	}
+	dims := be(0)
+	if dims < 0 || dims > 6 || len(v) < 12+8*dims {
+		return [][]byte{v}
+	}
+	for i := 12 + 8*dims; i+4 <= len(v); {
+		n := be(i)
+		i += 4
+		if n < 0 {
+			continue
+		}
+		if n > len(v)-i {
+			return append(out, v[i:])
+		}
+		out = append(out, v[i:i+n])
+		i += n
+	}
+	return out
+}

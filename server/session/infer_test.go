@@ -1,0 +1,149 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+const inferSetup = `
+	CREATE SCHEMA clinic;
+	CREATE TABLE clinic.patients (id int PRIMARY KEY, ssn text, mrn text, ward int);
+	INSERT INTO clinic.patients SELECT g, lpad(g::text, 9, '0'), 'M' || g, g % 3 FROM generate_series(1, 50) g;
+	CREATE TABLE clinic.claims (id int PRIMARY KEY, member_ssn text);
+	INSERT INTO clinic.claims SELECT id, ssn FROM clinic.patients;
+	CREATE TABLE clinic.guesses (x text);
+	INSERT INTO clinic.guesses SELECT lpad(g::text, 9, '0') FROM generate_series(1, 1000) g;`
+
+// inferring is the sample resources with masked columns and limits of so many values
+// and scans. Nobody may approve, so that what exceeds them is denied.
+func inferring(values, scans int) string {
+	return strings.Replace(servertest.Resources, "  credential:",
+		fmt.Sprintf("  inference_limits: [{columns: ['clinic.*.*'], values: %d, scans: %d, per: 1h}]\n  credential:", values, scans), 1) + `
+---
+kind: MaskRule
+name: identifiers
+spec: {targets: [pg-prod], columns: [clinic.patients.ssn, clinic.patients.mrn, clinic.claims.member_ssn], with: redact}
+---
+kind: ServiceAccount
+name: reader
+spec: {groups: [agents], owner: data-team, secret: {value: reader-secret}}
+`
+}
+
+// Each is run by a gateway of its own count: an identity of its own would do, but the
+// statements of one case must not spend the limit of the next.
+func TestInference_WhatCounts(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(3, 1)})
+	for name, c := range map[string]struct {
+		fits []string
+		over string
+	}{
+		"values":            {[]string{"SELECT id FROM clinic.patients WHERE ssn = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('2', '3')", "SELECT id FROM clinic.patients WHERE ssn = '3'"}, "SELECT id FROM clinic.patients WHERE ssn = '4'"},
+		"members of IN":     {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3', '4')"},
+		"an array":          {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('{1,2,3,4}')"},
+		"ARRAY[]":           {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(ARRAY['1', '2', '3', '4'])"},
+		"alternatives":      {nil, "SELECT id FROM clinic.patients WHERE ssn = '1' OR ssn = '2' OR ssn <> '3' OR '4' = ssn"},
+		"VALUES":            {nil, "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1'), ('2'), ('3'), ('4')) v(x) ON p.ssn = v.x"},
+		"unnest":            {nil, "SELECT p.id FROM clinic.patients p, unnest('{1,2,3,4}'::text[]) x WHERE x = p.ssn"},
+		"a series":          {nil, "SELECT p.id FROM clinic.patients p JOIN generate_series(1, 1000) g ON p.ssn = lpad(g::text, 9, '0')"},
+		"another table":     {nil, "SELECT p.id FROM clinic.patients p, clinic.guesses g WHERE p.ssn = g.x"},
+		"a sub-select":      {nil, "SELECT id FROM clinic.patients WHERE ssn IN (SELECT x FROM clinic.guesses)"},
+		"crossed lists":     {nil, "SELECT p.id FROM clinic.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d) WHERE p.ssn = a.d || b.d"},
+		"a split text":      {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
+		"ranges":            {[]string{"SELECT id FROM clinic.patients WHERE ssn > '1'"}, "SELECT id FROM clinic.patients WHERE ssn > '2'"},
+		"two in one":        {nil, "SELECT id FROM clinic.patients WHERE ssn LIKE '1%' OR ssn LIKE '2%'"},
+		"parts of values":   {[]string{"SELECT id FROM clinic.patients WHERE left(ssn, 1) = '0'"}, "SELECT id FROM clinic.patients WHERE right(ssn, 1) = '0'"},
+		"casts":             {[]string{"SELECT id FROM clinic.patients WHERE ssn::char(1) = '0'"}, "SELECT id FROM clinic.patients WHERE ssn::char(2) = '0'"},
+		"computed names":    {nil, "SELECT id FROM (SELECT id, left(ssn, 1) AS ssn FROM clinic.patients) q WHERE ssn = '0'"}, // twice: there and here
+		"sorts":             {[]string{"SELECT id FROM clinic.patients ORDER BY ssn"}, "SELECT count(*) FROM clinic.patients GROUP BY ssn"},
+		"joins of masked":   {[]string{"SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"}, "SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"},
+		"writes":            {[]string{"UPDATE clinic.patients SET ward = 1 WHERE ssn = '1'", "DELETE FROM clinic.claims WHERE member_ssn = '2'"}, "UPDATE clinic.patients SET ward = 1 WHERE ssn IN ('2', '3', '4')"},
+		"prepared":          {[]string{"PREPARE q (text) AS SELECT id FROM clinic.patients WHERE ssn = $1", "EXECUTE q ('1')", "EXECUTE q ('2')", "EXECUTE q ('3')"}, "EXECUTE q ('4')"},
+		"prepared, a list":  {[]string{"PREPARE q (text[]) AS SELECT id FROM clinic.patients WHERE ssn = ANY ($1)"}, "EXECUTE q ('{1,2,3,4}')"},
+		"several in a text": {nil, "SELECT id FROM clinic.patients WHERE ssn = '1'; SELECT id FROM clinic.patients WHERE ssn IN ('2', '3', '4')"},
+		"columns apart":     {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.Reload(inferring(3, 1)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
+			conn, err := pgx.Connect(t.Context(), g.Connect(account(name), "pg-prod"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(context.Background())
+			for _, sql := range c.fits {
+				if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+					t.Errorf("%s: %v", sql, err)
+				}
+			}
+			if _, err := conn.PgConn().Exec(t.Context(), c.over).ReadAll(); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "infer") {
+				t.Errorf("%s: %v, want 42501 for the inference limit", c.over, err)
+			}
+			if _, err := conn.PgConn().Exec(t.Context(), "SELECT id FROM clinic.patients WHERE id = 5 ORDER BY ward").ReadAll(); err != nil {
+				t.Errorf("columns that are not protected are limited too: %v", err)
+			}
+		})
+	}
+}
+
+func account(name string) string {
+	return "a-" + strings.ToLower(strings.NewReplacer(" ", "-", ",", "", "[", "", "]", "").Replace(name))
+}
+
+// What only shows masked values in other words is no comparison.
+func TestInference_ShowingIsFree(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(0, 0)})
+	conn := open(t, g, nil)
+	for _, sql := range []string{
+		"SELECT * FROM clinic.patients WHERE id = 1", "SELECT upper(ssn), mrn || '-' || id, concat(ssn, ward) FROM clinic.patients WHERE ward = 1",
+		"SELECT p.ssn, c.id FROM clinic.patients p JOIN clinic.claims c ON c.id = p.id", "SELECT count(ssn) FROM clinic.patients", "INSERT INTO clinic.claims VALUES (1000, 'x')",
+		"SELECT id FROM (SELECT id, ssn FROM clinic.patients) q WHERE id = 3",
+	} {
+		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{
+		"SELECT 1 / (ascii(ssn) - 48) FROM clinic.patients WHERE id = 1", "SELECT CASE WHEN ssn = '1' THEN 1 / 0 END FROM clinic.patients", "SELECT ssn::int FROM clinic.patients",
+		"SELECT id FROM clinic.patients WHERE id IN (SELECT length(ssn) FROM clinic.patients)", "SELECT DISTINCT ssn FROM clinic.patients", "SELECT ssn FROM clinic.patients ORDER BY 1",
+		"SELECT upper(ssn) AS u FROM clinic.patients ORDER BY u", "SELECT * FROM clinic.patients NATURAL JOIN clinic.guesses", "SELECT id FROM clinic.patients WHERE starts_with(ssn, '1')",
+	} {
+		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); state(err) != "42501" {
+			t.Errorf("%s: %v, want 42501", sql, err)
+		}
+	}
+}
+
+// Bound parameters count, in text and in binary, over all sessions of an identity.
+func TestInference_Parameters(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(4, 1)})
+	for i, arg := range []any{"1", "2", []string{"3", "4"}} {
+		conn := open(t, g, nil)
+		sql := "SELECT id FROM clinic.patients WHERE ssn = $1"
+		if i == 2 {
+			sql = "SELECT id FROM clinic.patients WHERE ssn = ANY($1)"
+		}
+		if _, err := drain(t, conn, sql, arg); err != nil {
+			t.Fatalf("%v: %v", arg, err)
+		}
+	}
+	if _, err := drain(t, open(t, g, nil), "SELECT id FROM clinic.patients WHERE ssn = $1", "5"); state(err) != "42501" {
+		t.Errorf("a fifth value: %v", err)
+	}
+	if _, err := drain(t, open(t, g, nil), "SELECT id FROM clinic.patients WHERE ssn = $1", "1"); err != nil {
+		t.Errorf("a value that was compared before: %v", err)
+	}
+	conn, err := pgx.Connect(t.Context(), g.Connect("reader", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := drain(t, conn, "SELECT id FROM clinic.patients WHERE ssn = $1", "5"); err != nil {
+		t.Errorf("another identity: %v", err)
+	}
+}

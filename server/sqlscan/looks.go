@@ -1,0 +1,561 @@
+package sqlscan
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pglex"
+)
+
+// A look is one place where a column decides. What it is compared with tells how much
+// somebody can learn: one value, a list of them, or as many as another table has.
+
+// sight is where one column reference stands.
+type sight struct {
+	exact    bool // compared for equality with operands, and nothing else
+	operands []hoop.Operand
+	with     []*pg_query.ColumnRef // other columns that it is compared with
+	shown    bool                  // it is in the answer, as masked as that
+	many     bool                  // with values that the text does not list
+}
+
+// looker finds the sights of a statement before it is walked.
+type looker struct {
+	text   *pglex.Text // nil where the text is none that pglex reads
+	sql    string
+	sights map[*pg_query.ColumnRef]*sight
+	list   []hoop.Operand // members of VALUES and of unnest
+	lists  bool           // there are such
+	makes  bool           // functions in FROM, or recursion, make rows
+	depth  int
+}
+
+func (s *stmt) looker() *looker {
+	l := &looker{sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}}
+	var text pglex.Text
+	if text.Read(s.sql) {
+		l.text = &text
+	}
+	l.visit(s.node)
+	l.shows(s.node.GetSelectStmt())
+	return l
+}
+
+// visit looks at the conditions at and below n.
+func (l *looker) visit(n *pg_query.Node) {
+	if l.depth++; l.depth > maxDepth {
+		l.depth--
+		return
+	}
+	defer func() { l.depth-- }()
+	switch x := n.GetNode().(type) {
+	case nil:
+		return
+	case *pg_query.Node_AExpr:
+		if compares(x.AExpr) {
+			l.leaf(n)
+		}
+		l.comparison(x.AExpr)
+	case *pg_query.Node_SubLink:
+		l.leaf(n)
+	case *pg_query.Node_CaseExpr:
+		if x.CaseExpr.Arg != nil {
+			l.leaf(n)
+		}
+	case *pg_query.Node_CaseWhen:
+		l.condition(x.CaseWhen.Expr)
+	case *pg_query.Node_JoinExpr:
+		l.condition(x.JoinExpr.Quals)
+	case *pg_query.Node_UpdateStmt:
+		l.condition(x.UpdateStmt.WhereClause)
+	case *pg_query.Node_DeleteStmt:
+		l.condition(x.DeleteStmt.WhereClause)
+	case *pg_query.Node_SelectStmt:
+		l.condition(x.SelectStmt.WhereClause)
+		l.condition(x.SelectStmt.HavingClause)
+		l.selected(x.SelectStmt)
+	case *pg_query.Node_RangeFunction:
+		l.function(x.RangeFunction)
+	case *pg_query.Node_RangeTableFunc, *pg_query.Node_JsonTable:
+		l.makes = true
+	case *pg_query.Node_WithClause:
+		l.makes = l.makes || x.WithClause.Recursive
+	}
+	children(n, l.visit)
+}
+
+func (l *looker) at(c *pg_query.ColumnRef) *sight {
+	if l.sights[c] == nil {
+		l.sights[c] = &sight{}
+	}
+	return l.sights[c]
+}
+
+// compares reports whether an operator tells values apart.
+func compares(e *pg_query.A_Expr) bool {
+	if e.Kind != pg_query.A_Expr_Kind_AEXPR_OP {
+		return true
+	}
+	name := stringsOf(e.Name)
+	if len(name) != 1 {
+		return true
+	}
+	switch name[0] {
+	case "||", "+", "-", "*", "/", "%", "^", "->", "->>", "#>", "#>>":
+		return false
+	}
+	return true
+}
+
+// condition looks at functions that are conditions themselves: starts_with(a, b).
+func (l *looker) condition(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_BoolExpr:
+		for _, a := range x.BoolExpr.Args {
+			l.condition(a)
+		}
+	case *pg_query.Node_BooleanTest:
+		l.condition(x.BooleanTest.Arg)
+	case *pg_query.Node_NullTest:
+		l.condition(x.NullTest.Arg)
+	case *pg_query.Node_TypeCast:
+		l.condition(x.TypeCast.Arg)
+	case *pg_query.Node_FuncCall, *pg_query.Node_CoalesceExpr, *pg_query.Node_MinMaxExpr, *pg_query.Node_RowExpr:
+		l.leaf(n)
+	}
+}
+
+// shows notes the columns that the answer itself shows, by way of nothing that can fail
+// or tell values apart: they decide nothing that a mask does not hide.
+func (l *looker) shows(q *pg_query.SelectStmt) {
+	if q == nil || q.Op > pg_query.SetOperation_SETOP_NONE || len(q.DistinctClause) > 0 || ordinals(q) {
+		return
+	}
+	for _, t := range q.TargetList {
+		l.shown(t.GetResTarget().GetVal())
+	}
+}
+
+func (l *looker) shown(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		l.at(x.ColumnRef).shown = true
+	case *pg_query.Node_AExpr:
+		if name := stringsOf(x.AExpr.Name); len(name) == 1 && name[0] == "||" && x.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_OP {
+			l.shown(x.AExpr.Lexpr)
+			l.shown(x.AExpr.Rexpr)
+		}
+	case *pg_query.Node_TypeCast:
+		if textCast(x.TypeCast) {
+			l.shown(x.TypeCast.Arg)
+		}
+	case *pg_query.Node_CoalesceExpr:
+		for _, a := range x.CoalesceExpr.Args {
+			l.shown(a)
+		}
+	case *pg_query.Node_RowExpr:
+		for _, a := range x.RowExpr.Args {
+			l.shown(a)
+		}
+	case *pg_query.Node_AArrayExpr:
+		for _, a := range x.AArrayExpr.Elements {
+			l.shown(a)
+		}
+	case *pg_query.Node_FuncCall:
+		f := x.FuncCall
+		if parts := stringsOf(f.Funcname); len(parts) == 1 && calm[parts[0]] && len(f.AggOrder) == 0 && f.AggFilter == nil && f.Over == nil && !f.AggDistinct {
+			for _, a := range f.Args {
+				l.shown(a)
+			}
+		}
+	}
+}
+
+// calm are functions that take any text, and fail for none.
+var calm = map[string]bool{
+	"upper": true, "lower": true, "initcap": true, "btrim": true, "ltrim": true, "rtrim": true, "length": true, "char_length": true,
+	"concat": true, "concat_ws": true, "md5": true, "reverse": true, "left": true, "right": true, "to_json": true, "to_jsonb": true,
+	"json_build_object": true, "jsonb_build_object": true, "json_build_array": true, "jsonb_build_array": true, "row_to_json": true,
+	"count": true, "array_agg": true, "string_agg": true, "json_agg": true, "jsonb_agg": true, "quote_literal": true, "quote_nullable": true,
+}
+
+// leaf notes which columns an expression puts together.
+func (l *looker) leaf(n *pg_query.Node) {
+	var refs []*pg_query.ColumnRef
+	code := false
+	l.refs(n, false, &refs, &code)
+	if len(refs) < 2 {
+		if len(refs) == 1 && code {
+			l.at(refs[0]).many = true
+		}
+		return
+	}
+	plain := false
+	if e := n.GetAExpr(); e != nil {
+		plain = bare(e.Lexpr) != nil && (bare(e.Rexpr) != nil)
+	}
+	if sub := n.GetSubLink(); sub != nil {
+		plain = bare(sub.Testexpr) != nil && !code && len(refs) == 2
+	}
+	for _, c := range refs {
+		p := l.at(c)
+		for _, other := range refs {
+			if other != c && !slices.Contains(p.with, other) {
+				p.with = append(p.with, other)
+			}
+		}
+		// Put together of several, a short list makes a long one.
+		p.many = p.many || !plain && (l.lists || l.makes) || code
+	}
+}
+
+// refs gathers the columns of an expression; of a sub-select those that it shows, and
+// whether functions make what it shows.
+func (l *looker) refs(n *pg_query.Node, inner bool, out *[]*pg_query.ColumnRef, code *bool) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		*out = append(*out, x.ColumnRef)
+		return
+	case *pg_query.Node_SubLink:
+		l.refs(x.SubLink.Testexpr, inner, out, code)
+		if x.SubLink.SubLinkType != pg_query.SubLinkType_EXISTS_SUBLINK {
+			l.refs(x.SubLink.Subselect, true, out, code)
+		}
+		return
+	case *pg_query.Node_SelectStmt:
+		q := x.SelectStmt
+		for _, t := range q.TargetList {
+			l.refs(t, true, out, code)
+		}
+		l.refs(selectNode(q.Larg), true, out, code)
+		l.refs(selectNode(q.Rarg), true, out, code)
+		return
+	case *pg_query.Node_FuncCall:
+		if inner && !aggregates(x.FuncCall) {
+			*code = true
+		}
+	}
+	children(n, func(c *pg_query.Node) { l.refs(c, inner, out, code) })
+}
+
+func aggregates(f *pg_query.FuncCall) bool {
+	parts := stringsOf(f.Funcname)
+	if len(parts) == 0 {
+		return false
+	}
+	switch parts[len(parts)-1] {
+	case "min", "max", "count", "sum", "avg":
+		return true
+	}
+	return false
+}
+
+// comparison notes a column that is equal, or not, to constants.
+func (l *looker) comparison(e *pg_query.A_Expr) {
+	c, other := bare(e.Lexpr), e.Rexpr
+	if c == nil {
+		if c, other = bare(e.Rexpr), e.Lexpr; c == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP {
+			return
+		}
+	}
+	name := stringsOf(e.Name)
+	equal := len(name) == 1 && (name[0] == "=" || name[0] == "<>" || name[0] == "!=")
+	p := l.at(c)
+	switch e.Kind {
+	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+		if op, ok := l.operand(other); ok && equal {
+			p.exact, p.operands = true, append(p.operands, op)
+		}
+	case pg_query.A_Expr_Kind_AEXPR_IN:
+		all := true
+		for _, n := range listOf(other) {
+			op, ok := l.operand(n)
+			if all = all && ok; ok {
+				p.operands = append(p.operands, op)
+			}
+		}
+		p.exact = all && equal
+	case pg_query.A_Expr_Kind_AEXPR_OP_ANY, pg_query.A_Expr_Kind_AEXPR_OP_ALL:
+		ops, ok := l.array(other)
+		p.operands = append(p.operands, ops...)
+		p.exact = ok && equal
+		p.many = p.many || !ok
+	}
+}
+
+// bare is the column that an expression is, nil where it is none.
+func bare(n *pg_query.Node) *pg_query.ColumnRef { return n.GetColumnRef() }
+
+// operand reads a constant or a parameter, with or without a cast.
+func (l *looker) operand(n *pg_query.Node) (op hoop.Operand, ok bool) {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
+	}
+	if p := n.GetParamRef(); p != nil {
+		return hoop.Operand{Param: int(p.Number), Literal: -1}, true
+	}
+	c := n.GetAConst()
+	if c == nil {
+		return op, false
+	}
+	if l.text != nil && c.Location >= 0 {
+		for i, lit := range l.text.Literals {
+			if lit.Start == int(c.Location) || lit.Start > int(c.Location) && int(c.Location) < len(l.sql) && l.sql[c.Location] == '-' {
+				return hoop.Operand{Literal: i}, true
+			}
+		}
+	}
+	return hoop.Operand{Literal: -1, Text: constantText(c)}, true
+}
+
+func constantText(c *pg_query.A_Const) string {
+	switch v := c.Val.(type) {
+	case *pg_query.A_Const_Sval:
+		return v.Sval.Sval
+	case *pg_query.A_Const_Ival:
+		return strconv.Itoa(int(v.Ival.Ival))
+	case *pg_query.A_Const_Fval:
+		return v.Fval.Fval
+	case *pg_query.A_Const_Bsval:
+		return v.Bsval.Bsval
+	case *pg_query.A_Const_Boolval:
+		return strconv.FormatBool(v.Boolval.Boolval)
+	}
+	return "NULL"
+}
+
+// array reads ARRAY[…] of constants, or one constant that is an array.
+func (l *looker) array(n *pg_query.Node) (ops []hoop.Operand, ok bool) {
+	for n.GetTypeCast() != nil {
+		n = n.GetTypeCast().Arg
+	}
+	if a := n.GetAArrayExpr(); a != nil {
+		for _, e := range a.Elements {
+			inner, ok := l.array(e)
+			if !ok {
+				return ops, false
+			}
+			ops = append(ops, inner...)
+		}
+		return ops, true
+	}
+	op, ok := l.operand(n)
+	op.Array = true
+	return []hoop.Operand{op}, ok
+}
+
+// selected notes what a SELECT lists and makes, and what set operations compare.
+func (l *looker) selected(q *pg_query.SelectStmt) {
+	for _, row := range q.ValuesLists {
+		l.lists = true
+		for _, v := range listOf(row) {
+			if op, ok := l.operand(v); ok {
+				l.list = append(l.list, op)
+			} else {
+				l.makes = true
+			}
+		}
+	}
+	if q.Op == pg_query.SetOperation_SETOP_NONE || q.Op == pg_query.SetOperation_SET_OPERATION_UNDEFINED ||
+		q.Op == pg_query.SetOperation_SETOP_UNION && q.All {
+		return
+	}
+	var refs []*pg_query.ColumnRef
+	code := false
+	l.refs(selectNode(q), true, &refs, &code)
+	for _, c := range refs {
+		p := l.at(c)
+		p.many = p.many || code
+		for _, other := range refs {
+			if other != c {
+				p.with = append(p.with, other)
+			}
+		}
+	}
+	for _, side := range []*pg_query.SelectStmt{q.Larg, q.Rarg} {
+		for _, t := range side.GetTargetList() {
+			if op, ok := l.operand(t.GetResTarget().GetVal()); ok {
+				l.lists = true
+				l.list = append(l.list, op)
+			}
+		}
+	}
+}
+
+// function notes what a function in FROM lists: the members of unnest, or more than
+// the text tells.
+func (l *looker) function(rf *pg_query.RangeFunction) {
+	for _, item := range rf.Functions {
+		for _, n := range listOf(item) {
+			f := n.GetFuncCall()
+			if f == nil {
+				continue
+			}
+			parts := stringsOf(f.Funcname)
+			if len(parts) == 0 || parts[len(parts)-1] != "unnest" {
+				l.makes = true
+				continue
+			}
+			for _, a := range f.Args {
+				ops, ok := l.array(a)
+				l.lists, l.makes = l.lists || ok, l.makes || !ok
+				l.list = append(l.list, ops...)
+			}
+		}
+	}
+}
+
+// deciding is a use of a name in a place that decides.
+type deciding struct {
+	name usedName
+	ref  *pg_query.ColumnRef // nil for names in USING and the like
+}
+
+// looks resolves the sights of what decides.
+func (s *stmt) looks() []hoop.Look {
+	if s.quiet || len(s.names.places)+len(s.decided) == 0 && !s.names.all {
+		return nil
+	}
+	l := s.looker()
+	var out []hoop.Look
+	seen := map[*pg_query.ColumnRef]bool{}
+	for _, d := range s.names.places {
+		if d.ref != nil && seen[d.ref] {
+			continue
+		}
+		seen[d.ref] = d.ref != nil
+		if p := l.sights[d.ref]; p != nil && p.shown {
+			continue
+		}
+		out = append(out, s.look(l, d))
+	}
+	for c := range s.decided {
+		out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}})
+	}
+	if s.names.all {
+		r := s.newResolver()
+		r.everything()
+		look := hoop.Look{Columns: r.columns(), Joined: s.names.natural, Many: l.makes && s.names.natural}
+		if s.names.natural {
+			look.Against = r.relatives()
+		}
+		if l.lists {
+			look.Operands = l.list
+		}
+		out = append(out, look)
+	}
+	return out
+}
+
+func (s *stmt) look(l *looker, d deciding) hoop.Look {
+	r := s.newResolver()
+	r.resolve(d.name)
+	look := hoop.Look{Columns: r.columns(), View: r.view()}
+	p := l.sights[d.ref]
+	if d.ref == nil {
+		look.Joined, look.Many, look.Against = true, l.makes, r.relatives()
+		if l.lists {
+			look.Operands = l.list
+		}
+		return look
+	}
+	if p == nil {
+		return look
+	}
+	look.Operands = p.operands
+	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
+	look.Many = p.many
+	for _, c := range p.with {
+		u, ok := nameOf(c)
+		if !ok {
+			look.Many = true
+			continue
+		}
+		other := s.newResolver()
+		other.resolve(u)
+		look.Joined = true
+		switch {
+		case s.names.loose[u.name] && l.lists && !l.makes:
+			look.Operands = append(slices.Clone(look.Operands), l.list...)
+		case s.names.loose[u.name] || len(other.out) == 0:
+			look.Many = true
+		default:
+			look.Against = append(look.Against, other.relatives()...)
+		}
+	}
+	return look
+}
+
+// plainName reports whether the name can be nothing but a column of a table, not one
+// that is computed.
+func (s *stmt) plainName(u usedName) bool {
+	if s.names.loose[u.name] || len(s.names.derived[anyName]) > 0 || u.name == "*" {
+		return false
+	}
+	for _, e := range s.names.derived[u.name] {
+		if c := e.GetColumnRef(); c == nil {
+			return false
+		} else if in, ok := nameOf(c); !ok || in.name != u.name {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *resolver) columns() []hoop.ColumnRef {
+	out := make([]hoop.ColumnRef, 0, len(r.out))
+	for c := range r.out {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+// relatives gives the columns in groups: those of a table with its partitions and
+// inheritance relatives.
+func (r *resolver) relatives() (out [][]hoop.ColumnRef) {
+	done := map[hoop.ColumnRef]bool{}
+	for _, c := range r.columns() {
+		if done[c] {
+			continue
+		}
+		group := []hoop.ColumnRef{c}
+		for t := range r.s.tables {
+			if t.Schema != c.Schema || t.Name != c.Table {
+				continue
+			}
+			for _, related := range r.s.cat.Related(t) {
+				other := hoop.ColumnRef{Schema: related.Schema, Table: related.Name, Column: c.Column}
+				if r.out[other] && !done[other] && other != c {
+					group = append(group, other)
+				}
+			}
+		}
+		for _, c := range group {
+			done[c] = true
+		}
+		out = append(out, group)
+	}
+	return out
+}
+
+// view reports whether one of the columns is of a view, whose own columns the catalog
+// does not trace.
+func (r *resolver) view() bool {
+	for t := range r.s.tables {
+		if t.Kind != catalog.KindView && t.Kind != catalog.KindMatView && t.Kind != catalog.KindForeign {
+			continue
+		}
+		for c := range r.out {
+			if c.Schema == t.Schema && c.Table == t.Name {
+				return true
+			}
+		}
+	}
+	return false
+}
