@@ -146,4 +146,24 @@ func TestInference_Parameters(t *testing.T) {
 	if _, err := drain(t, conn, "SELECT id FROM clinic.patients WHERE ssn = $1", "5"); err != nil {
 		t.Errorf("another identity: %v", err)
 	}
+	counted, refused := 0, 0
+	for _, e := range logged(t, g) {
+		for _, d := range e.Details {
+			if d.Name == "infer clinic.patients.ssn" {
+				counted++
+				if !strings.HasSuffix(d.Value, " of 4 values, 0 of 1 scans in 1h0m0s") {
+					t.Errorf("event detail %q", d.Value)
+				}
+			}
+		}
+		if e.Rule == "inference-limit" {
+			refused++
+			if !strings.Contains(e.Reason, "there is room for it again at ") {
+				t.Errorf("reason %q", e.Reason)
+			}
+		}
+	}
+	if counted != 5 || refused != 1 {
+		t.Errorf("%d events have counts, %d were refused; want 5 and 1", counted, refused)
+	}
 }

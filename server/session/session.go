@@ -235,6 +235,9 @@ func (s *Session) Revision() string { return s.line.Revision() }
 // Masks reports whether some mask rule applies to this identity on this target.
 func (s *Session) Masks() bool { return s.rules().Any() }
 
+// Compares reports whether it matters what statements compare columns with.
+func (s *Session) Compares() bool { return len(s.target.Decoys) > 0 || s.Masks() }
+
 // Rules gives the mask rules that are in force for this identity on this target now.
 func (s *Session) Rules() *mask.Rules { return s.rules() }
 

@@ -60,7 +60,7 @@ func (s *stmt) decides(c *pg_query.ColumnRef) {
 // usedAt notes that a name decides; c is nil where it stands in no expression.
 func (s *stmt) usedAt(u usedName, c *pg_query.ColumnRef) {
 	s.names.used = append(s.names.used, u)
-	s.names.places = append(s.names.places, deciding{u, c})
+	s.names.places = append(s.names.places, deciding{name: u, ref: c})
 }
 
 // nameOf reads [[catalog.]schema.]table.column, table.* or *.

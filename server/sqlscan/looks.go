@@ -413,7 +413,8 @@ func (l *looker) function(rf *pg_query.RangeFunction) {
 // deciding is a use of a name in a place that decides.
 type deciding struct {
 	name usedName
-	ref  *pg_query.ColumnRef // nil for names in USING and the like
+	ref  *pg_query.ColumnRef // nil for names that stand alone
+	join bool                // in USING: columns of that name are compared with each other
 }
 
 // looks resolves the sights of what decides.
@@ -457,7 +458,7 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 	r.resolve(d.name)
 	look := hoop.Look{Columns: r.columns(), View: r.view()}
 	p := l.sights[d.ref]
-	if d.ref == nil {
+	if d.join {
 		look.Joined, look.Many, look.Against = true, l.makes, r.relatives()
 		if l.lists {
 			look.Operands = l.list

@@ -176,6 +176,7 @@ func (s *stmt) joinExpr(j *pg_query.JoinExpr) {
 	}
 	for _, c := range stringsOf(j.UsingClause) {
 		s.usedAt(usedName{name: c}, nil)
+		s.names.places[len(s.names.places)-1].join = true
 	}
 	s.names.stars = s.names.stars || j.Alias != nil // it stands for tables under other names
 	s.derivedAlias(j.Alias)

@@ -83,7 +83,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st.Opens, st.Fetches = cursors(a)
 	c.fetched(m, st)
-	if len(a.Looks) > 0 {
+	if len(a.Looks) > 0 && c.sess.Compares() {
 		st.Looks, st.Literal = a.Looks, literals(m.text)
 	}
 	also, err := c.executed(ctx, m, st, 0)

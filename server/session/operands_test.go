@@ -1,0 +1,46 @@
+package session
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+func TestOperands(t *testing.T) {
+	literals := []string{"'it''s'", "5", `'{a,"b,c",NULL,{d}}'`}
+	st := &hoop.Statement{
+		Params:  []hoop.Param{{Value: []byte("x")}, {Value: nil}, {Value: []byte("{p,q}")}},
+		Literal: func(n int) (string, bool) { return literals[n], n < len(literals) },
+	}
+	for want, ops := range map[string][]hoop.Operand{
+		"[it's]":         {{Literal: 0}},
+		"[5 x]":          {{Literal: 1}, {Literal: -1, Param: 1}},
+		"[]":             {{Literal: -1, Param: 2}, {Literal: -1, Param: 9}},
+		"[p q]":          {{Literal: -1, Param: 3, Array: true}},
+		"[{p,q}]":        {{Literal: -1, Param: 3}},
+		"[a b,c NULL d]": {{Literal: 2, Array: true}},
+		"[t]":            {{Literal: -1, Text: "t"}},
+	} {
+		if got := fmt.Sprintf("%s", operands(st, ops)); got != want {
+			t.Errorf("%v: %s, want %s", ops, got, want)
+		}
+	}
+}
+
+// Arrays come from the client: whatever their bytes, their elements are parts of them.
+func FuzzElements(f *testing.F) {
+	f.Add([]byte(`{a,"b\\"",{c}}`))
+	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x19\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01x"))
+	f.Fuzz(func(t *testing.T, v []byte) {
+		for _, list := range [][][]byte{elements(v), binaryElements(v)} {
+			sum := 0
+			for _, e := range list {
+				sum += len(e)
+			}
+			if sum > len(v) {
+				t.Fatalf("%x: %d bytes of elements", v, sum)
+			}
+		}
+	})
+}
