@@ -26,6 +26,7 @@ type Config struct {
 	Store      StoreConfig      `json:"store"`
 	Recordings RecordingsConfig `json:"recordings"`
 	Identity   IdentityConfig   `json:"identity"`
+	Sinks      []SinkConfig     `json:"sinks"`          // who gets copies of the log's events
 	Witnesses  []WitnessConfig  `json:"witnesses"`      // who cosigns this gateway's log
 	Quorum     int              `json:"witness_quorum"` // how many of them must; 1
 	Witness    *WitnessedConfig `json:"witness"`        // whose logs this gateway cosigns
@@ -126,6 +127,14 @@ func (c *Config) anchor(dir string) {
 	}
 	c.DataDir = abs(c.DataDir)
 	c.TLS.CertFile, c.TLS.KeyFile = abs(c.TLS.CertFile), abs(c.TLS.KeyFile)
+	for i := range c.Sinks {
+		if s := c.Sinks[i].Syslog; s != nil {
+			s.CAFile = abs(s.CAFile)
+		}
+		if o := c.Sinks[i].OTLP; o != nil {
+			o.CAFile = abs(o.CAFile)
+		}
+	}
 	for i := range c.Witnesses {
 		c.Witnesses[i].CAFile = abs(c.Witnesses[i].CAFile)
 	}
@@ -184,6 +193,9 @@ func (c *Config) check() error {
 		return errors.New("recordings.spool: want a number of bytes")
 	}
 	if err := c.checkWitnesses(); err != nil {
+		return err
+	}
+	if err := c.checkSinks(); err != nil {
 		return err
 	}
 	seen := map[string]bool{}

@@ -152,6 +152,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	g.signIn = signIn
 	mux := http.NewServeMux()
 	g.buildExpiry(evidence.recorder)
+	if err := g.buildSinks(); err != nil {
+		return err
+	}
 	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn.Identify))
 	chats, err := g.buildNotify(mux, signIn)
 	if err != nil {
@@ -301,7 +304,7 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 		Hold: func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error {
 			return g.hold(ctx, rec, by, session, reason, on)
 		},
-		Export: g.audit.Export, Bundle: g.bundle, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
+		Export: g.audit.Export, Bundle: g.bundle, Events: g.audit.Entries, Grown: g.audit.Grown, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
 	})
 }
 

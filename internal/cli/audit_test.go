@@ -268,3 +268,33 @@ func TestSessionsExport(t *testing.T) {
 		t.Errorf("a film at a terminal: got %+v", got)
 	}
 }
+
+func TestAuditTail(t *testing.T) {
+	w := newWorld(t)
+	calls := 0
+	w.stream[api.PathEvents] = func(rw http.ResponseWriter) {
+		if calls++; calls == 1 {
+			for _, l := range []string{
+				`{"index":4,"event":{"time":"2026-10-01T00:00:00Z","type":"sign-in","subject":"dana"}}`,
+				`{"index":5,"event":{"time":"2026-10-01T00:00:01Z","type":"sign-out","subject":"dana\u001b[2J"}}`,
+			} {
+				if _, err := rw.Write([]byte(l + "\n")); err != nil {
+					panic(http.ErrAbortHandler)
+				}
+			}
+		}
+	}
+	got := w.pipe("audit", "tail", "--from", "4", "--follow=false", "--format", "cef")
+	if got.code != 0 || strings.Count(got.out, "\n") != 2 || !strings.Contains(got.out, "externalId=4 suser=dana") || strings.Contains(got.out, "\x1b") || calls != 2 {
+		t.Errorf("got %+v after %d calls", got, calls)
+	}
+	calls = 0
+	if got := w.pipe("audit", "tail", "--from", "3", "--follow=false"); got.code != ExitFailed || !strings.Contains(got.errOut, "not event 3") {
+		t.Errorf("a gap: got %+v", got)
+	}
+	for _, args := range [][]string{{"--format", "xml"}, {"--from", "-1"}} {
+		if got := w.pipe(append([]string{"audit", "tail"}, args...)...); got.code != ExitUsage {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+}

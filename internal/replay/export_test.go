@@ -50,14 +50,10 @@ func TestExport_CSV(t *testing.T) {
 		recording.Record{Kind: recording.KindStatement, Counter: 5, Statement: &recording.Statement{Text: "x"}},
 		recording.Record{Kind: recording.KindOutput, Counter: 5, Wire: wire(t, described(0, "a,b", pgtype.TextOID), row("=cmd|' /C calc'!A0"), row("-5"), row("two\nlines"), &pgproto3.CommandComplete{})},
 		session(t)[9])
-	got, err := csv.NewReader(strings.NewReader(exported(t, "csv", recs...))).ReadAll()
-	var ragged *csv.ParseError
-	if err != nil && !(errors.As(err, &ragged) && errors.Is(err, csv.ErrFieldCount)) {
-		t.Fatal(err)
-	}
 	r := csv.NewReader(strings.NewReader(exported(t, "csv", recs...)))
 	r.FieldsPerRecord = -1
-	if got, err = r.ReadAll(); err != nil {
+	got, err := r.ReadAll()
+	if err != nil {
 		t.Fatal(err)
 	}
 	want := [][]string{

@@ -33,6 +33,7 @@ const (
 	PathRecording = "/api/v1/sessions/{id}/recording" // GET: the recording in clear, application/x-ndjson of recording.Record
 	PathHold      = "/api/v1/sessions/{id}/hold"      // POST Hold: Hold
 	PathExport    = "/api/v1/audit/export"            // GET: application/x-tar of an evidence folder (pkg/auditlog)
+	PathEvents    = "/api/v1/audit/events"            // GET ?from=&wait=30s: application/x-ndjson of siem.Entry, as far as the log has come
 	PathBundle    = "/api/v1/audit/bundle"            // GET ?from=&to=&recordings=1&size=&since=: application/zip (pkg/bundle)
 	PathLogKey    = "/api/v1/audit/key"               // GET: LogKey
 )

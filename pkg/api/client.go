@@ -187,6 +187,20 @@ func (c *Client) Export(ctx context.Context) (io.ReadCloser, error) {
 	return c.stream(ctx, PathExport, "application/x-tar")
 }
 
+// Events streams the audit log's events from an index on, as far as it has come: one
+// siem.Entry in JSON per line. It waits for the first, at most wait. The caller closes it.
+func (c *Client) Events(ctx context.Context, from int64, wait time.Duration) (io.ReadCloser, error) {
+	q := url.Values{"from": {strconv.FormatInt(from, 10)}}
+	if wait > 0 {
+		q.Set("wait", wait.String())
+	}
+	resp, err := c.send(ctx, call{method: http.MethodGet, path: PathEvents, query: q, accept: "application/x-ndjson"})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
 // BundleAsk says which bundle is wanted.
 type BundleAsk struct {
 	From, To    time.Time // zero: no bound

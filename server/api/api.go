@@ -7,16 +7,19 @@ package api
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/pkg/siem"
 	"github.com/hoopctl/hoopctl/server/grant"
 )
 
@@ -98,6 +101,10 @@ type Options struct {
 	// Hold sets or lifts a legal hold on a session's recording.
 	Hold   func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error
 	Export func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
+	// Events gives the log from an index on, as far as it has come; Grown returns when it
+	// has an event of that index, or with ctx.
+	Events func(ctx context.Context, from int64) iter.Seq2[siem.Entry, error]
+	Grown  func(ctx context.Context, index int64)
 	// Bundle prepares an audit bundle; only its Write writes.
 	Bundle func(ctx context.Context, ask BundleRequest) (Bundle, error)
 	LogKey func() string // verifier key of the audit log
@@ -109,7 +116,8 @@ type Options struct {
 // handler answers the API.
 type handler struct {
 	Options
-	refusals refusals
+	refusals  refusals
+	following sync.Map // subject to time.Time: when its following the log was put on record
 }
 
 // New makes the handler of everything below /api/v1.
@@ -144,6 +152,7 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
 		{http.MethodPost, api.PathHold, h.signedIn(h.hold)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
+		{http.MethodGet, api.PathEvents, h.signedIn(h.events)},
 		{http.MethodGet, api.PathBundle, h.signedIn(h.bundle)},
 		{http.MethodGet, api.PathLogKey, h.signedIn(h.logKey)},
 	}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -151,6 +153,45 @@ func (h *handler) export(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	w.Header().Set("Content-Disposition", `attachment; filename="hoop-audit.tar"`)
 	w.WriteHeader(http.StatusOK)
 	h.abortOn(r, h.Export(r.Context(), w))
+	return nil
+}
+
+// events streams the log's events as lines, to those who examine. That somebody follows
+// the log is on record once an hour: an event for each call would be one to follow.
+func (h *handler) events(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	if !h.examines(id) {
+		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators follow the audit log").
+			WithHint("an administrator can give your group the role with a GroupRole")
+	}
+	q := query{values: r.URL.Query()}
+	from, wait := q.number("from"), q.wait()
+	if q.err != nil {
+		return q.err
+	}
+	if last, ok := h.following.Load(id.Subject); !ok || h.Now().Sub(last.(time.Time)) >= time.Hour {
+		if err := h.record(r.Context(), id, &hoop.Event{Type: hoop.EventExport, Details: []hoop.Detail{
+			{Name: "form", Value: "events"}, {Name: "from", Value: strconv.FormatInt(from, 10)},
+		}}); err != nil {
+			return err
+		}
+		h.following.Store(id.Subject, h.Now())
+	}
+	if wait > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
+		h.Grown(ctx, from)
+		cancel()
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	enc := json.NewEncoder(w)
+	for e, err := range h.Events(r.Context(), from) {
+		if err == nil {
+			err = enc.Encode(e)
+		}
+		if err != nil {
+			h.abortOn(r, err)
+		}
+	}
 	return nil
 }
 

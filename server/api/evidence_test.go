@@ -275,3 +275,28 @@ func TestHold_ForThoseWhoExamine(t *testing.T) {
 		t.Errorf("got %q", g.held)
 	}
 }
+
+func TestEvents_ForThoseWhoExamine(t *testing.T) {
+	g := newGateway(t)
+	for _, who := range []string{"alice", "agent"} {
+		_, err := g.as(who).Events(t.Context(), 0, 0)
+		wantCode(t, err, hoop.CodeDenied)
+	}
+	body, err := g.as("ann").Events(t.Context(), 1, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	if err != nil || strings.Count(string(b), "\n") != 2 || !strings.HasPrefix(string(b), `{"index":1,`) {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if body, err := g.as("ann").Events(t.Context(), 0, 0); err != nil {
+		t.Error(err)
+	} else {
+		body.Close()
+	}
+	if n := g.log.count(hoop.EventExport); n != 1 {
+		t.Errorf("it is on record %d times", n)
+	}
+}

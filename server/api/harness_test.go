@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	wire "github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/pkg/siem"
 	"github.com/hoopctl/hoopctl/server/api"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/mask"
@@ -171,6 +173,16 @@ func newGateway(t *testing.T) *gateway {
 			}
 			return g.tape, nil
 		},
+		Events: func(_ context.Context, from int64) iter.Seq2[siem.Entry, error] {
+			return func(yield func(siem.Entry, error) bool) {
+				for i := from; i < 3; i++ {
+					if !yield(siem.Entry{Index: i, Event: &hoop.Event{Type: hoop.EventSignIn}}, nil) {
+						return
+					}
+				}
+			}
+		},
+		Grown: func(ctx context.Context, _ int64) { <-ctx.Done() },
 		Hold: func(_ context.Context, by hoop.Identity, session, reason string, on bool) error {
 			g.held = append(g.held, fmt.Sprintln(by.Subject, session, reason, on))
 			return nil

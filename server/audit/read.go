@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/siem"
 	"github.com/hoopctl/hoopctl/server/journal"
 )
 
@@ -20,6 +22,33 @@ type Entry struct {
 
 // Settle returns when every event appended so far is durable, and Events gives it.
 func (l *Log) Settle(ctx context.Context) error { return l.settle(ctx) }
+
+// Grown returns when the log has an event of this index, or ctx ends.
+func (l *Log) Grown(ctx context.Context, index int64) {
+	const look = 200 * time.Millisecond
+	t := time.NewTicker(look)
+	defer t.Stop()
+	for l.tree.size() <= index {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.stop:
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Entries is Events for those who watch.
+func (l *Log) Entries(ctx context.Context, from int64) iter.Seq2[siem.Entry, error] {
+	return func(yield func(siem.Entry, error) bool) {
+		for e, err := range l.Events(ctx, from) {
+			if !yield(siem.Entry{Index: e.Index, Event: e.Event}, err) {
+				return
+			}
+		}
+	}
+}
 
 // Events gives the events from index from on, as far as they are durable when the loop
 // comes to its end. The first error ends it.
