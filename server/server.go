@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/idle"
 	"github.com/hoopctl/hoopctl/pkg/tunnel"
 	"github.com/hoopctl/hoopctl/server/api"
 	"github.com/hoopctl/hoopctl/server/audit"
@@ -386,8 +387,11 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	rechecks := make(chan error, 1)
 	go func() { rechecks <- g.signIn.Run(ctx) }()
+	var memory sync.WaitGroup
+	memory.Go(func() { idle.Run(ctx) })
 	err := g.edge.Serve(ctx, g.listener)
 	cancel()
+	memory.Wait()
 	return errors.Join(err, <-rechecks)
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/idle"
 	"github.com/hoopctl/hoopctl/pkg/tunnel"
 )
 
@@ -59,6 +60,7 @@ func New(opts Options) *Agent {
 	}
 	a := &Agent{opts: opts, dialing: make(chan struct{}, 1)}
 	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.work.Go(func() { idle.Run(a.ctx) })
 	return a
 }
 

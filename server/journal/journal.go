@@ -33,7 +33,7 @@ type Options struct {
 	SyncEvery    time.Duration // how long a record that nobody waits for may stay in memory; 50 ms
 	Timeout      time.Duration // how long a write, an fsync or a consumer may take before the journal fails; 10 s
 	SegmentBytes int64         // a file that is larger is followed by the next; 32 MiB
-	BatchBytes   int           // records not yet durable, above which Append blocks; 16 MiB
+	BatchBytes   int           // records not yet durable, above which Append blocks; 4 MiB
 	FS           FS            // OS{}
 	Log          *slog.Logger  // slog.Default()
 }
@@ -49,7 +49,7 @@ func (o Options) withDefaults() Options {
 		o.SegmentBytes = 32 << 20
 	}
 	if o.BatchBytes <= 0 {
-		o.BatchBytes = 16 << 20
+		o.BatchBytes = 4 << 20
 	}
 	if o.FS == nil {
 		o.FS = OS{}
