@@ -62,6 +62,8 @@ var paragraphs = []paragraph{
 		{"sessions without an identity", func(e *hoop.Event) bool { return e.Type == hoop.EventSessionStart && e.Subject == "" }},
 	}, "That one person has one account at the identity provider is for the provider to show."},
 	{"45 CFR 164.312(a)(2)(ii)", "Emergency access procedure", []line{
+		{"grants taken in an emergency, and other alerts", is(hoop.EventAlert)},
+		{"reviews of emergency access", is(hoop.EventReview)},
 		{"stops of the gateway that ended sessions (recovered afterwards)", is(hoop.EventRecovery)},
 	}, "Emergency access past the gateway, and drills of it, leave no event here."},
 	{"45 CFR 164.312(a)(2)(iii)", "Automatic logoff", []line{
@@ -107,6 +109,7 @@ var paragraphs = []paragraph{
 	{"45 CFR 164.308(a)(1)(ii)(D)", "Information system activity review", []line{
 		{"recordings examined", is(hoop.EventRead)},
 		{"exports of this log", is(hoop.EventExport)},
+		{"reviews of emergency access", is(hoop.EventReview)},
 		{"denied statements to look at", decided(hoop.Deny)},
 	}, "What reviewers found, and what was done about it, is kept elsewhere."},
 	{"45 CFR 164.308(a)(3)(ii)(C)", "Termination procedures", []line{
@@ -128,6 +131,7 @@ var paragraphs = []paragraph{
 	{"45 CFR 164.308(a)(5)(ii)(C)", "Log-in monitoring", []line{
 		{"failed sign-ins", is(hoop.EventSignInFailed)},
 		{"sessions refused", is(hoop.EventSessionDenied)},
+		{"calls of the API refused", is(hoop.EventAPIDenied)},
 	}, ""},
 	{"45 CFR 164.316(b)(2)(i)", "Time limit (retention of documentation)", []line{
 		{"recordings whose time was over (their hash stays)", is(hoop.EventExpired)},
