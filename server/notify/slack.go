@@ -102,7 +102,7 @@ func NewSlack(o Options, s Slack) (*Chat, error) {
 		return nil, fmt.Errorf("notify %s: slack wants token, signing_secret and channel", o.Name)
 	}
 	c := &Chat{slack: s, http: client(), seen: map[string]time.Time{}, codes: map[string]code{}}
-	o.Events = []hoop.EventType{hoop.EventRequest, hoop.EventApproval, hoop.EventDenial, hoop.EventExpiry, hoop.EventCancel, hoop.EventAlert}
+	o.Events = []hoop.EventType{hoop.EventRequest, hoop.EventApproval, hoop.EventDenial, hoop.EventExpiry, hoop.EventCancel, hoop.EventGrant, hoop.EventAlert}
 	var err error
 	c.Sink, err = newSink(o, c)
 	if c.state.Messages == nil {
@@ -220,6 +220,8 @@ func outcome(e *hoop.Event) (string, bool) {
 		return "Approved by " + shown(e.Subject, 200) + ".", true
 	case hoop.EventDenial:
 		return "Denied by " + shown(e.Subject, 200) + ": " + shown(e.Reason, 500), true
+	case hoop.EventGrant: // without anybody's approval: with one, the message has ended already
+		return "Granted: no approval was needed.", true
 	case hoop.EventExpiry:
 		return "Expired: nobody decided in time.", true
 	}

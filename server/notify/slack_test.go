@@ -182,6 +182,14 @@ func TestSlack_TellsAndUpdates(t *testing.T) {
 	}
 }
 
+func TestSlack_TakesTheButtonsFromWhatIsGrantedAtOnce(t *testing.T) {
+	r := newRoom(t)
+	r.log.add(&hoop.Event{Type: hoop.EventRequest, Request: 17, Subject: "x", Target: "pg"}, &hoop.Event{Type: hoop.EventGrant, Request: 17, Subject: "x"})
+	if calls := r.round(); len(calls) != 2 || !strings.Contains(calls[1], "no approval was needed") || strings.Contains(calls[1], `"approve"`) {
+		t.Errorf("got %v", calls)
+	}
+}
+
 func TestSlack_TellsOfEmergencies(t *testing.T) {
 	r := newRoom(t)
 	r.log.add(&hoop.Event{Type: hoop.EventAlert, Request: 17, Subject: "corp:dana", Target: "pg-prod", Reason: "the ward is offline"})
