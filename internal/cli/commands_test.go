@@ -188,6 +188,35 @@ func TestApprove(t *testing.T) {
 			t.Errorf("got %+v, %s", got, w.requests[3].State)
 		}
 	})
+	t.Run("with all that the gateway found out", func(t *testing.T) {
+		w := lists(t)
+		r := w.requests[3]
+		r.Hidden, r.Executes = 2, []string{"SELECT 1"}
+		r.Facts = &hoop.Facts{
+			Session:   hoop.SessionSoFar{Client: "psql", Database: "clinic", StartedAt: r.CreatedAt, Statements: 4, Rows: 1},
+			Estimate:  hoop.Estimate{Known: true, Rows: 1234567, What: "change"},
+			Protected: []hoop.ColumnRef{{Schema: "public", Table: "patients", Column: "ssn"}}, More: true, Transaction: "none is open",
+			Locks: hoop.Locks{Held: []hoop.Lock{{On: "public.patients", Mode: "RowShareLock"}}, Blocked: 1},
+		}
+		w.requests[3] = r
+		got := proc{w: w, tty: true, in: "n\n"}.run("approve", "3")
+		for _, want := range []string{
+			"which runs what was prepared:\n  │ SELECT 1\n", "2 values masked for you", "psql, clinic, since", "4 statements, 1 row, 0 cells masked",
+			"about 1,234,567 would change", "public.patients.ssn, and others", "none is open", "RowShareLock on public.patients, 1 other backend waits for them",
+		} {
+			if !strings.Contains(got.errOut+got.out, want) {
+				t.Errorf("no %q in:\n%s", want, got.errOut)
+			}
+		}
+		r.Facts = &hoop.Facts{Estimate: hoop.Estimate{Why: "function f is a user's"}, Locks: hoop.Locks{Why: "the target could not be asked"}}
+		w.requests[3] = r
+		got = proc{w: w, tty: true, in: "n\n"}.run("approve", "3")
+		for _, want := range []string{"not estimated: function f is a user's", "not known: the target could not be asked"} {
+			if !strings.Contains(got.errOut+got.out, want) {
+				t.Errorf("no %q in:\n%s", want, got.errOut)
+			}
+		}
+	})
 	t.Run("a terminal shows what would run, and asks", func(t *testing.T) {
 		w := lists(t)
 		got := proc{w: w, tty: true, in: "y\n"}.run("approve", "3")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -136,10 +137,18 @@ func (m *inbox) take(msg requestsMsg) {
 		m.status = ""
 	}
 	first := !m.loaded
+	before := m.index()
+	var had hoop.Request
+	if before >= 0 {
+		had = m.items[before]
+	}
 	m.items, m.loaded = msg.items, true
 	slices.SortFunc(m.items, func(a, b hoop.Request) int { return int(a.ID - b.ID) })
 	if first && len(m.items) > 0 {
 		m.pick(m.items[0].ID)
+	}
+	if i := m.index(); i >= 0 && before >= 0 && !reflect.DeepEqual(had, m.items[i]) {
+		m.read = 0 // facts came, or an approval: there is something new to read
 	}
 	if m.selected != 0 && m.index() < 0 {
 		m.status = fmt.Sprintf("request %d is no longer open; choose another", m.selected)

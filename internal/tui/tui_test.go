@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -209,6 +210,28 @@ func press(m *inbox, k string) {
 	}
 	if msg, ok := cmd().(decidedMsg); ok {
 		m.Update(msg)
+	}
+}
+
+// What was read is not what is there once the gateway has found out more.
+func TestInbox_NewFactsAreToBeRead(t *testing.T) {
+	g := newGateway()
+	m := g.loaded(t)
+	if m.read != 17 {
+		t.Fatalf("read %d", m.read)
+	}
+	drive(m, m.load())
+	if m.read != 17 {
+		t.Error("nothing is new, and it counts as not read")
+	}
+	items := slices.Clone(m.items)
+	items[m.index()].Facts = &hoop.Facts{Transaction: "none is open"}
+	m.Update(requestsMsg{items: items})
+	if m.read == 17 {
+		t.Error("new facts count as read")
+	}
+	if press(m, "a"); m.status == "" {
+		t.Error("approved without the new facts")
 	}
 }
 
