@@ -200,7 +200,8 @@ func browser(ca string) (*http.Client, error) {
 }
 
 // await-held VAR TEXT waits until a statement containing TEXT waits for approval, as
-// the present user's inbox sees it, and sets VAR to its number.
+// the present user's inbox sees it and with all facts that this user gets, and sets VAR
+// to its number.
 func cmdAwaitHeld(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: await-held VAR TEXT")
@@ -217,12 +218,13 @@ func cmdAwaitHeld(ts *testscript.TestScript, neg bool, args []string) {
 			ID        int64
 			State     string
 			Statement string
+			Facts     *struct{ Pending bool }
 		}
 		if err := json.Unmarshal(bytes.TrimSpace(out), &requests); err != nil {
 			ts.Fatalf("hoopctl requests --json: %v\n%s", err, out)
 		}
 		for _, r := range requests {
-			if r.State == "pending" && strings.Contains(r.Statement, args[1]) {
+			if r.State == "pending" && strings.Contains(r.Statement, args[1]) && (r.Facts == nil || !r.Facts.Pending) {
 				ts.Setenv(args[0], fmt.Sprint(r.ID))
 				return
 			}
