@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,16 +29,16 @@ const (
 // meanwhile goes out in one write afterwards. Errors stick.
 type writer struct {
 	conn io.Writer
-	wire *wire       // beneath conn; nil where there is none
-	fail func(error) // called once, with no lock held
-	room sync.Cond   // the queue was taken, or err is set
-	mu   sync.Mutex  // guards what follows; room's too
-	out  []byte      // frames not yet taken
-	old  []byte      // room to use again
-	lead bool        // somebody is writing
-	err  error       //
-	done uint64      // writes that ended
-	turn uint64      // how often those who wait for room were told to look again
+	wire *wire         // beneath conn; nil where there is none
+	fail func(error)   // called once, with no lock held
+	done atomic.Uint64 // pieces that were written
+	room sync.Cond     // the queue was taken, or err is set
+	mu   sync.Mutex    // guards what follows; room's too
+	out  []byte        // frames not yet taken
+	old  []byte        // room to use again
+	lead bool          // somebody is writing
+	err  error         //
+	turn uint64        // how often those who wait for room were told to look again
 }
 
 var errFlood = errors.New("the other end makes us answer and reads nothing")
@@ -97,7 +98,6 @@ func (w *writer) writeLocked() (more bool) {
 	w.mu.Unlock()
 	err := w.write(b)
 	w.mu.Lock()
-	w.done++
 	if cap(b) <= keptBuffer || len(w.out) > 0 && cap(b) <= 2*maxQueued {
 		w.old = b[:0]
 	}
@@ -115,7 +115,20 @@ func (w *writer) writeLocked() (more bool) {
 // maxRecord is what one TLS record carries (RFC 8446 §5.1).
 const maxRecord = 16 << 10
 
+// write writes b in pieces, so that whoever watches sees a slow connection get on.
 func (w *writer) write(b []byte) error {
+	for len(b) > 0 {
+		piece := b[:min(len(b), maxFrame+headerSize)]
+		b = b[len(piece):]
+		if err := w.writePiece(piece); err != nil {
+			return err
+		}
+		w.done.Add(1)
+	}
+	return nil
+}
+
+func (w *writer) writePiece(b []byte) error {
 	if w.wire == nil || len(b) <= maxRecord {
 		_, err := w.conn.Write(b)
 		return err
@@ -181,9 +194,9 @@ func (w *writer) drain(d time.Duration) {
 	}
 }
 
-// busy tells which write is on its way; ok is false when none is.
+// busy tells how many pieces were written, and whether one is on its way.
 func (w *writer) busy() (number uint64, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.done, w.lead
+	return w.done.Load(), w.lead
 }
