@@ -33,7 +33,7 @@ test-clients: ## real clients through a real gateway, compared with PostgreSQL i
 	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
 
 test-interop: ## other people's programs: they accept our log, we work with theirs
-	cd test/interop && go vet ./... && go test -count=1 -timeout 8m ./...
+	cd test/interop && go vet -mod=mod ./... && go test -mod=mod -count=1 -timeout 8m ./... # the product's own go.mod may have moved on
 
 CRASH_ROUNDS ?= 1000
 crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; minutes
