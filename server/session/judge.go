@@ -20,9 +20,19 @@ import (
 	"github.com/hoopctl/hoopctl/server/mask"
 )
 
+// inTxTimeout is how long people have at most while a transaction is open: others may
+// wait for its locks.
+const inTxTimeout = hoop.Duration(time.Minute)
+
 // Ask is a statement put to the line.
 type Ask struct {
 	Statement *hoop.Statement
+	// Catalog names the state of the target's catalog that the statement was read with.
+	Catalog string
+	// Tree gives the canonical form of the text, and of those that it executes by name:
+	// what an approval binds to, instead of how the text is written. Where it fails,
+	// nobody is asked.
+	Tree func(ctx context.Context) ([][]byte, error)
 	// Held is called at once when people must agree first, so that the client can be
 	// told; an error ends the request.
 	Held func(Hold) error
@@ -203,7 +213,16 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	defer stop()
 
-	st, digest := ask.Statement, s.digest(ask.Statement, uses)
+	st := ask.Statement
+	digest, err := s.digest(ctx, ask, uses)
+	if err != nil {
+		return err
+	}
+	if st.InTx && d.Approval.Timeout > inTxTimeout {
+		rule := *d.Approval
+		rule.Timeout = inTxTimeout
+		d.Approval = &rule
+	}
 	facts := &hoop.Facts{Session: s.soFar(), Pending: ask.Facts != nil}
 	var executes []string
 	var writing []hoop.Writing
@@ -383,20 +402,32 @@ func (s *Session) frame(rec recording.Record) error {
 	return err
 }
 
-// digest binds an approval to what was asked: text, parameters, effects, target,
-// session and requester. It is keyed: whoever sees it cannot try out literals.
-func (s *Session) digest(st *hoop.Statement, uses []hoop.Use) string {
+// digest binds an approval to what was asked: the statement as the grammar reads it,
+// parameters, effects with the objects they touch, the catalog, target, session,
+// requester and rules. It is keyed: whoever sees it cannot try out literals.
+func (s *Session) digest(ctx context.Context, ask Ask, uses []hoop.Use) (string, error) {
+	st := ask.Statement
+	trees, err := ask.Tree(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read the statement for its digest: %w", err)
+	}
 	b, err := json.Marshal(struct {
-		Text, Database, Target, Session, Requester, Policy string
-		Params                                             []hoop.Param
-		Uses                                               []hoop.Use
-	}{st.Text, st.Database, s.target.Name, s.info.ID, s.info.Identity.Subject, s.line.Revision(), st.Params, uses})
+		Trees                                                 [][]byte
+		Catalog, Database, Target, Session, Requester, Policy string
+		Chain                                                 []string
+		Params                                                []hoop.Param
+		Uses                                                  []hoop.Use
+		Reads                                                 []string
+	}{
+		trees, ask.Catalog, st.Database, s.target.Name, s.info.ID, s.info.Identity.Subject, s.line.Revision(),
+		s.info.Identity.Chain, st.Params, uses, st.Reads,
+	})
 	if err != nil {
 		panic(err) // plain values: cannot happen
 	}
 	mac := hmac.New(sha256.New, s.key)
 	mac.Write(b)
-	return hex.EncodeToString(mac.Sum(nil))
+	return hex.EncodeToString(mac.Sum(nil)), nil
 }
 
 // Plan says how each column of an answer is masked.

@@ -147,6 +147,30 @@ func TestSession_ApprovalMeansThis(t *testing.T) {
 	}
 }
 
+// A view that reads the same table may read other rows of it: what was approved for one
+// definition does not run under another. Changes of what it does not touch are no matter.
+func TestSession_ApprovalMeansThisDefinition(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup + "INSERT INTO scratch VALUES (1), (2); CREATE VIEW v AS SELECT x FROM scratch WHERE x = 1;"})
+	conn := open(t, g, nil)
+	decided := answer(t, g, true, func() {
+		g.Direct("CREATE OR REPLACE VIEW v AS SELECT x FROM scratch WHERE true")
+	})
+	_, err := conn.Exec(t.Context(), "DELETE FROM v")
+	if derr := <-decided; derr != nil {
+		t.Fatal(derr)
+	}
+	if n := g.Count("SELECT count(*) FROM scratch"); state(err) != "42501" || n != 2 {
+		t.Errorf("approved for one row, %d of 2 are left: %v", n, err)
+	}
+	decided = answer(t, g, true, func() { g.Direct("CREATE TABLE elsewhere (x int)") })
+	if _, err := conn.Exec(t.Context(), "DELETE FROM scratch"); err != nil {
+		t.Errorf("refused for a table that it does not touch: %v", err)
+	}
+	if err := <-decided; err != nil {
+		t.Error(err)
+	}
+}
+
 // An approved copy of protected data is protected where it lands, RETURNING included.
 func TestSession_DeriveInherits(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: masks})

@@ -29,9 +29,20 @@ const (
 )
 
 // asking is a statement for the session, with what those who decide about it are told.
-func (c *conn) asking(st *hoop.Statement, m *meaning, also []executed) session.Ask {
+func (c *conn) asking(st *hoop.Statement, m *meaning, snap *catalog.Snapshot, also []executed) session.Ask {
 	return session.Ask{
 		Statement: st,
+		Catalog:   snap.Version,
+		Tree: func(ctx context.Context) (all [][]byte, err error) {
+			for _, text := range texts(m, also) {
+				tree, err := c.proxy.cfg.Parser.Canonical(ctx, text)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, tree)
+			}
+			return all, nil
+		},
 		Writing: func(ctx context.Context) ([]string, []hoop.Writing) {
 			return c.writings(ctx, st, m, also)
 		},
@@ -43,6 +54,15 @@ func (c *conn) asking(st *hoop.Statement, m *meaning, also []executed) session.A
 			return f
 		},
 	}
+}
+
+// texts is the statement's own, and those that it executes by name.
+func texts(m *meaning, also []executed) []string {
+	all := []string{m.text}
+	for _, x := range also {
+		all = append(all, x.meaning.text)
+	}
+	return all
 }
 
 // unasked is why nothing is known where the cause is for the log.

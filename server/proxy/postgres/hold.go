@@ -136,7 +136,7 @@ func (c *conn) held(ctx context.Context, h session.Hold) error {
 			time.Until(h.ExpiresAt).Round(time.Second)),
 	}
 	if h.InTx {
-		r.detail = "a transaction is open: its locks are kept meanwhile"
+		r.detail = "a transaction is open: its locks are kept meanwhile, so there is a minute at most"
 	}
 	return c.tell(ctx, r)
 }

@@ -394,6 +394,48 @@ func TestHold_CatalogChangeRefuses(t *testing.T) {
 	}
 }
 
+// People have less time while a transaction keeps its locks, and the client hears so. How
+// a statement is written leaves no trace in what an approval binds to; what it says does.
+func TestHold_ShorterInATransaction(t *testing.T) {
+	g := setup(t, flowSchema)
+	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	var notices []*pgconn.Notice
+	cfg, err := pgx.ParseConfig(g.dsn())
+	check(t, err)
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices = append(notices, n) }
+	c, err := pgx.ConnectConfig(t.Context(), cfg)
+	check(t, err)
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	held := func(sql string) hoop.Request {
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Exec(context.Background(), sql, pgx.QueryExecModeSimpleProtocol)
+			done <- err
+		}()
+		r := <-g.grants.held
+		g.grants.answer <- hoop.Request{ID: r.ID, State: hoop.Approved, Digest: r.Digest}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+		return r
+	}
+	outside := held("delete from f")
+	if _, err := c.Exec(t.Context(), "begin"); err != nil {
+		t.Fatal(err)
+	}
+	inside := held("/* again */ DELETE  FROM f")
+	if time.Duration(outside.Duration) != 2*time.Minute || outside.InTx || time.Duration(inside.Duration) != time.Minute || !inside.InTx {
+		t.Errorf("outside %s (%v), inside %s (%v)", outside.Duration, outside.InTx, inside.Duration, inside.InTx)
+	}
+	if n := len(notices); n != 2 || notices[0].Detail != "" || !strings.Contains(notices[1].Detail, "a minute at most") {
+		t.Errorf("notices: %+v", notices)
+	}
+	other := held("delete from f where 1 = 1")
+	if outside.Digest != inside.Digest || other.Digest == inside.Digest || len(inside.Digest) != 64 {
+		t.Errorf("digests %s, %s, of another statement %s", outside.Digest, inside.Digest, other.Digest)
+	}
+}
+
 func TestStartup_InPieces(t *testing.T) {
 	g := setup(t, "")
 	for name, tt := range map[string]struct {

@@ -259,28 +259,41 @@ func merge(a, b []string) []string {
 }
 
 // same returns a check that a held statement, once approved, still means what it did.
-func (c *conn) same(m *meaning, tainted bool, st *hoop.Statement) func(context.Context) error {
+// So must be the definition of everything that it touches: a view that reads the same
+// tables may read other rows of them.
+func (c *conn) same(m *meaning, snap *catalog.Snapshot, tainted bool, st *hoop.Statement) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c.mu.Lock()
 		c.stale = true
 		c.mu.Unlock()
-		now, err := c.renewed(ctx, m)
+		now, latest, err := c.renew(ctx, m)
 		if err != nil {
 			return err
 		}
-		if now == m {
+		if now == m && latest.Base().Version == snap.Base().Version {
 			return nil
 		}
 		again, _, err := c.statement(ctx, now, tainted, st.Params)
 		if err != nil {
 			return err
 		}
-		if !reflect.DeepEqual(again.Uses, st.Uses) || !reflect.DeepEqual(again.Reads, st.Reads) || again.Opaque != st.Opaque || !reflect.DeepEqual(again.Carries, st.Carries) {
+		if !reflect.DeepEqual(again.Uses, st.Uses) || !reflect.DeepEqual(again.Reads, st.Reads) || again.Opaque != st.Opaque || !reflect.DeepEqual(again.Carries, st.Carries) ||
+			!catalog.Same(snap, latest, everyTable(st)) {
 			return hoop.Errorf(hoop.CodeDenied, "the catalog changed while the statement waited, and with it what the statement does").
 				WithHint("run the statement again")
 		}
 		return nil
 	}
+}
+
+// everyTable is the canonical names of all that a statement touches.
+func everyTable(st *hoop.Statement) []string {
+	names := slices.Clone(st.Reads)
+	for _, u := range st.Uses {
+		names = slices.Concat(names, u.Tables, u.Into)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // listens gives the channels that the text itself listens to.
@@ -323,7 +336,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, err := c.judge(c.asking(st, m, also), c.same(m, tainted, st))
+	run, err := c.judge(c.asking(st, m, snap, also), c.same(m, snap, tainted, st))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,41 @@
+package pgparse
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Canonical parses sql and gives its tree as bytes that depend on nothing but what it
+// says: white space, comments, the case of keywords and of names without quotes leave no
+// trace, every literal does. The bytes are the same for the same version of this program.
+func (p *Pool) Canonical(ctx context.Context, sql string) ([]byte, error) {
+	parsed, err := p.Parse(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	tree := proto.CloneOf(parsed.Tree)
+	unplace(tree.ProtoReflect())
+	return proto.MarshalOptions{Deterministic: true}.Marshal(tree)
+}
+
+// unplace clears where in the text things stood.
+func unplace(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		name := string(f.Name())
+		switch {
+		case f.Kind() == protoreflect.Int32Kind && (name == "stmt_len" || strings.HasSuffix(name, "location")):
+			m.Clear(f)
+		case f.Kind() != protoreflect.MessageKind:
+		case f.IsList():
+			for i := range v.List().Len() {
+				unplace(v.List().Get(i).Message())
+			}
+		case !f.IsMap():
+			unplace(v.Message())
+		}
+		return true
+	})
+}
