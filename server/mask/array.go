@@ -7,7 +7,8 @@ import (
 )
 
 // arrayText masks the elements of an array in text: [2:3]={a,"b c",NULL} (PostgreSQL
-// manual, "Array Input and Output Syntax"; array_out).
+// manual, "Array Input and Output Syntax"; array_out). Of an array that is protected only
+// the sizes stay: its subscripts are numbers that array_fill takes from anywhere.
 func (t *Transform) arrayText(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
 	if depth > maxDepth {
 		return dst, false, false, false
@@ -17,7 +18,11 @@ func (t *Transform) arrayText(s *shape, dst, v []byte, depth int) (out []byte, n
 	if !ok {
 		return dst, false, false, false
 	}
-	dst = append(dst, v[:i]...)
+	if t.scan != nil {
+		dst = append(dst, v[:i]...)
+	} else {
+		v, i, changed = v[i:], 0, i > 0
+	}
 	open, elem := 0, true // elem: an element may stand here
 	for i < len(v) {
 		switch c := v[i]; {
@@ -172,6 +177,12 @@ func (t *Transform) arrayBinary(s *shape, dst, v []byte, depth int) (out []byte,
 	}
 	at, nulls := len(dst), false
 	dst = append(dst, v[:12+8*dims]...)
+	for d := range int(dims) {
+		if bound := dst[at+16+8*d:]; t.scan == nil && binary.BigEndian.Uint32(bound) != 1 { // as in arrayText
+			binary.BigEndian.PutUint32(bound, 1)
+			changed = true
+		}
+	}
 	rest := v[12+8*dims:]
 	for range count {
 		var touched, isNull bool

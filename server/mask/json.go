@@ -10,10 +10,12 @@ import (
 // jsonbVersion is the first byte of jsonb in binary (jsonb_send).
 const jsonbVersion = 1
 
-// json masks the leaves of a JSON value: strings become the marker, numbers, true and
-// false become null. Names of members stay where they look like names of fields; one
-// that may be data is masked, with its number, so that members stay apart. When
-// scanning, only matches change. What is no JSON becomes the marker.
+// json masks a JSON value: strings become the marker, numbers, true and false become
+// null, names of members the marker with a number, so that members stay apart. Names do
+// not stay, nor do blanks where they are not the server's own: whoever may compute a value
+// can spell any other with them (json_build_object(translate(ssn, '0123456789',
+// 'abcdefghij'), 1)), and keep it in a protected column. When scanning, only matches
+// change. What is no JSON becomes the marker.
 //
 // It needs no stack: a string is a member's name where a colon follows.
 func (t *Transform) json(s *shape, dst, v []byte) (out []byte, changed, ok bool) {
@@ -24,7 +26,7 @@ func (t *Transform) json(s *shape, dst, v []byte) (out []byte, changed, ok bool)
 		dst, v = append(dst, jsonbVersion), v[1:]
 	}
 	at := len(dst)
-	w := jsonMasker{t: t, members: 1}
+	w := jsonMasker{t: t, members: 1, pack: t.scan == nil && s.kind == shapeJSON}
 	dst, ok = w.mask(dst, v)
 	if !ok {
 		return append(dst[:at], `"`+marker+`"`...), true, true
@@ -35,13 +37,20 @@ func (t *Transform) json(s *shape, dst, v []byte) (out []byte, changed, ok bool)
 type jsonMasker struct {
 	t       *Transform
 	changed bool
-	members int // number of the next member whose name is masked
+	pack    bool // drop blanks
+	members int  // number of the next member
 }
 
 func (w *jsonMasker) mask(dst, v []byte) (out []byte, ok bool) {
 	for i := 0; i < len(v); {
 		switch c := v[i]; c {
-		case '{', '}', '[', ']', ',', ':', ' ', '\t', '\n', '\r':
+		case ' ', '\t', '\n', '\r':
+			if i++; w.pack {
+				w.changed = true
+				continue
+			}
+			dst = append(dst, c)
+		case '{', '}', '[', ']', ',', ':':
 			dst = append(dst, c)
 			i++
 		case '"':
@@ -119,40 +128,19 @@ func (w *jsonMasker) scalar(dst, v []byte) []byte {
 }
 
 func (w *jsonMasker) str(dst, quoted []byte, name bool) (out []byte, ok bool) {
-	body := quoted[1 : len(quoted)-1]
 	if w.t.scan != nil {
 		return w.scanString(dst, quoted)
 	}
-	switch {
-	case name && isFieldName(body):
-		return append(dst, quoted...), true
-	case name:
+	if name {
 		dst = append(dst, `"[masked-`...)
 		dst = strconv.AppendInt(dst, int64(w.members), 10)
 		dst = append(dst, `]"`...)
 		w.members++
-	default:
+	} else {
 		dst = append(dst, `"`+marker+`"`...)
 	}
 	w.changed = true
 	return dst, true
-}
-
-// isFieldName tells what a program calls a member (date_of_birth, homePhone2) from
-// what may be data (an e-mail address, a number, a name with a blank).
-func isFieldName(v []byte) bool {
-	digits := 0
-	for i, c := range v {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_':
-		case c >= '0' && c <= '9' && i > 0:
-			digits++
-		case c == '-' && i > 0:
-		default:
-			return false
-		}
-	}
-	return len(v) > 0 && len(v) <= 40 && digits <= 3
 }
 
 // scanString scans a string as it is without its escapes.

@@ -390,3 +390,28 @@ func TestCompile_Errors(t *testing.T) {
 		}
 	}
 }
+
+// Whoever computes JSON or an array chooses its names, blanks and subscripts: nothing
+// of them stays, in whatever the value is nested.
+func TestRedact_NothingSpelled(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}).For(anybody, "pg")
+	for _, c := range []struct {
+		typ         *hoop.Type
+		value, want string
+	}{
+		{base(oidJSON), `{"Otto_Hassan" : 1,"x":{"jbf_hc_jddd":null}}`, `{"[masked-1]":null,"[masked-2]":{"[masked-3]":null}}`},
+		{base(oidJSON), " \t \n\r null", `null`},
+		{base(oidJSON), "[ \t]", `[]`},
+		{base(oidJSONB), `{"Hassan": [true]}`, `{"[masked-1]": [null]}`},
+		{arrayOf(base(oidJSON)), "{\" \t null\"}", `{"null"}`},
+		{rowOf(base(oidJSON)), "(\" \t{}\")", `({})`},
+		{arrayOf(base(oidText)), "[915729333:915729333]={x}", `{[masked]}`},
+	} {
+		for name, col := range map[string]hoop.Column{"proven": proven(c.typ, false, "a.b.c"), "derived": derived(c.typ, "a.b.c"), "unproven": {Type: c.typ}} {
+			out, _, _ := r.Plan(&hoop.Statement{Opaque: col.Origins == nil}, []hoop.Column{col}).Columns[0].Append(nil, []byte(c.value))
+			if string(out) != c.want {
+				t.Errorf("%s %s: %s, want %s", name, c.value, out, c.want)
+			}
+		}
+	}
+}

@@ -66,11 +66,11 @@ var samples = []struct {
 	{`'<a>CANARY77</a>'::xml`, base(oidXML), "[masked]"},
 	{
 		`'{"name": "CANARY77", "n": 7777, "ok": true, "none": null, "list": ["CANARY77", {"deep": "CANARY77"}]}'::json`, base(oidJSON),
-		`{"name": "[masked]", "n": null, "ok": null, "none": null, "list": ["[masked]", {"deep": "[masked]"}]}`,
+		`{"[masked-1]":"[masked]","[masked-2]":null,"[masked-3]":null,"[masked-4]":null,"[masked-5]":["[masked]",{"[masked-6]":"[masked]"}]}`,
 	},
 	{
 		`'{"name": "CANARY77\" \\u0041", "n": 7777.5e3, "CANARY77 x": {"a@b.org": 1}}'::jsonb`, base(oidJSONB),
-		`{"n": null, "name": "[masked]", "[masked-1]": {"[masked-2]": null}}`,
+		`{"[masked-1]": null, "[masked-2]": "[masked]", "[masked-3]": {"[masked-4]": null}}`,
 	},
 	{`'"CANARY77"'::jsonb`, base(oidJSONB), `"[masked]"`},
 	{`'7777'::jsonb`, base(oidJSONB), `null`},
@@ -90,10 +90,13 @@ var samples = []struct {
 	{`'123-45-6789'::ssn`, &hoop.Type{Kind: hoop.TypeDomain, Elem: base(oidText)}, ""},
 	{`'{CANARY77,"CANARY77, \"x\" \\ y",NULL,"NULL",""}'::text[]`, arrayOf(base(oidText)), "{[masked],[masked],NULL,[masked],[masked]}"},
 	{`'{}'::text[]`, arrayOf(base(oidText)), "{}"},
-	{`'[2:3][0:0]={{CANARY77},{b}}'::text[]`, arrayOf(base(oidText)), "[2:3][0:0]={{[masked]},{[masked]}}"},
+	{`'[2:3][0:0]={{CANARY77},{b}}'::text[]`, arrayOf(base(oidText)), "{{[masked]},{[masked]}}"},
+	{`'[77777777:77777777]={x}'::text[]`, arrayOf(base(oidText)), "{[masked]}"},
+	{`'[7777:7777][-7777:-7776]={{NULL,NULL}}'::int[]`, arrayOf(base(oidInt4)), "{{NULL,NULL}}"},
+	{`row('[7777:7777]={NULL}'::int[])::subscripted`, rowOf(arrayOf(base(oidInt4))), "({NULL})"},
 	{`'{CANAR,C}'::varchar(5)[]`, &hoop.Type{Kind: hoop.TypeArray, Elem: base(oidVarchar), Mod: 5 + varHdrSize}, "{*****,*****}"},
 	{`'{7777,NULL}'::int[]`, arrayOf(base(oidInt4)), "{NULL,NULL}"},
-	{`array['{"a": "CANARY77"}'::jsonb]`, arrayOf(base(oidJSONB)), `{"{\"a\": \"[masked]\"}"}`},
+	{`array['{"a": "CANARY77"}'::jsonb]`, arrayOf(base(oidJSONB)), `{"{\"[masked-1]\": \"[masked]\"}"}`},
 	{`'{(1,1),(0,0);(2,2),(1,1)}'::box[]`, arrayOf(base(oidBox)), "{NULL;NULL}"},
 	{`row('CANARY77, "7"', 7777, null, '')::address`, rowOf(base(oidText), base(oidInt4), base(oidText), base(oidText)), "([masked],,,[masked])"},
 	{`array[row('CANARY77', 7777, null, '(a)')::address, null]`, arrayOf(rowOf(base(oidText), base(oidInt4), base(oidText), base(oidText))), `{"([masked],,,[masked])",NULL}`},
@@ -110,7 +113,8 @@ const sampleTypes = `CREATE TYPE mood AS ENUM ('CANARY77', 'other');
 CREATE DOMAIN ssn AS text CHECK (value ~ '^\d{3}-\d{2}-\d{4}$');
 CREATE TYPE address AS (street text, no int, city text, zip text);
 CREATE TYPE nested AS (list text[], home address);
-CREATE TYPE nothing AS (); CREATE TYPE single AS (one text)`
+CREATE TYPE nothing AS (); CREATE TYPE single AS (one text);
+CREATE TYPE subscripted AS (list int[])`
 
 func connect(t testing.TB) *pgconn.PgConn {
 	t.Helper()
@@ -151,6 +155,8 @@ func TestRedact_ServerTakesItBack(t *testing.T) {
 					typ = "address[]"
 				} else if strings.HasPrefix(s.expr, "array[") {
 					typ = "jsonb[]"
+				} else if strings.HasPrefix(s.expr, "row('[") {
+					typ = "subscripted"
 				} else if strings.HasPrefix(s.expr, "row(array") {
 					typ = "nested"
 				} else if typ == "" {
@@ -158,7 +164,7 @@ func TestRedact_ServerTakesItBack(t *testing.T) {
 				}
 				value := fetch(t, conn, "SELECT "+s.expr, int16(format))
 				out, null := apply(t, resource.Redact, s.typ, format == 1, value)
-				for _, canary := range []string{"CANARY", "7777", "CAN"} {
+				for _, canary := range []string{"CANARY", "7777", "CAN", "\x00\x00\x1e\x61", "\x04\xa2\xcb\x71"} { // 7777 and 77777777 in binary
 					if strings.Contains(string(out), canary) {
 						t.Errorf("%q leaks", out)
 					}
