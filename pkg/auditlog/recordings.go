@@ -125,6 +125,21 @@ func (c *counter) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// readme checks the instructions, since nothing signs them and people go by them. A
+// version that changes Readme keeps the former texts beside it.
+func (v *verifier) readme() error {
+	f, err := v.fs.Open(ReadmeFile)
+	if err != nil {
+		return &Fault{File: ReadmeFile, Index: -1, What: "the file cannot be read", Err: err}
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(len(Readme))+1))
+	if err != nil || string(b) != Readme {
+		return &Fault{File: ReadmeFile, Index: -1, What: "it was changed, or is of another version", Err: err}
+	}
+	return nil
+}
+
 // others warns of files that prove nothing.
 func (v *verifier) others() error {
 	entries, err := fs.ReadDir(v.fs, ".")
@@ -133,7 +148,13 @@ func (v *verifier) others() error {
 	}
 	for _, e := range entries {
 		switch e.Name() {
-		case CheckpointFile, KeyFile, ReadmeFile, RecordingsDir, "tile":
+		case ReadmeFile:
+			if !slices.Contains(v.opt.Also, ReadmeFile) {
+				if err := v.readme(); err != nil {
+					return err
+				}
+			}
+		case CheckpointFile, KeyFile, RecordingsDir, "tile":
 		default:
 			if slices.Contains(v.opt.Also, e.Name()) {
 				continue

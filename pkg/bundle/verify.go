@@ -72,7 +72,7 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	log, err := auditlog.Verify(z, auditlog.Options{
 		Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, Contained: contained, WithoutRecordings: !m.Recordings,
 		Span: m.Span(), From: m.From, To: m.To, Expired: m.Expired, Each: v.each,
-		Also: []string{ManifestFile, CosignedFile, ReportJSON, ReportHTML, PoliciesDir},
+		Also: []string{auditlog.ReadmeFile, ManifestFile, CosignedFile, ReportJSON, ReportHTML, PoliciesDir},
 	})
 	if err != nil {
 		return nil, err
