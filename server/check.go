@@ -33,6 +33,10 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 			failed++
 		}
 	}
+	if cfg.TLS.CertFile != "" {
+		_, err := cfg.certificate()
+		told("certificate", err)
+	}
 	d := target.New(r.Target)
 	for _, t := range r.current.Load().set.Targets {
 		told("target "+t.Name, d.Check(ctx, t.Public()))

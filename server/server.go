@@ -348,13 +348,18 @@ func (g *Gateway) listen() (err error) {
 // certificate loads the configured one, or has the private CA issue one.
 func (g *Gateway) certificate() (tls.Certificate, error) {
 	if g.cfg.TLS.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(g.cfg.TLS.CertFile, g.cfg.TLS.KeyFile)
-		if err != nil {
-			return cert, fmt.Errorf("tls: %w", err)
-		}
-		return cert, nil
+		return g.cfg.certificate()
 	}
 	return pki.Issue(g.cfg.DataDir, time.Now(), g.cfg.hosts()...)
+}
+
+// certificate loads the one that is configured.
+func (c *Config) certificate() (tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+	if err != nil {
+		return cert, fmt.Errorf("tls: %w", err)
+	}
+	return cert, nil
 }
 
 // handle serves one stream of a tunnel: by the target's type, one proxy.
