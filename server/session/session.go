@@ -16,6 +16,7 @@ import (
 	"errors"
 	"hash"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,7 +154,7 @@ func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start St
 func (s *Session) open(ctx context.Context) (err error) {
 	if !s.target.HasDatabase(s.info.Database) {
 		return hoop.Errorf(hoop.CodeNoDatabase, "database %q of target %s is not offered", s.info.Database, s.target.Name).
-			WithHint("the target lists %s; an administrator can add others", s.target.Database)
+			WithHint("the target lists %s; an administrator can add others", strings.Join(append([]string{s.target.Database}, s.target.Databases...), ", "))
 	}
 	g, err := s.line.Grants.InForce(ctx, s.info.Identity, s.target.Name)
 	if err != nil {
