@@ -131,7 +131,7 @@ func (c *conn) held(ctx context.Context, h session.Hold) error {
 	}
 	r := report{
 		severity: "NOTICE", state: "00000",
-		message: fmt.Sprintf("approval %d needed: %s", h.ID, h.Reason),
+		message: fmt.Sprintf("approval %d needed: %s", h.ID, strings.TrimPrefix(h.Reason, "needs approval: ")),
 		hint: fmt.Sprintf("hoopctl approve %d (%s; expires in %s)", h.ID, who,
 			time.Until(h.ExpiresAt).Round(time.Second)),
 	}
