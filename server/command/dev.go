@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -82,15 +83,38 @@ func runDev(ctx context.Context, version string, stdio IO, listen, dataDir strin
 	return run(ctx, g, func() error {
 		_, err := fmt.Fprintf(stdio.Out, `hoop-gateway dev is ready at %[1]s
 
-  sign in:    hoopctl login --gateway %[1]s --ca-file %[2]s
-  work:       hoopctl connect pg-prod -- psql
+  sign in:    %[4]s login --gateway %[1]s --ca-file %[2]s
+  work:       %[4]s connect pg-prod -- psql
   resources:  %[3]s (written at every start)
   people:     dana (developer), alex (approver), avery (auditor); no passwords: loopback only
 
 Ctrl-C stops the gateway and its sample PostgreSQL.
-`, g.URL(), g.CAFile(), resources)
+`, g.URL(), g.CAFile(), resources, client())
 		return err
 	})
+}
+
+// client is hoopctl as it can be typed here: by name where PATH has it, else the one
+// beside this program.
+func client() string {
+	const name = "hoopctl"
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	path := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(path); err != nil {
+		return name
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && filepath.IsLocal(rel) && rel != name {
+			return rel
+		}
+	}
+	return path
 }
 
 func randomHex() string {

@@ -44,6 +44,7 @@ func main() {
 // stage is where the demo plays: the programs, a folder that goes away, a gateway.
 type stage struct {
 	bin, dir, url, ca string
+	log               bytes.Buffer // the gateway's; shown when the demo fails
 }
 
 func run(ctx context.Context, bin string) (err error) {
@@ -57,6 +58,12 @@ func run(ctx context.Context, bin string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s := &stage{bin: bin, dir: dir}
+
+	defer func() { // after the gateway has ended
+		if err != nil {
+			_, _ = os.Stderr.Write(s.log.Bytes()) // nobody is left to tell
+		}
+	}()
 
 	say("A gateway with everything embedded: its own CA, sample users, a sample clinic")
 	stop, err := s.startGateway(ctx)
@@ -219,7 +226,7 @@ func (s *stage) startGateway(ctx context.Context) (stop func() error, err error)
 	data := filepath.Join(s.dir, "data")
 	cmd := exec.Command(filepath.Join(s.bin, "hoop-gateway"), "dev", "--listen", "127.0.0.1:0", "--data-dir", data)
 	cmd.Dir = s.dir
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = &s.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
