@@ -433,3 +433,11 @@ func TestErrors_AreEscaped(t *testing.T) {
 		t.Errorf("got %q", got.errOut)
 	}
 }
+
+// A statement that was decided is shown without its literals.
+func TestRequests_Decided(t *testing.T) {
+	r := hoop.Request{Kind: hoop.RequestStatement, State: hoop.Approved, Shape: "DELETE FROM t WHERE id = $1"}
+	if got := whatOf(r); got != r.Shape {
+		t.Errorf("%q, want %q", got, r.Shape)
+	}
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -86,7 +87,7 @@ func (f *Factory) stateColor(s hoop.RequestState) func(string) string {
 // reason.
 func whatOf(r hoop.Request) string {
 	if r.Kind == hoop.RequestStatement {
-		return r.Statement
+		return cmp.Or(r.Statement, r.Shape) // once decided, the literals are gone
 	}
 	s := fmt.Sprintf("access for %s", r.Duration)
 	if !r.Scope.IsZero() {
