@@ -35,6 +35,7 @@ import (
 
 // Output is one column of an answer.
 type Output struct {
+	Name string // as PostgreSQL calls it; "" where that is not known
 	// Origins are the columns that the values derive from, sorted, with the same columns
 	// of partitions and inheritance relatives. A merged column has several.
 	Origins []hoop.ColumnRef
@@ -66,6 +67,9 @@ func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 	plain := sqlscan.PlainCasts(cat)
 	out := make([]Output, len(r.cols))
 	for i, c := range r.cols {
+		if c.name != anyName {
+			out[i].Name = c.name
+		}
 		if !plain || c.flow.unknown {
 			continue
 		}

@@ -18,6 +18,7 @@ package mask
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -207,11 +208,38 @@ func (r *Rules) Knowing(columns func(table string) (names []string, ok bool)) *R
 	return &c
 }
 
+// Inheriting gives the rules as they are once copies of protected data were made in
+// tables: canonical names, or "*" where it could be any.
+func (r *Rules) Inheriting(tables []string) *Rules {
+	c := *r
+	c.inherited = maps.Clone(r.inherited)
+	if c.inherited == nil {
+		c.inherited = map[string]bool{}
+	}
+	for _, t := range tables {
+		if t == "*" {
+			c.all = c.all || len(r.columns)+len(r.free) > 0
+			continue
+		}
+		c.inherited[t] = true
+	}
+	return &c
+}
+
 // Any reports whether anything at all is masked.
 func (r *Rules) Any() bool { return r.anyColumn() || len(r.values) > 0 }
 
 // Values reports whether values are looked for in texts, wherever these come from.
 func (r *Rules) Values() bool { return r.scanner != nil }
+
+// ValueRules names the rules that look for values in any text.
+func (r *Rules) ValueRules() []string {
+	var names []string
+	for _, v := range r.values {
+		names = append(names, v.name)
+	}
+	return names
+}
 
 func (r *Rules) anyColumn() bool {
 	return len(r.columns) > 0 || len(r.free) > 0 || len(r.inherited) > 0

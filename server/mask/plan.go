@@ -38,6 +38,21 @@ type Transform struct {
 	scratch []scratch // by depth of nesting
 }
 
+// With is what the transform makes of a value; Scan where it replaces only what it finds
+// in one.
+func (t *Transform) With() resource.Transform {
+	if t.with == "" {
+		return Scan
+	}
+	return t.with
+}
+
+// Scan stands for what a value rule does: it is no transform that a rule can name.
+const Scan resource.Transform = "scan"
+
+// Unproven is the rule name of a column that is masked since nobody knows what it shows.
+const Unproven = "unproven"
+
 // scratch holds an element of an array or composite outside its quotes, before and
 // after it was masked.
 type scratch struct{ raw, out []byte }
@@ -75,7 +90,7 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 			return r.derived(c)
 		}
 		if reads {
-			return r.transform(c, redacted("unproven"))
+			return r.transform(c, redacted(Unproven))
 		}
 		return r.scanned(c, r.scanner)
 	}

@@ -342,12 +342,7 @@ func (s *Session) refuse(ctx context.Context, st *hoop.Statement, uses []hoop.Us
 // inherit lets the destinations of protected data inherit its protection, before the
 // statement runs.
 func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
-	var into []string
-	for _, u := range uses {
-		if u.Effect == hoop.EffectDerive {
-			into = append(into, u.Into...)
-		}
-	}
+	into := destinations(uses)
 	if len(into) == 0 {
 		return nil
 	}
@@ -358,6 +353,17 @@ func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
 		}
 	}
 	return nil
+}
+
+// destinations are where protected data is copied to.
+func destinations(uses []hoop.Use) []string {
+	var into []string
+	for _, u := range uses {
+		if u.Effect == hoop.EffectDerive {
+			into = append(into, u.Into...)
+		}
+	}
+	return into
 }
 
 // recordStatement writes the statement to the recording and its event to the log.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -220,17 +221,10 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 
 // scannable refuses COPY TO in a form whose fields the gateway does not find, where it
 // must look into them.
-func (r *running) scannable() error {
-	if !r.run.Rules().Values() {
-		return nil
-	}
-	for _, m := range r.meanings {
-		for _, f := range m.copies {
-			if f == copyOther {
-				return hoop.Errorf(hoop.CodeDenied, "COPY TO in this format could deliver values that are masked for you").
-					WithHint("use FORMAT text or csv without DELIMITER, QUOTE, ESCAPE and ENCODING, or SELECT")
-			}
-		}
+func (m *meaning) scannable() error {
+	if slices.Contains(m.copies, copyOther) {
+		return hoop.Errorf(hoop.CodeDenied, "COPY TO in this format could deliver values that are masked for you").
+			WithHint("use FORMAT text or csv without DELIMITER, QUOTE, ESCAPE and ENCODING, or SELECT")
 	}
 	return nil
 }

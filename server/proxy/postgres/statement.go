@@ -83,7 +83,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st.Opens, st.Fetches = cursors(a)
 	c.fetched(m, st)
-	if len(a.Looks) > 0 && c.sess.Compares() {
+	if len(a.Looks) > 0 && (c.sess == nil || c.sess.Compares()) { // Read has no session
 		st.Looks, st.Literal = a.Looks, literals(m.text)
 	}
 	also, err := c.executed(ctx, m, st, 0)
@@ -368,10 +368,21 @@ func (r *running) readsOwn() bool {
 
 // uncovered refuses answers that the gateway could not mask.
 func (r *running) uncovered() error {
-	if !r.withheld {
-		return r.scannable()
-	}
 	for _, m := range r.meanings {
+		if err := m.uncovered(r.withheld, r.run.Rules().Values()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uncovered does so for one text: withheld says that what it reads is masked, scanned
+// that values are looked for in texts.
+func (m *meaning) uncovered(withheld, scanned bool) error {
+	switch {
+	case !withheld && scanned:
+		return m.scannable()
+	case withheld:
 		if slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.CopyOut }) {
 			return hoop.Errorf(hoop.CodeDenied, "COPY TO would deliver values that are masked for you").
 				WithHint("use SELECT: its values are masked one by one")

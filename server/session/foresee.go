@@ -1,0 +1,52 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
+)
+
+// Foresight is what the line would say to a statement.
+type Foresight struct {
+	Uses     []hoop.Use      // the effects that matter here
+	Each     []hoop.Decision // what each of them alone leads to
+	Decision hoop.Decision
+	Rules    *mask.Rules
+	Withheld bool // the statement's texts of errors and notices would be
+}
+
+// Foresee says what Judge would decide about a statement of id on target now, under a
+// grant that is narrowed so, and changes nothing. It knows no session, so not what one
+// has done before; and it does not ask whether there is a grant.
+func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target, narrowed hoop.Scope, st *hoop.Statement) (Foresight, error) {
+	s := &Session{line: l, target: target, scope: newScope(narrowed), allowances: allowances(id, target), learned: limitsOf(target)}
+	s.info.Identity = id
+	uses, exports := s.uses(st)
+	f := Foresight{Uses: uses, Rules: s.rules()}
+	// As Judge does: where the statement copies to is protected before its answer comes.
+	if into := lasting(destinations(uses)); len(into) > 0 {
+		f.Rules = f.Rules.Inheriting(into)
+	}
+	f.Withheld = f.Rules.Withheld(st) || exports.withheld
+	var err error
+	if f.Decision, err = s.decide(ctx, uses); err != nil {
+		return f, err
+	}
+	f.Decision = s.infers(st, s.rules()).limit(s, f.Decision)
+	for i := range uses {
+		d, err := s.decide(ctx, uses[i:i+1])
+		if err != nil {
+			return f, err
+		}
+		f.Each = append(f.Each, d)
+	}
+	return f, nil
+}
+
+// lasting drops temporary tables, which inherit nothing: what no catalog lists is masked.
+func lasting(tables []string) []string {
+	return slices.DeleteFunc(tables, func(t string) bool { return strings.HasPrefix(t, "pg_temp.") })
+}
