@@ -25,17 +25,20 @@ func TestTestFile(t *testing.T) {
   - {name: bad table, target: pg, uses: [{effect: ddl, tables: [x]}], want: approve}
   - {name: pattern, target: pg, uses: [{effect: ddl, tables: [a.*]}], want: approve}
   - {name: nothing wanted, target: pg, uses: [{effect: read}]}
+  - {name: a statement, target: pg, sql: DROP TABLE x, want: approve}
+  - {name: both, target: pg, sql: SELECT 1, uses: [{effect: read}], want: allow}
+  - {name: database, target: pg, database: db, uses: [{effect: read}], want: allow}
 `)
 	out, err := e.TestFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"", "", "", "", "got approve by rule risky", "rule risky decided", "want schema.table", "named tables", "want "} {
+	for i, want := range []string{"", "", "", "", "got approve by rule risky", "rule risky decided", "want schema.table", "named tables", "want ", "hoopctl policy test FILE", "one of them", "goes with sql"} {
 		if got := out[i].Err; (got == nil) != (want == "") || got != nil && !strings.Contains(got.Error(), want) {
 			t.Errorf("%s: %v, want %q", out[i].Case.Name, got, want)
 		}
 	}
-	for _, text := range []string{"", "cases: []", "cases: [{nmae: x}]", "cases: 1", "["} {
+	for _, text := range []string{"", "cases: []", "cases: [{nmae: x}]", "cases: 1", "[", "cases: [" + strings.Repeat("{name: x},", maxCases+1) + "]"} {
 		write(text)
 		if _, err := e.TestFile(t.Context(), path); err == nil {
 			t.Errorf("%q was accepted", text)
