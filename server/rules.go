@@ -69,6 +69,11 @@ func (r *rules) Decide(ctx context.Context, id hoop.Identity, target string, use
 // Approvers implements session.Policy.
 func (r *rules) Approvers() *hoop.ApprovalRule { return r.current.Load().engine.Approvers() }
 
+// Try decides a case that begins with effects.
+func (r *rules) Try(ctx context.Context, c policy.Case) policy.Outcome {
+	return r.current.Load().engine.Test(ctx, c)
+}
+
 // Access implements grant.Policy.
 func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
 	a, err := r.current.Load().engine.Access(ctx, id, target)

@@ -25,6 +25,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/budget"
 	"github.com/hoopctl/hoopctl/server/edge"
+	"github.com/hoopctl/hoopctl/server/explain"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/journal"
@@ -306,6 +307,10 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 			return g.hold(ctx, rec, by, session, reason, on)
 		},
 		Export: g.audit.Export, Bundle: g.bundle, Events: g.audit.Entries, Grown: g.audit.Grown, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
+		Explainer: explain.New(explain.Options{
+			Read: g.proxy.Read, Foresee: g.line.Foresee, Try: g.rules.Try, InForce: g.grants.InForce,
+			Target: g.rules.Public, Targets: g.rules.TargetsFor, Roles: g.rules.Roles,
+		}),
 	})
 }
 

@@ -36,6 +36,8 @@ const (
 	PathEvents    = "/api/v1/audit/events"            // GET ?from=&wait=30s: application/x-ndjson of siem.Entry, as far as the log has come
 	PathBundle    = "/api/v1/audit/bundle"            // GET ?from=&to=&recordings=1&size=&since=: application/zip (pkg/bundle)
 	PathLogKey    = "/api/v1/audit/key"               // GET: LogKey
+	PathExplain   = "/api/v1/policy/explain"          // POST Explain: Explanation
+	PathCases     = "/api/v1/policy/test"             // POST PolicyCases: List[PolicyOutcome]; for auditors and administrators
 )
 
 // Version is what runs.

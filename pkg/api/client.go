@@ -238,6 +238,23 @@ func (c *Client) LogKey(ctx context.Context) (LogKey, error) {
 	return v, err
 }
 
+// Explain asks what would happen to a statement.
+func (c *Client) Explain(ctx context.Context, ask Explain) (Explanation, error) {
+	var v Explanation
+	err := c.do(ctx, call{method: http.MethodPost, path: PathExplain, body: ask, wait: explainTime}, &v)
+	return v, err
+}
+
+// TestPolicy has a file of cases decided by the policy in force.
+func (c *Client) TestPolicy(ctx context.Context, cases PolicyCases) ([]PolicyOutcome, error) {
+	var v List[PolicyOutcome]
+	err := c.do(ctx, call{method: http.MethodPost, path: PathCases, body: cases, wait: explainTime}, &v)
+	return v.Items, err
+}
+
+// explainTime is what the gateway may take to read a target's catalog.
+const explainTime = 45 * time.Second
+
 // call is one HTTP request to be.
 type call struct {
 	method string

@@ -29,7 +29,8 @@ const (
 	EventRecovery      EventType = "recovery" // after a crash: commits the count found
 	EventPolicy        EventType = "policy"
 	EventResource      EventType = "resource"
-	EventAPIDenied     EventType = "api-denied" // asked for over the API and refused; details count attempts
+	EventExplain       EventType = "policy-explain" // somebody asked what would happen to a statement, or to cases
+	EventAPIDenied     EventType = "api-denied"     // asked for over the API and refused; details count attempts
 	EventRead          EventType = "recording-read"
 	EventExport        EventType = "audit-export"
 	EventCheckpoint    EventType = "checkpoint"        // a witness cosigned one

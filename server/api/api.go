@@ -108,9 +108,11 @@ type Options struct {
 	// Bundle prepares an audit bundle; only its Write writes.
 	Bundle func(ctx context.Context, ask BundleRequest) (Bundle, error)
 	LogKey func() string // verifier key of the audit log
-	Audit  Log
-	Now    func() time.Time // left out: time.Now
-	Log    *slog.Logger     // left out: slog.Default
+	// Explainer answers what would happen to statements.
+	Explainer Explainer
+	Audit     Log
+	Now       func() time.Time // left out: time.Now
+	Log       *slog.Logger     // left out: slog.Default
 }
 
 // handler answers the API.
@@ -155,6 +157,8 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathEvents, h.signedIn(h.events)},
 		{http.MethodGet, api.PathBundle, h.signedIn(h.bundle)},
 		{http.MethodGet, api.PathLogKey, h.signedIn(h.logKey)},
+		{http.MethodPost, api.PathExplain, h.signedIn(h.explain)},
+		{http.MethodPost, api.PathCases, h.signedIn(h.cases)},
 	}
 	mux, allowed := http.NewServeMux(), map[string][]string{}
 	for _, r := range routes {

@@ -189,8 +189,8 @@ func newGateway(t *testing.T) *gateway {
 		},
 		Export: func(ctx context.Context, w io.Writer) error { return g.export(ctx, w) },
 		Bundle: func(_ context.Context, ask api.BundleRequest) (api.Bundle, error) { return g.bundle(ask) },
-		LogKey: func() string { return "hoop+key" },
-		Audit:  g.log, Log: quiet,
+		LogKey: func() string { return "hoop+key" }, Explainer: g,
+		Audit: g.log, Log: quiet,
 	}))
 	g.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), slog.LevelError)
 	g.Start()

@@ -92,11 +92,16 @@ func (h *handler) methodNotAllowed(allowed string) http.HandlerFunc {
 // cannot make a browser send that unasked (Fetch, "CORS-safelisted request-header").
 // An empty body leaves v as it is.
 func body(w http.ResponseWriter, r *http.Request, v any) error {
+	return bodyUpTo(w, r, v, maxBody)
+}
+
+// bodyUpTo does so for one of at most limit bytes.
+func bodyUpTo(w http.ResponseWriter, r *http.Request, v any, limit int64) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return httpError{hoop.Errorf(hoop.CodeInvalid, "the body must be application/json"), http.StatusUnsupportedMediaType}
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
 	d.DisallowUnknownFields()
 	err = d.Decode(v)
 	if errors.Is(err, io.EOF) {
