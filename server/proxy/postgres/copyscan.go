@@ -64,9 +64,8 @@ func copyFormatOf(c *pg_query.CopyStmt) copyFormat {
 func (f copyFormat) scanRow(dst, row []byte, text func(dst, s []byte) []byte) (out []byte, changed int64, err error) {
 	line := bytes.TrimSuffix(row, []byte{'\n'})
 	eol := row[len(line):]
-	for first := true; first || len(line) > 0; first = false {
+	for more := true; more; {
 		var field, value []byte
-		var more bool
 		switch f {
 		case copyText:
 			field, line, more = bytes.Cut(line, []byte{'\t'})
@@ -90,16 +89,12 @@ func (f copyFormat) scanRow(dst, row []byte, text func(dst, s []byte) []byte) (o
 			dst = quote(dst, masked)
 			changed++
 		}
-		if !more {
-			break
-		}
-		if f == copyText {
+		switch {
+		case !more:
+		case f == copyText:
 			dst = append(dst, '\t')
-		} else {
+		default:
 			dst = append(dst, ',')
-		}
-		if len(line) == 0 { // a last field that is empty
-			break
 		}
 	}
 	return append(dst, eol...), changed, nil

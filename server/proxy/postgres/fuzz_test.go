@@ -45,6 +45,7 @@ func FuzzCopyRow(f *testing.F) {
 	for _, s := range []string{"1\ta\\tb\t\\N\n", "\n", "\t\n", "a,\"b\"\"c\",\n", `"x` + "\n" + `y",`, `"a"b`, "x\\", ",,\n"} {
 		f.Add([]byte(s), "a\tb")
 	}
+	f.Add([]byte("x\t\n"), "") // a last field that is empty is a field
 	same := func(dst, s []byte) []byte { return append(dst, s...) }
 	f.Fuzz(func(t *testing.T, row []byte, value string) {
 		for _, format := range []copyFormat{copyText, copyCSV} {
