@@ -48,3 +48,19 @@ func TestTestFile(t *testing.T) {
 		t.Error("an absent file was accepted")
 	}
 }
+
+// A file of cases comes over the API, too: it is refused or has at most so many.
+func FuzzParseCases(f *testing.F) {
+	for _, seed := range []string{
+		"cases: [{name: a, groups: [b], target: c, uses: [{effect: read, tables: ['*']}], want: allow}]", "cases: [{sql: SELECT 1}]",
+		"cases: &a [*a]", "a: &a [x, x]\ncases: [{groups: *a}]", "cases:\n- name: \"\\x00\"", "---\n---", "{",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		cases, err := ParseCases(b)
+		if (err == nil) != (len(cases) > 0) || len(cases) > maxCases {
+			t.Errorf("%d cases, %v", len(cases), err)
+		}
+	})
+}
