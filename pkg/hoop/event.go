@@ -62,6 +62,7 @@ var EventTypes = []EventType{
 	EventCancel,
 	EventRecovery,
 	EventPolicy,
+	EventExplain,
 	EventResource,
 	EventAPIDenied,
 	EventRead,
