@@ -1,6 +1,7 @@
 // Package auth is the gateway's sign-in: it gives tokens to programs after a person
-// approved them in a browser, or after a service account showed its secret, and it
-// says whose a token is. What an identity may do is decided elsewhere.
+// approved them in a browser, or after a service account showed its secret or another
+// issuer's token, and it says whose a token is. What an identity may do is decided
+// elsewhere.
 //
 // # On the wire
 //
@@ -15,7 +16,10 @@
 //
 // The public client is "hoopctl"; it names itself by client_id in the body and has no
 // secret. With its device authorization it may send device_name (host name, system),
-// which the person who approves will see. A service account's client_id is its name.
+// which the person who approves will see. A service account's client_id is its name; it
+// shows client_secret (or Basic), or another issuer's token as client_assertion with
+// client_assertion_type (RFC 7523 §2.2), where it is declared with federation. Such a token
+// may be used again until it ends, 24 hours ahead at most; what it gave ends with it.
 // A refresh token is given where the scope has offline_access. Access tokens are opaque.
 // Parameters come in the body only, each once: a query string is refused, so that no
 // secret gets into a log of URLs.
@@ -98,6 +102,9 @@ type Options struct {
 	// ServiceAccount finds a service account by name. It is called at each use of its
 	// tokens, must be quick, and may be called concurrently. Nil: there are none.
 	ServiceAccount func(name string) (ServiceAccount, bool)
+	// IssuerClient reaches the issuers of service accounts' tokens. Nil: the default
+	// transport, which trusts the system's authorities.
+	IssuerClient *http.Client
 
 	// OnEnd is told when live sessions of a subject must be cut: the identity was
 	// disabled, a token was used twice, or its last sign-in ended or expired. It is called
@@ -126,6 +133,7 @@ type Server struct {
 	limits    *limits
 	polls     *polls
 	signer    *signer
+	issuers   *issuers
 	refreshes keyed // one refresh at a time for each family
 	handler   http.Handler
 }
@@ -142,6 +150,7 @@ func New(o Options) (*Server, error) {
 		cache:     newCache(),
 		limits:    newLimits(o.Limits, o.Now),
 		polls:     newPolls(o.Interval, o.Now),
+		issuers:   newIssuers(o.IssuerClient, o.Now),
 	}
 	var err error
 	if s.signer, err = newSigner(o.Key); err != nil {

@@ -77,9 +77,13 @@ func (k keys) refreshToken(family string, generation int64) string {
 // csrfToken is what the forms of a browser carry.
 func (k keys) csrfToken(browser string) string { return k.mac(k.csrf, browser) }
 
-// fingerprint tells one secret of a service account from the next.
-func (k keys) fingerprint(name string, secretHash [32]byte) []byte {
-	return []byte(k.mac(k.account, name, string(secretHash[:])))
+// fingerprint tells one secret of a service account from the next, and one issuer's
+// tokens from another's.
+func (k keys) fingerprint(name string, a ServiceAccount) []byte {
+	if f := a.Federation; f != (Federation{}) {
+		return []byte(k.mac(k.account, name, f.Issuer, f.Audience, f.Subject))
+	}
+	return []byte(k.mac(k.account, name, string(a.SecretHash[:])))
 }
 
 // mac is HMAC-SHA256 of the parts, each with its length before it.

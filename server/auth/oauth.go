@@ -32,11 +32,13 @@ const (
 // maxBody bounds a form, in bytes.
 const maxBody = 16 << 10
 
-// caller is an OAuth client: hoopctl, or a service account that showed its secret.
+// caller is an OAuth client: hoopctl, or a service account that showed its secret or
+// another issuer's token.
 type caller struct {
 	id      string
 	ip      string
 	account *ServiceAccount // nil: hoopctl
+	until   time.Time       // the end of the token that was shown; zero: none was
 }
 
 // oauth serves an endpoint for OAuth clients. No CORS header: a browser's script is no
@@ -76,12 +78,16 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// caller says who calls (RFC 6749 §2.3). A public client that sends credentials is
+// caller says who calls (RFC 6749 §2.3; RFC 7523 §2.2 for client_assertion, which here
+// is another issuer's, so that its subject is that issuer's name and client_id is needed). A public client that sends credentials is
 // refused, so that clients which try Basic first (golang.org/x/oauth2 does, unless told)
 // learn to name themselves in the body before their poll is counted.
 func (s *Server) caller(r *http.Request) (caller, error) {
 	c := caller{id: r.PostForm.Get("client_id"), ip: remoteIP(r)}
 	secret := r.PostForm.Get("client_secret")
+	if r.PostForm.Has("client_assertion") || r.PostForm.Has("client_assertion_type") {
+		return s.assertedCaller(r, c)
+	}
 	if r.Header.Get("Authorization") != "" {
 		if secret != "" {
 			return c, invalidRequest("the client authenticates in two ways")
@@ -105,6 +111,24 @@ func (s *Server) caller(r *http.Request) (caller, error) {
 	}
 	account, err := s.verifyAccount(r.Context(), c.ip, c.id, secret)
 	c.account = &account
+	return c, err
+}
+
+// assertedCaller is the caller that shows another issuer's token.
+func (s *Server) assertedCaller(r *http.Request, c caller) (caller, error) {
+	assertion := r.PostForm.Get("client_assertion")
+	switch {
+	case r.Header.Get("Authorization") != "" || r.PostForm.Has("client_secret"):
+		return c, invalidRequest("the client authenticates in two ways")
+	case r.PostForm.Get("client_assertion_type") != assertionType || assertion == "":
+		return c, invalidClient("want client_assertion, and client_assertion_type " + assertionType)
+	case c.id == ClientID:
+		return c, invalidClient("hoopctl is a public client: it sends no token")
+	case c.id == "":
+		return c, invalidClient("client_id is missing: the service account's name")
+	}
+	account, until, err := s.verifyFederated(r.Context(), c.ip, c.id, assertion)
+	c.account, c.until = &account, until
 	return c, err
 }
 
@@ -138,7 +162,7 @@ func (s *Server) postToken(ctx context.Context, c caller, form url.Values) (any,
 		return nil, invalidRequest("grant_type is missing")
 	case oidc.GrantTypeClientCredentials:
 		if c.account == nil {
-			return nil, newProblem(http.StatusBadRequest, string(oidc.UnauthorizedClient), "only service accounts sign in by a secret")
+			return nil, newProblem(http.StatusBadRequest, string(oidc.UnauthorizedClient), "only service accounts sign in by a secret or a token")
 		}
 		return s.signInAccount(ctx, c)
 	case oidc.GrantTypeDeviceCode, oidc.GrantTypeRefreshToken:
@@ -175,7 +199,7 @@ func newProblem(status int, code, description string) *problem {
 	return &problem{Code: code, Description: description, status: status}
 }
 
-var errNotForAccounts = newProblem(http.StatusBadRequest, string(oidc.UnauthorizedClient), "service accounts sign in by their secret only")
+var errNotForAccounts = newProblem(http.StatusBadRequest, string(oidc.UnauthorizedClient), "service accounts sign in by their secret or token only")
 
 func invalidRequest(description string) *problem {
 	return newProblem(http.StatusBadRequest, string(oidc.InvalidRequest), description)

@@ -4,19 +4,23 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// ServiceAccount is a program that signs in by a secret (kind ServiceAccount).
+// ServiceAccount is a program that signs in by a secret, or by another issuer's token
+// (kind ServiceAccount).
 type ServiceAccount struct {
 	Groups     []string
 	Owner      string   // a subject or a group
 	SecretHash [32]byte // SHA-256 of the secret, without the line end of its file; all zero: none, no sign-in (nothing hashes to zero)
+	Federation Federation
 }
 
 // serviceProvider is hoop.Identity.Provider of service accounts; their subjects start
@@ -37,42 +41,81 @@ func (a ServiceAccount) identity(name string) hoop.Identity {
 // wait, right ones included; an unknown account looks like a wrong secret, and takes as
 // long.
 func (s *Server) verifyAccount(ctx context.Context, ip, name, secret string) (ServiceAccount, error) {
-	from := network(ip)
-	key := from + " " + hash(name)
-	if wait := max(s.limits.accounts.wait(key), s.limits.secrets.wait(from)); wait > 0 {
-		p := invalidClient("too many wrong secrets; try again in " + seconds(wait) + " seconds")
-		p.status, p.retryAfter = http.StatusTooManyRequests, wait
-		return ServiceAccount{}, p
+	if err := s.mayTry(ip, name); err != nil {
+		return ServiceAccount{}, err
 	}
 	account, ok := s.o.ServiceAccount(name)
 	got := sha256.Sum256([]byte(secret))
 	same := subtle.ConstantTimeCompare(got[:], account.SecretHash[:]) == 1
-	if ok && same {
-		s.limits.accounts.reset(key)
-		return account, nil
+	if !ok || !same {
+		s.triedInVain(ctx, ip, name, "wrong service account or secret")
+		return ServiceAccount{}, invalidClient("this service account is unknown, or its secret is wrong")
 	}
-	s.limits.accounts.add(key)
-	s.limits.secrets.add(from)
-	s.failed(ctx, ip, "wrong service account or secret", hoop.Detail{Name: "client", Value: clean(name, maxDeviceName)})
-	return ServiceAccount{}, invalidClient("this service account is unknown, or its secret is wrong")
+	s.limits.accounts.reset(accountKey(ip, name))
+	return account, nil
+}
+
+// verifyFederated checks another issuer's token, and says when it ends. Wrong ones count
+// as wrong secrets do. Whatever was wrong looks the same from outside; the log tells the
+// operator. That the issuer cannot be reached hears only who shows a token that claims
+// to be as declared, and it is not counted.
+func (s *Server) verifyFederated(ctx context.Context, ip, name, assertion string) (ServiceAccount, time.Time, error) {
+	if err := s.mayTry(ip, name); err != nil {
+		return ServiceAccount{}, time.Time{}, err
+	}
+	account, ok := s.o.ServiceAccount(name)
+	end, err := s.issuers.verify(ctx, account.Federation, assertion)
+	switch {
+	case errors.Is(err, errUnreachable):
+		s.o.Logger.WarnContext(ctx, "issuer of a service account's tokens unreachable", "account", name, "issuer", account.Federation.Issuer, "error", err)
+		return ServiceAccount{}, time.Time{}, unavailable("the issuer of this service account's tokens cannot be reached; try again")
+	case !ok || err != nil:
+		if ok {
+			s.o.Logger.InfoContext(ctx, "token for a service account refused", "account", name, "error", err)
+		}
+		s.triedInVain(ctx, ip, name, "wrong service account or token")
+		return ServiceAccount{}, time.Time{}, invalidClient("this service account is unknown, or the token does not stand for it")
+	}
+	s.limits.accounts.reset(accountKey(ip, name))
+	return account, end, nil
+}
+
+func accountKey(ip, name string) string { return network(ip) + " " + hash(name) }
+
+// mayTry refuses who must wait first.
+func (s *Server) mayTry(ip, name string) error {
+	wait := max(s.limits.accounts.wait(accountKey(ip, name)), s.limits.secrets.wait(network(ip)))
+	if wait <= 0 {
+		return nil
+	}
+	p := invalidClient("too many wrong secrets; try again in " + seconds(wait) + " seconds")
+	p.status, p.retryAfter = http.StatusTooManyRequests, wait
+	return p
+}
+
+// triedInVain counts and records a wrong secret or token.
+func (s *Server) triedInVain(ctx context.Context, ip, name, reason string) {
+	s.limits.accounts.add(accountKey(ip, name))
+	s.limits.secrets.add(network(ip))
+	s.failed(ctx, ip, reason, hoop.Detail{Name: "client", Value: clean(name, maxDeviceName)})
 }
 
 // signInAccount gives a service account an access token. There is no refresh token: the
-// secret is at hand.
+// secret, or the issuer's token, is at hand. What a token gave ends with it.
 func (s *Server) signInAccount(ctx context.Context, c caller) (*oidc.AccessTokenResponse, error) {
 	return s.begin(ctx, Family{
 		Identity: c.account.identity(c.id), Provider: serviceProvider, Client: c.id, RemoteIP: c.ip,
-		Credential: s.keys.fingerprint(c.id, c.account.SecretHash), CheckedAt: s.now(),
+		Credential: s.keys.fingerprint(c.id, *c.account), CheckedAt: s.now(), ExpiresAt: c.until,
 	})
 }
 
 // accounts is the provider of service accounts. It looks at the resources each time, so
-// that an account that is gone, has other groups or another secret, is so at once.
+// that an account that is gone, has other groups, another secret or another issuer, is so at once.
 type accounts struct{ s *Server }
 
 func (p accounts) current(f *Family) (hoop.Identity, bool) {
 	a, ok := p.s.o.ServiceAccount(f.Client)
-	if !ok || !equal(string(f.Credential), string(p.s.keys.fingerprint(f.Client, a.SecretHash))) {
+	if !ok || !equal(string(f.Credential), string(p.s.keys.fingerprint(f.Client, a))) {
 		return hoop.Identity{}, false
 	}
 	return a.identity(f.Client), true
