@@ -52,11 +52,17 @@ func readRules(ctx context.Context, files []string, module string) (*declared, e
 	}
 	d := &declared{set: set, engine: engine, accounts: map[string]auth.ServiceAccount{}}
 	for _, a := range set.ServiceAccounts {
-		secret, err := a.Secret.Resolve()
-		if err != nil {
-			return nil, fmt.Errorf("service account %s: %w", a.Name, err)
+		account := auth.ServiceAccount{Groups: a.Groups, Owner: a.Owner}
+		if a.Federation != nil {
+			account.Federation = auth.Federation(*a.Federation)
+		} else {
+			secret, err := a.Secret.Resolve()
+			if err != nil {
+				return nil, fmt.Errorf("service account %s: %w", a.Name, err)
+			}
+			account.SecretHash = sha256.Sum256([]byte(secret))
 		}
-		d.accounts[a.Name] = auth.ServiceAccount{Groups: a.Groups, Owner: a.Owner, SecretHash: sha256.Sum256([]byte(secret))}
+		d.accounts[a.Name] = account
 	}
 	return d, nil
 }

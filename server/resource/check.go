@@ -3,6 +3,7 @@ package resource
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -496,10 +497,28 @@ func (a *ServiceAccount) check(c *checker) {
 		c.errorf(c.at("owner"), "owner: is missing: who answers for the account, a subject or a group")
 	}
 	switch {
+	case c.has("federation") && c.has("secret"):
+		c.errorf(c.at("federation"), "federation: want either secret or federation, not both")
 	case c.has("federation"):
-		c.errorf(c.at("federation"), "federation: this version cannot check another issuer's tokens; use secret")
+		a.Federation.check(c)
 	case a.Secret.IsZero():
-		c.errorf(c.spec, "secret: is missing")
+		c.errorf(c.spec, "secret: is missing, or federation in its place")
+	}
+}
+
+func (f *Federation) check(c *checker) {
+	u, err := url.Parse(f.Issuer)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || strings.ContainsAny(f.Issuer, "?# ") {
+		c.errorf(c.at("federation", "issuer"), "federation: issuer: want an https URL without user, query and fragment, as the tokens have it")
+	}
+	if f.Audience == "" || f.Audience != strings.TrimSpace(f.Audience) {
+		c.errorf(c.at("federation", "audience"), "federation: audience: want the one audience of the token, without blanks around it")
+	}
+	switch {
+	case f.Subject == "" || f.Subject != strings.TrimSpace(f.Subject):
+		c.errorf(c.at("federation", "subject"), "federation: subject: want the subject of the token, without blanks around it")
+	case strings.Contains(f.Subject, "*"):
+		c.errorf(c.at("federation", "subject"), "federation: subject: is compared as it is, and * stands for nothing else; declare an account for each subject")
 	}
 }
 

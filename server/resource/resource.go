@@ -249,19 +249,19 @@ type ServiceAccount struct {
 	Groups []string `json:"groups"`
 	// Who answers for it: a subject or a group. Its owner cannot approve what it asks.
 	Owner string `json:"owner"`
-	// What it signs in with.
+	// What it signs in with; this or federation.
 	Secret Secret `json:"secret"`
-	// Sign-in by another issuer's token. Not offered by this version: refused when loaded.
+	// Sign-in by another issuer's token (workload identity), in place of a secret.
 	Federation *Federation `json:"federation,omitempty"`
 }
 
 // Federation names the tokens of another issuer that stand for a service account.
 type Federation struct {
-	// The issuer's URL.
+	// The issuer's https URL, as the tokens have it (iss). Its keys are found by OpenID Connect Discovery.
 	Issuer string `json:"issuer"`
-	// What the token must be made for.
+	// What the token must be made for (aud), and for nothing else. Best a name only this gateway uses: its URL.
 	Audience string `json:"audience"`
-	// Whom the token must be made out to.
+	// Whom the token must be made out to (sub), compared as it is: no patterns.
 	Subject string `json:"subject"`
 }
 
