@@ -394,6 +394,48 @@ func TestLogin_ServiceAccount(t *testing.T) {
 	}
 }
 
+func TestLogin_Federated(t *testing.T) {
+	w := newWorld(t)
+	delete(w.env, "HOOPCTL_TOKEN")
+	w.Tokens["k8s-agent"] = "header.first.signature"
+	file := filepath.Join(t.TempDir(), "token")
+	put := func(v string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(v), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("header.first.signature\n")
+	if got := w.pipe("login", "--service-account", "k8s-agent", "--token-file", file); got.code != 0 {
+		t.Fatalf("got %+v", got)
+	}
+	// The access token ends at the gateway, and the issuer's token was rotated meanwhile.
+	w.Mu.Lock()
+	clear(w.Live)
+	w.Tokens["k8s-agent"] = "header.second.signature"
+	w.Mu.Unlock()
+	put("header.second.signature\n")
+	if got := w.pipe("whoami", "--json=subject"); got.code != 0 || got.errOut != "" {
+		t.Errorf("got %+v", got)
+	}
+	put("header.expired.signature")
+	got := w.pipe("login", "--service-account", "k8s-agent", "--token-file", file)
+	if got.code != ExitSignIn || strings.Contains(got.errOut, "header.") || !strings.Contains(got.errOut, "--token-file") {
+		t.Errorf("got %+v", got)
+	}
+	for _, args := range [][]string{
+		{"--service-account", "k8s-agent", "--token-file", file, "--secret-file", file},
+		{"--secret-file", file},
+		{"--secret-file", file, "--token-file", file},
+		{"--service-account", "", "--token-file", file},
+		{"--service-account", "k8s-agent", "--token-file", file + ".gone"},
+	} {
+		if got := w.pipe(append([]string{"login"}, args...)...); got.code != ExitUsage {
+			t.Errorf("%q: got %+v", args, got)
+		}
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	w := newWorld(t)
 	w.now = time.Now

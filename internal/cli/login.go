@@ -33,15 +33,21 @@ func newLogin(f *Factory, runF func(*loginOptions) error) *cobra.Command {
 		Long: `Sign in at a gateway, and remember it with its certificate authority.
 
 People sign in with a browser, on this machine or another: hoopctl prints an address
-and a code. Programs sign in with a service account's secret or with a token in a
-file; the file is read again whenever it is needed, and there is no prompt.`,
+and a code. Programs sign in as a service account, with its secret or with a token of
+the issuer it is declared with (Kubernetes, GitHub Actions), or with a token of the
+gateway's own. Secret and token are in a file, which is read again whenever it is
+needed; there is no prompt.`,
 		Example: `  hoopctl login --gateway https://hoop.example:8443
   hoopctl login --ca-file ./data/ca.pem
-  hoopctl login --service-account ci-agent --secret-file ./ci-agent.secret`,
+  hoopctl login --service-account ci-agent --secret-file ./ci-agent.secret
+  hoopctl login --service-account k8s-agent --token-file /var/run/secrets/tokens/hoop`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if runF != nil {
 				return runF(o)
+			}
+			if err := o.check(cmd.Flags().Changed("service-account")); err != nil {
+				return err
 			}
 			return o.run(cmd.Context())
 		},
@@ -49,11 +55,23 @@ file; the file is read again whenever it is needed, and there is no prompt.`,
 	fl := cmd.Flags()
 	fl.StringVar(&o.ServiceAccount, "service-account", "", "sign in as the service account `NAME`")
 	fl.StringVar(&o.SecretFile, "secret-file", "", "`FILE` with the service account's secret")
-	fl.StringVar(&o.TokenFile, "token-file", "", "`FILE` with a token that somebody else renews")
+	fl.StringVar(&o.TokenFile, "token-file", "", "`FILE` with a token that somebody else renews: the gateway's, or with --service-account its issuer's")
 	fl.BoolVar(&o.NoBrowser, "no-browser", false, "do not open a browser")
-	cmd.MarkFlagsRequiredTogether("service-account", "secret-file")
-	cmd.MarkFlagsMutuallyExclusive("service-account", "token-file")
+	cmd.MarkFlagsMutuallyExclusive("secret-file", "token-file")
 	return cmd
+}
+
+// check wants what a service account needs. An empty name is one that a script forgot.
+func (o *loginOptions) check(service bool) error {
+	switch {
+	case service && o.ServiceAccount == "":
+		return usagef("--service-account: the name is empty")
+	case o.ServiceAccount != "" && o.SecretFile == "" && o.TokenFile == "":
+		return usagef("--service-account needs --secret-file FILE, or --token-file FILE with its issuer's token")
+	case o.ServiceAccount == "" && o.SecretFile != "":
+		return usagef("--secret-file needs --service-account NAME")
+	}
+	return nil
 }
 
 func (o *loginOptions) run(ctx context.Context) error {
@@ -68,6 +86,8 @@ func (o *loginOptions) run(ctx context.Context) error {
 		o.f.note("HOOPCTL_TOKEN is set and goes before this sign-in")
 	}
 	switch {
+	case o.ServiceAccount != "" && o.TokenFile != "":
+		err = src.Federated(ctx, o.ServiceAccount, o.TokenFile)
 	case o.ServiceAccount != "":
 		err = src.Service(ctx, o.ServiceAccount, o.SecretFile)
 	case o.TokenFile != "":

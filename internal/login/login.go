@@ -49,12 +49,13 @@ type Kind string
 const (
 	Device         Kind = "device"          // a person, in a browser
 	ServiceAccount Kind = "service-account" // a program, by a secret in a file
-	TokenFile      Kind = "token-file"      // a program, by a token in a file that somebody else renews
+	Federated      Kind = "federated"       // a program, by another issuer's token in a file that somebody else renews
+	TokenFile      Kind = "token-file"      // a program, by a gateway's token in a file that somebody else renews
 	Environment    Kind = "environment"     // HOOPCTL_TOKEN
 )
 
 // Kept is what a sign-in leaves behind. Of a service account it has the path of the
-// secret's file, not the secret.
+// file, not the secret or the token in it.
 type Kept struct {
 	Kind    Kind      `json:"kind"`
 	Access  string    `json:"access,omitempty"`
@@ -154,8 +155,8 @@ func (s *Source) renew(ctx context.Context, k Kept) (string, error) {
 	}
 	var next Kept
 	switch {
-	case k.Kind == ServiceAccount:
-		next, err = s.clientCredentials(ctx, d, k.Account, k.File)
+	case k.Kind == ServiceAccount || k.Kind == Federated:
+		next, err = s.clientCredentials(ctx, d, k.Kind, k.Account, k.File)
 	case k.Refresh == "":
 		return "", s.errSignIn("your sign-in has ended")
 	default:
@@ -262,10 +263,10 @@ func (s *Source) explain(err error, refused string) error {
 		return s.errSignIn(refused)
 	case "unauthorized_client":
 		return hoop.Errorf(hoop.CodeUnauthenticated, "%s signs in only service accounts this way", s.Gateway).
-			WithHint("hoopctl login --service-account NAME --secret-file F; people need an identity provider in gateway.yaml")
+			WithHint("hoopctl login --service-account NAME --secret-file F, or --token-file F; people need an identity provider in gateway.yaml")
 	case "invalid_client":
 		return hoop.Errorf(hoop.CodeUnauthenticated, "%s does not know these credentials", s.Gateway).
-			WithHint("check the name and the secret: hoopctl login --service-account NAME --secret-file F")
+			WithHint("check the name, and the secret or the token, which may have expired: hoopctl login --service-account NAME --secret-file F, or --token-file F")
 	case "access_denied":
 		return hoop.Errorf(hoop.CodeDenied, "the sign-in was refused in the browser").WithHint("hoopctl login begins another")
 	case "expired_token":

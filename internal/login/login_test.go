@@ -189,6 +189,50 @@ func TestService_RenewsWithoutPromptAndKeepsNoSecret(t *testing.T) {
 	}
 }
 
+// The issuer's tokens rotate: the path is kept, and the file read anew.
+func TestFederated_ReadsTheTokenAnewAndKeepsNone(t *testing.T) {
+	g, dir := logintest.New(t), t.TempDir()
+	g.Lifetime = 10 * time.Second // within the margin: ended at once
+	file := filepath.Join(t.TempDir(), "token")
+	put := func(v string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(v), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.Tokens["k8s-agent"] = "header.first.signature"
+	g.Secrets["k8s-agent"] = "header.first.signature" // never asked for by token
+	put("header.first.signature\n")
+	s := newSource(g, dir)
+	if err := s.Federated(t.Context(), "k8s-agent", file); err != nil {
+		t.Fatal(err)
+	}
+	delete(g.Secrets, "k8s-agent")
+	first, err := s.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Tokens["k8s-agent"] = "header.second.signature"
+	put("header.second.signature\n")
+	second, err := newSource(g, dir).Token(t.Context()) // another process
+	if err != nil || second == first {
+		t.Errorf("got %q, %v, want another token than %q", second, err, first)
+	}
+	v, err := s.Store.Get(g.URL)
+	if err != nil || strings.Contains(v, "header.") || !strings.Contains(v, file) {
+		t.Errorf("kept %q, %v: want the path and not the token", v, err)
+	}
+	put("header.expired.signature")
+	_, err = newSource(g, dir).Token(t.Context())
+	if e := hoop.AsError(err); e.Code != hoop.CodeUnauthenticated || !strings.Contains(e.Hint, "expired") || strings.Contains(err.Error(), "header.") {
+		t.Errorf("got %v (%s), want unauthenticated and no token", err, e.Hint)
+	}
+	put("header.second.signature")
+	if err := newSource(g, dir).Logout(t.Context()); err != nil || g.Live[second] {
+		t.Errorf("logout: %v, %q still lives: %v", err, second, g.Live[second])
+	}
+}
+
 // A pipe would be gone, or would block, at the renewal minutes later.
 func TestService_WantsARegularFile(t *testing.T) {
 	g := logintest.New(t)

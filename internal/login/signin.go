@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -79,23 +80,42 @@ func webPage(u string) bool {
 // Service signs a service account in with the secret in file, which is read again at
 // each renewal.
 func (s *Source) Service(ctx context.Context, name, file string) error {
+	return s.service(ctx, ServiceAccount, name, file)
+}
+
+// Federated signs a service account in with another issuer's token in file, which is
+// read again at each renewal: whoever writes it renews it.
+func (s *Source) Federated(ctx context.Context, name, file string) error {
+	return s.service(ctx, Federated, name, file)
+}
+
+func (s *Source) service(ctx context.Context, kind Kind, name, file string) error {
 	file, err := filepath.Abs(file)
 	if err != nil {
-		return fmt.Errorf("secret file: %w", err)
+		return fmt.Errorf("%s file: %w", kind, err)
 	}
 	d, err := s.discover(ctx)
 	if err != nil {
 		return err
 	}
-	k, err := s.clientCredentials(ctx, d, name, file)
+	k, err := s.clientCredentials(ctx, d, kind, name, file)
 	if err != nil {
 		return s.explain(err, "the gateway does not know these credentials")
 	}
 	return s.replace(ctx, k)
 }
 
-// clientCredentials is RFC 6749 §4.4, the credentials in the Authorization header.
-func (s *Source) clientCredentials(ctx context.Context, d *discovery, name, file string) (Kept, error) {
+// assertion are the form fields that show another issuer's token (RFC 7523 §2.2).
+func assertion(token string) url.Values {
+	return url.Values{
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		"client_assertion":      {token},
+	}
+}
+
+// clientCredentials is RFC 6749 §4.4: a secret goes in the Authorization header, a token
+// in the form.
+func (s *Source) clientCredentials(ctx context.Context, d *discovery, kind Kind, name, file string) (Kept, error) {
 	secret, err := readSecret(file)
 	if err != nil {
 		return Kept{}, err
@@ -104,11 +124,14 @@ func (s *Source) clientCredentials(ctx context.Context, d *discovery, name, file
 		ClientID: name, ClientSecret: secret, TokenURL: d.Token,
 		Scopes: []string{"openid"}, AuthStyle: oauth2.AuthStyleInHeader,
 	}
+	if kind == Federated {
+		cfg.ClientSecret, cfg.AuthStyle, cfg.EndpointParams = "", oauth2.AuthStyleInParams, assertion(secret)
+	}
 	tok, err := cfg.Token(s.context(ctx))
 	if err != nil {
 		return Kept{}, err
 	}
-	return Kept{Kind: ServiceAccount, Access: tok.AccessToken, Expiry: tok.Expiry, Account: name, File: file}, nil
+	return Kept{Kind: kind, Access: tok.AccessToken, Expiry: tok.Expiry, Account: name, File: file}, nil
 }
 
 // File signs in by the token in file, which is read again at each use: whoever
@@ -212,13 +235,19 @@ func (s *Source) revoke(ctx context.Context, d *discovery, k Kept) error {
 // postAs sends a form as the client that got k's tokens, and wants a 200.
 func (s *Source) postAs(ctx context.Context, k Kept, to string, form url.Values) error {
 	secret := ""
-	if k.Kind == ServiceAccount {
+	switch k.Kind {
+	case ServiceAccount, Federated:
 		v, err := readSecret(k.File)
 		if err != nil {
 			return err
 		}
-		secret = v
-	} else {
+		if k.Kind == ServiceAccount {
+			secret = v
+			break
+		}
+		form.Set("client_id", k.Account)
+		maps.Copy(form, assertion(v))
+	default:
 		form.Set("client_id", ClientID)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))

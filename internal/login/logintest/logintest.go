@@ -29,6 +29,7 @@ type Gateway struct {
 	Deny      string            // error code the device poll is answered with
 	Lifetime  time.Duration     // of access tokens
 	Secrets   map[string]string // of service accounts
+	Tokens    map[string]string // other issuers' tokens that service accounts sign in with
 	Live      map[string]bool   // access tokens
 	Refresh   map[string]string // live refresh token -> access token
 	Spent     map[string]bool   // refresh tokens used
@@ -43,7 +44,7 @@ type Gateway struct {
 func New(t testing.TB) *Gateway {
 	t.Helper()
 	g := &Gateway{
-		Mux: http.NewServeMux(), Lifetime: time.Hour, Secrets: map[string]string{}, Live: map[string]bool{},
+		Mux: http.NewServeMux(), Lifetime: time.Hour, Secrets: map[string]string{}, Tokens: map[string]string{}, Live: map[string]bool{},
 		Refresh: map[string]string{}, Spent: map[string]bool{}, Grants: map[string]int{},
 	}
 	srv := httptest.NewTLSServer(g.Mux)
@@ -157,7 +158,11 @@ func (g *Gateway) token(w http.ResponseWriter, r *http.Request) {
 		out["access_token"], out["refresh_token"] = g.issue()
 	case "client_credentials":
 		name, secret, _ := r.BasicAuth()
-		if want, ok := g.Secrets[name]; !ok || want != secret {
+		accounts := g.Secrets
+		if r.PostFormValue("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" && name == "" {
+			name, secret, accounts = r.PostFormValue("client_id"), r.PostFormValue("client_assertion"), g.Tokens
+		}
+		if want, ok := accounts[name]; !ok || want != secret {
 			fail(http.StatusUnauthorized, "invalid_client")
 			return
 		}
