@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
@@ -34,7 +39,7 @@ func TestScripts(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	shared, err := startGateway(bin, t.TempDir(), "dev", "--listen", "127.0.0.1:0", "--data-dir", "data")
+	shared, err := startGateway(bin, t.TempDir(), nil, "dev", "--listen", "127.0.0.1:0", "--data-dir", "data")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +65,7 @@ func TestScripts(t *testing.T) {
 				"signin":     cmdSignIn,
 				"as":         cmdAs,
 				"await-held": cmdAwaitHeld,
+				"issuer":     cmdIssuer,
 				"flip":       cmdFlip,
 			},
 			RequireExplicitExec: true,
@@ -75,9 +81,9 @@ type gateway struct {
 	drained chan struct{}
 }
 
-func startGateway(bin, dir string, args ...string) (*gateway, error) {
+func startGateway(bin, dir string, env []string, args ...string) (*gateway, error) {
 	g := &gateway{cmd: exec.Command(filepath.Join(bin, "hoop-gateway"), args...), drained: make(chan struct{})}
-	g.cmd.Dir = dir
+	g.cmd.Dir, g.cmd.Env = dir, append(os.Environ(), env...)
 	log, err := os.Create(filepath.Join(dir, "gateway.log"))
 	if err != nil {
 		return nil, err
@@ -135,7 +141,11 @@ func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || args[0] != "start" {
 		ts.Fatalf("usage: gateway start dev|serve ARG...")
 	}
-	g, err := startGateway(ts.Getenv("BIN"), ts.MkAbs("."), args[1:]...)
+	var env []string
+	if ca := ts.Getenv("SSL_CERT_FILE"); ca != "" {
+		env = []string{"SSL_CERT_FILE=" + ca}
+	}
+	g, err := startGateway(ts.Getenv("BIN"), ts.MkAbs("."), env, args[1:]...)
 	if neg {
 		if err == nil {
 			_ = g.stop()
@@ -147,6 +157,29 @@ func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { _ = g.stop() }) // a script may have killed it
 	g.describe(ts.Setenv)
+}
+
+// issuer FILE=SUBJECT... starts an issuer of workload tokens, whose URL is ISSUER and whose
+// authority gateways trust from here on, and writes a token of it for each subject.
+func cmdIssuer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: issuer FILE=SUBJECT...")
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	ts.Check(err)
+	issuer := &oidctest.Server{PublicKeys: []oidctest.PublicKey{{PublicKey: key.Public(), KeyID: "k", Algorithm: "RS256"}}}
+	srv := httptest.NewTLSServer(issuer)
+	ts.Defer(srv.Close)
+	issuer.SetIssuer(srv.URL)
+	ca := ts.MkAbs("issuer.pem")
+	ts.Check(os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600))
+	ts.Setenv("SSL_CERT_FILE", ca)
+	ts.Setenv("ISSUER", srv.URL)
+	for _, arg := range args {
+		file, subject, _ := strings.Cut(arg, "=")
+		claims := fmt.Sprintf(`{"iss":%q,"aud":"hoop","sub":%q,"exp":%d}`, srv.URL, subject, time.Now().Add(time.Hour).Unix())
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(oidctest.SignIDToken(key, "k", "RS256", claims)+"\n"), 0o600))
+	}
 }
 
 // as USER makes USER the one who runs hoopctl from here on.
