@@ -296,13 +296,14 @@ func TestFederation_IssuerOutOfReach(t *testing.T) {
 		"keys in clear":       keysElsewhere("http://cluster2.test/keys"),
 		"keys of a host gone": keysElsewhere("https://gone.test/keys"),
 		"more than it can read": func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, `{"issuer":%q,"x":%q}`, cluster, strings.Repeat("x", issuerAnswer))
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":"https://keys.test/keys","x":%q}`, cluster, strings.Repeat("x", 1<<20))
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := federated(t, i)
 			asked := 0
 			w.wire.hosts["cluster.test"] = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { asked++; h(rw, r) })
+			w.wire.hosts["keys.test"] = i
 			// Would give the right keys, if it were asked.
 			w.wire.hosts["cluster2.test"] = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				t.Errorf("%s: asked in clear", name)
@@ -342,13 +343,17 @@ func TestFederation_WithdrawnKey(t *testing.T) {
 		next := newWorkloads(t, cluster)
 		next.PublicKeys[0].KeyID = "k2"
 		w.wire.hosts["cluster.test"] = next
-		// The new key is found at once.
-		if a := w.assert("k8s-agent", oidctest.SignIDToken(next.key, "k2", "RS256", claimsOf(t, nil))); a.Status != http.StatusOK {
-			t.Errorf("the new key: %+v", a)
+		if a := w.assert("k8s-agent", stolen); a.Status != http.StatusOK {
+			t.Errorf("the keys are not kept: %+v", a)
 		}
-		advance(issuerKeysLife)
+		advance(10 * time.Minute)
 		if a := w.assert("k8s-agent", stolen); a.Status != http.StatusUnauthorized {
 			t.Errorf("the withdrawn key: %+v", a)
+		}
+		// A key of a new name is found at once.
+		w.wire.hosts["cluster.test"] = i
+		if a := w.assert("k8s-agent", stolen); a.Status != http.StatusOK {
+			t.Errorf("the new key: %+v", a)
 		}
 	})
 }
