@@ -36,6 +36,7 @@ func dial(t *testing.T, dsn string, change ...func(*pgconn.Config)) *wire {
 	}
 	c, err := pgconn.ConnectConfig(t.Context(), cfg)
 	must(t, err)
+	must(t, c.SyncConn(t.Context())) // it may read in the background
 	h, err := c.Hijack()
 	must(t, err)
 	t.Cleanup(func() { _ = h.Conn.Close() }) // it may be closed already

@@ -75,6 +75,10 @@ func tryOpen(ctx context.Context, dsn, database string, settings map[string]stri
 	if err != nil {
 		return w, err
 	}
+	// After a slow write pgconn reads in the background: what comes next would be its.
+	if err := conn.SyncConn(ctx); err != nil {
+		return w, err
+	}
 	h, err := conn.Hijack()
 	if err != nil {
 		return w, err

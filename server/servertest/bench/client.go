@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -33,6 +34,9 @@ func connect(ctx context.Context, p *path) (*client, error) {
 	pg, err := pgconn.ConnectConfig(ctx, conf)
 	if err != nil {
 		return nil, err
+	}
+	if err := pg.SyncConn(ctx); err != nil { // it may read in the background
+		return nil, errors.Join(err, pg.Close(ctx))
 	}
 	h, err := pg.Hijack()
 	if err != nil {
