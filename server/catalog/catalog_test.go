@@ -454,3 +454,33 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	})
 }
+
+// Whoever has altered what a view reads, and not committed, keeps nobody waiting.
+func TestCatalog_WaitsForNoLock(t *testing.T) {
+	db, conn := database(t, "create table kept(a int); create view seen as select a from kept")
+	mustExec(t, conn, "begin; alter table kept add b int")
+	c := newCatalog(t, db, Options{})
+	snap, err := c.Refresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := func(s *Snapshot) *Table {
+		for _, v := range s.tables {
+			if v.Name == "seen" {
+				return v
+			}
+		}
+		t.Fatal("no view")
+		return nil
+	}
+	if v := view(snap); v.Definition != "" || len(v.Uses) == 0 {
+		t.Errorf("under the lock: definition %q, uses %v", v.Definition, v.Uses)
+	}
+	mustExec(t, conn, "rollback")
+	if snap, err = c.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if v := view(snap); v.Definition == "" {
+		t.Error("no definition though nothing is locked")
+	}
+}

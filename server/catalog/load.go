@@ -2,11 +2,13 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -319,13 +321,35 @@ const fog = `\{(COERCETODOMAIN|ROWCOMPARE) |:(sortop|eqop|startInRangeFunc|endIn
 // views reads what users' views use from their stored parse trees (pg_rewrite), which
 // name every function and relation by OID. pg_depend does not: it leaves out built-in
 // functions. The view itself stands there too, as OLD and NEW of its rule.
+//
+// Asking for a definition locks what the view reads (AcquireRewriteLocks in
+// rewriteHandler.c), so it waits for whoever has altered that and not committed. Nobody
+// may make everybody wait so: then there are no definitions, and the version says
+// that this is not all, so that the next poll asks again.
 func (l *loader) views(ctx context.Context) error {
+	err := pgx.BeginFunc(ctx, l.tx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local lock_timeout = '100ms'"); err != nil {
+			return err
+		}
+		return l.viewsWith(ctx, "pg_catalog.pg_get_viewdef(ev_class)")
+	})
+	if pe := (*pgconn.PgError)(nil); errors.As(err, &pe) && pe.Code == stateLocked {
+		l.snap.Version += " without views"
+		return l.viewsWith(ctx, "''")
+	}
+	return err
+}
+
+// stateLocked is lock_not_available (PostgreSQL manual, appendix "PostgreSQL Error Codes").
+const stateLocked = "55P03"
+
+func (l *loader) viewsWith(ctx context.Context, definitionOf string) error {
 	var view uint32
 	var calls, uses []uint32
 	var definition string
 	var foggy bool
 	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+`, `+usedIn("ev_action")+`,
-			pg_catalog.pg_get_viewdef(ev_class), ev_action::text ~ '`+fog+`'
+			`+definitionOf+`, ev_action::text ~ '`+fog+`'
 		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384`,
 		[]any{&view, &calls, &uses, &definition, &foggy}, func() {
 			if t, ok := l.snap.tables[view]; ok {
