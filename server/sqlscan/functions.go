@@ -303,6 +303,7 @@ var (
 	operates = harm{effect: hoop.EffectServer, what: "operates the server"}
 	replicas = harm{effect: hoop.EffectServer, what: "replication"}
 	locks    = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
+	internal = harm{effect: hoop.EffectOpaque, what: "is for the server to call"}
 	lobRead  = harm{blind: true}
 	lobWrite = harm{effect: hoop.EffectWrite, blind: true, keeps: true, what: "large object"}
 )
@@ -313,6 +314,7 @@ var harmfulPrefixes = map[string]harm{
 	"pg_logical_": replicas, "pg_replication_": replicas, "pg_create_": replicas, "pg_drop_": replicas, "pg_copy_": replicas,
 	"pg_wal_replay_": replicas, "pg_sync_replication_": replicas, "pg_backup_": operates, "pg_log_": operates, "pg_stat_reset": operates,
 	"lo_": lobWrite, "dblink": {effect: hoop.EffectServer, blind: true, what: "connects to another server"},
+	"RI_FKey_": internal, "dsnowball_": internal, "plpgsql_": internal,
 	"binary_upgrade_": operates, "pg_control_": harmless, "txid_": harmless, "pg_xact_": harmless,
 }
 
@@ -329,12 +331,17 @@ var harmful = map[string]harm{
 	"pg_terminate_backend": backends, "pg_cancel_backend": backends, "pg_reload_conf": operates, "pg_rotate_logfile": operates,
 	"pg_rotate_logfile_old": operates, "pg_promote": operates, "pg_switch_wal": operates, "pg_start_backup": operates,
 	"pg_stop_backup": operates, "pg_import_system_collations": operates, "pg_stat_force_next_flush": operates,
-	"pg_prewarm": operates, "pg_nextoid": operates, "pg_extension_config_dump": operates,
+	"pg_prewarm": operates, "pg_nextoid": operates, "pg_stop_making_pinned_objects": operates, "pg_extension_config_dump": operates,
 	"pg_get_wal_replay_pause_state": harmless, "pg_is_wal_replay_paused": harmless,
 	"pg_stat_clear_snapshot": {effect: hoop.EffectSession, what: "statistics snapshot"},
 	// SQL in values
 	"query_to_xml": dynamic, "cursor_to_xml": dynamic, "table_to_xml": dynamic, "schema_to_xml": dynamic, "database_to_xml": dynamic,
 	"ts_stat": dynamic, "ts_rewrite": dynamic, "xmlexists": harmless,
+	"currtid2": dynamic,
+	// triggers, methods of access and of sampling
+	"suppress_redundant_updates_trigger": internal, "tsvector_update_trigger": internal, "tsvector_update_trigger_column": internal,
+	"unique_key_recheck": internal, "brinhandler": internal, "bthandler": internal, "ginhandler": internal, "gisthandler": internal,
+	"hashhandler": internal, "spghandler": internal, "heap_tableam_handler": internal, "bernoulli": internal, "system": internal,
 	// values outside of tables
 	"lo_get": lobRead, "loread": lobRead, "lo_open": lobRead, "lo_lseek": lobRead, "lo_lseek64": lobRead, "lo_tell": lobRead,
 	"lo_tell64": lobRead, "lo_close": lobRead, "lowrite": lobWrite,
@@ -343,6 +350,7 @@ var harmful = map[string]harm{
 	"set_config": {effect: hoop.EffectSession, what: "sets a setting"}, "current_setting": {},
 	"pg_notify":                  {effect: hoop.EffectSession, keeps: true, what: "notifies"},
 	"pg_prepared_statement":      blind,
+	"current_query":              blind,
 	"pg_cursor":                  blind,
 	"pg_mcv_list_items":          blind,
 	"pg_logical_emit_message":    {effect: hoop.EffectServer, keeps: true, what: "writes to the WAL"},
@@ -374,6 +382,7 @@ var harmful = map[string]harm{
 	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": harmless, "pg_sequence_last_value": blind,
 	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
 	"pg_show_replication_origin_status": harmless, "pg_input_error_info": harmless, "pg_sequence_parameters": harmless,
-	"pg_get_sequence_data": blind, "pg_config": harmless, "pg_event_trigger_ddl_commands": harmless,
+	"pg_get_sequence_data": blind, "pg_config": harmless, "amvalidate": harmless, "pg_get_wal_resource_managers": harmless,
+	"pg_stat_have_stats": harmless, "pg_event_trigger_ddl_commands": harmless,
 	"pg_event_trigger_dropped_objects": harmless, "row_security_active": harmless, "pg_get_multixact_members": harmless,
 }

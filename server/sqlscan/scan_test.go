@@ -124,8 +124,8 @@ func statements(t testing.TB) []string {
 
 func TestAnalyze_Statements(t *testing.T) {
 	all := statements(t)
-	if len(all) < 300 {
-		t.Errorf("%d statements, want at least 300", len(all))
+	if len(all) < 800 {
+		t.Errorf("%d statements, want at least 800", len(all))
 	}
 	var b strings.Builder
 	for _, sql := range all {
