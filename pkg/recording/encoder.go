@@ -20,7 +20,10 @@ import (
 //
 // sealed is AES-256-GCM of the content: the nonce is the frame's number from 0 as 12B
 // big-endian; the additional data is SHA-256 of the whole header, then the type. The
-// content of types 1 and 2 is records, of type 3 empty.
+// content of types 1 and 2 is records, of type 4 the index, of type 3 empty. Behind the
+// end frame stands where the index is:
+//
+//	8B offset of the index frame | 8B its number, big-endian
 const (
 	framePrefix = 5
 	nonceBytes  = 12
@@ -29,6 +32,9 @@ const (
 	frameRecords    = 1
 	frameCompressed = 2 // zstd (RFC 8878)
 	frameEnd        = 3 // the last
+	frameIndex      = 4 // the last but one
+
+	footerBytes = 16
 
 	// compressAbove is the size in bytes from which compression is worth its time.
 	compressAbove = 1 << 10
@@ -84,6 +90,7 @@ type Encoder struct {
 	sum        hash.Hash
 	header     []byte // until AppendHeader
 	ended      bool
+	index      indexer
 }
 
 // NewEncoder begins a recording that recipients can read. c may be shared; nil means
@@ -133,14 +140,29 @@ func (e *Encoder) Append(dst []byte, records ...*Record) ([]byte, error) {
 			kind, content = frameCompressed, mem.packed
 		}
 	}
+	for i, r := range records {
+		e.index.record(e.position(), r, i == 0)
+	}
 	return e.seal(dst, kind, content), nil
 }
 
-// AppendEnd adds the end mark to dst, after which nothing may follow.
+// AppendEnd adds the index and the end mark to dst, after which nothing may follow.
 func (e *Encoder) AppendEnd(dst []byte) []byte {
 	e.ended = true
-	return e.seal(dst, frameEnd, nil)
+	at := e.position()
+	dst = e.seal(dst, frameIndex, e.index.append(nil))
+	dst = e.seal(dst, frameEnd, nil)
+	start := len(dst)
+	dst = at.appendFooter(dst)
+	e.count(dst[start:])
+	return dst
 }
+
+// Index is that of what was given out so far. It stays as it is.
+func (e *Encoder) Index() Index { return e.index.copy() }
+
+// position is that of the next frame.
+func (e *Encoder) position() Position { return Position{Frame: e.frames, Offset: e.size} }
 
 func (e *Encoder) seal(dst []byte, kind byte, content []byte) []byte {
 	start := len(dst)

@@ -35,8 +35,9 @@ func FuzzFile(f *testing.F) {
 	id, good := golden(f)
 	f.Add(good)
 	f.Add(good[:len(good)-30])
+	f.Add(good[:len(good)-16])
 	f.Add(good[:20])
-	f.Add([]byte("HOOPREC1\x00\x00\x00\x02{}"))
+	f.Add([]byte("HOOPREC2\x00\x00\x00\x02{}"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, inspectErr := recording.Inspect(bytes.NewReader(b))
 		_, err := readAll(b, id)

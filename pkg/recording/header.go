@@ -25,7 +25,7 @@ import (
 //
 // The MAC is HMAC-SHA256 over all before it.
 const (
-	magic     = "HOOPREC1"
+	magic     = "HOOPREC2"
 	maxHeader = 1 << 20
 	macBytes  = sha256.Size
 	keyBytes  = 32
@@ -45,11 +45,11 @@ type keys struct {
 }
 
 func deriveKeys(data []byte) (*keys, error) {
-	mac, err := hkdf.Key(sha256.New, data, nil, "hoop recording 1 header", keyBytes)
+	mac, err := hkdf.Key(sha256.New, data, nil, "hoop recording 2 header", keyBytes)
 	if err != nil {
 		return nil, err
 	}
-	key, err := hkdf.Key(sha256.New, data, nil, "hoop recording 1 frames", keyBytes)
+	key, err := hkdf.Key(sha256.New, data, nil, "hoop recording 2 frames", keyBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,10 @@ type Reader struct {
 	unpack  []byte
 	rest    []byte // of the current frame
 	ended   bool
+	begin   int64   // of the first frame
+	index   indexer // of what was read
+	first   bool    // the next record is the first of its frame
+	partial bool    // not all was read: index is not the file's
 }
 
 // NewReader reads the header, finds the data key with one of ids, and checks that the
@@ -37,7 +41,8 @@ func NewReader(r io.Reader, ids ...age.Identity) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	rd := &Reader{frames: frameReader{r: r, offset: int64(len(raw))}, session: h.Session, keys: k}
+	begin := int64(len(raw))
+	rd := &Reader{frames: frameReader{r: r, offset: begin}, session: h.Session, keys: k, begin: begin}
 	hashed := sha256.Sum256(raw)
 	copy(rd.ad[:], hashed[:])
 	return rd, nil
@@ -68,61 +73,56 @@ func (r *Reader) Next() (*Record, error) {
 		return nil, fmt.Errorf("recording frame %d: %w", r.frames.count-1, err)
 	}
 	r.rest = rest
+	r.index.record(Position{Frame: r.frames.count - 1, Offset: r.frames.last}, rec, r.first)
+	r.first = false
 	return rec, nil
 }
 
-// Skip passes over what is left of the current frame, or else over the next frame
-// without decrypting it: what is skipped is not checked.
-func (r *Reader) Skip() error {
-	if len(r.rest) > 0 {
-		r.rest = nil
-		return nil
-	}
-	if r.ended {
-		return io.EOF
-	}
-	kind, _, err := r.frames.next(true)
-	if err != nil {
-		return err
-	}
-	if kind == frameEnd {
-		r.ended = true
-		return r.frames.atEnd()
-	}
-	return nil
-}
-
-// frame opens the next frame.
+// frame goes on to the next frame.
 func (r *Reader) frame() error {
 	if r.ended {
 		return io.EOF
 	}
-	kind, sealed, err := r.frames.next(false)
+	kind, content, err := r.open()
 	if err != nil {
 		return err
-	}
-	number := r.frames.count - 1
-	var nonce [nonceBytes]byte
-	binary.BigEndian.PutUint64(nonce[4:], number)
-	r.ad[sha256.Size] = kind
-	content, err := r.keys.aead.Open(sealed[:0], nonce[:], sealed, r.ad[:])
-	if err != nil {
-		return fmt.Errorf("recording frame %d at offset %d: %w: it does not decrypt", number, r.frames.last, ErrFormat)
 	}
 	switch kind {
 	case frameEnd:
 		r.ended = true
-		if err := r.frames.atEnd(); !errors.Is(err, io.EOF) {
-			return err
+		return r.frames.atEnd()
+	case frameIndex:
+		if !r.partial && !bytes.Equal(content, r.index.append(nil)) {
+			return r.damaged("the index is not that of the frames before")
 		}
-		return io.EOF
+		return nil
 	case frameCompressed:
 		if content, err = r.decompress(content); err != nil {
-			return fmt.Errorf("recording frame %d at offset %d: %w: %w", number, r.frames.last, ErrFormat, err)
+			return r.damaged(err.Error())
 		}
 	}
-	r.rest = content
+	r.rest, r.first = content, true
 	return nil
+}
+
+// open reads the next frame and decrypts it.
+func (r *Reader) open() (kind byte, content []byte, err error) {
+	kind, sealed, err := r.frames.next(false)
+	if err != nil {
+		return 0, nil, err
+	}
+	var nonce [nonceBytes]byte
+	binary.BigEndian.PutUint64(nonce[4:], r.frames.count-1)
+	r.ad[sha256.Size] = kind
+	if content, err = r.keys.aead.Open(sealed[:0], nonce[:], sealed, r.ad[:]); err != nil {
+		return 0, nil, r.damaged("it does not decrypt")
+	}
+	return kind, content, nil
+}
+
+// damaged says what is wrong with the frame read last.
+func (r *Reader) damaged(what string) error {
+	return fmt.Errorf("recording frame %d at offset %d: %w: %s", r.frames.count-1, r.frames.last, ErrFormat, what)
 }
 
 func (r *Reader) decompress(b []byte) ([]byte, error) {
@@ -145,6 +145,7 @@ type frameReader struct {
 	offset int64 // of the next frame
 	last   int64 // of the frame given last
 	count  uint64
+	index  *Position // of the index, once it was read
 	buf    bytes.Buffer
 	prefix [framePrefix]byte
 }
@@ -156,8 +157,8 @@ func (f *frameReader) next(skip bool) (kind byte, sealed []byte, err error) {
 	}
 	n := int64(binary.BigEndian.Uint32(f.prefix[:]))
 	kind = f.prefix[4]
-	if kind < frameRecords || kind > frameEnd || n < tagBytes || n > MaxFrame+tagBytes ||
-		kind == frameEnd && n != tagBytes {
+	if kind < frameRecords || kind > frameIndex || n < tagBytes || n > MaxFrame+tagBytes ||
+		kind == frameEnd && n != tagBytes || (kind == frameEnd) != (f.index != nil) {
 		return 0, nil, fmt.Errorf("recording frame %d at offset %d: %w", f.count, f.offset, ErrFormat)
 	}
 	// Memory grows with what is there, not with what the length promises.
@@ -169,19 +170,30 @@ func (f *frameReader) next(skip bool) (kind byte, sealed []byte, err error) {
 	if _, err := io.CopyN(to, f.r, n); err != nil {
 		return 0, nil, f.fail(err)
 	}
+	if kind == frameIndex {
+		f.index = &Position{Frame: f.count, Offset: f.offset}
+	}
 	f.last = f.offset
 	f.offset += framePrefix + n
 	f.count++
 	return kind, f.buf.Bytes(), nil
 }
 
-// atEnd checks that nothing follows; it returns io.EOF.
+// atEnd checks what stands behind the end frame; it returns io.EOF where that is right.
 func (f *frameReader) atEnd() error {
-	n, err := io.ReadFull(f.r, f.prefix[:1])
-	if n > 0 {
-		return fmt.Errorf("recording at offset %d: %w: bytes after the end mark", f.offset, ErrFormat)
+	var got [footerBytes + 1]byte
+	n, err := io.ReadFull(f.r, got[:])
+	switch {
+	case n < footerBytes:
+		return f.fail(err)
+	case n > footerBytes:
+		return fmt.Errorf("recording at offset %d: %w: bytes after its end", f.offset, ErrFormat)
+	case !errors.Is(err, io.ErrUnexpectedEOF):
+		return f.fail(err)
+	case !bytes.Equal(got[:n], f.index.appendFooter(nil)):
+		return fmt.Errorf("recording at offset %d: %w: the index is not where its end says", f.offset, ErrFormat)
 	}
-	return err
+	return io.EOF
 }
 
 func (f *frameReader) fail(err error) error {
@@ -218,11 +230,11 @@ func Inspect(r io.Reader) (Structure, error) {
 		}
 		s.Frames++
 		if kind == frameEnd {
-			if err := f.atEnd(); !errors.Is(err, io.EOF) {
-				return s, err
+			err := f.atEnd()
+			if s.Finished = errors.Is(err, io.EOF); s.Finished || errors.Is(err, ErrUnfinished) {
+				return s, nil
 			}
-			s.Finished = true
-			return s, nil
+			return s, err
 		}
 	}
 }

@@ -159,10 +159,13 @@ func (s *Store) List(ctx context.Context, prefix string) ([]record.Object, error
 }
 
 // Get implements record.Store.
-func (s *Store) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+func (s *Store) Get(ctx context.Context, name string, from int64) (io.ReadCloser, error) {
 	o, err := s.client.GetObject(ctx, s.loc.Bucket, s.loc.Prefix+name, minio.GetObjectOptions{})
 	if err == nil {
-		_, err = o.Stat() // the request is made only now
+		_, err = o.Stat() // the first request is made only now
+	}
+	if err == nil && from > 0 {
+		_, err = o.Seek(from, io.SeekStart) // the next one asks for the rest only
 	}
 	if minio.ToErrorResponse(err).Code == minio.NoSuchKey {
 		return nil, hoop.Errorf(hoop.CodeNotFound, "there is no object %s", name)

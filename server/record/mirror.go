@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -28,7 +29,8 @@ type Store interface {
 	// can enforce that. The same again is no error.
 	Put(ctx context.Context, name string, data []byte, keep time.Time) error
 	List(ctx context.Context, prefix string) ([]Object, error) // sorted by name
-	Get(ctx context.Context, name string) (io.ReadCloser, error)
+	// Get reads a part from an offset on, which lies in it.
+	Get(ctx context.Context, name string, from int64) (io.ReadCloser, error)
 	Delete(ctx context.Context, name string) error
 	Hold(ctx context.Context, name string, on bool) error
 }
@@ -275,7 +277,7 @@ func (m *mirror) send(ctx context.Context, id string, s *mirrored, raw io.Reader
 }
 
 // open reads a recording from the store.
-func (m *mirror) open(ctx context.Context, id string) (io.ReadCloser, int64, error) {
+func (m *mirror) open(ctx context.Context, id string) (io.ReadSeekCloser, int64, error) {
 	parts, err := m.store.List(ctx, id+"/")
 	if err != nil {
 		return nil, 0, fmt.Errorf("open recording %s: %w", id, err)
@@ -299,35 +301,48 @@ type stored struct {
 	ctx   context.Context
 	store Store
 	parts []Object
+	part  int   // the one that is open, or next
+	at    int64 // in it
 	open  io.ReadCloser
-	left  int64 // of the part that is open
 }
 
 func (s *stored) Read(b []byte) (int, error) {
 	for {
-		if s.open == nil {
-			if len(s.parts) == 0 {
-				return 0, io.EOF
-			}
-			var err error
-			if s.open, err = s.store.Get(s.ctx, s.parts[0].Name); err != nil {
+		for s.part < len(s.parts) && s.at >= s.parts[s.part].Size {
+			if err := s.Close(); err != nil {
 				return 0, err
 			}
-			s.left = s.parts[0].Size
-			s.parts = s.parts[1:]
+			s.at -= s.parts[s.part].Size
+			s.part++
 		}
-		n, err := s.open.Read(b)
-		s.left -= int64(n)
-		if err != nil {
-			err = errors.Join(s.Close(), eofIsNone(err))
-			if err == nil && s.left > 0 {
-				err = io.ErrUnexpectedEOF
+		if s.part == len(s.parts) {
+			return 0, io.EOF
+		}
+		if s.open == nil {
+			var err error
+			if s.open, err = s.store.Get(s.ctx, s.parts[s.part].Name, s.at); err != nil {
+				return 0, err
 			}
 		}
-		if n > 0 || err != nil {
+		left := s.parts[s.part].Size - s.at
+		n, err := s.open.Read(b[:min(int64(len(b)), left)])
+		s.at += int64(n)
+		if err = eofIsNone(err); err == nil && n == 0 && len(b) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if n > 0 || err != nil || len(b) == 0 {
 			return n, err
 		}
 	}
+}
+
+// Seek implements io.Seeker, from the beginning only. It asks the store for nothing.
+func (s *stored) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekStart || offset < 0 {
+		return 0, fs.ErrInvalid
+	}
+	s.part, s.at = 0, offset
+	return offset, s.Close()
 }
 
 func eofIsNone(err error) error {

@@ -3,6 +3,7 @@ package record_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type shelf struct {
 	parts map[string][]byte
 	keep  map[string]time.Time
 	lost  error
+	got   int64 // bytes that were asked for
 	// half puts, and says that it did not.
 	half bool
 }
@@ -65,13 +67,14 @@ func (s *shelf) List(_ context.Context, prefix string) ([]record.Object, error) 
 	return out, nil
 }
 
-func (s *shelf) Get(_ context.Context, name string) (io.ReadCloser, error) {
+func (s *shelf) Get(_ context.Context, name string, from int64) (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost != nil {
 		return nil, s.lost
 	}
-	return io.NopCloser(bytes.NewReader(s.parts[name])), nil
+	s.got += int64(len(s.parts[name])) - from
+	return io.NopCloser(bytes.NewReader(s.parts[name][from:])), nil
 }
 
 func (s *shelf) Delete(_ context.Context, name string) error {
@@ -286,5 +289,67 @@ func TestMirror_PowerCut(t *testing.T) {
 		if err := errors.Join(r.Close(), j.Close()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A recording in the store is opened at its end and in its middle without the rest.
+func TestMirror_ReadsFromAnywhere(t *testing.T) {
+	store, fsys := newShelf(), faultfs.New()
+	r, j := mirrored(t, fsys, store, 0)
+	rec := begin(t, r, "s1")
+	for i := range 20 {
+		random := make([]byte, 100_000)
+		if _, err := rand.Read(random); err != nil {
+			t.Fatal(err)
+		}
+		appendWait(t, j, rec, recording.Record{Kind: recording.KindStatement, Counter: int64(2*i + 1), Statement: &recording.Statement{Text: fmt.Sprint(i)}})
+		appendWait(t, j, rec, recording.Record{Kind: recording.KindOutput, Counter: int64(2*i + 1), Wire: random})
+		if err := r.CopyAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	live, err := r.Reader(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	growing, err := live.Index()
+	if err != nil || growing.Finished || growing.Statements != 20 {
+		t.Errorf("while it grows: %+v, %v", growing, err)
+	}
+	if err := live.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := end(t, j, rec)
+	if err := r.CopyAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store.set(func() { store.got = 0 })
+	rd, err := r.Reader(t.Context(), "s1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rd.Close()
+	x, err := rd.Index()
+	if err != nil || !x.Finished || len(x.Marks) != 20 || !slices.Equal(x.Marks, growing.Marks) {
+		t.Fatalf("%+v, %v", x, err)
+	}
+	if err := rd.Seek(x.Marks[19].Position); err != nil {
+		t.Fatal(err)
+	}
+	if first, err := rd.Next(); err != nil || first.Statement == nil || first.Statement.Text != "19" {
+		t.Errorf("at the last mark: %+v, %v", first, err)
+	}
+	if store.got > want.Size/2 {
+		t.Errorf("%d bytes of %d were asked for", store.got, want.Size)
+	}
+	if err := rd.Seek(recording.Position{}); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; err == nil; n++ {
+		_, err = rd.Next()
+	}
+	if !errors.Is(err, io.EOF) || n < 40 {
+		t.Errorf("%d records, %v", n, err)
 	}
 }

@@ -7,6 +7,7 @@
 package record
 
 import (
+	"bufio"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -189,6 +190,10 @@ func (r *Recorder) isLive(id string) bool {
 // Raw opens a recording as it is stored, with its size in bytes: what is durable by
 // now. Close it. An unknown session is hoop.CodeNotFound.
 func (r *Recorder) Raw(ctx context.Context, session string) (io.ReadCloser, int64, error) {
+	return r.raw(ctx, session)
+}
+
+func (r *Recorder) raw(ctx context.Context, session string) (io.ReadSeekCloser, int64, error) {
 	if !validID(session) {
 		return nil, 0, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %q", session)
 	}
@@ -243,6 +248,9 @@ func (r *Recorder) headerOf(raw io.ReaderAt) (target string, began time.Time, er
 type Reader struct {
 	*recording.Reader
 	file io.Closer
+	size int64
+	// live is the index of a session that runs; nil where it has ended.
+	live *recording.Index
 }
 
 // Close closes the file too.
@@ -251,19 +259,63 @@ func (r *Reader) Close() error {
 	return r.file.Close()
 }
 
+// Index is that of the recording. One that its gateway did not finish has none, and is
+// read to its end for it.
+func (r *Reader) Index() (recording.Index, error) {
+	if r.live != nil {
+		return *r.live, nil
+	}
+	x, err := r.Reader.Index(r.size)
+	if errors.Is(err, recording.ErrUnfinished) {
+		return r.ReadIndex()
+	}
+	return x, err
+}
+
 // Reader opens a recording in clear: what is durable by now. The last record of a
 // session that still runs is followed by recording.ErrUnfinished. Close it.
 func (r *Recorder) Reader(ctx context.Context, session string) (*Reader, error) {
-	raw, _, err := r.Raw(ctx, session)
+	live := r.liveIndex(session) // first: one that ends now has its own in the file
+	raw, size, err := r.raw(ctx, session)
 	if err != nil {
 		return nil, err
 	}
-	rd, err := recording.NewReader(raw, r.identity)
+	rd, err := recording.NewReader(&buffered{bufio.NewReaderSize(raw, readBytes), raw}, r.identity)
 	if err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("open recording %s: %w", session, err)
 	}
-	return &Reader{Reader: rd, file: raw}, nil
+	return &Reader{Reader: rd, file: raw, size: size, live: live}, nil
+}
+
+// liveIndex is the index of a recording that grows; nil where none does.
+func (r *Recorder) liveIndex(session string) *recording.Index {
+	r.mu.Lock()
+	rec := r.live[session]
+	r.mu.Unlock()
+	if rec == nil {
+		return nil
+	}
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	x := rec.enc.Index()
+	return &x
+}
+
+// readBytes is how much of a recording is read ahead: most frames are far smaller.
+const readBytes = 32 << 10
+
+// buffered reads ahead.
+type buffered struct {
+	*bufio.Reader
+	from io.ReadSeeker
+}
+
+// Seek implements io.Seeker, from the beginning only.
+func (b *buffered) Seek(offset int64, whence int) (int64, error) {
+	n, err := b.from.Seek(offset, whence)
+	b.Reset(b.from)
+	return n, err
 }
 
 // Found hashes a recording as it lies there: what a recovery event commits to after a
