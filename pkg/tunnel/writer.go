@@ -3,6 +3,7 @@ package tunnel
 import (
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ const (
 	maxControl = 1 << 20
 	// leadRounds is how many writes one caller does for others after its own.
 	leadRounds = 2
+	// maxAlone bounds how rarely a writer tries to share its write: every 64th time.
+	maxAlone = 6
 	// keptBuffer is the most that an idle tunnel keeps of a buffer for frames.
 	keptBuffer = 16 << 10
 )
@@ -39,6 +42,9 @@ type writer struct {
 	lead bool          // somebody is writing
 	err  error         //
 	turn uint64        // how often those who wait for room were told to look again
+
+	alone int // how often in a row letting others add to a write brought nothing
+	rest  int // writes until that is tried again
 }
 
 var errFlood = errors.New("the other end makes us answer and reads nothing")
@@ -72,6 +78,7 @@ func (w *writer) frame(h header, body []byte) (lead bool, full uint64) {
 // flush writes the queue. It is for whom frame told to.
 func (w *writer) flush() {
 	w.mu.Lock()
+	w.gatherLocked()
 	for range leadRounds {
 		if !w.writeLocked() {
 			w.mu.Unlock()
@@ -88,6 +95,26 @@ func (w *writer) flushAll() {
 	defer w.mu.Unlock()
 	for w.writeLocked() {
 	}
+}
+
+// gatherLocked lets those who are ready to run add their frames, so that they share a
+// record, a system call and what these wake at the other end. Where nobody does, it is
+// tried less and less. mu is held, but not while they run.
+func (w *writer) gatherLocked() {
+	if w.rest > 0 {
+		w.rest--
+		return
+	}
+	before := len(w.out)
+	w.mu.Unlock()
+	runtime.Gosched()
+	w.mu.Lock()
+	if len(w.out) > before {
+		w.alone = 0
+		return
+	}
+	w.alone = min(w.alone+1, maxAlone)
+	w.rest = 1<<w.alone - 1
 }
 
 // writeLocked writes what is queued now; true says that more has come meanwhile. mu is
