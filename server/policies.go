@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -15,7 +14,10 @@ import (
 
 // policies keeps the text of every policy that was in force, named by its revision, so
 // that an event's revision can be read years later.
-type policies struct{ dir string }
+type policies struct {
+	fs  journal.FS
+	dir string
+}
 
 func (p policies) file(revision string) string { return filepath.Join(p.dir, revision+".json") }
 
@@ -23,13 +25,13 @@ func (p policies) file(revision string) string { return filepath.Join(p.dir, rev
 func (p policies) keep(text []byte) error {
 	sum := sha256.Sum256(text)
 	revision := hex.EncodeToString(sum[:])
+	if err := journal.MakeDir(p.fs, p.dir); err != nil {
+		return fmt.Errorf("keep the policy's text: %w", err)
+	}
 	if _, err := p.text(revision); err == nil {
 		return nil
 	}
-	if err := journal.MakeDir(journal.OS{}, p.dir); err != nil {
-		return fmt.Errorf("keep the policy's text: %w", err)
-	}
-	if err := journal.WriteFile(journal.OS{}, p.file(revision), text); err != nil {
+	if err := journal.WriteFile(p.fs, p.file(revision), text); err != nil {
 		return fmt.Errorf("keep the policy's text: %w", err)
 	}
 	return nil
@@ -41,7 +43,7 @@ func (p policies) text(revision string) ([]byte, error) {
 	if b, err := hex.DecodeString(revision); err != nil || len(b) != sha256.Size {
 		return nil, hoop.Errorf(hoop.CodeNotFound, "%q is no policy revision", revision)
 	}
-	b, err := os.ReadFile(p.file(revision))
+	b, err := journal.ReadFile(p.fs, p.file(revision))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hoop.Errorf(hoop.CodeNotFound, "the text of policy %s is not kept", revision)
 	}

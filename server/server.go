@@ -47,7 +47,7 @@ type Options struct {
 	Version  string
 	Log      *slog.Logger
 	DevUsers []auth.DevUser // sample users of `dev`, who sign in without a password
-	FS       journal.FS     // where the journal is written; nil: the operating system's
+	FS       journal.FS     // what evidence is written through; nil: the operating system's
 	Parser   *pgparse.Pool  // shared with others, who close it; nil: the gateway starts its own
 }
 
@@ -105,7 +105,10 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return err
 	}
 	g.add("data folder", unlock)
-	g.policies = policies{filepath.Join(g.cfg.DataDir, "policies")}
+	if opts.FS == nil {
+		opts.FS = journal.OS{}
+	}
+	g.policies = policies{opts.FS, filepath.Join(g.cfg.DataDir, "policies")}
 	if err := g.policies.keep(g.rules.Text()); err != nil {
 		return err
 	}
@@ -207,7 +210,7 @@ func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 	}
 	g.add("journal", e.journal.Close)
 	if e.recorder, err = record.New(record.Options{
-		Dir: g.cfg.recordingsDir(), Keys: g.keys(), Journal: e.journal, Mirrored: g.cfg.mirrored(), Log: g.log,
+		Dir: g.cfg.recordingsDir(), Keys: g.keys(), Journal: e.journal, Mirrored: g.cfg.mirrored(), FS: fsys, Log: g.log,
 	}); err != nil {
 		return nil, err
 	}
@@ -217,7 +220,7 @@ func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 	}
 	if g.audit, err = audit.Open(audit.Options{
 		Dir: filepath.Join(g.cfg.DataDir, "audit"), Keys: g.keys(), Origin: u.Hostname() + "/audit",
-		Journal: e.journal, Recordings: e.recorder, Log: g.log,
+		Journal: e.journal, Recordings: e.recorder, FS: fsys, Log: g.log,
 	}); err != nil {
 		return nil, err
 	}

@@ -3,10 +3,14 @@ package audit_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,34 +64,111 @@ func load(t *testing.T, fsys journal.FS, run string, acked map[string]bool) (che
 	return append(checkpoints, g.log.Checkpoint())
 }
 
-// TestEvidence_PowerCut turns the power off at any operation and drops what was not
-// synced: all of it, or parts. What was acknowledged is found, the log verifies, and
-// contains every checkpoint that was ever given out.
+// TestEvidence_PowerCut stops two runs at any operation: by a kill -9, after which all
+// that was written is there and nothing of it durable, or by a power cut, which drops
+// what was not synced, all of it or parts. The last is a power cut. What was acknowledged
+// is found, the log verifies, and contains every checkpoint that was ever given out.
 func TestEvidence_PowerCut(t *testing.T) {
 	whole := faultfs.New()
 	load(t, whole, "whole", make(map[string]bool))
 	n := whole.Ops()
 	count := rounds(t, 60)
 	for round := range count {
-		seed := uint64(round)
-		r := rand.New(rand.NewPCG(seed, 7))
-		cut := 1 + round*n/count + r.IntN(n/count+1)
+		r := rand.New(rand.NewPCG(uint64(round), 7))
+		cuts := [2]int{1 + round*n/count + r.IntN(n/count+1), soon(r, n)}
+		if r.IntN(2) == 0 {
+			slices.Reverse(cuts[:])
+		}
 		chance := r
 		if round%2 == 0 {
 			chance = nil
 		}
+		kill := r.IntN(2) == 0
 		fsys := faultfs.New()
 		acked := make(map[string]bool)
 		var checkpoints [][]byte
-		for run := range 2 {
+		for run, cut := range cuts {
 			fsys.CutAt(cut)
 			checkpoints = append(checkpoints, load(t, fsys, fmt.Sprintf("r%d", run), acked)...)
-			fsys = fsys.Crash(chance)
+			if run == 0 && kill {
+				fsys = fsys.Kill()
+			} else {
+				fsys = fsys.Crash(chance)
+			}
 		}
 		if err := check(t.Context(), "/data", fsys, acked, checkpoints); err != nil {
-			t.Errorf("round %d, cut at %d of %d: %v", round, cut, n, err)
+			t.Fatalf("round %d, cuts at %v of %d, the first by kill %v, all lost %v: %v", round, cuts, n, kill, chance == nil, err)
 		}
 	}
+}
+
+// soon is a number up to n, small ones as often as large ones: a run that goes on after
+// another is busy with what that left.
+func soon(r *rand.Rand, n int) int {
+	return 1 + r.IntN(1+min(n, 1<<(2+r.IntN(10))))
+}
+
+// The checkpoint beside the keys is durable when the journal has forgotten what came
+// before: a folder that is rolled back afterwards, its journal taken away, is told.
+func TestEvidence_PowerCutKeepsTheCheckpointBesideTheKeys(t *testing.T) {
+	fsys := faultfs.New()
+	run := func(id string) {
+		t.Helper()
+		g, err := start("/data", fsys)
+		if err == nil {
+			err = errors.Join(g.session(t.Context(), id, 150), g.close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run("a")
+	early := files(t, fsys, "/data/audit")
+	run("b")
+	fsys = fsys.Crash(nil)
+	for name := range files(t, fsys, "/data/audit") {
+		if err := fsys.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name := range files(t, fsys, "/data/journal") {
+		if err := fsys.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, b := range early {
+		if err := errors.Join(fsys.MkdirAll(filepath.Dir(name), 0o700), journal.WriteFile(fsys, name, b)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := start("/data", fsys)
+	if err == nil {
+		_ = g.close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "rolled back") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// files gives the files below a folder, by name.
+func files(t *testing.T, fsys journal.FS, dir string) map[string][]byte {
+	t.Helper()
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[string][]byte)
+	for _, name := range names {
+		name = filepath.Join(dir, name)
+		if _, err := fsys.ReadDir(name); err == nil {
+			maps.Copy(found, files(t, fsys, name))
+			continue
+		}
+		if found[name], err = journal.ReadFile(fsys, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
 }
 
 // childVariable names the folder for a child that writes until it is killed.

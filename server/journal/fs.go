@@ -98,23 +98,24 @@ func (f osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
-// MakeDir makes a folder and its missing parents, mode 0700, durably.
+// MakeDir makes a folder and its missing parents, mode 0700, durably. Which files it names
+// is durable too: an earlier run may have been killed before it synced them, and this one
+// goes on from what it finds.
 func MakeDir(fsys FS, dir string) error {
 	existed := func(d string) bool {
 		_, err := fsys.ReadDir(d)
 		return err == nil
 	}
-	// At least the two folders above: an earlier start may have made theirs and been
-	// killed before it synced them.
-	parents := []string{filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))}
-	for d := parents[1]; !existed(d) && d != filepath.Dir(d); {
+	// At least the two folders above, for the same reason.
+	folders := []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))}
+	for d := folders[2]; !existed(d) && d != filepath.Dir(d); {
 		d = filepath.Dir(d)
-		parents = append(parents, d)
+		folders = append(folders, d)
 	}
 	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for _, d := range parents {
+	for _, d := range folders {
 		if err := fsys.SyncDir(d); err != nil {
 			return err
 		}

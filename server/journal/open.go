@@ -107,11 +107,13 @@ func (j *Journal) loadSegment(number int, last bool) error {
 		if !last || j.codec.marked(body[size:], at) {
 			return &CorruptError{File: name, Offset: headerBytes + size, What: "a record that was durable does not match its checksum"}
 		}
-		if err := j.cut(name, headerBytes+size); err != nil {
-			return err
-		}
 		j.opt.Log.Warn("journal: dropped the torn end of the last segment; nobody was told that it is durable",
 			"file", name, "offset", headerBytes+size, "bytes", int64(len(body))-size)
+	}
+	if last {
+		if err := j.settle(name, b[:headerBytes+size], len(b)); err != nil {
+			return err
+		}
 	}
 	j.segments = append(j.segments, segment{number: number, base: base, size: size})
 	j.durable = base + Pos(size)
@@ -127,25 +129,34 @@ func (j *Journal) dropEmpty(name string, b []byte) error {
 		}
 		j.durable, j.codec.salt = base, salt
 		j.segments = append(j.segments, segment{number: j.number, base: base})
-		return nil
+		return j.settle(name, b, len(b))
 	}
 	if len(bytes.Trim(b, "\x00")) > 0 {
 		j.opt.Log.Warn("journal: dropped a segment whose header is torn; it held no record", "file", name)
 	}
-	return j.opt.FS.Remove(name) // durable with the name of the next segment
+	// Durable before the next segment's name: behind that one, this would be damage.
+	if err := j.opt.FS.Remove(name); err != nil {
+		return err
+	}
+	return j.opt.FS.SyncDir(j.dir)
 }
 
-// cut shortens a file, durably.
-func (j *Journal) cut(name string, size int64) error {
+// settle makes the last segment durable as it was read, without a torn end: an earlier
+// run that was killed may not have come to its fsync, and after one that failed, pages
+// that never reached the disk pass for clean until they are written again.
+func (j *Journal) settle(name string, b []byte, length int) error {
 	f, err := j.opt.FS.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	if err := f.Truncate(size); err != nil {
-		_ = f.Close()
-		return err
+	_, err = f.WriteAt(b, 0)
+	if err == nil && len(b) < length {
+		err = f.Truncate(int64(len(b)))
 	}
-	if err := f.Sync(); err != nil {
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
 		_ = f.Close()
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/audit"
+	"github.com/hoopctl/hoopctl/server/journal"
 )
 
 // Log is the audit log.
@@ -122,36 +123,16 @@ func (s *Sink) load() error {
 	return nil
 }
 
-// save makes the state durable: written beside, then renamed. s.mu is held, or s is new.
+// save makes the state durable. s.mu is held, or s is new.
 func (s *Sink) save() error {
 	b, err := json.Marshal(s.state)
 	if err != nil {
 		return err
 	}
-	tmp := s.file() + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("notify %s: %w", s.o.Name, err)
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(tmp, s.file())
-	}
-	if err == nil {
-		err = syncDir(s.o.Dir)
-	}
-	if err != nil {
+	if err := journal.WriteFile(journal.OS{}, s.file(), b); err != nil {
 		return fmt.Errorf("notify %s: %w", s.o.Name, err)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Run tells what happens until ctx ends.

@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -203,7 +207,7 @@ func TestMirror_LostStore(t *testing.T) {
 // The power goes at any operation, the journal gives again what the store has already:
 // no recording is lost, none has a hole, and each is in the store whole afterwards.
 func TestMirror_PowerCut(t *testing.T) {
-	run := func(fsys *faultfs.FS, store *shelf) (acked map[string]bool) {
+	run := func(fsys *faultfs.FS, store *shelf, name string) (acked map[string]bool) {
 		acked = make(map[string]bool)
 		j, err := journal.Open("/d/journal", journal.Options{FS: fsys, SegmentBytes: 4 << 10, Log: quiet})
 		if err != nil {
@@ -216,37 +220,71 @@ func TestMirror_PowerCut(t *testing.T) {
 		}
 		r.Mirror(store, time.Hour, 0, func(string) time.Duration { return time.Hour })
 		defer func() { _ = r.Close() }()
+		noise := rand.NewChaCha8([32]byte{})
+		show := func(id string, rec *record.Recording, i int) bool {
+			b := make([]byte, 400)
+			_, _ = noise.Read(b)
+			wire := fmt.Sprintf("%s %d %x", id, i, b)
+			pos, err := rec.Append(recording.Record{Kind: recording.KindOutput, Wire: []byte(wire)})
+			if err != nil || j.Wait(context.Background(), pos) != nil {
+				return false
+			}
+			acked[wire] = true
+			_ = r.CopyAll(context.Background())
+			return true
+		}
+		long, err := r.Open(hoop.SessionInfo{ID: name + "-long"}, nil)
+		if err != nil {
+			return acked
+		}
 		for s := range 4 {
-			id := fmt.Sprintf("s%d-%d", s, len(store.parts))
+			id := fmt.Sprintf("%s-%d", name, s)
 			rec, err := r.Open(hoop.SessionInfo{ID: id}, nil)
 			if err != nil {
 				return acked
 			}
 			for i := range 6 {
-				wire := fmt.Sprintf("%s %d %s", id, i, strings.Repeat("x", 300))
-				pos, err := rec.Append(recording.Record{Kind: recording.KindOutput, Wire: []byte(wire)})
-				if err != nil || j.Wait(context.Background(), pos) != nil {
+				if !show(id, rec, i) {
 					return acked
 				}
-				acked[wire] = true
-				_ = r.CopyAll(context.Background())
 			}
 			_, pos, err := rec.Close(recording.Record{Kind: recording.KindEnd})
 			if err != nil || j.Wait(context.Background(), pos) != nil {
 				return acked
 			}
 			_ = r.CopyAll(context.Background())
+			for i := range 12 { // no file is made meanwhile, and the journal goes on
+				if !show(name+"-long", long, 100*s+i) {
+					return acked
+				}
+			}
 		}
 		return acked
 	}
 	whole := faultfs.New()
-	run(whole, newShelf())
+	run(whole, newShelf(), "whole")
 	n := whole.Ops()
-	for round := range 40 {
+	count := 60
+	if s := os.Getenv("HOOP_CRASH_ROUNDS"); s != "" {
+		var err error
+		if count, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range count {
+		chance := rand.New(rand.NewPCG(uint64(round), 11))
 		fsys, store := faultfs.New(), newShelf()
-		fsys.CutAt(1 + round*n/40)
-		acked := run(fsys, store)
-		fsys = fsys.Crash(nil)
+		fsys.CutAt(1 + round*n/count + chance.IntN(n/count+1))
+		acked := run(fsys, store, "a")
+		if kill := chance.IntN(2) == 0; kill {
+			fsys = fsys.Kill()
+			fsys.CutAt(1 + chance.IntN(n))
+			maps.Copy(acked, run(fsys, store, "b"))
+		}
+		if round%2 == 0 {
+			chance = nil
+		}
+		fsys = fsys.Crash(chance)
 		r, j := mirrored(t, fsys, store, 0)
 		if err := r.CopyAll(t.Context()); err != nil {
 			t.Fatalf("round %d: %v", round, err)
@@ -283,7 +321,7 @@ func TestMirror_PowerCut(t *testing.T) {
 		}
 		for wire := range acked {
 			if !found[wire] {
-				t.Errorf("round %d: %.20q was acknowledged and is lost", round, wire)
+				t.Fatalf("round %d: %.20q was acknowledged and is lost", round, wire)
 			}
 		}
 		if err := errors.Join(r.Close(), j.Close()); err != nil {

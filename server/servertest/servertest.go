@@ -50,7 +50,7 @@ type Options struct {
 	DataDir string
 	// PG is used where given; otherwise one is started.
 	PG *pgserver.Server
-	// FS is where the journal is written; nil is the operating system's.
+	// FS is what evidence is written through; nil is the operating system's.
 	FS journal.FS
 	// Broken says that the test breaks the gateway, so that it cannot stop in order.
 	Broken bool

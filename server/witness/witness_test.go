@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -341,44 +343,7 @@ func TestServer_Memory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fsys := faultfs.New()
-	opt := witness.Options{Dir: "/w", Key: "/keys/w.key", Name: "w.example", Logs: []string{l.VerifierKey()}, FS: fsys, Log: quiet}
-	s, err := witness.New(opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := fsys.Ops()
 	body := append([]byte("old 0\n\n"), signed...)
-	if _, err := s.Add(body); err != nil {
-		t.Fatal(err)
-	}
-	// The power goes at any operation, and what was not synced is lost: whatever was
-	// cosigned is remembered.
-	for cut := n + 1; cut <= fsys.Ops()+1; cut++ {
-		fsys := faultfs.New()
-		opt.FS = fsys
-		s, err := witness.New(opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fsys.CutAt(cut)
-		line, err := s.Add(body)
-		if err != nil {
-			if _, err := s.Add(body); err == nil {
-				t.Errorf("cut at %d: it cosigns after a failure, and nobody knows what it remembers", cut)
-			}
-		}
-		opt.FS = fsys.Crash(nil)
-		again, err := witness.New(opt)
-		if err != nil {
-			t.Fatalf("cut at %d: %v", cut, err)
-		}
-		_, err = again.Add(body)
-		if line != nil && err == nil {
-			t.Errorf("cut at %d: what was cosigned is forgotten", cut)
-		}
-	}
-
 	w := newWorld(t, l.VerifierKey())
 	if _, err := w.Add(body); err != nil {
 		t.Fatal(err)
@@ -404,11 +369,102 @@ func TestServer_Memory(t *testing.T) {
 	if _, err := witness.New(w.opt); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Errorf("it makes a new key over an old memory: %v", err)
 	}
-	opt = w.opt
+	opt := w.opt
 	opt.Logs = append(opt.Logs, opt.Logs[0])
 	opt.Dir, opt.Key = t.TempDir(), filepath.Join(t.TempDir(), "k")
 	if _, err := witness.New(opt); err == nil {
 		t.Error("two logs of one name")
+	}
+}
+
+// A kill or a power cut at any operation: whatever was cosigned is remembered, by the
+// same witness.
+func TestServer_PowerCut(t *testing.T) {
+	l, _ := openLog(t, t.TempDir())
+	var bodies [][]byte
+	for i := range 4 {
+		grow(t, l, 10)
+		old := int64(10 * i)
+		signed, _, proof, err := l.Prove(t.Context(), old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := fmt.Appendf(nil, "old %d\n", old)
+		for _, h := range proof {
+			b = fmt.Appendf(b, "%s\n", h)
+		}
+		bodies = append(bodies, append(append(b, '\n'), signed...))
+	}
+	opt := witness.Options{Dir: "/w/logs", Key: "/keys/w.key", Name: "w.example", Logs: []string{l.VerifierKey()}, Log: quiet}
+	// run has everything cosigned until something fails; it gives how many events were.
+	run := func(fsys *faultfs.FS) (cosigned int, key string) {
+		opt.FS = fsys
+		s, err := witness.New(opt)
+		if err != nil {
+			return 0, ""
+		}
+		for i, b := range bodies {
+			_, err := s.Add(b)
+			if err == nil {
+				cosigned, key = 10*(i+1), s.VerifierKey()
+				continue
+			}
+			if cosigned > 0 {
+				if _, err := s.Add(b); err == nil {
+					t.Error("it cosigns after a failure, and nobody knows what it remembers")
+				}
+				break
+			}
+		}
+		// The newest again, as a gateway asks that did not grow: nothing is written.
+		newest := append([]byte("old 40\n\n"), bodies[3][bytes.Index(bodies[3], []byte("\n\n"))+2:]...)
+		if _, err := s.Add(newest); err == nil {
+			cosigned, key = 40, s.VerifierKey()
+		}
+		return cosigned, key
+	}
+	whole := faultfs.New()
+	if n, _ := run(whole); n != 40 {
+		t.Fatal(n)
+	}
+	for cut := 1; cut <= whole.Ops()+1; cut++ {
+		for way := range 8 {
+			chance := rand.New(rand.NewPCG(uint64(cut), uint64(way)))
+			kill := way%2 == 1
+			fsys := faultfs.New()
+			fsys.CutAt(cut)
+			cosigned, key := run(fsys)
+			if kill {
+				fsys = fsys.Kill()
+				fsys.CutAt(1 + chance.IntN(whole.Ops()))
+				if n, k := run(fsys); n > 0 {
+					if key != "" && k != key {
+						t.Fatalf("cut at %d: the witness that goes on has another key", cut)
+					}
+					cosigned, key = max(cosigned, n), k
+				}
+			}
+			if way < 2 {
+				chance = nil
+			}
+			opt.FS = fsys.Crash(chance)
+			again, err := witness.New(opt)
+			if err != nil {
+				t.Fatalf("cut at %d, kill %v: %v", cut, kill, err)
+			}
+			if cosigned == 0 {
+				continue
+			}
+			if again.VerifierKey() != key {
+				t.Fatalf("cut at %d, kill %v: another key", cut, kill)
+			}
+			r := httptest.NewRecorder()
+			again.ServeHTTP(r, httptest.NewRequest(http.MethodPost, witness.Path, bytes.NewReader(bodies[0])))
+			known, err := strconv.Atoi(strings.TrimSpace(r.Body.String()))
+			if r.Code != http.StatusConflict || err != nil || known < cosigned {
+				t.Fatalf("cut at %d, kill %v: %d events were cosigned, and it answers %d %q", cut, kill, cosigned, r.Code, r.Body)
+			}
+		}
 	}
 }
 

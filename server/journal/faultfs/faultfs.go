@@ -3,7 +3,10 @@
 // It lives in memory and knows, of each file and folder, what was made durable and what
 // was only written. After a cut nothing works any more, and Crash gives the file system
 // as a machine would find it after a power failure: what was synced is there; of the
-// rest any part may be, whole or torn.
+// rest any part may be, whole or torn. Kill gives it as the next process finds it after a
+// kill -9: all that was written is there, and still not durable.
+//
+// It can also leave out syncs on purpose, to show that tests notice (DropVariable).
 package faultfs
 
 import (
@@ -111,12 +114,7 @@ func (f *FS) Crash(r *rand.Rand) *FS {
 		names[name] = n
 	}
 	for _, dir := range sorted(f.pending) {
-		changes := f.pending[dir]
-		keep := 0
-		if r != nil {
-			keep = r.IntN(len(changes) + 1) // a folder's changes reach the disk in order
-		}
-		for _, c := range changes[:keep] {
+		for _, c := range survivors(f.pending[dir], r) {
 			c.apply(names)
 		}
 	}
@@ -129,6 +127,33 @@ func (f *FS) Crash(r *rand.Rand) *FS {
 		after.names[name], after.durable[name] = n, n
 	}
 	return after
+}
+
+// survivors are the changes of a folder that reached the disk: none without a source of
+// chance; with one the first few, as on a disk with a journal, or any.
+func survivors(changes []change, r *rand.Rand) []change {
+	switch {
+	case r == nil:
+		return nil
+	case r.IntN(2) == 0:
+		return changes[:r.IntN(len(changes)+1)]
+	}
+	var kept []change
+	for _, c := range changes {
+		if r.IntN(2) == 0 {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// Kill ends the program, not the machine: what it gives has everything, durable or not,
+// and open files of the program that was killed do nothing any more.
+func (f *FS) Kill() *FS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.off = true
+	return &FS{names: f.names, durable: f.durable, pending: f.pending}
 }
 
 func (n *node) crash(r *rand.Rand) *node {
@@ -324,6 +349,9 @@ func (f *FS) SyncDir(name string) error {
 	if f.names[name] == nil {
 		return &fs.PathError{Op: "syncdir", Path: name, Err: fs.ErrNotExist}
 	}
+	if dropped() {
+		return nil
+	}
 	for _, c := range f.pending[name] {
 		c.apply(f.durable)
 	}
@@ -382,6 +410,9 @@ func (h *handle) Sync() error {
 		return err
 	}
 	defer h.fs.mu.Unlock()
+	if dropped() {
+		return nil
+	}
 	for _, w := range h.node.writes {
 		h.node.durable = w.apply(h.node.durable)
 	}
