@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo dev test test-clients test-interop test-all crash check bench bench-mask bench-quick generate fuzz clean
+.PHONY: build demo dev test test-clients test-interop test-all crash crash-mutants check bench bench-mask bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -37,7 +37,10 @@ test-interop: ## other people's programs: they accept our log, we work with thei
 
 CRASH_ROUNDS ?= 1000
 crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; minutes
-	HOOP_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -timeout 3h -run 'TestEvidence_(PowerCut|Kill)' -v ./server/audit
+	HOOP_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -timeout 3h -run 'PowerCut|TestEvidence_Kill' -v ./server/audit ./server/record ./server/journal ./server/witness
+
+crash-mutants: ## leaves one fsync out at a time; a crash harness must fail for each; minutes
+	go run ./server/journal/faultfs/mutants
 
 test-providers: ## sign-in by SimpleSAMLphp, and the sign-in kept by gnome-keyring
 	@.ci/deps providers
