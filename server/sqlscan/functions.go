@@ -305,7 +305,7 @@ var (
 	locks    = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
 	internal = harm{effect: hoop.EffectOpaque, what: "is for the server to call"}
 	lobRead  = harm{blind: true}
-	lobWrite = harm{effect: hoop.EffectWrite, blind: true, keeps: true, what: "large object"}
+	lobWrite = harm{effect: hoop.EffectWrite, keeps: true, what: "large object"} // gives back numbers of its arguments, or new ones
 )
 
 // harmfulPrefixes covers families of built-in functions.
