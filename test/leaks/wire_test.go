@@ -219,6 +219,22 @@ func (w *wire) run(m mode, sql string) error {
 	return err
 }
 
+// value runs a statement with one parameter in a format, and fails where it does.
+func (w *wire) value(sql string, v []byte, format int16) error {
+	w.extended = true
+	at := len(w.got)
+	w.send(&pgproto3.Parse{Query: sql}, &pgproto3.Bind{ParameterFormatCodes: []int16{format}, Parameters: [][]byte{v}}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	if _, err := w.until("Z"); err != nil {
+		return err
+	}
+	for m := range messages(w.got[at:]) {
+		if m[0] == 'E' {
+			return errors.New(told(m))
+		}
+	}
+	return nil
+}
+
 // cells gives the values of every DataRow.
 func cells(got []byte) [][][]byte {
 	var rows [][][]byte
