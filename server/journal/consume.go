@@ -146,12 +146,16 @@ func (j *Journal) deliver(b *batch) error {
 	return j.retire()
 }
 
+// maxSpare is how many batches are under way at once: one fills, one is written, one
+// waits for the applier and one is with it.
+const maxSpare = 4
+
 // recycle keeps a batch's memory for the next one, unless that was a rare large one.
 // The caller holds mu.
 func (j *Journal) recycle(b *batch) {
-	if j.spare == nil && cap(b.buf) <= 4*eager {
+	if len(j.spare) < maxSpare && cap(b.buf) <= 2*eager {
 		*b = batch{buf: b.buf[:0]}
-		j.spare = b
+		j.spare = append(j.spare, b)
 	}
 }
 

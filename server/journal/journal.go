@@ -78,7 +78,7 @@ type Journal struct {
 	room     sync.Cond  // the batch was taken, or the journal failed or closed
 	current  *batch     // filling
 	flying   *batch     // being written; nil between batches
-	spare    *batch     // of an earlier round, for reuse
+	spare    []*batch   // of earlier rounds, for reuse
 	durable  Pos
 	applied  Pos
 	advanced chan struct{} // made for the first who waits for applied; closed when it moves

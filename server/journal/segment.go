@@ -131,7 +131,11 @@ func (c frameCodec) sum(at Pos, frame []byte) uint32 {
 	binary.LittleEndian.PutUint64(head[:], uint64(at))
 	copy(head[8:], frame[:4])
 	head[12] = frame[8]
-	return crc32.Update(crc32.Update(c.salt, c.table, head[:]), c.table, frame[frameBytes:])
+	crc := ^c.salt
+	for _, b := range head { // as crc32.Update, for which head would have to be on the heap
+		crc = c.table[byte(crc)^b] ^ crc>>8
+	}
+	return crc32.Update(^crc, c.table, frame[frameBytes:])
 }
 
 // next takes the first frame off b; ok is false where there is none whole and intact.

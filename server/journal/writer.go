@@ -59,10 +59,9 @@ func (j *Journal) take() (b *batch, last bool) {
 		}
 		j.timer.Stop()
 		j.flying = b
-		next := j.spare
-		j.spare = nil
-		if next == nil {
-			next = new(batch)
+		next := new(batch)
+		if n := len(j.spare); n > 0 {
+			next, j.spare = j.spare[n-1], j.spare[:n-1]
 		}
 		next.base = b.base + Pos(len(b.buf))
 		j.current = next

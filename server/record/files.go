@@ -19,6 +19,8 @@ const (
 	maxOpen = 256
 	// gather is how many bytes of one file are gathered into one write.
 	gather = 64 << 10
+	// maxSpare is how many buffers to gather in are kept for the next files.
+	maxSpare = 32
 )
 
 // A journal record of a recording is
@@ -67,6 +69,7 @@ type files struct {
 	open    map[string]*file
 	dirty   map[string]bool // written since the last Sync
 	created bool            // a file was made since the last Sync
+	spare   [][]byte        // of files that were closed, for others to gather in
 
 	// moved reports whether a recording whose file is not here may have been moved to a
 	// store; nil: never.
@@ -174,6 +177,9 @@ func (s *files) get(id string) (*file, error) {
 		return nil, err
 	}
 	s.open[id] = &file{f: f}
+	if n := len(s.spare); n > 0 {
+		s.open[id].buf, s.spare = s.spare[n-1], s.spare[:n-1]
+	}
 	return s.open[id], nil
 }
 
@@ -204,6 +210,9 @@ func (s *files) Sync() error {
 	for id, f := range s.open {
 		if err := f.f.Close(); err != nil {
 			return fmt.Errorf("recording %s: %w", id, err)
+		}
+		if len(s.spare) < maxSpare && cap(f.buf) > 0 {
+			s.spare = append(s.spare, f.buf)
 		}
 		delete(s.open, id)
 	}

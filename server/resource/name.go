@@ -48,11 +48,15 @@ func (p TablePattern) Any() bool { return p.Schema.Any && p.Table.Any }
 
 // SplitTable takes a canonical table name apart; false for "*" and for what is none.
 func SplitTable(table string) (schema, name string, ok bool) {
-	parts, err := splitName(table)
-	if err != nil || len(parts) != 2 || parts[0].Any || parts[1].Any {
+	first, rest, err := nextPart(table) // not splitName: every statement comes here, often
+	if err != nil || rest == "" || rest[0] != '.' {
 		return "", "", false
 	}
-	return parts[0].Name, parts[1].Name, true
+	second, rest, err := nextPart(rest[1:])
+	if err != nil || rest != "" || first.Any || second.Any || max(len(first.Name), len(second.Name)) > maxIdent {
+		return "", "", false
+	}
+	return first.Name, second.Name, true
 }
 
 // ParseColumn reads a pattern of columns: schema.table.column, quoted as in SQL.

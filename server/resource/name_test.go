@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -92,4 +93,20 @@ func TestParseColumn_ReadsCanonicalNames(t *testing.T) {
 			t.Fatalf("%s became %+v", ref, p)
 		}
 	})
+}
+
+// Splitting a table's name is its own shortcut: it must say what reading a pattern says.
+func TestSplitTable_AgreesWithPatterns(t *testing.T) {
+	long := strings.Repeat("x", 63)
+	for _, s := range []string{
+		"public.people", "Public.People", `"Public"."a.b"`, `"a""b".c`, "a", "a.b.c", "*", "a.*", "*.b", ".b", "a.", "",
+		`"".b`, `"a.b`, "1.b", "a.1", "a b.c", "é.ü", long + "." + long, long + "x." + long, long + "." + long + "x",
+	} {
+		want, err := ParseTable(s)
+		known := err == nil && !want.Schema.Any && !want.Table.Any
+		schema, table, ok := SplitTable(s)
+		if ok != known || ok && (schema != want.Schema.Name || table != want.Table.Name) {
+			t.Errorf("SplitTable(%q): %q, %q, %v; the pattern is %+v, %v", s, schema, table, ok, want, err)
+		}
+	}
 }

@@ -372,7 +372,10 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	if why != nil {
 		d.Action, d.Reason = hoop.Deny, why.Message
 	}
-	e := &hoop.Event{Type: hoop.EventStatement, Text: r.st.Shape, Action: d.Action, Rule: d.Rule, Reason: d.Reason}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &s.event
+	*e = hoop.Event{Type: hoop.EventStatement, Text: r.st.Shape, Action: d.Action, Rule: d.Rule, Reason: d.Reason}
 	for _, u := range uses {
 		e.Effects = append(e.Effects, u.Effect)
 		e.Tables = append(e.Tables, u.Tables...)
@@ -384,17 +387,16 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	if d.Observed != nil {
 		e.Details = append(e.Details, hoop.Detail{Name: "observed", Value: d.Observed.String()})
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
 		return 0, hoop.Errorf(hoop.CodeShuttingDown, "the session has ended")
 	}
 	r.number = s.events + 1
 	s.info.Statements++
-	if _, err := s.rec.Append(recording.Record{
-		Kind: recording.KindStatement, At: s.since(), Counter: r.number,
-		Statement: &recording.Statement{Text: r.st.Text, Params: recorded(r.st.Params), Uses: uses, Decision: d},
-	}); err != nil {
+	s.asked = recording.Statement{Text: r.st.Text, Params: recorded(r.st.Params), Uses: uses, Decision: d}
+	s.records = append(s.records[:0], recording.Record{Kind: recording.KindStatement, At: s.since(), Counter: r.number, Statement: &s.asked})
+	_, err := s.rec.Append(s.records...)
+	s.asked = recording.Statement{} // its values may be large
+	if err != nil {
 		return 0, err
 	}
 	return s.logLocked(e)
@@ -480,7 +482,7 @@ func Printable(params []hoop.Param) []string {
 
 // recorded is the parameters as the recording keeps them.
 func recorded(params []hoop.Param) []recording.Param {
-	var out []recording.Param
+	out := make([]recording.Param, 0, len(params))
 	for _, p := range params {
 		out = append(out, recording.Param{Type: p.Type, Binary: p.Binary, Null: p.Value == nil, Value: p.Value})
 	}

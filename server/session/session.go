@@ -62,6 +62,7 @@ type Lease interface {
 
 // Log is the audit log.
 type Log interface {
+	// Append keeps nothing of the event.
 	Append(*hoop.Event) (journal.Pos, error)
 }
 
@@ -125,11 +126,13 @@ type Session struct {
 	info    hoop.SessionInfo
 	events  int64 // of this session in the log
 	started time.Time
-	key     []byte             // of the digest; it is in the recording
-	mac     hash.Hash          // HMAC-SHA256 with key
-	chain   []byte             // keyed digest of all output so far
-	ended   []*Run             // told by Done, logged by the next Release
-	records []recording.Record // of results; its room is used again
+	key     []byte              // of the digest; it is in the recording
+	mac     hash.Hash           // HMAC-SHA256 with key
+	chain   []byte              // keyed digest of all output so far
+	ended   []*Run              // told by Done, logged by the next Release
+	records []recording.Record  // on their way to rec; their room is used again
+	event   hoop.Event          // on its way to the log
+	asked   recording.Statement // of records, while one of it is there
 	closed  bool
 }
 
@@ -310,7 +313,8 @@ func (s *Session) results(before ...recording.Record) (pos journal.Pos, err erro
 		clear(frame)
 		frame = frame[:0]
 		for _, r := range some {
-			pos, err = s.logLocked(&hoop.Event{Type: hoop.EventResult, Result: &r.result, Duration: now.Sub(r.at).Microseconds()})
+			s.event = hoop.Event{Type: hoop.EventResult, Result: &r.result, Duration: now.Sub(r.at).Microseconds()}
+			pos, err = s.logLocked(&s.event)
 			if err != nil {
 				break
 			}

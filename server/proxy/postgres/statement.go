@@ -169,11 +169,12 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 
 // literals gives the literals of a text; it reads the text when it is first asked.
 func literals(sql string) func(n int) (string, bool) {
-	var text pglex.Text
-	read, ok := false, false
+	var text *pglex.Text
+	ok := false
 	return func(n int) (string, bool) {
-		if !read {
-			read, ok = true, text.Read(sql)
+		if text == nil {
+			text = new(pglex.Text)
+			ok = text.Read(sql)
 		}
 		if !ok || n >= len(text.Literals) {
 			return "", false
