@@ -121,11 +121,16 @@ func (g *Gateway) buildWitness(mux *http.ServeMux) error {
 	return nil
 }
 
-// needsWitness refuses targets that demand a cosignature where nobody cosigns.
+// needsWitness refuses targets and rules that demand a cosignature where nobody cosigns.
 func (c *Config) needsWitness(set *resource.Set) error {
 	for _, t := range set.Targets {
 		if t.CosignedWithin > 0 && len(c.Witnesses) == 0 {
 			return fmt.Errorf("target %s: cosigned_within: no witness is configured in gateway.yaml (witnesses)", t.Name)
+		}
+	}
+	for _, r := range set.StatementRules {
+		if r.CosignedWithin > 0 && len(c.Witnesses) == 0 {
+			return fmt.Errorf("statement rule %s: cosigned_within: no witness is configured in gateway.yaml (witnesses)", r.Name)
 		}
 	}
 	return nil

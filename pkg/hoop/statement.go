@@ -175,6 +175,9 @@ type Decision struct {
 	Policy   string        `json:"policy"` // revision in force, hex
 	// Observed is what rules in mode observe would have made of it; nil where nothing else.
 	Observed *Observed `json:"observed,omitempty"`
+	// CosignedWithin is how old the newest cosignature of the audit log may be for the
+	// statement to run; zero: it needs none.
+	CosignedWithin Duration `json:"cosigned_within,omitempty"`
 }
 
 // Observed is a decision that was not taken.

@@ -21,6 +21,7 @@ type index struct {
 	AccessRules    map[string]accessRule          `json:"access_rules"`
 	Defaults       map[hoop.Effect]fallback       `json:"defaults"`
 	Masked         map[string]bool                `json:"masked"`
+	Cosigned       map[string]int64               `json:"cosigned"`
 }
 
 // byEffect is effect -> group -> rules.
@@ -81,7 +82,7 @@ func newIndex(set *resource.Set) (*index, error) {
 	ix := &index{
 		Rules: map[string]byEffect{}, Observing: map[string]byEffect{}, StatementRules: map[string][]any{},
 		Access: map[string]map[string][]string{}, Emergency: map[string]map[string][]string{}, AccessRules: map[string]accessRule{},
-		Defaults: map[hoop.Effect]fallback{}, Masked: map[string]bool{},
+		Defaults: map[hoop.Effect]fallback{}, Masked: map[string]bool{}, Cosigned: map[string]int64{},
 	}
 	for _, e := range hoop.Effects {
 		d := fallback{Decision: e.Default}
@@ -89,6 +90,11 @@ func newIndex(set *resource.Set) (*index, error) {
 			d.Count = 1
 		}
 		ix.Defaults[e.Effect] = d
+	}
+	for _, r := range set.StatementRules {
+		if r.CosignedWithin > 0 {
+			ix.Cosigned[r.Name] = int64(time.Duration(r.CosignedWithin) / time.Second)
+		}
 	}
 	for _, t := range set.Targets {
 		if err := ix.target(set, t.Name); err != nil {

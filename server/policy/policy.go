@@ -59,8 +59,10 @@ type Engine struct {
 	observe   rego.PreparedEvalQuery
 	access    rego.PreparedEvalQuery
 	emergency rego.PreparedEvalQuery
+	within    rego.PreparedEvalQuery
 	site      *rego.PreparedEvalQuery // nil without a site's module
 	observing map[string]bool         // targets with rules in mode observe
+	demanding bool                    // there are rules with cosigned_within
 	approvals map[string]*hoop.ApprovalRule
 	grants    map[string]resource.AccessRule
 	approvers *hoop.ApprovalRule // by default
@@ -86,6 +88,7 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	e.revision = hex.EncodeToString(sum[:])
 	for _, r := range set.StatementRules {
 		e.approvals[r.Name] = r.Approval
+		e.demanding = e.demanding || r.CosignedWithin > 0
 		for _, t := range set.Targets {
 			if r.Mode == resource.ModeObserve && resource.NamesTarget(r.Targets, t.Name) {
 				e.observing[t.Name] = true
@@ -110,6 +113,9 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	}
 	if e.observe, err = prepare("x := data.hoop.policy.observed"); err != nil {
 		return nil, fmt.Errorf("prepare the observed decision: %w", err)
+	}
+	if e.within, err = prepare("x := data.hoop.policy.within"); err != nil {
+		return nil, fmt.Errorf("prepare the age of cosignatures: %w", err)
 	}
 	if e.access, err = prepare("x := data.hoop.policy.access"); err != nil {
 		return nil, fmt.Errorf("prepare access: %w", err)
@@ -293,6 +299,17 @@ func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error)
 		if other.Action != d.Action || other.Rule != d.Rule || other.Effect != d.Effect {
 			d.Observed = &hoop.Observed{Action: other.Action, Effect: other.Effect, Rule: other.Rule}
 		}
+	}
+	if e.demanding {
+		if answer, err = eval(withoutEnd(ctx), e.within, value); err != nil {
+			return hoop.Decision{}, fmt.Errorf("what rules with cosigned_within say: %w", err)
+		}
+		seconds, _ := answer.(json.Number)
+		n, err := seconds.Int64()
+		if err != nil {
+			return hoop.Decision{}, fmt.Errorf("the policy answers %v", answer)
+		}
+		d.CosignedWithin = hoop.Duration(time.Duration(n) * time.Second)
 	}
 	switch d.Action {
 	case hoop.Allow, hoop.Deny:

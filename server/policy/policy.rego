@@ -10,6 +10,7 @@
 #   data.hoop.index.access_rules       name -> {asks, count, seconds}
 #   data.hoop.index.defaults           effect -> {decision, count}
 #   data.hoop.index.masked             targets that a mask rule names
+#   data.hoop.index.cosigned           name -> seconds, of statement rules that demand a cosignature
 #
 # and the input:
 #
@@ -42,6 +43,17 @@ decided(by) := {"action": first[4], "rule": first[3], "use": first[5]} if {
 	verdicts := [verdict(by, i) | some i, _ in input.uses]
 	count(verdicts) == count(input.uses)
 	first := sort(verdicts)[0]
+}
+
+# within is how old, in seconds, the newest witness's cosignature of the audit log may be:
+# the least that any matching rule says, whether it decides or not; 0 where none does.
+default within := 0
+
+within := min(demands)
+
+demands contains index.cosigned[rule[2]] if {
+	some use in input.uses
+	some rule in matching("rules", use)
 }
 
 # verdict is the answer on one effect: by the strictest matching rule, else by default.

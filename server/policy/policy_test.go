@@ -135,6 +135,48 @@ spec: {targets: [pg], columns: ["*.*.ssn"], with: redact}
 ---
 `
 
+// A rule's demand for a cosignature counts wherever the rule matches, also where another
+// decides; the shortest counts, and one that only observes demands nothing.
+func TestDecide_CosignedWithin(t *testing.T) {
+	e := engine(t, `kind: StatementRule
+name: careful
+spec: {targets: [pg], groups: ["*"], effects: [read], tables: [clinic.patients], decision: allow, cosigned_within: 10m}
+---
+kind: StatementRule
+name: more-careful
+spec: {targets: [pg], groups: [agents], effects: ["*"], tables: [clinic.patients], decision: allow, cosigned_within: 5m}
+---
+kind: StatementRule
+name: nobody
+spec: {targets: [pg], groups: ["*"], effects: [destroy], decision: deny}
+---
+kind: StatementRule
+name: trial
+spec: {targets: ["*"], groups: ["*"], effects: ["*"], decision: allow, cosigned_within: 2m, mode: observe}
+`, `package hoop.site
+deny contains "never" if input.target == "none"`)
+	use := func(effect hoop.Effect, table string) hoop.Use {
+		return hoop.Use{Effect: effect, Tables: []string{table}}
+	}
+	for _, tc := range []struct {
+		groups, target string
+		uses           []hoop.Use
+		want           time.Duration
+	}{
+		{"agents", "pg", []hoop.Use{use(hoop.EffectRead, "clinic.patients")}, 5 * time.Minute},
+		{"staff", "pg", []hoop.Use{use(hoop.EffectRead, "clinic.patients")}, 10 * time.Minute},
+		{"staff", "pg", []hoop.Use{use(hoop.EffectWrite, "clinic.patients")}, 0},
+		{"agents", "pg", []hoop.Use{use(hoop.EffectRead, "clinic.wards")}, 0},
+		{"agents", "pg", []hoop.Use{use(hoop.EffectRead, "clinic.wards"), use(hoop.EffectDestroy, "clinic.patients")}, 5 * time.Minute},
+		{"agents", "pg", []hoop.Use{use(hoop.EffectRead, "*")}, 5 * time.Minute},
+		{"agents", "test", []hoop.Use{use(hoop.EffectRead, "clinic.patients")}, 0},
+	} {
+		if d := decide(t, e, tc.groups, tc.target, tc.uses...); time.Duration(d.CosignedWithin) != tc.want {
+			t.Errorf("%s on %s, %v: got %+v, want %s", tc.groups, tc.target, tc.uses, d, tc.want)
+		}
+	}
+}
+
 func TestDecide_Rules(t *testing.T) {
 	e := engine(t, rules, "")
 	use := func(effect hoop.Effect, tables ...string) hoop.Use {

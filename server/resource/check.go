@@ -307,9 +307,7 @@ func (t *Target) checkLimits(c *checker) {
 	if c.has("retention") && t.Retention < hoop.Day {
 		c.errorf(c.at("retention"), "retention: want 1d at least")
 	}
-	if c.has("cosigned_within") && t.CosignedWithin < hoop.Duration(2*time.Minute) {
-		c.errorf(c.at("cosigned_within"), "cosigned_within: want 2m at least: witnesses are asked every minute")
-	}
+	c.cosigned(t.CosignedWithin)
 	if c.has("idle_timeout") && t.IdleTimeout < hoop.Duration(time.Second) {
 		c.errorf(c.at("idle_timeout"), "idle_timeout: want 1s at least")
 	}
@@ -405,6 +403,7 @@ func (r *StatementRule) check(c *checker) {
 	c.tables(r.Tables, "tables")
 	c.oneOf("decision", string(r.Decision), string(hoop.Allow), string(hoop.Approve), string(hoop.Deny))
 	c.oneOf("mode", r.Mode, ModeEnforce, ModeObserve)
+	c.cosigned(r.CosignedWithin)
 	switch {
 	case r.Decision == hoop.Approve && r.Approval == nil:
 		c.errorf(c.at("decision"), "approval: is missing: decision approve wants {groups, count, timeout}")
@@ -412,6 +411,19 @@ func (r *StatementRule) check(c *checker) {
 		c.errorf(c.at("approval"), "approval: belongs to decision approve only")
 	case r.Approval != nil:
 		c.approval(r.Approval, statementTimeout)
+	}
+}
+
+// cosigned checks the field cosigned_within of a document.
+func (c *checker) cosigned(within hoop.Duration) {
+	if !c.has("cosigned_within") {
+		return
+	}
+	switch d := time.Duration(within); {
+	case d < 2*time.Minute:
+		c.errorf(c.at("cosigned_within"), "cosigned_within: want 2m at least: witnesses are asked every minute")
+	case d%time.Second != 0:
+		c.errorf(c.at("cosigned_within"), "cosigned_within: want whole seconds")
 	}
 }
 

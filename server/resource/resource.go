@@ -187,6 +187,9 @@ type StatementRule struct {
 	Decision hoop.Action `json:"decision"`
 	// With decision approve: who must.
 	Approval *hoop.ApprovalRule `json:"approval,omitempty"`
+	// How old the newest witness's cosignature of the audit log may be for a statement that the
+	// rule matches to run, whichever rule decides it; left out, the rule demands none.
+	CosignedWithin hoop.Duration `json:"cosigned_within,omitempty"`
 	// enforce, or observe: the rule decides nothing, and events say what it would have decided.
 	Mode string `json:"mode"`
 }

@@ -52,6 +52,8 @@ type Options struct {
 	PG *pgserver.Server
 	// FS is what evidence is written through; nil is the operating system's.
 	FS journal.FS
+	// Config changes the configuration before the gateway is built; nil: nothing.
+	Config func(*server.Config)
 	// Broken says that the test breaks the gateway, so that it cannot stop in order.
 	Broken bool
 }
@@ -143,6 +145,9 @@ func Start(tb testing.TB, o Options) *Gateway {
 	must(tb, err)
 	if o.Module != "" {
 		cfg.Policy.Module = filepath.Join(tb.TempDir(), "site.rego")
+	}
+	if o.Config != nil {
+		o.Config(cfg)
 	}
 	g.config = cfg
 	g.declare(o.Resources, o.Module)

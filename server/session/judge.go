@@ -94,14 +94,13 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inForce(); err != nil {
 		return nil, err
 	}
-	if err := s.witnessed(); err != nil {
-		uses, _ := s.uses(st)
-		return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
-	}
 	uses, exports := s.uses(st)
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.witnessed(d); err != nil {
+		return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 	}
 	infers := s.infers(st, s.rules())
 	d = infers.limit(s, d)
@@ -110,6 +109,9 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	case hoop.Approve:
 		if err := s.hold(ctx, ask, uses, d); err != nil {
 			return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+		}
+		if err := s.witnessed(d); err != nil { // people took their time
+			return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 		}
 	default:
 		return nil, s.refuse(ctx, st, uses, d, denied(d))
@@ -166,9 +168,14 @@ func (s *Session) inForce() error {
 	return nil
 }
 
-// witnessed tells whether a witness has cosigned the log as lately as the target demands.
-func (s *Session) witnessed() *hoop.Error {
-	limit := time.Duration(s.target.CosignedWithin)
+// witnessed tells whether a witness has cosigned the log as lately as the target, and the
+// rules that the statement meets, demand.
+func (s *Session) witnessed(d hoop.Decision) *hoop.Error {
+	demanded, who := s.target.CosignedWithin, s.target.Name
+	if demanded == 0 || d.CosignedWithin > 0 && d.CosignedWithin < demanded {
+		demanded, who = d.CosignedWithin, "a rule"
+	}
+	limit := time.Duration(demanded)
 	if limit == 0 {
 		return nil
 	}
@@ -181,7 +188,7 @@ func (s *Session) witnessed() *hoop.Error {
 		since = "since " + last.UTC().Format(time.RFC3339)
 	}
 	return hoop.Errorf(hoop.CodeUnrecorded, "no witness has cosigned the audit log %s, and %s demands it every %s: nothing runs",
-		since, s.target.Name, s.target.CosignedWithin).
+		since, who, demanded).
 		WithHint("tell an administrator: the gateway's log names the witness and the cause")
 }
 

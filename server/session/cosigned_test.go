@@ -1,0 +1,92 @@
+package session_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hoopctl/hoopctl/server"
+	"github.com/hoopctl/hoopctl/server/pki"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+// A rule demands a cosignature of a real witness: with it the statement runs; without
+// it does not, while those that no such rule meets do.
+func TestSession_RuleDemandsACosignature(t *testing.T) {
+	rule := servertest.Resources + `
+---
+kind: StatementRule
+name: patients-are-witnessed
+spec: {targets: [pg-prod], groups: ["*"], effects: ["*"], tables: [public.patients], decision: allow, cosigned_within: 5m}
+`
+	data := t.TempDir()
+	first := servertest.Start(t, servertest.Options{Setup: setup, DataDir: data})
+	key, err := first.API("auditor").LogKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Stop()
+
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- server.ServeWitness(ctx, &server.WitnessConfigFile{
+			Listen: address, DataDir: dir, Name: "w.example", Logs: []string{key.Verifier}, Hosts: []string{"127.0.0.1"},
+		}, slog.New(slog.DiscardHandler), func(_, key string) error { ready <- key; return nil })
+	}()
+	var witness string
+	select {
+	case witness = <-ready:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	start := func() *servertest.Gateway {
+		return servertest.Start(t, servertest.Options{DataDir: data, PG: first.PG, Resources: rule, Config: func(c *server.Config) {
+			c.Witnesses = []server.WitnessConfig{{Name: "w", URL: "https://" + address, Key: witness, CAFile: filepath.Join(dir, pki.CAFile)}}
+		}})
+	}
+	const patients, others = "SELECT state FROM patients WHERE id = 1", "SELECT x FROM scratch"
+
+	g := start()
+	conn := open(t, g, nil)
+	watchdog := time.Now().Add(time.Minute)
+	for { // the witness is asked when the gateway starts
+		_, err := conn.Exec(t.Context(), patients)
+		if err == nil {
+			break
+		}
+		if !strings.Contains(err.Error(), "no witness has cosigned the audit log yet") || time.Now().After(watchdog) {
+			t.Fatalf("with a witness: %v", err)
+		}
+	}
+	g.Stop()
+
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	conn = open(t, start(), nil)
+	if _, err := conn.Exec(t.Context(), patients); err == nil || !strings.Contains(err.Error(), "no witness has cosigned") || !strings.Contains(err.Error(), "a rule demands it every 5m") {
+		t.Errorf("without a witness: %v", err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT s.x FROM scratch s, patients"); err == nil {
+		t.Error("without a witness: a join with it runs")
+	}
+	if _, err := conn.Exec(t.Context(), others); err != nil {
+		t.Errorf("without a witness, no such rule: %v", err)
+	}
+}
