@@ -3,7 +3,7 @@ package record_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -337,7 +337,7 @@ func TestMirror_ReadsFromAnywhere(t *testing.T) {
 	rec := begin(t, r, "s1")
 	for i := range 20 {
 		random := make([]byte, 100_000)
-		if _, err := rand.Read(random); err != nil {
+		if _, err := crand.Read(random); err != nil {
 			t.Fatal(err)
 		}
 		appendWait(t, j, rec, recording.Record{Kind: recording.KindStatement, Counter: int64(2*i + 1), Statement: &recording.Statement{Text: fmt.Sprint(i)}})
