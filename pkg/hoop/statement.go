@@ -253,6 +253,8 @@ type Type struct {
 	Elem   *Type   // of an array, a domain's base, a range's bound
 	Fields []*Type // of a composite
 	Mod    int32   // type modifier, -1 for none; varchar(n) has n+4
+
+	Unchecked bool // a domain that is known to have no check of its own
 }
 
 // Column is one column of an answer as the proxy could prove it.

@@ -13,6 +13,7 @@ type rawType struct {
 	length               int16
 	mod                  int32
 	subtype, rangeOfMult uint32 // of a range; of a multirange
+	checked              bool   // a domain with a check of its own
 }
 
 func (l *loader) types(ctx context.Context) error {
@@ -20,8 +21,9 @@ func (l *loader) types(ctx context.Context) error {
 	var oid uint32
 	var r rawType
 	err := l.each(ctx, `select t.oid, t.typnamespace, t.typname::text, t.typtype::text, t.typlen, t.typelem, t.typrelid, t.typbasetype, t.typtypmod,
-			coalesce(r.rngsubtype, 0)::oid from pg_catalog.pg_type t left join pg_catalog.pg_range r on r.rngtypid = t.oid`,
-		[]any{&oid, &r.ns, &r.name, &r.typ, &r.length, &r.elem, &r.rel, &r.base, &r.mod, &r.subtype}, func() {
+			coalesce(r.rngsubtype, 0)::oid,
+			exists(select from pg_catalog.pg_constraint c where c.contypid = t.oid and c.contype = 'c') from pg_catalog.pg_type t left join pg_catalog.pg_range r on r.rngtypid = t.oid`,
+		[]any{&oid, &r.ns, &r.name, &r.typ, &r.length, &r.elem, &r.rel, &r.base, &r.mod, &r.subtype, &r.checked}, func() {
 			if _, ok := l.schema[r.ns]; !ok {
 				return
 			}
@@ -76,7 +78,7 @@ func (l *loader) typeOf(oid uint32) *hoop.Type {
 			}
 		}
 	case hoop.TypeDomain:
-		t.Elem, t.Mod = l.typeOf(r.base), r.mod
+		t.Elem, t.Mod, t.Unchecked = l.typeOf(r.base), r.mod, !r.checked
 	case hoop.TypeRange:
 		t.Elem = l.typeOf(r.subtype)
 	case hoop.TypeMultirange:

@@ -50,8 +50,8 @@ func (t *Transform) textTransform(s *shape, dst, v []byte) []byte {
 			return strconv.AppendInt(dst, int64(y), 10)
 		}
 	case resource.Age90:
-		if n, err := strconv.ParseUint(string(v), 10, 16); err == nil {
-			return strconv.AppendUint(dst, min(n, 90), 10)
+		if n, rest, ok := years(v); ok && len(rest) == 0 {
+			return strconv.AppendInt(dst, n, 10)
 		}
 	case resource.Zip3:
 		if z, ok := zip3(v); ok {
@@ -133,12 +133,12 @@ func (t *Transform) scalar(s *shape, dst, v []byte) (out []byte, null, changed, 
 		return t.hashInt(dst, v)
 	case t.with == resource.Hash && s.oid == oidInt4:
 		return t.hashInt4(dst, v)
-	case t.with == resource.Year && s.kind == shapeDate:
+	case s.kind == shapeDate && (t.with == resource.Year || t.with == resource.Age90):
 		out, ok = t.yearOfDate(dst, v)
-	case t.with == resource.Year && s.kind == shapeTime:
+	case s.kind == shapeTime && (t.with == resource.Year || t.with == resource.Age90):
 		out, ok = t.yearOfTime(dst, v)
-	case t.with == resource.Age90 && s.kind == shapeInt:
-		out, ok = t.age(dst, v)
+	case t.with == resource.Age90:
+		out, ok = t.age(s, dst, v)
 	default:
 		return dst, true, true, true
 	}
@@ -254,22 +254,6 @@ func (t *Transform) integer(v []byte) (int64, bool) {
 		return int64(binary.BigEndian.Uint64(v)), true
 	}
 	return 0, false
-}
-
-// age gives 90 for all ages over 89 (45 CFR 164.514(b)(2)(i)(C)).
-func (t *Transform) age(dst, v []byte) ([]byte, bool) {
-	n, ok := t.integer(v)
-	if !ok || n < 0 {
-		return dst, false
-	}
-	n = min(n, 90)
-	if !t.binary {
-		return strconv.AppendInt(dst, n, 10), true
-	}
-	for i := len(v) - 1; i >= 0; i-- {
-		dst = append(dst, byte(n>>(8*i)))
-	}
-	return dst, true
 }
 
 // epoch is day 0 of PostgreSQL's dates and timestamps.

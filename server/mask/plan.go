@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"hash"
@@ -152,7 +153,7 @@ func (r *Rules) transform(c hoop.Column, by *rule) *Transform {
 		t.ff1 = newFF1(r.set.key)
 	case resource.Tokenize:
 		t.ff1 = newFF1(r.set.key)
-	case resource.Year:
+	case resource.Year, resource.Age90:
 		t.year = r.set.Now().UTC().Year()
 	}
 	if t.shape.kind == shapeVoid {
@@ -203,7 +204,7 @@ func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
 // could not be decoded, and then out is worth nothing.
 func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
 	if s.domain && t.scan == nil && t.with != resource.Tokenize {
-		return dst, true, true, true // another value could violate its check
+		return t.inDomain(s, dst, v, depth)
 	}
 	switch s.kind {
 	case shapeText:
@@ -229,6 +230,21 @@ func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null,
 		return t.scanOther(s, dst, v)
 	}
 	return t.scalar(s, dst, v)
+}
+
+// inDomain masks a value of a domain: another value could violate its check, so that only
+// one which is left as it is stays.
+func (t *Transform) inDomain(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
+	if t.with != resource.Age90 {
+		return dst, true, true, true
+	}
+	under := *s
+	under.domain = false
+	out, null, _, ok = t.apply(&under, dst, v, depth)
+	if !ok || null || !bytes.Equal(out[len(dst):], v) {
+		return dst, true, true, ok
+	}
+	return out, false, true, true
 }
 
 // scanOther scans what has no place for a marker: a match makes it NULL.

@@ -31,7 +31,7 @@ const (
 type shape struct {
 	kind   shapeKind
 	oid    uint32
-	domain bool
+	domain bool // with a check, or one that nobody knows
 	max    int  // characters of a text type, 0 where unlimited
 	pad    bool // char(n): blank-padded to max
 	elem   *shape
@@ -80,8 +80,11 @@ func shapeOf(t *hoop.Type, depth int) *shape {
 	case hoop.TypeEnum:
 		return &shape{kind: shapeInert, oid: t.OID}
 	case hoop.TypeDomain:
-		s := *shapeOf(t.Elem, depth+1)
-		s.domain = true
+		if t.Elem == nil {
+			return &shape{oid: t.OID}
+		}
+		s := *shapeOf(elemWithMod(t), depth+1)
+		s.domain = s.domain || !t.Unchecked
 		return &s
 	case hoop.TypeRange, hoop.TypeMultirange:
 		if t.Elem != nil && shapeOf(t.Elem, depth+1).kind == shapeText {
@@ -92,8 +95,8 @@ func shapeOf(t *hoop.Type, depth int) *shape {
 	return &shape{oid: t.OID}
 }
 
-// elemWithMod is the element type of an array; the modifier of varchar(5)[] stands at
-// the array.
+// elemWithMod is the element type of an array, or the base of a domain; the modifier of
+// varchar(5)[] stands at the array.
 func elemWithMod(t *hoop.Type) *hoop.Type {
 	if t.Mod <= 0 || t.Elem.Mod > 0 {
 		return t.Elem

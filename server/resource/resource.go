@@ -210,7 +210,7 @@ const (
 	Partial  Transform = "partial"  // the last n characters of text, the rest as *
 	Hash     Transform = "hash"     // keyed and stable, so that joins still work
 	Year     Transform = "year"     // of a date, none that shows an age over 89
-	Age90    Transform = "age-90"   // an age, 90 for all above 89
+	Age90    Transform = "age-90"   // an age in whole years, 90 for all above 89; of a date what year leaves
 	Zip3     Transform = "zip3"     // first three digits, 000 for sparse areas
 	Tokenize Transform = "tokenize" // format-preserving (FF1, NIST SP 800-38G)
 )
