@@ -101,6 +101,9 @@ func (r *rules) Text() []byte { return r.current.Load().engine.Text() }
 // Roles is what the identity may do in hoop itself.
 func (r *rules) Roles(id hoop.Identity) []hoop.Role { return r.current.Load().set.Roles(id) }
 
+// Literals reports whether the identity sees literals in recordings of others.
+func (r *rules) Literals(id hoop.Identity) bool { return r.current.Load().set.Literals(id) }
+
 // MaskRules are the declared ones.
 func (r *rules) MaskRules() []resource.MaskRule { return r.current.Load().set.MaskRules }
 

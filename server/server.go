@@ -303,7 +303,7 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 
 func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder, identify func(context.Context, string) (hoop.Identity, error)) http.Handler {
 	return api.New(api.Options{
-		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Roles: g.rules.Roles,
+		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Roles: g.rules.Roles, Literals: g.rules.Literals,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
 		Hold: func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error {

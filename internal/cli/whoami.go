@@ -18,8 +18,9 @@ type whoamiOptions struct {
 // whoami is what `hoopctl whoami --json` shows.
 type whoami struct {
 	hoop.Identity
-	Roles   []hoop.Role `json:"roles"`
-	Gateway string      `json:"gateway"`
+	Roles    []hoop.Role `json:"roles"`
+	Literals bool        `json:"literals,omitempty"`
+	Gateway  string      `json:"gateway"`
 }
 
 func newWhoami(f *Factory, runF func(*whoamiOptions) error) *cobra.Command {
@@ -49,9 +50,12 @@ func (o *whoamiOptions) run(ctx context.Context) error {
 		return err
 	}
 	if o.JSON.set {
-		return o.f.writeJSON(o.JSON, whoami{me.Identity, me.Roles, c.Base})
+		return o.f.writeJSON(o.JSON, whoami{me.Identity, me.Roles, me.Literals, c.Base})
 	}
-	id := me.Identity
+	id, recordings := me.Identity, ""
+	if me.Literals {
+		recordings = "with literals and parameters"
+	}
 	return pairs(o.f.IO,
 		"subject", id.Subject,
 		"name", id.Name,
@@ -60,6 +64,7 @@ func (o *whoamiOptions) run(ctx context.Context) error {
 		"provider", id.Provider,
 		"groups", strings.Join(id.Groups, ", "),
 		"roles", joinRoles(me.Roles),
+		"recordings", recordings,
 		"owner", id.Owner,
 		"on behalf of", strings.Join(id.Chain, " of "),
 		"gateway", c.Base,

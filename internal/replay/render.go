@@ -33,6 +33,8 @@ type Renderer struct {
 	sent  *postgres // what the client sent
 	types *pgtype.Map
 	err   error // the first error of out
+	// hidden says that literals are missing was said.
+	hidden bool
 	// table is given rows instead, and the columns' names before them; nil: they are
 	// shown.
 	table func(cells []string, titles bool)
@@ -143,11 +145,33 @@ func (r *Renderer) statement(rec *recording.Record) {
 	}
 	r.print("")
 	r.print("%s", paint(color, "── "+iostreams.OneLine(head)))
+	if rec.Hidden {
+		r.hides()
+		if st.Text == "" {
+			r.print("│ %s", paint(r.style.Dim, "(a text whose literals nobody could tell apart)"))
+			return
+		}
+	}
 	r.lines(r.style.Bold, "│ ", st.Text)
 	for i, p := range st.Params {
-		r.print("│ $%d = %s", i+1, r.param(p))
+		value := "…"
+		if !rec.Hidden {
+			value = r.param(p)
+		}
+		r.print("│ $%d = %s", i+1, value)
 	}
 }
+
+// hides says, once, what is missing.
+func (r *Renderer) hides() {
+	if !r.hidden {
+		r.hidden = true
+		r.print("%s", paint(r.style.Yellow, "── "+hiddenNote))
+	}
+}
+
+// hiddenNote is the contract's permission in words.
+const hiddenNote = "literals and parameters are not shown: that needs a GroupRole with literals: true"
 
 func (r *Renderer) approval(rec *recording.Record) {
 	q := rec.Request
@@ -202,6 +226,9 @@ func (r *Renderer) output(rec *recording.Record) {
 func (r *Renderer) input(rec *recording.Record) {
 	r.flushWire()
 	switch {
+	case rec.Hidden:
+		r.hides()
+		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", rec.Dropped)))
 	case rec.Dropped > 0:
 		r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the client's data are beyond the recording's size limit", rec.Dropped)))
 		r.sent.reset()

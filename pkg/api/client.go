@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
 )
 
 // Limits of what the client takes from a gateway.
@@ -174,6 +175,53 @@ func (c *Client) Session(ctx context.Context, id string) (hoop.SessionInfo, erro
 func (c *Client) Recording(ctx context.Context, id string) (io.ReadCloser, error) {
 	return c.stream(ctx, withID(PathRecording, id), "application/x-ndjson")
 }
+
+// Index tells where the statements of a session's recording are.
+func (c *Client) Index(ctx context.Context, id string) (recording.Index, error) {
+	var v recording.Index
+	err := c.do(ctx, call{method: http.MethodGet, path: withID(PathIndex, id), wait: indexTime}, &v)
+	return v, err
+}
+
+// indexTime is what the gateway may take to read a recording that has no index of its own.
+const indexTime = 10 * time.Minute
+
+// Part gives the records from a position on that Index or Part gave, about as many as
+// take that many bytes in the recording, and where the next part begins. more is false
+// where there is none by now.
+func (c *Client) Part(ctx context.Context, id string, from recording.Position, bytes int64) (records []*recording.Record, next recording.Position, more bool, err error) {
+	q := url.Values{"bytes": {strconv.FormatInt(bytes, 10)}}
+	if !from.IsZero() {
+		q.Set("from", from.String())
+	}
+	ctx, cancel := context.WithTimeout(ctx, partTime)
+	defer cancel()
+	resp, err := c.send(ctx, call{method: http.MethodGet, path: withID(PathRecording, id), query: q, accept: "application/x-ndjson"})
+	if err != nil {
+		return nil, next, false, err
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	for dec := json.NewDecoder(resp.Body); ; {
+		r := new(recording.Record)
+		if err := dec.Decode(r); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, next, false, fmt.Errorf("read the recording: %w", err)
+		}
+		records = append(records, r)
+	}
+	at := resp.Trailer.Get(HeaderNext)
+	if at == "" {
+		return records, next, false, nil
+	}
+	if err := next.UnmarshalText([]byte(at)); err != nil {
+		return nil, next, false, fmt.Errorf("read the recording: %s: %w", HeaderNext, err)
+	}
+	return records, next, true, nil
+}
+
+// partTime is how long a part may take.
+const partTime = 2 * time.Minute
 
 // Hold sets or lifts a legal hold on a session's recording.
 func (c *Client) Hold(ctx context.Context, id string, hold Hold) error {

@@ -29,10 +29,11 @@ type Position struct {
 // IsZero reports whether p is the beginning of a recording.
 func (p Position) IsZero() bool { return p == Position{} }
 
+// String is its text.
+func (p Position) String() string { return fmt.Sprintf("%d.%d", p.Frame, p.Offset) }
+
 // MarshalText implements encoding.TextMarshaler.
-func (p Position) MarshalText() ([]byte, error) {
-	return strconv.AppendInt(append(strconv.AppendUint(nil, p.Frame, 10), '.'), p.Offset, 10), nil
-}
+func (p Position) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (p *Position) UnmarshalText(b []byte) error {

@@ -89,6 +89,9 @@ func (st *Statement) appendJSON(dst []byte) []byte {
 	if len(raw) > 0 {
 		dst = hoop.JSONBytes(append(dst, `,"raw":`...), raw)
 	}
+	if st.Shape != "" {
+		dst = hoop.JSONString(append(dst, `,"shape":`...), st.Shape)
+	}
 	for i := range st.Params {
 		dst = st.Params[i].appendJSON(append(dst, separator(i, `,"params":[`)...))
 	}

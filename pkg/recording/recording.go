@@ -81,13 +81,17 @@ type Record struct {
 	Dropped   int64             `json:"dropped,omitempty"`    // bytes that were not kept, for the size limit
 	Digest    string            `json:"digest,omitempty"`     // of what was dropped: HMAC-SHA256 with the digest key, hex
 	Wire      []byte            `json:"wire,omitempty"`       // protocol bytes
+	// Hidden says that this copy is without its literals, parameters or data from the
+	// client. It is never so in a file.
+	Hidden bool `json:"hidden,omitempty"`
 }
 
 // Statement is a statement with what was decided about it. Unlike the audit log, the
 // recording has its literals and parameters.
 type Statement struct {
-	Text     string        `json:"text"`          // exactly as sent, if that is UTF-8
-	Raw      []byte        `json:"raw,omitempty"` // exactly as sent, where Text cannot be; set by AppendRecord
+	Text     string        `json:"text"`            // exactly as sent, if that is UTF-8
+	Raw      []byte        `json:"raw,omitempty"`   // exactly as sent, where Text cannot be; set by AppendRecord
+	Shape    string        `json:"shape,omitempty"` // Text without literals, as in the audit log; empty where nobody could tell them apart
 	Params   []Param       `json:"params,omitempty"`
 	Uses     []hoop.Use    `json:"effects,omitempty"`
 	Decision hoop.Decision `json:"decision"`
@@ -110,3 +114,29 @@ var (
 
 // MaxFrame is the most bytes that a frame may hold, before and after compression.
 const MaxFrame = 72 << 20
+
+// Hide gives a copy of r for those who may see what ran and what came back, but neither
+// literals and parameters, nor data that the client sent. The key of digests goes too:
+// with it short literals could be guessed.
+func (r *Record) Hide() *Record {
+	c := *r
+	c.DigestKey = nil
+	if st := r.Statement; st != nil {
+		c.Hidden = true
+		c.Statement = &Statement{Text: st.Shape, Shape: st.Shape, Params: make([]Param, len(st.Params)), Uses: st.Uses, Decision: st.Decision}
+		for i, p := range st.Params {
+			c.Statement.Params[i].Type = p.Type
+		}
+	}
+	if q := r.Request; q != nil && (q.Statement != "" || len(q.Params)+len(q.Executes) > 0 || q.Facts != nil) {
+		c.Hidden = true
+		shown := *q
+		shown.Statement, shown.Params, shown.Executes, shown.Writing, shown.Facts = "", nil, nil, nil, nil
+		c.Request = &shown
+	}
+	if r.Kind == KindInput {
+		c.Hidden, c.Wire, c.Digest = true, nil, ""
+		c.Dropped += int64(len(r.Wire))
+	}
+	return &c
+}

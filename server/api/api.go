@@ -61,9 +61,12 @@ type Sessions interface {
 }
 
 // Recording is a session's recording in clear. Next ends with io.EOF, or with
-// recording.ErrUnfinished while the session runs.
+// recording.ErrUnfinished while the session runs; recording.Reader says the rest.
 type Recording interface {
 	Next() (*recording.Record, error)
+	Seek(p recording.Position) error
+	Position() (p recording.Position, whole bool)
+	Index() (recording.Index, error)
 	Close() error
 }
 
@@ -91,6 +94,9 @@ type Options struct {
 	Tunnel   string // ALPN protocol of the tunnel
 	Identify func(ctx context.Context, token string) (hoop.Identity, error)
 	Roles    func(hoop.Identity) []hoop.Role
+	// Literals says who sees literals and parameters in the recordings of others that
+	// they may read.
+	Literals func(hoop.Identity) bool
 	// Targets lists the targets that some access rule lets the identity ask for; Access
 	// says on what terms.
 	Targets   func(hoop.Identity) []hoop.Target
@@ -120,6 +126,7 @@ type handler struct {
 	Options
 	refusals  refusals
 	following sync.Map // subject to time.Time: when its following the log was put on record
+	readings  readings
 }
 
 // New makes the handler of everything below /api/v1.
@@ -152,6 +159,7 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathSessions, h.signedIn(h.sessions)},
 		{http.MethodGet, api.PathSession, h.signedIn(h.session)},
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
+		{http.MethodGet, api.PathIndex, h.signedIn(h.index)},
 		{http.MethodPost, api.PathHold, h.signedIn(h.hold)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
 		{http.MethodGet, api.PathEvents, h.signedIn(h.events)},
@@ -236,5 +244,5 @@ func (h *handler) me(w http.ResponseWriter, _ *http.Request, id hoop.Identity) e
 	if roles == nil {
 		roles = []hoop.Role{}
 	}
-	return answer(w, http.StatusOK, api.Me{Identity: id, Roles: roles})
+	return answer(w, http.StatusOK, api.Me{Identity: id, Roles: roles, Literals: h.Literals(id)})
 }

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/pkg/recording"
 )
 
 // examines reports whether id may look into what others did.
@@ -72,30 +69,6 @@ func (h *handler) session(w http.ResponseWriter, r *http.Request, id hoop.Identi
 	return answer(w, http.StatusOK, s)
 }
 
-// recording streams a recording in clear. That it was read is on record before the
-// first byte leaves.
-func (h *handler) recording(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	s, err := h.visible(r.Context(), id, r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	rec, err := h.Recording(r.Context(), s.ID)
-	if err != nil {
-		return err
-	}
-	defer rec.Close()
-	if err := h.record(r.Context(), id, &hoop.Event{
-		Type: hoop.EventRead, Target: s.Target, Grant: s.Grant, Session: s.ID,
-		Details: []hoop.Detail{{Name: "session_subject", Value: s.Identity.Subject}},
-	}); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.WriteHeader(http.StatusOK)
-	h.abortOn(r, h.stream(w, rec, h.examines(id)))
-	return nil
-}
-
 // hold sets or lifts a legal hold, for administrators and auditors.
 func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
 	if !h.examines(id) {
@@ -117,27 +90,6 @@ func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity)
 		return err
 	}
 	return answer(w, http.StatusOK, v)
-}
-
-// stream writes a record per line. The key to the digests in the log is for those who
-// examine.
-func (h *handler) stream(w io.Writer, rec Recording, withKey bool) error {
-	enc := json.NewEncoder(w)
-	for {
-		next, err := rec.Next()
-		if errors.Is(err, io.EOF) || errors.Is(err, recording.ErrUnfinished) {
-			return nil // no record of kind "end" tells the reader so
-		}
-		if err != nil {
-			return err
-		}
-		if !withKey {
-			next.DigestKey = nil
-		}
-		if err := enc.Encode(next); err != nil {
-			return err
-		}
-	}
 }
 
 // export streams the evidence folder, to those who examine.

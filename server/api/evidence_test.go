@@ -79,7 +79,7 @@ func TestRecording_ReadIsOnRecordBeforeTheFirstByte(t *testing.T) {
 			t.Error("read before it was on record")
 		}
 	}}
-	body, err := g.as("ann").Recording(t.Context(), "s1")
+	body, err := g.as("paul").Recording(t.Context(), "s1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,14 +93,14 @@ func TestRecording_ReadIsOnRecordBeforeTheFirstByte(t *testing.T) {
 		}
 		kinds = append(kinds, r.Kind)
 		if r.Kind == recording.KindStart && string(r.DigestKey) != "k3y" {
-			t.Error("an auditor gets no key to check digests with")
+			t.Error("an auditor who sees literals gets no key to check digests with")
 		}
 	}
 	if err := lines.Err(); err != nil || !slices.Equal(kinds, []recording.Kind{recording.KindStart, recording.KindOutput, recording.KindEnd}) {
 		t.Errorf("%v, %v", kinds, err)
 	}
 	e := g.log.events[0]
-	if e.Subject != "ann" || e.Session != "s1" || e.Target != "open" || e.Time.IsZero() {
+	if e.Subject != "paul" || e.Session != "s1" || e.Target != "open" || e.Time.IsZero() {
 		t.Errorf("event %+v", e)
 	}
 }

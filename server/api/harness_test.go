@@ -30,6 +30,7 @@ var people = map[string]hoop.Identity{
 	"alice": {Subject: "alice", Name: "Alice", Kind: hoop.Human, Groups: []string{"devs"}},
 	"bob":   {Subject: "bob", Name: "Bob", Kind: hoop.Human, Groups: []string{"dba"}},
 	"eve":   {Subject: "eve", Name: "Eve", Kind: hoop.Human, Groups: []string{"devs"}},
+	"paul":  {Subject: "paul", Name: "Paul", Kind: hoop.Human, Groups: []string{"compliance"}},
 	"ann":   {Subject: "ann", Name: "Ann", Kind: hoop.Human, Groups: []string{"compliance"}},
 	"root":  {Subject: "root", Name: "Root", Kind: hoop.Human, Groups: []string{"admins"}},
 	"agent": {Subject: "service:ci", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"alice"}},
@@ -118,6 +119,25 @@ func (t *tape) Next() (*recording.Record, error) {
 
 func (t *tape) Close() error { return nil }
 
+func (t *tape) Seek(recording.Position) error { return errors.New("a tape is read from its beginning") }
+
+func (t *tape) Position() (recording.Position, bool) { return recording.Position{}, true }
+
+func (t *tape) Index() (recording.Index, error) { return recording.Index{}, nil }
+
+// film is a recording as it stands in a file.
+type film struct {
+	*recording.Reader
+	size int64
+}
+
+func (f film) Index() (recording.Index, error) { return f.Reader.Index(f.size) }
+
+func (f film) Close() error {
+	f.Reader.Close()
+	return nil
+}
+
 // gateway is the API over a real store and real grants.
 type gateway struct {
 	*httptest.Server
@@ -126,6 +146,8 @@ type gateway struct {
 	grants *grant.Service
 	log    *auditLog
 	tape   *tape
+	film   func() api.Recording // instead of tape
+	now    time.Time            // the API's clock; zero: the real one
 	held   []string
 	bundle func(api.BundleRequest) (api.Bundle, error)
 	export func(ctx context.Context, w io.Writer) error
@@ -171,6 +193,9 @@ func newGateway(t *testing.T) *gateway {
 			if session == "unrecorded" {
 				return nil, hoop.Errorf(hoop.CodeNotFound, "there is no recording of session %s", session)
 			}
+			if g.film != nil {
+				return g.film(), nil
+			}
 			return g.tape, nil
 		},
 		Events: func(_ context.Context, from int64) iter.Seq2[siem.Entry, error] {
@@ -191,6 +216,13 @@ func newGateway(t *testing.T) *gateway {
 		Bundle: func(_ context.Context, ask api.BundleRequest) (api.Bundle, error) { return g.bundle(ask) },
 		LogKey: func() string { return "hoop+key" }, Explainer: g,
 		Audit: g.log, Log: quiet,
+		Literals: func(id hoop.Identity) bool { return id.Subject == "paul" },
+		Now: func() time.Time {
+			if g.now.IsZero() {
+				return time.Now()
+			}
+			return g.now
+		},
 	}))
 	g.Config.ErrorLog = slog.NewLogLogger(quiet.Handler(), slog.LevelError)
 	g.Start()

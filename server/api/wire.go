@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
 )
 
 // Limits of what is taken from a caller.
@@ -209,4 +210,15 @@ func (q *query) number(name string) int64 {
 		q.fail(name, "a number from 0")
 	}
 	return n
+}
+
+func (q *query) position(name string) (p recording.Position) {
+	s := q.values.Get(name)
+	if s == "" {
+		return p
+	}
+	if err := p.UnmarshalText([]byte(s)); err != nil {
+		q.fail(name, "a position of the recording's index")
+	}
+	return p
 }

@@ -539,4 +539,7 @@ func (r *GroupRole) check(c *checker) {
 		c.errorf(c.at("group"), "group: want the name of one group")
 	}
 	c.oneOf("role", string(r.Role), string(hoop.RoleAdmin), string(hoop.RoleApprover), string(hoop.RoleAuditor))
+	if r.Literals && r.Role == hoop.RoleApprover {
+		c.errorf(c.at("literals"), "literals: approvers read no recordings of others; set it with role: auditor or admin")
+	}
 }

@@ -208,6 +208,7 @@ func TestLoad_Errors(t *testing.T) {
 		"account without owner":   {account(`{groups: [g], secret: {env: A}}`), `owner: is missing`},
 		"account in every group":  {account(`{groups: ["*"], owner: o, secret: {env: A}}`), `in groups by name`},
 		"wrong role":              {"kind: GroupRole\nname: a\nspec: {group: g, role: root}", `role: "root"`},
+		"literals for approvers":  {"kind: GroupRole\nname: a\nspec: {group: g, role: approver, literals: true}", `approvers read no recordings`},
 		"everybody has a role":    {"kind: GroupRole\nname: a\nspec: {group: \"*\", role: admin}", `want the name of one group`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -276,4 +276,7 @@ type GroupRole struct {
 	Group string `json:"group"`
 	// admin, approver or auditor.
 	Role hoop.Role `json:"role"`
+	// With true, whoever has the role through this group sees recordings of others with the literals of statements, their parameters and
+	// COPY data as the client sent it. Left out, statements are shown as the audit log has them. For auditor and admin.
+	Literals bool `json:"literals,omitempty"`
 }

@@ -91,6 +91,12 @@ func (s *Set) Roles(id hoop.Identity) []hoop.Role {
 	return roles
 }
 
+// Literals reports whether the identity sees literals and parameters in recordings of
+// others.
+func (s *Set) Literals(id hoop.Identity) bool {
+	return slices.ContainsFunc(s.GroupRoles, func(r GroupRole) bool { return r.Literals && id.InGroup(r.Group) })
+}
+
 // GroupsWith lists the groups that have a role, sorted.
 func (s *Set) GroupsWith(role hoop.Role) []string {
 	var groups []string

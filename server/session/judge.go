@@ -399,7 +399,7 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	}
 	r.number = s.events + 1
 	s.info.Statements++
-	s.asked = recording.Statement{Text: r.st.Text, Params: recorded(r.st.Params), Uses: uses, Decision: d}
+	s.asked = recording.Statement{Text: r.st.Text, Shape: r.st.Shape, Params: recorded(r.st.Params), Uses: uses, Decision: d}
 	s.records = append(s.records[:0], recording.Record{Kind: recording.KindStatement, At: s.since(), Counter: r.number, Statement: &s.asked})
 	_, err := s.rec.Append(s.records...)
 	s.asked = recording.Statement{} // its values may be large

@@ -45,6 +45,7 @@ type ran struct {
 	At        time.Time
 	Statement recording.Statement
 	Result    *hoop.Result
+	Hidden    bool // without literals and parameters
 }
 
 type pages struct{ t *template.Template }

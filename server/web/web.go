@@ -326,7 +326,7 @@ func (h *handler) session(v *visit) error {
 				return h.show(v, "session", p)
 			}
 			at[r.Counter] = len(p.Statements)
-			p.Statements = append(p.Statements, ran{At: s.StartedAt.Add(r.At), Statement: *r.Statement})
+			p.Statements = append(p.Statements, ran{At: s.StartedAt.Add(r.At), Statement: *r.Statement, Hidden: r.Hidden})
 		case r.Kind == recording.KindResult && r.Result != nil:
 			if i, ok := at[r.Counter]; ok {
 				p.Statements[i].Result = r.Result

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -64,15 +65,22 @@ func (t *tape) Next() (*recording.Record, error) {
 
 func (*tape) Close() error { return nil }
 
+func (*tape) Seek(recording.Position) error { return errors.New("a tape is read from its beginning") }
+
+func (*tape) Position() (recording.Position, bool) { return recording.Position{}, true }
+
+func (*tape) Index() (recording.Index, error) { return recording.Index{}, nil }
+
 // site is the web UI over real sign-in, grants and store.
 type site struct {
 	*httptest.Server
-	t      *testing.T
-	grants *grant.Service
-	store  *store.Store
-	log    *auditLog
-	linked string
-	later  time.Duration // the web UI's clock runs ahead by
+	t        *testing.T
+	grants   *grant.Service
+	store    *store.Store
+	log      *auditLog
+	linked   string
+	literals bool          // auditors see them
+	later    time.Duration // the web UI's clock runs ahead by
 }
 
 func newSite(t *testing.T) *site {
@@ -104,12 +112,12 @@ func newSite(t *testing.T) *site {
 	pages, err := web.New(web.Options{
 		SignIn: signIn, Log: quiet, Links: s, Now: func() time.Time { return time.Now().Add(s.later) },
 		API: api.New(api.Options{
-			Identify: signIn.IdentifyBrowser, Roles: roles, Access: access{}, Grants: s.grants, Sessions: st, Audit: s.log, Log: quiet,
+			Identify: signIn.IdentifyBrowser, Roles: roles, Literals: func(hoop.Identity) bool { return s.literals }, Access: access{}, Grants: s.grants, Sessions: st, Audit: s.log, Log: quiet,
 			Targets: func(hoop.Identity) []hoop.Target { return nil },
 			Recording: func(context.Context, string) (api.Recording, error) {
 				return &tape{
 					{Kind: recording.KindStatement, Counter: 2, Statement: &recording.Statement{
-						Text: "SELECT '<script>'", Params: []recording.Param{{Null: true}}, Decision: hoop.Decision{Action: hoop.Allow},
+						Text: "SELECT '<script>'", Shape: "SELECT <$1>", Params: []recording.Param{{Null: true}}, Decision: hoop.Decision{Action: hoop.Allow},
 					}},
 					{Kind: recording.KindResult, Counter: 2, Result: &hoop.Result{Rows: 7}},
 				}, nil
@@ -356,6 +364,11 @@ func TestWeb_SessionsForThoseWhoMaySeeThem(t *testing.T) {
 	s := newSite(t)
 	must(t, s.store.SaveSession(t.Context(), hoop.SessionInfo{ID: "5e55", Identity: dana, Target: "pg-prod", StartedAt: time.Now(), Statements: 1}))
 	b := s.browser("avery", "/sessions/5e55")
+	if !strings.Contains(b.Text, "SELECT <$1>") || strings.Contains(b.Text, "script") || !strings.Contains(b.Text, "not shown") || strings.Contains(b.Text, "NULL") {
+		t.Errorf("session without literals: %s", b.Text)
+	}
+	s.literals = true
+	b = s.browser("avery", "/sessions/5e55")
 	if !strings.Contains(b.Text, "SELECT '<script>'") || !strings.Contains(b.Text, "7 rows") || !strings.Contains(b.Text, "NULL") {
 		t.Errorf("session: %s", b.Text)
 	}
