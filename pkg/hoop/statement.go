@@ -64,7 +64,10 @@ type Use struct {
 	Tables  []string    `json:"tables,omitempty"`  // canonical names (TableName); "*" where it could be any
 	Columns []ColumnRef `json:"columns,omitempty"` // of infer: what decides rows, counts or order
 	Into    []string    `json:"into,omitempty"`    // of derive: where the data goes; canonical names
-	Why     string      `json:"why,omitempty"`     // for people: "DELETE without a condition"
+	// Keeps, of derive, says that only texts and numbers are computed, each NULL where
+	// what it is computed of is: what hides all of a value hides this as well.
+	Keeps bool   `json:"keeps,omitempty"`
+	Why   string `json:"why,omitempty"` // for people: "DELETE without a condition"
 }
 
 // Statement is what a client wants to run: one Query message, or one bound portal.
@@ -266,6 +269,10 @@ type Column struct {
 	// computed from Origins and from nothing else. Otherwise they may be anything that the
 	// statement reads, and Origins is empty.
 	Proven, Derived bool
+	// Plain says that each value is one that is stored in a column of Origins, or a constant.
+	// Shaped says so of its shape alone: where it is NULL, how many elements and members it
+	// has, how it is nested. Plain values are Shaped.
+	Plain, Shaped bool
 	// From are the columns that those of Origins are generated from by the target itself.
 	From    []ColumnRef
 	Origins []ColumnRef

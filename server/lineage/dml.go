@@ -77,7 +77,7 @@ func (r *relation) after(x *assigned, generated map[string]bool) *relation {
 			add, is = all, true
 		}
 		if add = add.and(x.rest); is || len(add.ids) > 0 || add.unknown {
-			out.cols[i].flow = c.flow.and(add)
+			out.cols[i].flow = c.flow.or(add)
 		}
 	}
 	return &out

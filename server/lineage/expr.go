@@ -48,8 +48,21 @@ func (a *analysis) expr(n *pg_query.Node, s *scope) flow {
 		return flow{}
 	case *pg_query.Node_CaseExpr:
 		return a.children(n, s).and(a.named("=", x.CaseExpr.Arg != nil))
-	case *pg_query.Node_TypeCast, *pg_query.Node_CollateClause, *pg_query.Node_BoolExpr, *pg_query.Node_NullTest, *pg_query.Node_BooleanTest,
-		*pg_query.Node_CaseWhen, *pg_query.Node_CoalesceExpr, *pg_query.Node_MinMaxExpr, *pg_query.Node_AArrayExpr, *pg_query.Node_RowExpr,
+	case *pg_query.Node_TypeCast:
+		f := a.expr(x.TypeCast.Arg, s)
+		kept := f.keepsShape() && textCast(x.TypeCast.TypeName)
+		return f.and(a.expr(&pg_query.Node{Node: &pg_query.Node_TypeName{TypeName: x.TypeCast.TypeName}}, s)).built(kept)
+	case *pg_query.Node_AArrayExpr:
+		f, kept := a.each(x.AArrayExpr.Elements, s)
+		return f.built(kept)
+	case *pg_query.Node_RowExpr:
+		f, kept := a.each(x.RowExpr.Args, s)
+		return f.built(kept)
+	case *pg_query.Node_CoalesceExpr:
+		f, kept := a.each(x.CoalesceExpr.Args, s)
+		return f.built(kept)
+	case *pg_query.Node_CollateClause, *pg_query.Node_BoolExpr, *pg_query.Node_NullTest, *pg_query.Node_BooleanTest,
+		*pg_query.Node_CaseWhen, *pg_query.Node_MinMaxExpr,
 		*pg_query.Node_List, *pg_query.Node_NamedArgExpr, *pg_query.Node_AIndices, *pg_query.Node_ResTarget, *pg_query.Node_XmlExpr,
 		*pg_query.Node_XmlSerialize, *pg_query.Node_JsonObjectConstructor, *pg_query.Node_JsonArrayConstructor, *pg_query.Node_JsonKeyValue,
 		*pg_query.Node_JsonValueExpr, *pg_query.Node_JsonOutput, *pg_query.Node_JsonReturning, *pg_query.Node_JsonFuncExpr,
@@ -102,16 +115,19 @@ func (a *analysis) comparison(x *pg_query.A_Expr) flow {
 // orders its input, a window function what its window is made of.
 func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 	var args flow
+	var each []flow
 	for i, n := range f.Args {
-		if arg := a.expr(n, s); i == 0 {
+		arg := a.expr(n, s)
+		if each = append(each, arg); i == 0 {
 			args = arg
 		} else {
 			args = args.and(arg)
 		}
 	}
+	kept := a.shapes(f, each)
 	out := args.computed()
 	aggregate, set := a.kinds(f)
-	if aggregate && a.counts(f) && f.Over == nil && (f.AggStar || args.plain) {
+	if aggregate && a.counts(f) && f.Over == nil && (f.AggStar || args.keepsShape()) {
 		out = flow{}
 	}
 	for _, n := range f.AggOrder {
@@ -122,6 +138,7 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 		out = out.and(a.window(f.Over, s))
 	}
 	if aggregate {
+		kept = kept && s.aggregate().constant() // else so many rows, so many elements
 		out = out.and(s.aggregate())
 	}
 	if !sqlscan.Computes(a.cat, f) {
@@ -130,7 +147,7 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 	if set {
 		s.mult = s.mult.and(out)
 	}
-	return out
+	return out.built(kept)
 }
 
 // aggregate is what every aggregate of a level derives from: what multiplies its rows,

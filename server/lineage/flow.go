@@ -10,7 +10,8 @@ import (
 type flow struct {
 	ids     []int32 // of analysis.refs, sorted
 	unknown bool    // and from anything else
-	plain   bool    // the value is that of a column of a table, as it is
+	plain   bool    // the value is one that is stored in a column of a table, or a constant
+	shaped  bool    // its shape (NULLs, sizes, nesting) is made of those of such values alone
 }
 
 var unknown = flow{unknown: true}
@@ -32,17 +33,30 @@ func (f flow) and(g flow) flow {
 // or is what a value derives from that is one or the other, as it is.
 func (f flow) or(g flow) flow {
 	out := f.and(g)
-	out.plain = f.plain && g.plain
+	out.plain = f.stored() && g.stored()
+	out.shaped = f.keepsShape() && g.keepsShape()
 	return out
 }
 
 func (f flow) equal(g flow) bool {
-	return f.unknown == g.unknown && f.plain == g.plain && slices.Equal(f.ids, g.ids)
+	return f.unknown == g.unknown && f.plain == g.plain && f.shaped == g.shaped && slices.Equal(f.ids, g.ids)
 }
+
+// constant reports whether the value derives from nothing.
+func (f flow) constant() bool { return len(f.ids) == 0 && !f.unknown }
+
+func (f flow) stored() bool     { return f.plain || f.constant() }
+func (f flow) keepsShape() bool { return f.shaped || f.stored() }
 
 // computed is f for a value that is not shown as it is.
 func (f flow) computed() flow {
-	f.plain = false
+	f.plain, f.shaped = false, false
+	return f
+}
+
+// built is f for a value that is made of such values in a shape of its own.
+func (f flow) built(shaped bool) flow {
+	f.plain, f.shaped = false, shaped && !f.unknown
 	return f
 }
 

@@ -46,6 +46,12 @@ func (r *relation) whole() flow {
 	return f
 }
 
+// row is what a whole row derives from, as one value.
+func (r *relation) row() flow {
+	shaped := r.fixed && !slices.ContainsFunc(r.cols, func(c column) bool { return !c.flow.keepsShape() })
+	return r.whole().built(shaped)
+}
+
 // smeared is r with all order and names forgotten.
 func (r *relation) smeared() *relation {
 	f := r.whole()

@@ -98,9 +98,7 @@ func bare(name string, s *scope) (flow, bool) {
 	for at := s; at != nil; at = at.parent {
 		for _, it := range at.visible() {
 			if it.name == name && !it.silent {
-				f := it.rel.whole()
-				f.plain = it.rel.table && it.rel.fixed // a row that is there is not NULL
-				return oneOf(append(seen, f)), true
+				return oneOf(append(seen, it.rel.row())), true
 			}
 		}
 	}

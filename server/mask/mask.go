@@ -268,6 +268,13 @@ func (r *Rules) NamesColumn(column string) bool {
 	return slices.ContainsFunc(r.columns, named) || slices.ContainsFunc(r.free, named)
 }
 
+// shows reports whether the masked values of a protected column say something of the
+// values themselves.
+func (r *Rules) shows(c hoop.ColumnRef) bool {
+	best := r.strictest(c)
+	return best != nil && best.with != resource.Redact && best.with != resource.Null || len(r.freeText(c)) > 0
+}
+
 // copied reports whether protected data may have been copied into the table.
 func (r *Rules) copied(table string) bool { return r.all || r.inherited[table] }
 
@@ -383,6 +390,8 @@ func (r *Rules) touches(st *hoop.Statement, u hoop.Use) bool {
 	switch {
 	case st.Opaque:
 		return true
+	case u.Keeps && len(u.Columns) > 0:
+		return slices.ContainsFunc(u.Columns, r.shows)
 	case len(u.Columns) > 0:
 		return slices.ContainsFunc(u.Columns, func(c hoop.ColumnRef) bool { _, ok := r.Protects(c); return ok })
 	case len(u.Tables) > 0:

@@ -52,7 +52,7 @@ func ref(s string) hoop.ColumnRef {
 }
 
 func proven(typ *hoop.Type, binary bool, origins ...string) hoop.Column {
-	c := hoop.Column{Type: typ, Binary: binary, Proven: true}
+	c := hoop.Column{Type: typ, Binary: binary, Proven: true, Plain: true}
 	for _, o := range origins {
 		c.Origins = append(c.Origins, ref(o))
 	}
@@ -61,7 +61,7 @@ func proven(typ *hoop.Type, binary bool, origins ...string) hoop.Column {
 
 func derived(typ *hoop.Type, origins ...string) hoop.Column {
 	c := proven(typ, false, origins...)
-	c.Proven, c.Derived = false, true
+	c.Proven, c.Derived, c.Plain = false, true, false
 	return c
 }
 
@@ -398,19 +398,65 @@ func TestRedact_NothingSpelled(t *testing.T) {
 	for _, c := range []struct {
 		typ         *hoop.Type
 		value, want string
+		computed    string // where the shape may not stay either
 	}{
-		{base(oidJSON), `{"Otto_Hassan" : 1,"x":{"jbf_hc_jddd":null}}`, `{"[masked-1]":null,"[masked-2]":{"[masked-3]":null}}`},
-		{base(oidJSON), " \t \n\r null", `null`},
-		{base(oidJSON), "[ \t]", `[]`},
-		{base(oidJSONB), `{"Hassan": [true]}`, `{"[masked-1]": [null]}`},
-		{arrayOf(base(oidJSON)), "{\" \t null\"}", `{"null"}`},
-		{rowOf(base(oidJSON)), "(\" \t{}\")", `({})`},
-		{arrayOf(base(oidText)), "[915729333:915729333]={x}", `{[masked]}`},
+		{base(oidJSON), `{"Otto_Hassan" : 1,"x":{"jbf_hc_jddd":null}}`, `{"[masked-1]":null,"[masked-2]":{"[masked-3]":null}}`, `"[masked]"`},
+		{base(oidJSON), " \t \n\r null", `null`, `"[masked]"`},
+		{base(oidJSON), "[ \t]", `[]`, `"[masked]"`},
+		{base(oidJSONB), `{"Hassan": [true]}`, `{"[masked-1]": [null]}`, `"[masked]"`},
+		{arrayOf(base(oidJSON)), "{\" \t null\"}", `{"null"}`, "{}"},
+		{rowOf(base(oidJSON)), "(\" \t{}\")", `({})`, `("""[masked]""")`},
+		{arrayOf(base(oidText)), "[915729333:915729333]={x}", `{[masked]}`, "{}"},
 	} {
-		for name, col := range map[string]hoop.Column{"proven": proven(c.typ, false, "a.b.c"), "derived": derived(c.typ, "a.b.c"), "unproven": {Type: c.typ}} {
-			out, _, _ := r.Plan(&hoop.Statement{Opaque: col.Origins == nil}, []hoop.Column{col}).Columns[0].Append(nil, []byte(c.value))
-			if string(out) != c.want {
-				t.Errorf("%s %s: %s, want %s", name, c.value, out, c.want)
+		shaped := derived(c.typ, "a.b.c")
+		shaped.Shaped = true
+		for name, col := range map[string]hoop.Column{
+			"proven": proven(c.typ, false, "a.b.c"), "derived": derived(c.typ, "a.b.c"), "unproven": {Type: c.typ}, "shaped": shaped,
+			"a copy": proven(c.typ, false, "work.copy.c"),
+		} {
+			want := c.computed
+			if name == "proven" || name == "shaped" {
+				want = c.want
+			}
+			for _, value := range [][]byte{[]byte(c.value), nil} {
+				if value == nil && want == c.want {
+					continue // NULL stays
+				}
+				out, null, _ := r.Plan(&hoop.Statement{Opaque: col.Origins == nil}, []hoop.Column{col}).Columns[0].Append(nil, value)
+				if string(out) != want || null {
+					t.Errorf("%s %q: %s, want %s", name, value, out, want)
+				}
+			}
+		}
+	}
+}
+
+// Nothing of a computed value depends on the value, in either format.
+func TestComputed_IsConstant(t *testing.T) {
+	for _, with := range []resource.Transform{resource.Redact, resource.Null, resource.Hash, resource.Partial, resource.Year, resource.Zip3, resource.Age90, resource.Tokenize} {
+		r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, With: with, Last: 4}).For(anybody, "pg")
+		for _, c := range []struct {
+			typ    *hoop.Type
+			values []string
+		}{
+			{base(oidText), []string{"", "12345", "1984-03-12", "77", "x"}},
+			{base(oidDate), []string{"1984-03-12", "infinity"}},
+			{base(oidInt4), []string{"7", "89"}},
+			{base(oidBytea), []string{`\x`, `\x00`}},
+			{base(oidUUID), []string{"6f2b1c9e-0d7a-4a4e-9c55-1f0e2d3c4b5a"}},
+			{arrayOf(base(oidInt4)), []string{"{}", "{1,2}", "{{1},{NULL}}"}},
+			{rowOf(base(oidText)), []string{"()", "(a)"}},
+		} {
+			for _, binary := range []bool{false, true} {
+				col := derived(c.typ, "a.b.c")
+				col.Binary = binary
+				tr := r.Plan(&hoop.Statement{}, []hoop.Column{col}).Columns[0]
+				first, firstNull, _ := tr.Append(nil, nil)
+				for _, v := range c.values {
+					if out, null, _ := tr.Append(nil, []byte(v)); null != firstNull || !bytes.Equal(out, first) {
+						t.Errorf("%s of %v, binary %v: %q and %q", with, c.typ.OID, binary, out, first)
+					}
+				}
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type Transform struct {
 
 	with    resource.Transform // "" scans
 	relay   bool               // the value stays as it is
+	whole   bool               // the result is the same whatever the value
 	watch   []func(value []byte)
 	last    int
 	shape   *shape
@@ -86,21 +87,22 @@ func (p *Plan) Watch(n int, see func(value []byte)) {
 // column picks the transform of one column; reads says that the statement can read
 // something protected.
 func (r *Rules) column(c hoop.Column, reads bool) *Transform {
-	if !c.Proven {
-		if c.Derived {
-			return r.derived(c)
-		}
+	switch {
+	case !c.Proven && !c.Derived:
 		if reads {
-			return r.transform(c, redacted(Unproven))
+			return r.transform(c, redacted(Unproven), true)
 		}
 		return r.scanned(c, r.scanner)
+	case !c.Plain:
+		return r.computed(c)
 	}
 	var best *rule
 	var free []*rule
+	whole := false
 	for _, o := range c.Origins {
 		best = both(best, r.strictest(o))
-		if r.copied(hoop.TableName(o.Schema, o.Table)) {
-			best = both(best, redacted(Inherited))
+		if r.copied(hoop.TableName(o.Schema, o.Table)) { // somebody computed what is stored there
+			best, whole = both(best, redacted(Inherited)), true
 		}
 		named := r.freeText(o)
 		if len(named) > 0 && o.Column == "*" { // a row is not the whole value of its column
@@ -108,45 +110,47 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 		}
 		free = append(free, named...)
 	}
-	for _, o := range c.From {
-		if name, ok := r.Protects(o); ok {
-			best = both(best, redacted(name)) // no other transform fits a computed value
-		}
-	}
 	switch {
 	case best != nil && len(free) > 0:
-		return r.transform(c, both(best, redacted(free[0].name))) // no transform of a column scans as well
+		return r.transform(c, both(best, redacted(free[0].name)), whole) // no transform of a column scans as well
 	case best != nil:
-		return r.transform(c, best)
+		return r.transform(c, best, whole)
 	case len(free) == 0:
 		return r.scanned(c, r.scanner)
 	}
 	sh := shapeOf(c.Type, 0)
 	if !sh.scannable() {
-		return r.transform(c, redacted(free[0].name))
+		return r.transform(c, redacted(free[0].name), false)
 	}
 	t := r.scanned(c, newScanner(r.set, append(free, r.values...)))
 	t.Rule = free[0].name
 	return t
 }
 
-// derived picks the transform of a column that is computed from its origins: whatever
-// protects one of them redacts it, since no other transform fits a computed value.
-func (r *Rules) derived(c hoop.Column) *Transform {
+// computed picks the transform of a column that is computed from its origins: whatever
+// protects one of them redacts it, since no other transform fits a computed value. Its
+// shape goes too, where that may be computed as well.
+func (r *Rules) computed(c hoop.Column) *Transform {
 	var best *rule
-	for _, o := range c.Origins {
-		if name, ok := r.Protects(o); ok {
-			best = both(best, redacted(name))
+	whole := !c.Shaped
+	for _, list := range [2][]hoop.ColumnRef{c.Origins, c.From} {
+		for _, o := range list {
+			if name, ok := r.Protects(o); ok {
+				best = both(best, redacted(name))
+				whole = whole || r.copied(hoop.TableName(o.Schema, o.Table))
+			}
 		}
 	}
 	if best != nil {
-		return r.transform(c, best)
+		return r.transform(c, best, whole)
 	}
 	return r.scanned(c, r.scanner)
 }
 
-func (r *Rules) transform(c hoop.Column, by *rule) *Transform {
-	t := &Transform{Rule: by.name, with: by.with, last: by.last, shape: shapeOf(c.Type, 0), binary: c.Binary}
+// transform makes the transform of a rule; whole says that not even the value's shape
+// may show.
+func (r *Rules) transform(c hoop.Column, by *rule, whole bool) *Transform {
+	t := &Transform{Rule: by.name, with: by.with, last: by.last, shape: shapeOf(c.Type, 0), binary: c.Binary, whole: whole}
 	switch by.with {
 	case resource.Hash:
 		t.mac = hmac.New(sha256.New, r.set.key)
@@ -173,15 +177,22 @@ func (r *Rules) scanned(c hoop.Column, s *scanner) *Transform {
 	return &Transform{shape: sh, binary: c.Binary, scan: s}
 }
 
-// Append appends the masked value to dst. A nil value is NULL and stays NULL; null
-// reports that the result is NULL, and then nothing was appended. changed reports that
-// the result is not the value. dst and value must not overlap.
+// Append appends the masked value to dst. A nil value is NULL and stays NULL, but where
+// a computed value's NULLs tell too much; null reports that the result is NULL, and then
+// nothing was appended. changed reports that the result is not the value. dst and value
+// must not overlap.
 func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
-	if value == nil {
-		return dst, true, false
+	if value != nil {
+		for _, see := range t.watch {
+			see(value)
+		}
 	}
-	for _, see := range t.watch {
-		see(value)
+	switch {
+	case t.whole && t.with == resource.Redact:
+		out, null = t.constant(t.shape, dst)
+		return out, null, true
+	case value == nil:
+		return dst, true, false
 	}
 	if t.relay {
 		return append(dst, value...), false, false

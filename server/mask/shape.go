@@ -36,7 +36,8 @@ type shape struct {
 	pad    bool // char(n): blank-padded to max
 	elem   *shape
 	fields []*shape
-	delim  byte // between elements of an array in text
+	delim  byte   // between elements of an array in text
+	typ    uint32 // as the target sends it in arrays and rows: of a domain its own
 }
 
 // OIDs of pg_type.dat.
@@ -53,7 +54,16 @@ const (
 )
 
 func shapeOf(t *hoop.Type, depth int) *shape {
-	if t == nil || depth > maxDepth {
+	if t == nil {
+		return &shape{}
+	}
+	s := kindOf(t, depth)
+	s.typ = t.OID
+	return s
+}
+
+func kindOf(t *hoop.Type, depth int) *shape {
+	if depth > maxDepth {
 		return &shape{}
 	}
 	switch t.Kind {

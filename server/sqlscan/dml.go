@@ -157,7 +157,7 @@ func (s *stmt) onConflict(q *pg_query.InsertStmt, into []string, w where) {
 	lim.target(q.Relation)
 	bounded := lim.query(q.SelectStmt) || lim.limits(oc.WhereClause, aliasOf(q.Relation))
 	s.write(into, bounded, "ON CONFLICT DO UPDATE", "of as many rows as a query gives")
-	s.sets(oc.TargetList, into, w, "excluded")
+	s.sets(oc.TargetList, q.Relation, into, w, "excluded")
 	s.walk(oc.WhereClause, where{scope: w.scope})
 }
 
@@ -174,7 +174,7 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 	}
 	why, bounded := lim.verdict(q.WhereClause, aliasOf(q.Relation))
 	s.write(into, bounded, "UPDATE", why)
-	s.sets(q.TargetList, into, w, "")
+	s.sets(q.TargetList, q.Relation, into, w, "")
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
 }
@@ -226,6 +226,8 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 				s.walk(t, where{scope: w.scope, output: true})
 				if rt := t.GetResTarget(); rt != nil && copiesOther(rt.Val, rt.Name, sourceAlias(q.SourceRelation)) {
 					s.derive("MERGE", into, into...)
+				} else if rt != nil {
+					s.recomputed(rt, q.Relation, into)
 				}
 			}
 		}
@@ -246,13 +248,15 @@ func sourceAlias(n *pg_query.Node) string {
 
 // sets handles SET a = …: anything but constants and the column itself is copied from
 // somewhere. Columns of the alias from (EXCLUDED) are what the statement brings along.
-func (s *stmt) sets(list []*pg_query.Node, into []string, w where, from string) {
+func (s *stmt) sets(list []*pg_query.Node, rv *pg_query.RangeVar, into []string, w where, from string) {
 	for _, n := range list {
 		rt := n.GetResTarget()
 		s.walk(n, where{scope: w.scope, output: true})
 		if rt == nil || copiesOther(rt.Val, rt.Name, from) {
 			s.derive("UPDATE from other columns", into, into...)
+			continue
 		}
+		s.recomputed(rt, rv, into)
 	}
 }
 

@@ -52,6 +52,9 @@ on a target.
   but what it copies is a ` + "`derive`" + `: from the tables that its body names and the row it gets, into the tables that it writes and
   the row it makes. Code that cannot be read may copy anything to anywhere (` + "`*`" + `). A trigger that only assigns to a column
   what is computed from nothing else (` + "`NEW.updated := now()`" + `) copies nothing.
+- A column that is computed from itself (` + "`SET card = reverse(card)`" + `) is a ` + "`derive`" + ` where a rule protects it: its mask would leave
+  another part of the value. Constants, COALESCE, casts to text and ` + "`|| ' …'`" + ` (a constant that begins with a blank) keep the value; lower, upper,
+  trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it.
 - A write is bounded where a column of the table is compared with something that does not depend on the row, or is equal to
   a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
   values together do not count: such a write is ` + "`unbounded-write`" + `.

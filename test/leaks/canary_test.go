@@ -62,6 +62,8 @@ func (m *mint) make(kind string) string {
 		return "Q" + m.letters(9) + " Z" + m.letters(9)
 	case "word":
 		return "W" + m.letters(13)
+	case "card":
+		return "W" + m.letters(15)
 	case "date":
 		return time.Date(1921, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, m.rnd.IntN(9000)).Format(time.DateOnly)
 	case "hex":

@@ -273,7 +273,8 @@ func messages(got []byte) func(yield func(m []byte) bool) {
 }
 
 // views is what was received, in every way that an attacker would put it together:
-// as it came, the values of each column, those of each row, and both as code points.
+// as it came, the values of each column, those of each row, both as code points, the
+// sizes of values as code points, and which are NULL as bits.
 func views(got []byte) [][]byte {
 	out := [][]byte{got, copied(got), states(got)}
 	rows := cells(got)
@@ -283,20 +284,57 @@ func views(got []byte) [][]byte {
 	var across []byte
 	columns := map[int][]byte{}
 	var points []byte
+	var sizes [2][]byte
 	pointColumns := map[int][]byte{}
+	var nulls bits
 	for _, row := range rows {
 		for i, v := range row {
 			across = append(across, v...)
 			columns[i] = append(columns[i], v...)
+			nulls.add(v == nil)
+			for i, n := range size(v) {
+				if n >= ' ' && n < 127 {
+					sizes[i] = append(sizes[i], byte(n))
+				}
+			}
 			if c, ok := codePoint(v); ok {
 				points = append(points, c)
 				pointColumns[i] = append(pointColumns[i], c)
 			}
 		}
 	}
-	out = append(out, across, points)
+	out = append(out, across, points, sizes[0], sizes[1], nulls.bytes)
 	for i, c := range columns {
 		out = append(out, c, pointColumns[i])
+	}
+	return out
+}
+
+// bits gathers bytes, the highest bit first. A bit is set where a value is there.
+type bits struct {
+	bytes []byte
+	n     int
+}
+
+func (b *bits) add(null bool) {
+	if b.n%8 == 0 {
+		b.bytes = append(b.bytes, 0)
+	}
+	if !null {
+		b.bytes[b.n/8] |= 0x80 >> (b.n % 8)
+	}
+	b.n++
+}
+
+// size is how many elements or members a value has, and how deep it is nested.
+func size(v []byte) (out [2]int) {
+	switch {
+	case len(v) > 1 && bytes.IndexByte([]byte("{[("), v[0]) >= 0:
+		return [2]int{bytes.Count(v, []byte(",")) + 1, bytes.Count(v, []byte("["))}
+	case len(v) >= 20 && binary.BigEndian.Uint32(v) == 1: // array_send
+		out[0] = int(int32(binary.BigEndian.Uint32(v[12:])))
+	case len(v) > 1 && v[0] == 1: // jsonb_send
+		return size(v[1:])
 	}
 	return out
 }

@@ -21,7 +21,7 @@ func TestMask_GeneratedColumns(t *testing.T) {
 		"select tail || '', loud || '' from made":            "[masked]|ANN",
 		"select tail, loud from part":                        "[masked]|ANN",
 		"select t.tail, t.loud from (select * from part) t":  "[masked]|ANN",
-		"insert into made values ('x') returning tail, loud": "|X",
+		"insert into made values ('x') returning tail, loud": "[masked]|X",
 	} {
 		results, err := c.PgConn().Exec(t.Context(), sql).ReadAll()
 		if err != nil {

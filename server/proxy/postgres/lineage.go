@@ -23,16 +23,18 @@ const maxOrigins = 500
 
 // derive says of the columns that their description does not prove what they are
 // computed from, where that is known. It is asked for only where it can matter: the
-// statement reads something protected, and nothing that its text does not show.
+// statement reads something protected, and nothing that its text does not show. A
+// statement that stores values may have computed what RETURNING shows.
 func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapshot) {
 	own := e.run.snap
-	if !e.run.withheld || e.run.opaque || own.Base().Version != snap.Version ||
-		!slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
+	if !e.run.withheld || !e.run.stores && !slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
 		return
 	}
-	if m, at := e.run.answers(e.tags); m != nil && m.version == own.Version {
-		combine(cols, a.outputs(m, at, own))
+	var out []lineage.Output
+	if m, at := e.run.answers(e.tags); !e.run.opaque && own.Base().Version == snap.Version && m != nil && m.version == own.Version {
+		out = a.outputs(m, at, own)
 	}
+	combine(cols, out, e.run.stores)
 }
 
 // answers gives the text and the command in it whose rows command at answers with: its
@@ -118,23 +120,21 @@ func (a *answerer) outputs(m *meaning, command int, snap *catalog.Snapshot) []li
 
 // combine adds what lineage knows to what the description proves. Of two witnesses the
 // stricter counts: where they contradict each other, neither proves the column, and
-// lineage was wrong about the statement.
-func combine(cols []hoop.Column, out []lineage.Output) {
-	if len(out) != len(cols) {
-		return
-	}
-	agree := true
+// lineage was wrong about the statement. stores says that what the description proves may
+// be what the statement itself computes.
+func combine(cols []hoop.Column, out []lineage.Output, stores bool) {
+	agree := len(out) == len(cols)
 	for i, c := range cols {
-		if c.Proven && out[i].Known && !slices.Contains(out[i].Origins, c.Origins[0]) {
-			cols[i].Proven, cols[i].Origins, agree = false, nil, false
+		if agree && c.Proven && out[i].Known && !slices.Contains(out[i].Origins, c.Origins[0]) {
+			cols[i].Proven, cols[i].Plain, cols[i].Origins, agree = false, false, nil, false
 		}
 	}
-	if !agree {
-		return
-	}
 	for i, c := range cols {
-		if !c.Proven && out[i].Known {
-			cols[i].Derived, cols[i].Origins = true, out[i].Origins
+		switch {
+		case c.Proven && stores:
+			cols[i].Plain = c.Plain && agree && out[i].Known && out[i].Plain
+		case !c.Proven && agree && out[i].Known:
+			cols[i].Derived, cols[i].Origins, cols[i].Plain, cols[i].Shaped = true, out[i].Origins, out[i].Plain, out[i].Shaped
 		}
 	}
 }

@@ -158,8 +158,10 @@ func TestLineage_OtherMeanings(t *testing.T) {
 
 func TestCombine_StricterWins(t *testing.T) {
 	col := func(name string) hoop.ColumnRef { return hoop.ColumnRef{Schema: "s", Table: "t", Column: name} }
-	proven := hoop.Column{Proven: true, Origins: []hoop.ColumnRef{col("a")}}
+	proven := hoop.Column{Proven: true, Plain: true, Origins: []hoop.ColumnRef{col("a")}}
 	derived := hoop.Column{Derived: true, Origins: []hoop.ColumnRef{col("b")}}
+	stored := hoop.Column{Proven: true, Origins: proven.Origins} // not plain
+	plain := func(o lineage.Output) lineage.Output { o.Plain, o.Shaped = true, true; return o }
 	known := func(names ...string) lineage.Output {
 		o := lineage.Output{Known: true}
 		for _, n := range names {
@@ -168,17 +170,21 @@ func TestCombine_StricterWins(t *testing.T) {
 		return o
 	}
 	for name, c := range map[string]struct {
-		cols []hoop.Column
-		out  []lineage.Output
-		want []hoop.Column
+		cols   []hoop.Column
+		out    []lineage.Output
+		want   []hoop.Column
+		stores bool
 	}{
-		"agree":             {[]hoop.Column{proven, {}}, []lineage.Output{known("a", "b"), known("b")}, []hoop.Column{proven, derived}},
-		"lineage not known": {[]hoop.Column{proven, {}}, []lineage.Output{{}, {}}, []hoop.Column{proven, {}}},
-		"contradiction":     {[]hoop.Column{proven, proven, {}}, []lineage.Output{known("b"), known("a"), known("b")}, []hoop.Column{{}, proven, {}}},
-		"other number":      {[]hoop.Column{proven, {}}, []lineage.Output{known("a")}, []hoop.Column{proven, {}}},
-		"none":              {[]hoop.Column{proven, {}}, nil, []hoop.Column{proven, {}}},
+		"agree":             {[]hoop.Column{proven, {}}, []lineage.Output{known("a", "b"), known("b")}, []hoop.Column{proven, derived}, false},
+		"lineage not known": {[]hoop.Column{proven, {}}, []lineage.Output{{}, {}}, []hoop.Column{proven, {}}, false},
+		"contradiction":     {[]hoop.Column{proven, proven, {}}, []lineage.Output{known("b"), known("a"), known("b")}, []hoop.Column{{}, proven, {}}, false},
+		"other number":      {[]hoop.Column{proven, {}}, []lineage.Output{known("a")}, []hoop.Column{proven, {}}, false},
+		"a view's column":   {[]hoop.Column{{}}, []lineage.Output{plain(known("b"))}, []hoop.Column{{Derived: true, Plain: true, Shaped: true, Origins: derived.Origins}}, false},
+		"stored and shown":  {[]hoop.Column{proven, proven}, []lineage.Output{plain(known("a")), known("a", "b")}, []hoop.Column{proven, stored}, true},
+		"stored, not known": {[]hoop.Column{proven}, nil, []hoop.Column{stored}, true},
+		"none":              {[]hoop.Column{proven, {}}, nil, []hoop.Column{proven, {}}, false},
 	} {
-		combine(c.cols, c.out)
+		combine(c.cols, c.out, c.stores)
 		if d := cmp.Diff(c.want, c.cols); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}

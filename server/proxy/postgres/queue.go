@@ -53,6 +53,7 @@ type running struct {
 	grew     int64             // of the overlay, when it was judged
 	also     []executed        // what it runs by name
 	opaque   bool              // it reads what its text does not show
+	stores   bool              // it can change what is stored
 	fetches  map[int]*cursor   // by command: what FETCH reads from; nil where there is none
 	masks    bool              // some mask rule may apply to its rows
 	withheld bool              // texts of its errors and notices must not reach the client

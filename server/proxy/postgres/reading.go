@@ -103,7 +103,7 @@ func (r *Reading) Uncovered(withheld, scanned bool) error {
 }
 
 func foreseen(o lineage.Output, snap *catalog.Snapshot) Foreseen {
-	f := Foreseen{Column: hoop.Column{Name: o.Name, Type: anyText, Derived: o.Known, Origins: o.Origins}}
+	f := Foreseen{Column: hoop.Column{Name: o.Name, Type: anyText, Derived: o.Known, Origins: o.Origins, Plain: o.Plain, Shaped: o.Shaped}}
 	f.Itself = itself(f.Column, snap)
 	return f
 }
@@ -128,7 +128,7 @@ func itself(c hoop.Column, snap *catalog.Snapshot) *hoop.Column {
 				continue
 			}
 			return &hoop.Column{
-				Name: c.Name, Type: typeOf(snap, col.Type, col.Mod), Proven: true, Origins: all, From: generatedFrom(snap, t.OID, all),
+				Name: c.Name, Type: typeOf(snap, col.Type, col.Mod), Proven: true, Plain: c.Plain, Origins: all, From: generatedFrom(snap, t.OID, all),
 			}
 		}
 	}

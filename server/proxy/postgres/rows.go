@@ -167,6 +167,7 @@ func columns(body []byte, snap *catalog.Snapshot) ([]hoop.Column, error) {
 		col.Type = typeOf(snap, typ, mod)
 		if col.Origins, col.Proven = origins(snap, table, attr); col.Proven {
 			col.From = generatedFrom(snap, table, col.Origins)
+			col.Plain = len(col.From) == 0
 			col.Type = declared(snap, table, attr, col.Type)
 		}
 		cols = append(cols, col)

@@ -341,7 +341,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, opaque: st.Opaque, fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs
