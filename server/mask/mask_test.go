@@ -456,6 +456,12 @@ func TestComputed_IsConstant(t *testing.T) {
 					if out, null, _ := tr.Append(nil, []byte(v)); null != firstNull || !bytes.Equal(out, first) {
 						t.Errorf("%s of %v, binary %v: %q and %q", with, c.typ.OID, binary, out, first)
 					}
+					s := tr.Stream(int64(len(v)))
+					n, null := s.Len(int64(len(v)))
+					out, _ := s.End(s.Append(nil, []byte(v)))
+					if null != firstNull || !bytes.Equal(out, first) || int(n) != len(first) {
+						t.Errorf("%s of %v, binary %v, in pieces: %q and %q", with, c.typ.OID, binary, out, first)
+					}
 				}
 			}
 		}

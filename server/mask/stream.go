@@ -40,6 +40,10 @@ func (t *Transform) Stream(size int64) *Stream {
 	switch {
 	case t.relay:
 		s.relays = true
+	case t.whole && t.with == resource.Redact:
+		if out, null := t.constant(t.shape, []byte{}); !null {
+			s.fixed = out
+		}
 	case t.scan != nil && t.shape.kind == shapeText:
 		s.scans = true
 	case t.scan != nil && !t.shape.scannable():
