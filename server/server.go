@@ -240,6 +240,9 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	if g.protect, err = protect.New(ctx, db, g.rules.MaskRules(), key); err != nil {
 		return err
 	}
+	if db.Shared() {
+		g.followProtection()
+	}
 	g.line = &session.Line{
 		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
 		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Inference: infer.New(time.Now), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: time.Now, Log: g.log,
@@ -309,6 +312,7 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 		Hold: func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error {
 			return g.hold(ctx, rec, by, session, reason, on)
 		},
+		Protections: g.protect.Inherited, Lift: g.lift,
 		Export: g.audit.Export, Bundle: g.bundle, Events: g.audit.Entries, Grown: g.audit.Grown, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
 		Explainer: explain.New(explain.Options{
 			Read: g.proxy.Read, Foresee: g.line.Foresee, Try: g.rules.Try, InForce: g.grants.InForce,

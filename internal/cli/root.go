@@ -30,6 +30,7 @@ and gives a port on this machine. The gateway decides, records and masks.
 		&cobra.Group{ID: "reach", Title: "Reach targets:"},
 		&cobra.Group{ID: "decide", Title: "Decide:"},
 		&cobra.Group{ID: "examine", Title: "Examine:"},
+		&cobra.Group{ID: "administer", Title: "Administer:"},
 	)
 	group := func(id string, cmds ...*cobra.Command) {
 		for _, c := range cmds {
@@ -41,6 +42,7 @@ and gives a port on this machine. The gateway decides, records and masks.
 	group("reach", newTargets(f, nil), newRequest(f, nil), newRequests(f, nil), newGrants(f, nil), newRevoke(f, nil), newConnect(f, nil))
 	group("decide", newApprove(f, nil), newDeny(f, nil), newReview(f, nil), newPolicy(f))
 	group("examine", newSessions(f), newAudit(f))
+	group("administer", newGet(f), newDelete(f))
 	root.AddCommand(newVersion(f, nil), newCompletion(f))
 	return root
 }

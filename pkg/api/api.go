@@ -16,29 +16,31 @@ import (
 
 // Paths. {id} is a request's number, a grant's or a session's ID.
 const (
-	PathVersion   = "/api/v1/version"                       // GET, no token: Version
-	PathMe        = "/api/v1/me"                            // GET: Me
-	PathTargets   = "/api/v1/targets"                       // GET: List[Target]
-	PathRequests  = "/api/v1/requests"                      // GET ?state=&inbox=1: List[hoop.Request]; POST NewRequest: RequestAnswer
-	PathRequest   = "/api/v1/requests/{id}"                 // GET ?wait=30s: RequestAnswer, at once when it is decided
-	PathApprove   = "/api/v1/requests/{id}/approve"         // POST Verdict: hoop.Request
-	PathDeny      = "/api/v1/requests/{id}/deny"            // POST Verdict: hoop.Request
-	PathCancel    = "/api/v1/requests/{id}/cancel"          // POST: hoop.Request; by its requester
-	PathGrants    = "/api/v1/grants"                        // GET ?all=1: List[hoop.Grant]
-	PathRevoke    = "/api/v1/grants/{id}/revoke"            // POST Verdict: hoop.Grant
-	PathReview    = "/api/v1/grants/{id}/review"            // POST Verdict: hoop.Grant; of one taken in an emergency
-	PathReviews   = "/api/v1/reviews"                       // GET ?all=1: List[hoop.Grant], those that want a review
-	PathSessions  = "/api/v1/sessions"                      // GET ?limit=: List[hoop.SessionInfo], newest first
-	PathSession   = "/api/v1/sessions/{id}"                 // GET: hoop.SessionInfo
-	PathRecording = "/api/v1/sessions/{id}/recording"       // GET ?from=&bytes=: the recording in clear, or a part, application/x-ndjson of recording.Record
-	PathIndex     = "/api/v1/sessions/{id}/recording/index" // GET: recording.Index
-	PathHold      = "/api/v1/sessions/{id}/hold"            // POST Hold: Hold
-	PathExport    = "/api/v1/audit/export"                  // GET: application/x-tar of an evidence folder (pkg/auditlog)
-	PathEvents    = "/api/v1/audit/events"                  // GET ?from=&wait=30s: application/x-ndjson of siem.Entry, as far as the log has come
-	PathBundle    = "/api/v1/audit/bundle"                  // GET ?from=&to=&recordings=1&size=&since=: application/zip (pkg/bundle)
-	PathLogKey    = "/api/v1/audit/key"                     // GET: LogKey
-	PathExplain   = "/api/v1/policy/explain"                // POST Explain: Explanation
-	PathCases     = "/api/v1/policy/test"                   // POST PolicyCases: List[PolicyOutcome]; for auditors and administrators
+	PathVersion     = "/api/v1/version"                       // GET, no token: Version
+	PathMe          = "/api/v1/me"                            // GET: Me
+	PathTargets     = "/api/v1/targets"                       // GET: List[Target]
+	PathRequests    = "/api/v1/requests"                      // GET ?state=&inbox=1: List[hoop.Request]; POST NewRequest: RequestAnswer
+	PathRequest     = "/api/v1/requests/{id}"                 // GET ?wait=30s: RequestAnswer, at once when it is decided
+	PathApprove     = "/api/v1/requests/{id}/approve"         // POST Verdict: hoop.Request
+	PathDeny        = "/api/v1/requests/{id}/deny"            // POST Verdict: hoop.Request
+	PathCancel      = "/api/v1/requests/{id}/cancel"          // POST: hoop.Request; by its requester
+	PathGrants      = "/api/v1/grants"                        // GET ?all=1: List[hoop.Grant]
+	PathRevoke      = "/api/v1/grants/{id}/revoke"            // POST Verdict: hoop.Grant
+	PathReview      = "/api/v1/grants/{id}/review"            // POST Verdict: hoop.Grant; of one taken in an emergency
+	PathReviews     = "/api/v1/reviews"                       // GET ?all=1: List[hoop.Grant], those that want a review
+	PathSessions    = "/api/v1/sessions"                      // GET ?limit=: List[hoop.SessionInfo], newest first
+	PathSession     = "/api/v1/sessions/{id}"                 // GET: hoop.SessionInfo
+	PathRecording   = "/api/v1/sessions/{id}/recording"       // GET ?from=&bytes=: the recording in clear, or a part, application/x-ndjson of recording.Record
+	PathIndex       = "/api/v1/sessions/{id}/recording/index" // GET: recording.Index
+	PathHold        = "/api/v1/sessions/{id}/hold"            // POST Hold: Hold
+	PathExport      = "/api/v1/audit/export"                  // GET: application/x-tar of an evidence folder (pkg/auditlog)
+	PathEvents      = "/api/v1/audit/events"                  // GET ?from=&wait=30s: application/x-ndjson of siem.Entry, as far as the log has come
+	PathBundle      = "/api/v1/audit/bundle"                  // GET ?from=&to=&recordings=1&size=&since=: application/zip (pkg/bundle)
+	PathLogKey      = "/api/v1/audit/key"                     // GET: LogKey
+	PathExplain     = "/api/v1/policy/explain"                // POST Explain: Explanation
+	PathCases       = "/api/v1/policy/test"                   // POST PolicyCases: List[PolicyOutcome]; for auditors and administrators
+	PathProtections = "/api/v1/protections"                   // GET: List[hoop.Protection]; for auditors and administrators
+	PathLift        = "/api/v1/protections/lift"              // POST Lift: Lift; for administrators
 )
 
 // HeaderNext is the trailer of an answer with a part of a recording (?bytes=): the
@@ -97,6 +99,13 @@ type Verdict struct {
 // Hold is a legal hold on a recording: it is not deleted when its time is over.
 type Hold struct {
 	On     bool   `json:"on"`
+	Reason string `json:"reason"`
+}
+
+// Lift ends an inherited protection.
+type Lift struct {
+	Target string `json:"target"`
+	Table  string `json:"table"`
 	Reason string `json:"reason"`
 }
 

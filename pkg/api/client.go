@@ -229,6 +229,19 @@ func (c *Client) Hold(ctx context.Context, id string, hold Hold) error {
 	return c.do(ctx, call{method: http.MethodPost, path: withID(PathHold, id), body: hold}, &v)
 }
 
+// Protections lists what inherited protection.
+func (c *Client) Protections(ctx context.Context) ([]hoop.Protection, error) {
+	var l List[hoop.Protection]
+	err := c.do(ctx, call{method: http.MethodGet, path: PathProtections}, &l)
+	return l.Items, err
+}
+
+// Lift ends an inherited protection.
+func (c *Client) Lift(ctx context.Context, lift Lift) error {
+	var v Lift
+	return c.do(ctx, call{method: http.MethodPost, path: PathLift, body: lift}, &v)
+}
+
 // Export streams the audit log and what belongs to it as a tar archive. The caller
 // closes it.
 func (c *Client) Export(ctx context.Context) (io.ReadCloser, error) {

@@ -37,6 +37,7 @@ const (
 	EventExpired       EventType = "recording-expired" // its time was over: the file is gone, its hash stays
 	EventChatLink      EventType = "chat-link"         // an account of a chat decides in somebody's name from now on
 	EventLegalHold     EventType = "legal-hold"        // a recording must stay, or need not any more
+	EventProtection    EventType = "protection-lifted" // a copy of protected data is shown from now on
 )
 
 // EventTypes lists them all.
@@ -71,6 +72,7 @@ var EventTypes = []EventType{
 	EventExpired,
 	EventChatLink,
 	EventLegalHold,
+	EventProtection,
 }
 
 // Event is one entry of the audit log. Its JSON encoding, fields in this order and

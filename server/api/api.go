@@ -105,8 +105,11 @@ type Options struct {
 	Sessions  Sessions
 	Recording func(ctx context.Context, session string) (Recording, error)
 	// Hold sets or lifts a legal hold on a session's recording.
-	Hold   func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error
-	Export func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
+	Hold func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error
+	// Protections lists what inherited protection, and Lift ends one.
+	Protections func(ctx context.Context) ([]hoop.Protection, error)
+	Lift        func(ctx context.Context, by hoop.Identity, lift api.Lift) error
+	Export      func(ctx context.Context, w io.Writer) error // the evidence folder, as tar
 	// Events gives the log from an index on, as far as it has come; Grown returns when it
 	// has an event of that index, or with ctx.
 	Events func(ctx context.Context, from int64) iter.Seq2[siem.Entry, error]
@@ -161,6 +164,8 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
 		{http.MethodGet, api.PathIndex, h.signedIn(h.index)},
 		{http.MethodPost, api.PathHold, h.signedIn(h.hold)},
+		{http.MethodGet, api.PathProtections, h.signedIn(h.protections)},
+		{http.MethodPost, api.PathLift, h.signedIn(h.lift)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
 		{http.MethodGet, api.PathEvents, h.signedIn(h.events)},
 		{http.MethodGet, api.PathBundle, h.signedIn(h.bundle)},

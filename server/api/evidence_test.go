@@ -276,6 +276,30 @@ func TestHold_ForThoseWhoExamine(t *testing.T) {
 	}
 }
 
+func TestProtections_SeenByThoseWhoExamineLiftedByAdministrators(t *testing.T) {
+	g := newGateway(t)
+	lift := wire.Lift{Target: "pg", Table: "public.copies", Reason: "dropped"}
+	for who, want := range map[string]hoop.Code{"alice": hoop.CodeDenied, "bob": hoop.CodeDenied, "agent": hoop.CodeDenied} {
+		_, err := g.as(who).Protections(t.Context())
+		wantCode(t, err, want)
+		wantCode(t, g.as(who).Lift(t.Context(), lift), want)
+	}
+	wantCode(t, g.as("ann").Lift(t.Context(), lift), hoop.CodeDenied)
+	for _, who := range []string{"ann", "root"} {
+		if got, err := g.as(who).Protections(t.Context()); err != nil || len(got) != 1 || got[0].Table != "public.copies" {
+			t.Errorf("%s sees %v, %v", who, got, err)
+		}
+	}
+	wantCode(t, g.as("root").Lift(t.Context(), wire.Lift{Target: "pg", Table: "public.copies", Reason: " "}), hoop.CodeInvalid)
+	wantCode(t, g.as("root").Lift(t.Context(), wire.Lift{Target: "pg", Reason: "r"}), hoop.CodeInvalid)
+	if len(g.held) > 0 {
+		t.Fatalf("lifted all the same: %q", g.held)
+	}
+	if err := g.as("root").Lift(t.Context(), lift); err != nil || len(g.held) != 1 || g.held[0] != "root pg public.copies dropped\n" {
+		t.Errorf("got %q, %v", g.held, err)
+	}
+}
+
 func TestEvents_ForThoseWhoExamine(t *testing.T) {
 	g := newGateway(t)
 	for _, who := range []string{"alice", "agent"} {

@@ -212,6 +212,13 @@ func newGateway(t *testing.T) *gateway {
 			g.held = append(g.held, fmt.Sprintln(by.Subject, session, reason, on))
 			return nil
 		},
+		Protections: func(context.Context) ([]hoop.Protection, error) {
+			return []hoop.Protection{{Target: "pg", Table: "public.copies", By: "s1"}}, nil
+		},
+		Lift: func(_ context.Context, by hoop.Identity, lift wire.Lift) error {
+			g.held = append(g.held, fmt.Sprintln(by.Subject, lift.Target, lift.Table, lift.Reason))
+			return nil
+		},
 		Export: func(ctx context.Context, w io.Writer) error { return g.export(ctx, w) },
 		Bundle: func(_ context.Context, ask api.BundleRequest) (api.Bundle, error) { return g.bundle(ask) },
 		LogKey: func() string { return "hoop+key" }, Explainer: g,

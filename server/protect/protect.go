@@ -7,6 +7,7 @@ package protect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,10 +17,11 @@ import (
 	"github.com/hoopctl/hoopctl/server/resource"
 )
 
-// Store remembers, for good, the tables that inherited protection.
+// Store remembers, until somebody lifts it, which tables inherited protection.
 type Store interface {
 	Inherit(ctx context.Context, target string, tables []string, by string) error
-	Inherited(ctx context.Context) (map[string][]string, error)
+	Inherited(ctx context.Context) ([]hoop.Protection, error)
+	Disinherit(ctx context.Context, target, table string) error
 }
 
 // Rules is the set in force. It is safe for concurrent use.
@@ -30,6 +32,7 @@ type Rules struct {
 
 	mu       sync.Mutex // guards what follows, and the order of changes
 	declared []resource.MaskRule
+	compiled []hoop.Protection // what state was made with
 }
 
 // New loads what was inherited and compiles it with the declared rules. key is the
@@ -55,12 +58,46 @@ func (r *Rules) compile(ctx context.Context, declared []resource.MaskRule) error
 	if err != nil {
 		return fmt.Errorf("load inherited masks: %w", err)
 	}
-	set, err := mask.Compile(declared, inherited, r.key)
+	tables := map[string][]string{}
+	for _, p := range inherited {
+		tables[p.Target] = append(tables[p.Target], p.Table)
+	}
+	set, err := mask.Compile(declared, tables, r.key)
 	if err != nil {
 		return fmt.Errorf("compile mask rules: %w", err)
 	}
+	r.compiled = inherited
 	r.state.Store(&state{set: set, found: map[string]*mask.Rules{}})
 	return nil
+}
+
+// Refresh puts in force what others let inherit, or lifted, in the same store.
+func (r *Rules) Refresh(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	inherited, err := r.store.Inherited(ctx)
+	if err != nil {
+		return fmt.Errorf("load inherited masks: %w", err)
+	}
+	if slices.EqualFunc(inherited, r.compiled, func(a, b hoop.Protection) bool { return a.Target == b.Target && a.Table == b.Table }) {
+		return nil
+	}
+	return r.compile(ctx, r.declared)
+}
+
+// Inherited lists what inherited protection.
+func (r *Rules) Inherited(ctx context.Context) ([]hoop.Protection, error) {
+	return r.store.Inherited(ctx)
+}
+
+// Lift ends what a table inherited, durably, from now on. What is declared stays.
+func (r *Rules) Lift(ctx context.Context, target, table string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.store.Disinherit(ctx, target, table); err != nil {
+		return fmt.Errorf("lift inherited masks of %s: %w", target, err)
+	}
+	return r.compile(ctx, r.declared)
 }
 
 // For gives the rules that apply to an identity on a target.

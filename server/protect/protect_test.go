@@ -3,6 +3,7 @@ package protect
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -11,19 +12,31 @@ import (
 
 // memory is a store that can fail.
 type memory struct {
-	tables map[string][]string
-	err    error
+	there []hoop.Protection
+	err   error
 }
 
 func (m *memory) Inherit(_ context.Context, target string, tables []string, _ string) error {
 	if m.err != nil {
 		return m.err
 	}
-	m.tables[target] = append(m.tables[target], tables...)
+	for _, table := range tables {
+		m.there = append(m.there, hoop.Protection{Target: target, Table: table})
+	}
 	return nil
 }
 
-func (m *memory) Inherited(context.Context) (map[string][]string, error) { return m.tables, m.err }
+func (m *memory) Inherited(context.Context) ([]hoop.Protection, error) {
+	return slices.Clone(m.there), m.err
+}
+
+func (m *memory) Disinherit(_ context.Context, target, table string) error {
+	if m.err != nil {
+		return m.err
+	}
+	m.there = slices.DeleteFunc(m.there, func(p hoop.Protection) bool { return p.Target == target && p.Table == table })
+	return nil
+}
 
 func rules(t *testing.T, store Store) *Rules {
 	t.Helper()
@@ -47,7 +60,7 @@ spec: {targets: [db], columns: [public.patients.ssn], with: redact, except: [pri
 }
 
 func TestRules_InheritedAtOnceAndForGood(t *testing.T) {
-	store := &memory{tables: map[string][]string{}}
+	store := &memory{}
 	r := rules(t, store)
 	dev, officer := hoop.Identity{Groups: []string{"devs"}}, hoop.Identity{Groups: []string{"devs", "privacy"}}
 	if r.For(dev, "db").ProtectsTable("public.copies") {
@@ -61,7 +74,7 @@ func TestRules_InheritedAtOnceAndForGood(t *testing.T) {
 			t.Errorf("%s: the copy is not protected", name)
 		}
 	}
-	if got := store.tables["db"]; len(got) != 1 {
+	if got := store.there; len(got) != 1 {
 		t.Errorf("stored %q; a temporary table ends with its session", got)
 	}
 	if !r.For(dev, "db").ProtectsTable("public.patients") || r.For(officer, "db").ProtectsTable("public.patients") {
@@ -70,10 +83,53 @@ func TestRules_InheritedAtOnceAndForGood(t *testing.T) {
 }
 
 func TestRules_StoreFailureRefuses(t *testing.T) {
-	store := &memory{tables: map[string][]string{}}
+	store := &memory{}
 	r := rules(t, store)
 	store.err = errors.New("disk full")
 	if err := r.Inherit(t.Context(), "db", []string{"public.copies"}, "s1"); err == nil {
 		t.Error("a copy was let through that is not remembered as protected")
+	}
+}
+
+// What somebody lifts is shown again, and nothing else; where the store fails it stays.
+func TestRules_Lift(t *testing.T) {
+	store := &memory{}
+	r, other := rules(t, store), rules(t, store)
+	dev := hoop.Identity{Groups: []string{"devs"}}
+	if err := r.Inherit(t.Context(), "db", []string{"public.copies", "public.more", "*"}, "s1"); err != nil {
+		t.Fatal(err)
+	}
+	protected := func(r *Rules, table string) bool { return r.For(dev, "db").ProtectsTable(table) }
+	if protected(other, "public.copies") {
+		t.Error("another gateway knows before it looks")
+	}
+	if err := other.Refresh(t.Context()); err != nil || !protected(other, "public.copies") || !protected(other, "public.any") {
+		t.Errorf("another gateway does not follow: %v", err)
+	}
+	store.err = errors.New("disk full")
+	if err := r.Lift(t.Context(), "db", "*"); err == nil || !protected(r, "public.any") {
+		t.Errorf("the store failed (%v), and it was lifted", err)
+	}
+	if err := other.Refresh(t.Context()); err == nil || !protected(other, "public.any") {
+		t.Errorf("the store failed (%v), and it was forgotten", err)
+	}
+	store.err = nil
+	for _, table := range []string{"*", "public.copies"} {
+		if err := r.Lift(t.Context(), "db", table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, r := range map[string]*Rules{"now": r, "after a restart": rules(t, store)} {
+		if protected(r, "public.any") || protected(r, "public.copies") || !protected(r, "public.more") || !protected(r, "public.patients") {
+			t.Errorf("%s: what is protected is not what was left", name)
+		}
+	}
+	before := other.state.Load()
+	if err := other.Refresh(t.Context()); err != nil || protected(other, "public.copies") {
+		t.Errorf("another gateway does not follow: %v", err)
+	}
+	after := other.state.Load()
+	if err := other.Refresh(t.Context()); err != nil || before == after || other.state.Load() != after {
+		t.Error("what did not change is compiled anew")
 	}
 }

@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 // Inherit remembers, for good, that tables of a target hold protected data since by, a
@@ -20,16 +23,26 @@ func (s *Store) Inherit(ctx context.Context, target string, tables []string, by 
 	})
 }
 
-// Inherited gives, for each target, the tables that inherited protection.
-func (s *Store) Inherited(ctx context.Context) (map[string][]string, error) {
-	tables := map[string][]string{}
+// Inherited lists what inherited protection, by target and table.
+func (s *Store) Inherited(ctx context.Context) ([]hoop.Protection, error) {
+	var out []hoop.Protection
 	err := each(ctx, s.r, func(rows *sql.Rows) error {
-		var target, name string
-		if err := rows.Scan(&target, &name); err != nil {
+		var p hoop.Protection
+		var since int64
+		if err := rows.Scan(&p.Target, &p.Table, &since, &p.By); err != nil {
 			return err
 		}
-		tables[target] = append(tables[target], name)
+		p.Since = time.UnixMicro(since).UTC()
+		out = append(out, p)
 		return nil
-	}, `SELECT target, name FROM inherited ORDER BY target, name`)
-	return tables, fault("read inherited protection", err)
+	}, `SELECT target, name, inherited_at, inherited_by FROM inherited ORDER BY target, name`)
+	return out, fault("read inherited protection", err)
+}
+
+// Disinherit forgets that a table inherited protection; it is no error where it did not.
+func (s *Store) Disinherit(ctx context.Context, target, table string) error {
+	return s.write(ctx, "lift inherited protection", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM inherited WHERE target = $1 AND name = $2`, target, table)
+		return err
+	})
 }

@@ -115,7 +115,7 @@ func TestOpen_SQLiteBelongsToOneProcess(t *testing.T) {
 	if s, err = Open(t.Context(), url); err != nil {
 		t.Fatalf("Open after Close: %v", err)
 	}
-	if got, err := s.Inherited(t.Context()); err != nil || len(got["pg"]) != 1 {
+	if got, err := s.Inherited(t.Context()); err != nil || len(got) != 1 {
 		t.Errorf("after a restart: %v, %v", got, err)
 	}
 	if err := s.Close(); err != nil {

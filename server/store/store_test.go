@@ -459,7 +459,7 @@ func TestSessions_NobodyOverwritesOne(t *testing.T) {
 	})
 }
 
-func TestInherited_StaysForGood(t *testing.T) {
+func TestInherited_StaysUntilLifted(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		if got, err := s.Inherited(t.Context()); err != nil || len(got) != 0 {
 			t.Fatalf("at first: %v, %v", got, err)
@@ -472,10 +472,31 @@ func TestInherited_StaysForGood(t *testing.T) {
 		if err := s.Inherit(t.Context(), "other", []string{"public.b"}, "17"); err != nil {
 			t.Fatal(err)
 		}
-		want := map[string][]string{"pg": {"public.a", "public.b", `x."Odd.Name"`}, "other": {"public.b"}}
-		got, err := s.Inherited(t.Context())
-		if diff := cmp.Diff(want, got, cmpopts.SortSlices(strings.Compare)); err != nil || diff != "" {
-			t.Errorf("%v, -want +got:\n%s", err, diff)
+		names := func() (out []string) {
+			got, err := s.Inherited(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range got {
+				if time.Since(p.Since) > time.Hour {
+					t.Errorf("%s: since %s", p.Table, p.Since)
+				}
+				out = append(out, p.Target+" "+p.Table+" "+p.By)
+			}
+			return out
+		}
+		want := []string{"other public.b 17", "pg public.a session-1", "pg public.b session-1", `pg x."Odd.Name" session-1`}
+		if diff := cmp.Diff(want, names(), cmpopts.SortSlices(strings.Compare)); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		for _, table := range []string{"public.b", "public.b", "public.unknown"} {
+			if err := s.Disinherit(t.Context(), "pg", table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want = []string{"other public.b 17", "pg public.a session-1", `pg x."Odd.Name" session-1`}
+		if diff := cmp.Diff(want, names(), cmpopts.SortSlices(strings.Compare)); diff != "" {
+			t.Errorf("lifted, -want +got:\n%s", diff)
 		}
 	})
 }
