@@ -197,6 +197,10 @@ func (r *Renderer) approval(rec *recording.Record) {
 		color = r.style.Red
 	}
 	r.print("%s", paint(color, "── "+iostreams.OneLine(line)))
+	if f := q.Facts; f != nil && !f.Pending && q.State != hoop.Pending {
+		r.print("%s", paint(r.style.Dim, "── they saw: "+iostreams.OneLine(fmt.Sprintf("%s; %d protected columns; transaction: %s; locks: %s",
+			f.Estimate, len(f.Protected), f.Transaction, f.Locks))))
+	}
 }
 
 func (r *Renderer) result(res *hoop.Result) {

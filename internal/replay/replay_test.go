@@ -86,7 +86,9 @@ func session(t testing.TB) []recording.Record {
 		{Kind: recording.KindResult, At: 1210 * time.Millisecond, Counter: 1, Result: &hoop.Result{Rows: 2, Masked: 2}},
 		{Kind: recording.KindApproval, At: 2 * time.Second, Request: &hoop.Request{ID: 17, State: hoop.Pending, Count: 1, Groups: []string{"dba"}}},
 		{Kind: recording.KindNotice, At: 2 * time.Second, Text: "waiting for approval 17"},
-		{Kind: recording.KindApproval, At: 9 * time.Second, Request: &hoop.Request{ID: 17, State: hoop.Denied, Approvals: []hoop.Approval{{By: "alex", Reason: "no"}}}},
+		{Kind: recording.KindApproval, At: 9 * time.Second, Request: &hoop.Request{ID: 17, State: hoop.Denied, Approvals: []hoop.Approval{{By: "alex", Reason: "no"}}, Facts: &hoop.Facts{
+			Estimate: hoop.Estimate{Known: true, Rows: 2, What: "change"}, Protected: []hoop.ColumnRef{{Table: "patients", Column: "ssn"}}, Transaction: "none is open",
+		}}},
 		{Kind: recording.KindStatement, At: 9 * time.Second, Counter: 2, Statement: &recording.Statement{
 			Text: "DROP TABLE patients", Decision: hoop.Decision{Action: hoop.Deny, Rule: "risky", Reason: "denied by alex"},
 		}},
@@ -111,6 +113,7 @@ const sessionText = `══ session s1: dana on pg-prod/clinic, psql, began 2026
 ── request 17 waits for 1 of dba
 hoop: waiting for approval 17
 ── request 17 denied; denied by alex: no
+── they saw: about 2 would change; 1 protected columns; transaction: none is open; locks: none are held
 
 ── #2  +9s  deny by risky: denied by alex
 │ DROP TABLE patients

@@ -1,6 +1,7 @@
 package hoop
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -86,6 +87,18 @@ func (l Locks) String() string {
 		held = append(held, strconv.Itoa(l.Blocked)+" other backends wait for them")
 	}
 	return strings.Join(held, ", ")
+}
+
+// Short is the locks without their names.
+func (l Locks) Short() string {
+	if l.Why != "" {
+		return "not known: " + l.Why
+	}
+	more := ""
+	if l.More {
+		more = " and more"
+	}
+	return fmt.Sprintf("%d held%s, %d backends wait", len(l.Held), more, l.Blocked)
 }
 
 // Lock is one lock of the target.

@@ -25,7 +25,7 @@ const (
 	KindOutput    Kind = 3 // bytes as the client saw them: Wire, or Dropped and Digest
 	KindInput     Kind = 4 // COPY data as the client sent it: Wire, or Dropped and Digest
 	KindNotice    Kind = 5 // what the gateway itself told the client: Text
-	KindApproval  Kind = 6 // how a hold ended: Request
+	KindApproval  Kind = 6 // a hold as it began, and how it ended: Request
 	KindResult    Kind = 7 // how a statement ended: Result
 	KindEnd       Kind = 8 // the session ended: Session, Text
 )
@@ -128,10 +128,10 @@ func (r *Record) Hide() *Record {
 			c.Statement.Params[i].Type = p.Type
 		}
 	}
-	if q := r.Request; q != nil && (q.Statement != "" || len(q.Params)+len(q.Executes) > 0 || q.Facts != nil) {
+	if q := r.Request; q != nil && (q.Statement != "" || len(q.Params)+len(q.Executes) > 0) {
 		c.Hidden = true
 		shown := *q
-		shown.Statement, shown.Params, shown.Executes, shown.Writing, shown.Facts = "", nil, nil, nil, nil
+		shown.Statement, shown.Params, shown.Executes, shown.Writing = "", nil, nil, nil
 		c.Request = &shown
 	}
 	if r.Kind == KindInput {

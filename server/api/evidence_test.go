@@ -105,17 +105,34 @@ func TestRecording_ReadIsOnRecordBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-func TestRecording_OwnerGetsNoDigestKey(t *testing.T) {
+// Whoever examines is told what approvers were told about the data, with literals or
+// without, and not where the session was their own; the key to the digests in the log is
+// for those who see literals.
+func TestRecording_OwnerGetsLess(t *testing.T) {
 	g := newGateway(t)
-	g.session("s1", "alice", true)
-	g.tape = &tape{end: io.EOF, records: []recording.Record{{Kind: recording.KindStart, DigestKey: []byte("k3y")}}}
-	body, err := g.as("alice").Recording(t.Context(), "s1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	if b, err := io.ReadAll(body); err != nil || strings.Contains(string(b), "digest_key") {
-		t.Errorf("%s, %v", b, err)
+	for _, tt := range []struct {
+		who, session string
+		key, facts   bool
+	}{
+		{"alice", "alice", false, false}, {"ann", "alice", false, true}, {"paul", "alice", true, true}, {"ann", "ann", true, false},
+	} {
+		id := tt.who + "-" + tt.session
+		g.session(id, tt.session, true)
+		g.tape = &tape{end: io.EOF, records: []recording.Record{
+			{Kind: recording.KindStart, DigestKey: []byte("k3y")},
+			{Kind: recording.KindApproval, Request: &hoop.Request{ID: 17, Facts: &hoop.Facts{Transaction: "none is open"}}},
+		}}
+		body, err := g.as(tt.who).Recording(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(body)
+		if err := errors.Join(err, body.Close()); err != nil {
+			t.Error(err)
+		}
+		if key, facts := strings.Contains(string(b), "digest_key"), strings.Contains(string(b), "none is open"); key != tt.key || facts != tt.facts {
+			t.Errorf("%s reads %s: key %v, facts %v: %s", tt.who, tt.session, key, facts, b)
+		}
 	}
 }
 

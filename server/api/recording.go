@@ -30,7 +30,7 @@ func (h *handler) recording(w http.ResponseWriter, r *http.Request, id hoop.Iden
 		return err
 	}
 	defer rec.Close()
-	t := &telling{rec: rec, limit: limit, literals: own(id, &s) || h.Literals(id), key: h.examines(id)}
+	t := &telling{rec: rec, limit: limit, literals: own(id, &s) || h.Literals(id), key: h.examines(id), facts: h.examines(id) && !own(id, &s)}
 	if err := h.read(r, id, &s, t.literals, limit > 0); err != nil {
 		return err
 	}
@@ -132,6 +132,7 @@ type telling struct {
 	limit    int64 // bytes of the recording; 0: all of it
 	literals bool  // show them
 	key      bool  // show the key of digests, if literals are shown
+	facts    bool  // show what approvers were told about the data
 	from     recording.Position
 	first    *recording.Record
 	err      error // instead of first
@@ -173,6 +174,9 @@ func (t *telling) tell(w io.Writer) (next *recording.Position, err error) {
 		}
 		if !t.key {
 			rec.DigestKey = nil
+		}
+		if !t.facts && rec.Request != nil {
+			rec.Request.Facts = nil
 		}
 		if err := enc.Encode(rec); err != nil {
 			return nil, err

@@ -29,7 +29,7 @@ func withLiterals() []recording.Record {
 		}},
 		{Kind: recording.KindApproval, Request: &hoop.Request{
 			ID: 17, Kind: hoop.RequestStatement, Statement: secret, Params: []string{secret}, Executes: []string{secret}, Shape: "SELECT $1",
-			Facts: &hoop.Facts{Transaction: secret},
+			Facts: &hoop.Facts{Transaction: "none is open"}, // the gateway's own words
 		}},
 		{Kind: recording.KindStatement, Counter: 3, Statement: &recording.Statement{Text: "SELEC '" + secret, Decision: hoop.Decision{Action: hoop.Deny}}},
 		{Kind: recording.KindInput, Counter: 4, Wire: []byte("d    " + secret)},

@@ -67,7 +67,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 			return nil, errNoChange
 		}
 		r.Approvals = append(r.Approvals, a)
-		if err := s.record(ctx, verdictEvent(by, r, a)); err != nil {
+		if err := s.record(ctx, verdictEvent(by, r, a, seen)); err != nil {
 			return nil, err
 		}
 		led, err = s.conclude(ctx, r, a, access, former)
@@ -223,7 +223,9 @@ func mayDecide(by hoop.Identity, r *hoop.Request) error {
 	return nil
 }
 
-func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval) *hoop.Event {
+// verdictEvent tells what somebody decided, and what they could see of a held statement:
+// the facts in short, without values. The recording has them whole.
+func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval, seen hoop.Request) *hoop.Event {
 	t, action := hoop.EventDenial, hoop.Deny
 	if a.Approve {
 		t, action = hoop.EventApproval, hoop.Allow
@@ -232,6 +234,21 @@ func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval) *hoop.Even
 	e.Subject, e.Chain, e.Action, e.Reason = by.Subject, by.Chain, action, a.Reason
 	if a.Approve {
 		detail(e, "approvals", "%d of %d", approvals(r), max(1, r.Count))
+	}
+	if f := seen.Facts; f != nil {
+		detail(e, "hidden_values", "%d", seen.Hidden)
+		if f.Pending {
+			detail(e, "facts", "not known yet")
+			return e
+		}
+		detail(e, "estimate", "%s", f.Estimate)
+		more := ""
+		if f.More {
+			more = " and more"
+		}
+		detail(e, "protected_columns", "%d%s", len(f.Protected), more)
+		detail(e, "transaction", "%s", f.Transaction)
+		detail(e, "locks", "%s", f.Locks.Short())
 	}
 	return e
 }

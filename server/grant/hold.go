@@ -63,7 +63,7 @@ func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error
 
 // Await waits until the held statement is decided, its time runs out, or ctx ends,
 // which cancels it. It tells the outcome once: the request in its final state, without
-// text and parameters. Only where that is Approved, and the error nil, may anything
+// text and parameters, with the facts that there were for whoever decided. Only where that is Approved, and the error nil, may anything
 // run.
 func (s *Service) Await(ctx context.Context, id int64) (hoop.Request, error) {
 	s.mu.Lock()
@@ -123,6 +123,7 @@ func (s *Service) settle(r hoop.Request) {
 		return
 	}
 	q.final, q.settled = r, s.now()
+	q.final.Facts = q.request.Facts // for the recording: what whoever decided could see
 	q.request.Statement, q.request.Params, q.request.Executes = "", nil, nil
 	q.request.Facts, q.request.Writing = nil, nil
 	close(q.done)

@@ -341,7 +341,7 @@ func TestHold_ShowsEachOnlyWhatIsMeantForThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Tell(r.ID, hoop.Facts{Transaction: "none is open"})
+		b.Tell(r.ID, hoop.Facts{Transaction: "none is open", Estimate: hoop.Estimate{Known: true, Rows: 3, What: "change"}, Locks: hoop.Locks{Held: []hoop.Lock{{}}}})
 		for _, tt := range []struct {
 			who          hoop.Identity
 			clear, facts bool
@@ -370,6 +370,22 @@ func TestHold_ShowsEachOnlyWhatIsMeantForThem(t *testing.T) {
 		}
 		b.approve(bob, r.ID)
 		b.Tell(r.ID, hoop.Facts{Transaction: "late"}) // does nothing
+		// What bob could see is on record: in short in the log, whole in the recording.
+		events := b.log.all()
+		told := map[string]string{}
+		for _, d := range events[len(events)-1].Details {
+			told[d.Name] = d.Value
+		}
+		for name, want := range map[string]string{
+			"estimate": "about 3 would change", "transaction": "none is open", "locks": "1 held, 0 backends wait", "protected_columns": "0", "hidden_values": "3",
+		} {
+			if told[name] != want {
+				t.Errorf("the log says of %s: %q, want %q", name, told[name], want)
+			}
+		}
+		if answer, err := b.Await(t.Context(), r.ID); err != nil || answer.Facts == nil || answer.Facts.Estimate.Rows != 3 || answer.Statement != "" {
+			t.Errorf("for the recording: %+v, %v", answer, err)
+		}
 		if got, err := b.Request(t.Context(), bob, r.ID); err != nil || got.Facts != nil || got.Statement != "" {
 			t.Errorf("after the decision: %+v, %v", got, err)
 		}

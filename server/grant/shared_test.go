@@ -157,6 +157,7 @@ func TestDecide_Races(t *testing.T) {
 			}
 			for range 10 {
 				raceOnce(t, a, b)
+				raceHeld(t, a, b)
 			}
 		})
 	}
@@ -195,6 +196,49 @@ func raceOnce(t *testing.T, a, b *bench) {
 	}
 	if len(events) != want {
 		t.Errorf("%s: %d events", got.State, len(events))
+	}
+}
+
+// raceHeld has a statement approved where it waits, denied at the other gateway, and
+// withdrawn by its client, all at once: who waits hears what the store says.
+func raceHeld(t *testing.T, a, b *bench) {
+	t.Helper()
+	r := a.hold(alice)
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	answer := a.await(ctx, r.ID)
+	before := len(a.log.all())
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	wg.Go(func() { _, errs[0] = a.Approve(t.Context(), bob, r.ID, "") })
+	wg.Go(func() { _, errs[1] = b.Deny(t.Context(), carol, r.ID, "no") })
+	wg.Go(hangUp)
+	wg.Wait()
+	got := within(t, "the answer", answer)
+	final := a.request(r.ID)
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		wantCode(t, err, hoop.CodeConflict)
+	}
+	runs := got.err == nil && got.r.State == hoop.Approved
+	switch final.State {
+	case hoop.Approved, hoop.Denied:
+		if won != 1 || runs && final.State != hoop.Approved {
+			t.Errorf("%s, and %d of 2 decided; it runs: %v", final.State, won, runs)
+		}
+	case hoop.Cancelled:
+		if won != 0 || runs {
+			t.Errorf("withdrawn, and %d of 2 decided; it runs: %v", won, runs)
+		}
+	default:
+		t.Errorf("it is %s", final.State)
+	}
+	if n := len(a.log.all()) - before; n != 1 {
+		t.Errorf("%s: %d events", final.State, n)
 	}
 }
 

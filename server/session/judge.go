@@ -277,7 +277,26 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	if err := s.inForce(); err != nil {
 		return err
 	}
+	if err := s.stillHolds(ctx, uses, d); err != nil {
+		return err
+	}
 	return ask.Confirm()
+}
+
+// stillHolds asks the policy again once people agreed to what it decided: rules that
+// became stricter meanwhile count.
+func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, d hoop.Decision) error {
+	now, err := s.decide(ctx, uses)
+	switch {
+	case err != nil:
+		return err
+	case now.Action == hoop.Deny:
+		return denied(now)
+	case now.Action == hoop.Approve && (now.Approval.Count > d.Approval.Count || !slices.Equal(now.Approval.Groups, d.Approval.Groups)):
+		return hoop.Errorf(hoop.CodeDenied, "the rules changed while the statement waited, and others must approve it now").
+			WithHint("run the statement again")
+	}
+	return nil
 }
 
 // soFar is what the session has done, for those who decide what it does next.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,12 +19,30 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/pgserver"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
 
+// shared is a server for tests that make all that they need anew. TestMain stops it.
+var shared = sync.OnceValues(func() (*pgserver.Server, error) {
+	started.Store(true)
+	return pgserver.Start(context.Background(), pgserver.Options{})
+})
+
+var started atomic.Bool
+
 func TestMain(m *testing.M) {
 	pgparse.RunWorker()
-	os.Exit(m.Run())
+	code := m.Run()
+	if started.Load() {
+		if pg, err := shared(); err == nil {
+			if err := pg.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
 }
 
 const setup = `
