@@ -47,7 +47,7 @@ test-providers: ## sign-in by SimpleSAMLphp, and the sign-in kept by gnome-keyri
 	go vet -tags signin ./test/signin
 	go test -tags signin -count=1 -timeout 5m -run 'Providers|Keyring' ./test/signin
 
-test-browser: ## the sign-in pages in Chromium: sample users, OpenID Connect, SAML
+test-browser: ## Chromium: sign-in by sample users, OpenID Connect and SAML; approvals
 	@.ci/deps browser
 	go vet -tags signin ./test/signin
 	go test -tags signin -count=1 -timeout 5m -run Browser ./test/signin

@@ -58,6 +58,7 @@ func newPages(now func() time.Time) (*pages, error) {
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"left":    func(t time.Time) string { return left(t.Sub(now())) },
 		"live":    func(g hoop.Grant) bool { return g.InForce(now()) },
+		"lines":   func(s string) int { return strings.Count(s, "\n") + 1 },
 		"add":     func(a, b int) int { return a + b },
 		"param":   param,
 		"mine":    func(p page, id hoop.Identity) bool { return p.Who.Identity.Subject == id.Subject },
