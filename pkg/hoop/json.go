@@ -89,6 +89,9 @@ func (u *Use) AppendJSON(dst []byte) []byte {
 		}
 	}
 	dst = listField(dst, `,"into":`, u.Into)
+	if u.Keeps {
+		dst = append(dst, `,"keeps":true`...)
+	}
 	dst = textField(dst, `,"why":`, u.Why)
 	return append(dst, '}')
 }
