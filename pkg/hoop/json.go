@@ -118,6 +118,9 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 		dst = textField(dst, `,"effect":`, string(o.Effect))
 		dst = append(JSONString(append(dst, `,"rule":`...), o.Rule), '}')
 	}
+	if d.CosignedWithin != 0 {
+		dst = JSONString(append(dst, `,"cosigned_within":`...), d.CosignedWithin.String())
+	}
 	return append(dst, '}')
 }
 
