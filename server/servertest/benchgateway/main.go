@@ -75,6 +75,6 @@ type slowFile struct {
 func (f slowFile) Sync() error {
 	begin := time.Now()
 	err := f.File.Sync()
-	time.Sleep(f.delay - time.Since(begin))
+	wait(f.delay - time.Since(begin))
 	return err
 }
