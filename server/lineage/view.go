@@ -81,3 +81,23 @@ func (a *analysis) view(t *catalog.Table) *relation {
 	a.views[t.OID] = r
 	return r
 }
+
+// View gives, by name, the columns that those of a user's view derive from, its own among
+// them: see sqlscan.Lineage.
+func View(t *catalog.Table, cat *catalog.Snapshot) map[string][]hoop.ColumnRef {
+	if !sqlscan.PlainCasts(cat) {
+		return nil
+	}
+	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
+	r := a.view(t)
+	if !r.fixed || a.steps <= 0 {
+		return nil
+	}
+	out := make(map[string][]hoop.ColumnRef, len(r.cols))
+	for _, c := range r.cols {
+		if !c.flow.unknown {
+			out[c.name] = a.origins(c.flow)
+		}
+	}
+	return out
+}

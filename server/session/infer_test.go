@@ -17,6 +17,9 @@ const inferSetup = `
 	INSERT INTO clinic.patients SELECT g, lpad(g::text, 9, '0'), 'M' || g, g % 3 FROM generate_series(1, 50) g;
 	CREATE TABLE clinic.claims (id int PRIMARY KEY, member_ssn text);
 	INSERT INTO clinic.claims SELECT id, ssn FROM clinic.patients;
+	CREATE VIEW clinic.people AS SELECT id, upper(ssn) AS code, ward FROM clinic.patients;
+	CREATE VIEW clinic.cards AS SELECT p.id AS n, p.code AS ssn_, c.id AS claim FROM clinic.people p JOIN clinic.claims c ON c.member_ssn = p.code;
+	CREATE MATERIALIZED VIEW clinic.stored AS SELECT id, ssn AS other FROM clinic.patients;
 	CREATE TABLE clinic.guesses (x text);
 	INSERT INTO clinic.guesses SELECT lpad(g::text, 9, '0') FROM generate_series(1, 1000) g;`
 
@@ -67,6 +70,11 @@ func TestInference_WhatCounts(t *testing.T) {
 		"prepared":          {[]string{"PREPARE q (text) AS SELECT id FROM clinic.patients WHERE ssn = $1", "EXECUTE q ('1')", "EXECUTE q ('2')", "EXECUTE q ('3')"}, "EXECUTE q ('4')"},
 		"prepared, a list":  {[]string{"PREPARE q (text[]) AS SELECT id FROM clinic.patients WHERE ssn = ANY ($1)"}, "EXECUTE q ('{1,2,3,4}')"},
 		"several in a text": {nil, "SELECT id FROM clinic.patients WHERE ssn = '1'; SELECT id FROM clinic.patients WHERE ssn IN ('2', '3', '4')"},
+		"a view":            {[]string{"SELECT id FROM clinic.people WHERE code > '1'"}, "SELECT id FROM clinic.people p ORDER BY p.code"},
+		"column of a view":  {[]string{"SELECT id FROM clinic.people WHERE code = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT n FROM clinic.cards WHERE ssn_ = '4'"},
+		"a view and a list": {nil, "SELECT p.id FROM clinic.people p, clinic.guesses g WHERE p.code = g.x"},
+		"a copy":            {[]string{"SELECT id FROM clinic.stored WHERE other > '1'"}, "SELECT id FROM clinic.stored s, clinic.patients p WHERE s.other = p.ssn"},
+		"two views":         {nil, "SELECT p.id FROM clinic.people p JOIN clinic.stored s ON s.other = p.code"},
 		"columns apart":     {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +111,9 @@ func TestInference_ShowingIsFree(t *testing.T) {
 		"SELECT * FROM clinic.patients WHERE id = 1", "SELECT upper(ssn), mrn || '-' || id, concat(ssn, ward) FROM clinic.patients WHERE ward = 1",
 		"SELECT p.ssn, c.id FROM clinic.patients p JOIN clinic.claims c ON c.id = p.id", "SELECT count(ssn) FROM clinic.patients", "INSERT INTO clinic.claims VALUES (1000, 'x')",
 		"SELECT id FROM (SELECT id, ssn FROM clinic.patients) q WHERE id = 3",
+		"SELECT code FROM clinic.people WHERE id = 1 ORDER BY ward", "SELECT p.code, g.x FROM clinic.people p JOIN clinic.guesses g ON g.x = p.ward::text",
+		"SELECT ward, count(*) FROM clinic.people GROUP BY ward", "SELECT n, ssn_ FROM clinic.cards JOIN clinic.guesses ON x = claim::text WHERE n < 3",
+		"SELECT s.other FROM clinic.stored s JOIN clinic.people USING (id) ORDER BY id",
 	} {
 		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 			t.Errorf("%s: %v", sql, err)
@@ -112,6 +123,9 @@ func TestInference_ShowingIsFree(t *testing.T) {
 		"SELECT 1 / (ascii(ssn) - 48) FROM clinic.patients WHERE id = 1", "SELECT CASE WHEN ssn = '1' THEN 1 / 0 END FROM clinic.patients", "SELECT ssn::int FROM clinic.patients",
 		"SELECT id FROM clinic.patients WHERE id IN (SELECT length(ssn) FROM clinic.patients)", "SELECT DISTINCT ssn FROM clinic.patients", "SELECT ssn FROM clinic.patients ORDER BY 1",
 		"SELECT upper(ssn) AS u FROM clinic.patients ORDER BY u", "SELECT * FROM clinic.patients NATURAL JOIN clinic.guesses", "SELECT id FROM clinic.patients WHERE starts_with(ssn, '1')",
+		"SELECT p.id FROM clinic.patients p, generate_series(1, length(p.ssn))", "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients", "SELECT ward FROM clinic.people WHERE code LIKE '1%'",
+		"SELECT DISTINCT code FROM clinic.people", "SELECT id FROM clinic.patients LIMIT (SELECT length(ssn) FROM clinic.patients WHERE id = 1)",
+		"SELECT count(*) FROM clinic.people GROUP BY code", "SELECT * FROM clinic.people NATURAL JOIN clinic.stored s (id, code)",
 	} {
 		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); state(err) != "42501" {
 			t.Errorf("%s: %v, want 42501", sql, err)

@@ -16,7 +16,7 @@ func carried(t testing.TB, sql string) string {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	var out []string
-	for _, c := range Carries(p, snap, Analyze(p, snap, nil).Reads) {
+	for _, c := range Carries(p, snap, Analyze(p, snap, Lineage{}).Reads) {
 		n := fmt.Sprint(c.Rows)
 		if c.Rows == hoop.Whole {
 			n = "*"

@@ -138,7 +138,7 @@ func TestCode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := Analyze(p, snap, nil)
+			a := Analyze(p, snap, Lineage{})
 			want := strings.Fields(tt.effects)
 			slices.Sort(want)
 			got := strings.Fields(summary(a))
@@ -181,7 +181,7 @@ func TestAnalyze_Relatives(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := Analyze(p, snap, nil)
+		a := Analyze(p, snap, Lineage{})
 		_, into, _ := usesOf(a, hoop.EffectDerive)
 		_, _, columns := usesOf(a, hoop.EffectInfer)
 		for what, x := range map[string][2]string{
@@ -214,7 +214,7 @@ func TestAnalysis_Leaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		later := []hoop.Use{{Effect: hoop.EffectWrite, Tables: []string{"code.scratch"}}}
-		from, into, _ := usesOf(&Analysis{Uses: After(Analyze(p, snap, nil).Leaves, later)}, hoop.EffectDerive)
+		from, into, _ := usesOf(&Analysis{Uses: After(Analyze(p, snap, Lineage{}).Leaves, later)}, hoop.EffectDerive)
 		got := strings.Join(from, " ") + " -> " + strings.Join(into, " ")
 		if want == "" {
 			want = " -> "
@@ -222,7 +222,7 @@ func TestAnalysis_Leaves(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
-		if read := []hoop.Use{{Effect: hoop.EffectRead}}; len(After(Analyze(p, snap, nil).Leaves, read)) != 1 {
+		if read := []hoop.Use{{Effect: hoop.EffectRead}}; len(After(Analyze(p, snap, Lineage{}).Leaves, read)) != 1 {
 			t.Errorf("%s: a read copies", sql)
 		}
 	}

@@ -247,7 +247,7 @@ func TestAnalyze_EmbeddedStatementsKeepTheirEffects(t *testing.T) {
 			if err != nil {
 				continue // the grammar does not allow it there
 			}
-			got := Analyze(p, snap, nil)
+			got := Analyze(p, snap, Lineage{})
 			for _, u := range inner.Uses {
 				if u.Effect != hoop.EffectRead && !got.Has(u.Effect) {
 					t.Errorf("%s: %s, alone %s", outer, summary(got), summary(inner))
@@ -293,7 +293,7 @@ func TestAnalyze_HostileStatementsEnd(t *testing.T) {
 				t.Fatal(err) // too much for the parser: the test shows nothing
 			}
 			started := time.Now()
-			Analyze(p, snap, nil)
+			Analyze(p, snap, Lineage{})
 			if took := time.Since(started); took > 5*time.Second {
 				t.Errorf("took %v for %d bytes", took, len(sql))
 			}
@@ -315,7 +315,7 @@ func BenchmarkAnalyze(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Analyze(p, snap, nil)
+				Analyze(p, snap, Lineage{})
 			}
 		})
 	}
@@ -328,7 +328,7 @@ func TestAnalyze_EmptyTextReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := Analyze(parsed, snap, nil)
+		a := Analyze(parsed, snap, Lineage{})
 		if len(a.Uses) != 1 || a.Uses[0].Effect != hoop.EffectRead || a.Opaque || len(a.Commands) != 0 {
 			t.Errorf("%q: %+v", sql, a)
 		}

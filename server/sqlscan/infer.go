@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -139,7 +141,7 @@ func (s *stmt) inferred() []hoop.ColumnRef {
 }
 
 func (s *stmt) newResolver() *resolver {
-	return &resolver{s: s, seen: map[usedName]bool{}, visited: map[*pg_query.Node]bool{}, out: map[hoop.ColumnRef]bool{}}
+	return &resolver{s: s, seen: map[usedName]bool{}, visited: map[*pg_query.Node]bool{}, out: map[hoop.ColumnRef]bool{}, shown: map[hoop.ColumnRef]bool{}}
 }
 
 type resolver struct {
@@ -147,6 +149,8 @@ type resolver struct {
 	seen    map[usedName]bool
 	visited map[*pg_query.Node]bool
 	out     map[hoop.ColumnRef]bool
+	shown   map[hoop.ColumnRef]bool // of out: columns of views, whose origins are there too
+	blind   bool                    // a column whose origins are not known
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
@@ -157,11 +161,14 @@ func (r *resolver) add(t *catalog.Table, column string) {
 			}
 		}
 	}
-	for _, oid := range t.Uses { // which of them the view's column comes from is not known here
-		if from, ok := r.s.cat.Table(oid); ok && !from.System {
-			r.whole(from)
+	if len(t.Uses) > 0 && !r.traced(t, column) {
+		for _, oid := range t.Uses {
+			if from, ok := r.s.cat.Table(oid); ok && !from.System {
+				r.whole(from)
+			}
 		}
 	}
+	r.blind = r.blind || t.Kind == catalog.KindForeign
 	if t.Temporary {
 		for _, c := range t.Columns {
 			for _, from := range c.Holds.Columns {
@@ -175,6 +182,47 @@ func (r *resolver) add(t *catalog.Table, column string) {
 		}
 	}
 	r.out[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: column}] = true
+}
+
+// traced adds what a view's column derives from, where that is known.
+func (r *resolver) traced(t *catalog.Table, column string) bool {
+	known := r.s.viewColumns(t)
+	var from []hoop.ColumnRef
+	for _, c := range t.Columns {
+		refs, ok := known[c.Name]
+		if !ok && (column == c.Name || column == "*") {
+			r.blind = true
+			return false
+		}
+		if column == c.Name || column == "*" {
+			from = append(from, refs...)
+		}
+	}
+	ofTables := slices.ContainsFunc(from, func(c hoop.ColumnRef) bool { return !r.ofView(c) })
+	for _, c := range from {
+		r.out[c] = true
+		r.shown[c] = r.shown[c] || ofTables && r.ofView(c)
+	}
+	return true
+}
+
+func (r *resolver) ofView(c hoop.ColumnRef) bool {
+	return slices.ContainsFunc(r.s.cat.Lookup(c.Schema, c.Table), func(t *catalog.Table) bool { return len(t.Uses) > 0 })
+}
+
+// viewColumns is what is known of a view's columns.
+func (b *builder) viewColumns(t *catalog.Table) map[string][]hoop.ColumnRef {
+	if b.known.View == nil {
+		return nil
+	}
+	if known, ok := b.views[t]; ok {
+		return known
+	}
+	if b.views == nil {
+		b.views = map[*catalog.Table]map[string][]hoop.ColumnRef{}
+	}
+	b.views[t] = b.known.View(t, b.cat)
+	return b.views[t]
 }
 
 func (r *resolver) everything() {

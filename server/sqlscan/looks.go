@@ -8,7 +8,6 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pglex"
 )
 
@@ -456,7 +455,7 @@ func (s *stmt) looks() []hoop.Look {
 func (s *stmt) look(l *looker, d deciding) hoop.Look {
 	r := s.newResolver()
 	r.resolve(d.name)
-	look := hoop.Look{Columns: r.columns(), View: r.view()}
+	look := hoop.Look{Columns: r.columns(), View: r.blind}
 	p := l.sights[d.ref]
 	if d.join {
 		look.Joined, look.Many, look.Against = true, l.makes, r.relatives()
@@ -522,7 +521,7 @@ func (r *resolver) columns() []hoop.ColumnRef {
 func (r *resolver) relatives() (out [][]hoop.ColumnRef) {
 	done := map[hoop.ColumnRef]bool{}
 	for _, c := range r.columns() {
-		if done[c] {
+		if done[c] || r.shown[c] {
 			continue
 		}
 		group := []hoop.ColumnRef{c}
@@ -543,20 +542,4 @@ func (r *resolver) relatives() (out [][]hoop.ColumnRef) {
 		out = append(out, group)
 	}
 	return out
-}
-
-// view reports whether one of the columns is of a view, whose own columns the catalog
-// does not trace.
-func (r *resolver) view() bool {
-	for t := range r.s.tables {
-		if t.Kind != catalog.KindView && t.Kind != catalog.KindMatView && t.Kind != catalog.KindForeign {
-			continue
-		}
-		for c := range r.out {
-			if c.Schema == t.Schema && c.Table == t.Name {
-				return true
-			}
-		}
-	}
-	return false
 }

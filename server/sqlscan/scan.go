@@ -11,15 +11,22 @@ import (
 	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
-// Follow says what command i of p makes of the session's own tables; ok is false where
-// it cannot tell which tables there are afterwards.
-type Follow func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
+// Lineage is what package lineage knows, which is built on this one. Its functions may be
+// nil.
+type Lineage struct {
+	// Local says what command i of p makes of the session's own tables; ok is false where
+	// it cannot tell which tables there are afterwards. Without it a session's own objects
+	// are not followed: what makes one has Analysis.Temp.
+	Local func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
+	// View gives, by name, the columns that those of a view derive from, its own among
+	// them; a column that it does not have may derive from anything that the view reads.
+	View func(view *catalog.Table, cat *catalog.Snapshot) map[string][]hoop.ColumnRef
+}
 
 // Analyze says what p can do in a database that contains cat. It never fails: what it
-// does not understand has effect unknown. It may be called concurrently. Without follow
-// a session's own objects are not followed: what makes one has Analysis.Temp.
-func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, follow Follow) *Analysis {
-	b := &builder{cat: cat, sql: p.SQL, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
+// does not understand has effect unknown. It may be called concurrently.
+func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis {
+	b := &builder{cat: cat, known: known, sql: p.SQL, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
 	stmts := p.Tree.GetStmts()
 	b.out.Multi = len(stmts)
 	for i, raw := range stmts {
@@ -33,8 +40,8 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, follow Follow) *Analysis 
 		if raw.StmtLen > 0 {
 			st.cmd.End = min(len(p.SQL), int(raw.StmtLocation+raw.StmtLen))
 		}
-		if follow != nil {
-			st.cmd.Local, st.followed = follow(p, i, b.cat)
+		if known.Local != nil {
+			st.cmd.Local, st.followed = known.Local(p, i, b.cat)
 		}
 		st.run()
 		b.cat = b.cat.After(st.cmd.Local)
@@ -58,6 +65,8 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, follow Follow) *Analysis 
 // builder gathers the analysis of one text.
 type builder struct {
 	cat      *catalog.Snapshot
+	known    Lineage
+	views    map[*catalog.Table]map[string][]hoop.ColumnRef // what known.View has said
 	sql      string
 	out      *Analysis
 	left     []hoop.Use // of code that earlier statements left behind

@@ -78,7 +78,7 @@ func analyze(t testing.TB, sql string) *Analysis {
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	return Analyze(p, snap, nil)
+	return Analyze(p, snap, Lineage{})
 }
 
 // summary is an analysis in one line: effects, then O for Opaque, T for Temp, D for

@@ -41,10 +41,8 @@ func (c *conn) means(ctx context.Context, text string, snap *catalog.Snapshot) (
 	if err != nil {
 		return nil, err
 	}
-	if stores(parsed) {
-		c.define(ctx, parsed, snap)
-	}
-	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap, lineage.Local)), nil
+	c.define(ctx, parsed, snap)
+	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap, sqlscan.Lineage{Local: lineage.Local, View: lineage.View})), nil
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was
@@ -238,15 +236,4 @@ func (r *remembered) estimate() int {
 		n += entry/2 + name*(len(u.Tables)+len(u.Into)) + column*len(u.Columns)
 	}
 	return n
-}
-
-// stores reports whether a command may put rows into a table of the session's own, so
-// that what views show counts for the meaning already.
-func stores(p *pgparse.Parsed) bool {
-	for _, raw := range p.Tree.GetStmts() {
-		if q := raw.GetStmt().GetSelectStmt(); q == nil || q.IntoClause != nil || q.WithClause != nil || q.Larg != nil {
-			return true
-		}
-	}
-	return false
 }

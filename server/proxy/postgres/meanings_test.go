@@ -35,7 +35,7 @@ func analyzed(t testing.TB, snap *catalog.Snapshot, text string) (*pgparse.Parse
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	return p, sqlscan.Analyze(p, snap, nil)
+	return p, sqlscan.Analyze(p, snap, sqlscan.Lineage{})
 }
 
 const people = "create table people (id int primary key, name text, born date, balance int); create table other (id int)"
@@ -340,7 +340,7 @@ func BenchmarkMeanings(b *testing.B) {
 	b.Run("analyze-cte", func(b *testing.B) {
 		p, _ := analyzed(b, snap, cte)
 		for b.Loop() {
-			sqlscan.Analyze(p, snap, nil)
+			sqlscan.Analyze(p, snap, sqlscan.Lineage{})
 		}
 	})
 }

@@ -110,3 +110,11 @@ SELECT * FROM clinic.dept_floors ORDER BY id
 SELECT * FROM clinic.dept_cache ORDER BY id
 -- a view over unprotected columns of a protected table
 SELECT id, state, city FROM clinic.patient_states ORDER BY id
+-- a view over protected data joined with an unprotected table
+@masked 2 3
+SELECT s.id, s.who, s.code, d.name FROM clinic.patient_summary s JOIN clinic.departments d ON d.id = s.id ORDER BY s.id
+-- a view over protected data filtered and grouped by unprotected columns
+SELECT state, count(*) FROM clinic.patient_summary WHERE id < 100 GROUP BY state HAVING count(*) >= 1 ORDER BY state
+-- a materialized view over protected data joined by its key
+@masked 1
+SELECT n.label, s.city FROM clinic.name_cache n JOIN clinic.patient_states s USING (id) ORDER BY id
