@@ -30,7 +30,10 @@ var builtins = [...]detector{
 	}},
 	{name: "age", find: findAge, number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
 	{name: "zip", find: findZIP, words: wordsZIP, number: func(r numeral) (plain, near bool) { return r.n == 5, r.n == 5 || r.n == 9 }},
-	{name: "mrn", find: after(wordsMRN...), words: wordsMRN, number: token3},
+	{name: "mrn", find: findMRN, words: wordsMRN, number: func(r numeral) (plain, near bool) {
+		_, near = token3(r)
+		return r.n >= 6 && r.n <= 9 || r.n == 2 && r.next == nextDigit && !r.letter, near
+	}},
 	{name: "health-plan", find: findPlan, words: append([]string{"id"}, wordsPlan...), number: func(r numeral) (plain, near bool) {
 		_, near = token3(r)
 		return r.n == 1 && r.next == nextLetter && !r.letter, near
@@ -60,7 +63,7 @@ var (
 	wordsNPI     = []string{"npi", "provider"}
 	wordsDate    = []string{"dob", "birth", "born", "date", "admitted", "admit", "discharged", "died", "death", "dod", "dos"}
 	wordsZIP     = []string{"zip", "zipcode", "postal", "postcode"}
-	wordsMRN     = []string{"mrn", "mr", "medical record", "med rec", "chart", "patient id", "patient number"}
+	wordsMRN     = []string{"mrn", "mr", "medical record", "med rec", "chart", "patient id", "patient number", "patient no", "pt id", "pt number", "pt no", "mpi", "empi", "uhid"}
 	wordsPlan    = []string{"member", "subscriber", "policy", "insurance", "insured", "medicare", "medicaid", "beneficiary", "mbi", "hicn", "health plan", "group"}
 	wordsAccount = []string{"clm", "account", "acct", "a/c"}
 	wordsLicense = []string{"license", "licence", "lic", "certificate", "cert", "dl"}
@@ -217,7 +220,7 @@ func endsInWord(w []byte, word string) bool {
 		return false
 	}
 	for i := range len(word) {
-		if c := w[at+i]; c != word[i] && (!isUpper(c) || c|0x20 != word[i]) {
+		if c := w[at+i]; c != word[i] && (!isUpper(c) || c|0x20 != word[i]) && (word[i] != ' ' || c != '_' && c != '-') {
 			return false
 		}
 	}

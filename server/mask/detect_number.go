@@ -272,7 +272,53 @@ func upper(c byte) byte {
 	return c
 }
 
-// findZIP finds ZIP+4, and five digits after a state's letters or the words.
+var mrnAfterWord = after(wordsMRN...)
+
+// findMRN finds record numbers by the words, and where one closes a row of name, date of
+// birth and number: on labels, in headings and in tables.
+func findMRN(s []byte, i int) (start, end int) {
+	if start, end = mrnAfterWord(s, i); end > 0 {
+		return start, end
+	}
+	if i == 0 || !isAlnum(s[i-1]) && !in(rowSeps, s[i-1]) {
+		return 0, 0
+	}
+	start, end, ok := token(s, i)
+	if !ok || i-start > 1 || end-start > 10 || run(s, i, 6) < 6 && groups(s, i, "-", 2, 2, 2) != end {
+		return 0, 0
+	}
+	if end < len(s) && !in(".,;|\"')]\r\n", s[end]) { // a number of something
+		return 0, 0
+	}
+	at, separated := start, false
+	for at > 0 && start-at < 4 && in(rowSeps, s[at-1]) {
+		at--
+		separated = separated || s[at] != ' '
+	}
+	if !separated || !dateEnds(s, at) {
+		return 0, 0
+	}
+	return start, end
+}
+
+// rowSeps stand between the fields of a row.
+const rowSeps = " ,/|;\t"
+
+// dateEnds reports whether a date ends before end.
+func dateEnds(s []byte, end int) bool {
+	for j := end - 1; j >= 0 && end-j <= 20; j-- {
+		if !runStart(s, j) {
+			continue
+		}
+		if _, e := findDate(s, j); e == end {
+			return true
+		}
+	}
+	return false
+}
+
+// findZIP finds ZIP+4, and five digits after a state's letters, a city, an address or
+// the words.
 func findZIP(s []byte, i int) (start, end int) {
 	if !runStart(s, i) {
 		return 0, 0
@@ -281,7 +327,7 @@ func findZIP(s []byte, i int) (start, end int) {
 		return i, end
 	}
 	end = groups(s, i, "", 5)
-	if end == 0 || !afterState(s, i) && !afterCity(s, i) && !follows(s, i, wordsZIP...) {
+	if end == 0 || !afterState(s, i) && !afterCity(s, i) && !follows(s, i, wordsZIP...) && !afterAddress(s, i) {
 		return 0, 0
 	}
 	return i, end
@@ -310,6 +356,46 @@ func afterCity(s []byte, i int) bool {
 		start--
 	}
 	return start < end && end < i && isUpper(s[start]) && words.get(s[start:end])&(isCity|isState) != 0
+}
+
+// afterAddress reports that a street address or P.O. box stands before i, with nothing
+// between but a town: capitalised words.
+func afterAddress(s []byte, i int) bool {
+	at, words := i, 0
+	for at > 0 && i-at < 40 {
+		end := at
+		for end > 0 && at-end < 3 && in(" ,\n", s[end-1]) {
+			end--
+		}
+		if end == at || end == 0 {
+			return false
+		}
+		if words > 0 && addressEnds(s, end) {
+			return true
+		}
+		at = end
+		for at > 0 && end-at < 20 && isAlpha(s[at-1]) {
+			at--
+		}
+		if at == end || !isUpper(s[at]) {
+			return false
+		}
+		words++
+	}
+	return false
+}
+
+// addressEnds reports whether an address ends before end.
+func addressEnds(s []byte, end int) bool {
+	for j := end - 1; j >= 0 && end-j <= 40; j-- {
+		if !runStart(s, j) {
+			continue
+		}
+		if _, e := findAddress(s, j); e == end {
+			return true
+		}
+	}
+	return false
 }
 
 // findPlan finds health plan numbers by the words, and Medicare beneficiary

@@ -25,13 +25,15 @@ var detectorCases = map[string][]string{
 		"born 4 May 1961 in {Oshkosh}", "In Texas", "Pain in Chest", "{Naperville} IL 60540", "Jane Doe, RN", "Jackson-Pratt drain", "resident of {Eau Claire}, retired",
 	},
 	"us-ssn": {
-		"{１２３-４５-６７８９}", "{123\u00a045\u00a06789}", "{12\u200b3-45-67\u00ad89}", "SSN {١٢٣٤٥٦٧٨٩}", "{𝟏𝟐𝟑-𝟒𝟓-𝟔𝟕𝟖𝟗}, ok", "{123\ufeff-45-6789}", "{123\u201345\u20136789}", "“{123-45-6789}”",
+		"{１２３-４５-６７８９}", "{123\u00a045\u00a06789}", "{12\u200b3-45-67\u00ad89}", "SSN {١٢٣٤٥٦٧٨٩}", "{𝟏𝟐𝟑-𝟒𝟓-𝟔𝟕𝟖𝟗}, ok",
+		"{&#49;23-45-6789}", "<a>{123&#x2D;45&#45;6789}</a>", "{\\u0031\\u00323-45-6789} \\n", "{123-45-678&#57;}&#32;&", "é {123&#8209;45\\u20116789}", "&#49;23-45-678", "{123\u201045\u20156789}",
+		"&#49&#x;\\u00 &", "a\\\\&#", "{123\ufeff-45-6789}", "{123\u201345\u20136789}", "“{123-45-6789}”",
 		"{123-45-6789}", "SSN {123-45-6789}.", "x{123-45-6789}y", "{123 45 6789}", "{123.45.6789}", "{123\u201145\u20116789}", "SSN: {123456789}",
 		"social security number is {123456789}", "order 123456789", "1234-45-6789", "123-45-67890", "123-456-789", "12-345-6789", "{123-45-6789},{987-65-4321}",
 		"5-{123-45-6789}", "é{123-45-6789}", "{000-00-0000}", "tax id {900701234}",
 	},
 	"email": {
-		"{a＠b.org}", "{ｊａｎｅ@b.org}", "{a@\u200bb.org}", "{a@b.org}", "mail <{jane.doe+x@mail.example.co.uk}>, please", "{a@b.org}.", "a@localhost", "@b.org", "a@b", "a@b.c1", "({a@b.org})", "{ä@ö.de}",
+		"{a＠b.org}", "{ｊａｎｅ@b.org}", "{jane&#64;b.org}", "{a\\u0040b.org}", "a&#;b.org", "{a@b&#x2e;org}", "{a@\u200bb.org}", "{a@b.org}", "mail <{jane.doe+x@mail.example.co.uk}>, please", "{a@b.org}.", "a@localhost", "@b.org", "a@b", "a@b.c1", "({a@b.org})", "{ä@ö.de}",
 		"{a@b.org}.1", "{x@y.io};{z@y.io}", "a@.org", "to:{a_b%c@d-e.museum}\n",
 	},
 	"phone": {
@@ -58,8 +60,10 @@ var detectorCases = map[string][]string{
 	"uuid": {"{123e4567-e89b-12d3-a456-426614174000}", "123e4567-e89b-12d3-a456-42661417400", "x123e4567-e89b-12d3-a456-426614174000", "id={123E4567-E89B-12D3-A456-426614174000},"},
 	"date": {"{2026-11-23}", "{2026-11-23}T10:00", "{11/23/2026}", "{23.11.2026}", "{1/2/26}", "{23 Nov 2026}", "{November 23, 2026}", "{Nov. 23}", "on {May 5th}", "the {3rd of March 1984}", "{03-MAR-1984}", "DOB {19840312}", "2026", "13/13/2026", "2026-13-01", "1.2.3.4", "20261123", "1/2", "maybe 5", "{12-31-99}", "{2026/1/2}", "{March 2016}", "{Mar. of 2016}", "seen on {7/9}", "on 1/2 tablet", "on 1/2 NS", "v2.2.35", "DOB {2.2.35}", "{02JAN2006}", "{Monday, January 2nd, 2006}", "2/3 of"},
 	"age":  {"{93} years old", "{93}-year-old", "{93} y/o", "aged {93}", "age: {104}", "89 years old", "93 mg", "Age {90}", "1993 years", "{91}yo", "smoked for 91 years", "lived {91} years", "for the past 95 years", "A {９３} y/o"},
-	"zip":  {"{12345-6789}", "Springfield, IL {62704}", "ZIP {62704}", "zip code: {62704}", "62704", "XX 62704", "IL 627045", "CIL 62704", "Ohio {43004}", "Springfield {62704}", "|IL|{62704}|"},
-	"mrn":  {"MRN-{12345678}", "MRN: {AB-12345}", "mrn#{00123}", "medical record number {A1234567}", "Medical record no. {1234}", "MRN 12", "chart {5551234}", "number 12345", "patient id: {77-1234}"},
+	"zip": {"{12345-6789}", "Springfield, IL {62704}", "ZIP {62704}", "zip code: {62704}", "62704", "XX 62704", "IL 627045", "CIL 62704", "Ohio {43004}", "Springfield {62704}", "|IL|{62704}|",
+		"P.O. Box 12, Smallville {62704}", "12 Main Street, New Smallville, {62704}", "Take 12 Main Tablets 62704", "Smallville 62704", "12 main street, Smallville 62704"},
+	"mrn": {"MRN-{12345678}", "MRN: {AB-12345}", "mrn#{00123}", "medical record number {A1234567}", "Medical record no. {1234}", "MRN 12", "chart {5551234}", "number 12345", "patient id: {77-1234}", "patient_id={12345}", "empi {100200}",
+		"DOE, JANE, 03/12/1984, {12345678}.", "03/12/1984 / {A123456}", "12 Mar 1984 | {12-34-56}|x", "1984-03-12;{1234567}", "on 03/12/2024, 250000 IU", "03/12/2024 12345678", "12345678", "12-34-56", "03/12/2024, 12345", "03/12/2024 , 1234567890123"},
 	"health-plan": {
 		"{1EG4-TE5-MK73}", "{1EG4TE5MK73}", "member ID: {ABC123456789}", "subscriber no {12345}", "policy number {XY-99881}", "1SG4TE5MK73", "1EG4TE5MK7", "medicaid {1234567}", "Subscriber Jane Doe, ID {ABC12345}", "group {123}",
 	},

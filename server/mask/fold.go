@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync"
 	"unicode"
@@ -9,8 +10,9 @@ import (
 
 // Texts are scanned as they are, and where they have characters that stand for ASCII
 // ones, once more with those: digits of other scripts and full-width forms, blanks and
-// dashes of all kinds, and nothing where a character cannot be seen. People's keyboards
-// and copied tables make them, and so does whoever wants to slip a number past us.
+// dashes of all kinds, nothing where a character cannot be seen, and characters that are
+// written as numbers (&#45; of XML, \u002d of JSON). People's keyboards, copied tables and
+// programs make them, and so does whoever wants to slip a number past us.
 
 // folded is such a text.
 type folded struct {
@@ -23,7 +25,10 @@ var foldings = sync.Pool{New: func() any { return &folded{} }}
 // fold gives the text to scan as well, nil where there is no other.
 func fold(v []byte) *folded {
 	i := asciiPrefix(v)
-	if i == len(v) || !folds(v[i:]) {
+	if i < len(v) && !folds(v[i:]) {
+		i = len(v)
+	}
+	if i = min(i, firstEscape(v)); i == len(v) {
 		return nil
 	}
 	f := foldings.Get().(*folded)
@@ -32,12 +37,12 @@ func fold(v []byte) *folded {
 		f.at = append(f.at, int32(n))
 	}
 	for i < len(v) {
-		if v[i] < utf8.RuneSelf {
+		if v[i] < utf8.RuneSelf && v[i] != '&' && v[i] != '\\' {
 			f.text, f.at = append(f.text, v[i]), append(f.at, int32(i))
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRune(v[i:])
+		r, size := runeAt(v[i:])
 		switch c, ok := foldRune(r); {
 		case !ok:
 			for n := range size {
@@ -56,11 +61,78 @@ func (f *folded) free() { foldings.Put(f) }
 // origin says where a stretch of the folded text is in v.
 func (f *folded) origin(v []byte, start, end int) (from, to int) {
 	from, to = int(f.at[start]), int(f.at[end-1])
-	if v[to] < utf8.RuneSelf || f.text[end-1] >= utf8.RuneSelf {
+	if v[to] == f.text[end-1] {
 		return from, to + 1
 	}
-	_, size := utf8.DecodeRune(v[to:])
+	_, size := runeAt(v[to:])
 	return from, to + size
+}
+
+// firstEscape is where the first character is that is written as a number.
+func firstEscape(v []byte) int {
+	first := len(v)
+	for _, c := range []byte{'&', '\\'} {
+		for i := 0; i < first; i++ {
+			next := bytes.IndexByte(v[i:first], c)
+			if next < 0 {
+				break
+			}
+			i += next
+			if _, size := escaped(v[i:]); size > 0 {
+				first = i
+			}
+		}
+	}
+	return first
+}
+
+// runeAt reads the character at the start of v, however it is written.
+func runeAt(v []byte) (rune, int) {
+	if r, size := escaped(v); size > 0 {
+		return r, size
+	}
+	return utf8.DecodeRune(v)
+}
+
+// escaped reads a character that is written as a number: &#65; and &#x41; (XML 1.0 §4.1),
+// \u0041 (RFC 8259 §7). size is 0 where there is none.
+func escaped(v []byte) (r rune, size int) {
+	if len(v) < 4 {
+		return 0, 0
+	}
+	switch {
+	case v[0] == '\\' && v[1] == 'u':
+		if r, ok := hex4(v, 2); ok {
+			return r, 6
+		}
+	case v[0] == '&' && v[1] == '#':
+		i, base := 2, rune(10)
+		if v[2]|0x20 == 'x' {
+			i, base = 3, 16
+		}
+		from := i
+		for ; i < len(v) && i < 10; i++ {
+			d := digitValue(v[i])
+			if d >= base {
+				break
+			}
+			r = r*base + d
+		}
+		if i > from && i < len(v) && v[i] == ';' {
+			return r, i + 1
+		}
+	}
+	return 0, 0
+}
+
+func digitValue(c byte) rune {
+	switch {
+	case isDigit(c):
+		return rune(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return rune(c|0x20-'a') + 10
+	}
+	return 16
 }
 
 func asciiPrefix(v []byte) int {
@@ -95,6 +167,8 @@ func folds(v []byte) bool {
 // foldRune gives the ASCII character that r stands for, 0 for nothing.
 func foldRune(r rune) (c byte, ok bool) {
 	switch {
+	case r >= ' ' && r < 0x7f: // it was written as a number
+		return byte(r), true
 	case r == utf8.RuneError:
 		return 0, false
 	case r < 0xa0: // C1 controls
