@@ -91,10 +91,11 @@ type Target struct {
 // InferenceLimit limits comparisons with protected columns by one identity, over all
 // its sessions together.
 type InferenceLimit struct {
-	Columns  []string      `json:"columns"` // names as in SQL; a part may be *
-	Values   int           `json:"values"`  // different ones compared
-	Scans    int           `json:"scans"`   // searches by range or pattern, sorts, groupings, joins
-	Per      Duration      `json:"per"`     // any stretch of that length
+	Columns  []string      `json:"columns"`   // names as in SQL; a part may be *
+	Values   int           `json:"values"`    // different ones compared
+	Scans    int           `json:"scans"`     // searches by range or pattern, sorts, groupings, joins
+	Per      Duration      `json:"per"`       // any stretch of that length
+	MinGroup int           `json:"min_group"` // rows in each group of an aggregate whose rows such a column decides
 	Approval *ApprovalRule `json:"approval,omitempty"`
 }
 

@@ -112,6 +112,10 @@ type Look struct {
 	Against [][]ColumnRef
 	Many    bool // it is compared with values that the text does not list
 	View    bool // it is a column of a view
+	// Counted says that it may decide which rows an aggregate counts, Least how many rows
+	// the statement itself wants in every group that it shows; 0 where that is not proven.
+	Counted bool
+	Least   int
 }
 
 // Operand is a value that a column is compared with: a literal, a parameter or a text.

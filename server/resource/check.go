@@ -184,6 +184,7 @@ const (
 	InferenceValues = 50
 	InferenceScans  = 20
 	InferencePer    = hoop.Duration(time.Hour)
+	InferenceGroup  = 5
 )
 
 // maxInference bounds the memory of a count.
@@ -212,6 +213,12 @@ func (t *Target) checkInference(c *checker) {
 		}
 		if child(c.at(field, i), "per") == nil {
 			l.Per = InferencePer
+		}
+		if child(c.at(field, i), "min_group") == nil {
+			l.MinGroup = InferenceGroup
+		}
+		if l.MinGroup < 0 || l.MinGroup > maxInference {
+			c.errorf(c.at(field, i, "min_group"), "inference_limits: min_group: want 0 to %d", maxInference)
 		}
 		if l.Values < 0 || l.Values > maxInference || l.Scans < 0 || l.Scans > maxInference {
 			c.errorf(c.at(field, i), "inference_limits: values and scans: want 0 to %d", maxInference)

@@ -70,7 +70,7 @@ type Target struct {
 	// How old the newest witness's cosignature of the audit log may be for a statement to run; left out, none is needed.
 	CosignedWithin hoop.Duration `json:"cosigned_within,omitempty"`
 	// What one identity may learn of protected columns by comparing them (effect infer); beyond it people
-	// must approve. Columns that none names: 50 values and 20 scans in 1h.
+	// must approve. Columns that none names: 50 values and 20 scans in 1h, groups of 5 rows.
 	InferenceLimits []InferenceLimit `json:"inference_limits,omitempty"`
 	// Values that no honest query touches. Whoever compares with one, or gets a row that has one, raises an
 	// alert event.
@@ -102,6 +102,10 @@ type InferenceLimit struct {
 	Scans int `json:"scans,omitempty"`
 	// In what time: any stretch of that length; 1h when left out.
 	Per hoop.Duration `json:"per,omitempty"`
+	// The rows that each group of an aggregate must have where the column filters or groups them, other
+	// than by equality with listed values. The statement must say so: HAVING count(*) >= 5 over one table, or
+	// HAVING count(DISTINCT …) >= 5 of its key. 0 asks for nothing; 5 when left out.
+	MinGroup int `json:"min_group,omitempty"`
 	// Who must approve what exceeds it; left out, the groups with the role approver.
 	Approval *hoop.ApprovalRule `json:"approval,omitempty"`
 }

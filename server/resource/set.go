@@ -36,7 +36,7 @@ func (t *Target) Public() hoop.Target {
 	}
 	for _, l := range t.InferenceLimits {
 		p.Inference = append(p.Inference, hoop.InferenceLimit{
-			Columns: slices.Clone(l.Columns), Values: l.Values, Scans: l.Scans, Per: l.Per, Approval: l.Approval,
+			Columns: slices.Clone(l.Columns), Values: l.Values, Scans: l.Scans, Per: l.Per, MinGroup: l.MinGroup, Approval: l.Approval,
 		})
 	}
 	for _, h := range t.Honeytokens {

@@ -45,7 +45,7 @@ func limitsOf(t hoop.Target) []learned {
 		out = append(out, x)
 	}
 	return append(out, learned{InferenceLimit: hoop.InferenceLimit{
-		Values: resource.InferenceValues, Scans: resource.InferenceScans, Per: resource.InferencePer,
+		Values: resource.InferenceValues, Scans: resource.InferenceScans, Per: resource.InferencePer, MinGroup: resource.InferenceGroup,
 	}})
 }
 
@@ -63,6 +63,13 @@ func principals(id hoop.Identity) []string {
 type inferences struct {
 	claims []infer.Claim
 	used   []infer.Count
+	small  *small // nil where groups are large enough
+}
+
+// small is an aggregate that may show a smaller group than a limit allows.
+type small struct {
+	column string
+	limit  learned
 }
 
 // infers weighs the places where protected columns decide.
@@ -92,6 +99,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			claim.Compared = append(claim.Compared, values...)
 			if !look.Exact {
 				claim.Looks++
+				x.group(s, look, c)
 			}
 			claim.Many = claim.Many || look.Many || joined
 		}
@@ -107,6 +115,32 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 	return x
 }
 
+// group weighs whether an aggregate may show small groups of what the column decides.
+func (x *inferences) group(s *Session, look hoop.Look, c hoop.ColumnRef) {
+	if !look.Counted {
+		return
+	}
+	for _, l := range s.applying(c) {
+		if l := s.learned[l]; look.Least < l.MinGroup && (x.small == nil || x.small.limit.MinGroup < l.MinGroup) {
+			x.small = &small{c.String(), l}
+		}
+	}
+}
+
+// applying gives the limits that are for a column.
+func (s *Session) applying(c hoop.ColumnRef) (which []int) {
+	last := len(s.learned) - 1
+	for i, l := range s.learned[:last] {
+		if slices.ContainsFunc(l.columns, func(p resource.ColumnPattern) bool { return p.Match(c) }) {
+			which = append(which, i)
+		}
+	}
+	if which == nil {
+		which = append(which, last)
+	}
+	return which
+}
+
 // claimsOf puts a claim on a column to every limit and every principal that it is for.
 func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) (out []infer.Claim) {
 	var ref hoop.ColumnRef
@@ -115,11 +149,8 @@ func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) 
 			ref = look.Columns[i]
 		}
 	}
-	for i, l := range s.learned {
-		last := i == len(s.learned)-1
-		if last && len(out) > 0 || !last && !slices.ContainsFunc(l.columns, func(p resource.ColumnPattern) bool { return p.Match(ref) }) {
-			continue
-		}
+	for _, i := range s.applying(ref) {
+		l := s.learned[i]
 		for _, who := range principals(s.info.Identity) {
 			c := *claim
 			c.Limit = infer.Limit{
@@ -137,16 +168,25 @@ func (x *inferences) limit(s *Session, d hoop.Decision) hoop.Decision {
 	if len(x.claims) == 0 || d.Action != hoop.Allow {
 		return d
 	}
-	over := s.line.Inference.Over(x.claims)
-	if len(over) == 0 {
+	why, approval := "", s.line.Policy.Approvers()
+	if over := s.line.Inference.Over(x.claims); len(over) > 0 {
+		why, approval = exceeded(over[0]), s.approvers(over[0])
+	} else if x.small != nil {
+		n := x.small.limit.MinGroup
+		why = fmt.Sprintf("it may show groups of fewer than %d rows that %s decides; with HAVING count(*) >= %d over one table, "+
+			"or HAVING count(DISTINCT its key) >= %d, it may run", n, x.small.column, n, n)
+		if x.small.limit.Approval != nil {
+			approval = x.small.limit.Approval
+		}
+	} else {
 		return d
 	}
 	d.Effect, d.Rule = hoop.EffectInfer, ruleInference
-	d.Reason = "needs approval: infer: " + exceeded(over[0])
-	d.Action, d.Approval = hoop.Approve, s.approvers(over[0])
+	d.Reason = "needs approval: infer: " + why
+	d.Action, d.Approval = hoop.Approve, approval
 	if d.Approval == nil {
 		d.Action = hoop.Deny
-		d.Reason = "denied: infer: " + exceeded(over[0]) + ", and no group has the role approver"
+		d.Reason = "denied: infer: " + why + ", and no group has the role approver"
 	}
 	return d
 }

@@ -181,3 +181,46 @@ func TestInference_Parameters(t *testing.T) {
 		t.Errorf("%d events have counts, %d were refused; want 5 and 1", counted, refused)
 	}
 }
+
+// Aggregates over rows that a protected column chooses show no small groups; the
+// statement itself must see to that.
+func TestInference_SmallGroups(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(1000, 1000)})
+	conn := open(t, g, nil)
+	for _, sql := range []string{
+		"SELECT count(*) FROM clinic.patients", "SELECT ward, count(*) FROM clinic.patients GROUP BY ward", "SELECT count(*) FROM clinic.patients WHERE ssn = '1' OR ssn IN ('2', '3')",
+		"SELECT id FROM clinic.patients WHERE ssn LIKE '1%' ORDER BY ssn", "SELECT id, count(*) OVER () FROM clinic.patients WHERE ssn LIKE '1%'",
+		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) >= 5", "SELECT max(ward) FROM clinic.patients WHERE ssn > '1' HAVING 4 < count(*) AND count(*) < 1000",
+		"SELECT ssn, count(*) FROM clinic.patients p GROUP BY ssn HAVING count(*) > 4", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(DISTINCT id) >= 10",
+		"SELECT c.member_ssn, count(*) FROM clinic.patients p JOIN clinic.claims c ON c.id = p.ward GROUP BY c.member_ssn HAVING count(DISTINCT c.id) >= 5",
+		"SELECT p.id, (SELECT count(*) FROM clinic.claims c WHERE c.id = p.id), (SELECT max(c.id) FROM clinic.claims c) FROM clinic.patients p WHERE p.ssn LIKE '1%'",
+		"SELECT * FROM (SELECT ward, count(*) FROM clinic.patients WHERE ssn LIKE '1%' GROUP BY ward HAVING count(*) >= 5) q",
+	} {
+		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{
+		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT ssn, count(*) FROM clinic.patients GROUP BY ssn", "SELECT count(*) FROM clinic.patients GROUP BY 1 + length(ssn)",
+		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) >= 4", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) >= 5 OR true",
+		"SELECT count(*) FROM clinic.patients, generate_series(1, 5) WHERE ssn LIKE '1%' HAVING count(*) >= 5",
+		"SELECT count(*) FROM clinic.patients p JOIN clinic.claims c ON c.id < 10 WHERE ssn LIKE '1%' HAVING count(*) >= 5",
+		"SELECT count(*) FROM clinic.patients p JOIN clinic.claims c ON c.id < 10 WHERE ssn LIKE '1%' HAVING count(DISTINCT c.id) >= 5",
+		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(DISTINCT ward) >= 5", "SELECT count(*) FROM clinic.people WHERE code LIKE '1%' HAVING count(*) >= 5",
+		"SELECT count(*) FROM (SELECT 1 FROM clinic.patients WHERE ssn LIKE '1%') q HAVING count(*) >= 5",
+		"WITH q AS (SELECT id FROM clinic.patients WHERE ssn LIKE '1%') SELECT count(*) FROM q HAVING count(*) >= 5",
+		"WITH patients AS (SELECT id, ssn FROM clinic.patients, generate_series(1, 9)) SELECT count(*) FROM patients WHERE ssn LIKE '1%' HAVING count(*) >= 5",
+		"SELECT (SELECT count(p.id)) FROM clinic.patients p WHERE p.ssn LIKE '1%'", "SELECT array_agg(id) FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT json_agg(id) FROM clinic.patients WHERE ssn LIKE '1%'",
+		"SELECT 1 FROM clinic.patients WHERE ssn LIKE '1%' HAVING sum(id) > 7", "SELECT count(*) FILTER (WHERE ward = 1) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) FILTER (WHERE true) >= 5",
+		"SELECT count(*) FROM clinic.patients JOIN clinic.people USING (id) GROUP BY code",
+	} {
+		_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+		if state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "HAVING count(*) >= 5") {
+			t.Errorf("%s: %v, want 42501 for the small group", sql, err)
+		}
+	}
+	g.Reload(strings.Replace(inferring(1000, 1000), "per: 1h", "per: 1h, min_group: 0", 1), "")
+	if _, err := open(t, g, nil).PgConn().Exec(t.Context(), "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'").ReadAll(); err != nil {
+		t.Errorf("with min_group 0: %v", err)
+	}
+}

@@ -104,7 +104,7 @@ func ofColumn(n *pg_query.Node) bool {
 				return false
 			}
 		}
-		return len(x.FuncCall.Args) > 0
+		return len(x.FuncCall.Args) > 0 && !x.FuncCall.AggDistinct // beside which leastRows looks
 	}
 	return false
 }

@@ -156,6 +156,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"expression",   // whether there is one
 		"hasOrdinal",   // whether it is a whole number
 		"impliedName",  // whether there is one
+		"leastRows",    // beside count(*) and count(DISTINCT …)
 		"limit",        // LIMIT
 		"literal",      // arguments of functions
 		"matchesAll",   // patterns: LIKE, ~, @>

@@ -421,7 +421,7 @@ func (s *stmt) looks() []hoop.Look {
 	if s.quiet || len(s.names.places)+len(s.decided) == 0 && !s.names.all {
 		return nil
 	}
-	l := s.looker()
+	l, g := s.looker(), s.groups()
 	var out []hoop.Look
 	seen := map[*pg_query.ColumnRef]bool{}
 	for _, d := range s.names.places {
@@ -433,9 +433,11 @@ func (s *stmt) looks() []hoop.Look {
 			continue
 		}
 		out = append(out, s.look(l, d))
+		g.look(&out[len(out)-1], d.ref)
 	}
 	for c := range s.decided {
 		out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}})
+		g.look(&out[len(out)-1], nil)
 	}
 	if s.names.all {
 		r := s.newResolver()
@@ -447,6 +449,7 @@ func (s *stmt) looks() []hoop.Look {
 		if l.lists {
 			look.Operands = l.list
 		}
+		g.look(&look, nil)
 		out = append(out, look)
 	}
 	return out

@@ -1,0 +1,273 @@
+package sqlscan
+
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
+
+// An aggregate over few rows tells of those few. A query says itself that it shows no
+// small groups: HAVING count(*) >= 5 over one table, or HAVING count(DISTINCT k) >= 5 of a
+// column that tells the table's rows apart, where joins may show a row several times.
+
+// counting is a SELECT with aggregates.
+type counting struct {
+	least  int              // rows in each group that it shows; 0 where that is not proven
+	tables []*catalog.Table // of which table: one of these
+	with   bool             // it reads a WITH query
+}
+
+// groups says which aggregates a column reference may decide the rows of.
+type groups struct {
+	s      *stmt
+	all    []*counting
+	around map[*pg_query.ColumnRef][]*counting
+	inWith map[*pg_query.ColumnRef]bool
+	names  map[string]bool // of WITH queries
+}
+
+func (s *stmt) groups() *groups {
+	g := &groups{s: s, around: map[*pg_query.ColumnRef][]*counting{}, inWith: map[*pg_query.ColumnRef]bool{}, names: map[string]bool{}}
+	g.name(s.node, 0)
+	g.walk(s.node, nil, false, 0)
+	return g
+}
+
+func (g *groups) name(n *pg_query.Node, depth int) {
+	if c := n.GetCommonTableExpr(); c != nil {
+		g.names[c.Ctename] = true
+	}
+	if depth < maxDepth {
+		children(n, func(c *pg_query.Node) { g.name(c, depth+1) })
+	}
+}
+
+func (g *groups) walk(n *pg_query.Node, around []*counting, with bool, depth int) {
+	if depth > maxDepth {
+		g.all = append(g.all, &counting{with: true}) // and then nothing is proven
+		return
+	}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		g.around[x.ColumnRef], g.inWith[x.ColumnRef] = around, with
+	case *pg_query.Node_RangeVar:
+		if x.RangeVar.Schemaname == "" && g.names[x.RangeVar.Relname] {
+			for _, c := range around {
+				c.with = true
+			}
+		}
+	case *pg_query.Node_CommonTableExpr:
+		with = true
+	case *pg_query.Node_SelectStmt:
+		if c := g.counting(x.SelectStmt); c != nil {
+			g.all = append(g.all, c)
+			around = append(slices.Clip(around), c)
+		}
+	}
+	children(n, func(c *pg_query.Node) { g.walk(c, around, with, depth+1) })
+}
+
+// look says of a look whether aggregates count what it decides, and the least rows that
+// their groups are proven to have. ref is nil where the column stands in no expression.
+func (g *groups) look(look *hoop.Look, ref *pg_query.ColumnRef) {
+	of := g.all
+	if ref != nil {
+		of = g.around[ref]
+		if g.inWith[ref] {
+			for _, c := range g.all {
+				if c.with {
+					of = append(slices.Clip(of), c)
+				}
+			}
+		}
+	}
+	for i, c := range of {
+		least := c.least
+		if ref == nil || !c.covers(look.Columns) {
+			least = 0
+		}
+		if i == 0 || least < look.Least {
+			look.Counted, look.Least = true, least
+		}
+	}
+}
+
+func (c *counting) covers(columns []hoop.ColumnRef) bool {
+	return !slices.ContainsFunc(columns, func(col hoop.ColumnRef) bool {
+		return !slices.ContainsFunc(c.tables, func(t *catalog.Table) bool { return t.Schema == col.Schema && t.Name == col.Table })
+	})
+}
+
+func (g *groups) counting(q *pg_query.SelectStmt) *counting {
+	found := false
+	for _, list := range [][]*pg_query.Node{q.TargetList, {q.HavingClause}, q.SortClause} {
+		for _, n := range list {
+			found = found || g.aggregates(n, nil, 0)
+		}
+	}
+	if !found {
+		return nil
+	}
+	c := &counting{}
+	g.proves(q.HavingClause, q, c)
+	return c
+}
+
+// aggregates reports whether n has an aggregate of the query that it stands in; those of
+// a sub-select, where their columns are its own, are not.
+func (g *groups) aggregates(n *pg_query.Node, inner []*pg_query.SelectStmt, depth int) bool {
+	if depth > maxDepth {
+		return true
+	}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_SelectStmt:
+		inner = append(slices.Clip(inner), x.SelectStmt)
+	case *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg:
+		return true
+	case *pg_query.Node_FuncCall:
+		f := x.FuncCall
+		aggregate := f.AggStar || f.AggWithinGroup || f.AggFilter != nil
+		for _, fn := range g.s.cat.Functions("", lastOf(f.Funcname)) {
+			aggregate = aggregate || fn.Kind == 'a'
+		}
+		if aggregate && f.Over == nil && (len(inner) == 0 || !f.AggStar && !g.owns(inner, f)) {
+			return true
+		}
+	}
+	found := false
+	children(n, func(c *pg_query.Node) { found = found || g.aggregates(c, inner, depth+1) })
+	return found
+}
+
+func lastOf(name []*pg_query.Node) string {
+	if parts := stringsOf(name); len(parts) > 0 {
+		return parts[len(parts)-1]
+	}
+	return ""
+}
+
+// owns reports whether the columns of an aggregate's arguments are those of tables in
+// sub-selects around it.
+func (g *groups) owns(inner []*pg_query.SelectStmt, f *pg_query.FuncCall) bool {
+	any, all := false, true
+	var look func(n *pg_query.Node)
+	look = func(n *pg_query.Node) {
+		if c := n.GetColumnRef(); c != nil {
+			u, ok := nameOf(c)
+			any, all = true, all && ok && slices.ContainsFunc(inner, func(q *pg_query.SelectStmt) bool {
+				return slices.ContainsFunc(tablesOf(q.FromClause), func(rv *pg_query.RangeVar) bool {
+					if u.qualifier != "" {
+						return u.qualifier == aliasOf(rv)
+					}
+					return slices.ContainsFunc(g.s.lookup(rv), func(t *catalog.Table) bool { _, ok := t.Column(u.name); return ok })
+				})
+			})
+		}
+		children(n, look)
+	}
+	for _, a := range f.Args {
+		look(a)
+	}
+	return any && all
+}
+
+// tablesOf gives the tables of a FROM clause.
+func tablesOf(from []*pg_query.Node) (out []*pg_query.RangeVar) {
+	for _, n := range from {
+		switch x := n.GetNode().(type) {
+		case *pg_query.Node_RangeVar:
+			out = append(out, x.RangeVar)
+		case *pg_query.Node_JoinExpr:
+			out = append(out, tablesOf([]*pg_query.Node{x.JoinExpr.Larg, x.JoinExpr.Rarg})...)
+		}
+	}
+	return out
+}
+
+// proves reads HAVING count(…) >= n.
+func (g *groups) proves(having *pg_query.Node, q *pg_query.SelectStmt, c *counting) {
+	if b := having.GetBoolExpr(); b != nil && b.Boolop == pg_query.BoolExprType_AND_EXPR {
+		for _, a := range b.Args {
+			g.proves(a, q, c)
+		}
+		return
+	}
+	e := having.GetAExpr()
+	if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || !PlainOperator(g.s.cat, e.Name) {
+		return
+	}
+	op, call, n := stringsOf(e.Name)[0], e.Lexpr.GetFuncCall(), e.Rexpr
+	if call == nil {
+		op, call, n = map[string]string{"<=": ">=", "<": ">"}[op], e.Rexpr.GetFuncCall(), e.Lexpr
+	}
+	least, ok := leastRows(n)
+	switch op {
+	case ">=":
+	case ">":
+		least++
+	default:
+		return
+	}
+	if tables := g.counted(call, q.FromClause); ok && tables != nil && least > c.least {
+		c.least, c.tables = least, tables
+	}
+}
+
+// leastRows reads the number that a count is compared with.
+func leastRows(n *pg_query.Node) (int, bool) {
+	c := n.GetAConst()
+	if c == nil || c.Isnull || c.GetIval() == nil {
+		return 0, false
+	}
+	return int(c.GetIval().Ival), true
+}
+
+// counted gives the table whose rows a call counts, each once, with its relatives; nil
+// where it is none.
+func (g *groups) counted(f *pg_query.FuncCall, from []*pg_query.Node) []*catalog.Table {
+	if f == nil || lastOf(f.Funcname) != "count" || f.AggFilter != nil || f.Over != nil ||
+		slices.ContainsFunc(g.s.cat.Functions("", "count"), func(fn *catalog.Function) bool { return !fn.System }) {
+		return nil
+	}
+	if f.AggStar {
+		if len(from) != 1 || from[0].GetRangeVar() == nil {
+			return nil
+		}
+		return g.plain(from[0].GetRangeVar(), "")
+	}
+	if !f.AggDistinct || len(f.Args) != 1 {
+		return nil
+	}
+	u, ok := nameOf(f.Args[0].GetColumnRef())
+	if !ok || u.qualifier == "" && (len(from) != 1 || from[0].GetRangeVar() == nil) {
+		return nil
+	}
+	for _, rv := range tablesOf(from) {
+		if u.qualifier == "" || aliasOf(rv) == u.qualifier {
+			return g.plain(rv, u.name)
+		}
+	}
+	return nil
+}
+
+// plain gives what a name means that is nothing but a table, of which key, where it is
+// not empty, tells the rows apart.
+func (g *groups) plain(rv *pg_query.RangeVar, key string) (out []*catalog.Table) {
+	if rv.Schemaname == "" && g.names[rv.Relname] || len(rv.GetAlias().GetColnames()) > 0 {
+		return nil
+	}
+	for _, t := range g.s.lookup(rv) {
+		if t.Temporary || t.Kind != catalog.KindOrdinary && t.Kind != catalog.KindPartitioned {
+			return nil
+		}
+		if key != "" && (t.Kind == catalog.KindOrdinary && len(t.Children) > 0 ||
+			!slices.ContainsFunc(t.Keys, func(k []string) bool { return len(k) == 1 && k[0] == key })) {
+			return nil
+		}
+		out = append(append(out, t), g.s.cat.Related(t)...)
+	}
+	return out
+}
