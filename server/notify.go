@@ -37,6 +37,9 @@ type SlackConfig struct {
 	SigningSecret resource.Secret `json:"signing_secret"`
 	Channel       string          `json:"channel"`
 	Users         []ChatUser      `json:"users"` // others link their accounts in the web UI
+	// APIURL is where Slack's Web API is; empty: https://slack.com/api.
+	APIURL   string `json:"api_url"`
+	Loopback bool   `json:"allow_http_loopback"` // plain HTTP to 127.0.0.1 or [::1]
 }
 
 // ChatUser says whose a chat account is.
@@ -80,6 +83,11 @@ func (c *Config) checkNotify() error {
 			}
 		}
 		if n.Slack != nil {
+			if n.Slack.APIURL != "" {
+				if err := notify.CheckURL(n.Slack.APIURL, n.Slack.Loopback); err != nil {
+					return fault("api_url: %w", err)
+				}
+			}
 			for _, u := range n.Slack.Users {
 				if !slackAccount.MatchString(u.Account) || u.Subject == "" {
 					return fault("users: want account (TEAM/USER, as T0123/U0456) and subject, got %q", u.Account)
@@ -120,7 +128,7 @@ func (g *Gateway) buildNotify(mux *http.ServeMux, signIn *auth.Server) (notify.C
 			users[u.Account] = u.Subject
 		}
 		c, err := notify.NewSlack(o, notify.Slack{
-			Token: token, SigningSecret: secret, Channel: n.Slack.Channel, Users: users, Public: g.url,
+			Token: token, SigningSecret: secret, Channel: n.Slack.Channel, Users: users, Public: g.url, API: n.Slack.APIURL,
 			Identity: signIn.Current, Decide: g.grants, Audit: g.audit,
 		})
 		if err != nil {

@@ -19,6 +19,8 @@ func TestLoadConfig_Notify(t *testing.T) {
 		"- {name: siem, webhook: {url: 'https://x.example/y', " + secret + "}, events: [made-up]}":                                              `no event "made-up"`,
 		"- {name: ../x, webhook: {url: 'https://x.example/y', " + secret + "}}":                                                                 "letters a-z",
 		"- {name: ops, slack: {token: {file: ./t}, signing_secret: {file: ./s}, channel: C1, users: [{account: alex, subject: x}]}}":            "TEAM/USER",
+		"- {name: ops, slack: {token: {file: ./t}, signing_secret: {file: ./s}, channel: C1, api_url: 'https://slack-gov.com/api'}}":            "",
+		"- {name: ops, slack: {token: {file: ./t}, signing_secret: {file: ./s}, channel: C1, api_url: 'http://slack.example/api'}}":             "want https",
 		"- {name: a}":                             "want webhook or slack",
 		"- {name: a, slack: {channel: C1}}":       "wants token",
 		"- {name: a, email: {to: x@example.org}}": "email",

@@ -46,6 +46,8 @@ type Options struct {
 	Module string
 	// Setup is run in the database before the gateway starts.
 	Setup string
+	// Configure may change the configuration; nil leaves it as it is.
+	Configure func(*server.Config)
 	// DataDir is kept between gateways where a test stops one and starts another.
 	DataDir string
 	// PG is used where given; otherwise one is started.
@@ -148,6 +150,9 @@ func Start(tb testing.TB, o Options) *Gateway {
 	}
 	if o.Config != nil {
 		o.Config(cfg)
+	}
+	if o.Configure != nil {
+		o.Configure(cfg)
 	}
 	g.config = cfg
 	g.declare(o.Resources, o.Module)
