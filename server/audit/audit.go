@@ -105,6 +105,9 @@ func Open(opt Options) (*Log, error) {
 	if err := opt.Journal.Consume(consumer{l}, journal.KindEvent); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
+	if err := l.checkJournal(); err != nil {
+		return nil, fmt.Errorf("open audit log: %w", err)
+	}
 	l.next = l.tree.size()
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)

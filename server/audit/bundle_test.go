@@ -26,6 +26,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/audit"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/journal/faultfs"
+	"github.com/hoopctl/hoopctl/server/witness"
 )
 
 var policyText = []byte(`{"data":{}}`)
@@ -45,24 +46,53 @@ func policyFor(revision string) ([]byte, error) {
 // month is a log of several sessions, of sign-ins a minute apart between them.
 func month(t testing.TB) *gateway {
 	t.Helper()
-	g, err := started("/data", faultfs.New(), 1<<20, time.Hour)
+	return monthOf(t, faultfs.New(), "alice", 0, 4)
+}
+
+// monthOf is a month's sessions from one number up to another, on a disk that may have
+// those before.
+func monthOf(t testing.TB, fsys journal.FS, who string, from, to int) *gateway {
+	t.Helper()
+	g, err := started("/data", fsys, 1<<20, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.close() })
-	g.at = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
-	for i := range 4 {
+	g.at = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(150*from) * time.Minute)
+	for i := from; i < to; i++ {
 		if err := g.session(t.Context(), fmt.Sprintf("s%d", i), 10); err != nil {
 			t.Fatal(err)
 		}
 		for range 150 {
 			g.at = g.at.Add(time.Minute)
-			if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventSignIn, Subject: "alice", Policy: policyRevision()}); err != nil {
+			if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventSignIn, Subject: who, Policy: policyRevision()}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	return g
+}
+
+// cosign has a witness cosign the log as it stands, and gives the witness's key.
+func (g *gateway) cosign(t *testing.T) string {
+	t.Helper()
+	w, err := witness.New(witness.Options{Dir: "/w/logs", Key: "/w/key", Name: "w.example", Logs: []string{g.log.VerifierKey()}, FS: faultfs.New(), Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, c, _, err := g.log.Prove(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := w.Add(append([]byte("old 0\n\n"), signed...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := strings.Fields(string(line))[2]
+	if err := g.log.Cosigned(t.Context(), witness.Cosignature{Witness: "w.example", Checkpoint: c, Signature: signature, At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	return w.VerifierKey()
 }
 
 func bundled(t testing.TB, g *gateway, opt audit.BundleOptions) []byte {
@@ -209,12 +239,26 @@ func kind(name string) string {
 // Every kind of file, changed in every way by somebody who can write a perfect archive,
 // is noticed, and the file is named, or the one that it must agree with.
 func TestBundle_TamperMatrix(t *testing.T) {
-	g := month(t)
 	from := time.Date(2026, 10, 1, 0, 10, 0, 0, time.UTC)
-	whole := bundled(t, g, audit.BundleOptions{Recordings: true, From: from, To: from.Add(8 * time.Hour), Since: 3})
-	if _, err := g.verifyBundle(whole, nil); err != nil {
+	opt := audit.BundleOptions{Recordings: true, From: from, To: from.Add(8 * time.Hour), Since: 3}
+	// A log, and a fork of it by the same key, cosigned by a witness of the same key: only
+	// the older checkpoint, or the witness, tells them apart.
+	disk := faultfs.New()
+	if err := monthOf(t, disk, "alice", 0, 1).close(); err != nil {
 		t.Fatal(err)
 	}
+	elsewhere := folder(files(t, disk, "/data")).disk(t)
+	forked := monthOf(t, elsewhere, "mallory", 1, 4)
+	forked.cosign(t)
+	g := monthOf(t, disk, "alice", 1, 4)
+	early := g.log.Size()
+	key := g.cosign(t)
+	whole := bundled(t, g, opt)
+	if r, err := g.verifyBundle(whole, nil); err != nil || r.Size <= early {
+		t.Fatal(r, err)
+	}
+	opt.Size = early - 1
+	rolledBack, fork := unzipped(t, bundled(t, g, opt)), unzipped(t, bundled(t, forked, audit.BundleOptions{Recordings: true, From: opt.From, To: opt.To, Since: 3}))
 	files := unzipped(t, whole)
 	at := func(name string) int {
 		return slices.IndexFunc(files, func(f member) bool { return f.name == name })
@@ -224,6 +268,7 @@ func TestBundle_TamperMatrix(t *testing.T) {
 		"tile/0/":       {"tile/entries/", "tile/1/", "checkpoint"},
 		"bundle.json":   {"report", "tile/", "recordings/", "policies/", "checkpoint"},
 		"tile/entries/": {"tile/0/"},
+		"cosigned":      {"checkpoint"}, // it is a fork of the other, and the error names both
 	}
 	seen := make(map[string]int)
 	for i, f := range files {
@@ -251,6 +296,12 @@ func TestBundle_TamperMatrix(t *testing.T) {
 				return moved
 			},
 		}
+		for way, other := range map[string][]member{"roll back": rolledBack, "fork": fork} {
+			j := slices.IndexFunc(other, func(o member) bool { return o.name == f.name })
+			if j >= 0 && !bytes.Equal(other[j].data, f.data) {
+				ways[way] = func() []member { return with(files, i, other[j].data) }
+			}
+		}
 		if j := slices.IndexFunc(files, func(o member) bool { return kind(o.name) == k && o.name != f.name && !bytes.Equal(o.data, f.data) }); j >= 0 {
 			ways["swap"] = func() []member {
 				moved := slices.Clone(files)
@@ -260,7 +311,8 @@ func TestBundle_TamperMatrix(t *testing.T) {
 		}
 		for way, do := range ways {
 			t.Run(f.name+"/"+way, func(t *testing.T) {
-				_, err := g.verifyBundle(zipped(t, do()), nil)
+				b := zipped(t, do())
+				_, err := bundle.Verify(bytes.NewReader(b), int64(len(b)), bundle.Options{Key: g.log.VerifierKey(), Witnesses: []string{key}})
 				var fault *auditlog.Fault
 				if !errors.As(err, &fault) {
 					t.Fatalf("not noticed: %v", err)
@@ -275,7 +327,7 @@ func TestBundle_TamperMatrix(t *testing.T) {
 			})
 		}
 	}
-	for _, k := range []string{"README.txt", "bundle.json", "key.pub", "checkpoint", "report.html", "report.json", "policies/", "tile/1/", "tile/0/", "tile/entries/", "recordings/"} {
+	for _, k := range []string{"README.txt", "bundle.json", "key.pub", "checkpoint", "cosigned", "report.html", "report.json", "policies/", "tile/1/", "tile/0/", "tile/entries/", "recordings/"} {
 		if seen[k] == 0 {
 			t.Errorf("the sample has no %s", k)
 		}

@@ -99,7 +99,8 @@ func (l *Log) loadTree() error {
 		return fmt.Errorf("%s: %w", l.checkpointName(), err)
 	}
 	l.signed = b
-	if err := l.checkAnchor(); err != nil {
+	kept, err := l.loadAnchor()
+	if err != nil {
 		return err
 	}
 	l.tree = newTree(l.opt.FS, l.opt.Dir)
@@ -108,12 +109,15 @@ func (l *Log) loadTree() error {
 		return journal.ReadFile(l.opt.FS, filepath.Join(l.opt.Dir, auditlog.TilePath(level, n, width)))
 	})
 	if err != nil {
-		return fmt.Errorf("read tree: %w", err)
+		return fmt.Errorf("read the tree of %s: %w", l.checkpointName(), err)
 	}
 	if root := l.tree.edge.Root(); root != l.published.Root {
-		return fmt.Errorf("the tiles do not have the root that the checkpoint of %d events vouches for", size)
+		return fmt.Errorf("tile/: the tiles do not have the root that the checkpoint of %d events vouches for", size)
 	}
-	return l.loadBundle(size)
+	if err := l.loadBundle(size); err != nil {
+		return err
+	}
+	return l.contains(kept)
 }
 
 // loadBundle reads the entries behind the last full tile.
@@ -144,26 +148,51 @@ func (l *Log) loadBundle(size int64) error {
 	return nil
 }
 
-// checkAnchor compares the checkpoint with the one kept beside the key: the journal
-// has all after that, so an older one means that the folder was rolled back.
-func (l *Log) checkAnchor() error {
+// loadAnchor reads the checkpoint kept beside the key, zero where there is none: the
+// journal has all after that, so an older one in the folder means that it was rolled back.
+func (l *Log) loadAnchor() (kept auditlog.Checkpoint, err error) {
 	b, err := journal.ReadFile(l.opt.FS, l.anchorName())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return kept, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the kept checkpoint: %w", err)
+		return kept, fmt.Errorf("read the kept checkpoint: %w", err)
 	}
-	kept, err := auditlog.OpenCheckpoint(b, l.verifier)
-	if err != nil {
-		return fmt.Errorf("%s: %w", l.anchorName(), err)
+	if kept, err = auditlog.OpenCheckpoint(b, l.verifier); err != nil {
+		return kept, fmt.Errorf("%s: %w", l.anchorName(), err)
 	}
 	if kept.Size > l.published.Size {
-		return fmt.Errorf("the audit folder was rolled back: its checkpoint has %d events, %s has %d",
+		return kept, fmt.Errorf("the audit folder was rolled back: its checkpoint has %d events, %s has %d",
 			l.published.Size, l.anchorName(), kept.Size)
 	}
-	if kept.Size == l.published.Size && kept.Root != l.published.Root {
-		return fmt.Errorf("the audit folder is a fork: its checkpoint and %s differ at %d events", l.anchorName(), kept.Size)
+	return kept, nil
+}
+
+// contains checks that the tree had the root of the kept checkpoint at its size.
+func (l *Log) contains(kept auditlog.Checkpoint) error {
+	if kept.Size == 0 {
+		return nil
+	}
+	now := tlog.Tree{N: l.published.Size, Hash: l.published.Root}
+	root, err := tlog.TreeHash(kept.Size, tlog.TileHashReader(now, &view{l, l.tree.snapshot()}))
+	if err != nil {
+		return fmt.Errorf("read tree at %d events: %w", kept.Size, err)
+	}
+	if root != kept.Root {
+		return fmt.Errorf("the audit folder is a fork: %s is of another log at %d events", l.anchorName(), kept.Size)
+	}
+	return nil
+}
+
+// checkJournal notices a journal whose end is missing: it had every event before the
+// folder did, and keeps the newest.
+func (l *Log) checkJournal() error {
+	switch given := l.tree.given; {
+	case l.published.Size > 0 && l.opt.Journal.Fresh():
+		return fmt.Errorf("the journal is missing: the audit folder has %d events, and the journal begins anew", l.published.Size)
+	case given > 0 && given < l.published.Size:
+		return fmt.Errorf("the journal's last segment was removed or cut: the audit folder has %d events, and the journal ends at %d",
+			l.published.Size, given)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/siem"
 	"github.com/hoopctl/hoopctl/server/journal"
 )
+
+var errCut = errors.New("its bundle is cut short")
 
 // Entry is an event with its place.
 type Entry struct {
@@ -55,6 +58,9 @@ func (l *Log) Entries(ctx context.Context, from int64) iter.Seq2[siem.Entry, err
 func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		index := max(from, 0)
+		named := func(n int64, err error) error {
+			return fmt.Errorf("%s: event %d: %w", auditlog.EntriesPath(n/auditlog.TileWidth, auditlog.TileWidth), n, err)
+		}
 		for {
 			if err := ctx.Err(); err != nil {
 				yield(Entry{}, context.Cause(ctx))
@@ -69,14 +75,14 @@ func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 			for n := first; len(bundle) > 0; n++ {
 				e := Entry{Index: n}
 				if e.Raw, bundle, err = auditlog.NextEntry(bundle); err != nil {
-					yield(Entry{}, fmt.Errorf("event %d: %w", n, err))
+					yield(Entry{}, named(n, err))
 					return
 				}
 				if n < index {
 					continue
 				}
 				if e.Event, err = auditlog.Decode(e.Raw); err != nil {
-					yield(Entry{}, fmt.Errorf("event %d: %w", n, err))
+					yield(Entry{}, named(n, err))
 					return
 				}
 				if !yield(e, nil) {
@@ -88,7 +94,7 @@ func (l *Log) Events(ctx context.Context, from int64) iter.Seq2[Entry, error] {
 				return
 			}
 			if index == before {
-				yield(Entry{}, fmt.Errorf("event %d: its bundle is cut short", index))
+				yield(Entry{}, named(index, errCut))
 				return
 			}
 		}

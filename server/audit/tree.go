@@ -21,6 +21,7 @@ type tree struct {
 	mu     sync.Mutex // guards what follows
 	edge   *auditlog.Edge
 	bundle []byte          // entries behind the last full tile
+	given  int64           // events up to which the journal gave any, since the start
 	files  []string        // full files written and not yet synced; relative
 	dirs   map[string]bool // folders whose names are not yet synced; relative
 }
@@ -40,6 +41,7 @@ func (t *tree) add(index int64, entry []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	size := t.edge.Size()
+	t.given = index + 1
 	if index < size {
 		return nil
 	}

@@ -89,6 +89,7 @@ type Journal struct {
 	wake   chan struct{} // a batch is wanted, large, or the last
 	timer  *time.Timer   // SyncEvery after the first record of a batch
 	broken chan struct{} // closed by fail
+	fresh  bool          // Open found no segment
 
 	// The writer's own.
 	file    File
@@ -189,6 +190,9 @@ func (j *Journal) Failed() error {
 	defer j.mu.Unlock()
 	return j.err
 }
+
+// Fresh reports whether Open found no journal, and began one.
+func (j *Journal) Fresh() bool { return j.fresh }
 
 // Broken is closed when the journal fails.
 func (j *Journal) Broken() <-chan struct{} { return j.broken }

@@ -64,7 +64,7 @@ func (j *Journal) load() error {
 			return err
 		}
 	}
-	if len(j.segments) == 0 {
+	if j.fresh = len(j.segments) == 0; j.fresh {
 		var salt [4]byte
 		if _, err := rand.Read(salt[:]); err != nil {
 			return err

@@ -10,10 +10,13 @@ import (
 	"github.com/hoopctl/hoopctl/server/journal"
 )
 
-// loadIdentity reads the gateway's own key, or makes it.
-func loadIdentity(fsys journal.FS, name string) (*age.X25519Identity, error) {
+// loadIdentity reads the gateway's own key, or makes it where dir has no recordings yet.
+func loadIdentity(fsys journal.FS, name, dir string) (*age.X25519Identity, error) {
 	b, err := journal.ReadFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
+		if names, err := fsys.ReadDir(dir); err != nil || len(names) > 0 {
+			return nil, errors.Join(err, fmt.Errorf("%s has recordings, and the key that opens them, %s, is missing", dir, name))
+		}
 		id, err := age.GenerateX25519Identity()
 		if err != nil {
 			return nil, fmt.Errorf("make the key of recordings: %w", err)

@@ -156,6 +156,75 @@ func TestMirror_CopiesWhileItGrows(t *testing.T) {
 	}
 }
 
+// Parts in the store are changed, dropped, moved, exchanged or made up: the recording cannot
+// be read, and the part is named, or it is not the one that the log commits to.
+func TestMirror_TamperedParts(t *testing.T) {
+	store, fsys := newShelf(), faultfs.New()
+	r, j := mirrored(t, fsys, store, 0)
+	noise := rand.NewChaCha8([32]byte{1})
+	committed := make(map[string]hoop.Record)
+	for _, id := range []string{"s1", "s2"} {
+		rec := begin(t, r, id)
+		for range 4 {
+			wire := make([]byte, 3000)
+			_, _ = noise.Read(wire)
+			appendWait(t, j, rec, recording.Record{Kind: recording.KindOutput, Wire: wire})
+			if err := r.CopyAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		committed[id] = end(t, j, rec)
+		if err := r.CopyAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []string // of s1
+	for _, name := range slices.Sorted(maps.Keys(store.parts)) {
+		if strings.HasPrefix(name, "s1/") {
+			names = append(names, name)
+		}
+	}
+	if len(names) < 4 {
+		t.Fatal(names)
+	}
+	whole := maps.Clone(store.parts)
+	change := func(name string, with func(b []byte) []byte) func() {
+		return func() { store.parts[name] = with(bytes.Clone(store.parts[name])) }
+	}
+	ways := map[string]func(){
+		"swap":                 func() { p := store.parts; p[names[1]], p[names[2]] = p[names[2]], p[names[1]] },
+		"swap, with its place": func() { p := store.parts; p[names[1]+"0"], p[names[1]] = p[names[2]], p[names[2]] },
+		"another session's":    func() { store.parts[names[1]] = store.parts[strings.Replace(names[1], "s1/", "s2/", 1)] },
+		"one that is made up":  func() { store.parts[fmt.Sprintf("s1/%020d", committed["s1"].Size)] = []byte("x") },
+		"all": func() {
+			maps.DeleteFunc(store.parts, func(name string, _ []byte) bool { return strings.HasPrefix(name, "s1/") })
+		},
+	}
+	for i, name := range names {
+		ways[fmt.Sprintf("flip a bit of %d", i)] = change(name, func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+		ways[fmt.Sprintf("truncate %d", i)] = change(name, func(b []byte) []byte { return b[:len(b)-1] })
+		ways[fmt.Sprintf("append to %d", i)] = change(name, func(b []byte) []byte { return append(b, 0) })
+		ways[fmt.Sprintf("reorder %d", i)] = change(name, func(b []byte) []byte { return append(b[len(b)/2:], b[:len(b)/2]...) })
+		ways[fmt.Sprintf("drop %d", i)] = func() { delete(store.parts, name) }
+	}
+	for way, do := range ways {
+		t.Run(way, func(t *testing.T) {
+			store.parts = maps.Clone(whole)
+			do()
+			got, found, err := r.Found("s1")
+			if err != nil && !strings.Contains(err.Error(), "s1") {
+				t.Errorf("it does not name the part: %v", err)
+			}
+			if err == nil && found && got == committed["s1"] {
+				t.Error("not noticed")
+			}
+			if got, _, err := r.Found("s2"); err != nil || got != committed["s2"] {
+				t.Errorf("another session: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
 // The store is lost: recordings wait, up to a bound; then nothing is recorded where
 // nobody keeps it. When it is back, it catches up, and nothing was lost.
 func TestMirror_LostStore(t *testing.T) {

@@ -89,7 +89,7 @@ func New(opt Options) (*Recorder, error) {
 			return nil, fmt.Errorf("open recordings: %w", err)
 		}
 	}
-	id, err := loadIdentity(opt.FS, filepath.Join(opt.Keys, "recording.key"))
+	id, err := loadIdentity(opt.FS, filepath.Join(opt.Keys, "recording.key"), opt.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open recordings: %w", err)
 	}
