@@ -132,6 +132,7 @@ type ocsf struct {
 	CategoryUID  int            `json:"category_uid"`
 	CategoryName string         `json:"category_name"`
 	ActivityID   int            `json:"activity_id"`
+	ActivityName string         `json:"activity_name,omitempty"`
 	TypeUID      int            `json:"type_uid"`
 	Time         int64          `json:"time"` // milliseconds since 1970
 	SeverityID   int            `json:"severity_id"`
@@ -139,6 +140,13 @@ type ocsf struct {
 	Message      string         `json:"message,omitempty"`
 	Metadata     ocsfMetadata   `json:"metadata"`
 	Actor        ocsfActor      `json:"actor"`
+	User         *ocsfUser      `json:"user,omitempty"`         // of Authentication
+	Service      *ocsfNamed     `json:"service,omitempty"`      // of Authentication
+	Source       *ocsfEndpoint  `json:"src_endpoint,omitempty"` // of Datastore Activity
+	Database     *ocsfDatabase  `json:"database,omitempty"`     // of Datastore Activity
+	Query        *ocsfQuery     `json:"query_info,omitempty"`   // of Datastore Activity
+	Entity       *ocsfEntity    `json:"entity,omitempty"`       // of Entity Management
+	Comment      string         `json:"comment,omitempty"`
 	Unmapped     map[string]any `json:"unmapped"`
 }
 
@@ -152,18 +160,47 @@ type ocsfMetadata struct {
 }
 
 type ocsfActor struct {
-	User struct {
-		Name string `json:"name"`
-		UID  string `json:"uid"`
-	} `json:"user"`
+	User    ocsfUser `json:"user"`
 	Session *struct {
 		UID string `json:"uid"`
 	} `json:"session,omitempty"`
 }
 
+type ocsfUser struct {
+	Name string `json:"name"`
+	UID  string `json:"uid"`
+}
+
+type ocsfNamed struct {
+	Name string `json:"name"`
+}
+
+type ocsfEndpoint struct {
+	Service string `json:"svc_name"`
+}
+
+type ocsfDatabase struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	TypeID int    `json:"type_id"`
+}
+
+type ocsfQuery struct {
+	Text string `json:"query_string"`
+}
+
+type ocsfEntity struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	UID  string `json:"uid,omitempty"`
+}
+
+// product is this gateway, as a service and as the source of what it forwards.
+const product = "hoop-gateway"
+
 // OCSF gives the event as a value to be encoded in JSON: sign-ins as Authentication
 // (3002), statements and results as Datastore Activity (6005), all else as Entity
-// Management (3004).
+// Management (3004). Each has the attributes that its class requires.
 func OCSF(entry Entry) any {
 	e := entry.Event
 	o := ocsf{Time: e.Time.UnixMilli(), SeverityID: 1, StatusID: 1, Message: e.Text, Unmapped: map[string]any{"event": e}}
@@ -174,24 +211,53 @@ func OCSF(entry Entry) any {
 		if e.Type == hoop.EventSignOut {
 			o.ActivityID = 2 // Logoff
 		}
+		o.User, o.Service = &ocsfUser{unknown(e.Subject), unknown(e.Subject)}, &ocsfNamed{product}
 	case hoop.EventStatement, hoop.EventResult, hoop.EventCancel:
 		o.ClassUID, o.ClassName, o.CategoryUID, o.CategoryName = 6005, "Datastore Activity", 6, "Application Activity"
 		o.ActivityID = 4 // Query
+		o.Source, o.Database = &ocsfEndpoint{product}, &ocsfDatabase{unknown(e.Target), "Relational", 1}
+		if e.Text != "" {
+			o.Query = &ocsfQuery{e.Text}
+		}
 	default:
 		o.ClassUID, o.ClassName, o.CategoryUID, o.CategoryName = 3004, "Entity Management", 3, "Identity & Access Management"
-		o.ActivityID = 99 // Other
+		o.ActivityID, o.ActivityName = 99, string(e.Type) // Other
+		o.Entity, o.Comment = entityOf(e), e.Reason
 	}
 	if Alarming(e) {
 		o.SeverityID, o.StatusID = 3, 2 // Medium; Failure
 	}
 	o.TypeUID = o.ClassUID*100 + o.ActivityID
 	o.Metadata.Version, o.Metadata.Sequence = "1.3.0", entry.Index
-	o.Metadata.Product.Name, o.Metadata.Product.Vendor = "hoop-gateway", "hoopctl"
-	o.Actor.User.Name, o.Actor.User.UID = e.Subject, e.Subject
+	o.Metadata.Product.Name, o.Metadata.Product.Vendor = product, "hoopctl"
+	o.Actor.User = ocsfUser{unknown(e.Subject), unknown(e.Subject)}
 	if e.Session != "" {
 		o.Actor.Session = &struct {
 			UID string `json:"uid"`
 		}{e.Session}
 	}
 	return o
+}
+
+func unknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// entityOf is what an event is about: a session, a grant, a request, a target, or itself.
+func entityOf(e *hoop.Event) *ocsfEntity {
+	switch {
+	case e.Session != "":
+		return &ocsfEntity{Name: e.Session, Type: "session", UID: e.Session}
+	case e.Grant != "":
+		return &ocsfEntity{Name: e.Grant, Type: "grant", UID: e.Grant}
+	case e.Request != 0:
+		id := strconv.FormatInt(e.Request, 10)
+		return &ocsfEntity{Name: id, Type: "request", UID: id}
+	case e.Target != "":
+		return &ocsfEntity{Name: e.Target, Type: "target"}
+	}
+	return &ocsfEntity{Name: unknown(string(e.Type)), Type: "event"}
 }
