@@ -195,7 +195,8 @@ func TestTamper_DataFolder(t *testing.T) {
 			k := slices.IndexFunc(dataKinds, func(k struct {
 				kind, pattern string
 				named         []string
-			}) bool {
+			},
+			) bool {
 				ok, err := filepath.Match(k.pattern, path)
 				return ok && err == nil
 			})
