@@ -41,6 +41,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 type Dialer struct {
 	lookup func(name string) (*resource.Target, bool)
 	key    [32]byte // of stamps
+	keep   credentials
 }
 
 // New makes a Dialer of targets as they are declared; lookup is asked at each dial, so
@@ -194,6 +195,10 @@ func (d *Dialer) config(target hoop.Target, database string, params map[string]s
 	// else could ask for it and keep it. SCRAM shows it to nobody.
 	if t.TLS != resource.TLSVerifyFull {
 		cfg.RequireAuth = "scram-sha-256,none"
+	}
+	if derives(password) {
+		s := signIn{keep: &d.keep, owner: target.Name + "\x00" + cfg.User, password: password}
+		cfg.BuildFrontend = s.frontend
 	}
 	return cfg, nil
 }

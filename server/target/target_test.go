@@ -1,15 +1,18 @@
 package target
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -442,13 +445,20 @@ func TestDial_TLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.ChannelBinding = "require" // fails unless SCRAM-SHA-256-PLUS was offered and taken
+		var sent bytes.Buffer
+		build := cfg.BuildFrontend
+		cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+			return build(r, &spy{w.(*tls.Conn), &sent})
+		}
 		conn, err := pgconn.ConnectConfig(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := conn.Close(t.Context()); err != nil {
 			t.Error(err)
+		}
+		if !bytes.Contains(sent.Bytes(), []byte("SCRAM-SHA-256-PLUS\x00")) || !bytes.Contains(sent.Bytes(), []byte("p=tls-server-end-point,,")) {
+			t.Errorf("not bound: %q", sent.Bytes())
 		}
 	})
 	t.Run("a certificate of ours", func(t *testing.T) {
