@@ -25,7 +25,11 @@ func Plannable(p *pgparse.Parsed, cat *catalog.Snapshot) (schemas []string, why 
 	if len(stmts) != 1 {
 		return nil, "the text has several statements"
 	}
-	top := stmts[0].GetStmt()
+	return plans(stmts[0].GetStmt(), cat)
+}
+
+// plans does so for one statement.
+func plans(top *pg_query.Node, cat *catalog.Snapshot) (schemas []string, why string) {
 	switch x := top.GetNode().(type) {
 	case *pg_query.Node_SelectStmt:
 		if intoOf(x.SelectStmt) != nil {

@@ -174,7 +174,12 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_ExplainStmt:
 		s.utility(x.ExplainStmt.Query)
 		s.cmd = Command{Verb: "EXPLAIN", ReturnsRows: true, Explain: true, Execute: s.cmd.Execute, Start: s.cmd.Start, End: s.cmd.End}
-		s.rows, s.out.Opaque = true, true // plans show constants, and statistics by their estimates
+		s.rows = true
+		// Plans show constants that code may have made, and statistics by their estimates: of
+		// tables that the text does not name, unless it only plans what needs no code.
+		if _, why := plans(x.ExplainStmt.Query, s.cat); why != "" || runs(x.ExplainStmt) {
+			s.out.Opaque = true
+		}
 	case *pg_query.Node_CallStmt:
 		s.cmd.Verb, s.cmd.ReturnsRows, s.rows = "CALL", true, true
 		s.walk(&pg_query.Node{Node: &pg_query.Node_FuncCall{FuncCall: x.CallStmt.Funccall}}, where{})
@@ -308,4 +313,16 @@ func (s *stmt) lock(l *pg_query.LockStmt) {
 		return
 	}
 	s.use(hoop.EffectServer, "a lock above ACCESS SHARE", tables...)
+}
+
+// runs reports whether EXPLAIN may run the statement, or shows more than its plan.
+func runs(e *pg_query.ExplainStmt) bool {
+	for _, o := range e.Options {
+		switch o.GetDefElem().GetDefname() {
+		case "costs", "verbose", "format", "summary":
+		default:
+			return true
+		}
+	}
+	return false
 }

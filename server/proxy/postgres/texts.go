@@ -219,6 +219,10 @@ func (t told) plain() bool {
 		return t.position
 	case "xact.c": // no transaction is in progress, cannot run inside a transaction block
 		return strings.HasPrefix(t.state, "25")
+	case "portalcmds.c": // there is no cursor of the name that FETCH or CLOSE has
+		return t.state == "34000"
+	case "prepare.c": // there is no statement of the name that EXECUTE or DEALLOCATE has
+		return t.state == stateNoStatement
 	case "postgres.c": // the transaction is aborted
 		return t.state == "25P02" || t.state == stateNoPortal || t.state == stateNoStatement
 	}

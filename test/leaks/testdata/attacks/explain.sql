@@ -29,3 +29,10 @@ EXPLAIN ANALYZE SELECT clinic.tell(2)
 -- EXPLAIN of a prepared statement with a value of a function
 PREPARE p(text) AS SELECT id FROM clinic.departments WHERE name = $1
 EXPLAIN EXECUTE p(clinic.patient_label(2))
+-- a value that a setting holds, as a constant of a plan
+SELECT set_config('a.b', secret, false) FROM $V.victim WHERE id = 2
+EXPLAIN (VERBOSE) SELECT id FROM $V.scratch WHERE code = current_setting('a.b')
+SELECT current_setting('a.b')
+-- statistics of a protected column, as the estimate of a plan and its constants
+EXPLAIN (VERBOSE) SELECT id FROM clinic.patients WHERE full_name = (SELECT full_name FROM clinic.patients WHERE id = 2)
+SELECT full_name FROM clinic.patients WHERE id = 2

@@ -60,3 +60,8 @@ SELECT 'x'::clinic.ssn_dom
 SELECT ('{1,2}'::int[])['a']
 -- a column of a protected table that does not exist
 SELECT ssm FROM clinic.patients
+-- a table that does not exist
+SELECT * FROM clinic.no_such_table
+-- a cursor that does not exist
+FETCH ALL FROM nobody
+CLOSE nobody

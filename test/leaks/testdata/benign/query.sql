@@ -118,3 +118,7 @@ SELECT state, count(*) FROM clinic.patient_summary WHERE id < 100 GROUP BY state
 -- a materialized view over protected data joined by its key
 @masked 1
 SELECT n.label, s.city FROM clinic.name_cache n JOIN clinic.patient_states s USING (id) ORDER BY id
+-- EXPLAIN of an unprotected table
+EXPLAIN (COSTS off) SELECT * FROM clinic.departments WHERE id = 1
+EXPLAIN (VERBOSE, COSTS off) SELECT d.name, count(*) FROM clinic.departments d JOIN clinic.rooms r ON r.dept_id = d.id WHERE r.beds > 1 GROUP BY d.name ORDER BY 1
+EXPLAIN (FORMAT json, COSTS off) UPDATE clinic.rooms SET beds = 3 WHERE id = 1

@@ -105,3 +105,7 @@ PREPARE p(int) AS SELECT upper(state), city || '' FROM clinic.patients WHERE id 
 EXECUTE p(1)
 EXECUTE p(2)
 DEALLOCATE p
+-- a large object that is made
+BEGIN
+SELECT lo_create(0) > 0
+ROLLBACK

@@ -76,3 +76,8 @@ COPY clinic.rooms (id, dept_id) FROM STDIN
 @copy 901\tOR\tSomebody Else\n
 @only simple
 COPY clinic.patients (id, state, full_name) FROM STDIN
+-- INSERT into a protected table
+BEGIN
+INSERT INTO clinic.patients (id, full_name, ssn, state) VALUES (990, 'New Person', '900-00-0001', 'WA')
+INSERT INTO clinic.patients (id, state) VALUES (991, 'WA') RETURNING id, state
+ROLLBACK

@@ -1,5 +1,3 @@
--- a table that does not exist
-SELECT * FROM clinic.no_such_table
 -- a function that does not exist
 SELECT no_such_function(1)
 -- a syntax error
@@ -8,5 +6,3 @@ SELEC 1
 SELECT 1 FROM
 -- a syntax error with a position after other text
 SELECT 'äöü', "x FROM t
--- a cursor that does not exist
-FETCH ALL FROM nobody
