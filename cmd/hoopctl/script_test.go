@@ -18,11 +18,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
+	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
@@ -57,6 +59,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv("PAGER", "")
 				env.Setenv("NO_COLOR", "1")
 				env.Setenv("BIN", bin)
+				env.Setenv("ENTER", "\r")
 				shared.describe(env.Setenv)
 				return nil
 			},
@@ -65,6 +68,7 @@ func TestScripts(t *testing.T) {
 				"signin":     cmdSignIn,
 				"as":         cmdAs,
 				"await-held": cmdAwaitHeld,
+				"terminal":   cmdTerminal,
 				"issuer":     cmdIssuer,
 				"flip":       cmdFlip,
 			},
@@ -266,6 +270,43 @@ func cmdAwaitHeld(ts *testscript.TestScript, neg bool, args []string) {
 		case <-tick.C:
 		case <-deadline:
 			ts.Fatalf("no statement with %q is held; requests: %s", args[1], out)
+		}
+	}
+}
+
+// terminal ARG... [-- WAIT KEYS]... runs hoopctl with ARG on a terminal of 80 columns and
+// 24 lines: each time, when WAIT was on the screen, KEYS are typed. It must end by itself,
+// and what was on the screen is its stdout.
+func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
+	n := slices.Index(args, "--")
+	if neg || n < 0 || (len(args)-n-1)%2 != 0 {
+		ts.Fatalf("usage: terminal ARG... -- [WAIT KEYS]...")
+	}
+	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "hoopctl"), args[:n]...)
+	cmd.Env = append(os.Environ(), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"), "TERM=xterm-256color", "NO_COLOR=1")
+	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
+	ts.Check(err)
+	defer f.Close()
+	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer watchdog.Stop()
+	var seen strings.Builder
+	b := make([]byte, 4096)
+	for steps := args[n+1:]; ; {
+		k, err := f.Read(b) // fails when the program has ended
+		seen.Write(b[:k])
+		for len(steps) > 0 && strings.Contains(seen.String(), steps[0]) {
+			fmt.Fprint(ts.Stdout(), seen.String())
+			seen.Reset()
+			_, err := f.WriteString(steps[1])
+			ts.Check(err)
+			steps = steps[2:]
+		}
+		if err != nil {
+			fmt.Fprint(ts.Stdout(), seen.String())
+			if werr := cmd.Wait(); werr != nil || len(steps) > 0 {
+				ts.Fatalf("hoopctl on a terminal: %v; still to come: %q; the screen: %q", werr, steps, seen.String())
+			}
+			return
 		}
 	}
 }

@@ -9,20 +9,24 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// describe shows a request to whoever decides it: all that it means, nothing cut.
-// The statement stands alone on its lines, each behind a bar, so that no text in it
-// can pass for ours.
+// describe shows a request to whoever decides it: all that it means, nothing cut, and
+// what decides most cases first: a short statement fits a terminal of 24 lines below the
+// inbox. The statement stands alone on its lines, each behind a bar, so that no text in
+// it can pass for ours.
 func (f *Factory) describe(w io.Writer, r hoop.Request) {
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%s  %s\n", f.IO.Dim(fmt.Sprintf("%-9s", name)), iostreams.OneLine(value))
 		}
 	}
-	line("request", fmt.Sprintf("%d (%s)", r.ID, r.Kind))
-	line("state", string(r.State))
-	line("from", nameOf(r.Requester)+kindOf(r.Requester))
-	line("target", r.Target)
-	line("reason", r.Reason)
+	line("request", fmt.Sprintf("%d (%s), %s, expires %s", r.ID, r.Kind, r.State, relative(r.ExpiresAt.Sub(f.Now()))))
+	line("from", nameOf(r.Requester)+kindOf(r.Requester)+" on "+r.Target)
+	if r.Kind == hoop.RequestStatement {
+		f.describeStatement(w, r)
+	}
+	if !strings.HasPrefix(r.Reason, "needs approval: ") { // what the effects say
+		line("reason", r.Reason)
+	}
 	if r.Kind == hoop.RequestGrant {
 		line("duration", r.Duration.String())
 		line("renews", r.Renews)
@@ -33,17 +37,15 @@ func (f *Factory) describe(w io.Writer, r hoop.Request) {
 			line("scope", r.Scope.String())
 		}
 	}
+	by := "approval by " + approvers(r)
+	if r.Rule != "" {
+		by = r.Rule + ", " + by
+	}
+	line("rule", by)
 	line("session", r.Session)
-	line("rule", r.Rule)
-	line("approvers", approvers(r))
-	line("expires", f.clock(r.ExpiresAt)+" ("+relative(r.ExpiresAt.Sub(f.Now()))+")")
 	for _, a := range r.Approvals {
 		line(map[bool]string{true: "approved", false: "denied"}[a.Approve], a.Name+" at "+f.clock(a.At)+": "+a.Reason)
 	}
-	if r.Kind != hoop.RequestStatement {
-		return
-	}
-	f.describeStatement(w, r)
 }
 
 // describeStatement is what a held statement means.
@@ -69,7 +71,7 @@ func (f *Factory) describeStatement(w io.Writer, r hoop.Request) {
 	if r.Hidden > 0 {
 		fmt.Fprintf(w, "  %s\n", f.IO.Dim(counted(int64(r.Hidden), "value")+" masked for you; what runs has them in clear"))
 	}
-	fmt.Fprintf(w, "\n%s\n", f.IO.Bold("Effects:"))
+	fmt.Fprintf(w, "%s\n", f.IO.Bold("Effects:"))
 	for _, u := range r.Effects {
 		fmt.Fprintf(w, "  %s\n", iostreams.OneLine(effect(u)))
 	}
@@ -77,7 +79,7 @@ func (f *Factory) describeStatement(w io.Writer, r hoop.Request) {
 		f.describeFacts(w, *r.Facts)
 	}
 	if r.InTx && r.State == hoop.Pending {
-		fmt.Fprintf(w, "\n%s\n", f.IO.Yellow("A transaction is open and keeps its locks while this waits."))
+		fmt.Fprintf(w, "%s\n", f.IO.Yellow("A transaction is open and keeps its locks while this waits."))
 	}
 }
 
@@ -86,7 +88,7 @@ func (f *Factory) describeFacts(w io.Writer, x hoop.Facts) {
 	line := func(name, value string) {
 		fmt.Fprintf(w, "  %-12s %s\n", name, iostreams.OneLine(value))
 	}
-	fmt.Fprintf(w, "\n%s\n", f.IO.Bold("What is known:"))
+	fmt.Fprintf(w, "%s\n", f.IO.Bold("What is known:"))
 	s := x.Session
 	client := s.Client
 	if client == "" {

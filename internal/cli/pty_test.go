@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 // onTerminal runs hoopctl on a pseudo-terminal that answers no question, and gives
@@ -108,13 +110,29 @@ func TestTerminal_CtrlCAtTheQuestion(t *testing.T) {
 // The inbox on a real terminal: one keystroke.
 func TestTerminal_Inbox(t *testing.T) {
 	w := lists(t)
+	w.mu.Lock()
+	w.requests[3].Facts = &hoop.Facts{
+		Session:     hoop.SessionSoFar{Client: "psql", Database: "clinic", StartedAt: noon, Statements: 3},
+		Transaction: "one is open, and keeps its locks while this waits", Estimate: hoop.Estimate{Known: true, Rows: 12345, What: "change"},
+		Protected: []hoop.ColumnRef{{Schema: "public", Table: "patients", Column: "ssn"}}, Locks: hoop.Locks{Held: []hoop.Lock{{On: "public.visits", Mode: "RowExclusiveLock"}}},
+	}
+	w.mu.Unlock()
 	cmd := w.hoopctl(t, "approve")
-	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 40})
+	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	seen := readUntil(t, f, "DELETE FROM patients")
+	// All that there is to know is on a screen of 24 lines, so no other key is wanted.
+	seen := readUntil(t, f, "approval by one of dba")
+	for _, want := range []string{
+		"DELETE FROM patients", "unbounded-write on public.patients: DELETE without a condition", "about 12,345 would change", "public.patients.ssn",
+		"one is open", "RowExclusiveLock on public.visits", "psql, clinic",
+	} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("no %q on the screen: %q", want, seen)
+		}
+	}
 	// The key is offered once the details were on the screen for a moment.
 	seen += readUntil(t, f, "a approve")
 	if _, err := f.WriteString("a"); err != nil {

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hoopctl/hoopctl/internal/iostreams"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+const described = `request    17 (statement), pending, expires in 1m30s
+from       Dana (corp:dana), on behalf of corp:kim on pg-prod
+
+Would run, exactly this:
+  │ UPDATE patients SET ssn = '[masked]' WHERE state = $1 OR true
+  $1 = NY
+  1 value masked for you; what runs has them in clear
+Effects:
+  unbounded-write on public.patients: UPDATE with a condition that may be true for every row
+What is known:
+  session      psql, clinic, since CLOCK: 4 statements, 1 row, 2 cells masked
+  rows         about 12,345 would change
+  protected    public.patients.mrn, public.patients.ssn, and others
+  transaction  one is open, and keeps its locks while this waits
+  locks        RowExclusiveLock on public.visits, 1 other backend waits for them
+A transaction is open and keeps its locks while this waits.
+rule       risky-needs-a-human, approval by 2 people of dba
+session    01a222d8df05af15962ae7a0
+`
+
+// All that deciding takes, in 20 lines where the statement is short: the inbox has them on
+// a terminal of 24 lines, below the request that waits.
+func TestDescribe_FitsATerminal(t *testing.T) {
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	io, _, _, _ := iostreams.Test()
+	f := &Factory{IO: io, Now: func() time.Time { return noon }}
+	var b strings.Builder
+	f.describe(&b, hoop.Request{
+		ID: 17, Kind: hoop.RequestStatement, State: hoop.Pending, Target: "pg-prod", ExpiresAt: noon.Add(90 * time.Second), Session: "01a222d8df05af15962ae7a0",
+		Requester: hoop.Identity{Subject: "corp:dana", Name: "Dana", Kind: hoop.Human, Chain: []string{"corp:kim"}},
+		Statement: "UPDATE patients SET ssn = '[masked]' WHERE state = $1 OR true", Params: []string{"NY"}, Hidden: 1, InTx: true,
+		Reason: "needs approval: unbounded-write: UPDATE with a condition that may be true for every row",
+		Rule:   "risky-needs-a-human", Groups: []string{"dba"}, Count: 2,
+		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.patients"}, Why: "UPDATE with a condition that may be true for every row"}},
+		Facts: &hoop.Facts{
+			Session:     hoop.SessionSoFar{Client: "psql", Database: "clinic", StartedAt: noon.Add(-5 * time.Minute), Statements: 4, Rows: 1, Masked: 2},
+			Transaction: "one is open, and keeps its locks while this waits", Estimate: hoop.Estimate{Known: true, Rows: 12345, What: "change"}, More: true,
+			Protected: []hoop.ColumnRef{{Schema: "public", Table: "patients", Column: "mrn"}, {Schema: "public", Table: "patients", Column: "ssn"}},
+			Locks:     hoop.Locks{Held: []hoop.Lock{{On: "public.visits", Mode: "RowExclusiveLock"}}, Blocked: 1},
+		},
+	})
+	if diff := cmp.Diff(strings.Replace(described, "CLOCK", f.clock(noon.Add(-5*time.Minute)), 1), b.String()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if n := strings.Count(b.String(), "\n"); n > 20 {
+		t.Errorf("%d lines", n)
+	}
+}
