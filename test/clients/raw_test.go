@@ -291,7 +291,7 @@ func TestWire_SlowReader(t *testing.T) {
 			// The target waits for the gateway, which waits for this client.
 			eventually(t, dsn, `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
 				AND wait_event = 'ClientWrite' AND query LIKE 'SELECT p.id%')`)
-			if grown := int64(heap()) - int64(before); grown > 24<<20 {
+			if grown := int64(heap()) - int64(before); grown > 8<<20 {
 				t.Errorf("the heap grew by %d MiB for a client that does not read", grown>>20)
 			}
 			other := dial(t, dsn)
@@ -305,11 +305,11 @@ func TestWire_SlowReader(t *testing.T) {
 	}
 }
 
-// gone checks that no backend runs the statement any more within a second or so.
+// gone checks that no backend runs the statement any more within a second.
 func gone(t *testing.T, dsn, like string) {
 	t.Helper()
 	took := eventually(t, dsn, "count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1", like)
-	if took > 1500*time.Millisecond {
+	if took > time.Second {
 		t.Errorf("the backend was there for %s after its client had left", took)
 	}
 }

@@ -45,7 +45,7 @@ func (c *conn) clientError(err error) error {
 	if errors.As(err, &ne) && ne.Timeout() {
 		return err
 	}
-	return errors.Join(errTerminated, err)
+	return errors.Join(errTerminated, errClientGone, err) // reset: no answer reaches it
 }
 
 // clientMessages handles all messages that are complete.

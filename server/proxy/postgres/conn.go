@@ -20,8 +20,9 @@ import (
 const (
 	// leaveTime is how long a client that has closed its end may still get answers to
 	// what it sent before: it may have closed that half only. Then its backend is
-	// cancelled.
-	leaveTime = 500 * time.Millisecond
+	// cancelled, a second after the client left at the latest: this leaves most of it for
+	// dialling the target with TLS and for the backend to take it in.
+	leaveTime = 250 * time.Millisecond
 	// lastWords is how long a client has to take in why it is cut.
 	lastWords = 500 * time.Millisecond
 )
@@ -128,7 +129,7 @@ func (c *conn) relay(ctx context.Context) error {
 		close(answers)
 	}()
 	err := isolate(c.serveClient)
-	if errors.Is(err, errTerminated) {
+	if errors.Is(err, errTerminated) && !errors.Is(err, errClientGone) {
 		err = c.leave()
 	}
 	c.stop(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/resource"
 )
 
 // eventually waits for what the target will show soon.
@@ -92,36 +93,72 @@ func TestCancel_ReachesItsOwnSessionOnly(t *testing.T) {
 	<-result
 }
 
-func TestVanish_BackendIsCancelledWithinASecond(t *testing.T) {
-	for name, leave := range map[string]func(*raw){
-		"reset": func(c *raw) {
-			check(t, c.Conn.(*net.TCPConn).SetLinger(0))
-			check(t, c.Conn.Close())
-		},
-		"close": func(c *raw) { check(t, c.Conn.Close()) },
-		"terminate": func(c *raw) {
-			c.Frontend.Send(&pgproto3.Terminate{})
-			check(t, c.Frontend.Flush())
-			check(t, c.Conn.Close())
-		},
+// A client that is gone takes its backend with it within a second, whatever the backend
+// was doing, and no other connection notices.
+func TestVanish_BackendIsCancelledAndClosedWithinASecond(t *testing.T) {
+	g := setup(t, flowSchema)
+	watch := g.direct()
+	alone := func(pid uint32) func() bool {
+		return func() bool {
+			var gone bool
+			if err := watch.QueryRow(t.Context(), "select not exists (select from pg_stat_activity where pid = $1)", int(pid)).Scan(&gone); err != nil {
+				t.Fatal(err)
+			}
+			return gone
+		}
+	}
+	bystander := rawConn(t, g.dsn())
+	bystander.Frontend.Send(query("select 'undisturbed', pg_sleep(1)"))
+	check(t, bystander.Frontend.Flush())
+	reset := func(c *raw) {
+		check(t, c.Conn.(*net.TCPConn).SetLinger(0))
+		check(t, c.Conn.Close())
+	}
+	hangUp := func(c *raw) { check(t, c.Conn.Close()) }
+	sleeps := func(*raw) bool { return g.backends(watch, "select pg_sleep(60)") == 1 }
+	for name, tt := range map[string]struct {
+		send  pgproto3.FrontendMessage
+		until func(*raw) bool
+		leave func(*raw)
+	}{
+		"reset":            {query("select pg_sleep(60)"), sleeps, reset},
+		"close":            {query("select pg_sleep(60)"), sleeps, hangUp},
+		"terminate":        {query("select pg_sleep(60)"), sleeps, func(c *raw) { c.Frontend.Send(&pgproto3.Terminate{}); check(t, c.Frontend.Flush()); hangUp(c) }},
+		"an answer unread": {query(wideSeries), func(*raw) bool { return g.stalled(watch) == 1 }, hangUp},
+		"in COPY": {query("copy f from stdin"), func(c *raw) bool {
+			m, err := c.Frontend.Receive()
+			_, copying := m.(*pgproto3.CopyInResponse)
+			return err == nil && copying
+		}, hangUp},
+		"in a transaction": {query("begin; delete from f; select pg_sleep(60)"), func(*raw) bool { return g.backends(watch, "begin; delete") == 1 }, hangUp},
+		"idle":             {query("select 1"), func(c *raw) bool { return true }, reset},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := setup(t, "")
-			watch := g.direct()
 			c := rawConn(t, g.dsn())
-			c.Frontend.Send(&pgproto3.Query{String: "select pg_sleep(60)"})
+			c.Frontend.Send(tt.send)
 			check(t, c.Frontend.Flush())
-			eventually(t, "it sleeps", func() bool { return g.backends(watch, "select pg_sleep") == 1 })
+			eventually(t, "it is under way", func() bool { return tt.until(c) })
 			began := time.Now()
-			leave(c)
-			eventually(t, "it ends", func() bool { return g.backends(watch, "select pg_sleep") == 0 })
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("the backend was cancelled after %v", took)
+			tt.leave(c)
+			eventually(t, "its backend ends", alone(c.PID))
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("the backend ended after %v", took)
 			}
 			check(t, g.ended())
 		})
 	}
+	if out := bystander.exchange(step{ready: 1}); !strings.Contains(out, "undisturbed") || strings.Contains(out, "Error") {
+		t.Errorf("another connection: %s", out)
+	}
+	var rows int
+	check(t, watch.QueryRow(t.Context(), "select count(*) from f").Scan(&rows))
+	if rows != 9 {
+		t.Errorf("%d rows of 9 are left", rows)
+	}
 }
+
+// wideSeries is an answer of a gigabyte.
+const wideSeries = "select repeat('x', 1000) from generate_series(1, 1000000)"
 
 // A client that closes its own half still gets what it asked for.
 func TestHalfClose_AnswersStillCome(t *testing.T) {
@@ -188,7 +225,7 @@ func TestSession_EndIsToldWithinASecond(t *testing.T) {
 		g := setup(t, "")
 		watch := g.direct()
 		c := rawConn(t, g.dsn())
-		c.Frontend.Send(&pgproto3.Query{String: "select repeat('x', 1000) from generate_series(1, 1000000)"})
+		c.Frontend.Send(query(wideSeries))
 		check(t, c.Frontend.Flush())
 		eventually(t, "it is held back", func() bool { return g.stalled(watch) == 1 })
 		began := time.Now()
@@ -213,41 +250,65 @@ func (g *gateway) stalled(c *pgx.Conn) (n int) {
 	return n
 }
 
-// A client that does not read holds the target back, not the gateway's memory.
+// A client that does not read holds the target back, not the gateway's memory: each
+// costs at most 1 MiB of heap, however much of its answer is still to come. What the sockets hold is the system's.
 func TestSlowReader_CostsNoMemory(t *testing.T) {
-	for name, rules := range map[string]bool{"clear": false, "masked": true} {
+	const clients, each = 8, 1 << 20
+	for name, tt := range map[string]struct {
+		rules   []resource.MaskRule
+		batched bool
+		sql     string
+	}{
+		"clear, strict":   {sql: wideSeries},
+		"masked, batched": {sql: "select ssn, repeat('x', 1000) from patients, generate_series(1, 1000000)", rules: maskRules(), batched: true},
+		"COPY":            {sql: "copy (" + wideSeries + ") to stdout", batched: true},
+		"one long value":  {sql: "select repeat('x', 30000000)"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			g := setup(t, maskSchema)
-			if rules {
-				g = setup(t, maskSchema, maskRules()...)
+			g := setup(t, maskSchema, tt.rules...)
+			if tt.batched {
+				g.batched()
 			}
 			watch := g.direct()
-			c := rawConn(t, g.dsn())
+			all := make([]*raw, clients)
+			for i := range all {
+				all[i] = rawConn(t, g.dsn())
+			}
+			for _, c := range all { // what all recordings share is there, too
+				c.exchange(step{send: msgs(query("select ssn, repeat('x', 100000) from patients")), ready: 1})
+			}
 			before := heap()
-			c.Frontend.Send(&pgproto3.Query{String: "select ssn, repeat('x', 1000) from patients, generate_series(1, 1000000)"})
-			check(t, c.Frontend.Flush())
-			eventually(t, "it is held back", func() bool { return g.stalled(watch) == 1 })
-			if grown := int64(heap()) - int64(before); grown > 8<<20 {
+			for _, c := range all {
+				c.Frontend.Send(query(tt.sql))
+				check(t, c.Frontend.Flush())
+			}
+			eventually(t, "they are held back", func() bool { return g.stalled(watch) == clients })
+			grown := int64(heap()) - int64(before)
+			t.Logf("%d KiB for each client that stalls", grown/clients>>10)
+			if grown > clients*each {
 				t.Errorf("the heap grew by %d KiB", grown>>10)
 			}
-			if name == "masked" {
-				m, err := c.Frontend.Receive() // RowDescription
+			if tt.rules != nil {
+				m, err := all[0].Frontend.Receive() // RowDescription
 				for n := 0; n < 1000 && err == nil; n++ {
 					if row, ok := m.(*pgproto3.DataRow); ok && bytes.Contains(row.Values[0], []byte(marker)) {
 						t.Fatal("the marker came through")
 					}
-					m, err = c.Frontend.Receive()
+					m, err = all[0].Frontend.Receive()
 				}
 				check(t, err)
 			}
-			check(t, c.Conn.Close())
-			check(t, g.ended())
+			for _, c := range all {
+				check(t, c.Conn.Close())
+				check(t, g.ended())
+			}
 		})
 	}
 }
 
 func heap() uint64 {
 	runtime.GC()
+	runtime.GC() // what pools hold goes with the second
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
