@@ -39,15 +39,16 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 
 // Dialer dials targets. It may be used concurrently.
 type Dialer struct {
-	lookup func(name string) (*resource.Target, bool)
-	key    [32]byte // of stamps
-	keep   credentials
+	lookup    func(name string) (*resource.Target, bool)
+	key       [32]byte // of stamps
+	keep      credentials
+	keepAlive net.KeepAliveConfig
 }
 
 // New makes a Dialer of targets as they are declared; lookup is asked at each dial, so
 // that a new credential counts from the next connection on.
 func New(lookup func(name string) (*resource.Target, bool)) *Dialer {
-	d := &Dialer{lookup: lookup}
+	d := &Dialer{lookup: lookup, keepAlive: keepAlive}
 	rand.Read(d.key[:]) // never fails: crypto/rand
 	return d
 }
@@ -190,7 +191,7 @@ func (d *Dialer) config(target hoop.Target, database string, params map[string]s
 	if t.ConnectTimeout > 0 {
 		cfg.ConnectTimeout = time.Duration(t.ConnectTimeout)
 	}
-	cfg.DialFunc = (&net.Dialer{Timeout: cfg.ConnectTimeout, KeepAliveConfig: keepAlive}).DialContext
+	cfg.DialFunc = (&net.Dialer{Timeout: cfg.ConnectTimeout, KeepAliveConfig: d.keepAlive}).DialContext
 	// A password or its MD5 goes only to a server whose certificate was verified: anyone
 	// else could ask for it and keep it. SCRAM shows it to nobody.
 	if t.TLS != resource.TLSVerifyFull {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"syscall"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -61,6 +62,9 @@ func (a *answerer) loop() error {
 func (a *answerer) upstreamError(err error) error {
 	if a.ctx.Err() != nil {
 		return errInterrupted
+	}
+	if errors.Is(err, syscall.ETIMEDOUT) { // of keepalives
+		return fmt.Errorf("%w: %w: %w", errSilent, errUpstreamGone, err)
 	}
 	return hoop.Errorf(hoop.CodeShuttingDown, "the target closed the connection").
 		WithHint("connect again; the local port stays open").Wrap(errors.Join(errUpstreamGone, err))

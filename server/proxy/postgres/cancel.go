@@ -29,8 +29,9 @@ type key struct {
 // registry finds a connection by its key. Two targets may have backends with the same
 // process id.
 type registry struct {
-	mu    sync.Mutex // guards conns
+	mu    sync.Mutex // guards what follows
 	conns map[uint32][]*conn
+	sweep *time.Timer // of Proxy.watchSilence; nil while there is no connection
 }
 
 // add gives c its key. Protocol 3.2 allows secrets of up to 256 bytes, 3.0 has four.

@@ -110,8 +110,11 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 
 // relay runs until either side leaves or the session ends.
 func (c *conn) relay(ctx context.Context) error {
-	c.ctx, c.stop = context.WithCancelCause(ctx)
-	defer c.stop(nil)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	c.mu.Lock()
+	c.ctx, c.stop = ctx, stop
+	c.mu.Unlock()
 	defer context.AfterFunc(c.sess.Context(), func() { c.stop(context.Cause(c.sess.Context())) })()
 	quiet := make(chan struct{})
 	context.AfterFunc(c.ctx, func() {
@@ -138,9 +141,13 @@ func (c *conn) relay(ctx context.Context) error {
 	c.endAll()
 	err = context.Cause(c.ctx) // whatever was first
 	if errors.Is(err, context.Canceled) {
-		err = hoop.Errorf(hoop.CodeShuttingDown, "the gateway is stopping").WithHint("connect again in a while").Wrap(err)
+		err = stopping(err)
 	}
 	return c.farewell(err, a)
+}
+
+func stopping(err error) error {
+	return hoop.Errorf(hoop.CodeShuttingDown, "the gateway is stopping").WithHint("connect again in a while").Wrap(err)
 }
 
 // isolate turns a panic into an error.

@@ -44,6 +44,7 @@ const (
 	stateNoPortal      = "34000" // invalid_cursor_name
 	stateProtocol      = "08P01" // protocol_violation
 	stateAdminShutdown = "57P01"
+	stateCanceled      = "57014" // query_canceled
 	stateRaised        = "P0001" // raise_exception
 	stateUntranslated  = "22P05" // untranslatable_character
 	stateBadCharacter  = "22021" // character_not_in_repertoire

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -170,5 +172,31 @@ func TestTarget_RestartsUnderItsClients(t *testing.T) {
 		if t.Context().Err() != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A client that does not sign in within its time hears why.
+func TestLimits_StartTimeout(t *testing.T) {
+	g := setup(t, "")
+	g.proxy.cfg.StartTimeout = 100 * time.Millisecond
+	for name, said := range map[string]string{
+		"nothing":           "",
+		"half a packet":     "\x00\x00\x00\x20\x00\x03\x00\x00user",
+		"a startup message": "\x00\x00\x00\x14\x00\x03\x00\x00user\x00alice\x00\x00",
+	} {
+		c, err := net.Dial("tcp", g.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Write([]byte(said))
+		check(t, err)
+		got, err := io.ReadAll(c)
+		for _, want := range []string{"FATAL", "57014", "canceling authentication due to timeout", "100ms"} {
+			if !strings.Contains(string(got), want) || err != nil {
+				t.Errorf("%s: got %q, %v", name, got, err)
+				break
+			}
+		}
+		check(t, c.Close())
 	}
 }

@@ -61,15 +61,17 @@ type Config struct {
 	Own func(ctx context.Context, target hoop.Target, database string) (*pgx.Conn, error)
 	Log *slog.Logger // nil: discard
 
-	StartTimeout time.Duration // from the first byte to ReadyForQuery; default 60 s
-	MaxStatement int           // bytes of one Query, Parse or Bind message; default 64 MiB
-	MaxRow       int           // bytes of one row that must be masked; default 64 MiB
+	StartTimeout   time.Duration // from the first byte to ReadyForQuery; default 60 s
+	SilenceTimeout time.Duration // a target that acknowledges nothing for so long is gone; default 60 s
+	MaxStatement   int           // bytes of one Query, Parse or Bind message; default 64 MiB
+	MaxRow         int           // bytes of one row that must be masked; default 64 MiB
 }
 
 const (
-	defaultStartTimeout = 60 * time.Second
-	defaultMaxStatement = 64 << 20
-	defaultMaxRow       = 64 << 20
+	defaultStartTimeout   = 60 * time.Second
+	defaultSilenceTimeout = 60 * time.Second
+	defaultMaxStatement   = 64 << 20
+	defaultMaxRow         = 64 << 20
 )
 
 // Proxy serves connections. It is safe for concurrent use. Close ends what it keeps.
@@ -89,6 +91,9 @@ func New(cfg Config) *Proxy {
 	}
 	if cfg.StartTimeout <= 0 {
 		cfg.StartTimeout = defaultStartTimeout
+	}
+	if cfg.SilenceTimeout <= 0 {
+		cfg.SilenceTimeout = defaultSilenceTimeout
 	}
 	if cfg.MaxStatement <= 0 {
 		cfg.MaxStatement = defaultMaxStatement

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 		if errors.Is(err, io.EOF) {
 			return nil, nil
 		}
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	if code == cancelRequest {
 		s.proxy.cancel(ctx, body)
@@ -62,13 +63,13 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 	}
 	st, err := parseStartup(code, body)
 	if err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	if err := s.authenticate(st, user, verifier); err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	if err := st.check(); err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	if st.database == "" || st.database == st.user {
 		// The user is a random name of the local port; clients that are not told a database
@@ -77,11 +78,11 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 	}
 	sess, err := open(ctx, session.Start{Protocol: "postgres", Database: st.database, Client: st.params["application_name"]})
 	if err != nil {
-		return nil, s.fail(err)
+		return nil, s.fail(ctx, err)
 	}
 	c, err := s.connect(ctx, st, target, sess)
 	if err != nil {
-		err = s.fail(err)
+		err = s.fail(ctx, err)
 		if cerr := sess.Close(err); cerr != nil {
 			s.proxy.cfg.Log.ErrorContext(ctx, "close session", "session", sess.ID(), "err", cerr)
 		}
@@ -187,6 +188,7 @@ func (s *starter) connect(ctx context.Context, st *startup, target hoop.Target, 
 	c.left, c.idle.limit = left, time.Duration(target.IdleTimeout)
 	c.reuse, c.reused = key, reused
 	s.proxy.live.add(c, st.version >= version32)
+	s.proxy.watchSilence()
 	if err := s.welcome(ctx, c); err != nil {
 		s.proxy.live.remove(c)
 		_ = up.Conn.Close()
@@ -223,7 +225,17 @@ func (s *starter) welcome(ctx context.Context, c *conn) error {
 }
 
 // fail tells the client why it gets no connection.
-func (s *starter) fail(err error) error {
+func (s *starter) fail(ctx context.Context, err error) error {
+	switch {
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+	case ctx.Err() != nil:
+		err = stopping(err)
+	default:
+		err = &stateError{
+			state: stateCanceled, message: "canceling authentication due to timeout",
+			hint: fmt.Sprintf("from connecting to signing in a client has %s", s.proxy.cfg.StartTimeout),
+		}
+	}
 	_ = s.nc.SetDeadline(time.Now().Add(time.Second))
 	if _, werr := s.nc.Write(startFailure(err).append(nil)); werr != nil {
 		return errors.Join(err, werr)
