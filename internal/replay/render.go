@@ -32,6 +32,7 @@ type Renderer struct {
 	wire  *postgres // what the server sent; nil: a protocol that is not decoded
 	sent  *postgres // what the client sent
 	types *pgtype.Map
+	bound bool  // input is values bound to the statement, not data of COPY
 	err   error // the first error of out
 	// hidden says that literals are missing was said.
 	hidden bool
@@ -153,9 +154,14 @@ func (r *Renderer) statement(rec *recording.Record) {
 		}
 	}
 	r.lines(r.style.Bold, "│ ", st.Text)
+	r.bound = false
 	for i, p := range st.Params {
 		value := "…"
-		if !rec.Hidden {
+		switch {
+		case p.Size > 0:
+			r.bound = true
+			value = paint(r.style.Dim, fmt.Sprintf("(%d bytes)", p.Size))
+		case !rec.Hidden:
 			value = r.param(p)
 		}
 		r.print("│ $%d = %s", i+1, value)
@@ -230,6 +236,7 @@ func (r *Renderer) output(rec *recording.Record) {
 func (r *Renderer) input(rec *recording.Record) {
 	r.flushWire()
 	switch {
+	case r.bound: // the statement says how long they are
 	case rec.Hidden:
 		r.hides()
 		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", rec.Dropped)))

@@ -129,6 +129,9 @@ func (p *Param) appendJSON(dst []byte) []byte {
 	if len(p.Value) > 0 {
 		dst = hoop.JSONBytes(append(dst, `,"value":`...), p.Value)
 	}
+	if p.Size != 0 {
+		dst = strconv.AppendInt(append(dst, `,"size":`...), p.Size, 10)
+	}
 	if len(dst) == start {
 		return append(dst, '{', '}')
 	}

@@ -23,7 +23,7 @@ const (
 	KindStart     Kind = 1 // the session began: Session, DigestKey
 	KindStatement Kind = 2 // what the client wants to run, and the decision: Statement
 	KindOutput    Kind = 3 // bytes as the client saw them: Wire, or Dropped and Digest
-	KindInput     Kind = 4 // COPY data as the client sent it: Wire, or Dropped and Digest
+	KindInput     Kind = 4 // COPY data, and long bound values, as the client sent them: Wire, or Dropped and Digest
 	KindNotice    Kind = 5 // what the gateway itself told the client: Text
 	KindApproval  Kind = 6 // a hold as it began, and how it ended: Request
 	KindResult    Kind = 7 // how a statement ended: Result
@@ -97,12 +97,15 @@ type Statement struct {
 	Decision hoop.Decision `json:"decision"`
 }
 
-// Param is one bound value, as sent.
+// Param is one bound value, as sent. Of a value that is too long to stand here Size is
+// the number of bytes, and they follow in input records of the same counter, in the
+// order of the parameters.
 type Param struct {
 	Type   uint32 `json:"type,omitempty"` // type OID
 	Binary bool   `json:"binary,omitempty"`
 	Null   bool   `json:"null,omitempty"`
 	Value  []byte `json:"value,omitempty"`
+	Size   int64  `json:"size,omitempty"`
 }
 
 // Errors of reading. They are wrapped with where.

@@ -84,7 +84,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			if !protected(c) && !(look.View && st.Opaque && rules.NamesColumn(c.Column)) {
 				continue
 			}
-			if values == nil {
+			if values == nil && !lists(st, look.Operands) {
 				values = operands(st, look.Operands)
 			}
 			name := c.String()
@@ -101,7 +101,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 				claim.Looks++
 				x.group(s, look, c)
 			}
-			claim.Many = claim.Many || look.Many || joined
+			claim.Many = claim.Many || look.Many || joined || lists(st, look.Operands)
 		}
 	}
 	names := make([]string, 0, len(found))
@@ -234,6 +234,14 @@ func (x *inferences) details() (out []hoop.Detail) {
 		out = append(out, hoop.Detail{Name: "infer " + c.Key.Column, Value: fmt.Sprintf("%d of %d values, %d of %d scans in %s", c.UsedValues, c.Values, c.UsedScans, c.Scans, hoop.Duration(c.Per))})
 	}
 	return out
+}
+
+// lists reports whether an array is too long to be taken apart: it counts as more
+// values than any limit.
+func lists(st *hoop.Statement, list []hoop.Operand) bool {
+	return slices.ContainsFunc(list, func(op hoop.Operand) bool {
+		return op.Array && op.Param > 0 && op.Param <= len(st.Params) && len(st.Params[op.Param-1].Value) > maxParams
+	})
 }
 
 // operands are the values that are compared, as far as the statement lists them.

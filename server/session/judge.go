@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
@@ -425,6 +424,9 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	if err != nil {
 		return 0, err
 	}
+	if err := s.recordLong(r); err != nil {
+		return 0, err
+	}
 	return s.logLocked(e)
 }
 
@@ -441,6 +443,7 @@ func (s *Session) frame(rec recording.Record) error {
 // requester and rules. It is keyed: whoever sees it cannot try out literals.
 func (s *Session) digest(ctx context.Context, ask Ask, uses []hoop.Use) (string, error) {
 	st := ask.Statement
+	params, long := digested(st.Params)
 	trees, err := ask.Tree(ctx)
 	if err != nil {
 		return "", fmt.Errorf("read the statement for its digest: %w", err)
@@ -452,9 +455,10 @@ func (s *Session) digest(ctx context.Context, ask Ask, uses []hoop.Use) (string,
 		Params                                                []hoop.Param
 		Uses                                                  []hoop.Use
 		Reads                                                 []string
+		Long                                                  map[int]int `json:",omitempty"` // lengths of values that are digests
 	}{
 		trees, ask.Catalog, st.Database, s.target.Name, s.info.ID, s.info.Identity.Subject, s.line.Revision(),
-		s.info.Identity.Chain, st.Params, uses, st.Reads,
+		s.info.Identity.Chain, params, uses, st.Reads, long,
 	})
 	if err != nil {
 		panic(err) // plain values: cannot happen
@@ -487,32 +491,6 @@ func (r *Run) Done(res hoop.Result) {
 	defer s.mu.Unlock()
 	r.result = res
 	s.ended = append(s.ended, r)
-}
-
-// Printable renders bound parameters for people who approve: text as it is, binary
-// as \x hex.
-func Printable(params []hoop.Param) []string {
-	var out []string
-	for _, p := range params {
-		switch {
-		case p.Value == nil:
-			out = append(out, "NULL")
-		case !p.Binary && utf8.Valid(p.Value):
-			out = append(out, string(p.Value))
-		default:
-			out = append(out, fmt.Sprintf(`\x%x`, p.Value))
-		}
-	}
-	return out
-}
-
-// recorded is the parameters as the recording keeps them.
-func recorded(params []hoop.Param) []recording.Param {
-	out := make([]recording.Param, 0, len(params))
-	for _, p := range params {
-		out = append(out, recording.Param{Type: p.Type, Binary: p.Binary, Null: p.Value == nil, Value: p.Value})
-	}
-	return out
 }
 
 // compact sorts and drops what occurs twice; it works in place.

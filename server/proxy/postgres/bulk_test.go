@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
 )
 
 func TestCopy_LargeBothWays(t *testing.T) {
@@ -77,7 +79,7 @@ func TestLarge_ValuesAndParameters(t *testing.T) {
 	if state(err) != "54000" {
 		t.Errorf("a masked row beyond the limit: %v", err)
 	}
-	g.proxy.cfg.MaxStatement = 1 << 20
+	g.proxy.cfg.MaxStatement, g.proxy.cfg.MaxBound = 1<<20, 1<<20
 	c = g.connect()
 	for name, mode := range modes {
 		if _, err := c.Exec(t.Context(), "select length($1::text)", mode, big); state(err) != "54000" {
@@ -85,6 +87,64 @@ func TestLarge_ValuesAndParameters(t *testing.T) {
 		}
 	}
 	check(t, c.Ping(t.Context()))
+}
+
+// A bound value may be as long as PostgreSQL takes: the gateway holds it until it is
+// judged, and only so much of them at once. It is on record as far as anything is.
+func TestLarge_BoundValues(t *testing.T) {
+	g := setup(t, "")
+	const size = 100 << 20
+	c := rawConn(t, g.dsn())
+	value := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	sum := fmt.Sprintf("%x", md5.Sum(value))
+	wire, err := (&pgproto3.Bind{Parameters: [][]byte{value, []byte("short")}}).Encode(nil)
+	check(t, err)
+	before := heap()
+	// Sync and the next statement come right behind.
+	var behind []byte
+	for _, m := range append(msgs(execute("", 0), syncMsg), query("select 'behind'")) {
+		behind, err = m.Encode(behind)
+		check(t, err)
+	}
+	c.Frontend.Send(parse("", "select md5($1), $2::text"))
+	check(t, c.Frontend.Flush())
+	_, err = c.Conn.Write(append(wire, behind...))
+	check(t, err)
+	if out := c.exchange(step{ready: 2}); !strings.Contains(out, sum) || !strings.Contains(out, "short") || !strings.Contains(out, "behind") {
+		t.Errorf("got %.1000s", out)
+	}
+	if grown := int64(heap()) - int64(before); grown > 16<<20 {
+		t.Errorf("%d MiB are held afterwards", grown>>20)
+	}
+
+	// What others hold already leaves no room, and the connection lives on.
+	g.proxy.bound.Store(maxMessage - 1<<20)
+	c.Frontend.Send(parse("", "select md5($1), $2::text"))
+	check(t, c.Frontend.Flush())
+	_, err = c.Conn.Write(append(wire, behind...))
+	check(t, err)
+	if out := c.exchange(step{ready: 2}); !strings.Contains(out, "54000") || !strings.Contains(out, "holds as much of others already") || strings.Contains(out, sum) || !strings.Contains(out, "behind") {
+		t.Errorf("without room: %.1000s", out)
+	}
+	if left := g.proxy.bound.Swap(0); left != maxMessage-1<<20 {
+		t.Errorf("%d bytes count as held", left)
+	}
+	check(t, c.Conn.Close())
+	check(t, g.ended())
+
+	var param *recording.Statement
+	var kept, dropped int64
+	for _, rec := range g.records() {
+		if rec.Kind == recording.KindStatement && param == nil {
+			param = rec.Statement
+		}
+		if rec.Kind == recording.KindInput {
+			kept, dropped = kept+int64(len(rec.Wire)), dropped+rec.Dropped
+		}
+	}
+	if len(param.Params) != 2 || param.Params[0].Size != size || param.Params[0].Value != nil || string(param.Params[1].Value) != "short" || kept != 64<<20 || kept+dropped != size {
+		t.Errorf("on record: %+v, %d bytes and %d dropped", param.Params, kept, dropped)
+	}
 }
 
 func TestPipeline_Long(t *testing.T) {

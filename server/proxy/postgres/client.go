@@ -77,13 +77,21 @@ func (c *conn) clientMessages() error {
 				}
 				continue
 			}
-			if size > c.proxy.cfg.MaxStatement {
+			if size > c.proxy.cfg.MaxStatement && !c.admits(kind, size) {
 				if err := c.tooLong(kind, size); err != nil {
 					return err
 				}
 				continue
 			}
+			c.in.want = size
 			return nil
+		}
+		c.in.want = 0
+		if size > longMessage && kind == 'B' {
+			if err := c.longBind(size); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := c.message(kind, c.in.bytes(size)); err != nil {
 			return err
@@ -95,6 +103,37 @@ func (c *conn) clientMessages() error {
 			}
 		}
 	}
+}
+
+// longMessage is the size from which a Bind message is not copied on its way.
+const longMessage = 1 << 20
+
+// admits makes room for a long Bind message, once: as many bytes as the proxy may hold of
+// them, for all its connections.
+func (c *conn) admits(kind byte, size int) bool {
+	if kind != 'B' || c.gate != nil || c.charset.Load() != nil || c.refused || c.isSkipping() {
+		return false
+	}
+	if c.holds == 0 {
+		if c.proxy.bound.Add(int64(size)) > int64(c.proxy.cfg.MaxBound) {
+			c.proxy.bound.Add(-int64(size))
+			return false
+		}
+		c.holds = size
+	}
+	return true
+}
+
+// release gives the room back.
+func (c *conn) release() {
+	c.proxy.bound.Add(-int64(c.holds))
+	c.holds = 0
+}
+
+// longBind handles a long Bind message, whose bytes nobody else has from here on.
+func (c *conn) longBind(size int) error {
+	defer c.release()
+	return c.message('B', c.in.take(size))
 }
 
 // tooLong refuses a message that is larger than the gateway is willing to judge, and
@@ -111,6 +150,10 @@ func (c *conn) tooLong(kind byte, size int) error {
 	}
 	err := hoop.Errorf(hoop.CodeTooLarge, "a message of type %q has %d bytes, the limit is %d", kind, size, c.proxy.cfg.MaxStatement).
 		WithHint("load large data with COPY … FROM STDIN, or in parts")
+	if kind == 'B' && c.charset.Load() == nil && size <= c.proxy.cfg.MaxBound {
+		err = hoop.Errorf(hoop.CodeTooLarge, "a message of type %q has %d bytes, and the gateway holds as much of others already", kind, size).
+			WithHint("try again, load large data with COPY … FROM STDIN, or in parts")
+	}
 	switch kind {
 	case 'Q', 'F':
 		return c.refuseQuery(err)
@@ -130,8 +173,26 @@ func (c *conn) send() error {
 	if len(c.out) == 0 {
 		return nil
 	}
-	_, err := c.up.Conn.Write(c.out)
+	err := c.write(c.out)
 	c.out = trim(c.out)
+	return err
+}
+
+// forward gathers a message for the target; a long one is sent at once.
+func (c *conn) forward(frame []byte) error {
+	if len(frame) <= longMessage {
+		c.out = append(c.out, frame...)
+		return nil
+	}
+	if err := c.send(); err != nil {
+		return err
+	}
+	return c.write(frame)
+}
+
+// write sends to the target.
+func (c *conn) write(wire []byte) error {
+	_, err := c.up.Conn.Write(wire)
 	if err != nil && c.ctx.Err() == nil {
 		// The target may have said why before it closed: the other goroutine reads it.
 		return c.upstreamLost()

@@ -87,6 +87,7 @@ type conn struct {
 	refused bool      // skip the client's messages until Sync
 	gate    *expected // COPY FROM STDIN that was forwarded; see passGate
 	passing int       // bytes still to come of a long CopyData
+	holds   int       // bytes of a long Bind message that count
 	keeping bool      // these are forwarded
 
 	changing  *change // of the client's encoding, when the batch ends
@@ -139,6 +140,7 @@ func (c *conn) relay(ctx context.Context) error {
 	<-answers
 	<-quiet // deadlines stay as they are from here on
 	c.endAll()
+	c.release()
 	err = context.Cause(c.ctx) // whatever was first
 	if errors.Is(err, context.Canceled) {
 		err = stopping(err)

@@ -150,18 +150,25 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 		r.end("", refusal(err).state)
 		return err
 	}
+	if len(frame) > longMessage {
+		for i := range params {
+			params[i].Value = nil // judged and recorded: nobody needs it any more
+		}
+	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	e := &expected{kind: 'B', run: r}
-	if !c.pushLocked(e) {
+	pushed := c.pushLocked(e)
+	if pushed {
+		d := c.portals.define(name, &portal{run: r, generation: generation}, e.batch)
+		e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
+		c.coverLocked(e, name)
+	}
+	c.mu.Unlock()
+	if !pushed {
 		r.end("", "")
 		return nil
 	}
-	c.out = append(c.out, frame...)
-	d := c.portals.define(name, &portal{run: r, generation: generation}, e.batch)
-	e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
-	c.coverLocked(e, name)
-	return nil
+	return c.forward(frame)
 }
 
 // endPortal is for a portal that the target no longer has.
@@ -171,7 +178,8 @@ func endPortal(p *portal) {
 	}
 }
 
-// parseBind copies what it returns.
+// parseBind copies what it returns, but for the values of a long message, which nobody
+// else has.
 func parseBind(body []byte) (portal, statement string, params []hoop.Param, err error) {
 	f := fields{b: body}
 	portal, statement = string(f.cstring()), string(f.cstring())
@@ -186,8 +194,9 @@ func parseBind(body []byte) (portal, statement string, params []hoop.Param, err 
 	if f.err != nil || len(f.b) < 4*n || len(formats) > 1 && len(formats) != n {
 		return "", "", nil, errMalformed
 	}
-	own := append([]byte(nil), f.b...)
-	f.b = own
+	if len(body) <= longMessage {
+		f.b = append([]byte(nil), f.b...)
+	}
 	params = make([]hoop.Param, n)
 	for i := range params {
 		params[i].Value = f.value()

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -278,8 +279,20 @@ func (g *gateway) direct() *pgx.Conn {
 	return c
 }
 
-// recorded is everything that the only session put on record as output.
+// recorded is everything that the last session put on record as output.
 func (g *gateway) recorded() string {
+	g.t.Helper()
+	var out strings.Builder
+	for _, rec := range g.records() {
+		if rec.Kind == recording.KindOutput {
+			out.Write(rec.Wire)
+		}
+	}
+	return out.String()
+}
+
+// records is all that the last session put on record.
+func (g *gateway) records() (all []recording.Record) {
 	g.t.Helper()
 	g.mu.Lock()
 	id := g.sessions[len(g.sessions)-1].ID()
@@ -290,18 +303,17 @@ func (g *gateway) recorded() string {
 		g.t.Fatal(err)
 	}
 	defer r.Close() //nolint:errcheck // read only
-	var out strings.Builder
 	for {
 		rec, err := r.Next()
 		if err == io.EOF {
-			return out.String()
+			return all
 		}
 		if err != nil {
 			g.t.Fatal(err)
 		}
-		if rec.Kind == recording.KindOutput {
-			out.Write(rec.Wire)
-		}
+		own := *rec
+		own.Wire = bytes.Clone(rec.Wire)
+		all = append(all, own)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,7 +64,8 @@ type Config struct {
 
 	StartTimeout   time.Duration // from the first byte to ReadyForQuery; default 60 s
 	SilenceTimeout time.Duration // a target that acknowledges nothing for so long is gone; default 60 s
-	MaxStatement   int           // bytes of one Query, Parse or Bind message; default 64 MiB
+	MaxStatement   int           // bytes of one Query or Parse message; default 64 MiB
+	MaxBound       int           // bytes of Bind messages above MaxStatement that are held at once; default 1 GiB
 	MaxRow         int           // bytes of one row that must be masked; default 64 MiB
 }
 
@@ -82,6 +84,7 @@ type Proxy struct {
 	shelf    shelf
 	meanings *meanings
 	asking   chan struct{} // holds a token for each connection of the gateway's own
+	bound    atomic.Int64  // bytes of long Bind messages that are held
 }
 
 // New makes a proxy.
@@ -97,6 +100,9 @@ func New(cfg Config) *Proxy {
 	}
 	if cfg.MaxStatement <= 0 {
 		cfg.MaxStatement = defaultMaxStatement
+	}
+	if cfg.MaxBound <= 0 {
+		cfg.MaxBound = maxMessage
 	}
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow

@@ -32,6 +32,7 @@ type reader struct {
 	src  *netio.Source // the same
 	buf  []byte        // nil while nothing is unread
 	r, w int           // buf[r:w] is unread
+	want int           // size of the message that is coming, from buf[r]; 0: not known
 }
 
 func newReader(c net.Conn) *reader {
@@ -131,13 +132,31 @@ func (rd *reader) append() error {
 	return err
 }
 
+// take gives the next n unread bytes to the caller for good, and consumes them. It is
+// for long messages.
+func (rd *reader) take(n int) []byte {
+	taken := rd.buf[rd.r : rd.r+n : rd.r+n]
+	rest := rd.buf[rd.r+n : rd.w]
+	rd.buf, rd.r, rd.w = make([]byte, max(bufferSize, len(rest))), 0, len(rest)
+	copy(rd.buf, rest)
+	return taken
+}
+
+// believed is how much of a message has come before its length is believed: the buffer
+// has room for all of it from then on, and no more.
+const believed = 32 << 20
+
 // grow moves to a buffer of twice the size and leaves the old one as it is.
 func (rd *reader) grow() {
 	if rd.buf == nil {
 		rd.buf = lend()
 		return
 	}
-	b := make([]byte, 2*len(rd.buf))
+	size := 2 * len(rd.buf)
+	if all := rd.r + rd.want; rd.buffered() >= believed && all > len(rd.buf) {
+		size = all
+	}
+	b := make([]byte, size)
 	copy(b[rd.r:], rd.buf[rd.r:rd.w])
 	rd.buf = b
 }
