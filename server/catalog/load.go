@@ -188,7 +188,7 @@ func (l *loader) functions(ctx context.Context) error {
 	}
 	var oid, ns, ret uint32
 	var name, lang, kind, vol, src string
-	var definer, set, ext bool
+	var definer, set, ext, identity bool
 	var args int
 	var calls, argTypes []uint32
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
@@ -197,16 +197,17 @@ func (l *loader) functions(ctx context.Context) error {
 			case when p.oid >= 16384 then `+calledIn("p.proargdefaults")+` || array(select f::oid from pg_catalog.pg_aggregate a,
 				pg_catalog.unnest(array[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn]) f
 				where a.aggfnoid = p.oid and f <> 0) end,
-			case when p.oid >= 16384 then array(select pg_catalog.unnest(p.proargtypes)) end
+			case when p.oid >= 16384 then array(select pg_catalog.unnest(p.proargtypes)) end,
+			exists (select from pg_catalog.unnest(p.proconfig) s where pg_catalog.lower(s) like 'hoop.%')
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes, &identity}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Args: args, ArgTypes: argTypes, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
+				SecurityDefiner: definer, Identity: identity, Args: args, ArgTypes: argTypes, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}

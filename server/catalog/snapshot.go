@@ -162,6 +162,7 @@ type Function struct {
 	Kind            byte // f function, p procedure, a aggregate, w window function
 	Volatility      Volatility
 	SecurityDefiner bool
+	Identity        bool // it runs with hoop.* settings of its own: a SET clause
 	Args            int
 	ArgTypes        []uint32 // of users' functions: types of the arguments that a caller gives
 	Source          string   // the body of users' functions; "" of PostgreSQL's

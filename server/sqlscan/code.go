@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -28,6 +29,7 @@ type code struct {
 	temp     bool            // it may leave something in the session
 	session  bool            // it reads settings
 	acts     bool            // it does more than read
+	identity string          // a function with hoop.* settings of its own; "" for none
 	bytes    int             // of bodies that were read
 	types    map[uint32]bool // of values in it
 }
@@ -88,6 +90,7 @@ func (c *code) add(from *code) {
 	}
 	c.reads, c.writes, c.temp = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp
 	c.session, c.acts = c.session || from.session, c.acts || from.acts
+	c.identity = cmp.Or(c.identity, from.identity)
 }
 
 // pureExtensions are functions in C of PostgreSQL's own extensions (manual, appendix
@@ -129,6 +132,10 @@ func (c *code) function(f *catalog.Function) {
 		return
 	}
 	c.seen[f.OID] = true
+	if f.Identity {
+		c.identity = hoop.TableName(f.Schema, f.Name)
+		c.unreadable()
+	}
 	c.types[f.Returns] = true
 	for _, oid := range f.ArgTypes {
 		c.types[oid] = true

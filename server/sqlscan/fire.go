@@ -25,6 +25,9 @@ func (s *stmt) explicit(c *code, why string) {
 	if c.opaque() {
 		s.opaque(why)
 	}
+	if c.identity != "" {
+		s.forbid("function " + c.identity + " sets hoop.*, which belongs to the gateway")
+	}
 	s.keep(c)
 	s.ran.add(c)
 	before := s.sourcing

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 const identity = "select current_setting('hoop.user') || ' ' || current_setting('hoop.session')"
@@ -106,6 +108,44 @@ func TestIdentity_CannotBeChanged(t *testing.T) {
 	}
 }
 
+// A function that was made past the gateway with hoop.* settings of its own is not called,
+// by whatever route.
+func TestIdentity_FunctionsWithSettings(t *testing.T) {
+	g := setup(t, identitySchema+`;
+		create function as_bob() returns setof visits language sql stable set hoop."user" = 'bob' as
+			$$ select * from visits where who = current_setting('hoop.user') $$;
+		create function beneath() returns setof visits language sql stable as $$ select * from as_bob() $$;
+		create view over as select * from beneath();
+		create function plain() returns text language sql set work_mem = '1MB' as $$ select current_setting('hoop.user') $$`)
+	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	c := g.connect()
+	for _, sql := range []string{
+		"select * from as_bob()", "select (as_bob()).what", "select * from beneath()", "select * from over", "prepare p as select as_bob()",
+		"select 1 where exists (select from as_bob())", "create table copy as select * from as_bob()", "explain analyze select * from as_bob()",
+	} {
+		for name, mode := range modes {
+			if tag, err := c.Exec(t.Context(), sql, mode); state(err) != "42501" {
+				t.Errorf("%s (%s): %s, %v", sql, name, tag, err)
+			}
+		}
+	}
+	g.policy.on(hoop.EffectUnknown, hoop.Deny) // whatever the rules
+	for _, sql := range []string{"select * from as_bob()", "select * from beneath()"} {
+		if tag, err := c.Exec(t.Context(), sql); state(err) != "42501" || !strings.Contains(err.Error(), "belongs to the gateway") {
+			t.Errorf("%s: %s, %v", sql, tag, err)
+		}
+	}
+	var who string
+	if err := c.QueryRow(t.Context(), "select plain()").Scan(&who); err != nil || who != "alice" {
+		t.Errorf("a function with other settings: %q, %v", who, err)
+	}
+	var oid uint32
+	check(t, g.direct().QueryRow(t.Context(), "select 'as_bob()'::regprocedure::oid").Scan(&oid))
+	if out := rawConn(t, g.dsn()).exchange(step{ready: 1, send: msgs(fastpath(oid))}); !strings.Contains(out, "42501") {
+		t.Errorf("by message: %s", out)
+	}
+}
+
 // Code that somebody lets run can set anything for the rest of its own text; before
 // anything else runs, the identity is set again.
 func TestIdentity_OpaqueCodeIsUndone(t *testing.T) {
@@ -114,7 +154,11 @@ func TestIdentity_OpaqueCodeIsUndone(t *testing.T) {
 		c := g.connect()
 		for _, sql := range []string{
 			"create or replace function h() returns text language sql as $$ select set_config('hoop.user', 'bob', false) $$", "select h()",
-			"do $$ begin perform set_config('hoop.' || 'user', 'bob', false); end $$", "begin", "select h()", "savepoint s", "select h()", "rollback to s", "commit",
+			"do $$ begin perform set_config('hoop.' || 'user', 'bob', false); end $$",
+			`do $$ begin execute 'set hoop."user" = ''bob'''; end $$`, `do $$ begin execute 'set local hoop."user" = ''bob'''; end $$`, `do $$ begin set hoop."user" = 'bob'; end $$`,
+			"do $$ begin update pg_settings set setting = 'bob' where name = 'hoop.user'; end $$",
+			`do $$ begin execute 'alter role current_user set hoop."user" = ''bob'''; execute 'alter role current_user reset hoop."user"'; end $$`,
+			`do $$ begin execute 'prepare q as select set_config(''hoop.user'', ''bob'', false)'; execute 'execute q'; end $$`, "begin", "select h()", "savepoint s", "select h()", "rollback to s", "commit",
 		} {
 			if _, err := c.Exec(t.Context(), sql, mode); err != nil {
 				t.Errorf("%s (%s): %v", sql, name, err)
