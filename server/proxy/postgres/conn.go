@@ -40,8 +40,8 @@ type conn struct {
 
 	left func() // it no longer counts
 
-	reuse  string // key of the target's connection on the shelf; "" is never kept
-	reused bool   // it served another session before
+	reuse  reuseKey // of the target's connection on the shelf
+	reused bool     // it served another session before
 
 	idle idleness
 

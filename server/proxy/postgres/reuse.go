@@ -36,20 +36,27 @@ type shelf struct {
 
 // waiter is a connection on the shelf.
 type waiter struct {
-	target, key string
-	up          *Upstream
-	release     func() // of what would take it off
+	target  string
+	key     reuseKey
+	up      *Upstream
+	release func() // of what would take it off
 }
 
-// reuseKey tells connections apart that must not serve each other's sessions. It is
-// empty where the target's are not kept at all.
-func (p *Proxy) reuseKey(target hoop.Target, database string, params map[string]string, sess *session.Session) string {
+// reuseKey tells connections apart that must not serve each other's sessions. The zero
+// key is of those that are not kept at all.
+type reuseKey struct {
+	database, stamp string // of the target's declaration
+	session         string // grant, rules, identity, parameters
+}
+
+// reuseKey is that of a session.
+func (p *Proxy) reuseKey(target hoop.Target, database string, params map[string]string, sess *session.Session) reuseKey {
 	if target.Reuse.MaxIdle == 0 {
-		return ""
+		return reuseKey{}
 	}
 	stamp, err := p.cfg.Dial.Stamp(target, database)
 	if err != nil {
-		return "" // dialling tells
+		return reuseKey{} // dialling tells
 	}
 	own := map[string]string{}
 	for name, value := range params {
@@ -58,20 +65,20 @@ func (p *Proxy) reuseKey(target hoop.Target, database string, params map[string]
 		}
 	}
 	key, err := json.Marshal(struct {
-		Database, Grant, Revision, Stamp string
-		Identity                         hoop.Identity
-		Params                           map[string]string
-	}{database, sess.Grant(), sess.Revision(), stamp, sess.Identity(), own})
+		Grant, Revision string
+		Identity        hoop.Identity
+		Params          map[string]string
+	}{sess.Grant(), sess.Revision(), sess.Identity(), own})
 	if err != nil {
 		panic(err) // plain values: cannot happen
 	}
-	return string(key)
+	return reuseKey{database, stamp, string(key)}
 }
 
 // upstream gives a connection for a session that has begun: one that was used before,
 // where there is one, else a new one.
-func (p *Proxy) upstream(ctx context.Context, target hoop.Target, database, key string, params map[string]string) (up *Upstream, reused bool, err error) {
-	for key != "" {
+func (p *Proxy) upstream(ctx context.Context, target hoop.Target, database string, key reuseKey, params map[string]string) (up *Upstream, reused bool, err error) {
+	for key != (reuseKey{}) {
 		if up = p.shelf.take(target.Name, key); up == nil {
 			break
 		}
@@ -88,8 +95,11 @@ func (p *Proxy) upstream(ctx context.Context, target hoop.Target, database, key 
 }
 
 // take gives a connection with that key, nil for none. A connection that the target
-// has said something on since is not what it was.
-func (s *shelf) take(target, key string) *Upstream {
+// has said something on since is not what it was, nor one whose target is declared
+// otherwise by now: with another credential, say.
+func (s *shelf) take(target string, key reuseKey) *Upstream {
+	for s.discard(s.pick(target, func(w *waiter) bool { return w.key.database == key.database && w.key.stamp != key.stamp })) {
+	}
 	for {
 		w := s.pick(target, func(w *waiter) bool { return w.key == key })
 		if w == nil {
@@ -277,7 +287,7 @@ func fits(uses []hoop.Use) bool {
 func (c *conn) reusable(a *answerer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over = c.reuse != "" && !c.worn && c.status == 'I' && !c.midBatch && !c.skipping && !c.refused &&
+	c.over = c.reuse != (reuseKey{}) && !c.worn && c.status == 'I' && !c.midBatch && !c.skipping && !c.refused &&
 		len(c.queue) == 0 && c.settled && c.gate == nil && c.passing == 0 && len(c.out) == 0 && a.idleInput()
 	return c.over
 }

@@ -218,12 +218,16 @@ func TestReuse_OnlyForTheSame(t *testing.T) {
 		}
 		g.leave(c)
 	}
+	g.waiting()
 	g.mu.Lock()
 	g.stamp = "another credential"
 	g.mu.Unlock()
 	c = g.connect()
 	if pid(t, c) == first {
 		t.Error("the connection of another credential is used")
+	}
+	if n := g.waiting(); n != 0 {
+		t.Errorf("%d connections of the former credential wait", n)
 	}
 	g.leave(c)
 	second := pid(t, g.connect())

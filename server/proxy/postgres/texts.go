@@ -292,7 +292,7 @@ func (a *answerer) parameterStatus(m []byte) error {
 	if err := f.done(); err != nil {
 		return a.fault("ParameterStatus: %v", err)
 	}
-	if a.reuse != "" {
+	if a.reuse != (reuseKey{}) {
 		a.up.ParameterStatuses[name] = value
 	}
 	switch name {
