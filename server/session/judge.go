@@ -347,6 +347,23 @@ func ruleName(rule string) string {
 	return "rule " + rule
 }
 
+// Refuse puts a statement on record that cannot be judged, or that no rule may allow,
+// and returns why; where even that fails, the fault of the record. reason is for the
+// log, which has no literals.
+func (s *Session) Refuse(ctx context.Context, st *hoop.Statement, reason string, why error) error {
+	if len(st.Uses) == 0 {
+		unknown := *st
+		unknown.Uses = []hoop.Use{{Effect: hoop.EffectUnknown, Why: reason}}
+		st = &unknown
+	}
+	told := *hoop.AsError(why)
+	told.Message = reason
+	if err := s.refuse(ctx, st, st.Uses, hoop.Decision{Effect: hoop.EffectUnknown, Policy: s.line.Revision()}, &told); err != &told { //nolint:errorlint // the same
+		return err
+	}
+	return why
+}
+
 // refuse puts a refused statement on record, durably, and returns why. Where even
 // that fails, the fault of the record is what the client hears.
 func (s *Session) refuse(ctx context.Context, st *hoop.Statement, uses []hoop.Use, d hoop.Decision, why *hoop.Error) error {

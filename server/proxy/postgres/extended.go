@@ -26,21 +26,34 @@ type portal struct {
 	fields    []byte // of the goroutine that reads the target: its RowDescription
 }
 
-// parse analyses the text of a Parse message: name + text + 2B count + 4B types. What
-// would be denied whatever the parameters is refused here.
-func (c *conn) parse(frame, body []byte) error {
+// parseParse reads a Parse message: name + text + 2B count + 4B types.
+func parseParse(body []byte) (name, text string, types []uint32, err error) {
 	f := fields{b: body}
-	name, text := string(f.cstring()), string(f.cstring())
+	name, text = string(f.cstring()), string(f.cstring())
 	n := int(f.uint16())
 	if f.err != nil || len(f.b) != 4*n {
+		return "", "", nil, errMalformed
+	}
+	types = make([]uint32, n)
+	for i := range types {
+		types[i] = f.uint32()
+	}
+	return name, text, types, nil
+}
+
+// parse analyses the text of a Parse message. What would be denied whatever the
+// parameters is refused here.
+func (c *conn) parse(frame, body []byte) error {
+	name, text, types, err := parseParse(body)
+	if err != nil {
 		return c.refuse(protocolError("malformed Parse message"))
 	}
-	p := &prepared{types: make([]uint32, n)}
-	for i := range p.types {
-		p.types[i] = f.uint32()
-	}
+	p := &prepared{types: types}
 	e := &expected{kind: 'P'}
 	m, err := c.understand(c.ctx, text)
+	if err != nil {
+		err = c.unjudged(text, nil, nil, err)
+	}
 	if err == nil && m.encodes != nil {
 		frame, m, err = c.encodingParse(name, m)
 	}
@@ -88,6 +101,9 @@ func (c *conn) preview(p *prepared) error {
 	}
 	st, _, err := c.statement(c.ctx, p.meaning, false, nil)
 	if err != nil {
+		if a.Forbidden != "" {
+			err = c.unjudged(p.meaning.text, p.meaning, nil, err)
+		}
 		return err
 	}
 	return c.sess.Preview(c.ctx, st)

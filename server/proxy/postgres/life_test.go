@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/resource"
 )
 
@@ -579,5 +580,40 @@ func TestPsql_DoesWhatUsersDo(t *testing.T) {
 		if got := run(in); !strings.Contains(got, want) {
 			t.Errorf("%s\ngave %s\nwant %q in it", in, got, want)
 		}
+	}
+}
+
+// What is refused before it is judged is on record too: a text that does not parse or
+// is too much for the parser, and what no rule may allow. The log has no literals.
+func TestRefusal_IsOnRecord(t *testing.T) {
+	g := setup(t, "")
+	c := g.connect()
+	deep := "select " + strings.Repeat("(", 20_000) + "1" + strings.Repeat(")", 20_000)
+	texts := []string{"selec 'secret'", "select 'secret' from from", deep, "set hoop.user = 'secret'", "select set_config('hoop.user', 'secret', false)", "select '\xff'"}
+	for _, sql := range texts {
+		for name, mode := range map[string]pgx.QueryExecMode{"simple": pgx.QueryExecModeSimpleProtocol, "extended": pgx.QueryExecModeDescribeExec} {
+			if sql == deep && name != "simple" {
+				continue // it costs a worker each time
+			}
+			before := len(g.audit.of(hoop.EventStatement))
+			if _, err := c.Exec(t.Context(), sql, mode); state(err) == "" {
+				t.Errorf("%.50s (%s): %v", sql, name, err)
+			}
+			all := g.audit.of(hoop.EventStatement)[before:]
+			if len(all) != 1 || all[0].Action != hoop.Deny || all[0].Reason == "" || len(all[0].Effects) == 0 || strings.Contains(fmt.Sprintf("%+v", all), "secret") {
+				t.Errorf("%.50s (%s): the log has %+v", sql, name, all)
+			}
+		}
+	}
+	check(t, c.Close(t.Context()))
+	check(t, g.ended())
+	var got []string
+	for _, rec := range g.records() {
+		if rec.Kind == recording.KindStatement && rec.Statement.Decision.Action == hoop.Deny {
+			got = append(got, rec.Statement.Text+string(rec.Statement.Raw))
+		}
+	}
+	if len(got) != 2*len(texts)-1 || got[0] != texts[0] || got[4] != deep {
+		t.Errorf("%d statements are on record: %.100q", len(got), got)
 	}
 }

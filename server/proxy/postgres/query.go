@@ -38,7 +38,7 @@ func (c *conn) query(body []byte) error {
 func (c *conn) judgeQuery(text string) (r *running, ch *change, sent string, err error) {
 	m, err := c.understand(c.ctx, text)
 	if err != nil {
-		return nil, nil, "", err
+		return nil, nil, "", c.unjudged(text, nil, nil, err)
 	}
 	if err := c.lone(m); err != nil {
 		return nil, nil, "", err

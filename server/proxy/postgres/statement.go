@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -228,6 +229,24 @@ var taintedUse = hoop.Use{
 	Why: "code has run that may have replaced the prepared statement",
 }
 
+// unjudged puts a text on record that is refused before it is judged. m is nil where it
+// could not be read.
+func (c *conn) unjudged(text string, m *meaning, params []hoop.Param, err error) error {
+	if c.ctx.Err() != nil {
+		return err
+	}
+	st := &hoop.Statement{Text: text, Params: params, Database: c.database}
+	reason := hoop.AsError(err).Message
+	var syntax *pgparse.SyntaxError
+	switch {
+	case m != nil:
+		st.Shape, st.Uses = m.shape, m.analysis.Uses
+	case errors.As(err, &syntax):
+		reason = "it does not parse" // the words quote it
+	}
+	return c.sess.Refuse(c.ctx, st, reason, err)
+}
+
 func forbidden(a *sqlscan.Analysis) error {
 	if slices.Contains(a.Settings, "client_encoding") {
 		return hoop.Errorf(hoop.CodeUnsupported, "%s", a.Forbidden).
@@ -327,6 +346,9 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	c.mu.Unlock()
 	st, also, err := c.statement(c.ctx, m, tainted, params)
 	if err != nil {
+		if m.analysis.Forbidden != "" {
+			err = c.unjudged(m.text, m, params, err)
+		}
 		return nil, err
 	}
 	if portal != "" {
