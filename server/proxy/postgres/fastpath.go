@@ -139,9 +139,8 @@ func (a *answerer) functionResult(e *expected, m []byte) error {
 	if e.kind != 'F' || e.run == nil {
 		return a.fault("result of a function while an answer to %q is due", e.kind)
 	}
-	f := fields{b: m[headerSize:]}
-	value := f.value()
-	if err := f.done(); err != nil {
+	value, err := parseResult(m[headerSize:])
+	if err != nil {
 		return a.fault("FunctionCallResponse: %v", err)
 	}
 	e.run.res.Bytes = int64(len(value))
@@ -156,6 +155,13 @@ func (a *answerer) functionResult(e *expected, m []byte) error {
 	}
 	e.run.end(callTag, "")
 	return nil
+}
+
+// parseResult reads a FunctionCallResponse: a value, nil for NULL.
+func parseResult(body []byte) (value []byte, err error) {
+	f := fields{b: body}
+	value = f.value()
+	return value, f.done()
 }
 
 // appendResult appends a FunctionCallResponse with the value masked.

@@ -25,7 +25,15 @@ func TestRefusal_Transcripts(t *testing.T) {
 		"unknown message":         {{send: msgs(rawMessage{'!', 0, 0, 0, 4}), ready: 1}},
 		"impossible length":       {{send: msgs(rawMessage{'Q', 0, 0, 0, 1}), ready: 1}},
 		"malformed bind":          {{send: msgs(rawMessage{'B', 0, 0, 0, 8, 0, 0, 0, 9}, syncMsg), ready: 1}, {send: msgs(query("select 1")), ready: 1}},
-		"nul in query":            {{send: msgs(rawMessage("Q\x00\x00\x00\x17select 1\x00; drop f\x00\x00")), ready: 1}},
+		"errors before sync": {
+			{send: msgs(rawMessage{'B', 0, 0, 0, 8, 0, 0, 0, 9}), until: "ErrorResponse"}, {send: msgs(syncMsg), ready: 1},
+			{send: msgs(rawMessage{'P', 0, 0, 0, 8, 'x', 0, 'y', 0}), until: "ErrorResponse"}, {send: msgs(syncMsg), ready: 1},
+			{send: msgs(rawMessage{'D', 0, 0, 0, 6, '?', 0}), until: "ErrorResponse"}, {send: msgs(syncMsg), ready: 1},
+			{send: msgs(parse("", "delete from f")), until: "ErrorResponse"}, {send: msgs(bind("", ""), syncMsg), ready: 1},
+			{send: msgs(bind("", "nobody")), until: "ErrorResponse"}, {send: msgs(syncMsg), ready: 1},
+			{send: msgs(parse("", "select 1"), rawMessage{'E', 0, 0, 0, 5, 0}), until: "ErrorResponse"}, {send: msgs(syncMsg), ready: 1},
+		},
+		"nul in query": {{send: msgs(rawMessage("Q\x00\x00\x00\x17select 1\x00; drop f\x00\x00")), ready: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := setup(t, flowSchema)

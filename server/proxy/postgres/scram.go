@@ -99,6 +99,10 @@ func (s *starter) saslInitial() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return parseInitial(body)
+}
+
+func parseInitial(body []byte) (string, error) {
 	f := fields{b: body}
 	name := string(f.cstring())
 	data := f.value()

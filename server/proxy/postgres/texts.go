@@ -262,11 +262,8 @@ func (a *answerer) notification(m []byte) error {
 		a.relayed(len(m))
 		return nil
 	}
-	f := fields{b: m[headerSize:]}
-	f.uint32()
-	channel := f.cstring()
-	f.cstring()
-	if err := f.done(); err != nil {
+	channel, err := parseNotification(m[headerSize:])
+	if err != nil {
 		return a.fault("NotificationResponse: %v", err)
 	}
 	a.conn.mu.Lock()
@@ -276,20 +273,40 @@ func (a *answerer) notification(m []byte) error {
 		a.drop(len(m))
 		return nil
 	}
-	pid := m[headerSize : headerSize+4]
-	out, at := begin(nil, 'A')
-	out = appendString(append(append(out, pid...), append(channel, 0)...), withheldPayload)
+	out := withholdPayload(nil, m, channel)
 	a.drop(len(m))
-	a.win = append(a.win, end(out, at)...)
+	a.win = append(a.win, out...)
 	return nil
 }
 
-// parameterStatus: name + value. Some parameters decide how texts are read; the
+// parseNotification gives the channel of 4B process id + channel + payload.
+func parseNotification(body []byte) (channel []byte, err error) {
+	f := fields{b: body}
+	f.uint32()
+	channel = f.cstring()
+	f.cstring()
+	return channel, f.done()
+}
+
+// withholdPayload appends the NotificationResponse m without its payload.
+func withholdPayload(dst, m, channel []byte) []byte {
+	dst, at := begin(dst, 'A')
+	dst = append(append(dst, m[headerSize:headerSize+4]...), channel...)
+	return end(appendString(append(dst, 0), withheldPayload), at)
+}
+
+// parseStatus reads a ParameterStatus: name + value.
+func parseStatus(body []byte) (name, value string, err error) {
+	f := fields{b: body}
+	name, value = string(f.cstring()), string(f.cstring())
+	return name, value, f.done()
+}
+
+// parameterStatus: some parameters decide how texts are read; the
 // session ends rather than go on with another reading than the analysis had.
 func (a *answerer) parameterStatus(m []byte) error {
-	f := fields{b: m[headerSize:]}
-	name, value := string(f.cstring()), string(f.cstring())
-	if err := f.done(); err != nil {
+	name, value, err := parseStatus(m[headerSize:])
+	if err != nil {
 		return a.fault("ParameterStatus: %v", err)
 	}
 	if a.reuse != (reuseKey{}) {

@@ -221,6 +221,30 @@ var flows = map[string][]step{
 		{send: msgs(&pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.CopyDone{}, syncMsg), ready: 1},
 		{send: msgs(query("select count(*) from empty")), ready: 1},
 	},
+	"copy in csv": {
+		{send: msgs(query("copy f from stdin with (format csv, header, null 'nil')")), until: "CopyInResponse"},
+		{send: msgs(&pgproto3.CopyData{Data: []byte("i,s\n101,\"a \"\"b\"\",")}, &pgproto3.CopyData{Data: []byte("\nc\"\n102,nil\n")}, &pgproto3.CopyDone{}), ready: 1},
+		{send: msgs(query("select i, s, s is null from f where i > 100 order by i"), query("delete from f where i > 100")), ready: 2},
+	},
+	"copy in binary": {
+		{send: msgs(parse("", "copy empty from stdin (format binary)"), bind("", ""), execute("", 0), syncMsg), until: "CopyInResponse"},
+		{send: msgs(&pgproto3.CopyData{Data: []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00")}, &pgproto3.CopyData{Data: []byte("\x00\x04\x00\x00\x00\x07\xff\xff")}, &pgproto3.CopyDone{}, syncMsg), ready: 1},
+		{send: msgs(query("copy empty from stdin (format binary)")), until: "CopyInResponse"},
+		{send: msgs(&pgproto3.CopyData{Data: []byte("no signature at all")}, &pgproto3.CopyDone{}), ready: 1},
+		{send: msgs(query("select * from empty")), ready: 1},
+	},
+	"error in the middle of a pipeline of batches": {{send: msgs(
+		parse("", "insert into empty values (1)"), bind("", ""), execute("", 0), syncMsg,
+		parse("", "insert into empty values (2)"), bind("", ""), execute("", 0), parse("", "select 1/(i - i) from f"), bind("", ""), describe('P', ""), execute("", 0), parse("", "insert into empty values (3)"), bind("", ""), execute("", 0), syncMsg,
+		parse("", "select i from empty order by i"), bind("", ""), execute("", 0), syncMsg), ready: 3}},
+	"error after rows": {{send: msgs(parse("", "select 1/(5 - i) from f order by i"), bind("", ""), execute("", 3), execute("", 3), execute("", 0), syncMsg, query("select 1/(3 - i) from generate_series(1, 5) i")), ready: 2}},
+	"describe before and after bind": {{send: msgs(
+		parse("d", "select i, s from f where i = $1 and s <> $2"), describe('S', "d"), bind("dp", "d", "2", "x"), describe('P', "dp"), describe('S', "d"), execute("dp", 0), describe('P', "dp"), describe('P', "never"), syncMsg,
+		describe('S', "d"), closeMsg('S', "d"), describe('S', "d"), syncMsg,
+		parse("", "insert into empty values (9)"), describe('S', ""), bind("", ""), describe('P', ""), execute("", 0), syncMsg), ready: 3}},
+	"row limits of several portals": {{send: msgs(query("begin"), parse("", "select i from f order by i"), bind("a", ""), bind("b", ""), execute("a", 2), execute("b", 1), execute("a", 1), closeMsg('P', "a"), execute("b", 0), execute("b", 1), syncMsg,
+		parse("", "insert into empty values (1), (2), (3) returning i"), bind("w", ""), execute("w", 1), execute("w", 0), syncMsg, query("rollback")), ready: 4}},
+	"flush between errors": {{send: msgs(parse("", "select nothing_of_the_kind"), flushMsg), until: "ErrorResponse"}, {send: msgs(flushMsg, bind("", ""), flushMsg, syncMsg), ready: 1}, {send: msgs(flushMsg, syncMsg, flushMsg, syncMsg), ready: 2}},
 	"copy fail": {
 		{send: msgs(query("copy empty from stdin")), until: "CopyInResponse"},
 		{send: msgs(&pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.CopyFail{Message: "changed my mind"}), ready: 1},
