@@ -29,6 +29,9 @@ type answerer struct {
 	withheld bool      // the transaction has run a statement whose texts are withheld
 	rows     *expected // whose rows are coming; nil where that is to be found out
 	row      []byte    // a masked row; its room is used again
+	spare    []byte    // a message in the client's encoding; the same
+	mute     bool      // what is read is not for the client
+	long     *longRow  // a masked row that is too long to be held; nil where there is none
 }
 
 func newAnswerer(c *conn) *answerer {
@@ -79,6 +82,12 @@ func (a *answerer) messages() error {
 	a.settled = false
 	a.conn.mu.Unlock()
 	for {
+		if a.long != nil {
+			if over, err := a.longColumns(); !over || err != nil {
+				return err
+			}
+			continue
+		}
 		if a.left > 0 {
 			n := min(a.left, a.in.buffered())
 			if n == 0 {
@@ -131,16 +140,24 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if masked {
-			return false, a.whole(size)
+		if masked && size <= a.proxy.cfg.MaxRow {
+			return false, nil
 		}
 		if err := a.run.row(); err != nil {
 			return false, err
 		}
+		if masked {
+			a.drop(headerSize)
+			a.long = newLongRow(size, a.proxy.cfg.MaxRow, a.run.plan.Columns)
+			return true, nil
+		}
 		a.run.res.Bytes += int64(size)
 	case 'd':
 		if a.rules().Values() {
-			return false, a.whole(size)
+			if size > a.proxy.cfg.MaxRow {
+				return false, tooLong(size, a.proxy.cfg.MaxRow)
+			}
+			return false, nil
 		}
 		if _, err := a.copyOut(size); err != nil {
 			return false, err
@@ -155,13 +172,10 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 	return true, nil
 }
 
-// whole refuses a row that must be masked and is too long for it.
-func (a *answerer) whole(size int) error {
-	if size <= a.proxy.cfg.MaxRow {
-		return nil
-	}
-	return hoop.Errorf(hoop.CodeTooLarge, "a row of %d bytes must be masked, the limit is %d", size, a.proxy.cfg.MaxRow).
-		WithHint("select fewer or shorter columns, for example with left(column, n)")
+// tooLong refuses a row that must be masked and is too long for it.
+func tooLong(size, limit int) error {
+	return hoop.Errorf(hoop.CodeTooLarge, "a row of %d bytes must be masked, the limit is %d", size, limit).
+		WithHint("select masked columns first, or fewer or shorter columns, for example with left(column, n)")
 }
 
 // fault is something that the target must not send.
@@ -230,7 +244,7 @@ func (a *answerer) write(wire []byte) error {
 		if err := a.writeLocked(part); err != nil {
 			return err
 		}
-		a.partial = a.left > 0 || len(wire) > 0
+		a.partial = a.left > 0 || a.long != nil && a.long.sent || len(wire) > 0
 	}
 	return nil
 }
