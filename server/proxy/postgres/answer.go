@@ -184,8 +184,15 @@ func (a *answerer) fault(format string, args ...any) error {
 		WithHint("see the gateway's log").Wrap(fmt.Errorf(format, args...))
 }
 
-// relayed passes on the next n bytes as they are.
-func (a *answerer) relayed(n int) { a.in.r += n }
+// relayed passes on the next n bytes as they are, unless the client has an error in
+// their place.
+func (a *answerer) relayed(n int) {
+	if a.mute {
+		a.drop(n)
+		return
+	}
+	a.in.r += n
+}
 
 // keep moves what was relayed into the window, before something else goes there or
 // the buffer moves.
@@ -255,8 +262,17 @@ func (a *answerer) message(kind byte, m []byte) error {
 		return a.dataRow(m)
 	}
 	a.rows = nil
+	if a.charset.Load() != nil {
+		e := a.head()
+		a.mute = e != nil && e.unconverted && kind != 'N' && kind != 'A' && kind != 'S'
+		defer func() { a.mute = false }()
+	}
 	switch kind {
 	case 'd':
+		if a.mute {
+			a.drop(len(m))
+			return nil
+		}
 		e, err := a.copyOut(len(m))
 		if err != nil {
 			return err
@@ -284,6 +300,9 @@ func (a *answerer) message(kind byte, m []byte) error {
 	a.answers(e)
 	switch kind {
 	case 'Z':
+		if a.mute = false; e.unconverted {
+			a.failed(m)
+		}
 		return a.ready(e, m)
 	case '1':
 		return a.done(e, 'P', m)
@@ -339,6 +358,9 @@ func (a *answerer) done(e *expected, kind byte, m []byte) error {
 	a.relayed(len(m))
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
+	if e.unconverted {
+		a.fails = 'P' // PortalSuspended
+	}
 	if e.once {
 		e.run.end("FETCH", "")
 	}
@@ -377,7 +399,10 @@ func (a *answerer) ended(e *expected, m []byte, tag string) error {
 	}
 	e.run.end(tag, "")
 	if e.kind == 'E' {
-		e.settle(-1, true)
+		e.settle(-1, !e.unconverted)
+		if e.unconverted {
+			a.fails = 'P'
+		}
 		a.popLocked()
 	}
 	return nil

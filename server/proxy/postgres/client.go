@@ -225,6 +225,9 @@ func (c *conn) message(kind byte, frame []byte) error {
 		return c.violation("a message of type %q where Sync must follow SET client_encoding", kind)
 	}
 	if cs := c.charset.Load(); cs != nil {
+		if skip, err := c.fail(kind); skip || err != nil {
+			return err
+		}
 		var err error
 		if frame, err = cs.fromClient(frame); err != nil {
 			if kind == 'Q' || kind == 'F' {

@@ -14,6 +14,9 @@ func (c *conn) passGate(kind byte, frame []byte) (handled bool, err error) {
 	}
 	if cs := c.charset.Load(); cs != nil && (kind == 'd' || kind == 'c' || kind == 'f') {
 		if frame, err = c.fromCopy(cs, frame); err != nil {
+			c.mu.Lock()
+			c.gate.denial = refusal(err).append(nil)
+			c.mu.Unlock()
 			kind, frame = 'f', copyFailure(err)
 		}
 	}

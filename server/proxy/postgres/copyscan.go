@@ -197,6 +197,10 @@ func (e *expected) copies() copyFormat {
 func (a *answerer) copyRow(e *expected, m []byte) error {
 	rules := e.run.run.Rules()
 	if !rules.Values() {
+		if failed, err := a.convert(e, m); failed || err != nil {
+			a.drop(len(m))
+			return err
+		}
 		a.relayed(len(m))
 		return nil
 	}
@@ -207,7 +211,11 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 	}
 	e.run.res.Masked += changed
 	a.drop(len(m))
-	a.win = append(a.win, end(out, at)...)
+	out = end(out, at)
+	if failed, err := a.convert(e, out); failed || err != nil {
+		return err
+	}
+	a.win = append(a.win, out...)
 	if a.row = out; cap(a.row) > bufferSize {
 		a.row = nil
 	}

@@ -93,7 +93,7 @@ func refusal(err error) report {
 	}
 	var stated *stateError
 	if errors.As(err, &stated) {
-		return report{severity: "ERROR", state: stated.state, message: stated.message, hint: stated.hint}
+		return report{severity: "ERROR", state: stated.state, message: stated.message, detail: stated.detail, hint: stated.hint}
 	}
 	e := asError(err)
 	return report{severity: "ERROR", state: states[e.Code].later, message: e.Message, hint: e.Hint}
@@ -108,7 +108,7 @@ func asError(err error) *hoop.Error {
 }
 
 // stateError is an error with a SQLSTATE of PostgreSQL's own.
-type stateError struct{ state, message, hint string }
+type stateError struct{ state, message, detail, hint string }
 
 func (e *stateError) Error() string { return e.message }
 

@@ -61,7 +61,12 @@ func (c *conn) settleIdentity() error {
 
 // own sends a message of the gateway's own, whose answer the client does not see.
 func (c *conn) own(kind byte, body []byte, more ...byte) {
-	c.push(&expected{kind: kind, injected: true})
+	c.owned(&expected{kind: kind, injected: true}, body, more...)
+}
+
+func (c *conn) owned(e *expected, body []byte, more ...byte) {
+	kind := e.kind
+	c.push(e)
 	m, at := begin(c.out, kind)
 	c.out = end(append(append(m, body...), more...), at)
 }
@@ -69,7 +74,7 @@ func (c *conn) own(kind byte, body []byte, more ...byte) {
 // unseen takes in the answer to a message of the gateway's own.
 func (a *answerer) unseen(e *expected, kind byte, m []byte) error {
 	a.drop(len(m))
-	switch want := map[byte]byte{'P': '1', 'B': '2', 'E': 'C', 'C': '3', 'S': 'Z'}[e.kind]; {
+	switch want := map[byte]byte{'P': '1', 'B': '2', 'E': 'C', 'C': '3', 'S': 'Z', 'Q': 'Z'}[e.kind]; {
 	case kind != want || kind == 'Z' && len(m) != headerSize+1:
 		return a.fault("answer of type %q to a message of the gateway's own of type %q", kind, e.kind)
 	}

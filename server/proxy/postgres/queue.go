@@ -13,16 +13,21 @@ type expected struct {
 	batch int64 // number of the Sync, Query or FunctionCall that ends its batch
 	run   *running
 
-	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
-	once     bool    // run is of this message alone
-	injected bool    // the client did not send it and sees no answer
-	portal   *portal // of E, and of D that asks for a portal
-	tags     int     // CommandCompletes so far, of Q
-	change   *change // of the client's encoding, of Q and S: it is told with ReadyForQuery
+	refusal  []byte // takes the place of the target's ErrorResponse: the message was ours
+	once     bool   // run is of this message alone
+	injected bool   // the client did not send it and sees no answer
+	// unconverted: the client got an error in place of the rest of the answer; of the
+	// goroutine that reads the target.
+	unconverted bool
+	fails       bool    // it is there to fail, and its error is not for the client
+	portal      *portal // of E, and of D that asks for a portal
+	tags        int     // CommandCompletes so far, of Q
+	change      *change // of the client's encoding, of Q and S: it is told with ReadyForQuery
 
 	settles []settling
-	copying bool // the target takes COPY data for it; guarded by conn.mu
-	over    bool // answered; guarded by conn.mu
+	denial  []byte // why the gateway has ended COPY data; guarded by conn.mu
+	copying bool   // the target takes COPY data for it; guarded by conn.mu
+	over    bool   // answered; guarded by conn.mu
 }
 
 // settling is a name whose fate hangs on a message: on its success, or on that of the

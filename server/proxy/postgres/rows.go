@@ -86,10 +86,18 @@ func (a *answerer) dataRow(m []byte) error {
 	if err != nil {
 		return err
 	}
+	if a.rows.unconverted {
+		a.drop(len(m))
+		return nil
+	}
 	if err := a.run.row(); err != nil {
 		return err
 	}
 	if !masked {
+		if failed, err := a.convert(a.rows, m); failed || err != nil {
+			a.drop(len(m))
+			return err
+		}
 		a.run.res.Bytes += int64(len(m))
 		a.relayed(len(m))
 		return nil
@@ -104,6 +112,9 @@ func (a *answerer) dataRow(m []byte) error {
 	a.run.res.Masked += changed
 	a.run.res.Bytes += int64(len(row))
 	a.drop(len(m))
+	if failed, err := a.convert(a.rows, row); failed || err != nil {
+		return err
+	}
 	if len(a.win)+len(row) > cap(a.win) && cap(a.win) <= keptSize {
 		a.win = append(window(), a.win...) // it is going to be a long answer
 	}

@@ -23,8 +23,13 @@ func (a *answerer) failure(m []byte) error {
 	switch {
 	case t.severity == "FATAL" || t.severity == "PANIC":
 		return a.fatal(m)
+	case e.fails || e.unconverted:
+		a.drop(len(m))
 	case e.injected && e.kind != 'D':
 		return a.fault("a message of the gateway's own of type %q failed: %s", e.kind, t.state)
+	case t.state == stateCanceled && a.denial(e) != nil:
+		a.drop(len(m))
+		a.win = append(a.win, a.denial(e)...)
 	case e.refusal != nil:
 		a.drop(len(m))
 		a.win = append(a.win, e.refusal...)
@@ -52,6 +57,13 @@ func (a *answerer) failure(m []byte) error {
 		}
 	}
 	return nil
+}
+
+// denial is why the gateway has ended the COPY data of e, nil where it has not.
+func (a *answerer) denial(e *expected) []byte {
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	return e.denial
 }
 
 // fatal: the target's last word. Nothing of ours follows it.
