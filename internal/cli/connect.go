@@ -110,7 +110,7 @@ func (o *connectOptions) parse(args []string, dash int) error {
 func (o *connectOptions) run(ctx context.Context) error {
 	if len(o.Command) > 0 {
 		if _, err := exec.LookPath(o.Command[0]); err != nil {
-			return usagef("%v", err)
+			return hoop.Errorf(hoop.CodeInvalid, "%v", err).WithHint("what comes after -- is run as it is: a program, by its name in PATH or its path, and its arguments")
 		}
 	}
 	c, err := o.f.API()

@@ -39,7 +39,11 @@ func (o *connectOptions) grants(ctx context.Context, c *api.Client, targets []ap
 
 // ask gives the grant in force, the request that waits already, or a new one.
 func (o *connectOptions) ask(ctx context.Context, c *api.Client, t api.Target) (api.RequestAnswer, error) {
-	if t.Grant != nil {
+	if g := t.Grant; g != nil {
+		if o.Duration > 0 && g.ExpiresAt.Sub(g.StartsAt).Round(time.Second) != o.Duration {
+			o.f.notef("the grant for %s that is in force until %s (%s) is used, so --duration asks for nothing; to put off its end: hoopctl request %s --renew --duration %s",
+				t.Name, o.f.clock(g.ExpiresAt), relative(g.ExpiresAt.Sub(o.f.Now())), t.Name, hoop.Duration(o.Duration))
+		}
 		return api.RequestAnswer{Request: hoop.Request{State: hoop.Approved, Target: t.Name}, Grant: t.Grant}, nil
 	}
 	if t.Approval != "none" {

@@ -70,6 +70,27 @@ func TestConnect_UsesTheGrantInForce(t *testing.T) {
 	}
 }
 
+// A grant that is in force is used whatever --duration says, and that is said.
+func TestConnect_DurationWhereAGrantIsInForce(t *testing.T) {
+	w := lists(t)
+	got := connected(t, w, interrupt, "pg-prod", "--duration", "100h")
+	if !strings.Contains(got.errOut, "--duration asks for nothing") || !strings.Contains(got.errOut, "hoopctl request pg-prod --renew --duration 100h") || w.calls("POST ") != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if got := connected(t, w, interrupt, "pg-prod"); strings.Contains(got.errOut, "--duration") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A command that does not exist is noticed before anything is asked for.
+func TestConnect_NoSuchCommand(t *testing.T) {
+	w := newWorld(t)
+	got := w.pipe("connect", "pg-prod", "--", "nosuchprogram")
+	if got.code != ExitUsage || !strings.Contains(got.errOut, `hoopctl: error: exec: "nosuchprogram"`) || !strings.Contains(got.errOut, "hoopctl: hint: what comes after --") || len(w.got) != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestConnect_NoWait(t *testing.T) {
 	w := newWorld(t)
 	for range 2 {
