@@ -21,7 +21,8 @@ func framed(kind byte, body []byte) []byte {
 // body adds messages without their headers as seeds.
 func seed(f *testing.F, all ...interface {
 	Encode([]byte) ([]byte, error)
-}) {
+},
+) {
 	f.Helper()
 	for _, m := range all {
 		b, err := m.Encode(nil)

@@ -127,10 +127,13 @@ func (g *gateway) Stamp(hoop.Target, string) (string, error) {
 	return g.stamp, nil
 }
 
-func dialTest(ctx context.Context, dsn string, params map[string]string) (*Upstream, error) {
+func dialTest(ctx context.Context, dsn string, params map[string]string, edit ...func(*pgconn.Config)) (*Upstream, error) {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
+	}
+	for _, e := range edit {
+		e(cfg)
 	}
 	for k, v := range params {
 		cfg.RuntimeParams[k] = v

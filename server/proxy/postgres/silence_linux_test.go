@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"golang.org/x/sys/unix"
 
@@ -113,5 +114,29 @@ func TestSilence_OfATargetEndsTheConnection(t *testing.T) {
 	check(t, <-sent)
 	if out := waiting.exchange(step{ready: 2}); !strings.Contains(out, "16000000") {
 		t.Errorf("a connection whose target does not read: %s", out)
+	}
+}
+
+// One that vanishes while nothing is said is noticed by keepalives.
+func TestSilence_OfATargetNobodyAsks(t *testing.T) {
+	g := setup(t, "")
+	u, err := url.Parse(shared.pg.DSN(g.target.Database))
+	check(t, err)
+	h := newHole(t, u.Host)
+	u.Host = h.addr
+	g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
+		return dialTest(ctx, u.String(), params, func(cfg *pgconn.Config) {
+			cfg.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}}).DialContext
+		})
+	}
+	c := rawConn(t, g.dsn())
+	h.swallow()
+	m, err := c.Frontend.Receive()
+	if err != nil || !strings.Contains(render(m), "57P01") || !strings.Contains(render(m), "FATAL") || !strings.Contains(render(m), "does not answer any more") {
+		t.Errorf("got %v %v", m, err)
+	}
+	check(t, c.Conn.Close())
+	if err := g.ended(); hoop.AsError(err).Code != hoop.CodeShuttingDown {
+		t.Errorf("Serve: %v", err)
 	}
 }
