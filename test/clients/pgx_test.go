@@ -38,6 +38,15 @@ func TestPgx(t *testing.T) {
 	})
 }
 
+// What tools ask about a database, by the standard's views and by PostgreSQL's tables.
+const (
+	columnsOfSchema = `SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+		WHERE table_schema = 'clinic' AND table_name IN ('patients', 'visits') ORDER BY table_name, ordinal_position`
+	columnsOfCatalog = `SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+		WHERE n.nspname = 'clinic' AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum`
+)
+
 // pgxUser does what users of pgx do.
 type pgxUser struct {
 	t    *testing.T
@@ -62,6 +71,8 @@ func (c *pgxUser) connect() *pgx.Conn {
 }
 
 func (c *pgxUser) use() {
+	c.rows(columnsOfSchema)
+	c.rows(columnsOfCatalog)
 	c.types()
 	c.batches()
 	c.transactions()

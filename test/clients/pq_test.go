@@ -37,6 +37,12 @@ func TestPq(t *testing.T) {
 		u.p.say("%d %v", n, err)
 		must(t, st.Close())
 		must(t, tx.Commit())
+		u.p.say("== arrays and JSON")
+		var ints []int64
+		var texts []string
+		var doc string
+		must(t, u.db.QueryRow("SELECT $1::int[] || 3, $2::text[], $3::jsonb", pq.Array([]int{1, 2}), pq.Array([]string{"a", `"b", {c}`}), `{"k": [1]}`).Scan(pq.Array(&ints), pq.Array(&texts), &doc))
+		u.p.say("%v %q %s", ints, texts, doc)
 		u.p.say("== listen")
 		l := pq.NewListener(dsn, time.Second, time.Second, nil)
 		defer l.Close() //nolint:errcheck // nothing hangs on it
@@ -86,6 +92,9 @@ func (u *sqlUser) use() {
 	}
 	must(u.t, st.Close())
 	u.transactions()
+	u.rows(columnsOfSchema)
+	u.rows(columnsOfCatalog)
+	u.cursor()
 	ctx, cancel := context.WithTimeout(u.t.Context(), 300*time.Millisecond)
 	defer cancel()
 	_, err = u.db.ExecContext(ctx, "SELECT pg_sleep(60)")
@@ -119,6 +128,26 @@ func (u *sqlUser) transactions() {
 	u.rows("SELECT * FROM clinic.items")
 	_, err = u.db.Exec("INSERT INTO clinic.visits (patient_id) VALUES ($1)", 12345)
 	u.failed(err)
+}
+
+// cursor reads an answer in parts.
+func (u *sqlUser) cursor() {
+	tx, err := u.db.BeginTx(u.t.Context(), nil)
+	must(u.t, err)
+	_, err = tx.Exec("DECLARE cur SCROLL CURSOR FOR SELECT id, ssn FROM clinic.patients ORDER BY id")
+	must(u.t, err)
+	for _, fetch := range []string{"FETCH 2 FROM cur", "FETCH PRIOR FROM cur", "FETCH ALL FROM cur", "FETCH NEXT FROM cur"} {
+		rows, err := tx.Query(fetch)
+		must(u.t, err)
+		for rows.Next() {
+			var id int
+			var ssn sql.NullString
+			must(u.t, rows.Scan(&id, &ssn))
+			u.p.say("%s: %d %s", fetch, id, ssn.String)
+		}
+		must(u.t, rows.Err())
+	}
+	must(u.t, tx.Commit())
 }
 
 func (u *sqlUser) rows(query string, args ...any) {

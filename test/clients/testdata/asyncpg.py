@@ -25,6 +25,14 @@ async def main():
     await conn.set_type_codec("jsonb", encoder=str, decoder=len, schema="pg_catalog")
     print(await conn.fetchval("SELECT jb FROM clinic.kinds WHERE id = 1"))
 
+    # Introspection, by the standard's views and by PostgreSQL's tables.
+    for query in (
+        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema = 'clinic' AND table_name IN ('patients', 'visits') ORDER BY table_name, ordinal_position",
+        "SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'clinic' AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum",
+    ):
+        for row in await conn.fetch(query):
+            print(*row)
+
     st = await conn.prepare("SELECT id, ssn FROM clinic.patients WHERE id = ANY($1::int[]) ORDER BY id")
     print([p.name for p in st.get_parameters()], [(a.name, a.type.name) for a in st.get_attributes()])
     for row in await st.fetch([1, 3]):

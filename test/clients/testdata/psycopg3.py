@@ -43,6 +43,14 @@ while cur.nextset():
 print(len(rows), rows[-1])
 conn.commit()
 
+# Introspection, by the standard's views and by PostgreSQL's tables.
+for query in (
+    "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema = 'clinic' AND table_name IN ('patients', 'visits') ORDER BY table_name, ordinal_position",
+    "SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'clinic' AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum",
+):
+    for row in conn.execute(query):
+        print(*row)
+
 # Errors, savepoints, transactions.
 try:
     conn.execute("INSERT INTO clinic.visits (patient_id) VALUES (12345)")

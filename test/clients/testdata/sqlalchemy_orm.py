@@ -1,5 +1,8 @@
 # What users of SQLAlchemy do: the engine, reflection, the core and the ORM.
+import io
 import os
+import select
+import threading
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pgd
@@ -34,6 +37,45 @@ with engine.connect() as c:
     ins = pgd.insert(items).values(id=1, label="upsert").on_conflict_do_nothing()
     print(c.execute(ins).rowcount)
     c.rollback()
+
+# What the driver beneath is used for: COPY, LISTEN, cancel, prepared statements.
+raw = engine.raw_connection()
+cur = raw.cursor()
+cur.copy_expert("COPY clinic.items (id, label) FROM STDIN (FORMAT csv)", io.StringIO('1000,"a, b"\n1001,c\n'))
+out = io.StringIO()
+cur.copy_expert("COPY (SELECT id, label FROM clinic.items WHERE id >= 1000 ORDER BY id) TO STDOUT (FORMAT csv)", out)
+print(out.getvalue())
+cur.execute("PREPARE by_id AS SELECT name, ssn FROM clinic.patients WHERE id = $1")
+cur.execute("EXECUTE by_id(2)")
+print(cur.fetchall())
+raw.commit()
+cur.execute("LISTEN news")
+raw.commit()
+with engine.begin() as c:
+    c.execute(sa.text("SELECT pg_notify('news', 'extra')"))
+while not raw.driver_connection.notifies:
+    select.select([raw.driver_connection], [], [], 10)
+    raw.driver_connection.poll()
+n = raw.driver_connection.notifies.pop()
+print(n.channel, "payload" if core else n.payload)
+done = threading.Event()
+
+
+def cancel():
+    while not done.wait(0.2):
+        raw.driver_connection.cancel()
+
+
+thread = threading.Thread(target=cancel)
+thread.start()
+try:
+    cur.execute("SELECT pg_sleep(60)")
+except Exception as e:
+    print(type(e).__name__, e)
+done.set()
+thread.join()
+raw.rollback()
+raw.close()
 
 Base = declarative_base()
 

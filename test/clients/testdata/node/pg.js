@@ -32,6 +32,12 @@ print((await client.query('SELECT $1::json AS j, $2::int[] AS a, $3::bytea AS b,
 print((await client.query('SELECT 1 AS a; SELECT 2 AS b, 3 AS c; UPDATE clinic.items SET id = 1 WHERE id = 0')).map((x) => [x.command, x.rowCount, x.rows]))
 print((await client.query('')).command, (await client.query('SELECT')).rows)
 
+// Introspection, by the standard's views and by PostgreSQL's tables.
+for (const text of [
+  "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema = 'clinic' AND table_name IN ('patients', 'visits') ORDER BY table_name, ordinal_position",
+  "SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'clinic' AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum",
+]) for (const row of (await client.query({ text, rowMode: 'array' })).rows) print(row)
+
 // Queued queries, one of which fails.
 const results = await Promise.allSettled([
   client.query('SELECT 1 AS one'),
@@ -88,7 +94,17 @@ try {
   print(e.code, e.message)
 }
 
-// Cancel by a time limit of the server, and of the other connection.
+// Cancel by a request on another connection, and by a time limit of the server.
+{
+  const config = { text: 'SELECT pg_sleep(60)' }
+  const slow = new pg.Query(config)
+  const ended = new Promise((resolve) => { slow.on('error', resolve); slow.on('end', resolve) })
+  client.query(slow)
+  const timer = setInterval(() => new pg.Client({ connectionString }).cancel(client, slow), 300)
+  const e = await ended
+  clearInterval(timer)
+  print(e.code, e.message)
+}
 await client.query('SET statement_timeout = 200')
 try {
   await client.query('SELECT pg_sleep(60)')

@@ -20,6 +20,12 @@ print(await sql.unsafe('SELECT 1 AS a; SELECT 2 AS b').then((x) => x.map((y) => 
 const d = await sql`SELECT id, ssn FROM clinic.patients WHERE id = ${1}`.describe()
 print(d.types, d.columns.map((c) => [c.name, c.type]))
 
+// Introspection, by the standard's views and by PostgreSQL's tables.
+for (const text of [
+  "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema = 'clinic' AND table_name IN ('patients', 'visits') ORDER BY table_name, ordinal_position",
+  "SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = 'clinic' AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum",
+]) for (const row of await sql.unsafe(text).values()) print([...row])
+
 // Pipelined in one transaction; errors.
 print(await sql.begin((tx) => [tx`SELECT 1 AS a`, tx`INSERT INTO clinic.items VALUES (3, 'three', 3) RETURNING id`, tx`SELECT count(*)::int AS n FROM clinic.items`]).then((x) => x.map((y) => [...y])))
 try {
