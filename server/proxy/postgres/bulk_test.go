@@ -78,7 +78,7 @@ func TestLarge_ValuesAndParameters(t *testing.T) {
 	if err := c.QueryRow(t.Context(), "select id, ssn from patients where id = 1").Scan(&id, &back); err != nil || id != 1 || strings.Contains(back, marker) {
 		t.Errorf("a masked row of 1.1 MB: %d bytes, %v", len(back), err)
 	}
-	g.proxy.cfg.MaxStatement, g.proxy.cfg.MaxBound = 1<<20, 1<<20
+	g.declare(func(*hoop.Target) { g.proxy.cfg.MaxStatement, g.proxy.cfg.MaxBound = 1<<20, 1<<20 })
 	c = g.connect()
 	for name, mode := range modes {
 		if _, err := c.Exec(t.Context(), "select length($1::text)", mode, big); state(err) != "54000" {
@@ -101,7 +101,7 @@ func TestLarge_MaskedRows(t *testing.T) {
 		rules = append(rules, resource.MaskRule{Meta: resource.Meta{Name: column}, Columns: []string{"public.long." + column}, With: with})
 	}
 	g := setup(t, strings.ReplaceAll(schema, "MARKER", marker), rules...)
-	g.proxy.cfg.MaxRow = 1 << 20
+	g.declare(func(*hoop.Target) { g.proxy.cfg.MaxRow = 1 << 20 })
 	clear := strings.Repeat("clear ", 500000)
 	long := func(s string) string {
 		if _, err := hex.DecodeString(s); err == nil && len(s) == 64 {

@@ -252,9 +252,10 @@ func (g *gateway) stalled(c *pgx.Conn) (n int) {
 }
 
 // A client that does not read holds the target back, not the gateway's memory: each
-// costs at most 1 MiB of heap, however much of its answer is still to come. What the sockets hold is the system's.
+// costs at most 2 MiB of heap, with the race detector too, however much of its answer is
+// still to come. What the sockets hold is the system's.
 func TestSlowReader_CostsNoMemory(t *testing.T) {
-	const clients, each = 8, 1 << 20
+	const clients, each = 8, 2 << 20
 	for name, tt := range map[string]struct {
 		rules   []resource.MaskRule
 		batched bool

@@ -178,7 +178,7 @@ func TestTarget_RestartsUnderItsClients(t *testing.T) {
 // A client that does not sign in within its time hears why.
 func TestLimits_StartTimeout(t *testing.T) {
 	g := setup(t, "")
-	g.proxy.cfg.StartTimeout = 100 * time.Millisecond
+	g.declare(func(*hoop.Target) { g.proxy.cfg.StartTimeout = 100 * time.Millisecond })
 	for name, said := range map[string]string{
 		"nothing":           "",
 		"half a packet":     "\x00\x00\x00\x20\x00\x03\x00\x00user",

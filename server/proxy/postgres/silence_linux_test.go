@@ -75,17 +75,19 @@ func (h *hole) swallow() {
 // client learns why. One that only does not read is not.
 func TestSilence_OfATargetEndsTheConnection(t *testing.T) {
 	g := setup(t, "create table c (s text)")
-	g.proxy.cfg.SilenceTimeout = 2 * time.Second
 	u, err := url.Parse(shared.pg.DSN(g.target.Database))
 	check(t, err)
 	h := newHole(t, u.Host)
-	direct := g.dial
-	g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
-		u.Host = h.addr
-		return dialTest(ctx, u.String(), params)
-	}
+	u.Host = h.addr
+	var direct func(ctx context.Context, params map[string]string) (*Upstream, error)
+	g.declare(func(*hoop.Target) {
+		g.proxy.cfg.SilenceTimeout = 2 * time.Second
+		direct, g.dial = g.dial, func(ctx context.Context, params map[string]string) (*Upstream, error) {
+			return dialTest(ctx, u.String(), params)
+		}
+	})
 	c := rawConn(t, g.dsn())
-	g.dial = direct
+	g.declare(func(*hoop.Target) { g.dial = direct })
 	watch, locker := g.direct(), g.direct()
 	_, err = locker.Exec(t.Context(), "begin; lock table c")
 	check(t, err)
@@ -124,11 +126,13 @@ func TestSilence_OfATargetNobodyAsks(t *testing.T) {
 	check(t, err)
 	h := newHole(t, u.Host)
 	u.Host = h.addr
-	g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
-		return dialTest(ctx, u.String(), params, func(cfg *pgconn.Config) {
-			cfg.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}}).DialContext
-		})
-	}
+	g.declare(func(*hoop.Target) {
+		g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
+			return dialTest(ctx, u.String(), params, func(cfg *pgconn.Config) {
+				cfg.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}}).DialContext
+			})
+		}
+	})
 	c := rawConn(t, g.dsn())
 	h.swallow()
 	m, err := c.Frontend.Receive()

@@ -100,9 +100,15 @@ try {
   const slow = new pg.Query(config)
   const ended = new Promise((resolve) => { slow.on('error', resolve); slow.on('end', resolve) })
   client.query(slow)
-  const timer = setInterval(() => new pg.Client({ connectionString }).cancel(client, slow), 300)
+  const asked = [] // requests under way: one that comes late must not hit what follows
+  const timer = setInterval(() => {
+    const other = new pg.Client({ connectionString })
+    asked.push(new Promise((resolve) => other.connection.once('end', resolve)))
+    other.cancel(client, slow)
+  }, 300)
   const e = await ended
   clearInterval(timer)
+  await Promise.all(asked)
   print(e.code, e.message)
 }
 await client.query('SET statement_timeout = 200')
