@@ -123,7 +123,17 @@ func (l *locals) create(c *pg_query.CreateStmt) {
 				l.ok = false
 				return
 			}
-		default: // LIKE
+		case *pg_query.Node_TableLikeClause:
+			like, ok := l.like(x.TableLikeClause)
+			if !ok {
+				l.ok = false
+				return
+			}
+			t.Columns = append(t.Columns, like...)
+			for _, col := range like {
+				all = all.And(col.Holds)
+			}
+		default:
 			l.ok = false
 			return
 		}
@@ -134,6 +144,56 @@ func (l *locals) create(c *pg_query.CreateStmt) {
 		}
 	}
 	l.add(t, c.IfNotExists, c.Oncommit)
+}
+
+// Options of LIKE (TableLikeOption in PostgreSQL's parsenodes.h; ALL has every bit).
+const (
+	likeConstraints = 1 << 2
+	likeDefaults    = 1 << 3
+	likeGenerated   = 1 << 4
+	likeIndexes     = 1 << 6
+)
+
+// like is the columns that LIKE copies from the definition of a table. No rows come with
+// them; a default gives what it gives in that table.
+func (l *locals) like(c *pg_query.TableLikeClause) ([]catalog.Column, bool) {
+	found := l.cat.Lookup(c.Relation.GetSchemaname(), c.Relation.GetRelname())
+	if len(found) != 1 {
+		return nil, false
+	}
+	from := found[0]
+	if c.Options&(likeConstraints|likeDefaults|likeGenerated|likeIndexes) != 0 && (from.RunsCode || len(from.Values)+len(from.Checks) > 0) {
+		return nil, false
+	}
+	var cols []catalog.Column
+	for _, col := range from.Columns {
+		made := catalog.Column{Name: col.Name, Mod: -1}
+		if !l.plainColumn(col.Type) {
+			return nil, false
+		}
+		switch {
+		case col.Generated:
+			made.Generated = c.Options&likeGenerated != 0
+		case col.HasDefault && c.Options&likeDefaults != 0 && from.Temporary:
+			made.HasDefault, made.Holds = true, col.Holds
+		case col.HasDefault && c.Options&likeDefaults != 0:
+			made.HasDefault = true
+			made.Holds = catalog.Holds{}.And(catalog.Holds{Columns: []hoop.ColumnRef{{Schema: from.Schema, Table: from.Name, Column: col.Name}}})
+		}
+		cols = append(cols, made)
+	}
+	return cols, true
+}
+
+// plainColumn reports whether a column's type is PostgreSQL's own, or has no code and no
+// parts. Those of the session's own tables were looked at when they were made.
+func (l *locals) plainColumn(oid uint32) bool {
+	const firstUserOID = 16384 // FirstNormalObjectId of PostgreSQL's access/transam.h
+	if oid < firstUserOID {
+		return true
+	}
+	t := l.cat.Type(oid)
+	return t != nil && t.Kind == hoop.TypeEnum
 }
 
 func (l *locals) add(t *catalog.Table, maybe bool, on pg_query.OnCommitAction) {

@@ -56,6 +56,13 @@ func TestOutputs_LaterCommands(t *testing.T) {
 		"create temp table t (a text, b text); delete from t where a = 'x'; select a || '', b || '' from t":                                                                     "-, -",
 		"create temp table t (a text, b text); with i as (insert into t select state, ssn from clinic.patients returning 1) select * from i; select a || '' from t":             "nil",
 		"create temp table t (a text, b text); merge into t using clinic.patients p on true when not matched then insert values (p.ssn, 'x'); select a || '' from t":            "nil",
+		"create temp table t (like clinic.codes including all); insert into t (ssn, kind) select state, 'x' from clinic.patients; select ssn || '', label || '' from t":         "patients.state, -",
+		"create temp table t (like clinic.made including generated); insert into t (ssn) select ssn from clinic.patients; select tail || '', kind || '' from t":                 "patients.ssn, -",
+		"create temp table t (like clinic.made); insert into t (ssn) select ssn from clinic.patients; select tail || '', kind || '' from t":                                     "-, -",
+		"create temp table t (like clinic.patients); insert into t (ssn) select 'x'; select ssn || '' from t":                                                                   "nil",
+		"create temp table t (like clinic.codes, extra text); insert into t (extra) select ssn from clinic.patients; select extra || '', label || '', ssn || '' from t":         "patients.ssn, -, -",
+		"create temp table u (a text default 'x'); create temp table t (like u including defaults, b text); select a || '', b || '' from t":                                     "-, -",
+		"create temp table t (like clinic.nothing); insert into t select * from clinic.patients; select ssn || '' from t":                                                       "nil",
 		"create temp table t (a text, b text); insert into t select clinic.f('x'), 'x'; select a || '' from t":                                                                  "nil",
 		"create temp table t (a text, b text); insert into clinic.notes select 1, 'x'; select a || '' from t":                                                                   "nil",
 	} {

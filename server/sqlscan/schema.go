@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -58,6 +59,10 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		s.walk(x.ViewStmt.Query, where{output: true})
 		s.derive("CREATE VIEW", s.places(x.ViewStmt.View))
 	case *pg_query.Node_IndexStmt:
+		if s.own(x.IndexStmt.Relation) {
+			s.ownIndex(n, x.IndexStmt)
+			break
+		}
 		s.ddl("CREATE INDEX", s.canonical(x.IndexStmt.Relation)...)
 		s.parts(n)
 		s.rewritten(s.lookup(x.IndexStmt.Relation))
@@ -144,7 +149,7 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 	s.newTable(c.Relation)
 	var others []string
 	for _, rv := range rangeVarsBelow(n) {
-		if rv == c.Relation {
+		if rv == c.Relation || s.makesOwn() && likes(c, rv) {
 			continue
 		}
 		others = append(others, s.canonical(rv)...) // parents, LIKE, references
@@ -169,6 +174,23 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 		}
 	})
 	s.cmd.Verb = "CREATE TABLE"
+}
+
+// likes reports whether a name is that of a table whose definition LIKE copies: where the
+// copy is the session's own, nobody else sees anything of it.
+func likes(c *pg_query.CreateStmt, rv *pg_query.RangeVar) bool {
+	return slices.ContainsFunc(c.TableElts, func(e *pg_query.Node) bool { return e.GetTableLikeClause().GetRelation() == rv })
+}
+
+// ownIndex is CREATE INDEX on a table of the session's own. What it complains of are
+// values of that table.
+func (s *stmt) ownIndex(n *pg_query.Node, x *pg_query.IndexStmt) {
+	s.cmd.Verb = "CREATE INDEX"
+	s.use(hoop.EffectSession, "a temporary object")
+	for _, t := range s.lookup(x.Relation) {
+		s.note(t)
+	}
+	s.parts(n)
 }
 
 // walkColumns walks the expressions of column definitions; the relations in them were

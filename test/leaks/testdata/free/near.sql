@@ -77,3 +77,9 @@ SELECT 'abc'::int
 -- counting what is budgeted
 SELECT count(*) FROM clinic.member_directory
 SELECT plan FROM clinic.member_directory WHERE id = 1
+-- a temporary table like another, with an index
+CREATE TEMP TABLE staged (LIKE clinic.rooms INCLUDING ALL)
+CREATE INDEX ON staged (label)
+INSERT INTO staged SELECT * FROM clinic.rooms
+SELECT upper(label), beds + 1 FROM staged ORDER BY id
+DROP TABLE staged
