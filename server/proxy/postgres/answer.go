@@ -29,7 +29,7 @@ type answerer struct {
 	withheld bool      // the transaction has run a statement whose texts are withheld
 	rows     *expected // whose rows are coming; nil where that is to be found out
 	row      []byte    // a masked row; its room is used again
-	spare    []byte    // a message in the client's encoding; the same
+	encoded  []byte    // a message in the client's encoding; the same
 	mute     bool      // what is read is not for the client
 	long     *longRow  // a masked row that is too long to be held; nil where there is none
 }
@@ -226,7 +226,7 @@ func (a *answerer) flush() error {
 		}
 	}
 	a.raw = a.in.r
-	a.win, a.row = trim(a.win), trim(a.row)
+	a.win, a.row, a.encoded = trim(a.win), trim(a.row), trim(a.encoded)
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	a.settled = true

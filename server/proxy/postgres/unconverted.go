@@ -22,7 +22,7 @@ func (a *answerer) convert(e *expected, m []byte) (failed bool, err error) {
 	if cs == nil {
 		return false, nil
 	}
-	if a.spare, err = cs.toClient(a.spare[:0], m); err == nil {
+	if a.encoded, err = cs.toClient(a.encoded[:0], m); err == nil {
 		return false, nil
 	}
 	var stated *stateError
