@@ -440,8 +440,9 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if err := g.protect.Declare(ctx, next.set.MaskRules); err != nil {
 		return err
 	}
-	g.rules.current.Store(next)
+	former := g.rules.current.Swap(next)
 	g.proxy.Flush()
+	g.cutAccounts(former.accounts, next.accounts)
 	g.grants.Recheck(ctx)
 	g.log.LogAttrs(ctx, slog.LevelInfo, "resources loaded", slog.String("policy", next.engine.Revision()))
 	return nil

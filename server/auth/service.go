@@ -30,9 +30,12 @@ const (
 	servicePrefix   = "service:"
 )
 
+// ServiceSubject is the subject of the service account of that name.
+func ServiceSubject(name string) string { return servicePrefix + name }
+
 func (a ServiceAccount) identity(name string) hoop.Identity {
 	return hoop.Identity{
-		Subject: servicePrefix + name, Name: name, Kind: hoop.Service, Provider: serviceProvider,
+		Subject: ServiceSubject(name), Name: name, Kind: hoop.Service, Provider: serviceProvider,
 		Groups: slices.Clone(a.Groups), Owner: a.Owner,
 	}
 }

@@ -331,3 +331,32 @@ func TestSession_NothingRunsUnrecorded(t *testing.T) {
 		t.Error("the statement ran unrecorded")
 	}
 }
+
+// An account that is declared otherwise after a reload is cut from what it has open, and
+// hears why; others are not.
+func TestSession_ReloadCutsAccounts(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{})
+	for _, other := range []struct{ from, to, why string }{
+		{"groups: [agents]", "groups: [nobody]", "groups"},
+		{"owner: data-team", "owner: agent-team", "owner"},
+		{"value: agent-secret", "value: another-secret", "sign-in"},
+		{"name: agent\n", "name: another\n", "no longer exists"},
+		{"name: auditors\n", "name: reviewers\n", ""},
+	} {
+		conn := open(t, g, nil)
+		g.Reload(strings.Replace(servertest.Resources, other.from, other.to, 1), "")
+		if other.why == "" {
+			if _, err := conn.Exec(t.Context(), "SELECT 1"); err != nil {
+				t.Errorf("%s: %v", other.to, err)
+			}
+			continue
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		_, err := conn.WaitForNotification(ctx)
+		cancel()
+		if state(err) != "57P01" || !strings.Contains(err.Error(), other.why) {
+			t.Errorf("%s: %v", other.to, err)
+		}
+		g.Reload(servertest.Resources, "")
+	}
+}

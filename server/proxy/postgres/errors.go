@@ -19,7 +19,7 @@ var states = map[hoop.Code]struct{ start, later string }{
 	hoop.CodeDenied:          {"42501", "42501"}, // insufficient_privilege
 	hoop.CodePending:         {"28000", "42501"},
 	hoop.CodeExpired:         {"28000", "57P01"}, // admin_shutdown
-	hoop.CodeRevoked:         {"42501", "42501"},
+	hoop.CodeRevoked:         {"42501", "57P01"},
 	hoop.CodeCancelled:       {"57014", "57014"}, // query_canceled
 	hoop.CodeNotFound:        {"28000", "42704"}, // undefined_object
 	hoop.CodeConflict:        {"55006", "55006"}, // object_in_use

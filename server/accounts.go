@@ -1,0 +1,34 @@
+package server
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/hoopctl/hoopctl/server/auth"
+)
+
+// cutAccounts ends the sessions of the service accounts that next declares otherwise
+// than before: what their tokens stand for is gone. An account that is as it was keeps
+// them.
+func (g *Gateway) cutAccounts(before, next map[string]auth.ServiceAccount) {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if why := changed(before, next, name); why != "" {
+			g.grants.Cut(auth.ServiceSubject(name), why)
+		}
+	}
+}
+
+// changed says what became of an account; "" is nothing that matters to its sessions.
+func changed(before, next map[string]auth.ServiceAccount, name string) string {
+	was := before[name]
+	is, ok := next[name]
+	switch {
+	case !ok:
+		return "this service account no longer exists"
+	case is.SecretHash != was.SecretHash || is.Federation != was.Federation:
+		return "its sign-in is another now"
+	case !slices.Equal(slices.Sorted(slices.Values(is.Groups)), slices.Sorted(slices.Values(was.Groups))) || is.Owner != was.Owner:
+		return "its groups or its owner have changed"
+	}
+	return ""
+}
