@@ -43,10 +43,14 @@ type Target struct {
 
 // Agent owns the tunnel and the local ports. Its methods may be called concurrently.
 type Agent struct {
-	opts Options
-	ctx  context.Context
-	stop context.CancelFunc
-	work sync.WaitGroup // accept loops and connections
+	opts  Options
+	ctx   context.Context
+	stop  context.CancelFunc
+	work  sync.WaitGroup // what gives memory back
+	ports context.Context
+	shut  context.CancelFunc // closes all ports
+	loops sync.WaitGroup     // accept loops
+	conns sync.WaitGroup     // connections; an accept loop adds to it
 
 	dialing chan struct{} // one place: who dials or looks at the tunnel
 	tunnel  *tunnel.Client
@@ -60,6 +64,7 @@ func New(opts Options) *Agent {
 	}
 	a := &Agent{opts: opts, dialing: make(chan struct{}, 1)}
 	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.ports, a.shut = context.WithCancel(a.ctx)
 	a.work.Go(func() { idle.Run(a.ctx) })
 	return a
 }
@@ -68,7 +73,7 @@ func New(opts Options) *Agent {
 // are random, made for this call, and valid until the listener closes. ctx bounds this
 // call only.
 func (a *Agent) Listen(ctx context.Context, t Target, port int) (*Listener, error) {
-	if err := a.ctx.Err(); err != nil {
+	if err := a.ports.Err(); err != nil {
 		return nil, hoop.Errorf(hoop.CodeShuttingDown, "the agent is closed")
 	}
 	var lc net.ListenConfig
@@ -77,7 +82,7 @@ func (a *Agent) Listen(ctx context.Context, t Target, port int) (*Listener, erro
 		return nil, listenError(err, port)
 	}
 	out := newListener(a, t, l)
-	a.work.Go(out.accept)
+	a.loops.Go(out.accept)
 	return out, nil
 }
 
@@ -166,6 +171,24 @@ func unreachable(gateway string, err error) error {
 		WithHint("check the network, then connect again: the local port stays open").Wrap(err)
 }
 
+// Drain closes all ports and waits until the gateway has ended every connection, at most
+// that long: it is for the moment when the gateway cuts them and tells each client why.
+func (a *Agent) Drain(atMost time.Duration) {
+	a.shut()
+	a.loops.Wait()
+	ended := make(chan struct{})
+	go func() { // ends with Close at the latest
+		a.conns.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+	}
+}
+
 // Close closes all ports, ends all connections and waits for them.
 func (a *Agent) Close() error {
 	a.stop()
@@ -174,6 +197,8 @@ func (a *Agent) Close() error {
 		_ = a.tunnel.Close() // it may have ended already
 	}
 	<-a.dialing
+	a.loops.Wait()
+	a.conns.Wait()
 	a.work.Wait()
 	return nil
 }

@@ -376,6 +376,36 @@ func TestAgent_CloseEndsEverything(t *testing.T) {
 	}
 }
 
+// Who waits for the gateway's last words gets them before the ports and the tunnel end,
+// and no new connection holds that up.
+func TestAgent_DrainWaitsForLastWords(t *testing.T) {
+	server, client := certificates(t)
+	arrived, speak := make(chan struct{}), make(chan struct{})
+	g := startGateway(t, "127.0.0.1:0", server, func(_ context.Context, s net.Conn) {
+		close(arrived)
+		<-speak
+		fmt.Fprint(s, "the grant has ended")
+	})
+	a, l := listen(t, g.addr, client, "other")
+	c := dial(t, l)
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	drained := make(chan struct{})
+	go func() { a.Drain(time.Minute); close(drained) }()
+	<-a.ports.Done()
+	close(speak)
+	if b, err := io.ReadAll(c); err != nil || string(b) != "the grant has ended" {
+		t.Errorf("%q, %v", b, err)
+	}
+	_ = c.Close()
+	<-drained
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGreet_RefusesNonsense(t *testing.T) {
 	for name, in := range map[string][]byte{
 		"long encryption request": append([]byte{0, 0, 0, 9}, code(sslRequest)[4:]...),

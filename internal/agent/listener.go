@@ -58,6 +58,8 @@ func (l *Listener) Close() error {
 func (l *Listener) accept() {
 	stop := context.AfterFunc(l.ctx, func() { _ = l.l.Close() })
 	defer stop()
+	shut := context.AfterFunc(l.agent.ports, func() { _ = l.l.Close() })
+	defer shut()
 	for {
 		c, err := l.l.Accept()
 		if err != nil {
@@ -67,7 +69,7 @@ func (l *Listener) accept() {
 			l.agent.opts.Log.Error("accept", "port", l.Port, "err", err)
 			continue // a connection that was gone before we took it
 		}
-		l.agent.work.Go(func() { l.serve(c.(*net.TCPConn)) })
+		l.agent.conns.Go(func() { l.serve(c.(*net.TCPConn)) })
 	}
 }
 

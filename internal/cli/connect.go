@@ -135,7 +135,7 @@ func (o *connectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.serve(ctx, c, open, grants)
+	return o.serve(ctx, c, tun, open, grants)
 }
 
 // find looks the targets up, all before any grant is asked for.
@@ -195,7 +195,7 @@ func (r ready) dsn() string {
 }
 
 // serve says what is open, or runs the command, until something ends it.
-func (o *connectOptions) serve(ctx context.Context, c *api.Client, open []ready, grants []hoop.Grant) error {
+func (o *connectOptions) serve(ctx context.Context, c *api.Client, tun Tunnel, open []ready, grants []hoop.Grant) error {
 	// The command may outlive an interrupt that is meant for it, and the watch with it.
 	watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var watching sync.WaitGroup
@@ -215,9 +215,14 @@ func (o *connectOptions) serve(ctx context.Context, c *api.Client, open []ready,
 	case <-ctx.Done():
 		return nil
 	case err := <-ended:
+		tun.Drain(lastWords)
 		return err
 	}
 }
+
+// lastWords is how long the gateway has to cut sessions and tell their clients why: it
+// needs a second.
+const lastWords = 3 * time.Second
 
 // announce prints the addresses, one line each.
 func (o *connectOptions) announce(open []ready) error {

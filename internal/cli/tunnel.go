@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/hoopctl/hoopctl/internal/agent"
 )
@@ -20,6 +21,9 @@ type Endpoint struct {
 type Tunnel interface {
 	// Listen opens a port for target; port 0 takes any that is free.
 	Listen(ctx context.Context, target, protocol string, port int) (Endpoint, error)
+	// Drain closes the ports and waits, at most that long, until the gateway has ended
+	// what runs through them.
+	Drain(atMost time.Duration)
 	Close() error
 }
 
@@ -55,5 +59,7 @@ func (t agentTunnel) Listen(ctx context.Context, target, protocol string, port i
 	}
 	return Endpoint{Host: l.Host, Port: l.Port, User: l.User, Password: l.Password}, nil
 }
+
+func (t agentTunnel) Drain(atMost time.Duration) { t.agent.Drain(atMost) }
 
 func (t agentTunnel) Close() error { return t.agent.Close() }

@@ -324,6 +324,8 @@ func (t *fakeTunnel) Listen(_ context.Context, target, _ string, port int) (Endp
 	return Endpoint{Host: "127.0.0.1", Port: port, User: "hoop", Password: "p/w@" + target}, nil
 }
 
+func (t *fakeTunnel) Drain(time.Duration) {}
+
 func (t *fakeTunnel) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

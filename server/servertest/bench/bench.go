@@ -97,6 +97,9 @@ func (b *bench) run(ctx context.Context) error {
 	if b.wants(workCLI) {
 		b.commandLine(ctx)
 	}
+	if b.wants(workCut) {
+		b.cuts(ctx)
+	}
 	if b.wants(workMemory) {
 		for _, k := range b.kinds() {
 			if !k.runs(workMemory) {

@@ -25,10 +25,11 @@ const (
 // The wide tables have the same rows; two columns of the second are protected where a
 // path masks.
 const (
-	plainRows  = "SELECT id, name, email, ssn, note FROM wide"
-	maskedRows = "SELECT id, name, email, ssn, note FROM people"
-	maskedOne  = "SELECT email, ssn FROM people WHERE id = 1"
-	clearEmail = "user1@mail.example.org"
+	plainRows   = "SELECT id, name, email, ssn, note FROM wide"
+	maskedRows  = "SELECT id, name, email, ssn, note FROM people"
+	endlessRows = "SELECT p.id, p.name, p.email, p.ssn, p.note FROM people p, generate_series(1, 1000000)" // nobody reads them all
+	maskedOne   = "SELECT email, ssn FROM people WHERE id = 1"
+	clearEmail  = "user1@mail.example.org"
 )
 
 // wideRow makes a row from g: about 100 bytes of DataRow with its header.
@@ -38,10 +39,10 @@ const wideRow = `SELECT g AS id, 'Name Number ' || g AS name, 'user' || g || '@m
 
 // serverSettings keep all data in memory and nothing else running. The journal of
 // PostgreSQL is not what is measured: pgserver turns fsync off.
-func serverSettings(idle int) map[string]string {
+func serverSettings(connections int) map[string]string {
 	return map[string]string{
 		"shared_buffers": "1GB", "autovacuum": "off", "max_wal_size": "8GB", "checkpoint_timeout": "1h",
-		"max_connections": strconv.Itoa(idle + 200), "jit": "off", "max_parallel_workers_per_gather": "0",
+		"max_connections": strconv.Itoa(connections + 200), "jit": "off", "max_parallel_workers_per_gather": "0",
 	}
 }
 
@@ -67,6 +68,7 @@ func load(ctx context.Context, e *env, pgbench string, opts options) error {
 	for _, sql := range []string{
 		"CREATE TABLE wide (id int PRIMARY KEY, name text, email text, ssn text, note text)",
 		"CREATE TABLE people (LIKE wide INCLUDING ALL)",
+		"CREATE TABLE wide_copy (LIKE wide)",
 	} {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("make the wide tables: %w", err)
@@ -155,7 +157,7 @@ func startServer(ctx context.Context, opts options) (*pgserver.Server, error) {
 	if runtime.GOOS != "linux" {
 		return nil, errors.New("this benchmark reads CPU time and memory from /proc: it needs Linux")
 	}
-	return pgserver.Start(ctx, pgserver.Options{Settings: serverSettings(opts.Idle)})
+	return pgserver.Start(ctx, pgserver.Options{Settings: serverSettings(max(opts.Idle, opts.Sessions))})
 }
 
 func randomHex(n int) string {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +19,7 @@ type hoopOptions struct {
 	detect bool          // detectors on every text value
 	reuse  bool          // of connections to PostgreSQL
 	fsync  time.Duration // what an fsync takes at least; 0: the disk itself
+	more   string        // resources beside the others
 }
 
 const gatewayReady = "hoop-gateway is ready at "
@@ -121,21 +121,8 @@ func (p *path) connectHoop(ctx context.Context, e *env, dir, url string) error {
 	if _, err := run(signIn, hoopctl("login", "--service-account", "bench-agent", "--secret-file", filepath.Join(dir, "agent.secret"))); err != nil {
 		return err
 	}
-	proc, line, err := start(ctx, "client", hoopctl("connect", "bench", "--duration", "8h", "--reason", "benchmark", "--json"),
-		func(line string) bool { return strings.HasPrefix(line, "{") })
-	if err != nil {
-		return err
-	}
-	p.own(proc)
-	var c struct {
-		Host, User, Password, Database string
-		Port                           int
-	}
-	if err := json.Unmarshal([]byte(line), &c); err != nil {
-		return fmt.Errorf("what hoopctl connect --json prints: %w", err)
-	}
-	p.host, p.port, p.user, p.password, p.database = c.Host, c.Port, c.User, c.Password, c.Database
-	return nil
+	_, err := p.openPort(ctx, p, hoopctl("connect", "bench", "--duration", "8h", "--reason", "benchmark", "--json"))
+	return err
 }
 
 func gatewayYAML(listen, public string) string {
@@ -174,6 +161,7 @@ kind: ServiceAccount
 name: bench-agent
 spec: {groups: [agents], owner: bench, secret: {file: ./agent.secret}}
 `, e.pg.Address(), database, opts.record, reuse, e.user)
+	s += opts.more
 	if opts.detect {
 		s += `---
 kind: MaskRule

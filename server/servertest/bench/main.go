@@ -48,10 +48,11 @@ type usageError struct{ error }
 // options are the flags.
 type options struct {
 	Rounds    int           `json:"rounds"`
-	Seconds   int           `json:"seconds"` // of each timed run
-	Rows      int           `json:"rows"`    // of the wide tables
-	Scale     int           `json:"scale"`   // of pgbench
-	Idle      int           `json:"idle"`    // connections in the memory workload
+	Seconds   int           `json:"seconds"`  // of each timed run
+	Rows      int           `json:"rows"`     // of the wide tables
+	Scale     int           `json:"scale"`    // of pgbench
+	Idle      int           `json:"idle"`     // connections in the memory workload
+	Sessions  int           `json:"sessions"` // that are cut at once
 	Paths     []string      `json:"paths"`
 	Workloads []string      `json:"workloads"`
 	Bin       string        `json:"-"`
@@ -67,6 +68,7 @@ func parseFlags(args []string) (options, error) {
 	fs.IntVar(&o.Rows, "rows", 1_000_000, "rows of about 100 bytes in the tables that are drained")
 	fs.IntVar(&o.Scale, "scale", 10, "scale of pgbench's tables")
 	fs.IntVar(&o.Idle, "idle", 500, "idle connections in the memory workload")
+	fs.IntVar(&o.Sessions, "sessions", 1000, "live sessions in the cut workload")
 	paths := fs.String("paths", strings.Join(defaultPaths(), ","), "what to measure, of "+strings.Join(pathNames(), ","))
 	workloads := fs.String("workloads", strings.Join(workloadNames(), ","), "what to run")
 	fs.StringVar(&o.Bin, "bin", "bin", "folder of hoopctl and hoop-gateway")
@@ -88,8 +90,8 @@ func parseFlags(args []string) (options, error) {
 	switch {
 	case fs.NArg() > 0:
 		return o, &usageError{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
-	case o.Rounds < 1 || o.Seconds < 1 || o.Rows < 1000 || o.Scale < 1 || o.Idle < 1:
-		return o, &usageError{errors.New("-rounds, -seconds, -scale and -idle must be at least 1, -rows at least 1000")}
+	case o.Rounds < 1 || o.Seconds < 1 || o.Rows < 1000 || o.Scale < 1 || o.Idle < 1 || o.Sessions < cutAccounts*doings || o.Sessions > maxSessions:
+		return o, &usageError{fmt.Errorf("-rounds, -seconds, -scale and -idle must be at least 1, -rows at least 1000, -sessions from %d to %d", cutAccounts*doings, maxSessions)}
 	}
 	return o, nil
 }

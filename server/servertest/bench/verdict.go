@@ -102,6 +102,11 @@ func bars() []bar {
 	for _, w := range []string{"S8", "S32"} {
 		all = append(all, bar{what: w + ": CPU for each transaction, of relay-yamux", limit: 1.3, measure: ratio(pathBatched, w+cpu, pathYamux)})
 	}
+	for _, cause := range cutCauses() {
+		all = append(all,
+			bar{what: "cut, " + cause + ": p99 until the client knows, ms", limit: 1000, measure: value(cause, cutClient)},
+			bar{what: "cut, " + cause + ": p99 until the target's connection is gone, ms", limit: 1000, measure: value(cause, cutBackend)})
+	}
 	return append(all,
 		bar{what: "maskdrain: MB/s, of relay-yamux", least: true, limit: 0.8, measure: ratio(pathBatched, "maskdrain"+rate, pathYamux)},
 		bar{what: "maskdrain: MB/s, of relay-yamux", least: true, limit: 1.0, aim: true, measure: ratio(pathBatched, "maskdrain"+rate, pathYamux)},

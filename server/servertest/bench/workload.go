@@ -61,7 +61,7 @@ func workloadNames() []string {
 	for _, w := range workloads() {
 		names = append(names, w.name)
 	}
-	return append(names, workMemory, workDistance, workCLI)
+	return append(names, workMemory, workDistance, workCLI, workCut)
 }
 
 func pgbenchWork(name string, r pgbenchRun) workload {
