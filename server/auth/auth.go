@@ -135,6 +135,7 @@ type Server struct {
 	signer    *signer
 	issuers   *issuers
 	refreshes keyed // one refresh at a time for each family
+	elsewhere elsewhere
 	handler   http.Handler
 }
 
@@ -151,6 +152,7 @@ func New(o Options) (*Server, error) {
 		limits:    newLimits(o.Limits, o.Now),
 		polls:     newPolls(o.Interval, o.Now),
 		issuers:   newIssuers(o.IssuerClient, o.Now),
+		elsewhere: elsewhere{known: map[cutKey]struct{}{}},
 	}
 	var err error
 	if s.signer, err = newSigner(o.Key); err != nil {

@@ -192,6 +192,9 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 			return nil, errEnded
 		}
 		row.Identity, row.Credential, row.CheckedAt = id, credential, now
+		if !sameGroups(before.Groups, id.Groups) {
+			s.cutAt(row, now, true)
+		}
 		tokens := settle(row, now)
 		*f = *row
 		return tokens, nil
@@ -261,6 +264,7 @@ func (s *Server) end(ctx context.Context, f *Family, why string, cut bool) error
 	err := s.o.Store.UpdateFamily(ctx, f.ID, func(row *Family) ([]Token, error) {
 		if first = row.EndedAt.IsZero(); first {
 			row.EndedAt, row.EndedWhy, row.Credential = s.now(), why, nil
+			s.cutAt(row, row.EndedAt, cut)
 		}
 		*f = *row
 		return nil, nil

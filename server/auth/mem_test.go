@@ -10,7 +10,8 @@ import (
 
 // memStore is a Store in memory. fail, where set, is asked before each call.
 type memStore struct {
-	fail func(op string) error
+	fail   func(op string) error
+	shared bool
 
 	mu       sync.Mutex
 	devices  map[string]Device
@@ -166,6 +167,16 @@ func (m *memStore) Lapsed(_ context.Context, after, until time.Time) ([]Family, 
 	slices.SortFunc(l, func(a, b Family) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
 	return l, nil
 }
+
+func (m *memStore) Cuts(_ context.Context, after time.Time) ([]Family, error) {
+	defer m.mu.Unlock()
+	if err := m.begin("Cuts"); err != nil {
+		return nil, err
+	}
+	return m.list(func(f Family) bool { return f.CutAt.After(after) }), nil
+}
+
+func (m *memStore) Shared() bool { return m.shared }
 
 func (m *memStore) Sweep(_ context.Context, before time.Time) error {
 	defer m.mu.Unlock()

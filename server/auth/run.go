@@ -23,8 +23,8 @@ const (
 // Run does what must happen without a client: it asks the identity providers about
 // sign-ins that no client refreshes, so that keeping a session open and never
 // refreshing does not outlive a disabled account, it has the live sessions of people
-// cut whose last sign-in expired, and it deletes what expired. It returns when ctx ends,
-// with nil.
+// cut whose last sign-in expired or was ended by another gateway on the same store, and it
+// deletes what expired. It returns when ctx ends, with nil.
 func (s *Server) Run(ctx context.Context) error {
 	recheck := time.NewTicker(recheckEvery)
 	defer recheck.Stop()
@@ -32,6 +32,12 @@ func (s *Server) Run(ctx context.Context) error {
 	defer sweep.Stop()
 	lapse := time.NewTicker(lapseEvery)
 	defer lapse.Stop()
+	var others <-chan time.Time // never, where there are none
+	if s.o.Store.Shared() {
+		t := time.NewTicker(elsewhereEvery)
+		defer t.Stop()
+		others = t.C
+	}
 	lapsed := s.now()
 	for {
 		select {
@@ -40,6 +46,10 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-recheck.C:
 			if err := s.recheckDue(ctx); err != nil && ctx.Err() == nil {
 				s.o.Logger.ErrorContext(ctx, "ask identity providers again", "error", err)
+			}
+		case <-others:
+			if err := s.meetElsewhere(ctx); err != nil && ctx.Err() == nil {
+				s.o.Logger.ErrorContext(ctx, "look for what other gateways ended", "error", err)
 			}
 		case <-lapse.C:
 			now := s.now()
@@ -58,9 +68,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// lapse ends the sign-ins of people that expired after a time and until another. Every
-// gateway on a store does so, since each cuts its own sessions; the first writes the
-// event. A service account's token ends quietly: its program gets another when it needs
+// lapse ends the sign-ins of people that expired after a time and until another; of several
+// gateways on a store the first does, and the others learn of it as of any other end. A service account's token ends quietly: its program gets another when it needs
 // one, and its removal is seen at once.
 func (s *Server) lapse(ctx context.Context, after, until time.Time) error {
 	families, err := s.o.Store.Lapsed(ctx, after, until)
@@ -69,13 +78,7 @@ func (s *Server) lapse(ctx context.Context, after, until time.Time) error {
 	}
 	for i := range families {
 		f := &families[i]
-		if f.Identity.Kind != hoop.Human {
-			continue
-		}
-		if !f.EndedAt.IsZero() {
-			if f.EndedWhy == whyExpired {
-				s.cutUnlessElsewhere(ctx, f.Subject)
-			}
+		if f.Identity.Kind != hoop.Human || !f.EndedAt.IsZero() {
 			continue
 		}
 		if err := s.end(ctx, f, whyExpired, false); err != nil {

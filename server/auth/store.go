@@ -50,6 +50,11 @@ type Store interface {
 	// second, ended or not, those that expired first before others.
 	Lapsed(ctx context.Context, after, until time.Time) ([]Family, error)
 
+	// Cuts lists the families whose CutAt is after a time, in no order.
+	Cuts(ctx context.Context, after time.Time) ([]Family, error)
+	// Shared reports whether other gateways use the same store.
+	Shared() bool
+
 	// Sweep deletes devices, tokens and families whose ExpiresAt is before the time
 	// given. A family's tokens never outlive it.
 	Sweep(ctx context.Context, before time.Time) error
@@ -107,6 +112,8 @@ type Family struct {
 	ExpiresAt  time.Time // the absolute end of the sign-in
 	EndedAt    time.Time // zero while it lives
 	EndedWhy   string
+	CutAt      time.Time // when live sessions had to be cut last, as it ended or its groups changed; zero: never
+	CutAll     bool      // those of other sign-ins of the subject too
 }
 
 // live reports whether the family holds at now.

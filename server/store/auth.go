@@ -82,9 +82,9 @@ func (s *Store) AddFamily(ctx context.Context, f auth.Family, tokens ...auth.Tok
 		return fault("add sign-in", err)
 	}
 	return s.write(ctx, "add sign-in", func(tx *sql.Tx) error {
-		if err := insertNew(ctx, tx, `INSERT INTO families (id, subject, recheck, checked_at, expires_at, ended_at, doc)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-			f.ID, f.Subject, bit(f.Recheck), micros(f.CheckedAt), micros(f.ExpiresAt), micros(f.EndedAt), string(b)); err != nil {
+		if err := insertNew(ctx, tx, `INSERT INTO families (id, subject, recheck, checked_at, expires_at, ended_at, cut_at, doc)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+			f.ID, f.Subject, bit(f.Recheck), micros(f.CheckedAt), micros(f.ExpiresAt), micros(f.EndedAt), micros(f.CutAt), string(b)); err != nil {
 			return err
 		}
 		return addTokens(ctx, tx, f.ID, tokens)
@@ -152,8 +152,8 @@ func (s *Store) UpdateFamily(ctx context.Context, id string, update func(*auth.F
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE families
-			SET recheck = $1, checked_at = $2, expires_at = $3, ended_at = $4, doc = $5 WHERE id = $6`,
-			bit(f.Recheck), micros(f.CheckedAt), micros(f.ExpiresAt), micros(f.EndedAt), string(b), id); err != nil {
+			SET recheck = $1, checked_at = $2, expires_at = $3, ended_at = $4, cut_at = $5, doc = $6 WHERE id = $7`,
+			bit(f.Recheck), micros(f.CheckedAt), micros(f.ExpiresAt), micros(f.EndedAt), micros(f.CutAt), string(b), id); err != nil {
 			return err
 		}
 		return addTokens(ctx, tx, id, tokens)
@@ -182,6 +182,12 @@ func (s *Store) Lapsed(ctx context.Context, after, until time.Time) ([]auth.Fami
 	found, err := docs[auth.Family](ctx, s.r, `SELECT doc FROM families
 		WHERE expires_at > $1 AND expires_at <= $2 ORDER BY expires_at, id`, micros(after), micros(until))
 	return found, fault("list expired sign-ins", err)
+}
+
+// Cuts lists the sign-ins whose sessions had to be cut after a time.
+func (s *Store) Cuts(ctx context.Context, after time.Time) ([]auth.Family, error) {
+	found, err := docs[auth.Family](ctx, s.r, `SELECT doc FROM families WHERE cut_at > $1`, micros(after))
+	return found, fault("list sign-ins that ended", err)
 }
 
 // Sweep deletes what expired before a time. Tokens go with their sign-in.

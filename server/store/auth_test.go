@@ -170,6 +170,7 @@ func TestFamilies_ListsDueAndSweep(t *testing.T) {
 		live, late, ended := aFamily("live", "alice", 60), aFamily("late", "alice", 60), aFamily("ended", "alice", 60)
 		live.Recheck, late.Recheck, ended.Recheck = true, true, true
 		live.CheckedAt, late.CheckedAt, ended.EndedAt = at(5), at(1), at(2)
+		ended.CutAt = at(2)
 		short := aFamily("short", "alice", 3)
 		for _, f := range []auth.Family{live, late, ended, short, aFamily("bobs", "bob", 60)} {
 			tok := auth.Token{Hash: "t-" + f.ID, Kind: auth.RefreshToken, Family: f.ID, ExpiresAt: at(59)}
@@ -198,6 +199,8 @@ func TestFamilies_ListsDueAndSweep(t *testing.T) {
 			{"one that is due", names(s.Due(t.Context(), at(6), at(6), 1)), "late "},
 			{"expired after 2, until 3", names(s.Lapsed(t.Context(), at(2), at(3))), "short "},
 			{"expired after 3, until 60", names(s.Lapsed(t.Context(), at(3), at(60))), "bobs ended late live "},
+			{"cut after 1", names(s.Cuts(t.Context(), at(1))), "ended "},
+			{"cut after 2", names(s.Cuts(t.Context(), at(2))), ""},
 			{"due when all expired", names(s.Due(t.Context(), at(60), at(60), 10)), ""},
 		} {
 			if tt.got != tt.want {
