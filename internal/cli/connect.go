@@ -23,6 +23,7 @@ type connectOptions struct {
 	Duration time.Duration
 	Reason   string
 	NoWait   bool
+	Glass    bool
 	Command  []string
 	JSON     jsonFlag
 }
@@ -50,7 +51,8 @@ func newConnect(f *Factory, runF func(*connectOptions) error) *cobra.Command {
 
 Where there is no grant, connect asks for one and waits for its approval; with
 --no-wait it leaves the request waiting and exits with status 8. The port and its
-password are good as long as connect runs; connect ends with the grant (status 3).
+password are good as long as connect runs; connect ends with the grant (status 3). In an
+emergency --break-glass asks nobody, as hoopctl request does, where there is no grant.
 
 With -- CMD, CMD runs with PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE
 and DATABASE_URL set, gets the signals that hoopctl gets, and its status is hoopctl's.
@@ -74,6 +76,7 @@ Of several targets CMD finds the first in these, and each in DATABASE_URL_NAME.`
 	fl.IntVar(&o.Port, "port", 0, "listen on this `PORT`, further targets on those after it; 0 takes any")
 	fl.DurationVar(&o.Duration, "duration", 0, "how long a grant to ask for, as in 30m or 1h")
 	fl.StringVar(&o.Reason, "reason", "", "why, for approvers and the audit log")
+	fl.BoolVar(&o.Glass, "break-glass", false, "in an emergency: a grant at once, with --reason; it alerts, and is reviewed afterwards")
 	fl.BoolVar(&o.NoWait, "no-wait", false, "do not wait for an approval: exit with status 8")
 	addJSON[ready](cmd, &o.JSON)
 	return cmd
@@ -94,6 +97,8 @@ func (o *connectOptions) parse(args []string, dash int) error {
 		return usagef("--json and a command exclude each other: the output is the command's")
 	case o.Duration < 0:
 		return usagef("--duration must not be negative")
+	case o.Glass && o.Reason == "":
+		return usagef("--break-glass needs --reason")
 	case o.Port < 0 || o.Port+len(o.Targets)-1 > 65535:
 		return usagef("--port must be within 0 and 65535")
 	}

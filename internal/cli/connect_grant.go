@@ -46,12 +46,12 @@ func (o *connectOptions) ask(ctx context.Context, c *api.Client, t api.Target) (
 		}
 		return api.RequestAnswer{Request: hoop.Request{State: hoop.Approved, Target: t.Name}, Grant: t.Grant}, nil
 	}
-	if t.Approval != "none" {
+	if t.Approval != "none" && !o.Glass {
 		if r, ok, err := o.waiting(ctx, c, t.Name); err != nil || ok {
 			return api.RequestAnswer{Request: r}, err
 		}
 	}
-	return c.NewRequest(ctx, api.NewRequest{Target: t.Name, Duration: hoop.Duration(o.Duration), Reason: o.Reason})
+	return c.NewRequest(ctx, api.NewRequest{Target: t.Name, Duration: hoop.Duration(o.Duration), Reason: o.Reason, BreakGlass: o.Glass})
 }
 
 // waiting finds a request of mine for the target that is still open, so that connect

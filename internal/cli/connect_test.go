@@ -110,6 +110,22 @@ func TestConnect_NoWait(t *testing.T) {
 	}
 }
 
+// In an emergency nobody is asked, even where a request waits already.
+func TestConnect_BreakGlass(t *testing.T) {
+	w := newWorld(t)
+	if got := w.pipe("connect", "pg-pay", "--break-glass"); got.code != ExitUsage || !strings.Contains(got.errOut, "--reason") {
+		t.Errorf("without a reason: %+v", got)
+	}
+	w.pipe("connect", "pg-pay", "--reason", "the ward is dark", "--no-wait")
+	got := connected(t, w, interrupt, "pg-pay", "--reason", "the ward is dark", "--break-glass", "--json")
+	if got.code != 0 || !strings.Contains(got.out, `"grant":"g18"`) {
+		t.Errorf("got %+v", got)
+	}
+	if w.requests[17].BreakGlass || !w.requests[18].BreakGlass {
+		t.Errorf("asked for %+v and %+v", w.requests[17], w.requests[18])
+	}
+}
+
 func TestConnect_WaitsForApproval(t *testing.T) {
 	w := newWorld(t)
 	w.onAsk = func(w *world, r *hoop.Request) { go w.decideWhenAwaited(r, (*world).grant) }

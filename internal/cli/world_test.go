@@ -165,14 +165,14 @@ func (w *world) ask(r *http.Request) api.RequestAnswer {
 	}
 	q := &hoop.Request{
 		ID: int64(17 + len(w.requests)), Kind: hoop.RequestGrant, State: hoop.Pending, Requester: w.me.Identity, Target: n.Target,
-		Reason: n.Reason, Duration: n.Duration, Scope: n.Scope, StartsAt: n.StartsAt, Renews: n.Renews, Groups: []string{"dba"}, Count: 1, CreatedAt: w.now(), ExpiresAt: w.now().Add(time.Hour),
+		Reason: n.Reason, Duration: n.Duration, Scope: n.Scope, StartsAt: n.StartsAt, Renews: n.Renews, BreakGlass: n.BreakGlass, Groups: []string{"dba"}, Count: 1, CreatedAt: w.now(), ExpiresAt: w.now().Add(time.Hour),
 	}
 	if q.Duration == 0 {
 		q.Duration = hoop.Duration(time.Hour)
 	}
 	w.requests[q.ID] = q
 	for _, t := range w.targets {
-		if t.Name == n.Target && t.Approval == "none" {
+		if t.Name == n.Target && (t.Approval == "none" || n.BreakGlass) {
 			w.grant(q)
 		}
 	}
