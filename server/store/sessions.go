@@ -4,37 +4,115 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"sync"
+	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 // SaveSession stores a session when it starts and again when it ends (EndedAt is
 // set). An ended session does not change any more, and an ID never passes to another
-// subject, grant or start.
+// subject, grant or start. Those that come while others are being saved share one
+// transaction: a thousand sessions that are cut at once do not keep other writers waiting
+// for a thousand fsyncs.
 func (s *Store) SaveSession(ctx context.Context, info hoop.SessionInfo) error {
 	b, err := json.Marshal(info)
 	if err != nil {
 		return fault("save session", err)
 	}
-	state := "open"
+	one := &saving{info: info, doc: string(b), done: make(chan error, 1)}
+	s.saves.add(one, s.saveSessions)
+	select {
+	case err := <-one.done:
+		return err
+	case <-ctx.Done():
+		return fault("save session", ctx.Err())
+	}
+}
+
+// saving is a session on its way into the store.
+type saving struct {
+	info hoop.SessionInfo
+	doc  string
+	done chan error // has room for the answer
+}
+
+// saves gathers what comes while a transaction is under way.
+type saves struct {
+	mu      sync.Mutex // guards what follows
+	waiting []*saving
+	busy    bool
+	work    sync.WaitGroup
+}
+
+func (g *saves) add(one *saving, save func([]*saving)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, one)
+	if g.busy {
+		return
+	}
+	g.busy = true
+	g.work.Go(func() {
+		for all := g.next(); len(all) > 0; all = g.next() {
+			save(all)
+		}
+	})
+}
+
+func (g *saves) next() []*saving {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := g.waiting
+	g.waiting, g.busy = nil, len(all) > 0
+	return all
+}
+
+// saveTimeout bounds a transaction that saves sessions.
+const saveTimeout = 10 * time.Second
+
+func (s *Store) saveSessions(all []*saving) {
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	conflicts := make([]error, len(all))
+	err := s.write(ctx, "save sessions", func(tx *sql.Tx) error {
+		for i, one := range all {
+			var err error
+			if conflicts[i], err = saveSession(ctx, tx, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i, one := range all {
+		if err != nil {
+			one.done <- err
+			continue
+		}
+		one.done <- conflicts[i]
+	}
+}
+
+// saveSession saves one; a conflict is its own and spoils nothing for others.
+func saveSession(ctx context.Context, tx *sql.Tx, one *saving) (conflict, err error) {
+	info, state := &one.info, "open"
 	if !info.EndedAt.IsZero() {
 		state = "ended"
 	}
-	return s.write(ctx, "save session", func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, state, subject, target, grant_id, started_at, doc)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (id) DO UPDATE SET state = excluded.state, doc = excluded.doc
-			WHERE sessions.state = 'open' AND sessions.subject = excluded.subject AND sessions.target = excluded.target
-			AND sessions.grant_id = excluded.grant_id AND sessions.started_at = excluded.started_at`,
-			info.ID, state, info.Identity.Subject, info.Target, info.Grant, micros(info.StartedAt), string(b))
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 1 {
-			return err
-		}
-		return asIs{hoop.Errorf(hoop.CodeConflict, "session %s exists already", info.ID)}
-	})
+	res, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, state, subject, target, grant_id, started_at, doc)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (id) DO UPDATE SET state = excluded.state, doc = excluded.doc
+		WHERE sessions.state = 'open' AND sessions.subject = excluded.subject AND sessions.target = excluded.target
+		AND sessions.grant_id = excluded.grant_id AND sessions.started_at = excluded.started_at`,
+		info.ID, state, info.Identity.Subject, info.Target, info.Grant, micros(info.StartedAt), one.doc)
+	if err != nil {
+		return nil, err
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n == 1 {
+		return nil, err
+	}
+	return hoop.Errorf(hoop.CodeConflict, "session %s exists already", info.ID), nil
 }
 
 // Session gives one session.

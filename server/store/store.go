@@ -31,6 +31,7 @@ type Store struct {
 	lock   string // appended to a SELECT so that the row stays ours until commit
 	unlock func() error
 	now    func() time.Time
+	saves  saves // of sessions
 }
 
 // Open opens the store that rawURL names and brings its tables up to date:
@@ -57,6 +58,7 @@ func (s *Store) Shared() bool { return s.shared }
 
 // Close closes the store. Nothing may use it afterwards.
 func (s *Store) Close() error {
+	s.saves.work.Wait()
 	var errs []error
 	if s.r != s.w {
 		errs = append(errs, s.r.Close())

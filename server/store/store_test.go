@@ -392,6 +392,39 @@ func aSession(id, subject string, minute int) hoop.SessionInfo {
 	}
 }
 
+// Sessions that are saved at the same moment share transactions; the conflict of one is its
+// own.
+func TestSessions_ManyAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		if err := s.SaveSession(t.Context(), aSession("taken", "alice", 0)); err != nil {
+			t.Fatal(err)
+		}
+		const n = 200
+		errs := make([]error, n)
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				if i%10 == 0 {
+					errs[i] = s.SaveSession(t.Context(), aSession("taken", "bob", 1))
+					return
+				}
+				errs[i] = s.SaveSession(t.Context(), aSession(fmt.Sprintf("s%03d", i), "alice", 1))
+			})
+		}
+		wg.Wait()
+		for i, err := range errs {
+			if i%10 == 0 {
+				wantCode(t, err, hoop.CodeConflict)
+			} else if err != nil {
+				t.Errorf("session %d: %v", i, err)
+			}
+		}
+		if all, err := s.Sessions(t.Context(), "alice", 2*n); err != nil || len(all) != 1+n-n/10 {
+			t.Errorf("%d sessions, %v", len(all), err)
+		}
+	})
+}
+
 func TestSessions_StartEndAndList(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		a, b := aSession("a", "alice", 0), aSession("b", "bob", 1)
