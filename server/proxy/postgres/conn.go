@@ -45,8 +45,9 @@ type conn struct {
 
 	idle idleness
 
-	ctx  context.Context
-	stop context.CancelCauseFunc
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	severed bool // the session was ended: both sides are cut; set before interrupt's end
 
 	mu       sync.Mutex // guards what follows
 	cond     *sync.Cond // queue, skipping, settled or a message's fate changed
@@ -81,6 +82,7 @@ type conn struct {
 	writing sync.Mutex // guards nc's writing half and what follows
 	half    []byte     // a message that is not complete yet; of clients with a charset
 	told    bool       // the client knows why it is cut
+	silent  bool       // and hears nothing more
 	partial bool       // a message was written in part
 
 	// Of the goroutine that reads the client:
@@ -122,6 +124,10 @@ func (c *conn) relay(ctx context.Context) error {
 	context.AfterFunc(c.ctx, func() {
 		defer close(quiet)
 		c.interrupt()
+		if c.sess.Context().Err() != nil {
+			c.severed = true
+			c.sever(context.WithoutCancel(ctx))
+		}
 	})
 
 	defer c.watchIdle()()
@@ -201,16 +207,17 @@ func (c *conn) farewell(err error, a *answerer) error {
 		c.lastWord(ctx, err)
 	}
 	_ = c.nc.Close()
-	if left && c.reusable(a) {
+	if left && !c.severed && c.reusable(a) {
 		return nil
 	}
-	c.mu.Lock()
-	busy := len(c.queue) > 0
-	c.mu.Unlock()
-	if busy && !errors.Is(err, errUpstreamGone) {
-		if cerr := c.up.cancel(ctx); cerr != nil {
-			c.proxy.cfg.Log.WarnContext(ctx, "cancel at the target", "session", c.sess.ID(), "err", cerr)
+	if c.severed {
+		if left {
+			return nil
 		}
+		return err
+	}
+	if !errors.Is(err, errUpstreamGone) {
+		c.cancelBusy(ctx)
 	}
 	_ = c.up.Conn.SetDeadline(time.Now().Add(lastWords))
 	_, _ = c.up.Conn.Write([]byte{'X', 0, 0, 0, 4}) // closing would do as well
@@ -218,29 +225,6 @@ func (c *conn) farewell(err error, a *answerer) error {
 		return nil
 	}
 	return err
-}
-
-// lastWord writes a FATAL ErrorResponse, unless the client has one already or is in
-// the middle of another message.
-func (c *conn) lastWord(ctx context.Context, err error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if c.told || c.partial {
-		return
-	}
-	ctx, stop := context.WithTimeout(ctx, lastWords)
-	defer stop()
-	wire := cut(err).append(nil)
-	if rerr := c.sess.Release(ctx, nil, wire); rerr != nil {
-		// The record may be what failed. These bytes are ours and hold nothing of the
-		// target's.
-		c.proxy.cfg.Log.WarnContext(ctx, "last words are not on record", "session", c.sess.ID(), "err", rerr)
-	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(lastWords))
-	if cs := c.charset.Load(); cs != nil {
-		wire = cs.lossy(wire)
-	}
-	_, _ = c.nc.Write(wire) // the client may be gone
 }
 
 // endAll tells the session of statements whose end was never seen.
@@ -276,6 +260,9 @@ func (c *conn) awaitLocked(ctx context.Context, f func() bool) error {
 
 // write sends to the client. c.writing is held.
 func (c *conn) writeLocked(wire []byte) error {
+	if c.silent {
+		return errInterrupted
+	}
 	if cs := c.charset.Load(); cs != nil {
 		return c.writeIn(cs, wire)
 	}

@@ -85,6 +85,8 @@ type Proxy struct {
 	meanings *meanings
 	asking   chan struct{} // holds a token for each connection of the gateway's own
 	bound    atomic.Int64  // bytes of long Bind messages that are held
+	cut      crowd
+	cancels  chan struct{} // holds a token for each that is under way for a session that was cut
 }
 
 // New makes a proxy.
@@ -107,7 +109,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), shelf: shelf{log: cfg.Log}}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}}
 }
 
 // Serve speaks with one client until either side leaves or the session ends, and
