@@ -220,7 +220,7 @@ func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 	}
 	if g.audit, err = audit.Open(audit.Options{
 		Dir: filepath.Join(g.cfg.DataDir, "audit"), Keys: g.keys(), Origin: u.Hostname() + "/audit",
-		Journal: e.journal, Recordings: e.recorder, FS: fsys, Log: g.log,
+		Journal: e.journal, Recordings: e.recorder, Revision: g.rules.Revision, FS: fsys, Log: g.log,
 	}); err != nil {
 		return nil, err
 	}

@@ -35,10 +35,13 @@ type Options struct {
 	Journal *journal.Journal
 	// Recordings gives what the log commits to; without it there are no recordings.
 	Recordings Recordings
-	Every      time.Duration    // between two checkpoints of a log that grows; 1 s
-	FS         journal.FS       // journal.OS{}
-	Now        func() time.Time // time.Now
-	Log        *slog.Logger     // slog.Default()
+	// Revision is that of the policy in force, which every event names that names none
+	// itself; nil: it then names none.
+	Revision func() string
+	Every    time.Duration    // between two checkpoints of a log that grows; 1 s
+	FS       journal.FS       // journal.OS{}
+	Now      func() time.Time // time.Now
+	Log      *slog.Logger     // slog.Default()
 }
 
 // Recordings are the sessions' recordings; *record.Recorder is one.
@@ -127,14 +130,10 @@ func (l *Log) Size() int64 {
 }
 
 // Append gives the event its place and returns the position in the journal at which it
-// is durable. It changes nothing in e; where the time is zero, now is written, and what
-// is too long is cut (auditlog.Fit). Errors: hoop.CodeUnrecorded, hoop.CodeTooLarge.
+// is durable. It changes nothing in e; where the time is zero, now is written, where no
+// policy is named, the one in force, and what is too long is cut (auditlog.Fit). Errors: hoop.CodeUnrecorded, hoop.CodeTooLarge.
 func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
-	if e.Time.IsZero() {
-		c := *e
-		c.Time = l.opt.Now().UTC()
-		e = &c
-	}
+	e = l.complete(e)
 	mem, ok := l.buffers.Get().(*[]byte)
 	if !ok {
 		mem = new([]byte)
@@ -158,6 +157,22 @@ func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
 	l.sessions.track(e)
 	l.tracking.Unlock()
 	return pos, nil
+}
+
+// complete gives an event the time and the policy that it lacks, in a copy.
+func (l *Log) complete(e *hoop.Event) *hoop.Event {
+	unnamed := e.Policy == "" && l.opt.Revision != nil
+	if !e.Time.IsZero() && !unnamed {
+		return e
+	}
+	c := *e
+	if c.Time.IsZero() {
+		c.Time = l.opt.Now().UTC()
+	}
+	if unnamed {
+		c.Policy = l.opt.Revision()
+	}
+	return &c
 }
 
 // Write appends the event and returns when it is durable. Errors: hoop.CodeUnrecorded,

@@ -52,6 +52,8 @@ type Options struct {
 	DataDir string
 	// PG is used where given; otherwise one is started.
 	PG *pgserver.Server
+	// Beside is a gateway on the same store, whose sign-ins this one takes; nil: none.
+	Beside *Gateway
 	// FS is what evidence is written through; nil is the operating system's.
 	FS journal.FS
 	// Config changes the configuration before the gateway is built; nil: nothing.
@@ -110,6 +112,7 @@ type Gateway struct {
 	Log     *Buffer
 
 	tb      testing.TB
+	beside  *Gateway
 	gw      *server.Gateway
 	config  *server.Config
 	tls     *tls.Config
@@ -127,7 +130,7 @@ var parser = sync.OnceValues(func() (*pgparse.Pool, error) {
 // Start starts a gateway; it is stopped when the test ends.
 func Start(tb testing.TB, o Options) *Gateway {
 	tb.Helper()
-	g := &Gateway{tb: tb, PG: o.PG, DataDir: o.DataDir, Log: &Buffer{}, sources: map[string]oauth2.TokenSource{}}
+	g := &Gateway{tb: tb, beside: o.Beside, PG: o.PG, DataDir: o.DataDir, Log: &Buffer{}, sources: map[string]oauth2.TokenSource{}}
 	if g.PG == nil {
 		pg, err := pgserver.Start(tb.Context(), pgserver.Options{})
 		must(tb, err)
@@ -236,6 +239,9 @@ func (g *Gateway) HTTP() *http.Client {
 // Token signs in one of People, by the device flow and its pages, or else the service
 // account, whose secret is NAME-secret.
 func (g *Gateway) Token(ctx context.Context, account string) (string, error) {
+	if g.beside != nil {
+		return g.beside.Token(ctx, account)
+	}
 	g.mu.Lock()
 	src, ok := g.sources[account]
 	person := slices.ContainsFunc(People, func(u auth.DevUser) bool { return u.Name == account })

@@ -1,0 +1,307 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/siem"
+	"github.com/hoopctl/hoopctl/server"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+// events are all that the audit log has so far.
+func events(t *testing.T, g *servertest.Gateway) []hoop.Event {
+	t.Helper()
+	body, err := g.API("auditor").Events(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	var all []hoop.Event
+	for dec := json.NewDecoder(body); ; {
+		var e siem.Entry
+		if err := dec.Decode(&e); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, *e.Event)
+	}
+}
+
+func detail(e hoop.Event, name string) string {
+	for _, d := range e.Details {
+		if d.Name == name {
+			return d.Value
+		}
+	}
+	return ""
+}
+
+// Whatever happens, the event of it names the policy that was in force.
+func TestEvents_NameThePolicy(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup, Module: "package hoop.site\n"})
+	conn := open(t, g, nil)
+	for _, approve := range []bool{true, false} {
+		decided := answer(t, g, approve, nil)
+		_, _ = conn.Exec(t.Context(), "DROP TABLE scratch") // once it runs, once it is denied
+		if err := <-decided; err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _ = conn.Exec(t.Context(), "COPY patients TO PROGRAM 'true'")
+	grants, err := g.API("agent").Grants(t.Context(), false)
+	if err != nil || len(grants) != 1 {
+		t.Fatalf("%+v, %v", grants, err)
+	}
+	former := events(t, g)[0].Policy
+	g.Reload(strings.Replace(servertest.Resources, "max_duration: 8h", "max_duration: 7h", 1), "package hoop.site\n")
+	if _, err := conn.Exec(t.Context(), "SELECT state FROM patients"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.API("agent").Revoke(t.Context(), grants[0].ID, "done"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.API("agent").Explain(t.Context(), api.Explain{Target: "pg-prod", SQL: "SELECT 1"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.API("agent").Export(t.Context()); err == nil {
+		t.Error("the agent exported the log")
+	}
+	seen := map[hoop.EventType]bool{}
+	revisions := map[string]bool{}
+	for _, e := range events(t, g) {
+		seen[e.Type], revisions[e.Policy] = true, true
+		if len(e.Policy) != len(former) {
+			t.Errorf("event %s of %q names policy %q", e.Type, e.Subject, e.Policy)
+		}
+	}
+	for _, want := range []hoop.EventType{
+		hoop.EventStart, hoop.EventSignIn, hoop.EventRequest, hoop.EventGrant, hoop.EventSessionStart, hoop.EventStatement, hoop.EventResult,
+		hoop.EventApproval, hoop.EventDenial, hoop.EventPolicy, hoop.EventRevocation,
+	} {
+		if !seen[want] {
+			t.Errorf("this run has no event %s", want)
+		}
+	}
+	if len(revisions) != 2 {
+		t.Errorf("%d policies, want the one before the reload and the one after", len(revisions))
+	}
+}
+
+// A rule that observes decides nothing, and the event says what it would have decided.
+func TestSession_Observe(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: servertest.Resources + `
+---
+kind: StatementRule
+name: watch-patients
+spec: {targets: [pg-prod], groups: ["*"], effects: [read], tables: [public.patients], decision: deny, mode: observe}
+`})
+	conn := open(t, g, nil)
+	for _, sql := range []string{"SELECT state FROM patients", "SELECT x FROM scratch"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	observed := map[string]string{}
+	for _, e := range events(t, g) {
+		if e.Type == hoop.EventStatement {
+			observed[e.Text] = detail(e, "observed")
+			if e.Action != hoop.Allow {
+				t.Errorf("%s: %s", e.Text, e.Action)
+			}
+		}
+	}
+	if got := observed["SELECT state FROM patients"]; !strings.Contains(got, "watch-patients") || !strings.Contains(got, "deny") {
+		t.Errorf("observed %q in %v", got, observed)
+	}
+	if got := observed["SELECT x FROM scratch"]; got != "" {
+		t.Errorf("nothing to observe: %q", got)
+	}
+}
+
+// slowDisk has files whose Sync waits while the gate is shut.
+type slowDisk struct {
+	journal.OS
+	gate *gate
+}
+
+// gate counts who waits at it.
+type gate struct {
+	mu      sync.Mutex
+	shut    chan struct{} // nil: open
+	arrived chan struct{}
+}
+
+func (g *gate) pass() {
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut == nil {
+		return
+	}
+	select {
+	case g.arrived <- struct{}{}:
+	default:
+	}
+	<-shut
+}
+
+func (g *gate) close() (open func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	shut := make(chan struct{})
+	g.shut = shut
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.shut = nil
+		close(shut)
+	}
+}
+
+func (d slowDisk) OpenFile(name string, flag int, perm fs.FileMode) (journal.File, error) {
+	f, err := d.OS.OpenFile(name, flag, perm)
+	return slowFile{f, d.gate}, err
+}
+
+type slowFile struct {
+	journal.File
+	gate *gate
+}
+
+func (f slowFile) Sync() error {
+	f.gate.pass()
+	return f.File.Sync()
+}
+
+// A target whose record is batched answers reads before they are on the disk; under a
+// grant that was taken in an emergency it does not, and the session's events say which
+// grant that was.
+func TestSession_BreakGlassRecordsStrictly(t *testing.T) {
+	disk := slowDisk{gate: &gate{arrived: make(chan struct{}, 1)}}
+	resources := strings.NewReplacer(
+		"  tls: disable\n", "  tls: disable\n  record: batched\n",
+		"spec: {groups: [\"*\"], targets: [\"*\"], max_duration: 8h, approval: none, reason: optional}",
+		`spec: {groups: [agents], targets: ["*"], max_duration: 8h, approval: none, reason: optional}
+---
+kind: AccessRule
+name: emergency
+spec: {groups: [compliance], targets: ["*"], max_duration: 1h, approval: none, break_glass: {reviewers: [dba]}}`,
+	).Replace(servertest.Resources)
+	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: resources, FS: disk})
+	ordinary := open(t, g, nil)
+	if _, err := g.API("auditor").NewRequest(t.Context(), api.NewRequest{Target: "pg-prod", Reason: "the ward is dark", BreakGlass: true}); err != nil {
+		t.Fatal(err)
+	}
+	emergency, err := pgx.Connect(t.Context(), g.Listen("auditor", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer emergency.Close(context.Background())
+	for _, conn := range []*pgx.Conn{ordinary, emergency} { // what the first statement waits for, once
+		if _, err := conn.Exec(t.Context(), "SELECT x FROM scratch"); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	unlock := disk.gate.close()
+	if _, err := ordinary.Exec(t.Context(), "SELECT x FROM scratch"); err != nil {
+		t.Errorf("batched, while the disk does not answer: %v", err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := emergency.Exec(t.Context(), "SELECT x FROM scratch")
+		answered <- err
+	}()
+	<-disk.gate.arrived
+	if _, err := ordinary.Exec(t.Context(), "SELECT x FROM scratch"); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-answered:
+		t.Errorf("answered before the disk did: %v", err)
+	default:
+	}
+	unlock()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+
+	all := events(t, g)
+	glass := slices.IndexFunc(all, func(e hoop.Event) bool {
+		return e.Type == hoop.EventSessionStart && detail(e, "break_glass") == "true" && e.Subject == "service:auditor"
+	})
+	alert := slices.IndexFunc(all, func(e hoop.Event) bool {
+		return e.Type == hoop.EventAlert && e.Subject == "service:auditor" && e.Reason == "the ward is dark"
+	})
+	if glass < 0 || alert < 0 || alert > glass {
+		t.Errorf("alert at %d, session at %d", alert, glass)
+	}
+	for _, e := range all {
+		if e.Type == hoop.EventSessionStart && e.Subject == "service:agent" && detail(e, "break_glass") != "" {
+			t.Error("the ordinary session is called one in an emergency")
+		}
+	}
+}
+
+// Somebody signs out at one gateway: what they have open through another one on the same
+// store is cut too, with the reason.
+func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
+	pg, err := pgserver.Start(t.Context(), pgserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := pg.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := pg.Exec(t.Context(), "postgres", "CREATE DATABASE store"); err != nil {
+		t.Fatal(err)
+	}
+	shared := func(c *server.Config) { c.Store.URL = pg.DSN("store") }
+	a := servertest.Start(t, servertest.Options{PG: pg, Config: shared})
+	b := servertest.Start(t, servertest.Options{PG: pg, Config: shared, Beside: a})
+	conns := map[string]*pgx.Conn{}
+	for _, who := range []string{"dba", "second-dba"} {
+		conn, err := pgx.Connect(t.Context(), b.Connect(who, "pg-prod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		conns[who] = conn
+	}
+	token, err := a.Token(t.Context(), "dba")
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"client_id": {"hoopctl"}, "token": {token}}
+	resp, err := a.HTTP().PostForm(a.URL+"/oauth/revoke", form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := conns["dba"].WaitForNotification(ctx); state(err) != "57P01" || !strings.Contains(err.Error(), "sign-in has ended") {
+		t.Errorf("status %d, then %v", resp.StatusCode, err)
+	}
+	if _, err := conns["second-dba"].Exec(t.Context(), "SELECT 1"); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+}
