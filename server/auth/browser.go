@@ -255,7 +255,7 @@ func (s *Server) postDev(w http.ResponseWriter, r *http.Request, browser string)
 		s.sorry(w, r, errNoUser)
 		return
 	}
-	s.signedIn(w, r, d, code, signIn{browser: hash(browser), identity: id})
+	s.signedIn(w, r, d, code, signIn{browser: hash(browser), identity: id, authAt: s.now()})
 }
 
 // signedIn goes on to the confirmation.
@@ -337,7 +337,7 @@ func (s *Server) getUpstream(w http.ResponseWriter, r *http.Request) {
 }
 
 // depart sends the browser away, with what begin makes in its cookie.
-func (s *Server) depart(w http.ResponseWriter, r *http.Request, cookie string, begin func(context.Context) (flow, string, error)) {
+func (s *Server) depart(w http.ResponseWriter, r *http.Request, cookie string, begin func(context.Context, bool) (flow, string, error)) {
 	d, code, err := s.find(r.Context(), remoteIP(r), r.URL.Query().Get("user_code"))
 	b := browser(r)
 	if err == nil && b == "" {
@@ -347,12 +347,12 @@ func (s *Server) depart(w http.ResponseWriter, r *http.Request, cookie string, b
 		s.sorry(w, r, err)
 		return
 	}
-	f, target, err := begin(r.Context())
+	f, target, err := begin(r.Context(), d.Again)
 	if err != nil {
 		s.sorry(w, r, errProviderDown.because(err))
 		return
 	}
-	f.UserCode, f.Browser = code, hash(b)
+	f.UserCode, f.Browser, f.Again, f.Begun = code, hash(b), d.Again, s.now()
 	plain, err := json.Marshal(f)
 	if err != nil {
 		s.sorry(w, r, err)
@@ -388,7 +388,10 @@ func (s *Server) getCallback(w http.ResponseWriter, r *http.Request) {
 		s.sorry(w, r, err)
 		return
 	}
-	id, credential, err := u.finish(r.Context(), f, q.Get("code"))
+	id, credential, authAt, err := u.finish(r.Context(), f, q.Get("code"))
+	if err == nil {
+		err = f.asked(authAt)
+	}
 	switch {
 	case errors.Is(err, errUnreachable):
 		s.attemptFailed(r.Context(), ip, "identity provider out of reach", provider)
@@ -400,7 +403,7 @@ func (s *Server) getCallback(w http.ResponseWriter, r *http.Request) {
 		if len(credential) == 0 {
 			s.o.Logger.WarnContext(r.Context(), "identity provider gave no refresh token: the sign-in will last as long as one access token; add the scope offline_access", "provider", u.o.Name)
 		}
-		s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: id, credential: credential})
+		s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: id, credential: credential, authAt: notAfter(authAt, s.now())})
 	}
 }
 

@@ -128,6 +128,7 @@ func (s *Server) bind(ctx context.Context, codeHash string, in signIn) error {
 			d.Spent = append(d.Spent, in.once)
 		}
 		d.Browser, d.Identity, d.Credential, d.SignedInAt, d.SignInEnd = in.browser, in.identity, sealed, now, in.end
+		d.AuthAt = in.authAt
 		return nil
 	})
 }
@@ -137,6 +138,7 @@ type signIn struct {
 	browser    string // hash of the browser that signed in
 	identity   hoop.Identity
 	credential []byte
+	authAt     time.Time // Device.AuthAt
 	end        time.Time // zero: as long as Options.SignInLife
 	once       string    // what must not be shown a second time; "" where the provider sees to that
 }

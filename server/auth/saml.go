@@ -345,8 +345,9 @@ func (u *samlUpstream) spMetadata() ([]byte, error) {
 }
 
 // begin makes a flow and the URL that starts it. The flow's State is the request's ID,
-// which the answer must name.
-func (u *samlUpstream) begin(ctx context.Context) (flow, string, error) {
+// which the answer must name. again has the provider ask for the credentials (SAML Core
+// 2.0 §3.4.1, ForceAuthn).
+func (u *samlUpstream) begin(ctx context.Context, again bool) (flow, string, error) {
 	idp, err := u.metadata(ctx)
 	if err != nil {
 		return flow{}, "", err
@@ -362,6 +363,9 @@ func (u *samlUpstream) begin(ctx context.Context) (flow, string, error) {
 	// 256 bits of ours; an xs:ID begins with a letter. The provider chooses the NameID's
 	// format: to ask for one makes providers that have another refuse.
 	req.ID, req.IssueInstant, req.NameIDPolicy.Format = "id-"+random(), u.now(), nil
+	if again {
+		req.ForceAuthn = &again
+	}
 	target, err := req.Redirect("", sp)
 	if err != nil {
 		return flow{}, "", fmt.Errorf("make authentication request: %w", err)

@@ -84,6 +84,9 @@ func (s *Server) postACS(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		a, err = u.finish(idp, f, response)
 	}
+	if err == nil {
+		err = f.asked(a.authAt)
+	}
 	if err != nil {
 		s.attemptFailed(r.Context(), ip, "identity provider's answer refused", provider)
 		s.sorry(w, r, errProviderRefused.because(err))
@@ -94,5 +97,5 @@ func (s *Server) postACS(w http.ResponseWriter, r *http.Request) {
 		end = earliest(end, a.end)
 	}
 	// The request is good for one answer, whatever the assertion is called.
-	s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: a.identity, end: end, once: hash(f.State)})
+	s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: a.identity, authAt: a.authAt, end: end, once: hash(f.State)})
 }

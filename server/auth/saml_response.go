@@ -40,6 +40,7 @@ const (
 type samlAnswer struct {
 	identity  hoop.Identity
 	end       time.Time // SessionNotOnOrAfter; zero where it sets none
+	authAt    time.Time // the latest AuthnInstant
 	assertion string    // its ID
 }
 
@@ -340,8 +341,11 @@ func (u *samlUpstream) judge(idp *samlIDP, f flow, signed *etree.Element, a *sam
 	}) {
 		return none, errors.New("the assertion is not confirmed for this sign-in (no bearer confirmation)")
 	}
-	var end time.Time
+	var end, authAt time.Time
 	for _, s := range a.AuthnStatements {
+		if s.AuthnInstant.After(authAt) {
+			authAt = s.AuthnInstant.UTC()
+		}
 		if t := s.SessionNotOnOrAfter; t != nil && (end.IsZero() || t.Before(end)) {
 			end = t.UTC()
 		}
@@ -366,7 +370,7 @@ func (u *samlUpstream) judge(idp *samlIDP, f flow, signed *etree.Element, a *sam
 			Subject: u.o.Name + ":" + subject, Name: name, Email: attribute(a, mailAttributes), Kind: hoop.Human,
 			Provider: u.o.Name, Groups: groups,
 		},
-		end: end, assertion: a.ID,
+		end: end, authAt: notAfter(authAt, now), assertion: a.ID,
 	}, nil
 }
 

@@ -85,6 +85,8 @@ type Device struct {
 	Identity     hoop.Identity
 	Credential   []byte // of the identity provider, sealed; nil where there is none
 	SignedInAt   time.Time
+	Again        bool      // the provider must ask for the credentials, not only know the browser
+	AuthAt       time.Time // when the provider asked for them last; zero: it does not say
 	SignInEnd    time.Time // until when the provider vouches; zero: it sets no end
 	Spent        []string  // answers of providers that were used for it
 	CreatedAt    time.Time
@@ -106,6 +108,7 @@ type Family struct {
 	Generation int64  // of the refresh token in force, from 1; 0 where there is none
 	Recheck    bool   // the provider must be asked again and again
 	CreatedAt  time.Time
+	AuthAt     time.Time // Device.AuthAt
 	CheckedAt  time.Time // when the provider last vouched for it
 	RotatedAt  time.Time // when Generation last grew
 	BusyUntil  time.Time // a refresh is under way until then at the latest

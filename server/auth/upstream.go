@@ -124,39 +124,77 @@ type flow struct {
 	Verifier string
 	UserCode string
 	Browser  string // hash
+	Again    bool   // the provider was told to ask for the credentials
+	Begun    time.Time
 }
 
-// begin makes a flow and the URL that starts it.
-func (u *upstream) begin(ctx context.Context) (flow, string, error) {
+// clockSlack is how far a provider's clock may be off ours.
+const clockSlack = 3 * time.Minute
+
+// asked refuses the answer of a provider that was told to ask for the credentials, and
+// did not: it must say when it did, which is since the flow began.
+func (f *flow) asked(at time.Time) error {
+	if f.Again && at.Before(f.Begun.Add(-clockSlack)) { // zero, too
+		return fmt.Errorf("%w: it did not ask for the credentials, or does not say when (auth_time, AuthnInstant)", errRefused)
+	}
+	return nil
+}
+
+// notAfter is a time of somebody else's clock, which may be ahead.
+func notAfter(t, now time.Time) time.Time {
+	if t.After(now) {
+		return now
+	}
+	return t
+}
+
+// begin makes a flow and the URL that starts it. again has the provider ask for the
+// credentials, and say so (OpenID Connect Core 1.0 §3.1.2.1, prompt and max_age).
+func (u *upstream) begin(ctx context.Context, again bool) (flow, string, error) {
 	if _, err := u.discover(ctx); err != nil {
 		return flow{}, "", err
 	}
 	f := flow{Provider: u.o.Name, State: random(), Nonce: random(), Verifier: oauth2.GenerateVerifier()}
-	return f, u.conf.AuthCodeURL(f.State, oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)), nil
+	opts := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
+	if again {
+		opts = append(opts, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	}
+	return f, u.conf.AuthCodeURL(f.State, opts...), nil
 }
 
-// finish turns the code of a flow into an identity and a credential.
-func (u *upstream) finish(ctx context.Context, f flow, code string) (hoop.Identity, []byte, error) {
+// finish turns the code of a flow into an identity, a credential, and when the provider
+// asked for the person's own: zero where it does not say (auth_time).
+func (u *upstream) finish(ctx context.Context, f flow, code string) (_ hoop.Identity, credential []byte, authAt time.Time, _ error) {
+	none := hoop.Identity{}
 	p, err := u.discover(ctx)
 	if err != nil {
-		return hoop.Identity{}, nil, err
+		return none, nil, authAt, err
 	}
 	ctx = oidc.ClientContext(ctx, u.o.Client)
 	t, err := u.conf.Exchange(ctx, code, oauth2.VerifierOption(f.Verifier))
 	if err != nil {
-		return hoop.Identity{}, nil, tokenError("exchange code", err)
+		return none, nil, authAt, tokenError("exchange code", err)
 	}
 	idToken, err := u.verify(ctx, p, t)
 	switch {
 	case err != nil:
-		return hoop.Identity{}, nil, err
+		return none, nil, authAt, err
 	case idToken == nil:
-		return hoop.Identity{}, nil, fmt.Errorf("%w: no ID token in its answer", errRefused)
+		return none, nil, authAt, fmt.Errorf("%w: no ID token in its answer", errRefused)
 	case !equal(idToken.Nonce, f.Nonce):
-		return hoop.Identity{}, nil, fmt.Errorf("%w: the ID token's nonce is not ours", errRefused)
+		return none, nil, authAt, fmt.Errorf("%w: the ID token's nonce is not ours", errRefused)
+	}
+	var c struct {
+		AuthTime int64 `json:"auth_time"`
+	}
+	if err := idToken.Claims(&c); err != nil {
+		return none, nil, authAt, fmt.Errorf("%w: ID token: %w", errRefused, err)
+	}
+	if c.AuthTime > 0 {
+		authAt = time.Unix(c.AuthTime, 0).UTC()
 	}
 	id, err := u.identity(ctx, p, t, idToken, idToken.Subject)
-	return id, []byte(t.RefreshToken), err
+	return id, []byte(t.RefreshToken), authAt, err
 }
 
 // check implements provider: it uses the refresh token.

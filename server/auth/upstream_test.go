@@ -32,6 +32,24 @@ type idp struct {
 	disabled  bool     // refresh tokens are refused
 	refreshes []string // the refresh tokens seen
 	asked     func()   // called at each refresh, where set
+	// authTime is what it says of when it asked for the password, where set; zero: nothing.
+	authTime func(at time.Time) time.Time
+}
+
+// claimed is a sign-in whose time the test sets.
+type claimed struct {
+	op.AuthRequest
+	at time.Time
+}
+
+func (c claimed) GetAuthTime() time.Time { return c.at }
+
+func (p *idp) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
+	r, err := p.Storage.AuthRequestByCode(ctx, code)
+	if err != nil || p.authTime == nil {
+		return r, err
+	}
+	return claimed{r, p.authTime(r.GetAuthTime())}, nil
 }
 
 const idpIssuer = "https://idp.test"

@@ -31,7 +31,7 @@ type Browser struct {
 	Identity   hoop.Identity
 	Token      string    // for IdentifyBrowser
 	CSRF       string    // what its forms carry
-	SignedInAt time.Time // at the identity provider
+	SignedInAt time.Time // when the identity provider asked for the credentials; zero: it does not say
 }
 
 // Browser says who is signed in. Its errors are those of Identify; no cookie is one.
@@ -44,7 +44,7 @@ func (s *Server) Browser(r *http.Request) (Browser, error) {
 	if err != nil {
 		return Browser{}, err
 	}
-	return Browser{Identity: id, Token: c.Value, CSRF: s.keys.csrfToken(c.Value), SignedInAt: f.CreatedAt}, nil
+	return Browser{Identity: id, Token: c.Value, CSRF: s.keys.csrfToken(c.Value), SignedInAt: f.AuthAt}, nil
 }
 
 // IdentifyBrowser says whose a browser's token is. It is for the gateway's own use of
@@ -110,7 +110,7 @@ func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 		s.sorry(w, r, errLockedOut(wait))
 		return
 	}
-	code, err := s.beginBrowser(r.Context(), hash(b), ip)
+	code, err := s.beginBrowser(r.Context(), hash(b), ip, r.URL.Query().Get("again") != "")
 	if err != nil {
 		s.sorry(w, r, err)
 		return
@@ -125,13 +125,14 @@ func (s *Server) getSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // beginBrowser makes a device that stands for a browser (by hash), and gives its user
-// code. Nobody gets its device code.
-func (s *Server) beginBrowser(ctx context.Context, browser, ip string) (string, error) {
+// code. Nobody gets its device code. again says that it is not enough for the identity
+// provider to know the browser.
+func (s *Server) beginBrowser(ctx context.Context, browser, ip string, again bool) (string, error) {
 	s.limits.devices.add(network(ip))
 	now := s.now()
 	d := Device{
 		Client: webClient, Name: "web browser", RemoteIP: ip, Browser: browser,
-		State: DevicePending, CreatedAt: now, ExpiresAt: now.Add(s.o.DeviceLife),
+		Again: again, State: DevicePending, CreatedAt: now, ExpiresAt: now.Add(s.o.DeviceLife),
 	}
 	for range 5 {
 		code := newUserCode()
@@ -169,7 +170,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, codeHash, browser
 	}
 	token, end, err := s.beginWeb(r.Context(), Family{
 		Identity: d.Identity, Provider: d.Identity.Provider, Client: webClient, Device: d.Name, RemoteIP: remoteIP(r),
-		Credential: d.Credential, CheckedAt: d.SignedInAt, ExpiresAt: d.SignInEnd,
+		Credential: d.Credential, AuthAt: d.AuthAt, CheckedAt: d.SignedInAt, ExpiresAt: d.SignInEnd,
 	})
 	if err != nil {
 		s.sorry(w, r, err)

@@ -174,7 +174,7 @@ func (h *handler) fresh(v *visit, back string) bool {
 	if h.Now().Sub(v.who.SignedInAt) <= h.Fresh {
 		return true
 	}
-	http.Redirect(v.w, v.r, auth.PathSignIn+"?next="+back, http.StatusSeeOther)
+	http.Redirect(v.w, v.r, auth.PathSignIn+"?again=1&next="+back, http.StatusSeeOther)
 	return false
 }
 
