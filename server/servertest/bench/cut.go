@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/server/pki"
@@ -29,9 +28,14 @@ const (
 	cutRevoke   = "hoopctl revoke"
 	cutGroup    = "out of the group"
 	cutDisabled = "account gone"
+	cutDirect   = "closed, without hoop"
 )
 
 func cutCauses() []string { return []string{cutExpiry, cutRevoke, cutGroup, cutDisabled} }
+
+// cutRows are the causes, and what PostgreSQL takes by itself to end as many processes
+// whose clients close, which is no bar.
+func cutRows() []string { return append([]string{cutDirect}, cutCauses()...) }
 
 // Metrics of one cause, ms over all sessions: until the client knows, and until the
 // target's connection is gone. A stalled reader cannot know; it counts in the second.
@@ -51,10 +55,11 @@ const (
 	cutAccounts = 5
 	// maxSessions keeps to that.
 	maxSessions = cutAccounts * doings * 50
-	// cutSettle is how long a grant is for sessions to begin under, where its end is what
-	// is measured: twice what 1,000 take on two busy processors.
-	cutSettle = 150 * time.Second
-	// cutLook is how often the target is asked who is still there.
+	// cutSettle and cutEach are how long a grant is for sessions to begin under, where its
+	// end is what is measured: twice what they take on two busy processors.
+	cutSettle = 20 * time.Second
+	cutEach   = 100 * time.Millisecond
+	// cutLook is how often the target's processes are looked for.
 	cutLook = 10 * time.Millisecond
 	// cutWait is when a session that still lives is given up.
 	cutWait = 30 * time.Second
@@ -93,7 +98,7 @@ type cutSession struct {
 	does    int
 	client  *client
 	front   *pgproto3.Frontend
-	backend uint32 // process of the target
+	backend int // process of the target
 
 	told error     // what was wrong with how it was told
 	knew time.Time // when the client was told, or saw the connection end
@@ -102,65 +107,62 @@ type cutSession struct {
 
 // cuts measures every cause, each with a gateway of its own.
 func (b *bench) cuts(ctx context.Context) {
-	for _, cause := range cutCauses() {
+	for _, cause := range cutRows() {
 		say("%s: %d sessions, %s", workCut, b.opts.Sessions, cause)
 		b.note(cause, workCut, b.cut(ctx, cause))
 	}
 }
 
 func (b *bench) cut(ctx context.Context, cause string) (err error) {
-	duration := time.Hour
+	duration := 10 * time.Minute
 	if cause == cutExpiry {
-		duration = cutSettle
+		duration = (cutSettle + time.Duration(b.opts.Sessions)*cutEach).Round(time.Second)
 	}
-	c, err := startCutter(ctx, b.env, duration)
-	if err != nil {
-		return err
+	c := &cutter{path: b.env.newPath(), env: b.env}
+	if cause == cutDirect {
+		for range cutAccounts {
+			c.accounts = append(c.accounts, &cutAccount{path: b.env.newPath()})
+		}
+	} else if err := c.start(ctx, duration); err != nil {
+		return errors.Join(err, c.path.Close())
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	if err := c.open(ctx, b.opts.Sessions); err != nil {
+	if err := c.open(ctx, b.opts.Sessions, cause == cutDirect); err != nil {
 		return err
 	}
-	watch, err := pgx.Connect(ctx, b.env.pg.DSN("postgres"))
-	if err != nil {
-		return err
-	}
-	defer watch.Close(context.WithoutCancel(ctx))
-	ctx, cancel := context.WithTimeout(ctx, cutSettle+cutWait)
+	ctx, cancel := context.WithTimeout(ctx, duration+cutWait)
 	defer cancel()
-	begun, err := c.end(ctx, cause, watch)
+	begun, err := c.end(ctx, cause)
 	if err != nil {
 		return err
 	}
 	return b.cutFigures(cause, c.sessions, begun)
 }
 
-// startCutter starts a gateway and a port for each account.
-func startCutter(ctx context.Context, e *env, duration time.Duration) (_ *cutter, err error) {
-	c := &cutter{path: e.newPath(), env: e}
-	defer func() { err = closeOn(err, c.path) }()
-	if c.dir, err = e.mkdir("cut"); err != nil {
-		return nil, err
+// start starts a gateway and a port for each account.
+func (c *cutter) start(ctx context.Context, duration time.Duration) (err error) {
+	if c.dir, err = c.env.mkdir("cut"); err != nil {
+		return err
 	}
 	for i := range cutAccounts {
 		if err := os.WriteFile(filepath.Join(c.dir, account(i)+".secret"), []byte(randomHex(32)), 0o600); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	url, err := c.path.startGateway(ctx, e, c.dir, hoopOptions{record: "strict", more: cutResources(cutAccounts, "cut")}, 0)
+	url, err := c.path.startGateway(ctx, c.env, c.dir, hoopOptions{record: "strict", more: cutResources(cutAccounts, "cut")}, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.gateway = c.path.processes[0]
 	for i := range cutAccounts {
-		a := &cutAccount{path: e.newPath(), env: clientEnv(
+		a := &cutAccount{path: c.env.newPath(), env: clientEnv(
 			"HOOPCTL_CONFIG_DIR="+filepath.Join(c.dir, account(i)), "HOOPCTL_GATEWAY="+url, "HOOPCTL_CA_FILE="+filepath.Join(c.dir, "data", pki.CAFile))}
 		c.accounts = append(c.accounts, a)
 		if err := c.connect(ctx, a, account(i), duration); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 func account(i int) string { return fmt.Sprintf("cut-%d", i) }
@@ -205,11 +207,15 @@ func (c *cutter) hoopctl(a *cutAccount, args ...string) *exec.Cmd {
 }
 
 // open begins the sessions, a quarter for each thing to do, and returns when all do it.
-func (c *cutter) open(ctx context.Context, n int) error {
+func (c *cutter) open(ctx context.Context, n int, direct bool) error {
 	for i, a := range c.accounts {
 		clients, err := connectMany(ctx, a.path, n/len(c.accounts))
 		for k, cl := range clients {
-			c.sessions = append(c.sessions, &cutSession{account: i, does: k % doings, client: cl, front: pgproto3.NewFrontend(cl.conn, cl.conn)})
+			does := k % doings
+			if direct && does == doesHold {
+				does = doesIdle
+			}
+			c.sessions = append(c.sessions, &cutSession{account: i, does: does, client: cl, front: pgproto3.NewFrontend(cl.conn, cl.conn)})
 		}
 		if err != nil {
 			return fmt.Errorf("%d sessions of %d: %w", len(c.sessions), n, err)
@@ -226,7 +232,27 @@ func (c *cutter) open(ctx context.Context, n int) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.settle(ctx))...)
+}
+
+// settle waits until nothing moves any more: what a reader that stands still was sent
+// fills buffers for a while.
+func (c *cutter) settle(ctx context.Context) error {
+	const quiet = 100 * time.Millisecond // of CPU time in a second
+	for range 60 {
+		before, err := c.path.cpu()
+		if err != nil {
+			return err
+		}
+		if err := wait(ctx, time.Second); err != nil {
+			return err
+		}
+		after, err := c.path.cpu()
+		if err != nil || after-before < quiet {
+			return err
+		}
+	}
+	return errors.New("the sessions do not come to rest")
 }
 
 // begin gets the session to what it does.
@@ -291,15 +317,15 @@ func until[M pgproto3.BackendMessage](f *pgproto3.Frontend) (M, error) {
 
 // end takes the right to be from all sessions at about one time, and returns when it
 // did so for each account, with all sessions gone.
-func (c *cutter) end(ctx context.Context, cause string, watch *pgx.Conn) ([]time.Time, error) {
+func (c *cutter) end(ctx context.Context, cause string) ([]time.Time, error) {
 	var clients, rest sync.WaitGroup
 	for _, s := range c.sessions {
-		if s.does != doesStall {
+		if s.does != doesStall && cause != cutDirect {
 			clients.Go(s.listen)
 		}
 	}
 	var lost error
-	rest.Go(func() { lost = c.watch(ctx, watch) })
+	rest.Go(func() { lost = c.watch(ctx) })
 	begun, err := c.strike(ctx, cause)
 	if err != nil {
 		return nil, err
@@ -332,28 +358,18 @@ func (s *cutSession) listen() {
 	}
 }
 
-// watch notes when the target's connections are gone; it returns when all are.
-func (c *cutter) watch(ctx context.Context, conn *pgx.Conn) error {
-	left := map[uint32]*cutSession{}
-	for _, s := range c.sessions {
-		left[s.backend] = s
-	}
+// watch notes when the target's processes are gone; it returns when all are.
+func (c *cutter) watch(ctx context.Context) error {
+	left := slices.Clone(c.sessions)
 	for len(left) > 0 {
-		rows, err := conn.Query(ctx, "SELECT pid FROM pg_stat_get_activity(NULL) WHERE datid IS NOT NULL")
-		if err != nil {
-			return fmt.Errorf("%d connections of the target are left: %w", len(left), err)
-		}
-		pids, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
-		if err != nil {
-			return fmt.Errorf("%d connections of the target are left: %w", len(left), err)
-		}
 		now := time.Now()
-		for pid, s := range left {
-			if !slices.Contains(pids, pid) {
-				s.gone = now
-				delete(left, pid)
+		left = slices.DeleteFunc(left, func(s *cutSession) bool {
+			if !errors.Is(syscall.Kill(s.backend, 0), syscall.ESRCH) {
+				return false
 			}
-		}
+			s.gone = now
+			return true
+		})
 		if err := wait(ctx, cutLook); err != nil {
 			return fmt.Errorf("%d connections of the target are left: %w", len(left), err)
 		}
@@ -366,6 +382,12 @@ func (c *cutter) watch(ctx context.Context, conn *pgx.Conn) error {
 func (c *cutter) strike(ctx context.Context, cause string) ([]time.Time, error) {
 	begun := make([]time.Time, len(c.accounts))
 	switch cause {
+	case cutDirect:
+		for i := range begun {
+			begun[i] = time.Now()
+		}
+		closeAll(c.clients())
+		return begun, nil
 	case cutExpiry:
 		for i, a := range c.accounts {
 			begun[i] = a.ends
@@ -434,6 +456,9 @@ func (b *bench) cutFigures(cause string, sessions []*cutSession, begun []time.Ti
 	for _, s := range sessions {
 		gone := s.gone.Sub(begun[s.account])
 		backend = append(backend, gone)
+		if cause == cutDirect {
+			continue
+		}
 		if s.does == doesStall {
 			by[doesStall] = append(by[doesStall], gone)
 			continue

@@ -64,7 +64,7 @@ func (r *report) writeText(w io.Writer) error {
 	}
 	r.absolute(out, "Memory resident, all processes of the path (MiB)", pathNames(), memoryColumns())
 	r.absolute(out, "20 ms between the ends", pathNames(), distanceColumns())
-	r.absolute(out, fmt.Sprintf("From the cause to the end of %d live sessions (ms)", r.Options.Sessions), cutCauses(), cutColumns())
+	r.absolute(out, fmt.Sprintf("From the cause to the end of %d live sessions (ms)", r.Options.Sessions), cutRows(), cutColumns())
 	r.absolute(out, "Command line", []string{progClient, progGateway}, cliColumns())
 	r.verdicts(out)
 	return out.Flush()

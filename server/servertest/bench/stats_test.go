@@ -88,10 +88,10 @@ func TestBar_Judge(t *testing.T) {
 // A bar that names a metric nobody measures would be "not measured" for ever.
 func TestBars_NameMetricsThatExist(t *testing.T) {
 	r := results{}
-	paths := append(pathNames(), progClient, progGateway)
+	paths := append(append(pathNames(), progClient, progGateway), cutCauses()...)
 	keys := []string{
 		memIdle, memConns, memEach, memDrain, memStalled, memGrown, memHeld,
-		farRate, farStalled, farConnect, farTrips, cliCPU, cliWall, cliSize,
+		farRate, farStalled, farConnect, farTrips, cliCPU, cliWall, cliSize, cutClient, cutBackend,
 	}
 	for _, w := range workloads() {
 		keys = append(keys, w.name+cpu)
