@@ -7,6 +7,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/policy"
 	"github.com/hoopctl/hoopctl/server/resource"
+	"github.com/hoopctl/hoopctl/server/store"
 	"github.com/hoopctl/hoopctl/server/target"
 )
 
@@ -37,6 +38,7 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 		_, err := cfg.certificate()
 		told("certificate", err)
 	}
+	told("store", store.Check(ctx, cfg.Store.URL))
 	d := target.New(r.Target)
 	for _, t := range r.current.Load().set.Targets {
 		told("target "+t.Name, d.Check(ctx, t.Public()))
@@ -54,6 +56,9 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 	}
 	for _, p := range saml {
 		told("identity provider "+p.Name, auth.CheckSAML(ctx, p, cfg.PublicURL))
+	}
+	for _, issuer := range r.issuers() {
+		told("issuer "+issuer, auth.CheckIssuer(ctx, issuer))
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of the above failed", failed)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -128,6 +129,18 @@ func (r *rules) TargetsFor(id hoop.Identity) []hoop.Target {
 		out = append(out, t.Public())
 	}
 	return out
+}
+
+// issuers lists those whose tokens stand for service accounts, each once.
+func (r *rules) issuers() []string {
+	var all []string
+	for _, a := range r.current.Load().accounts {
+		if a.Federation.Issuer != "" {
+			all = append(all, a.Federation.Issuer)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // ServiceAccount finds an account by its name.

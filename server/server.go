@@ -388,9 +388,19 @@ func (g *Gateway) handle(ctx context.Context, conn net.Conn, p edge.Peer) {
 		return g.line.Open(ctx, session.Peer{Identity: p.Identity, RemoteAddr: p.RemoteAddr}, t, start)
 	}
 	if err := g.proxy.Serve(ctx, conn, p.Preamble.User, p.Preamble.Verifier, t, open); err != nil {
-		g.log.LogAttrs(ctx, slog.LevelInfo, "connection ended", slog.String("subject", p.Identity.Subject),
+		g.log.LogAttrs(ctx, ended(err), "connection ended", slog.String("subject", p.Identity.Subject),
 			slog.String("target", p.Preamble.Target), slog.Any("error", err))
 	}
+}
+
+// ended is how loudly the end of a connection is logged: the gateway's own faults are
+// errors, what clients and targets do is not.
+func ended(err error) slog.Level {
+	switch hoop.AsError(err).Code {
+	case hoop.CodeUnrecorded, hoop.CodeInternal:
+		return slog.LevelError
+	}
+	return slog.LevelInfo
 }
 
 // URL is what clients call the gateway.

@@ -17,6 +17,12 @@ func CheckSAML(ctx context.Context, o SAML, issuer string) error {
 	return err
 }
 
+// CheckIssuer reaches the issuer of a federated service account's tokens.
+func CheckIssuer(ctx context.Context, issuer string) error {
+	_, err := newIssuers(nil, time.Now).provider(ctx, issuer)
+	return err
+}
+
 // CheckOIDC reaches one identity provider, as a gateway at issuer would, and signs
 // nobody in.
 func CheckOIDC(ctx context.Context, o OIDC, issuer string) error {

@@ -71,6 +71,10 @@ func newUpstream(o OIDC, issuer string) (*upstream, error) {
 	if c.Timeout == 0 {
 		c.Timeout = upstreamTimeout
 	}
+	if c.Transport == nil {
+		c.Transport = http.DefaultTransport
+	}
+	c.Transport = guarded{c.Transport}
 	o.Client = &c
 	return &upstream{o: o, redirect: issuer + "/signin/oidc/" + o.Name + "/callback"}, nil
 }

@@ -124,6 +124,23 @@ func openPostgres(ctx context.Context, rawURL string) (*Store, error) {
 	return s, nil
 }
 
+// Check reaches the store that rawURL names and changes nothing. A SQLite file is not looked
+// at: opening it would make it.
+func Check(ctx context.Context, rawURL string) error {
+	if scheme, _, _ := strings.Cut(rawURL, ":"); scheme == "sqlite" {
+		return nil
+	}
+	cfg, err := postgresConfig(rawURL)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return &hoop.Error{Code: hoop.CodeUnavailable, Message: "the store cannot be reached", Hint: "check store.url in gateway.yaml", Err: err}
+	}
+	return conn.Close(ctx)
+}
+
 func postgresConfig(rawURL string) (*pgx.ConnConfig, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
