@@ -89,7 +89,7 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 	}
 	now := s.stamp()
 	r := hoop.Request{
-		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: reason, Rule: a.Rule,
+		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: s.guard(ask.Target, reason), Rule: a.Rule,
 		Groups: []string{}, Duration: duration, CreatedAt: now, ExpiresAt: now.Add(defaultRequestTimeout), BreakGlass: ask.BreakGlass,
 	}
 	if r.BreakGlass && (!ask.StartsAt.IsZero() || ask.Renews != "") {
@@ -314,6 +314,13 @@ func asked(e *hoop.Event, r *hoop.Request) {
 
 // cleanReason checks a text that people wrote: it is shown to others in terminals and
 // web pages.
+// guard takes out of people's words what a value rule protects, for the target with
+// nobody excepted: what they say of a patient would leave by webhooks, chats and SIEM
+// sinks, and stay in the log.
+func (s *Service) guard(target, words string) string {
+	return string(s.masks(hoop.Identity{}, target).Text(nil, []byte(words)))
+}
+
 func cleanReason(reason string) (string, error) {
 	reason = strings.TrimSpace(reason)
 	if len(reason) > maxReason {

@@ -52,6 +52,7 @@ func (s *Service) Review(ctx context.Context, by hoop.Identity, id, finding stri
 	if finding == "" {
 		return hoop.Grant{}, hoop.Errorf(hoop.CodeInvalid, "a review says what was found").WithHint(`hoopctl review %s --finding "…"`, id)
 	}
+	finding = s.guard(g.Target, finding)
 	ctx, stop := stepContext(ctx)
 	defer stop()
 	return s.store.UpdateGrant(ctx, id, func(g *hoop.Grant) error {

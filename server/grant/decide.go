@@ -41,6 +41,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	if err != nil {
 		return hoop.Request{}, err
 	}
+	a.Reason = s.guard(seen.Target, a.Reason)
 	access, err := s.check(ctx, by, &seen, a.Approve)
 	if err != nil {
 		return hoop.Request{}, err

@@ -1,11 +1,13 @@
 package grant_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/grant"
 )
@@ -219,4 +221,45 @@ func TestApprove_RulesChangedMeanwhile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What people say of a patient in a reason is masked before anything keeps or tells it,
+// whoever may see it elsewhere.
+func TestReasons_KeepNoProtectedValues(t *testing.T) {
+	const words = "SSN 219-09-9998 is locked"
+	run(t, func(t *testing.T, b *bench) {
+		r, _, err := b.Ask(t.Context(), alice, api.NewRequest{Target: "one", Reason: words})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = b.Approve(t.Context(), bob, r.ID, words); err != nil {
+			t.Fatal(err)
+		}
+		g, err := b.Revoke(t.Context(), admin, r.Grant, words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		denied := b.ask(alice, "one")
+		if denied, err = b.Deny(t.Context(), bob, denied.ID, words); err != nil {
+			t.Fatal(err)
+		}
+		_, emergency, err := b.Ask(t.Context(), alice, glass(words))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Revoke(t.Context(), admin, emergency.ID, words); err != nil {
+			t.Fatal(err)
+		}
+		reviewed, err := b.Review(t.Context(), person("rita", "compliance"), emergency.ID, words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := json.Marshal([]any{b.request(r.ID), b.request(denied.ID), g, reviewed, b.log.all()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(kept), "219-09-9998") || strings.Count(string(kept), "is locked") < 10 {
+			t.Errorf("%s", kept)
+		}
+	})
 }

@@ -183,10 +183,13 @@ func run(t *testing.T, test func(t *testing.T, b *bench)) {
 	})
 }
 
-// masks protect clinic.patients.ssn from everybody but the privacy office.
+// masks protect clinic.patients.ssn from everybody but the privacy office, and social
+// security numbers in texts from others.
 func masks(id hoop.Identity, target string) *mask.Rules {
 	set, err := mask.Compile([]resource.MaskRule{{
 		Meta: resource.Meta{Name: "ssn"}, Targets: []string{"*"}, Columns: []string{"clinic.patients.ssn"}, With: resource.Redact, Except: []string{"privacy"},
+	}, {
+		Meta: resource.Meta{Name: "texts"}, Targets: []string{"*"}, Detect: []string{"us-ssn"}, With: resource.Redact, Except: []string{"privacy"},
 	}}, nil, nil)
 	if err != nil {
 		panic(err) // it is always the same

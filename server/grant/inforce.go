@@ -244,25 +244,32 @@ func (s *Service) Revoke(ctx context.Context, by hoop.Identity, id, reason strin
 	if err := s.mayRevoke(ctx, by, &g); err != nil {
 		return hoop.Grant{}, err
 	}
-	return s.revoke(ctx, id, by, reason)
+	return s.revoke(ctx, id, by, s.guard(g.Target, reason))
 }
 
 // RevokeAll ends every grant that a subject has or that was given on its behalf: the
-// directory disabled it. by may be the zero Identity: the gateway itself.
-func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reason string) error {
+// directory or an administrator disabled it. It says how many. by may be the zero
+// Identity: the gateway itself.
+func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reason string) (revoked int, err error) {
+	if reason, err = cleanReason(reason); err != nil {
+		return 0, err
+	}
 	all, err := s.store.GrantsAt(ctx, "", "", s.now(), 100_000)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, g := range all {
 		if g.Owner.Subject != subject && g.Owner.Owner != subject && !slices.Contains(g.Owner.Chain, subject) {
 			continue
 		}
-		if _, err := s.revoke(ctx, g.ID, by, reason); err != nil && hoop.AsError(err).Code != hoop.CodeConflict {
-			return err
+		switch _, err := s.revoke(ctx, g.ID, by, s.guard(g.Target, reason)); {
+		case err == nil:
+			revoked++
+		case hoop.AsError(err).Code != hoop.CodeConflict:
+			return revoked, err
 		}
 	}
-	return nil
+	return revoked, nil
 }
 
 func (s *Service) mayRevoke(ctx context.Context, by hoop.Identity, g *hoop.Grant) error {

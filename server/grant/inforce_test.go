@@ -198,7 +198,7 @@ func TestRevokeAll_OfADisabledIdentity(t *testing.T) {
 		if _, err := b.Revoke(t.Context(), alice, g.ID, ""); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.RevokeAll(t.Context(), hoop.Identity{}, "alice", "disabled in the directory"); err != nil {
+		if _, err := b.RevokeAll(t.Context(), hoop.Identity{}, "alice", "disabled in the directory"); err != nil {
 			t.Fatal(err)
 		}
 		left, err := b.store.GrantsAt(t.Context(), "", "", time.Now(), 100)
