@@ -1,9 +1,13 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/auth"
 )
 
@@ -31,4 +35,15 @@ func changed(before, next map[string]auth.ServiceAccount, name string) string {
 		return "its groups or its owner have changed"
 	}
 	return ""
+}
+
+// disable ends all that an identity has: grants first, so that no sign-in meanwhile finds
+// one in force.
+func (g *Gateway) disable(ctx context.Context, by hoop.Identity, d api.Disable) (api.Disabled, error) {
+	done := api.Disabled{Subject: d.Subject}
+	var revoked, ended error
+	done.Grants, revoked = g.grants.RevokeAll(ctx, by, d.Subject, d.Reason)
+	// People's words are about a target, or nothing: an event of sign-in carries none.
+	done.SignIns, ended = g.signIn.Disable(ctx, d.Subject, "disabled by "+by.Subject)
+	return done, errors.Join(revoked, ended)
 }

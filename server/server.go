@@ -312,6 +312,7 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 		Hold: func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error {
 			return g.hold(ctx, rec, by, session, reason, on)
 		},
+		Disable:     g.disable,
 		Protections: g.protect.Inherited, Lift: g.lift,
 		Export: g.audit.Export, Bundle: g.bundle, Events: g.audit.Entries, Grown: g.audit.Grown, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
 		Explainer: explain.New(explain.Options{

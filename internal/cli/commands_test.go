@@ -275,6 +275,14 @@ func TestDenyAndRevoke(t *testing.T) {
 	if got := w.pipe("revoke", "g1"); got.code != 0 || !strings.Contains(got.errOut, "revoked grant g1 of dana on pg-prod") {
 		t.Errorf("got %+v", got)
 	}
+	if got := w.pipe("revoke", "--identity", "corp:17", "--reason", "left"); got.code != 0 || !strings.Contains(got.errOut, "all that corp:17 had: grants 4, sign-ins 1") {
+		t.Errorf("got %+v", got)
+	}
+	for _, args := range [][]string{{"revoke"}, {"revoke", "g1", "--identity", "corp:17"}} {
+		if got := w.pipe(args...); got.code != ExitUsage {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
 	if got := w.pipe("revoke", "g/../x"); got.code != ExitFailed || w.calls("POST /api/v1/grants/g%2F..%2Fx/revoke") != 1 {
 		t.Errorf("got %+v, %v", got, w.got)
 	}

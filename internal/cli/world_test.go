@@ -126,6 +126,12 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 		send(rw, api.List[hoop.Grant]{Items: w.grants})
 	case parts[0] == "grants" && parts[2] == "review":
 		w.review(rw, r, parts[1])
+	case parts[0] == "identities":
+		var d api.Disable
+		if err := json.NewDecoder(r.Body).Decode(&d); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		send(rw, api.Disabled{Subject: d.Subject, Grants: len(d.Reason), SignIns: 1})
 	case parts[0] == "grants":
 		w.revoke(rw, parts[1])
 	case parts[0] == "sessions" && len(parts) == 1:

@@ -39,6 +39,7 @@ const (
 	PathLogKey      = "/api/v1/audit/key"                     // GET: LogKey
 	PathExplain     = "/api/v1/policy/explain"                // POST Explain: Explanation
 	PathCases       = "/api/v1/policy/test"                   // POST PolicyCases: List[PolicyOutcome]; for auditors and administrators
+	PathDisable     = "/api/v1/identities/disable"            // POST Disable: Disabled; for administrators
 	PathProtections = "/api/v1/protections"                   // GET: List[hoop.Protection]; for auditors and administrators
 	PathLift        = "/api/v1/protections/lift"              // POST Lift: Lift; for administrators
 )
@@ -100,6 +101,19 @@ type Verdict struct {
 type Hold struct {
 	On     bool   `json:"on"`
 	Reason string `json:"reason"`
+}
+
+// Disable ends every grant and every sign-in of an identity, and its live sessions.
+type Disable struct {
+	Subject string `json:"subject"`
+	Reason  string `json:"reason"`
+}
+
+// Disabled is what that ended.
+type Disabled struct {
+	Subject string `json:"subject"`
+	Grants  int    `json:"grants"` // those given on its behalf too
+	SignIns int    `json:"sign_ins"`
 }
 
 // Lift ends an inherited protection.

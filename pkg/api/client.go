@@ -236,6 +236,13 @@ func (c *Client) Protections(ctx context.Context) ([]hoop.Protection, error) {
 	return l.Items, err
 }
 
+// Disable ends every grant and every sign-in of an identity, and its live sessions.
+func (c *Client) Disable(ctx context.Context, d Disable) (Disabled, error) {
+	var v Disabled
+	err := c.do(ctx, call{method: http.MethodPost, path: PathDisable, body: d}, &v)
+	return v, err
+}
+
 // Lift ends an inherited protection.
 func (c *Client) Lift(ctx context.Context, lift Lift) error {
 	var v Lift

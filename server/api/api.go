@@ -106,6 +106,8 @@ type Options struct {
 	Recording func(ctx context.Context, session string) (Recording, error)
 	// Hold sets or lifts a legal hold on a session's recording.
 	Hold func(ctx context.Context, by hoop.Identity, session, reason string, on bool) error
+	// Disable ends all that an identity has.
+	Disable func(ctx context.Context, by hoop.Identity, d api.Disable) (api.Disabled, error)
 	// Protections lists what inherited protection, and Lift ends one.
 	Protections func(ctx context.Context) ([]hoop.Protection, error)
 	Lift        func(ctx context.Context, by hoop.Identity, lift api.Lift) error
@@ -165,6 +167,7 @@ func New(o Options) http.Handler {
 		{http.MethodGet, api.PathIndex, h.signedIn(h.index)},
 		{http.MethodPost, api.PathHold, h.signedIn(h.hold)},
 		{http.MethodGet, api.PathProtections, h.signedIn(h.protections)},
+		{http.MethodPost, api.PathDisable, h.signedIn(h.disable)},
 		{http.MethodPost, api.PathLift, h.signedIn(h.lift)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
 		{http.MethodGet, api.PathEvents, h.signedIn(h.events)},

@@ -15,7 +15,7 @@ import (
 var paths = map[string]string{
 	wire.PathVersion: "GET", wire.PathMe: "GET", wire.PathTargets: "GET", wire.PathRequests: "GET, POST", wire.PathRequest: "GET",
 	wire.PathApprove: "POST", wire.PathDeny: "POST", wire.PathCancel: "POST", wire.PathGrants: "GET", wire.PathRevoke: "POST",
-	wire.PathProtections: "GET", wire.PathLift: "POST", wire.PathReview: "POST", wire.PathReviews: "GET",
+	wire.PathDisable: "POST", wire.PathProtections: "GET", wire.PathLift: "POST", wire.PathReview: "POST", wire.PathReviews: "GET",
 	wire.PathSessions: "GET", wire.PathSession: "GET", wire.PathRecording: "GET", wire.PathHold: "POST", wire.PathExport: "GET", wire.PathBundle: "GET", wire.PathEvents: "GET", wire.PathLogKey: "GET",
 }
 

@@ -293,6 +293,25 @@ func TestHold_ForThoseWhoExamine(t *testing.T) {
 	}
 }
 
+func TestDisable_ForAdministrators(t *testing.T) {
+	g := newGateway(t)
+	d := wire.Disable{Subject: "alice", Reason: "left"}
+	for _, who := range []string{"alice", "bob", "agent", "ann"} {
+		_, err := g.as(who).Disable(t.Context(), d)
+		wantCode(t, err, hoop.CodeDenied)
+	}
+	_, err := g.as("root").Disable(t.Context(), wire.Disable{Reason: "left"})
+	wantCode(t, err, hoop.CodeInvalid)
+	_, err = g.as("root").Disable(t.Context(), wire.Disable{Subject: "nobody"})
+	wantCode(t, err, hoop.CodeNotFound)
+	if len(g.held) > 0 {
+		t.Fatalf("disabled all the same: %q", g.held)
+	}
+	if done, err := g.as("root").Disable(t.Context(), d); err != nil || done.SignIns != 1 || len(g.held) != 1 || g.held[0] != "root alice left\n" {
+		t.Errorf("got %+v, %q, %v", done, g.held, err)
+	}
+}
+
 func TestProtections_SeenByThoseWhoExamineLiftedByAdministrators(t *testing.T) {
 	g := newGateway(t)
 	lift := wire.Lift{Target: "pg", Table: "public.copies", Reason: "dropped"}

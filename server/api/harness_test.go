@@ -212,6 +212,13 @@ func newGateway(t *testing.T) *gateway {
 			g.held = append(g.held, fmt.Sprintln(by.Subject, session, reason, on))
 			return nil
 		},
+		Disable: func(_ context.Context, by hoop.Identity, d wire.Disable) (wire.Disabled, error) {
+			if d.Subject == "nobody" {
+				return wire.Disabled{}, nil
+			}
+			g.held = append(g.held, fmt.Sprintln(by.Subject, d.Subject, d.Reason))
+			return wire.Disabled{Subject: d.Subject, SignIns: 1}, nil
+		},
 		Protections: func(context.Context) ([]hoop.Protection, error) {
 			return []hoop.Protection{{Target: "pg", Table: "public.copies", By: "s1"}}, nil
 		},

@@ -81,18 +81,18 @@ func TestRun_AnotherGatewayEnds(t *testing.T) {
 		look("later")
 
 		refreshable(w)
-		w.store.fail = func(op string) error {
+		w.store.failWith(func(op string) error {
 			if op == "Cuts" {
 				return errors.New("the store is away")
 			}
 			return nil
-		}
-		if err := w.Disable(t.Context(), "alice", "left"); err != nil {
+		})
+		if _, err := w.Disable(t.Context(), "alice", "left"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * elsewhereBack)
 		look("the store is away")
-		w.store.fail = nil
+		w.store.failWith(nil)
 		look("the store is back", "end alice")
 
 		tok := refreshable(w)

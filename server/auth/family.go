@@ -308,17 +308,17 @@ func (s *Server) revoke(ctx context.Context, c caller, token string) error {
 	return nil
 }
 
-// Disable ends every sign-in of a subject and has its live sessions cut.
-func (s *Server) Disable(ctx context.Context, subject, why string) error {
+// Disable ends every sign-in of a subject, says how many, and has its live sessions cut.
+func (s *Server) Disable(ctx context.Context, subject, why string) (ended int, err error) {
 	families, err := s.o.Store.Families(ctx, subject, s.now())
 	if err != nil {
-		return fmt.Errorf("list sign-ins of %s: %w", subject, err)
+		return 0, fmt.Errorf("list sign-ins of %s: %w", subject, err)
 	}
 	for i := range families {
 		err = errors.Join(err, s.end(ctx, &families[i], why, true))
 	}
 	s.o.OnEnd(ctx, subject) // sessions outlive sign-ins that expired
-	return err
+	return len(families), err
 }
 
 // unrecorded refuses what could not be written to the audit log.

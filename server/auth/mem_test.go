@@ -19,6 +19,13 @@ type memStore struct {
 	tokens   map[string]Token
 }
 
+// failWith makes operations fail while others go on.
+func (m *memStore) failWith(f func(op string) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = f
+}
+
 func newMemStore() *memStore {
 	return &memStore{devices: map[string]Device{}, families: map[string]Family{}, tokens: map[string]Token{}}
 }

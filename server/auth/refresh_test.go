@@ -301,7 +301,7 @@ func TestRevoke_LeavesOtherDevicesAlone(t *testing.T) {
 	if got := w.cut(); len(got) != 0 {
 		t.Errorf("cut: %q, though she is signed in elsewhere", got)
 	}
-	if err := w.Disable(t.Context(), "alice", "left the company"); err != nil {
+	if _, err := w.Disable(t.Context(), "alice", "left the company"); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.who(desk.Access); got != "unauthenticated" {
@@ -378,7 +378,7 @@ func TestIdentify_AnotherGatewayEnds(t *testing.T) {
 		if w.who(tok.AccessToken) != "alice" {
 			t.Fatal("no identity")
 		}
-		if err := other.Disable(t.Context(), "alice", "disabled"); err != nil {
+		if _, err := other.Disable(t.Context(), "alice", "disabled"); err != nil {
 			t.Fatal(err)
 		}
 		advance(cacheLife)
@@ -397,7 +397,7 @@ func TestIdentify_RaceWithRevocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := w.cache.mark()
-	if err := w.Disable(t.Context(), "alice", "disabled"); err != nil {
+	if _, err := w.Disable(t.Context(), "alice", "disabled"); err != nil {
 		t.Fatal(err)
 	}
 	w.cache.put(tk.Hash, cached{family: f, until: tk.ExpiresAt}, mark)

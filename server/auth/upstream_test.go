@@ -454,7 +454,7 @@ func TestUpstream_EndedDuringRefresh(t *testing.T) {
 		w := newWorld(t, withIDP(t, p))
 		tok := w.signIn("")
 		p.asked = func() {
-			if err := w.Disable(t.Context(), "corp:id2", "left"); err != nil {
+			if _, err := w.Disable(t.Context(), "corp:id2", "left"); err != nil {
 				t.Error(err)
 			}
 		}

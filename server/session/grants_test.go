@@ -305,3 +305,41 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 		t.Errorf("somebody else: %v", err)
 	}
 }
+
+// An administrator ends all that somebody has, at once: the grant, the sign-in, and what is
+// open.
+func TestSession_DisabledByAnAdministrator(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Resources: servertest.Resources + `
+---
+kind: GroupRole
+name: administrators
+spec: {group: compliance, role: admin}
+`})
+	conn, err := pgx.Connect(t.Context(), g.Connect("dba", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := g.API("agent").Disable(t.Context(), api.Disable{Subject: "dba"}); hoop.AsError(err).Code != hoop.CodeDenied {
+		t.Errorf("the agent disabled the dba: %v", err)
+	}
+	done, err := g.API("auditor").Disable(t.Context(), api.Disable{Subject: "dba", Reason: "left today"})
+	if err != nil || done.Grants != 1 || done.SignIns != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := conn.WaitForNotification(ctx); state(err) != "57P01" || !strings.Contains(err.Error(), "left today") {
+		t.Errorf("%v", err)
+	}
+	if _, err := g.API("dba").Me(t.Context()); hoop.AsError(err).Code != hoop.CodeUnauthenticated {
+		t.Errorf("the dba's sign-in: %v", err)
+	}
+	all, err := g.API("auditor").Grants(t.Context(), true)
+	if err != nil || len(all) != 1 || all[0].RevokedBy != "service:auditor" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if _, err := g.API("auditor").Disable(t.Context(), api.Disable{Subject: "dba"}); hoop.AsError(err).Code != hoop.CodeNotFound {
+		t.Errorf("again: %v", err)
+	}
+}
