@@ -318,6 +318,40 @@ func TestApproval_DoubleSpend(t *testing.T) {
 	}
 }
 
+// Who agrees to a cursor over code agrees to its running once: going back would run it
+// again, and is asked about. Going on is not, nor going back where nothing but rows come.
+func TestApproval_CursorsRunOnce(t *testing.T) {
+	a := startApprovals(t, servertest.Options{})
+	a.Direct("CREATE FUNCTION bump() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE public.hits SET n = n + 1 WHERE true; RETURN 1; END'")
+	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	run(t, conn, "BEGIN")
+	done := exec(conn, "DECLARE c SCROLL CURSOR FOR SELECT bump() FROM generate_series(1, 3)")
+	a.decide(a.pending(1)[0].ID, true)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	run(t, conn, "DECLARE harmless SCROLL CURSOR FOR SELECT n FROM allowed")
+	for _, sql := range []string{"FETCH 1 FROM c", "FETCH FORWARD 1 FROM c", "FETCH ALL FROM harmless", "MOVE ABSOLUTE 0 FROM harmless", "FETCH NEXT FROM c", "SAVEPOINT s"} {
+		run(t, conn, sql)
+	}
+	for _, sql := range []string{"MOVE ABSOLUTE 0 FROM c", "FETCH FIRST FROM c", "FETCH PRIOR FROM c", "FETCH RELATIVE 0 FROM c", "FETCH 0 FROM c", "MOVE -1 FROM c", "FETCH BACKWARD ALL FROM c", "SELECT 1; FETCH LAST FROM c"} {
+		done := exec(conn, sql)
+		held := a.pending(1)[0]
+		if !slices.ContainsFunc(held.Effects, func(u hoop.Use) bool { return u.Effect == hoop.EffectOpaque }) {
+			t.Errorf("%s: %+v", sql, held.Effects)
+		}
+		a.decide(held.ID, false)
+		if err := <-done; state(err) != "42501" {
+			t.Errorf("%s: %v", sql, err)
+		}
+		run(t, conn, "ROLLBACK TO s")
+	}
+	run(t, conn, "COMMIT")
+	if n := a.hits(); n != 3 {
+		t.Errorf("it ran %d times for 3 rows", n)
+	}
+}
+
 // line is a client that sends and reads messages itself.
 type line struct {
 	*pgconn.HijackedConn
@@ -550,6 +584,81 @@ spec: {groups: [agents], targets: [pg-two], max_duration: 1h, approval: {groups:
 		}
 	}
 	if n := b.hits(); n != 0 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
+// Two people out of the group, each counted once; never who owns the account that asks,
+// not even as administrator; not whoever is in no such group, nor a program.
+func TestApproval_WhoMay(t *testing.T) {
+	resources := strings.NewReplacer(
+		"count: 1", "count: 2", "owner: data-team", "owner: dba",
+	).Replace(servertest.Resources) + `
+---
+kind: GroupRole
+name: admins
+spec: {group: dba, role: admin}
+`
+	a := startApprovals(t, servertest.Options{Resources: resources})
+	code := func(who string, id int64) hoop.Code {
+		t.Helper()
+		_, err := a.API(who).Approve(t.Context(), id, "")
+		var e *hoop.Error
+		if err != nil && !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+		if e == nil {
+			return ""
+		}
+		return e.Code
+	}
+	// The owner is the group of all who could: nobody may, nobody has it in the inbox.
+	done := exec(open(t, a.Gateway, nil), hit)
+	var held []hoop.Request
+	for len(held) == 0 {
+		var err error
+		if held, err = a.API("agent").Requests(t.Context(), api.RequestFilter{State: hoop.Pending}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for who, want := range map[string]hoop.Code{"dba": hoop.CodeDenied, "second-dba": hoop.CodeDenied, "agent": hoop.CodeDenied, "auditor": hoop.CodeDenied} {
+		if got := code(who, held[0].ID); got != want {
+			t.Errorf("%s: %q", who, got)
+		}
+	}
+	a.pending(0)
+	if _, err := a.API("agent").Cancel(t.Context(), held[0].ID); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("it ran")
+	}
+
+	// Somebody else's account: one of them twice is not enough.
+	a.Stop()
+	b := startApprovals(t, servertest.Options{Resources: strings.Replace(resources, "owner: dba", "owner: data-team", 1)})
+	done = exec(open(t, b.Gateway, nil), hit)
+	one := b.pending(1)[0]
+	a = b
+	for range 2 {
+		if got := code("dba", one.ID); got != "" {
+			t.Errorf("dba: %q", got)
+		}
+	}
+	r, err := b.API("dba").Request(t.Context(), one.ID, 0)
+	if err != nil || r.Request.State != hoop.Pending || len(r.Request.Approvals) != 1 {
+		t.Fatalf("after one person said yes twice: %+v, %v", r, err)
+	}
+	if _, err := b.API("second-dba").Deny(t.Context(), one.ID, "  "); err == nil {
+		t.Error("denied without a reason")
+	}
+	if got := code("second-dba", one.ID); got != "" {
+		t.Errorf("second-dba: %q", got)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := b.hits(); n != 1 {
 		t.Errorf("it ran %d times", n)
 	}
 }

@@ -124,6 +124,7 @@ type Command struct {
 	Deallocate  string // DEALLOCATE name; "*" is all, DISCARD ALL too
 	Declare     string // DECLARE name CURSOR
 	Fetch       string // FETCH or MOVE from name
+	Rewinds     bool   // of Fetch: it does not only go on, so the cursor's query may run again
 	CloseCursor string // CLOSE name; "*" is all
 	Discard     bool   // DISCARD ALL: the session is as new
 	ResetAll    bool   // RESET ALL or DISCARD ALL: settings are those the connection began with

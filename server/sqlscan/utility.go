@@ -90,6 +90,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_FetchStmt:
 		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Fetch = "FETCH", true, x.FetchStmt.Portalname
+		s.cmd.Rewinds = x.FetchStmt.Direction != pg_query.FetchDirection_FETCH_FORWARD || x.FetchStmt.HowMany <= 0
 		if x.FetchStmt.Ismove {
 			s.cmd.Verb, s.cmd.ReturnsRows = "MOVE", false
 		} else {

@@ -26,6 +26,9 @@ func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 			continue
 		}
 		cur := found[i]
+		if cmd.Rewinds {
+			st.Uses = append(slices.Clone(st.Uses), again(cur)...)
+		}
 		if cur == nil {
 			st.Opaque = true
 			continue
@@ -33,6 +36,25 @@ func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 		st.Reads = merge(st.Reads, cur.meaning.analysis.Reads)
 		st.Opaque = st.Opaque || cur.meaning.analysis.Opaque
 	}
+}
+
+// again is what going back in a cursor does: PostgreSQL runs the query once more for rows
+// that it had given, and with it the functions that it calls. Who agreed to DECLARE agreed
+// to once.
+func again(cur *cursor) []hoop.Use {
+	if cur == nil {
+		return []hoop.Use{{Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: "going back in a cursor that is not known"}}
+	}
+	var uses []hoop.Use
+	for _, u := range cur.meaning.analysis.Uses {
+		switch u.Effect {
+		case hoop.EffectRead, hoop.EffectSession, hoop.EffectInfer:
+		default:
+			u.Why = "going back in a cursor runs it again: " + u.Why
+			uses = append(uses, u)
+		}
+	}
+	return uses
 }
 
 // fetches gives, by command of m, the cursors that it fetches from, as far as they are

@@ -146,6 +146,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 			st.Uses, st.Reads, st.Opaque = nil, nil, false
 		}
 		st.Uses = slices.Concat(st.Uses, inner.analysis.Uses)
+		c.fetched(inner, st)
 		st.Reads = merge(st.Reads, inner.analysis.Reads)
 		st.Opaque = st.Opaque || inner.analysis.Opaque || inner.analysis.Cursors || tainted
 		st.Carries = slices.Concat(st.Carries, inner.carries)
