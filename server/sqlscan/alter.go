@@ -126,6 +126,8 @@ func (s *stmt) alterTableCmd(c *pg_query.AlterTableCmd, tables []string) {
 	case pg_query.AlterTableType_AT_EnableRowSecurity, pg_query.AlterTableType_AT_DisableRowSecurity,
 		pg_query.AlterTableType_AT_ForceRowSecurity, pg_query.AlterTableType_AT_NoForceRowSecurity:
 		s.role("", "row-level security", tables...)
+	case pg_query.AlterTableType_AT_AttachPartition, pg_query.AlterTableType_AT_AddInherit:
+		s.out.Joins = true
 	case pg_query.AlterTableType_AT_DetachPartition, pg_query.AlterTableType_AT_DetachPartitionFinalize, pg_query.AlterTableType_AT_DropInherit:
 		// Rules on the parent covered the child until now.
 		s.derive("leaves its parent", tables)

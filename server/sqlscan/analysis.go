@@ -41,8 +41,11 @@ type Analysis struct {
 	// counted. The one schema that is not in the catalog is pg_temp, and whatever may put
 	// something into it (CREATE without a schema too, since pg_temp may stand first in
 	// the path) has Temp itself.
-	Temp     bool
-	DDL      bool     // it changes the catalog: refresh it before the next statement is judged
+	Temp bool
+	DDL  bool // it changes the catalog: refresh it before the next statement is judged
+	// Joins says that it makes a table a child or a partition of another. Until the catalog
+	// shows that, rows of the one may stand in the other, and its columns prove nothing.
+	Joins    bool
 	Settings []string // names of the settings it sets, lower case, sorted
 	Multi    int      // number of statements
 	// Leaves is what code that the text leaves behind (functions, triggers, defaults) can

@@ -468,7 +468,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
 		if a.ddl >= 0 && e.batch >= a.ddl {
-			a.ddl, a.stale = -1, true
+			a.ddl, a.joined, a.stale = -1, false, true
 		}
 	}
 	return nil

@@ -59,6 +59,7 @@ type conn struct {
 	status   byte        // of the last ReadyForQuery: I, T or E
 	stale    bool        // the catalog changed: ask again before judging
 	ddl      int64       // batch of the last uncommitted DDL, -1 for none
+	joined   bool        // such DDL made a table a child or a partition of another
 	settled  bool        // everything the target sent so far has been written to the client
 	prepared names[prepared]
 	portals  names[portal]

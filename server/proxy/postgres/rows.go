@@ -49,10 +49,25 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 		return a.fault("RowDescription: %v", err)
 	}
 	a.derive(e, cols, snap)
+	a.unproven(cols)
 	if plan := r.run.Plan(cols); !plan.Clear() {
 		r.plan = plan
 	}
 	return nil
+}
+
+// unproven takes back what is proven of columns while the catalog does not show which
+// tables have got rows of which others.
+func (a *answerer) unproven(cols []hoop.Column) {
+	a.conn.mu.Lock()
+	joined := a.joined
+	a.conn.mu.Unlock()
+	if !joined {
+		return
+	}
+	for i := range cols {
+		cols[i].Proven, cols[i].Derived, cols[i].Origins, cols[i].From = false, false, nil, nil
+	}
 }
 
 // masked reports whether the rows of the current statement must be masked, and fails

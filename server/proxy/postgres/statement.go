@@ -433,6 +433,7 @@ func (c *conn) forwarded(e *expected) {
 		if a.DDL {
 			c.ddl = e.batch
 		}
+		c.joined = c.joined || a.Joins
 		c.changeNamesLocked(e, at, m)
 		if !c.overlay.forwarded(e, at, m) {
 			c.shadows.made++

@@ -67,3 +67,14 @@ CREATE TABLE $V.p (id int, secret text, code text) PARTITION BY LIST (id)
 ALTER TABLE $V.parted DETACH PARTITION $V.part1
 ALTER TABLE $V.p ATTACH PARTITION $V.part1 FOR VALUES IN (1)
 SELECT secret FROM $V.p
+-- a row moves into a partition that is attached just now
+CREATE TABLE $V.late (id int, secret text, code text)
+BEGIN
+ALTER TABLE $V.parted ATTACH PARTITION $V.late FOR VALUES IN (7)
+UPDATE $V.parted SET id = 7 WHERE id = 1
+SELECT secret FROM $V.late
+COMMIT
+SELECT secret FROM $V.late
+-- a row moves into such a partition, in one message
+CREATE TABLE $V.late (id int, secret text, code text)
+ALTER TABLE $V.parted ATTACH PARTITION $V.late FOR VALUES IN (7); UPDATE $V.parted SET id = 7 WHERE id = 1; SELECT secret FROM $V.late
