@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -71,6 +72,7 @@ func TestScripts(t *testing.T) {
 				"terminal":   cmdTerminal,
 				"issuer":     cmdIssuer,
 				"flip":       cmdFlip,
+				"terminal":   cmdTerminal,
 			},
 			RequireExplicitExec: true,
 			RequireUniqueNames:  true,
@@ -223,6 +225,47 @@ func cmdSignIn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if err := cmd.Wait(); err != nil {
 		ts.Fatalf("hoopctl login: %v\n%s", err, said.String())
+	}
+}
+
+// terminal STEPS COMMAND runs a shell command on a pseudo-terminal of 80 columns and 24
+// rows. A line of the file STEPS is "< TEXT", which must come on the screen, or "> KEYS",
+// which are typed then; \r is the enter key. At the end the command must have ended well.
+func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: terminal STEPS COMMAND")
+	}
+	cmd := exec.Command("sh", "-c", args[1])
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"), "TERM=xterm-256color")
+	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
+	ts.Check(err)
+	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer func() {
+		watchdog.Stop()
+		_ = f.Close()
+	}()
+	var seen []byte
+	buf := make([]byte, 4096)
+	for step := range strings.Lines(ts.ReadFile(args[0])) {
+		what, text, _ := strings.Cut(strings.TrimSuffix(step, "\n"), " ")
+		if what == ">" {
+			seen = nil
+			_, err := f.WriteString(strings.ReplaceAll(text, `\r`, "\r"))
+			ts.Check(err)
+			continue
+		}
+		for !bytes.Contains(seen, []byte(text)) {
+			n, err := f.Read(buf)
+			if err != nil {
+				ts.Fatalf("%v before %q: %q", err, text, seen)
+			}
+			seen = append(seen, buf[:n]...)
+		}
+	}
+	_, _ = io.Copy(io.Discard, f) // ends with EIO when the command has closed the terminal
+	if err := cmd.Wait(); err != nil {
+		ts.Fatalf("%s: %v", args[1], err)
 	}
 }
 

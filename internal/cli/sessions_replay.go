@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoopctl/hoopctl/internal/replay"
+	"github.com/hoopctl/hoopctl/internal/tui"
 )
 
 type sessionsReplayOptions struct {
@@ -22,8 +23,15 @@ func newSessionsReplay(f *Factory, runF func(*sessionsReplayOptions) error) *cob
 		Use:   "replay ID",
 		Short: "Replay what ran in a session and what the client saw",
 		Long: `Replay a recording: statements, decisions and approvals, and the answers as the
-client saw them, in the time it took. In a pipe there is no waiting
-unless --speed asks for it.`,
+client saw them. At a terminal, like a video: in the time it took, with keys to
+pause, to go to a statement or a time, and to search; ? lists them. With
+--no-timing, and in a pipe, all of it is printed; in a pipe --speed makes it wait.
+
+Literals and parameters are shown of your own sessions; of those of others where a
+GroupRole gives you that. Reading a recording is an event in the audit log.`,
+		Example: `  hoopctl sessions replay 0193f2a4c8d1
+  hoopctl sessions replay 0193f2a4c8d1 --speed 8
+  hoopctl sessions replay 0193f2a4c8d1 --no-timing | less`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.ID, o.timed = args[0], cmd.Flags().Changed("speed")
@@ -45,6 +53,15 @@ func (o *sessionsReplayOptions) run(ctx context.Context) error {
 	c, err := o.f.API()
 	if err != nil {
 		return err
+	}
+	if o.f.IO.Interactive() && !o.NoTiming {
+		info, err := c.Session(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		return tui.RunReplay(ctx, tui.ReplayOptions{
+			API: c, In: o.f.IO.In, Out: o.f.IO.Out, Color: o.f.IO.Color(), Speed: o.Speed,
+		}, info)
 	}
 	body, err := c.Recording(ctx, o.ID)
 	if err != nil {

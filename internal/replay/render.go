@@ -27,15 +27,17 @@ func paint(f func(string) string, s string) string {
 
 // Renderer writes records as text. It is not safe for concurrent use.
 type Renderer struct {
-	out   io.Writer
-	style Style
-	wire  *postgres // what the server sent; nil: a protocol that is not decoded
-	sent  *postgres // what the client sent
-	types *pgtype.Map
-	bound bool  // input is values bound to the statement, not data of COPY
-	err   error // the first error of out
-	// hidden says that literals are missing was said.
-	hidden bool
+	out    io.Writer
+	style  Style
+	wire   *postgres // what the server sent; nil: a protocol that is not decoded
+	sent   *postgres // what the client sent
+	types  *pgtype.Map
+	err    error // the first error of out
+	hidden bool  // that literals are missing was said
+	bound  bool  // input is values bound to the statement, not data of COPY
+
+	dropped     int64 // bytes that were not kept, and were not told of yet
+	droppedKind recording.Kind
 	// table is given rows instead, and the columns' names before them; nil: they are
 	// shown.
 	table func(cells []string, titles bool)
@@ -48,8 +50,19 @@ func NewRenderer(out io.Writer, style Style) *Renderer {
 	return r
 }
 
+// Protocol says which protocol the recording is of, where it is not read from its
+// beginning.
+func (r *Renderer) Protocol(name string) {
+	if name != "postgres" {
+		r.wire = nil
+	}
+}
+
 // Render writes one record. Records come in the order of the recording.
 func (r *Renderer) Render(rec *recording.Record) error {
+	if rec.Dropped == 0 || rec.Kind != r.droppedKind {
+		r.sayDropped()
+	}
 	switch rec.Kind {
 	case recording.KindStart:
 		r.start(rec)
@@ -76,7 +89,30 @@ func (r *Renderer) Flush() error {
 	if r.wire != nil {
 		r.wire.flush()
 	}
+	r.sayDropped()
 	return r.err
+}
+
+// drop counts what the recording did not keep, to be told once.
+func (r *Renderer) drop(rec *recording.Record, p *postgres) {
+	r.flushWire()
+	r.dropped, r.droppedKind = r.dropped+rec.Dropped, rec.Kind
+	if p != nil {
+		p.reset()
+	}
+}
+
+// sayDropped tells it.
+func (r *Renderer) sayDropped() {
+	if r.dropped == 0 {
+		return
+	}
+	what := "answer"
+	if r.droppedKind == recording.KindInput {
+		what = "client's data"
+	}
+	r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the %s are beyond the recording's size limit; their digests are kept", r.dropped, what)))
+	r.dropped = 0
 }
 
 // print writes a line of ours; args are escaped already.
@@ -98,9 +134,7 @@ func (r *Renderer) start(rec *recording.Record) {
 	if s == nil {
 		return
 	}
-	if s.Protocol != "postgres" {
-		r.wire = nil
-	}
+	r.Protocol(s.Protocol)
 	line := fmt.Sprintf("session %s: %s on %s", s.ID, s.Identity.Subject, s.Target)
 	if s.Database != "" {
 		line += "/" + s.Database
@@ -218,11 +252,7 @@ func (r *Renderer) result(res *hoop.Result) {
 
 func (r *Renderer) output(rec *recording.Record) {
 	if rec.Dropped > 0 {
-		r.flushWire()
-		r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the answer are beyond the recording's size limit; their digest is kept", rec.Dropped)))
-		if r.wire != nil {
-			r.wire.reset()
-		}
+		r.drop(rec, r.wire)
 		return
 	}
 	if r.wire == nil {
@@ -241,8 +271,7 @@ func (r *Renderer) input(rec *recording.Record) {
 		r.hides()
 		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", rec.Dropped)))
 	case rec.Dropped > 0:
-		r.print("%s", paint(r.style.Yellow, fmt.Sprintf("── %d bytes of the client's data are beyond the recording's size limit", rec.Dropped)))
-		r.sent.reset()
+		r.drop(rec, r.sent)
 	case r.wire == nil:
 		r.print("%s", paint(r.style.Dim, fmt.Sprintf("── %d bytes of the client's data", len(rec.Wire))))
 	default:

@@ -226,7 +226,7 @@ func TestRender_Copy(t *testing.T) {
 		recording.Record{Kind: recording.KindInput, Dropped: 100},
 		output(wire(t, &pgproto3.CopyOutResponse{OverallFormat: 1}, &pgproto3.CopyData{Data: []byte{1, 2}}, &pgproto3.CopyDone{})),
 	)
-	want := "> 1\tAnn\n> 2\tBob\n── 100 bytes of the client's data are beyond the recording's size limit\n< \\x0102\n"
+	want := "> 1\tAnn\n> 2\tBob\n── 100 bytes of the client's data are beyond the recording's size limit; their digests are kept\n< \\x0102\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -236,7 +236,7 @@ func TestRender_DroppedAndDamaged(t *testing.T) {
 	begun := wire(t, row("lost"))[:6]
 	got := render(t, output(begun), recording.Record{Kind: recording.KindOutput, Dropped: 12, Digest: "x"},
 		output(wire(t, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")})), output([]byte("?????????")), output(wire(t, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 2")})))
-	want := "── 12 bytes of the answer are beyond the recording's size limit; their digest is kept\n= SELECT 1\n── 9 bytes are not understood\n= SELECT 2\n"
+	want := "── 12 bytes of the answer are beyond the recording's size limit; their digests are kept\n= SELECT 1\n── 9 bytes are not understood\n= SELECT 2\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

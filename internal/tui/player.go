@@ -1,45 +1,99 @@
 package tui
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"sort"
+	"strconv"
 	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/hoopctl/hoopctl/internal/iostreams"
-	"github.com/hoopctl/hoopctl/internal/replay"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 )
 
 const (
 	frame = 50 * time.Millisecond // between two steps of a replay that plays
-	// maxText bounds what a replay keeps in memory, in bytes of text; a recording with
-	// more is shown up to there.
-	maxText = 64 << 20
-	// batch is how many records are read before the screen is told.
-	batch = 256
+	leap  = 10 * time.Second      // of the keys [ and ]
+
+	minSpeed = 0.125
+	maxSpeed = 1024
 )
 
-// player is the replay of one session. Records come in while it plays.
+// RecordingAPI is what a player asks of the gateway; *api.Client has it.
+type RecordingAPI interface {
+	Index(ctx context.Context, id string) (recording.Index, error)
+	Part(ctx context.Context, id string, from recording.Position, bytes int64) ([]*recording.Record, recording.Position, bool, error)
+}
+
+// ReplayOptions are what a replay needs.
+type ReplayOptions struct {
+	API   RecordingAPI
+	In    io.Reader
+	Out   io.Writer
+	Color bool
+	Speed float64 // 2 is twice as fast
+}
+
+// RunReplay shows the recording of a session until the user quits.
+func RunReplay(ctx context.Context, o ReplayOptions, info hoop.SessionInfo) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // what still comes in
+	p := newPlayer(ctx, o.API, styles{o.Color}, defaultSize, info)
+	p.speed, p.alone = min(max(o.Speed, minSpeed), maxSpeed), true
+	return run(ctx, solo{p}, o.In, o.Out)
+}
+
+// solo is a player with nothing around it.
+type solo struct{ p *player }
+
+// Init implements tea.Model.
+func (m solo) Init() tea.Cmd { return m.p.start() }
+
+// View implements tea.Model.
+func (m solo) View() string { return m.p.view() }
+
+// Update implements tea.Model.
+func (m solo) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.p.resize(size{msg.Width, msg.Height})
+		return m, nil
+	case tea.KeyMsg:
+		if msg.Type == tea.KeyCtrlC {
+			return m, tea.Quit
+		}
+	}
+	cmd := m.p.update(msg)
+	if m.p.closed {
+		return m, tea.Quit
+	}
+	return m, cmd
+}
+
+// player is the replay of one session. Of its recording it holds the part around the
+// place that is shown, and fetches others when they are gone to.
 type player struct {
-	o     SessionsOptions
+	api   RecordingAPI
 	ctx   context.Context
 	stop  context.CancelFunc
 	style styles
 	size  size
 	info  hoop.SessionInfo
+	alone bool // there is no list to go back to
 
-	events  []event
-	lines   []string // of all events, wrapped to the screen
-	ended   bool     // all records are here
-	problem string   // why there are no more
+	index   recording.Index // empty until it is here
+	reel    reel
+	feed    *feed  // what comes in behind the reel
+	loading bool   // it is being asked
+	maxText int    // bytes of text that the reel may have
+	more    bool   // it has more
+	stuck   bool   // it failed; a key tries again
+	problem string // why there is no more
+	goal    *goal  // where to go once it is here; nil: nowhere
 
 	pos     time.Duration // within the session
 	playing bool
@@ -48,164 +102,74 @@ type player struct {
 	top     int  // first line shown
 	follow  bool // keep the last line in view
 
-	search    line
-	searching bool
-	closed    bool
+	asking   asking
+	input    line
+	searched string // last
+	help     bool
+	closed   bool
 }
 
-// event is one record as text.
-type event struct {
-	at        time.Duration
-	statement bool
-	text      []string
-	first     int // index of its first line in player.lines
-}
+// asking is what a line is typed for.
+type asking int
 
-// eventsMsg are the next records of a player's recording, and how to get those after.
-type eventsMsg struct {
-	p      *player
-	events []event
-	more   tea.Cmd // nil at the end
-	err    error
-}
+const (
+	askNothing asking = iota
+	askSearch
+	askStatement
+)
 
 type frameMsg struct{ p *player }
 
-func newPlayer(ctx context.Context, o SessionsOptions, style styles, z size, info hoop.SessionInfo) *player {
+type indexMsg struct {
+	p     *player
+	index recording.Index
+	err   error
+}
+
+func newPlayer(ctx context.Context, a RecordingAPI, style styles, z size, info hoop.SessionInfo) *player {
 	ctx, stop := context.WithCancel(ctx)
-	return &player{
-		o: o, ctx: ctx, stop: stop, style: style, size: z, info: info,
-		playing: true, speed: 1, follow: true, search: line{prompt: "/"},
-	}
-}
-
-// resize wraps all text anew and stays at the same event.
-func (p *player) resize(z size) {
-	at := p.eventAt(p.top)
-	p.size = z
-	events := p.events
-	p.events, p.lines = nil, nil
-	p.add(events)
-	if at >= 0 {
-		p.top = p.events[at].first
-	}
-}
-
-func (p *player) add(events []event) {
-	for _, e := range events {
-		e.first = len(p.lines)
-		for _, l := range e.text {
-			p.lines = append(p.lines, wrapText(l, p.size.w)...)
-		}
-		e.at = max(e.at, p.length())
-		p.events = append(p.events, e)
-	}
-}
-
-// shown is how many events have happened up to now.
-func (p *player) shown() int {
-	return sort.Search(len(p.events), func(i int) bool { return p.events[i].at > p.pos })
-}
-
-// linesUpTo is how many lines the first n events have.
-func (p *player) linesUpTo(n int) int {
-	if n < len(p.events) {
-		return p.events[n].first
-	}
-	return len(p.lines)
+	p := &player{api: a, ctx: ctx, stop: stop, style: style, size: z, info: info, playing: true, speed: 1, follow: true, maxText: maxText}
+	p.rewind(recording.Mark{})
+	return p
 }
 
 // start reads the recording and begins to play.
-func (p *player) start() tea.Cmd { return tea.Batch(p.open, p.tick()) }
+func (p *player) start() tea.Cmd { return tea.Batch(p.find, p.load(), p.tick()) }
+
+// find asks where the statements are. What is at the beginning is shown meanwhile.
+func (p *player) find() tea.Msg {
+	x, err := p.api.Index(p.ctx, p.info.ID)
+	return indexMsg{p, x, err}
+}
 
 func (p *player) tick() tea.Cmd {
 	p.ticking = true
 	return tea.Tick(frame, func(time.Time) tea.Msg { return frameMsg{p} })
 }
 
-func (p *player) open() tea.Msg {
-	body, err := p.o.API.Recording(p.ctx, p.info.ID)
-	if err != nil {
-		return eventsMsg{p: p, err: err}
-	}
-	s := &source{p: p, body: body, in: replay.NewReader(body)}
-	s.view = replay.NewRenderer(&s.text, replay.Style{
-		Bold: p.style.bold, Dim: p.style.dim, Red: p.style.red, Yellow: p.style.yellow,
-	})
-	return s.next()
-}
-
-// source reads a recording, a batch of records for each message.
-type source struct {
-	p     *player
-	body  io.ReadCloser
-	in    *replay.Reader
-	view  *replay.Renderer
-	text  bytes.Buffer
-	bytes int
-}
-
-func (s *source) next() tea.Msg {
-	msg := eventsMsg{p: s.p}
-	for range batch {
-		rec, err := s.in.Next()
-		if err == nil {
-			err = s.view.Render(rec)
-		}
-		if err == nil && s.bytes > maxText {
-			err = fmt.Errorf("only the first %d MiB are shown; hoopctl sessions replay shows all", maxText>>20)
-		}
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				msg.err = err
-			}
-			if cerr := s.body.Close(); cerr != nil && msg.err == nil {
-				msg.err = cerr
-			}
-			return msg
-		}
-		msg.events = append(msg.events, s.take(rec))
-	}
-	msg.more = s.next
-	return msg
-}
-
-// take makes an event of what was rendered for a record.
-func (s *source) take(rec *recording.Record) event {
-	e := event{at: rec.At, statement: rec.Kind == recording.KindStatement}
-	if s.text.Len() > 0 {
-		e.text = strings.Split(strings.TrimSuffix(s.text.String(), "\n"), "\n")
-	}
-	s.bytes += s.text.Len()
-	s.text.Reset()
-	return e
-}
-
 func (p *player) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
-	case eventsMsg:
-		if msg.p == p {
+	case partMsg:
+		if msg.feed == p.feed {
 			return p.take(msg)
+		}
+	case indexMsg:
+		if msg.p == p && msg.err == nil { // without it, everything is still there to be played
+			p.index = msg.index
 		}
 	case frameMsg:
 		if msg.p == p {
-			return p.step()
+			return tea.Batch(p.step(), p.load())
 		}
 	case tea.KeyMsg:
-		return p.key(msg)
+		p.stuck, p.problem = false, ""
+		var all []tea.Cmd
+		for _, k := range strokes(msg) {
+			all = append(all, p.key(k))
+		}
+		return tea.Batch(append(all, p.load())...)
 	}
 	return nil
-}
-
-func (p *player) take(msg eventsMsg) tea.Cmd {
-	p.add(msg.events)
-	if msg.more == nil {
-		p.ended = true
-	}
-	if msg.err != nil {
-		p.problem = iostreams.OneLine(msg.err.Error())
-	}
-	return msg.more
 }
 
 // step moves a replay that plays on, by a frame.
@@ -214,57 +178,103 @@ func (p *player) step() tea.Cmd {
 	if !p.playing {
 		return nil
 	}
-	p.pos += time.Duration(float64(frame) * p.speed)
-	if end := p.length(); p.pos >= end && p.ended {
-		p.pos, p.playing = end, false
+	if p.goal == nil {
+		p.pos += time.Duration(float64(frame) * p.speed)
+		if p.pos >= p.reel.length() {
+			p.pos = p.reel.length()
+			p.playing = p.more
+		}
+	}
+	if !p.playing {
 		return nil
 	}
-	p.pos = min(p.pos, p.length())
 	return p.tick()
 }
 
-// length is the time of the last record that is here.
-func (p *player) length() time.Duration {
-	if len(p.events) == 0 {
-		return 0
-	}
-	return p.events[len(p.events)-1].at
-}
+// length is the time of the last record.
+func (p *player) length() time.Duration { return max(p.index.Length, p.reel.length()) }
 
 func (p *player) key(k tea.KeyMsg) tea.Cmd {
-	if p.searching {
-		return p.keySearch(k)
+	if p.asking != askNothing {
+		p.keyInput(k)
+		return nil
 	}
-	switch k.String() {
-	case "q", "esc":
-		p.stop()
-		p.closed = true
+	if p.help {
+		p.help = false
+		return nil
+	}
+	switch s := k.String(); s {
+	case "esc":
+		if p.goal != nil {
+			p.giveUp()
+			return nil
+		}
+		p.close()
+	case "q":
+		p.close()
+	case "?", "h":
+		p.help = true
 	case " ", "p":
 		return p.toggle()
 	case "right", "n":
-		p.seek(1)
+		p.statement(p.current() + 1)
 	case "left", "N":
-		p.seek(-1)
-	case "+", "=":
-		p.speed = min(p.speed*2, 64)
-	case "-":
-		p.speed = max(p.speed/2, 0.125)
-	case "/":
-		p.searching = true
+		p.statement(p.current() - 1)
+	case "]":
+		p.seek(p.pos + leap)
+	case "[":
+		p.seek(p.pos - leap)
+	case "0", "1", "2", "3", "4", "5", "6", "7", "8", "9":
+		p.seek(p.length() / 10 * time.Duration(s[0]-'0'))
 	case "home", "g":
-		p.pos, p.top, p.follow = 0, 0, false
+		p.seek(0)
 	case "end", "G":
-		p.pos, p.follow = p.length(), true
+		p.last()
+	case "+", "=":
+		p.speed = min(p.speed*2, maxSpeed)
+	case "-":
+		p.speed = max(p.speed/2, minSpeed)
+	case "/":
+		p.asking, p.input = askSearch, line{prompt: "/"}
+	case "s", ":":
+		p.asking, p.input = askStatement, line{prompt: "statement "}
 	case "up", "k":
 		p.scroll(-1)
 	case "down", "j":
 		p.scroll(1)
-	case "pgup":
-		p.scroll(-(p.size.h - 3))
-	case "pgdown":
-		p.scroll(p.size.h - 3)
+	case "pgup", "b":
+		p.scroll(-(p.size.h - 4))
+	case "pgdown", "f":
+		p.scroll(p.size.h - 4)
 	}
 	return nil
+}
+
+func (p *player) close() {
+	p.stop()
+	p.closed = true
+}
+
+func (p *player) keyInput(k tea.KeyMsg) {
+	switch k.Type {
+	case tea.KeyEsc:
+		p.asking = askNothing
+	case tea.KeyEnter:
+		what, text := p.asking, p.input.value()
+		p.asking = askNothing
+		if what == askSearch {
+			if text != "" {
+				p.searched = text
+			}
+			p.search(p.searched)
+		} else if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
+			p.statement(n)
+		} else if text != "" {
+			p.problem = "want the number of a statement"
+		}
+	default:
+		p.input.key(k)
+	}
 }
 
 // toggle plays or pauses; at the end it begins again.
@@ -274,8 +284,9 @@ func (p *player) toggle() tea.Cmd {
 		return nil
 	}
 	p.follow = true
-	if p.ended && p.pos >= p.length() {
-		p.pos, p.top = 0, 0
+	if !p.more && p.pos >= p.reel.length() {
+		p.seek(0)
+		p.playing = true
 	}
 	if p.ticking {
 		return nil
@@ -283,76 +294,31 @@ func (p *player) toggle() tea.Cmd {
 	return p.tick()
 }
 
-// seek goes to the next statement, or the one before.
-func (p *player) seek(by int) {
-	at := p.current()
-	for i := at + by; i >= 0 && i < len(p.events); i += by {
-		if p.events[i].statement {
-			p.show(i)
-			return
-		}
-	}
-	if by > 0 {
-		p.pos, p.follow = p.length(), true
-	}
-}
-
-// current is the statement that the replay is at: the last one shown; -1 before the
-// first.
-func (p *player) current() int {
-	for i := p.shown() - 1; i >= 0; i-- {
-		if p.events[i].statement {
-			return i
-		}
-	}
-	return -1
-}
+// current is the number of the statement that the replay is at: the last one shown; 0
+// before the first.
+func (p *player) current() int64 { return p.reel.statements(p.reel.shown(p.pos)) }
 
 // show goes to event i and pauses there.
 func (p *player) show(i int) {
-	p.pos, p.playing, p.follow, p.top = p.events[i].at, false, false, p.events[i].first
-}
-
-func (p *player) keySearch(k tea.KeyMsg) tea.Cmd {
-	switch k.Type {
-	case tea.KeyEsc:
-		p.searching = false
-		p.search.reset()
-	case tea.KeyEnter:
-		p.searching = false
-		p.find()
-	default:
-		p.search.key(k)
-	}
-	return nil
-}
-
-// find goes to the next event, after the one that is shown first, in which the search
-// text occurs, and from the end back to the beginning.
-func (p *player) find() {
-	want := strings.ToLower(p.search.value())
-	if want == "" {
-		return
-	}
-	from := p.eventAt(p.top) + 1
-	for n := range p.events {
-		i := (from + n) % len(p.events)
-		for _, l := range p.events[i].text {
-			if strings.Contains(strings.ToLower(l), want) {
-				p.show(i)
-				return
-			}
-		}
-	}
-	p.problem = "not found: " + iostreams.OneLine(p.search.value())
-}
-
-// eventAt is the event whose text is at a line; -1 where there is none.
-func (p *player) eventAt(line int) int {
-	return sort.Search(len(p.events), func(i int) bool { return p.events[i].first > line }) - 1
+	e := p.reel.events[i]
+	p.pos, p.playing, p.follow, p.top, p.goal = e.at, false, false, e.line, nil
 }
 
 func (p *player) scroll(by int) {
-	p.top += by
 	p.follow = false
+	if by < 0 && p.top == 0 && p.reel.first > 0 {
+		p.statement(p.reel.first) // what is above is not here
+		return
+	}
+	p.top += by
+}
+
+// title is the first line.
+func (p *player) title() string {
+	s := iostreams.OneLine(fmt.Sprintf("%s  %s on %s", p.info.ID, p.info.Identity.Subject, p.info.Target))
+	n := fmt.Sprintf("statement %d", p.current())
+	if p.index.Statements > 0 {
+		n = fmt.Sprintf("statement %d of %d", p.current(), p.index.Statements)
+	}
+	return p.style.bold(fit(s, max(p.size.w-len(n)-2, 0))) + "  " + n
 }

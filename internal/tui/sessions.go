@@ -15,8 +15,8 @@ import (
 
 // SessionsAPI is what the browser asks of the gateway; *api.Client has it.
 type SessionsAPI interface {
+	RecordingAPI
 	Sessions(ctx context.Context, limit int) ([]hoop.SessionInfo, error)
-	Recording(ctx context.Context, id string) (io.ReadCloser, error)
 }
 
 // SessionsOptions are what the browser needs.
@@ -86,7 +86,12 @@ func (m *sessions) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			return m, tea.Quit
 		}
 		if m.player == nil {
-			return m.key(msg)
+			var all []tea.Cmd
+			for _, k := range strokes(msg) {
+				_, cmd := m.key(k)
+				all = append(all, cmd)
+			}
+			return m, tea.Batch(all...)
 		}
 	}
 	if m.player == nil {
@@ -159,7 +164,7 @@ func (m *sessions) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
 		m.move(len(m.shown))
 	case "enter":
 		if m.cursor < len(m.shown) {
-			m.player = newPlayer(m.ctx, m.o, m.style, m.size, m.shown[m.cursor])
+			m.player = newPlayer(m.ctx, m.o.API, m.style, m.size, m.shown[m.cursor])
 			return m, m.player.start()
 		}
 	}

@@ -31,6 +31,19 @@ func run(ctx context.Context, m tea.Model, in io.Reader, out io.Writer) error {
 	return err
 }
 
+// strokes are the keys of what came as one because it was typed faster than it was
+// read. What was pasted stays whole.
+func strokes(k tea.KeyMsg) []tea.KeyMsg {
+	if k.Type != tea.KeyRunes || k.Paste {
+		return []tea.KeyMsg{k}
+	}
+	var all []tea.KeyMsg
+	for _, r := range k.Runes {
+		all = append(all, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt})
+	}
+	return all
+}
+
 // size is the terminal's, in columns and rows; 80x24 until it is known.
 type size struct{ w, h int }
 
@@ -65,10 +78,28 @@ func fit(s string, w int) string {
 // wrapText breaks text of several lines at w columns; nothing is left out.
 func wrapText(s string, w int) []string {
 	var lines []string
+	w = max(w, 1)
 	for l := range strings.SplitSeq(s, "\n") {
-		lines = append(lines, strings.Split(ansi.Hardwrap(strings.ReplaceAll(l, "\t", "    "), max(w, 1), true), "\n")...)
+		if plain(l) {
+			for ; len(l) > w; l = l[w:] {
+				lines = append(lines, l[:w])
+			}
+			lines = append(lines, l)
+			continue
+		}
+		lines = append(lines, strings.Split(ansi.Hardwrap(strings.ReplaceAll(l, "\t", "    "), w, true), "\n")...)
 	}
 	return lines
+}
+
+// plain reports whether every byte of s takes one column.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // screen puts a title, a body of exactly as many lines as fit, and a footer together.

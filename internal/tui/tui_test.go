@@ -3,7 +3,6 @@ package tui
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +79,9 @@ type gateway struct {
 	requests []hoop.Request
 	sessions []hoop.SessionInfo
 	records  []recording.Record
+	part     int // records of a part
+	spacing  int // statements between marks
+	parts    int // asked for
 	decided  []string
 	err      error
 }
@@ -116,15 +118,29 @@ func (g *gateway) Sessions(context.Context, int) ([]hoop.SessionInfo, error) {
 	return g.sessions, g.err
 }
 
-func (g *gateway) Recording(context.Context, string) (io.ReadCloser, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	for _, r := range g.records {
-		if err := enc.Encode(r); err != nil {
-			return nil, err
-		}
+// Part gives g.part records at a time.
+func (g *gateway) Part(_ context.Context, _ string, from recording.Position, _ int64) (records []*recording.Record, next recording.Position, more bool, err error) {
+	n := int(from.Frame)
+	for ; n < min(int(from.Frame)+max(g.part, 1), len(g.records)); n++ {
+		r := g.records[n]
+		records = append(records, &r)
 	}
-	return io.NopCloser(&b), g.err
+	g.parts++
+	return records, recording.Position{Frame: uint64(n), Offset: int64(n)}, n < len(g.records), g.err
+}
+
+// Index has a mark every g.spacing statements.
+func (g *gateway) Index(context.Context, string) (x recording.Index, err error) {
+	for i, r := range g.records {
+		if r.Kind == recording.KindStatement {
+			if x.Statements%int64(max(g.spacing, 1)) == 0 {
+				x.Marks = append(x.Marks, recording.Mark{Position: recording.Position{Frame: uint64(i), Offset: int64(i)}, At: r.At, Statements: x.Statements})
+			}
+			x.Statements++
+		}
+		x.Length = r.At
+	}
+	return x, g.err
 }
 
 func describe(w io.Writer, r hoop.Request) {
@@ -141,7 +157,7 @@ func newGateway() *gateway {
 	}
 	for i := range 30 {
 		g.sessions = append(g.sessions, hoop.SessionInfo{
-			ID: fmt.Sprintf("s%d", 30-i), Identity: hoop.Identity{Subject: []string{"dana", "ci-agent"}[i%2]}, Target: "pg-prod", Client: "psql",
+			ID: fmt.Sprintf("s%d", 30-i), Identity: hoop.Identity{Subject: []string{"dana", "ci-agent"}[i%2]}, Target: "pg-prod", Protocol: "postgres", Client: "psql",
 			StartedAt: noon.Add(-time.Duration(i+1) * time.Hour), EndedAt: noon.Add(-time.Duration(i+1)*time.Hour + 90*time.Second), Statements: int64(i), Rows: int64(i * i),
 		})
 	}
@@ -374,14 +390,22 @@ func TestSessions_Views(t *testing.T) {
 	}
 }
 
+// settle lets all come in that the player asks for.
+func settle(m tea.Model, p *player) {
+	drive(m, p.find())
+	for p.loading {
+		drive(m, p.feed.read())
+	}
+}
+
 func TestPlayer(t *testing.T) {
 	m := newSessions(t.Context(), SessionsOptions{API: newGateway(), Now: now})
 	drive(m, m.load())
 	drive(m, key("enter"))
 	p := m.player
-	drive(m, p.open())
-	if !p.ended || p.length() != 70*time.Second {
-		t.Fatalf("ended %v, %s", p.ended, p.length())
+	settle(m, p)
+	if p.more || p.length() != 70*time.Second {
+		t.Fatalf("more %v, %s", p.more, p.length())
 	}
 	see := func(want string, there bool) {
 		t.Helper()
@@ -402,6 +426,7 @@ func TestPlayer(t *testing.T) {
 		t.Error("a paused replay goes on")
 	}
 	drive(m, key("right"))
+	settle(m, p)
 	see("SELECT 'needle'", true)
 	if p.pos != 65*time.Second {
 		t.Errorf("at %s", p.pos)
@@ -428,7 +453,7 @@ func TestPlayer(t *testing.T) {
 	if p.ctx.Err() == nil {
 		t.Error("the recording still comes in")
 	}
-	drive(m, eventsMsg{p: p}, frameMsg{p}) // late messages of a replay that was left
+	drive(m, partMsg{feed: p.feed}, indexMsg{p: p}, frameMsg{p}) // late messages of a replay that was left
 }
 
 func TestPlayer_Unfinished(t *testing.T) {
@@ -436,7 +461,9 @@ func TestPlayer_Unfinished(t *testing.T) {
 	g.records = g.records[:3]
 	m := newSessions(t.Context(), SessionsOptions{API: g, Now: now})
 	drive(m, m.load(), key("enter"))
-	drive(m, m.player.open(), key("G"))
+	settle(m, m.player)
+	drive(m, key("G"))
+	settle(m, m.player)
 	if v := m.View(); !strings.Contains(v, "Bob") || !strings.Contains(v, "the recording ends before") {
 		t.Errorf("got\n%s", v)
 	}

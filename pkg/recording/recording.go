@@ -128,7 +128,7 @@ func (r *Record) Hide() *Record {
 		c.Hidden = true
 		c.Statement = &Statement{Text: st.Shape, Shape: st.Shape, Params: make([]Param, len(st.Params)), Uses: st.Uses, Decision: st.Decision}
 		for i, p := range st.Params {
-			c.Statement.Params[i].Type = p.Type
+			c.Statement.Params[i].Type, c.Statement.Params[i].Size = p.Type, p.Size
 		}
 	}
 	if q := r.Request; q != nil && (q.Statement != "" || len(q.Params)+len(q.Executes) > 0) {
