@@ -116,6 +116,10 @@ type Look struct {
 	// the statement itself wants in every group that it shows; 0 where that is not proven.
 	Counted bool
 	Least   int
+	// Counts are the columns of the answer, from 0, that say how many rows a group of these
+	// has, where the statement shows nothing else of its groups but what they are grouped
+	// by; nil where it does, or may.
+	Counts []int
 }
 
 // Operand is a value that a column is compared with: a literal, a parameter or a text.

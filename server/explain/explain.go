@@ -133,6 +133,9 @@ func (s *Service) explain(ctx context.Context, as hoop.Identity, t hoop.Target, 
 	for _, a := range r.Answers {
 		x.Columns = append(x.Columns, columns(f.Rules, r.Statement, a)...)
 	}
+	if f.Least > 0 {
+		x.Notes = append(x.Notes, fmt.Sprintf("counts below %d are NULL in the answer, since a protected column decides what is counted", f.Least))
+	}
 	if f.Rules.Any() && len(x.Columns) > 0 {
 		x.Notes = append(x.Notes, "the server's description of the answer decides together with this: where the two contradict each other, the column is masked")
 	}

@@ -26,6 +26,7 @@ type Transform struct {
 
 	with    resource.Transform // "" scans
 	relay   bool               // the value stays as it is
+	least   int64              // of relay: but smaller integers are NULL
 	whole   bool               // the result is the same whatever the value
 	watch   []func(value []byte)
 	last    int
@@ -51,6 +52,9 @@ func (t *Transform) With() resource.Transform {
 
 // Scan stands for what a value rule does: it is no transform that a rule can name.
 const Scan resource.Transform = "scan"
+
+// SmallGroup is the rule name of a count that is left out where it is too small.
+const SmallGroup = "min_group"
 
 // Unproven is the rule name of a column that is masked since nobody knows what it shows.
 const Unproven = "unproven"
@@ -82,6 +86,22 @@ func (p *Plan) Watch(n int, see func(value []byte)) {
 		p.Columns[n] = t
 	}
 	t.watch = append(t.watch, see)
+}
+
+// AtLeast makes counts below least NULL: those in the named columns of an answer that cols
+// describes. What is masked already stays so.
+func (p *Plan) AtLeast(counts []int, least int, cols []hoop.Column) {
+	for _, n := range counts {
+		if n >= len(cols) { // another answer than was foreseen
+			for i, c := range cols {
+				p.Columns[i] = &Transform{Rule: SmallGroup, with: resource.Null, shape: shapeOf(c.Type, 0), binary: c.Binary}
+			}
+			return
+		}
+		if p.Columns[n] == nil {
+			p.Columns[n] = &Transform{Rule: SmallGroup, relay: true, least: int64(least), shape: shapeOf(cols[n].Type, 0), binary: cols[n].Binary}
+		}
+	}
 }
 
 // column picks the transform of one column; reads says that the statement can read
@@ -193,6 +213,11 @@ func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
 		return out, null, true
 	case value == nil:
 		return dst, true, false
+	}
+	if t.least > 0 {
+		if n, ok := t.integer(value); !ok || n < t.least {
+			return dst, true, true
+		}
 	}
 	if t.relay {
 		return append(dst, value...), false, false

@@ -103,8 +103,9 @@ type InferenceLimit struct {
 	// In what time: any stretch of that length; 1h when left out.
 	Per hoop.Duration `json:"per,omitempty"`
 	// The rows that each group of an aggregate must have where the column filters or groups them, other
-	// than by equality with listed values. The statement must say so: HAVING count(*) >= 5 over one table, or
-	// HAVING count(DISTINCT …) >= 5 of its key. 0 asks for nothing; 5 when left out.
+	// than by equality with listed values. Counts of one table alone are NULL below it; of anything else the
+	// statement must say so: HAVING count(*) >= 5 over one table, or HAVING count(DISTINCT …) >= 5 of its key.
+	// 0 asks for nothing; 5 when left out.
 	MinGroup int `json:"min_group,omitempty"`
 	// Who must approve what exceeds it; left out, the groups with the role approver.
 	Approval *hoop.ApprovalRule `json:"approval,omitempty"`

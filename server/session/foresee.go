@@ -16,6 +16,7 @@ type Foresight struct {
 	Decision hoop.Decision
 	Rules    *mask.Rules
 	Withheld bool // the statement's texts of errors and notices would be
+	Least    int  // counts below it are left out of the answer; 0: none are
 }
 
 // Foresee says what Judge would decide about a statement of id on target now, under a
@@ -35,7 +36,8 @@ func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target
 	if f.Decision, err = s.decide(ctx, uses); err != nil {
 		return f, err
 	}
-	f.Decision = s.infers(st, s.rules()).limit(s, f.Decision)
+	infers := s.infers(st, s.rules())
+	f.Decision, f.Least = infers.limit(s, f.Decision), infers.least
 	for i := range uses {
 		d, err := s.decide(ctx, uses[i:i+1])
 		if err != nil {

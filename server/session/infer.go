@@ -63,7 +63,9 @@ func principals(id hoop.Identity) []string {
 type inferences struct {
 	claims []infer.Claim
 	used   []infer.Count
-	small  *small // nil where groups are large enough
+	small  *small // nil where groups are large enough, or left out
+	counts []int  // columns of the answer in which counts below least are left out
+	least  int
 }
 
 // small is an aggregate that may show a smaller group than a limit allows.
@@ -121,7 +123,11 @@ func (x *inferences) group(s *Session, look hoop.Look, c hoop.ColumnRef) {
 		return
 	}
 	for _, l := range s.applying(c) {
-		if l := s.learned[l]; look.Least < l.MinGroup && (x.small == nil || x.small.limit.MinGroup < l.MinGroup) {
+		switch l := s.learned[l]; {
+		case look.Least >= l.MinGroup:
+		case look.Counts != nil:
+			x.counts, x.least = look.Counts, max(x.least, l.MinGroup)
+		case x.small == nil || x.small.limit.MinGroup < l.MinGroup:
 			x.small = &small{c.String(), l}
 		}
 	}

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,8 +183,8 @@ func TestInference_Parameters(t *testing.T) {
 	}
 }
 
-// Aggregates over rows that a protected column chooses show no small groups; the
-// statement itself must see to that.
+// Aggregates over rows that a protected column chooses show no small groups: small counts
+// are left out, and of everything else the statement itself must see to that.
 func TestInference_SmallGroups(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(1000, 1000)})
 	conn := open(t, g, nil)
@@ -200,8 +201,49 @@ func TestInference_SmallGroups(t *testing.T) {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
+	counted := func(conn *pgx.Conn, sql string, args ...any) (out []string) {
+		t.Helper()
+		for _, format := range []int16{pgx.TextFormatCode, pgx.BinaryFormatCode} {
+			rows, err := conn.Query(t.Context(), sql, append([]any{pgx.QueryResultFormats{format}}, args...)...)
+			if err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+			got, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+				v, err := row.Values()
+				return fmt.Sprint(v[len(v)-1]), err
+			})
+			if err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+			slices.Sort(got)
+			out = append(out, strings.Join(slices.Compact(got), " "))
+		}
+		return out
+	}
+	for _, x := range []struct{ sql, want string }{
+		{"SELECT count(*) FROM clinic.patients WHERE ssn >= '0'", "50"},
+		{"SELECT count(*) FROM clinic.patients WHERE ssn LIKE 'no such%'", "<nil>"},
+		{"SELECT count(*) FROM clinic.patients WHERE id <= 4 AND ssn >= '0'", "<nil>"},
+		{"SELECT count(id) n FROM clinic.patients WHERE id <= 5 AND ssn >= '0' ORDER BY n", "5"},
+		{"SELECT ssn, count(*) FROM clinic.patients GROUP BY ssn ORDER BY count(*) DESC LIMIT 3", "<nil>"},
+		{"SELECT length(ssn) > 0, count(*) FROM clinic.patients GROUP BY 1", "50"},
+		{"SELECT count(CASE WHEN ssn LIKE 'no such%' THEN 1 END) FROM clinic.patients", "<nil>"},
+		{"SELECT count(DISTINCT ssn) FROM clinic.patients WHERE ssn >= '0'", "50"},
+	} {
+		if got := counted(conn, x.sql); got[0] != x.want || got[1] != x.want {
+			t.Errorf("%s: %q in text and binary, want %s", x.sql, got, x.want)
+		}
+	}
+	if got := counted(conn, "SELECT count(*) FROM clinic.patients WHERE ssn >= $1 AND id <= 3", "0"); got[0] != "<nil>" || got[1] != "<nil>" {
+		t.Errorf("a small group with parameters: %q, want NULL", got)
+	}
 	for _, sql := range []string{
-		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT ssn, count(*) FROM clinic.patients GROUP BY ssn", "SELECT count(*) FROM clinic.patients GROUP BY 1 + length(ssn)",
+		"SELECT count(*) + 0 FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT ssn, count(*), max(id) FROM clinic.patients GROUP BY ssn", "SELECT count(*) FROM clinic.patients GROUP BY 1 + length(ssn) HAVING count(*) < 5",
+		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'; SELECT 1", "COPY (SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%') TO STDOUT",
+		"SELECT count(*) FROM clinic.patients WHERE EXISTS (SELECT 1 FROM clinic.patients WHERE ssn LIKE '1%')", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' UNION SELECT 1",
+		"SELECT count(*) FROM clinic.patients WHERE EXISTS (SELECT 1 FROM clinic.patients WHERE ssn LIKE '1%') HAVING count(*) >= 5", "SELECT sum(count(*)) OVER () FROM clinic.patients WHERE ssn LIKE '1%'",
+		"SELECT count(*), count(*) FILTER (WHERE id > 0) FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' ORDER BY max(id)",
+		"DECLARE c CURSOR WITH HOLD FOR SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'",
 		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) >= 4", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) >= 5 OR true",
 		"SELECT count(*) FROM clinic.patients, generate_series(1, 5) WHERE ssn LIKE '1%' HAVING count(*) >= 5",
 		"SELECT count(*) FROM clinic.patients p JOIN clinic.claims c ON c.id < 10 WHERE ssn LIKE '1%' HAVING count(*) >= 5",
@@ -220,7 +262,11 @@ func TestInference_SmallGroups(t *testing.T) {
 		}
 	}
 	g.Reload(strings.Replace(inferring(1000, 1000), "per: 1h", "per: 1h, min_group: 0", 1), "")
-	if _, err := open(t, g, nil).PgConn().Exec(t.Context(), "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'").ReadAll(); err != nil {
+	conn = open(t, g, nil)
+	if got := counted(conn, "SELECT count(*) FROM clinic.patients WHERE id <= 4 AND ssn >= '0'"); got[0] != "4" {
+		t.Errorf("with min_group 0 a count is %q, want 4", got)
+	}
+	if _, err := conn.PgConn().Exec(t.Context(), "SELECT max(id) FROM clinic.patients WHERE ssn LIKE '1%'").ReadAll(); err != nil {
 		t.Errorf("with min_group 0: %v", err)
 	}
 }

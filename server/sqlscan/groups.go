@@ -11,13 +11,16 @@ import (
 
 // An aggregate over few rows tells of those few. A query says itself that it shows no
 // small groups: HAVING count(*) >= 5 over one table, or HAVING count(DISTINCT k) >= 5 of a
-// column that tells the table's rows apart, where joins may show a row several times.
+// column that tells the table's rows apart, where joins may show a row several times. One
+// that shows counts alone need not: small counts can be left out of its answer.
 
 // counting is a SELECT with aggregates.
 type counting struct {
 	least  int              // rows in each group that it shows; 0 where that is not proven
 	tables []*catalog.Table // of which table: one of these
 	with   bool             // it reads a WITH query
+	counts []int            // of the answer, where it is what answers and shows counts alone
+	query  *pg_query.SelectStmt
 }
 
 // groups says which aggregates a column reference may decide the rows of.
@@ -25,14 +28,18 @@ type groups struct {
 	s      *stmt
 	all    []*counting
 	around map[*pg_query.ColumnRef][]*counting
+	in     map[*pg_query.ColumnRef]*pg_query.SelectStmt // the innermost
 	inWith map[*pg_query.ColumnRef]bool
 	names  map[string]bool // of WITH queries
 }
 
 func (s *stmt) groups() *groups {
-	g := &groups{s: s, around: map[*pg_query.ColumnRef][]*counting{}, inWith: map[*pg_query.ColumnRef]bool{}, names: map[string]bool{}}
+	g := &groups{
+		s: s, around: map[*pg_query.ColumnRef][]*counting{}, in: map[*pg_query.ColumnRef]*pg_query.SelectStmt{},
+		inWith: map[*pg_query.ColumnRef]bool{}, names: map[string]bool{},
+	}
 	g.name(s.node, 0)
-	g.walk(s.node, nil, false, 0)
+	g.walk(s.node, nil, nil, false, 0)
 	return g
 }
 
@@ -45,14 +52,14 @@ func (g *groups) name(n *pg_query.Node, depth int) {
 	}
 }
 
-func (g *groups) walk(n *pg_query.Node, around []*counting, with bool, depth int) {
+func (g *groups) walk(n *pg_query.Node, in *pg_query.SelectStmt, around []*counting, with bool, depth int) {
 	if depth > maxDepth {
 		g.all = append(g.all, &counting{with: true}) // and then nothing is proven
 		return
 	}
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
-		g.around[x.ColumnRef], g.inWith[x.ColumnRef] = around, with
+		g.around[x.ColumnRef], g.in[x.ColumnRef], g.inWith[x.ColumnRef] = around, in, with
 	case *pg_query.Node_RangeVar:
 		if x.RangeVar.Schemaname == "" && g.names[x.RangeVar.Relname] {
 			for _, c := range around {
@@ -62,12 +69,13 @@ func (g *groups) walk(n *pg_query.Node, around []*counting, with bool, depth int
 	case *pg_query.Node_CommonTableExpr:
 		with = true
 	case *pg_query.Node_SelectStmt:
+		in = x.SelectStmt
 		if c := g.counting(x.SelectStmt); c != nil {
 			g.all = append(g.all, c)
 			around = append(slices.Clip(around), c)
 		}
 	}
-	children(n, func(c *pg_query.Node) { g.walk(c, around, with, depth+1) })
+	children(n, func(c *pg_query.Node) { g.walk(c, in, around, with, depth+1) })
 }
 
 // look says of a look whether aggregates count what it decides, and the least rows that
@@ -86,11 +94,15 @@ func (g *groups) look(look *hoop.Look, ref *pg_query.ColumnRef) {
 	}
 	for i, c := range of {
 		least := c.least
-		if ref == nil || !c.covers(look.Columns) {
+		proven := ref != nil && g.in[ref] == c.query && c.covers(look.Columns) // what a sub-select finds is not counted
+		if !proven {
 			least = 0
 		}
 		if i == 0 || least < look.Least {
 			look.Counted, look.Least = true, least
+		}
+		if proven && len(of) == 1 {
+			look.Counts = c.counts
 		}
 	}
 }
@@ -111,9 +123,48 @@ func (g *groups) counting(q *pg_query.SelectStmt) *counting {
 	if !found {
 		return nil
 	}
-	c := &counting{}
-	g.proves(q.HavingClause, q, c)
+	c := &counting{query: q}
+	if g.proves(q.HavingClause, q, c); c.least == 0 {
+		g.shows(q, c)
+	}
 	return c
+}
+
+// shows notes the counts of a statement that shows nothing else of its groups.
+func (g *groups) shows(q *pg_query.SelectStmt, c *counting) {
+	if q != g.s.node.GetSelectStmt() || g.s.out.Multi > 1 || q.Op > pg_query.SetOperation_SETOP_NONE || len(q.FromClause) != 1 ||
+		q.WithClause != nil || q.IntoClause != nil || len(q.DistinctClause) > 0 || g.aggregates(q.HavingClause, nil, 0) {
+		return
+	}
+	table := q.FromClause[0].GetRangeVar()
+	if table == nil {
+		return
+	}
+	for _, n := range q.SortClause {
+		if by := n.GetSortBy().GetNode(); !g.counts(by.GetFuncCall()) && g.aggregates(by, nil, 0) {
+			return
+		}
+	}
+	var counts []int
+	for i, n := range q.TargetList {
+		switch v := n.GetResTarget().GetVal(); {
+		case g.counts(v.GetFuncCall()):
+			counts = append(counts, i)
+		case v.GetColumnRef() != nil && slices.ContainsFunc(v.GetColumnRef().Fields, func(f *pg_query.Node) bool { return f.GetAStar() != nil }),
+			g.aggregates(v, nil, 0):
+			return
+		}
+	}
+	if c.tables = g.plain(table, ""); c.tables != nil {
+		c.counts = counts
+	}
+}
+
+// counts reports whether a call counts rows of a group, none twice where it is over one
+// table.
+func (g *groups) counts(f *pg_query.FuncCall) bool {
+	return f != nil && lastOf(f.Funcname) == "count" && len(f.Args) <= 1 && f.AggFilter == nil && f.Over == nil &&
+		!slices.ContainsFunc(g.s.cat.Functions("", "count"), func(fn *catalog.Function) bool { return !fn.System })
 }
 
 // aggregates reports whether n has an aggregate of the query that it stands in; those of
@@ -228,8 +279,7 @@ func leastRows(n *pg_query.Node) (int, bool) {
 // counted gives the table whose rows a call counts, each once, with its relatives; nil
 // where it is none.
 func (g *groups) counted(f *pg_query.FuncCall, from []*pg_query.Node) []*catalog.Table {
-	if f == nil || lastOf(f.Funcname) != "count" || f.AggFilter != nil || f.Over != nil ||
-		slices.ContainsFunc(g.s.cat.Functions("", "count"), func(fn *catalog.Function) bool { return !fn.System }) {
+	if !g.counts(f) {
 		return nil
 	}
 	if f.AggStar {
