@@ -26,7 +26,7 @@ type Transform struct {
 
 	with    resource.Transform // "" scans
 	relay   bool               // the value stays as it is
-	least   int64              // of relay: but smaller integers are NULL
+	least   int64              // smaller integers are NULL
 	whole   bool               // the result is the same whatever the value
 	watch   []func(value []byte)
 	last    int
@@ -89,7 +89,7 @@ func (p *Plan) Watch(n int, see func(value []byte)) {
 }
 
 // AtLeast makes counts below least NULL: those in the named columns of an answer that cols
-// describes. What is masked already stays so.
+// describes. What is masked already is so as well.
 func (p *Plan) AtLeast(counts []int, least int, cols []hoop.Column) {
 	for _, n := range counts {
 		if n >= len(cols) { // another answer than was foreseen
@@ -99,8 +99,9 @@ func (p *Plan) AtLeast(counts []int, least int, cols []hoop.Column) {
 			return
 		}
 		if p.Columns[n] == nil {
-			p.Columns[n] = &Transform{Rule: SmallGroup, relay: true, least: int64(least), shape: shapeOf(cols[n].Type, 0), binary: cols[n].Binary}
+			p.Columns[n] = &Transform{Rule: SmallGroup, relay: true, shape: shapeOf(cols[n].Type, 0), binary: cols[n].Binary}
 		}
+		p.Columns[n].least = int64(least)
 	}
 }
 
