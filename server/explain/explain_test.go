@@ -134,7 +134,7 @@ var ordinary = []string{
 	"select count(*), count(ssn), min(ssn), max(name), string_agg(phone, ',' order by id) from patients",
 	"select v.*, w.title, w from v cross join wards w where v.id = 1 and w.id = 1",
 	"select p from patients p order by id",
-	"select row_to_json(p), to_jsonb(p) - 'ssn', array_agg(name) from patients p group by p.id, p order by p.id",
+	"select row_to_json(p), to_jsonb(p) - 'ssn', array_agg(name) from patients p group by p.id order by p.id",
 	"with c as (select id, ssn as name from patients) select name, id from c order by 2",
 	"select name from patients union all select ssn from patients order by 1",
 	"select name from only patients union all select title from wards order by 1",

@@ -190,6 +190,7 @@ func TestInference_SmallGroups(t *testing.T) {
 	conn := open(t, g, nil)
 	for _, sql := range []string{
 		"SELECT count(*) FROM clinic.patients", "SELECT ward, count(*) FROM clinic.patients GROUP BY ward", "SELECT count(*) FROM clinic.patients WHERE ssn = '1' OR ssn IN ('2', '3')",
+		"SELECT min(ssn), max(mrn), string_agg(ssn, ',' ORDER BY id) FROM clinic.patients", "SELECT length(ssn) / 2, upper(mrn) || 'x', count(*) FROM clinic.patients GROUP BY id",
 		"SELECT id FROM clinic.patients WHERE ssn LIKE '1%' ORDER BY ssn", "SELECT id, count(*) OVER () FROM clinic.patients WHERE ssn LIKE '1%'",
 		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) >= 5", "SELECT max(ward) FROM clinic.patients WHERE ssn > '1' HAVING 4 < count(*) AND count(*) < 1000",
 		"SELECT ssn, count(*) FROM clinic.patients p GROUP BY ssn HAVING count(*) > 4", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(DISTINCT id) >= 10",
@@ -238,6 +239,8 @@ func TestInference_SmallGroups(t *testing.T) {
 		t.Errorf("a small group with parameters: %q, want NULL", got)
 	}
 	for _, sql := range []string{
+		"SELECT sum(CASE WHEN ssn LIKE '1%' THEN 1 ELSE 0 END) FROM clinic.patients", "SELECT max(ward) FILTER (WHERE ssn LIKE '1%') FROM clinic.patients", "SELECT sum(length(ssn)) FROM clinic.patients",
+		"SELECT length(ssn) / 2, max(id) FROM clinic.patients GROUP BY 1", "SELECT length(ssn) / 2 AS l, max(id) FROM clinic.patients GROUP BY l",
 		"SELECT count(*) + 0 FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT ssn, count(*), max(id) FROM clinic.patients GROUP BY ssn", "SELECT count(*) FROM clinic.patients GROUP BY 1 + length(ssn) HAVING count(*) < 5",
 		"SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%'; SELECT 1", "COPY (SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%') TO STDOUT",
 		"SELECT count(*) FROM clinic.patients WHERE EXISTS (SELECT 1 FROM clinic.patients WHERE ssn LIKE '1%')", "SELECT count(*) FROM clinic.patients WHERE ssn LIKE '1%' UNION SELECT 1",

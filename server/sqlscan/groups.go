@@ -30,13 +30,14 @@ type groups struct {
 	around map[*pg_query.ColumnRef][]*counting
 	in     map[*pg_query.ColumnRef]*pg_query.SelectStmt // the innermost
 	inWith map[*pg_query.ColumnRef]bool
+	shown  map[*pg_query.ColumnRef]bool // they neither filter nor group
 	names  map[string]bool // of WITH queries
 }
 
 func (s *stmt) groups() *groups {
 	g := &groups{
 		s: s, around: map[*pg_query.ColumnRef][]*counting{}, in: map[*pg_query.ColumnRef]*pg_query.SelectStmt{},
-		inWith: map[*pg_query.ColumnRef]bool{}, names: map[string]bool{},
+		inWith: map[*pg_query.ColumnRef]bool{}, shown: map[*pg_query.ColumnRef]bool{}, names: map[string]bool{},
 	}
 	g.name(s.node, 0)
 	g.walk(s.node, nil, nil, false, 0)
@@ -82,6 +83,9 @@ func (g *groups) walk(n *pg_query.Node, in *pg_query.SelectStmt, around []*count
 // their groups are proven to have. ref is nil where the column stands in no expression.
 func (g *groups) look(look *hoop.Look, ref *pg_query.ColumnRef) {
 	of := g.all
+	if g.shown[ref] {
+		return
+	}
 	if ref != nil {
 		of = g.around[ref]
 		if g.inWith[ref] {
@@ -123,6 +127,11 @@ func (g *groups) counting(q *pg_query.SelectStmt) *counting {
 	if !found {
 		return nil
 	}
+	if !ordinals(q) {
+		for _, n := range q.TargetList {
+			g.show(n.GetResTarget().GetVal(), 0)
+		}
+	}
 	c := &counting{query: q}
 	if g.proves(q.HavingClause, q, c); c.least == 0 {
 		g.shows(q, c)
@@ -157,6 +166,32 @@ func (g *groups) shows(q *pg_query.SelectStmt, c *counting) {
 	}
 	if c.tables = g.plain(table, ""); c.tables != nil {
 		c.counts = counts
+	}
+}
+
+// show notes the columns of an output that neither filter nor group: those beside
+// aggregates, and those whose values an aggregate takes as they are.
+func (g *groups) show(n *pg_query.Node, depth int) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ColumnRef:
+		g.shown[x.ColumnRef] = true
+		return
+	case *pg_query.Node_SubLink, *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg:
+		return
+	case *pg_query.Node_FuncCall:
+		f := x.FuncCall
+		if !g.aggregates(n, nil, depth) {
+			break
+		}
+		for _, a := range f.Args {
+			if c := a.GetColumnRef(); c != nil && f.AggFilter == nil {
+				g.shown[c] = true
+			}
+		}
+		return
+	}
+	if depth < maxDepth {
+		children(n, func(c *pg_query.Node) { g.show(c, depth+1) })
 	}
 }
 
