@@ -60,10 +60,14 @@ var detectorCases = map[string][]string{
 	"uuid": {"{123e4567-e89b-12d3-a456-426614174000}", "123e4567-e89b-12d3-a456-42661417400", "x123e4567-e89b-12d3-a456-426614174000", "id={123E4567-E89B-12D3-A456-426614174000},"},
 	"date": {"{2026-11-23}", "{2026-11-23}T10:00", "{11/23/2026}", "{23.11.2026}", "{1/2/26}", "{23 Nov 2026}", "{November 23, 2026}", "{Nov. 23}", "on {May 5th}", "the {3rd of March 1984}", "{03-MAR-1984}", "DOB {19840312}", "2026", "13/13/2026", "2026-13-01", "1.2.3.4", "20261123", "1/2", "maybe 5", "{12-31-99}", "{2026/1/2}", "{March 2016}", "{Mar. of 2016}", "seen on {7/9}", "on 1/2 tablet", "on 1/2 NS", "v2.2.35", "DOB {2.2.35}", "{02JAN2006}", "{Monday, January 2nd, 2006}", "2/3 of"},
 	"age":  {"{93} years old", "{93}-year-old", "{93} y/o", "aged {93}", "age: {104}", "89 years old", "93 mg", "Age {90}", "1993 years", "{91}yo", "smoked for 91 years", "lived {91} years", "for the past 95 years", "A {９３} y/o"},
-	"zip": {"{12345-6789}", "Springfield, IL {62704}", "ZIP {62704}", "zip code: {62704}", "62704", "XX 62704", "IL 627045", "CIL 62704", "Ohio {43004}", "Springfield {62704}", "|IL|{62704}|",
-		"P.O. Box 12, Smallville {62704}", "12 Main Street, New Smallville, {62704}", "Take 12 Main Tablets 62704", "Smallville 62704", "12 main street, Smallville 62704"},
-	"mrn": {"MRN-{12345678}", "MRN: {AB-12345}", "mrn#{00123}", "medical record number {A1234567}", "Medical record no. {1234}", "MRN 12", "chart {5551234}", "number 12345", "patient id: {77-1234}", "patient_id={12345}", "empi {100200}",
-		"DOE, JANE, 03/12/1984, {12345678}.", "03/12/1984 / {A123456}", "12 Mar 1984 | {12-34-56}|x", "1984-03-12;{1234567}", "on 03/12/2024, 250000 IU", "03/12/2024 12345678", "12345678", "12-34-56", "03/12/2024, 12345", "03/12/2024 , 1234567890123"},
+	"zip": {
+		"{12345-6789}", "Springfield, IL {62704}", "ZIP {62704}", "zip code: {62704}", "62704", "XX 62704", "IL 627045", "CIL 62704", "Ohio {43004}", "Springfield {62704}", "|IL|{62704}|",
+		"P.O. Box 12, Smallville {62704}", "12 Main Street, New Smallville, {62704}", "Take 12 Main Tablets 62704", "Smallville 62704", "12 main street, Smallville 62704",
+	},
+	"mrn": {
+		"MRN-{12345678}", "MRN: {AB-12345}", "mrn#{00123}", "medical record number {A1234567}", "Medical record no. {1234}", "MRN 12", "chart {5551234}", "number 12345", "patient id: {77-1234}", "patient_id={12345}", "empi {100200}",
+		"DOE, JANE, 03/12/1984, {12345678}.", "03/12/1984 / {A123456}", "12 Mar 1984 | {12-34-56}|x", "1984-03-12;{1234567}", "on 03/12/2024, 250000 IU", "03/12/2024 12345678", "12345678", "12-34-56", "03/12/2024, 12345", "03/12/2024 , 1234567890123",
+	},
 	"health-plan": {
 		"{1EG4-TE5-MK73}", "{1EG4TE5MK73}", "member ID: {ABC123456789}", "subscriber no {12345}", "policy number {XY-99881}", "1SG4TE5MK73", "1EG4TE5MK7", "medicaid {1234567}", "Subscriber Jane Doe, ID {ABC12345}", "group {123}",
 	},

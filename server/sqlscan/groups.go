@@ -31,7 +31,7 @@ type groups struct {
 	in     map[*pg_query.ColumnRef]*pg_query.SelectStmt // the innermost
 	inWith map[*pg_query.ColumnRef]bool
 	shown  map[*pg_query.ColumnRef]bool // they neither filter nor group
-	names  map[string]bool // of WITH queries
+	names  map[string]bool              // of WITH queries
 }
 
 func (s *stmt) groups() *groups {
