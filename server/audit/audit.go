@@ -18,6 +18,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -87,9 +88,10 @@ type Log struct {
 	sessions *sessions  // after all events appended; nil until they are known
 	aside    *sessions  // as it was at some earlier event, to be saved
 
-	publishing sync.Mutex // guards what follows: one checkpoint at a time
+	signed atomic.Pointer[[]byte] // the newest checkpoint, as it stands in the folder
+
+	publishing chan struct{} // holds one while a checkpoint is made; guards what follows
 	published  auditlog.Checkpoint
-	signed     []byte // published, as it stands in the folder
 
 	stop chan struct{}
 	done chan struct{} // closed by the goroutine that publishes
@@ -101,7 +103,7 @@ type Log struct {
 // each session that began and did not end. Attach the recordings to the journal first.
 func Open(opt Options) (*Log, error) {
 	opt = opt.withDefaults()
-	l := &Log{opt: opt, stop: make(chan struct{}), done: make(chan struct{})}
+	l := &Log{opt: opt, publishing: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
@@ -187,15 +189,30 @@ func (l *Log) Write(ctx context.Context, e *hoop.Event) error {
 
 // Checkpoint gives the newest checkpoint, as it stands in the folder.
 func (l *Log) Checkpoint() []byte {
-	l.publishing.Lock()
-	defer l.publishing.Unlock()
-	return l.signed
+	return *l.signed.Load()
 }
 
-// Close signs a last checkpoint over all events. Close the journal afterwards.
+// lock waits until no other checkpoint is made; not where the journal has failed, since
+// the disk may never answer to the one that is.
+func (l *Log) lock() error {
+	select {
+	case l.publishing <- struct{}{}:
+		return nil
+	case <-l.opt.Journal.Broken():
+		return l.opt.Journal.Failed()
+	}
+}
+
+func (l *Log) unlock() { <-l.publishing }
+
+// Close signs a last checkpoint over all events. Close the journal afterwards. It does not
+// wait for a disk that stalls: the journal has failed then, and that error is returned.
 func (l *Log) Close() error {
 	l.once.Do(func() { close(l.stop) })
-	<-l.done
+	select {
+	case <-l.done:
+	case <-l.opt.Journal.Broken():
+	}
 	if err := l.settle(context.Background()); err != nil {
 		return fmt.Errorf("close audit log: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/audit"
 	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/journal/faultfs"
 	"github.com/hoopctl/hoopctl/server/record"
 )
 
@@ -230,6 +232,59 @@ func check(ctx context.Context, dir string, fsys journal.FS, acked map[string]bo
 		}
 	}
 	return g.close()
+}
+
+// The clock jumps, by years and while sessions run, and between two runs: events keep their
+// places, the evidence verifies, and whoever verifies is told.
+func TestLog_ClockJumps(t *testing.T) {
+	fsys := faultfs.New()
+	for run, by := range []time.Duration{0, -24 * 365 * time.Hour, 10 * 24 * 365 * time.Hour, -time.Hour} {
+		g, err := start("/data", fsys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &session{g: g, ctx: t.Context(), id: fmt.Sprintf("s%d", run)}
+		if err := s.event(hoop.Event{Type: hoop.EventSessionStart}); err != nil {
+			t.Fatal(err)
+		}
+		if s.rec, err = g.recorder.Open(hoop.SessionInfo{ID: s.id, Target: "pg"}, []byte("key")); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			g.at = time.Now().Add(time.Duration(i%3-1) * by).UTC()
+			if err := s.statement(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if run < 3 {
+			if r, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd}); err != nil {
+				t.Fatal(err)
+			} else if r.Events = s.counter + 1; s.event(hoop.Event{Type: hoop.EventSessionEnd, Record: &r}) != nil {
+				t.Fatal("no end")
+			}
+		}
+		if err := g.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := start("/data", fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := g.exported(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := auditlog.Verify(folder, auditlog.Options{Key: g.log.VerifierKey()})
+	if err != nil || r.Sessions != 4 || r.Recovered != 1 || r.Recordings != 4 {
+		t.Errorf("%v, %+v", err, r)
+	}
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "the clock goes back") {
+		t.Errorf("nobody is told: %q", r.Warnings)
+	}
+	if err := g.close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLog_GoesOnAfterRestart(t *testing.T) {

@@ -37,10 +37,12 @@ type exporter struct {
 
 // freeze signs a checkpoint of the tree as it stands and gives both.
 func (l *Log) freeze() (signed []byte, s snapshot, err error) {
-	l.publishing.Lock()
-	defer l.publishing.Unlock()
+	if err := l.lock(); err != nil {
+		return nil, s, err
+	}
+	defer l.unlock()
 	s, err = l.publishLocked()
-	return l.signed, s, err
+	return l.Checkpoint(), s, err
 }
 
 func (x *exporter) run(ctx context.Context) error {

@@ -98,7 +98,7 @@ func (l *Log) loadTree() error {
 	if l.published, err = auditlog.OpenCheckpoint(b, l.verifier); err != nil {
 		return fmt.Errorf("%s: %w", l.checkpointName(), err)
 	}
-	l.signed = b
+	l.signed.Store(&b)
 	kept, err := l.loadAnchor()
 	if err != nil {
 		return err
@@ -205,8 +205,10 @@ func (l *Log) anchor() error {
 // publish makes the tree durable as it stands and signs a checkpoint of it, if it
 // grew. After a failure nobody knows what is on the disk, so the journal fails too.
 func (l *Log) publish() error {
-	l.publishing.Lock()
-	defer l.publishing.Unlock()
+	if err := l.lock(); err != nil {
+		return err
+	}
+	defer l.unlock()
 	if l.tree.size() == l.published.Size {
 		return nil
 	}
@@ -244,7 +246,8 @@ func (l *Log) sign(e *auditlog.Edge) error {
 	if err := journal.WriteFile(l.opt.FS, l.checkpointName(), b); err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	l.published, l.signed = c, b
+	l.published = c
+	l.signed.Store(&b)
 	return nil
 }
 

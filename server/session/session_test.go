@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,7 +16,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 	"github.com/hoopctl/hoopctl/server/servertest"
@@ -284,51 +282,6 @@ func TestSession_Scope(t *testing.T) {
 		if state(err) != "42501" || !strings.Contains(err.Error(), "denied by your grant") {
 			t.Errorf("%s: %v", sql, err)
 		}
-	}
-}
-
-// fullDisk is the real file system until it is full.
-type fullDisk struct {
-	journal.OS
-	full chan struct{}
-}
-
-func (f fullDisk) OpenFile(name string, flag int, perm os.FileMode) (journal.File, error) {
-	file, err := f.OS.OpenFile(name, flag, perm)
-	return fullFile{file, f.full}, err
-}
-
-type fullFile struct {
-	journal.File
-	full chan struct{}
-}
-
-func (f fullFile) WriteAt(p []byte, off int64) (int, error) {
-	select {
-	case <-f.full:
-		return 0, syscall.ENOSPC
-	default:
-		return f.File.WriteAt(p, off)
-	}
-}
-
-func TestSession_NothingRunsUnrecorded(t *testing.T) {
-	disk := fullDisk{full: make(chan struct{})}
-	g := servertest.Start(t, servertest.Options{Setup: setup, FS: disk, Broken: true})
-	conn := open(t, g, nil)
-	if _, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (1)"); err != nil {
-		t.Fatal(err)
-	}
-	close(disk.full)
-	_, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (2)")
-	if err == nil || !strings.Contains(err.Error(), "cannot record") {
-		t.Errorf("on a full disk: %v", err)
-	}
-	if _, err := pgx.Connect(t.Context(), g.Listen("agent", "pg-prod")); err == nil {
-		t.Error("a new session began on a full disk")
-	}
-	if n := g.Count("SELECT count(*) FROM scratch WHERE x = 2"); n != 0 {
-		t.Error("the statement ran unrecorded")
 	}
 }
 

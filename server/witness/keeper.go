@@ -196,10 +196,8 @@ func (k *Keeper) took(ctx context.Context, i int, w *asked, c Cosignature, began
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.at[i] = began
-	if c.At.Before(began) {
-		k.at[i] = c.At
-	}
+	// With began's monotonic reading: a clock that is set back makes nothing younger.
+	k.at[i] = began.Add(min(c.At.Sub(began), 0))
 	return nil
 }
 

@@ -130,6 +130,8 @@ func TestKeeper_CosignsAsTheLogGrows(t *testing.T) {
 		k.Once(t.Context())
 		if at := k.Cosigned(); time.Since(at) > time.Minute || out.Len() > 0 {
 			t.Fatalf("round %d: cosigned at %s, %s", round, at, out)
+		} else if !strings.Contains(at.String(), " m=") {
+			t.Errorf("cosigned at %s, which a clock that is set back makes younger", at)
 		}
 	}
 	// A log that grows by nothing but these records gets no more of them.

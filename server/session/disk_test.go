@@ -1,0 +1,213 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+// disk is the real file system until something happens to it.
+type disk struct {
+	journal.OS
+	mu   sync.Mutex
+	open func() error // what happens instead of these; nil: nothing
+	data func() error
+	sync func() error
+}
+
+func (d *disk) fault(f *func() error) error {
+	d.mu.Lock()
+	do := *f
+	d.mu.Unlock()
+	if do == nil {
+		return nil
+	}
+	return do()
+}
+
+func (d *disk) OpenFile(name string, flag int, perm fs.FileMode) (journal.File, error) {
+	if flag&(os.O_RDWR|os.O_CREATE) != 0 {
+		if err := d.fault(&d.open); err != nil {
+			return nil, err
+		}
+	}
+	f, err := d.OS.OpenFile(name, flag, perm)
+	return diskFile{f, d}, err
+}
+
+type diskFile struct {
+	journal.File
+	disk *disk
+}
+
+func (f diskFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.disk.fault(&f.disk.data); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+func (f diskFile) Sync() error {
+	if err := f.disk.fault(&f.disk.sync); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+// Whatever happens to the disk: no statement runs and no answer comes that is not on
+// record, the client is told in PostgreSQL's way, nobody hangs, and after a restart
+// everything that was acknowledged is there and verifies.
+func TestSession_NothingRunsUnrecorded(t *testing.T) {
+	fails := func(err error) func() error { return func() error { return err } }
+	stalled := make(chan struct{})
+	for name, break_ := range map[string]func(*disk){
+		"full":           func(d *disk) { d.data = fails(syscall.ENOSPC) },
+		"read-only":      func(d *disk) { d.open, d.data = fails(syscall.EROFS), fails(syscall.EROFS) },
+		"a sync fails":   func(d *disk) { d.sync = fails(syscall.EIO) },
+		"a sync stalls":  func(d *disk) { d.sync = func() error { <-stalled; return nil } },
+		"a write stalls": func(d *disk) { d.data = func() error { <-stalled; return nil } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // those that stall wait for the journal's time-out
+			d := &disk{}
+			data := t.TempDir()
+			g := servertest.Start(t, servertest.Options{Setup: setup, FS: d, DataDir: data, Broken: true})
+			conn, reader := open(t, g, nil), open(t, g, nil)
+			if _, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (1)"); err != nil {
+				t.Fatal(err)
+			}
+			d.mu.Lock()
+			break_(d)
+			d.mu.Unlock()
+			refused := func(what string, err error) {
+				t.Helper()
+				var pg *pgconn.PgError
+				if !errors.As(err, &pg) || pg.Code != "58030" || !strings.Contains(pg.Message, "cannot record") || !strings.Contains(pg.Hint, "administrator") {
+					t.Errorf("%s: got %v", what, err)
+				}
+			}
+			var both sync.WaitGroup
+			both.Go(func() {
+				_, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (2)")
+				refused("a write", err)
+			})
+			both.Go(func() {
+				var n int
+				err := reader.QueryRow(t.Context(), "SELECT count(*) FROM scratch").Scan(&n)
+				refused("a read", err)
+				if n != 0 {
+					t.Error("the answer came unrecorded")
+				}
+			})
+			both.Wait()
+			_, err := pgx.Connect(t.Context(), g.Listen("agent", "pg-prod"))
+			refused("a new session", err)
+			if n := g.Count("SELECT count(*) FROM scratch WHERE x = 2"); n != 0 {
+				t.Error("the statement ran unrecorded")
+			}
+			g.Stop()
+
+			again := servertest.Start(t, servertest.Options{DataDir: data, PG: g.PG})
+			if _, err := open(t, again, nil).Exec(t.Context(), "INSERT INTO scratch VALUES (3)"); err != nil {
+				t.Fatalf("after a restart: %v", err)
+			}
+			if r := verified(t, again); r.Events["statement"] < 2 || r.Recovered == 0 {
+				t.Errorf("after a restart: %+v", r)
+			}
+		})
+	}
+	t.Cleanup(func() { close(stalled) })
+}
+
+// verified exports a bundle as an auditor does, and verifies it.
+func verified(t *testing.T, g *servertest.Gateway) *bundle.Report {
+	t.Helper()
+	key, err := g.API("auditor").LogKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := g.API("auditor").Bundle(t.Context(), api.BundleAsk{Recordings: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "bundle.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(f, b)
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	r, err := bundle.Verify(f, n, bundle.Options{Key: key.Verifier})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Under load the disk dies at a random moment. Every row that PostgreSQL has was on record
+// before it ran, every answer that a client has is on record, and the log verifies.
+func TestSession_EveryWriteHasItsIntent(t *testing.T) {
+	data := t.TempDir()
+	var pg *pgserver.Server
+	acked := 0
+	for round := range 3 {
+		d := &disk{}
+		g := servertest.Start(t, servertest.Options{Setup: "CREATE TABLE IF NOT EXISTS load (x int)", FS: d, DataDir: data, PG: pg, Broken: true})
+		pg = g.PG
+		var mu sync.Mutex
+		left := 40 + rand.IntN(200)
+		var all sync.WaitGroup
+		for w := range 4 {
+			conn := open(t, g, nil)
+			all.Go(func() {
+				for i := 0; ; i++ {
+					if _, err := conn.Exec(t.Context(), fmt.Sprintf("INSERT INTO load VALUES (%d)", 1000*w+i)); err != nil {
+						return
+					}
+					mu.Lock()
+					acked++
+					if left--; left == 0 {
+						dead := func() error { return syscall.EIO }
+						d.mu.Lock()
+						d.open, d.data, d.sync = dead, dead, dead
+						d.mu.Unlock()
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		g.Stop()
+
+		again := servertest.Start(t, servertest.Options{DataDir: data, PG: pg})
+		r := verified(t, again)
+		rows, statements, results := again.Count("SELECT count(*) FROM load"), r.Events[hoop.EventStatement], r.Events[hoop.EventResult]
+		if rows > statements || int64(acked) > results || int64(acked) > rows {
+			t.Errorf("round %d: %d rows, %d acknowledged; %d statements and %d results on record", round, rows, acked, statements, results)
+		}
+		again.Stop()
+	}
+	if acked < 120 {
+		t.Errorf("only %d statements", acked)
+	}
+}
