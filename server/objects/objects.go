@@ -73,11 +73,11 @@ func ParseURL(s string) (Location, error) {
 			return Location{}, fmt.Errorf("unknown parameter %s; there are endpoint, region, ca_file, credentials_file", name)
 		}
 	}
-	host := l.Endpoint
-	if h, _, ok := strings.Cut(host, ":"); ok {
-		host = h
+	e, err := url.Parse("https://" + l.Endpoint)
+	if err != nil || e.Host != l.Endpoint || e.Hostname() == "" || e.User != nil {
+		return Location{}, errors.New("endpoint: want host or host:port")
 	}
-	if l.Insecure && !slices.Contains([]string{"127.0.0.1", "localhost"}, host) {
+	if l.Insecure && !slices.Contains([]string{"127.0.0.1", "localhost"}, e.Hostname()) {
 		return Location{}, fmt.Errorf("endpoint %s: plain HTTP is for loopback only", l.Endpoint)
 	}
 	return l, nil
@@ -133,7 +133,7 @@ func (s *Store) Put(ctx context.Context, name string, data []byte, keep time.Tim
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	o := minio.PutObjectOptions{ContentType: "application/octet-stream", SendContentMd5: true, DisableMultipart: true}
-	if s.locked {
+	if s.locked && time.Until(keep) > time.Minute { // a store takes no time that is over
 		o.Mode, o.RetainUntilDate = minio.Compliance, keep.UTC()
 	}
 	_, err := s.client.PutObject(ctx, s.loc.Bucket, s.loc.Prefix+name, bytes.NewReader(data), int64(len(data)), o)

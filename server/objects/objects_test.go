@@ -17,7 +17,7 @@ func TestParseURL(t *testing.T) {
 		t.Errorf("got %+v, %v", l, err)
 	}
 	for _, bad := range []string{
-		"", "s3://", "file:x", "s3://b?endpoint=http://s3.example", "s3://b?endpoint=http://127.0.0.1.example", "s3://b?bucket=c", "s3://b?region=a&region=b",
+		"", "s3://", "file:x", "s3://b?endpoint=http://s3.example", "s3://b?endpoint=http://127.0.0.1.example", "s3://b?endpoint=http://localhost:1@s3.example", "s3://b?endpoint=https://s3.example/x", "s3://b?endpoint=", "s3://b?bucket=c", "s3://b?region=a&region=b",
 		"s3://key:hunter2@b", "s3://b#x", "s3://%zzhunter2",
 	} {
 		_, err := ParseURL(bad)

@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) {
 		sent, err := once(ctx, o, next)
 		if sent > next {
 			next = sent
-			if werr := journal.WriteFile(journal.OS{}, o.Position, []byte(strconv.FormatInt(next, 10)+"\n")); werr != nil && err == nil {
+			if werr := journal.WriteFile(journal.OS{}, o.Position, encodePosition(next)); werr != nil && err == nil {
 				err = werr
 			}
 		}
@@ -125,9 +125,23 @@ func position(file string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("%s: not a position", file)
+	n, err := parsePosition(b)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	return n, nil
+}
+
+var errPosition = errors.New("not a position")
+
+// encodePosition is the index of the next event, decimal, and a line end.
+func encodePosition(next int64) []byte { return append(strconv.AppendInt(nil, next, 10), '\n') }
+
+// parsePosition reads what encodePosition wrote, and nothing else.
+func parsePosition(b []byte) (int64, error) {
+	n, err := strconv.ParseInt(strings.TrimSuffix(string(b), "\n"), 10, 64)
+	if err != nil || n < 0 || !bytes.Equal(encodePosition(n), b) {
+		return 0, errPosition
 	}
 	return n, nil
 }
@@ -165,7 +179,10 @@ func (s *Syslog) Send(ctx context.Context, entries []siem.Entry) error {
 	deadline, _ := ctx.Deadline()
 	err := s.conn.SetWriteDeadline(deadline)
 	if err == nil {
-		_, err = s.conn.Write(b.Bytes())
+		conn := s.conn
+		stop := context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Unix(1, 0)) })
+		_, err = conn.Write(b.Bytes())
+		stop()
 	}
 	if err != nil {
 		_ = s.conn.Close()

@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -158,6 +159,41 @@ func TestSyslog_OverTLS(t *testing.T) {
 	s.conn = nil
 	if err := s.Send(ctx, []siem.Entry{entry(1)}); err == nil {
 		t.Error("an unknown certificate is trusted")
+	}
+}
+
+// A server that takes the connection and never reads ends the try when it is called off.
+func TestSyslog_ServerThatNeverReads(t *testing.T) {
+	srv := httptest.NewUnstartedServer(nil)
+	srv.StartTLS() // for its certificate
+	cert, roots := srv.TLS.Certificates[0], x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	srv.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := make(chan net.Conn, 1)
+	go func() {
+		c, err := l.Accept()
+		if err == nil && c.(*tls.Conn).Handshake() == nil {
+			taken <- c
+		}
+	}()
+	large := make([]siem.Entry, batch)
+	for i := range large {
+		large[i] = siem.Entry{Index: int64(i), Event: &hoop.Event{Type: hoop.EventStatement, Text: strings.Repeat("x", 60_000)}} // more than sockets hold
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	sent := make(chan error, 1)
+	s := &Syslog{Address: l.Addr().String(), TLS: &tls.Config{RootCAs: roots}, Format: "json", Host: "gw"}
+	go func() { sent <- s.Send(ctx, large) }()
+	conn := <-taken
+	defer func() { _ = conn.Close() }()
+	cancel()
+	if err := <-sent; err == nil {
+		t.Error("sent to nobody")
 	}
 }
 
