@@ -33,6 +33,7 @@ test-clients: ## real clients through a real gateway, compared with PostgreSQL i
 	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
 
 test-interop: ## other people's programs: they accept our log, we work with theirs
+	@.ci/deps demo
 	cd test/interop && go vet -mod=mod ./... && go test -mod=mod -count=1 -timeout 8m ./... # the product's own go.mod may have moved on
 
 CRASH_ROUNDS ?= 1000
