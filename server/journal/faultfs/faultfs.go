@@ -153,7 +153,30 @@ func (f *FS) Kill() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.off = true
-	return &FS{names: f.names, durable: f.durable, pending: f.pending}
+	// Nothing is shared: what was killed may still be on its way out.
+	copies := make(map[*node]*node)
+	copied := func(n *node) *node {
+		if n == nil {
+			return nil
+		}
+		if copies[n] == nil {
+			copies[n] = &node{dir: n.dir, data: slices.Clone(n.data), durable: slices.Clone(n.durable), writes: slices.Clone(n.writes)}
+		}
+		return copies[n]
+	}
+	next := &FS{names: make(map[string]*node), durable: make(map[string]*node), pending: make(map[string][]change)}
+	for name, n := range f.names {
+		next.names[name] = copied(n)
+	}
+	for name, n := range f.durable {
+		next.durable[name] = copied(n)
+	}
+	for dir, changes := range f.pending {
+		for _, c := range changes {
+			next.pending[dir] = append(next.pending[dir], change{c.remove, c.add, copied(c.node)})
+		}
+	}
+	return next
 }
 
 func (n *node) crash(r *rand.Rand) *node {
