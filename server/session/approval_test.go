@@ -350,6 +350,26 @@ func TestApproval_CursorsRunOnce(t *testing.T) {
 	if n := a.hits(); n != 3 {
 		t.Errorf("it ran %d times for 3 rows", n)
 	}
+
+	// A portal of the protocol is a cursor too.
+	l := dial(t, a)
+	l.send(&pgproto3.Query{String: "BEGIN"})
+	l.until(ready)
+	l.send(
+		&pgproto3.Parse{Query: "SELECT bump() FROM generate_series(1, 3)"}, &pgproto3.Bind{DestinationPortal: "p"},
+		&pgproto3.Execute{Portal: "p", MaxRows: 1}, &pgproto3.Flush{},
+	)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, true)
+	l.until(func(m pgproto3.BackendMessage) bool { _, ok := m.(*pgproto3.PortalSuspended); return ok })
+	l.send(&pgproto3.Sync{})
+	l.until(ready)
+	l.send(&pgproto3.Query{String: "MOVE BACKWARD ALL FROM p"})
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, false)
+	if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+		t.Errorf("going back in a portal: %v", seen)
+	}
 }
 
 // line is a client that sends and reads messages itself.
