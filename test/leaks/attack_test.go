@@ -74,10 +74,20 @@ func TestAttacks(t *testing.T) {
 	all := scripts(t, "attacks")
 	for _, s := range all {
 		t.Run(s.group+"/"+s.title, func(t *testing.T) {
-			got := shown(t, l, direct, []mode{simple}, s)[0]
-			if len(search.in(views(got))) == 0 {
-				t.Fatalf("no attack: nothing is shown on a direct connection either: %s", told(got))
+			at := func(database string, f func(t *testing.T)) {
+				t.Run(database, func(t *testing.T) {
+					if s.apart() {
+						t.Parallel() // they mostly wait
+					}
+					f(t)
+				})
 			}
+			at(direct, func(t *testing.T) {
+				got := shown(t, l, direct, []mode{simple}, s)[0]
+				if len(search.in(views(got))) == 0 {
+					t.Fatalf("no attack: nothing is shown on a direct connection either: %s", told(got))
+				}
+			})
 			modes := []mode{simple}
 			switch {
 			case s.pure():
@@ -86,11 +96,13 @@ func TestAttacks(t *testing.T) {
 				modes = []mode{simple, undescr}
 			}
 			for _, database := range []string{ruled, open1} {
-				for i, got := range shown(t, l, database, modes, s) {
-					if found := search.in(views(got)); len(found) > 0 {
-						t.Errorf("LEAK through %s, %s: %s\n%s", database, modes[i].name, strings.Join(found[:min(len(found), 3)], "; "), strings.Join(s.lines, "\n"))
+				at(database, func(t *testing.T) {
+					for i, got := range shown(t, l, database, modes, s) {
+						if found := search.in(views(got)); len(found) > 0 {
+							t.Errorf("LEAK through %s, %s: %s\n%s", database, modes[i].name, strings.Join(found[:min(len(found), 3)], "; "), strings.Join(s.lines, "\n"))
+						}
 					}
-				}
+				})
 			}
 		})
 	}

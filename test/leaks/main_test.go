@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -241,6 +242,12 @@ func (s script) pure() bool {
 	}
 	return false
 }
+
+// shared is what the databases have in common: one server's roles, files and activity.
+var shared = regexp.MustCompile(`(?i)role|create user|pg_user|database|pg_stat|pg_auth|\bcopy\b|file|program|dblink|prepare transaction|prepared '`)
+
+// apart reports whether the script may run in several databases at once.
+func (s script) apart() bool { return !shared.MatchString(strings.Join(s.lines, " ")) }
 
 // scripts reads the files of a folder: "-- title" begins a script, each line is a
 // statement, "@word …" tells something about it.
