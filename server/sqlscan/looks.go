@@ -8,6 +8,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pglex"
 )
 
@@ -25,6 +26,7 @@ type sight struct {
 
 // looker finds the sights of a statement before it is walked.
 type looker struct {
+	cat    *catalog.Snapshot
 	text   *pglex.Text // nil where the text is none that pglex reads
 	sql    string
 	sights map[*pg_query.ColumnRef]*sight
@@ -35,7 +37,7 @@ type looker struct {
 }
 
 func (s *stmt) looker() *looker {
-	l := &looker{sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}}
+	l := &looker{cat: s.cat, sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}}
 	var text pglex.Text
 	if text.Read(s.sql) {
 		l.text = &text
@@ -78,6 +80,10 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.condition(x.SelectStmt.WhereClause)
 		l.condition(x.SelectStmt.HavingClause)
 		l.selected(x.SelectStmt)
+		l.spells(x.SelectStmt.LimitCount)
+		l.spells(x.SelectStmt.LimitOffset)
+	case *pg_query.Node_FuncCall:
+		l.rows(x.FuncCall)
 	case *pg_query.Node_RangeFunction:
 		l.function(x.RangeFunction)
 	case *pg_query.Node_RangeTableFunc, *pg_query.Node_JsonTable:
@@ -86,6 +92,37 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.makes = l.makes || x.WithClause.Recursive
 	}
 	children(n, l.visit)
+}
+
+// spells notes columns that say how many rows come: a number that spells any value.
+func (l *looker) spells(n *pg_query.Node) {
+	if c := n.GetColumnRef(); c != nil {
+		l.at(c).many = true
+		return
+	}
+	if l.depth++; l.depth <= maxDepth {
+		children(n, l.spells)
+	}
+	l.depth--
+}
+
+// rows looks at functions that give several rows. As many as a stored value has elements
+// say no more than that; otherwise it is for whoever writes the statement to say.
+func (l *looker) rows(f *pg_query.FuncCall) {
+	name := lastOf(f.Funcname)
+	if elements[name] && len(f.Args) == 1 && f.Args[0].GetColumnRef() != nil {
+		return
+	}
+	if slices.ContainsFunc(l.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Set }) {
+		for _, a := range f.Args {
+			l.spells(a)
+		}
+	}
+}
+
+var elements = map[string]bool{
+	"unnest": true, "json_array_elements": true, "jsonb_array_elements": true, "json_array_elements_text": true, "jsonb_array_elements_text": true,
+	"json_each": true, "jsonb_each": true, "json_each_text": true, "jsonb_each_text": true, "json_object_keys": true, "jsonb_object_keys": true,
 }
 
 func (l *looker) at(c *pg_query.ColumnRef) *sight {

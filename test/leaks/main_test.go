@@ -26,7 +26,7 @@ var data embed.FS
 const victims = 170
 
 // keepers is how many compute columns from themselves, likewise.
-const keepers = 20
+const keepers = 40
 
 func TestMain(m *testing.M) {
 	pgparse.RunWorker()
