@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
+
+	"github.com/hoopctl/hoopctl/pkg/netio"
 )
 
 const (
@@ -68,10 +71,28 @@ func (c *conn) sever(ctx context.Context) {
 	defer telling.Wait()
 	telling.Go(func() { c.tellCut(ctx) })
 	c.proxy.cut.wait(tellFirst)
-	_ = c.up.Conn.Close()
+	reset(c.up.Conn)
 	c.proxy.cancels <- struct{}{}
 	defer func() { <-c.proxy.cancels }()
 	c.cancelBusy(ctx) // that the connection is closed sees only who reads or writes
+}
+
+// reset closes a connection so that the other end knows at once, even one that waits until
+// it may send more: such a one finds an orderly end only when it next asks whether the window
+// has opened (RFC 9293 §3.8.6.1), many seconds after the last time, and PostgreSQL heeds no
+// CancelRequest until then.
+func reset(nc net.Conn) {
+	socket := nc
+	if t, ok := socket.(interface{ NetConn() net.Conn }); ok {
+		socket = t.NetConn()
+	}
+	if w, ok := socket.(*netio.Conn); ok {
+		socket = w.Conn
+	}
+	if t, ok := socket.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // it may be closed already
+	}
+	_ = nc.Close()
 }
 
 // tellCut tells the client, and leaves the crowd at once where it must wait for what
