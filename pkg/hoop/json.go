@@ -20,6 +20,7 @@ func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	dst = numberField(dst, `,"mono_ns":`, e.Mono)
 	dst = JSONString(append(dst, `,"type":`...), string(e.Type))
 	dst = textField(dst, `,"subject":`, e.Subject)
 	dst = listField(dst, `,"chain":`, e.Chain)

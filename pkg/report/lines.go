@@ -128,6 +128,7 @@ var paragraphs = []paragraph{
 		{"grants revoked", is(hoop.EventRevocation)},
 		{"changes of policy and resources", is(hoop.EventPolicy, hoop.EventResource)},
 		{"inherited protection of copies lifted", is(hoop.EventProtection)},
+		{"questions what the policy would decide", is(hoop.EventExplain)},
 	}, ""},
 	{"45 CFR 164.308(a)(5)(ii)(C)", "Log-in monitoring", []line{
 		{"failed sign-ins", is(hoop.EventSignInFailed)},

@@ -50,7 +50,7 @@ func severity(e *hoop.Event) int {
 	switch {
 	case Alarming(e):
 		return 7
-	case e.Type == hoop.EventPolicy || e.Type == hoop.EventResource || e.Type == hoop.EventRead || e.Type == hoop.EventExport:
+	case e.Type == hoop.EventPolicy || e.Type == hoop.EventResource || e.Type == hoop.EventRead || e.Type == hoop.EventExport || e.Type == hoop.EventExplain:
 		return 5
 	}
 	return 3

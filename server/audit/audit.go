@@ -39,10 +39,11 @@ type Options struct {
 	// Revision is that of the policy in force, which every event names that names none
 	// itself; nil: it then names none.
 	Revision func() string
-	Every    time.Duration    // between two checkpoints of a log that grows; 1 s
-	FS       journal.FS       // journal.OS{}
-	Now      func() time.Time // time.Now
-	Log      *slog.Logger     // slog.Default()
+	Every    time.Duration        // between two checkpoints of a log that grows; 1 s
+	FS       journal.FS           // journal.OS{}
+	Now      func() time.Time     // time.Now
+	Mono     func() time.Duration // since the start, however the clock is set; Go's monotonic clock
+	Log      *slog.Logger         // slog.Default()
 }
 
 // Recordings are the sessions' recordings; *record.Recorder is one.
@@ -62,6 +63,10 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		start := time.Now()
+		o.Mono = func() time.Duration { return time.Since(start) }
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -161,17 +166,15 @@ func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
 	return pos, nil
 }
 
-// complete gives an event the time and the policy that it lacks, in a copy.
+// complete gives an event the time and the policy that it lacks, and the time by the
+// clock that nobody sets, in a copy.
 func (l *Log) complete(e *hoop.Event) *hoop.Event {
-	unnamed := e.Policy == "" && l.opt.Revision != nil
-	if !e.Time.IsZero() && !unnamed {
-		return e
-	}
 	c := *e
+	c.Mono = max(l.opt.Mono().Nanoseconds(), 1)
 	if c.Time.IsZero() {
 		c.Time = l.opt.Now().UTC()
 	}
-	if unnamed {
+	if e.Policy == "" && l.opt.Revision != nil {
 		c.Policy = l.opt.Revision()
 	}
 	return &c

@@ -97,8 +97,8 @@ func newSample(t *testing.T, keep bool) *sample {
 	if s.rec, err = g.recorder.Open(hoop.SessionInfo{ID: "c", Target: "pg"}, []byte("key")); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 63 {
-		if i == 60 { // what comes now stands under no checkpoint
+	for i := range 67 {
+		if i == 64 { // what comes now stands under no checkpoint
 			if err := g.log.Close(); err != nil {
 				t.Fatal(err)
 			}
