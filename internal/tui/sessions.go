@@ -203,6 +203,8 @@ func (m *sessions) list() []string {
 	switch {
 	case !m.loaded:
 		return []string{"", "  asking the gateway…"}
+	case len(m.all) > 0 && len(m.shown) == 0:
+		return []string{"", "  No session has that in it."}
 	case len(m.shown) == 0:
 		return []string{"", "  No sessions."}
 	}
