@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 				"signin":     cmdSignIn,
 				"as":         cmdAs,
 				"await-held": cmdAwaitHeld,
-				"terminal":   cmdTerminal,
+				"play":       cmdPlay,
 				"issuer":     cmdIssuer,
 				"flip":       cmdFlip,
 				"terminal":   cmdTerminal,
@@ -228,12 +228,12 @@ func cmdSignIn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// terminal STEPS COMMAND runs a shell command on a pseudo-terminal of 80 columns and 24
+// play STEPS COMMAND runs a shell command on a pseudo-terminal of 80 columns and 24
 // rows. A line of the file STEPS is "< TEXT", which must come on the screen, or "> KEYS",
 // which are typed then; \r is the enter key. At the end the command must have ended well.
-func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
+func cmdPlay(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: terminal STEPS COMMAND")
+		ts.Fatalf("usage: play STEPS COMMAND")
 	}
 	cmd := exec.Command("sh", "-c", args[1])
 	cmd.Dir = ts.MkAbs(".")
