@@ -19,7 +19,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +59,6 @@ func TestScripts(t *testing.T) {
 				env.Setenv("PAGER", "")
 				env.Setenv("NO_COLOR", "1")
 				env.Setenv("BIN", bin)
-				env.Setenv("ENTER", "\r")
 				shared.describe(env.Setenv)
 				return nil
 			},
@@ -69,7 +67,6 @@ func TestScripts(t *testing.T) {
 				"signin":     cmdSignIn,
 				"as":         cmdAs,
 				"await-held": cmdAwaitHeld,
-				"play":       cmdPlay,
 				"issuer":     cmdIssuer,
 				"flip":       cmdFlip,
 				"terminal":   cmdTerminal,
@@ -228,16 +225,17 @@ func cmdSignIn(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// play STEPS COMMAND runs a shell command on a pseudo-terminal of 80 columns and 24
+// terminal STEPS COMMAND runs a shell command on a pseudo-terminal of 80 columns and 24
 // rows. A line of the file STEPS is "< TEXT", which must come on the screen, or "> KEYS",
-// which are typed then; \r is the enter key. At the end the command must have ended well.
-func cmdPlay(ts *testscript.TestScript, neg bool, args []string) {
+// which are typed then; \r is the enter key. At the end the command must have ended well;
+// what was on the screen is its stdout.
+func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: play STEPS COMMAND")
+		ts.Fatalf("usage: terminal STEPS COMMAND")
 	}
 	cmd := exec.Command("sh", "-c", args[1])
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"), "TERM=xterm-256color")
+	cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"), "TERM=xterm-256color", "NO_COLOR=1")
 	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
 	ts.Check(err)
 	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
@@ -245,7 +243,7 @@ func cmdPlay(ts *testscript.TestScript, neg bool, args []string) {
 		watchdog.Stop()
 		_ = f.Close()
 	}()
-	var seen []byte
+	var seen []byte // since keys were typed last
 	buf := make([]byte, 4096)
 	for step := range strings.Lines(ts.ReadFile(args[0])) {
 		what, text, _ := strings.Cut(strings.TrimSuffix(step, "\n"), " ")
@@ -261,9 +259,10 @@ func cmdPlay(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Fatalf("%v before %q: %q", err, text, seen)
 			}
 			seen = append(seen, buf[:n]...)
+			_, _ = ts.Stdout().Write(buf[:n])
 		}
 	}
-	_, _ = io.Copy(io.Discard, f) // ends with EIO when the command has closed the terminal
+	_, _ = io.Copy(ts.Stdout(), f) // ends with EIO when the command has closed the terminal
 	if err := cmd.Wait(); err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
 	}
@@ -313,43 +312,6 @@ func cmdAwaitHeld(ts *testscript.TestScript, neg bool, args []string) {
 		case <-tick.C:
 		case <-deadline:
 			ts.Fatalf("no statement with %q is held; requests: %s", args[1], out)
-		}
-	}
-}
-
-// terminal ARG... [-- WAIT KEYS]... runs hoopctl with ARG on a terminal of 80 columns and
-// 24 lines: each time, when WAIT was on the screen, KEYS are typed. It must end by itself,
-// and what was on the screen is its stdout.
-func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
-	n := slices.Index(args, "--")
-	if neg || n < 0 || (len(args)-n-1)%2 != 0 {
-		ts.Fatalf("usage: terminal ARG... -- [WAIT KEYS]...")
-	}
-	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "hoopctl"), args[:n]...)
-	cmd.Env = append(os.Environ(), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"), "TERM=xterm-256color", "NO_COLOR=1")
-	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
-	ts.Check(err)
-	defer f.Close()
-	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	defer watchdog.Stop()
-	var seen strings.Builder
-	b := make([]byte, 4096)
-	for steps := args[n+1:]; ; {
-		k, err := f.Read(b) // fails when the program has ended
-		seen.Write(b[:k])
-		for len(steps) > 0 && strings.Contains(seen.String(), steps[0]) {
-			fmt.Fprint(ts.Stdout(), seen.String())
-			seen.Reset()
-			_, err := f.WriteString(steps[1])
-			ts.Check(err)
-			steps = steps[2:]
-		}
-		if err != nil {
-			fmt.Fprint(ts.Stdout(), seen.String())
-			if werr := cmd.Wait(); werr != nil || len(steps) > 0 {
-				ts.Fatalf("hoopctl on a terminal: %v; still to come: %q; the screen: %q", werr, steps, seen.String())
-			}
-			return
 		}
 	}
 }
