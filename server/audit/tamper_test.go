@@ -173,6 +173,10 @@ var harmless = map[string]string{
 	"unfinished recording/append": "the journal writes its bytes again; behind them, a torn end is no record",
 }
 
+// mended are changes that are noticed, or mended from the journal, which has still some of
+// the bytes: how many depends on what was in a batch when the run was killed.
+var mended = []string{"unfinished recording/truncate", "unfinished recording/flip a bit at the end"}
+
 // unseen are changes that nothing on the machine can tell from a power cut: the very end of
 // a journal after an unclean stop, which stands under no checkpoint yet
 // (docs/limitations.md).
@@ -241,6 +245,7 @@ func TestTamper_DataFolder(t *testing.T) {
 						if err != nil {
 							t.Errorf("it does no harm, and yet: %v", err)
 						}
+					case err == nil && slices.Contains(mended, kind+"/"+way):
 					case slices.Contains(unseen, kind+"/"+way):
 						if !lost {
 							t.Errorf("the end of the journal: %v", err)

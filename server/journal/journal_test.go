@@ -438,7 +438,7 @@ func TestOpen_RefusesDamageAndNamesThePlace(t *testing.T) {
 	})
 	t.Run("a segment cut short in the middle", func(t *testing.T) {
 		refuse(t, func(dir string) string {
-			if err := os.Truncate(filepath.Join(dir, filepath.Base(names[0])), 100); err != nil {
+			if err := os.Truncate(filepath.Join(dir, filepath.Base(names[0])), 101); err != nil {
 				t.Fatal(err)
 			}
 			return filepath.Base(names[0])

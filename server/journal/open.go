@@ -65,11 +65,7 @@ func (j *Journal) load() error {
 		}
 	}
 	if j.fresh = len(j.segments) == 0; j.fresh {
-		var salt [4]byte
-		if _, err := rand.Read(salt[:]); err != nil {
-			return err
-		}
-		j.codec.salt = binary.LittleEndian.Uint32(salt[:])
+		j.codec.salt = random()
 	}
 	j.applied = j.durable
 	return nil
@@ -88,15 +84,16 @@ func (j *Journal) loadSegment(number int, last bool) error {
 		// itself may be torn.
 		return j.dropEmpty(name, b)
 	}
-	base, salt, ok := j.codec.parseHeader(b)
+	h, ok := j.codec.parseHeader(b)
 	switch {
 	case !ok:
 		return &CorruptError{File: name, What: "the header does not match its checksum"}
-	case len(j.segments) > 0 && (base != j.durable || salt != j.codec.salt):
+	case j.stray(h):
 		return &CorruptError{File: name, What: fmt.Sprintf(
-			"it begins at position %d, the segment before it ends at %d: a segment is missing or foreign", base, j.durable)}
+			"it begins at position %d and does not follow the segment before it, which ends at %d: one of them, or one between, is missing or foreign", h.base, j.durable)}
 	}
-	j.codec.salt = salt
+	base := h.base
+	j.codec.salt = h.salt
 	body := b[headerBytes:]
 	size, _ := j.codec.scan(body, base, func(kind Kind, _ Pos, _ []byte) error {
 		j.seen[kind] = true
@@ -115,20 +112,26 @@ func (j *Journal) loadSegment(number int, last bool) error {
 			return err
 		}
 	}
-	j.segments = append(j.segments, segment{number: number, base: base, size: size})
+	j.segments = append(j.segments, segment{number: number, base: base, size: size, id: h.id})
 	j.durable = base + Pos(size)
 	return nil
+}
+
+// stray reports whether a segment does not follow the last one that was loaded.
+func (j *Journal) stray(h header) bool {
+	n := len(j.segments)
+	return n > 0 && !h.follows(j.segments[n-1], j.codec.salt)
 }
 
 // dropEmpty removes a last segment that holds no frame. Where it is the only one, its
 // header, when intact, still says where positions go on.
 func (j *Journal) dropEmpty(name string, b []byte) error {
-	if base, salt, ok := j.codec.parseHeader(b); ok {
-		if len(j.segments) > 0 && (base != j.durable || salt != j.codec.salt) {
+	if h, ok := j.codec.parseHeader(b); ok {
+		if j.stray(h) {
 			return &CorruptError{File: name, What: "it does not follow the segment before it"}
 		}
-		j.durable, j.codec.salt = base, salt
-		j.segments = append(j.segments, segment{number: j.number, base: base})
+		j.durable, j.codec.salt = h.base, h.salt
+		j.segments = append(j.segments, segment{number: j.number, base: h.base, id: h.id})
 		return j.settle(name, b, len(b))
 	}
 	if len(bytes.Trim(b, "\x00")) > 0 {
@@ -163,6 +166,12 @@ func (j *Journal) settle(name string, b []byte, length int) error {
 	return f.Close()
 }
 
+func random() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint32(b[:])
+}
+
 // startSegment begins the file that positions from base on are written to. Its name
 // and header are durable before any frame goes in.
 func (j *Journal) startSegment(base Pos) error {
@@ -172,7 +181,13 @@ func (j *Journal) startSegment(base Pos) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(j.codec.appendHeader(nil, base), 0); err != nil {
+	h := header{base: base, salt: j.codec.salt, id: random()}
+	j.mu.Lock()
+	if n := len(j.segments); n > 0 {
+		h.after = j.segments[n-1].id
+	}
+	j.mu.Unlock()
+	if _, err := f.WriteAt(j.codec.appendHeader(nil, h), 0); err != nil {
 		_ = f.Close()
 		return err
 	}
@@ -192,7 +207,7 @@ func (j *Journal) startSegment(base Pos) error {
 	}
 	j.file, j.number = f, number
 	j.mu.Lock()
-	j.segments = append(j.segments, segment{number: number, base: base})
+	j.segments = append(j.segments, segment{number: number, base: base, id: h.id})
 	j.mu.Unlock()
 	return nil
 }

@@ -13,11 +13,12 @@ import (
 // A segment file, NNNNNNNN.wal, is a header and frames; all numbers are
 // little-endian:
 //
-//	header: 8B magic | 8B position of the first frame | 4B salt | 4B CRC32C of the 20B before
+//	header: 8B magic | 8B position of the first frame | 4B salt | 4B own number | 4B that of the segment before | 4B CRC32C of the 28B before
 //	frame:  4B length of the payload | 4B CRC32C | 1B kind | payload
 //
 // A position counts the bytes of all frames since the journal began, headers left
-// out. The CRC of a frame starts from the journal's salt and covers its position,
+// out. The numbers in headers are random: a segment that another run wrote from the same
+// beginning does not pass for the one between its neighbours. The CRC of a frame starts from the journal's salt and covers its position,
 // length, kind and payload, so neither an old block nor a moved frame passes for one.
 //
 // Each batch (one write, one fsync) begins with a mark: kind 0, with its own position
@@ -25,8 +26,8 @@ import (
 // before a mark is damage to what was acknowledged, and damage with no mark behind
 // it is the torn end of a batch that nobody was told of.
 const (
-	magic       = "HOOPWAL1"
-	headerBytes = 24
+	magic       = "HOOPWAL2"
+	headerBytes = 32
 	frameBytes  = 9
 	markBytes   = frameBytes + 8
 
@@ -54,6 +55,7 @@ type segment struct {
 	number int
 	base   Pos
 	size   int64
+	id     uint32 // its own number in its header
 }
 
 func (s segment) end() Pos { return s.base + Pos(s.size) }
@@ -88,20 +90,34 @@ type frameCodec struct {
 	table *crc32.Table
 }
 
-func (c frameCodec) appendHeader(dst []byte, base Pos) []byte {
+// header begins a segment.
+type header struct {
+	base            Pos
+	salt, id, after uint32 // after is the id of the segment before
+}
+
+func (c frameCodec) appendHeader(dst []byte, h header) []byte {
 	start := len(dst)
 	dst = append(dst, magic...)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(base))
-	dst = binary.LittleEndian.AppendUint32(dst, c.salt)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.base))
+	for _, n := range []uint32{h.salt, h.id, h.after} {
+		dst = binary.LittleEndian.AppendUint32(dst, n)
+	}
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], c.table))
 }
 
-func (c frameCodec) parseHeader(b []byte) (base Pos, salt uint32, ok bool) {
+func (c frameCodec) parseHeader(b []byte) (h header, ok bool) {
 	if len(b) < headerBytes || string(b[:8]) != magic ||
-		crc32.Checksum(b[:20], c.table) != binary.LittleEndian.Uint32(b[20:]) {
-		return 0, 0, false
+		crc32.Checksum(b[:headerBytes-4], c.table) != binary.LittleEndian.Uint32(b[headerBytes-4:]) {
+		return header{}, false
 	}
-	return Pos(binary.LittleEndian.Uint64(b[8:])), binary.LittleEndian.Uint32(b[16:]), true
+	n := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+	return header{Pos(binary.LittleEndian.Uint64(b[8:])), n(16), n(20), n(24)}, true
+}
+
+// follows reports whether a segment that begins so is the one behind s.
+func (h header) follows(s segment, salt uint32) bool {
+	return h.base == s.end() && h.after == s.id && h.salt == salt
 }
 
 // append adds one frame that starts at position at.
