@@ -106,19 +106,73 @@ const anyName = "\x00"
 // impliedName is the name of an output column without AS (FigureColname in
 // PostgreSQL's parse_target.c), or anyName.
 func impliedName(n *pg_query.Node) string {
+	if name, _ := figured(n, 0); name != "" {
+		return name
+	}
+	return "?column?"
+}
+
+// figured is the name that an expression suggests, "" for none; weak says that a cast or
+// CASE around it has a better one.
+func figured(n *pg_query.Node, depth int) (name string, weak bool) {
+	if depth > maxDepth {
+		return anyName, false
+	}
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
 		if u, ok := nameOf(x.ColumnRef); ok {
-			return u.name
+			return u.name, false
 		}
 	case *pg_query.Node_FuncCall:
-		if parts := stringsOf(x.FuncCall.Funcname); len(parts) > 0 {
-			return parts[len(parts)-1]
+		if name := lastOf(x.FuncCall.Funcname); name != "" {
+			return name, false
 		}
-	case *pg_query.Node_AConst, *pg_query.Node_ParamRef, *pg_query.Node_AExpr, *pg_query.Node_BoolExpr, *pg_query.Node_NullTest:
-		return "?column?"
+	case *pg_query.Node_AExpr:
+		if x.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_NULLIF {
+			return "nullif", false
+		}
+		return "", true
+	case nil, *pg_query.Node_AConst, *pg_query.Node_ParamRef, *pg_query.Node_BoolExpr, *pg_query.Node_NullTest:
+		return "", true
+	case *pg_query.Node_TypeCast:
+		name, weak := figured(x.TypeCast.Arg, depth+1)
+		if as := lastOf(x.TypeCast.TypeName.GetNames()); weak && as != "" {
+			return as, true
+		}
+		return name, weak
+	case *pg_query.Node_CaseExpr:
+		if name, weak := figured(x.CaseExpr.Defresult, depth+1); !weak {
+			return name, false
+		}
+		return "case", true
+	case *pg_query.Node_CollateClause:
+		return figured(x.CollateClause.Arg, depth+1)
+	case *pg_query.Node_CoalesceExpr:
+		return "coalesce", false
+	case *pg_query.Node_MinMaxExpr:
+		if x.MinMaxExpr.Op == pg_query.MinMaxOp_IS_LEAST {
+			return "least", false
+		}
+		return "greatest", false
+	case *pg_query.Node_RowExpr:
+		return "row", false
+	case *pg_query.Node_AArrayExpr:
+		return "array", false
+	case *pg_query.Node_SubLink:
+		switch q := x.SubLink.Subselect.GetSelectStmt(); {
+		case x.SubLink.SubLinkType == pg_query.SubLinkType_EXISTS_SUBLINK:
+			return "exists", false
+		case x.SubLink.SubLinkType == pg_query.SubLinkType_ARRAY_SUBLINK:
+			return "array", false
+		case x.SubLink.SubLinkType == pg_query.SubLinkType_EXPR_SUBLINK && len(q.GetTargetList()) == 1:
+			rt := q.TargetList[0].GetResTarget()
+			if rt.GetName() != "" {
+				return rt.Name, false
+			}
+			return impliedName(rt.GetVal()), false
+		}
 	}
-	return anyName
+	return anyName, false
 }
 
 // inferred resolves the names in deciding places to columns.

@@ -155,7 +155,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"constant",     // arguments of functions, SET
 		"expression",   // whether there is one
 		"hasOrdinal",   // whether it is a whole number
-		"impliedName",  // whether there is one
+		"figured",      // whether there is one
 		"leastRows",    // beside count(*) and count(DISTINCT …)
 		"limit",        // LIMIT
 		"literal",      // arguments of functions

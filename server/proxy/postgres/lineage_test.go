@@ -19,10 +19,10 @@ func TestLineage_ComputedColumns(t *testing.T) {
 		clear string // the row, "" is NULL or masked
 	}{
 		{"select count(*)::text from patients", "3"},
-		{"select count(ssn)::text, upper(name), lower(ssn), length(ssn)::text from patients group by name, ssn order by name limit 1", "1|ANN||"},
+		{"select count(ssn)::text, upper(name), lower(ssn), length(ssn)::text from patients group by id order by name limit 1", "1|ANN||"},
 		{"select upper(name), name || ssn, id + 1 || '', n + 1 || '' from only patients where id = 1", "ANN||2|"},
 		{"select x.a, x.b || '' from (select upper(name) as a, lower(ssn) as b from patients where id = 1) x", "ANN|"},
-		{"select (select max(name) from patients), (select max(ssn) from patients), (select max(name) from patients where ssn like '9%')", "Kid||"},
+		{"select (select max(name) from patients), (select max(ssn) from patients), (select max(name) from patients where ssn = '9')", "Kid||"},
 		{"select case when ssn like '9%' then 'yes' else 'no' end, 'ok' from patients where id = 1", "|ok"},
 		{"with recursive r(a, b) as (select name, ssn from patients where id = 1 union all select b, a from r where false) select a || '', 'x' from r", "|x"},
 		{"select upper(name) from patients where id = 1 union all select upper(ssn) from patients where false", ""},
