@@ -99,6 +99,7 @@ func (b *Bundle) raw(ctx context.Context, first, end int64, f func(index int64, 
 
 var (
 	timePrefix   = []byte(`{"time":"`)
+	typePrefix   = []byte(`,"type":"`)
 	errCanonical = errors.New("an event is not in canonical form")
 )
 
@@ -110,6 +111,17 @@ func timeOf(raw []byte) (time.Time, error) {
 		return time.Time{}, errCanonical
 	}
 	return time.Parse(time.RFC3339Nano, string(rest[:end]))
+}
+
+// typeOf reads an event's type from its canonical bytes: no quotation mark is in the
+// values before it.
+func typeOf(raw []byte) (hoop.EventType, error) {
+	_, rest, ok := bytes.Cut(raw, typePrefix)
+	end := bytes.IndexByte(rest, '"')
+	if !ok || end < 0 {
+		return "", errCanonical
+	}
+	return hoop.EventType(rest[:end]), nil
 }
 
 // prepare reads what must be known before the first byte: the span, the report, the
@@ -158,8 +170,6 @@ func (b *Bundle) prepare(ctx context.Context) error {
 func (b *Bundle) locate(ctx context.Context) error {
 	first, end := int64(-1), int64(0)
 	b.expired = make(map[string]int64)
-	expiry := []byte(`,"type":"` + string(hoop.EventExpired) + `",`)
-	checkpoint := []byte(`,"type":"` + string(hoop.EventCheckpoint) + `",`)
 	var newest cosigned
 	err := b.raw(ctx, 0, b.opt.Size, func(index int64, raw []byte) error {
 		at, err := timeOf(raw)
@@ -172,16 +182,18 @@ func (b *Bundle) locate(ctx context.Context) error {
 		if b.opt.To.IsZero() || at.Before(b.opt.To) {
 			end = index + 1
 		}
-		head := raw[:min(len(raw), 80)]
-		expires, cosigns := bytes.Contains(head, expiry), bytes.Contains(head, checkpoint)
-		if !expires && !cosigns {
+		kind, err := typeOf(raw)
+		if err != nil {
+			return fmt.Errorf("event %d: %w", index, err)
+		}
+		if kind != hoop.EventExpired && kind != hoop.EventCheckpoint {
 			return nil
 		}
 		e, err := auditlog.Decode(raw)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", index, err)
 		}
-		if expires {
+		if kind == hoop.EventExpired {
 			b.expired[e.Session] = index
 			return nil
 		}

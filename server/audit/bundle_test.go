@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/audit"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/journal/faultfs"
+	"github.com/hoopctl/hoopctl/server/record"
 	"github.com/hoopctl/hoopctl/server/witness"
 )
 
@@ -506,4 +508,47 @@ func (g *gateway) large(b *testing.B, id string) {
 	}
 	r.Events = counter + 1
 	add(hoop.Event{Type: hoop.EventSessionEnd, Record: &r})
+}
+
+// A gateway that has run for long: mono_ns has all its digits before an event's type.
+func TestBundle_CosignedAndExpiredLate(t *testing.T) {
+	g, fsys := &gateway{}, faultfs.New()
+	var err error
+	if g.journal, err = journal.Open("/journal", journal.Options{FS: fsys, Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.close() })
+	if g.recorder, err = record.New(record.Options{Dir: "/recordings", Keys: "/keys", Journal: g.journal, FS: fsys, Log: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	if g.log, err = audit.Open(audit.Options{
+		Dir: "/audit", Keys: "/keys", Origin: "test.example/audit", Journal: g.journal, Recordings: g.recorder, FS: fsys, Log: quiet,
+		Every: time.Hour, Mono: func() time.Duration { return math.MaxInt64 },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.session(t.Context(), "s0", 1); err != nil {
+		t.Fatal(err)
+	}
+	witness := g.cosign(t)
+	expired := &hoop.Event{Type: hoop.EventExpired, Session: "s0"}
+	for e, err := range g.log.Events(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event.Type == hoop.EventSessionEnd {
+			expired.Details = []hoop.Detail{{Name: auditlog.ExpiredHash, Value: e.Event.Record.SHA256}}
+		}
+	}
+	if err := g.log.Write(t.Context(), expired); err != nil {
+		t.Fatal(err)
+	}
+	b := bundled(t, g, audit.BundleOptions{Recordings: true})
+	r, err := bundle.Verify(bytes.NewReader(b), int64(len(b)), bundle.Options{Key: g.log.VerifierKey(), Witnesses: []string{witness}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Cosignatures) != 1 || r.Expired != 1 {
+		t.Errorf("%d cosignatures, %d expired: want 1 and 1", len(r.Cosignatures), r.Expired)
+	}
 }
