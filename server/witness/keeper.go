@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -20,8 +21,13 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 )
 
-// skew is how far a witness's clock may be from ours.
-const skew = 5 * time.Minute
+const (
+	// skew is how far a witness's clock may be from ours.
+	skew = 5 * time.Minute
+	// firstRetry is when all are asked again after a witness did not cosign; twice as
+	// long each time it does not again, up to KeeperOptions.Every.
+	firstRetry = time.Second
+)
 
 // Evidence is one's own log; *audit.Log is one.
 type Evidence interface {
@@ -54,7 +60,7 @@ type KeeperOptions struct {
 	Witnesses []Witness
 	// Quorum is how many must have cosigned for a cosignature to count; 1.
 	Quorum int
-	Every  time.Duration // a minute
+	Every  time.Duration // a minute; sooner after a failure
 	Log    *slog.Logger
 	Now    func() time.Time
 }
@@ -119,33 +125,49 @@ func (k *Keeper) Cosigned() time.Time {
 	return at[k.opt.Quorum-1]
 }
 
-// Run asks the witnesses again and again until ctx ends.
+// Run asks the witnesses again and again until ctx ends, sooner where one did not cosign:
+// of two gateways that witness each other, one starts first.
 func (k *Keeper) Run(ctx context.Context) {
-	t := time.NewTicker(k.opt.Every)
-	defer t.Stop()
+	retry := firstRetry
 	for {
-		k.Once(ctx)
+		pause := k.opt.Every
+		if k.Once(ctx) {
+			retry = firstRetry
+		} else {
+			pause = min(retry, k.opt.Every)
+			retry = 2 * pause
+		}
+		t := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
+			t.Stop()
 			return
 		case <-t.C:
 		}
 	}
 }
 
-// Once asks each witness, side by side, to cosign the newest checkpoint.
-func (k *Keeper) Once(ctx context.Context) {
+// Once asks each witness, side by side, to cosign the newest checkpoint, and tells
+// whether all did.
+func (k *Keeper) Once(ctx context.Context) bool {
 	k.asking.Lock()
 	defer k.asking.Unlock()
 	var all sync.WaitGroup
+	var failed atomic.Bool
 	for i, w := range k.asked {
 		all.Go(func() {
-			if err := k.ask(ctx, i, w); err != nil && ctx.Err() == nil {
+			err := k.ask(ctx, i, w)
+			if err == nil {
+				return
+			}
+			failed.Store(true)
+			if ctx.Err() == nil {
 				k.opt.Log.ErrorContext(ctx, "audit: a witness did not cosign", "witness", w.Name, "error", err)
 			}
 		})
 	}
 	all.Wait()
+	return !failed.Load()
 }
 
 // ask has one witness cosign, telling it what it needs to know about what it knows.

@@ -2,6 +2,7 @@ package witness_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,10 +11,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/bundle"
@@ -479,6 +482,51 @@ func FuzzAdd(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := s.Add(b); err == nil {
 			t.Error("cosigned for nobody")
+		}
+	})
+}
+
+// exchange is a network without one.
+type exchange func(*http.Request) (*http.Response, error)
+
+func (f exchange) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A witness that is away is asked again soon, then less and less often, up to every minute.
+func TestKeeper_AsksAgainSoonAfterAFailure(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := openLog(t, dir)
+		w, err := witness.New(witness.Options{Dir: filepath.Join(dir, "w"), Key: filepath.Join(dir, "wkeys", "w.key"), Name: "w.example", Logs: []string{l.VerifierKey()}, Log: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		began := time.Now()
+		var asked []int // seconds
+		k, err := witness.NewKeeper(l, witness.KeeperOptions{Log: quiet, Witnesses: []witness.Witness{{
+			Name: "w", URL: "https://w.example", Key: w.VerifierKey(), HTTP: &http.Client{Transport: exchange(func(r *http.Request) (*http.Response, error) {
+				asked = append(asked, int(time.Since(began)/time.Second))
+				switch len(asked) {
+				case 9, 11:
+					rw := httptest.NewRecorder()
+					w.ServeHTTP(rw, r)
+					return rw.Result(), nil
+				case 12:
+					stop()
+				}
+				return nil, errors.New("nobody listens")
+			})},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.Run(ctx)
+		if want := []int{0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 244, 304}; !slices.Equal(asked, want) {
+			t.Errorf("asked at %v, want %v", asked, want)
+		}
+		if k.Cosigned().IsZero() {
+			t.Error("nothing is cosigned")
 		}
 	})
 }
