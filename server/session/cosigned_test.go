@@ -12,6 +12,7 @@ import (
 	"github.com/hoopctl/hoopctl/server"
 	"github.com/hoopctl/hoopctl/server/pki"
 	"github.com/hoopctl/hoopctl/server/servertest"
+	"github.com/hoopctl/hoopctl/server/witness"
 )
 
 // A rule demands a cosignature of a real witness: with it the statement runs; without
@@ -48,15 +49,15 @@ spec: {targets: [pg-prod], groups: ["*"], effects: ["*"], tables: [public.patien
 			Listen: address, DataDir: dir, Name: "w.example", Logs: []string{key.Verifier}, Hosts: []string{"127.0.0.1"},
 		}, slog.New(slog.DiscardHandler), func(_, key string) error { ready <- key; return nil })
 	}()
-	var witness string
+	var cosigner string
 	select {
-	case witness = <-ready:
+	case cosigner = <-ready:
 	case err := <-ended:
 		t.Fatal(err)
 	}
 	start := func() *servertest.Gateway {
 		return servertest.Start(t, servertest.Options{DataDir: data, PG: first.PG, Resources: rule, Config: func(c *server.Config) {
-			c.Witnesses = []server.WitnessConfig{{Name: "w", URL: "https://" + address, Key: witness, CAFile: filepath.Join(dir, pki.CAFile)}}
+			c.Witnesses = []server.WitnessConfig{{Name: "w", URL: "https://" + address, Key: cosigner, CAFile: filepath.Join(dir, pki.CAFile)}}
 		}})
 	}
 	const patients, others = "SELECT state FROM patients WHERE id = 1", "SELECT x FROM scratch"
@@ -88,5 +89,39 @@ spec: {targets: [pg-prod], groups: ["*"], effects: ["*"], tables: [public.patien
 	}
 	if _, err := conn.Exec(t.Context(), others); err != nil {
 		t.Errorf("without a witness, no such rule: %v", err)
+	}
+}
+
+// While people think, a rule comes to demand a cosignature that no witness gave: what
+// they approve does not run.
+func TestSession_ARuleDemandsACosignatureMeanwhile(t *testing.T) {
+	const asks = "tables: [\"*\"]\n  decision: approve"
+	demanding := strings.Replace(servertest.Resources, asks, asks+"\n  cosigned_within: 2m", 1)
+	dir := t.TempDir()
+	away, err := witness.New(witness.Options{Dir: filepath.Join(dir, "logs"), Key: filepath.Join(dir, "keys", "witness.key"), Name: "away.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := startApprovals(t, servertest.Options{Config: func(c *server.Config) {
+		c.Witnesses = []server.WitnessConfig{{Name: "away", URL: "https://127.0.0.1:1", Key: away.VerifierKey()}}
+	}})
+	conn := open(t, a.Gateway, nil)
+	for _, rules := range []string{servertest.Resources, demanding} {
+		before := a.hits()
+		done := exec(conn, hit)
+		held := a.pending(1)[0]
+		a.Reload(rules, "")
+		a.decide(held.ID, true)
+		err := <-done
+		ran := a.hits() - before
+		if rules != demanding {
+			if err != nil || ran != 1 {
+				t.Errorf("no rule demands one: it ran %d times: %v", ran, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "no witness has cosigned the audit log yet, and a rule demands it every 2m0s") || ran != 0 {
+			t.Errorf("a rule demands one: it ran %d times: %v", ran, err)
+		}
 	}
 }

@@ -106,10 +106,11 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	switch d.Action {
 	case hoop.Allow:
 	case hoop.Approve:
-		if err := s.hold(ctx, ask, uses, d); err != nil {
+		now, err := s.hold(ctx, ask, uses, d)
+		if err != nil {
 			return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
 		}
-		if err := s.witnessed(d); err != nil { // people took their time
+		if err := s.witnessed(now); err != nil { // people took their time
 			return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 		}
 	default:
@@ -207,9 +208,9 @@ func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, e
 	return d, nil
 }
 
-// hold puts the statement to people and waits. It returns nil when exactly this
-// statement was approved and still means the same.
-func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) error {
+// hold puts the statement to people and waits. Without an error exactly this
+// statement was approved and still means the same; now is what the policy decides then.
+func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) (now hoop.Decision, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var asking sync.WaitGroup
 	defer func() {
@@ -222,7 +223,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	st := ask.Statement
 	digest, err := s.digest(ctx, ask, uses)
 	if err != nil {
-		return err
+		return now, err
 	}
 	if st.InTx && d.Approval.Timeout > inTxTimeout {
 		rule := *d.Approval
@@ -243,7 +244,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		Executes: executes, Writing: writing, Facts: facts,
 	})
 	if err != nil {
-		return err
+		return now, err
 	}
 	if ask.Facts != nil {
 		asking.Go(func() {
@@ -262,40 +263,40 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	}
 	answer, err := s.line.Grants.Await(ctx, req.ID)
 	if err != nil {
-		return err
+		return now, err
 	}
 	if err := s.frame(recording.Record{Kind: recording.KindApproval, At: s.since(), Request: &answer}); err != nil {
-		return unrecorded(err)
+		return now, unrecorded(err)
 	}
 	if err := verdict(answer); err != nil {
-		return err
+		return now, err
 	}
 	if answer.Digest != digest {
-		return hoop.Errorf(hoop.CodeDenied, "approval %d names another statement", answer.ID)
+		return now, hoop.Errorf(hoop.CodeDenied, "approval %d names another statement", answer.ID)
 	}
 	if err := s.inForce(); err != nil {
-		return err
+		return now, err
 	}
-	if err := s.stillHolds(ctx, uses, d); err != nil {
-		return err
+	if now, err = s.stillHolds(ctx, uses, d); err != nil {
+		return now, err
 	}
-	return ask.Confirm()
+	return now, ask.Confirm()
 }
 
 // stillHolds asks the policy again once people agreed to what it decided: rules that
-// became stricter meanwhile count.
-func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, d hoop.Decision) error {
-	now, err := s.decide(ctx, uses)
+// became stricter meanwhile count. It gives what the policy decides now.
+func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, d hoop.Decision) (now hoop.Decision, err error) {
+	now, err = s.decide(ctx, uses)
 	switch {
 	case err != nil:
-		return err
+		return now, err
 	case now.Action == hoop.Deny:
-		return denied(now)
+		return now, denied(now)
 	case now.Action == hoop.Approve && (now.Approval.Count > d.Approval.Count || !slices.Equal(now.Approval.Groups, d.Approval.Groups)):
-		return hoop.Errorf(hoop.CodeDenied, "the rules changed while the statement waited, and others must approve it now").
+		return now, hoop.Errorf(hoop.CodeDenied, "the rules changed while the statement waited, and others must approve it now").
 			WithHint("run the statement again")
 	}
-	return nil
+	return now, nil
 }
 
 // soFar is what the session has done, for those who decide what it does next.

@@ -45,3 +45,54 @@ func TestWitness_NothingRunsUncosigned(t *testing.T) {
 		t.Errorf("%d refusals are on record, want 6", denied)
 	}
 }
+
+// What was cosigned lately enough when people were asked is too old when they approve: it
+// does not run. It runs where a witness has cosigned again meanwhile.
+func TestWitness_CosignedAgainAfterAnApproval(t *testing.T) {
+	g := setup(t, `CREATE TABLE t (a int)`)
+	g.declare(func(t *hoop.Target) { t.CosignedWithin = hoop.Duration(5 * time.Minute) })
+	var at atomic.Pointer[time.Time]
+	g.line.Cosigned = func() time.Time { return *at.Load() }
+	set := func(t time.Time) { at.Store(&t) }
+	set(time.Now())
+	c := g.connect()
+	g.policy.on(hoop.EffectDDL, hoop.Approve)
+	alter := func(column string, meanwhile time.Time) error {
+		set(time.Now())
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Exec(t.Context(), `ALTER TABLE t ADD COLUMN `+column+` int`)
+			done <- err
+		}()
+		select {
+		case r := <-g.grants.held:
+			set(meanwhile)
+			g.grants.answer <- hoop.Request{ID: r.ID, State: hoop.Approved, Digest: r.Digest}
+		case err := <-done:
+			t.Fatalf("not held: %v", err)
+		}
+		return <-done
+	}
+	for _, when := range []time.Time{{}, time.Now().Add(-6 * time.Minute)} {
+		if err := alter("late", when); err == nil || !strings.Contains(err.Error(), "no witness has cosigned") {
+			t.Errorf("approved, cosigned at %s: got %v", when, err)
+		}
+	}
+	if err := alter("b", time.Now().Add(-4*time.Minute)); err != nil {
+		t.Errorf("approved, cosigned lately: %v", err)
+	}
+	set(time.Now())
+	var columns string
+	if err := c.QueryRow(t.Context(), `SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0`).Scan(&columns); err != nil || columns != "a b" {
+		t.Errorf("columns %q, %v", columns, err)
+	}
+	denied := 0
+	for _, e := range g.audit.of(hoop.EventStatement) {
+		if e.Rule == "cosigned_within" && e.Action == hoop.Deny {
+			denied++
+		}
+	}
+	if denied != 2 {
+		t.Errorf("%d refusals are on record, want 2", denied)
+	}
+}
