@@ -28,6 +28,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
+	"github.com/hoopctl/hoopctl/server/pgserver"
 )
 
 // The scripts are the user's view: the real programs, a real PostgreSQL, real pages.
@@ -59,11 +60,13 @@ func TestScripts(t *testing.T) {
 				env.Setenv("PAGER", "")
 				env.Setenv("NO_COLOR", "1")
 				env.Setenv("BIN", bin)
+				env.Values[gatewaysKey{}] = gateways{}
 				shared.describe(env.Setenv)
 				return nil
 			},
 			Cmds: map[string]func(*testscript.TestScript, bool, []string){
 				"gateway":    cmdGateway,
+				"postgres":   cmdPostgres,
 				"signin":     cmdSignIn,
 				"as":         cmdAs,
 				"await-held": cmdAwaitHeld,
@@ -139,10 +142,26 @@ func (g *gateway) stop() error {
 	return g.cmd.Wait()
 }
 
-// gateway start ARG… starts one of the script's own in $WORK, and makes it $GATEWAY.
+// gateways are those that a script started, by process ID.
+type gateways map[string]*gateway
+
+// gatewaysKey is where a script keeps them.
+type gatewaysKey struct{}
+
+// gateway start ARG… starts one of the script's own in the script's folder, and makes it
+// $GATEWAY; gateway stop PID stops one in order.
 func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
+	mine := ts.Value(gatewaysKey{}).(gateways)
+	if !neg && len(args) == 2 && args[0] == "stop" {
+		g := mine[args[1]]
+		if g == nil {
+			ts.Fatalf("no gateway %s was started", args[1])
+		}
+		ts.Check(g.stop())
+		return
+	}
 	if len(args) < 2 || args[0] != "start" {
-		ts.Fatalf("usage: gateway start dev|serve ARG...")
+		ts.Fatalf("usage: gateway start dev|serve ARG..., gateway stop PID")
 	}
 	var env []string
 	if ca := ts.Getenv("SSL_CERT_FILE"); ca != "" {
@@ -160,6 +179,21 @@ func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { _ = g.stop() }) // a script may have killed it
 	g.describe(ts.Setenv)
+	mine[ts.Getenv("GATEWAY_PID")] = g
+}
+
+// postgres FILE starts a PostgreSQL of the script's own at PG_ADDRESS, and writes the
+// password of its superuser, PG_USER, into FILE.
+func cmdPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: postgres FILE")
+	}
+	pg, err := pgserver.Start(context.Background(), pgserver.Options{})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(pg.Stop()) })
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(pg.Password+"\n"), 0o600))
+	ts.Setenv("PG_ADDRESS", pg.Address())
+	ts.Setenv("PG_USER", pg.User)
 }
 
 // issuer FILE=SUBJECT... starts an issuer of workload tokens, whose URL is ISSUER and whose
