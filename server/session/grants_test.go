@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -52,8 +53,9 @@ func detail(e hoop.Event, name string) string {
 	return ""
 }
 
-// Whatever happens, the event of it names the policy that was in force.
-func TestEvents_NameThePolicy(t *testing.T) {
+// Whatever happens, the event of it names the policy that was in force, and all else that its
+// kind must have.
+func TestEvents_AreWhole(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: setup, Module: "package hoop.site\n"})
 	conn := open(t, g, nil)
 	for _, approve := range []bool{true, false} {
@@ -76,6 +78,12 @@ func TestEvents_NameThePolicy(t *testing.T) {
 	if _, err := g.API("agent").Revoke(t.Context(), grants[0].ID, "done"); err != nil {
 		t.Fatal(err)
 	}
+	for err == nil { // until the session has ended
+		_, err = conn.Exec(t.Context(), "SELECT state FROM patients")
+	}
+	for !slices.ContainsFunc(events(t, g), func(e hoop.Event) bool { return e.Type == hoop.EventSessionEnd }) {
+		runtime.Gosched() // it may follow what the client was told
+	}
 	if _, err := g.API("agent").Explain(t.Context(), api.Explain{Target: "pg-prod", SQL: "SELECT 1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +100,7 @@ func TestEvents_NameThePolicy(t *testing.T) {
 	}
 	for _, want := range []hoop.EventType{
 		hoop.EventStart, hoop.EventSignIn, hoop.EventRequest, hoop.EventGrant, hoop.EventSessionStart, hoop.EventStatement, hoop.EventResult,
-		hoop.EventApproval, hoop.EventDenial, hoop.EventPolicy, hoop.EventRevocation,
+		hoop.EventApproval, hoop.EventDenial, hoop.EventPolicy, hoop.EventRevocation, hoop.EventSessionEnd, hoop.EventAPIDenied, hoop.EventExplain, hoop.EventExport,
 	} {
 		if !seen[want] {
 			t.Errorf("this run has no event %s", want)
@@ -100,6 +108,54 @@ func TestEvents_NameThePolicy(t *testing.T) {
 	}
 	if len(revisions) != 2 {
 		t.Errorf("%d policies, want the one before the reload and the one after", len(revisions))
+	}
+	whole(t, events(t, g))
+}
+
+// whole checks that every event has what its kind must have: both clocks, who, and what of
+// target, grant, request and session it is about. Counters leave none out.
+func whole(t *testing.T, all []hoop.Event) {
+	t.Helper()
+	counted := map[string]int64{}
+	mono := int64(0)
+	for _, e := range all {
+		missing := func(what string, there bool) {
+			if !there {
+				t.Errorf("event %s has no %s: %+v", e.Type, what, e)
+			}
+		}
+		missing("time", !e.Time.IsZero())
+		missing("monotonic time behind the one before", e.Type == hoop.EventStart || e.Mono+int64(time.Second) > mono) // those of one moment may be out of order
+		mono = e.Mono
+		switch e.Type {
+		case hoop.EventStart, hoop.EventStop, hoop.EventCheckpoint, hoop.EventPolicy, hoop.EventResource, hoop.EventExpired, hoop.EventRecovery:
+		default:
+			missing("subject", e.Subject != "")
+		}
+		switch e.Type {
+		case hoop.EventSessionStart, hoop.EventStatement, hoop.EventResult, hoop.EventSessionEnd, hoop.EventCancel:
+			missing("session", e.Session != "")
+			missing("target", e.Target != "")
+			missing("grant", e.Grant != "")
+			counted[e.Session]++
+			missing("counter that follows", e.Counter == counted[e.Session])
+		case hoop.EventGrant, hoop.EventRevocation:
+			missing("target", e.Target != "")
+			missing("grant", e.Grant != "")
+		case hoop.EventRequest, hoop.EventApproval, hoop.EventDenial:
+			missing("target", e.Target != "")
+			missing("request", e.Request != 0)
+		}
+		switch e.Type {
+		case hoop.EventStatement:
+			missing("text", e.Text != "")
+			missing("effects", len(e.Effects) > 0)
+			missing("decision", e.Action != "" && e.Rule != "")
+		case hoop.EventResult:
+			missing("result", e.Result != nil)
+		case hoop.EventSessionEnd:
+			missing("count of its events", e.Record != nil && e.Record.Events == e.Counter && e.Record.SHA256 != "")
+		}
 	}
 }
 
