@@ -13,7 +13,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/grant"
 )
 
-const literal = "078-05-1120"
+const literal = "P-078051120-X"
 
 func aStatement(by hoop.Identity) hoop.Request {
 	return hoop.Request{
