@@ -117,6 +117,7 @@ func TestFederation_SignsIn(t *testing.T) {
 				t.Fatalf("got %+v", a)
 			}
 			access = a.Access
+			synctest.Wait() // go-oidc keeps the keys a moment after it has told them
 		}
 		if n := i.asked.Load(); n != 2 {
 			t.Errorf("%d requests to the issuer for three sign-ins, want discovery and keys once", n)
