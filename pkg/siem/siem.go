@@ -39,7 +39,8 @@ func Encode(format string, e Entry) ([]byte, error) {
 // failed, or ended by force.
 func Alarming(e *hoop.Event) bool {
 	switch e.Type {
-	case hoop.EventSignInFailed, hoop.EventSessionDenied, hoop.EventDenial, hoop.EventRevocation, hoop.EventRecovery:
+	case hoop.EventSignInFailed, hoop.EventSessionDenied, hoop.EventDenial, hoop.EventRevocation, hoop.EventRecovery,
+		hoop.EventAlert, hoop.EventAPIDenied, hoop.EventProtection:
 		return true
 	}
 	return e.Type == hoop.EventStatement && e.Action == hoop.Deny

@@ -192,3 +192,15 @@ func readCEF(t *testing.T, line string) (header []string, fields map[string]stri
 	}
 	return header, fields
 }
+
+// What people must look at is told apart from what happens all day.
+func TestCEF_Severity(t *testing.T) {
+	for typ, want := range map[hoop.EventType]string{
+		hoop.EventAlert: "|7|", hoop.EventAPIDenied: "|7|", hoop.EventProtection: "|7|", hoop.EventDenial: "|7|",
+		hoop.EventRead: "|5|", hoop.EventStatement: "|3|",
+	} {
+		if got := CEF(Entry{Event: &hoop.Event{Type: typ}}); !strings.Contains(got, want) {
+			t.Errorf("%s: got %s, want severity %s", typ, got, want)
+		}
+	}
+}

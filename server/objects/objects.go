@@ -121,9 +121,16 @@ func Open(ctx context.Context, loc Location, transport http.RoundTripper) (*Stor
 		return nil, fmt.Errorf("recordings: there is no bucket %s at %s", loc.Bucket, loc.Endpoint)
 	}
 	state, _, _, _, err := client.GetObjectLockConfig(ctx, loc.Bucket)
+	if err != nil && !slices.Contains(noLock, minio.ToErrorResponse(err).Code) {
+		return nil, fmt.Errorf("recordings: ask bucket %s whether it has object lock (s3:GetBucketObjectLockConfiguration): %w", loc.Bucket, err)
+	}
 	s.locked = err == nil && state == "Enabled"
 	return s, nil
 }
+
+// noLock is what stores answer that have no object lock, or whose bucket has none. Any
+// other error may hide one, and parts would be put without retention.
+var noLock = []string{"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"}
 
 // Locked reports whether the bucket has object lock: retention is then enforced by it.
 func (s *Store) Locked() bool { return s.locked }
