@@ -291,7 +291,9 @@ func TestWire_SlowReader(t *testing.T) {
 			// The target waits for the gateway, which waits for this client.
 			eventually(t, dsn, `EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
 				AND wait_event = 'ClientWrite' AND query LIKE 'SELECT p.id%')`)
-			if grown := int64(heap()) - int64(before); grown > 8<<20 {
+			// Window, catalog and what other tests do meanwhile count here;
+			// TestSlowReader_CostsNoMemory of the proxy measures the client alone.
+			if grown := int64(heap()) - int64(before); grown > 24<<20 {
 				t.Errorf("the heap grew by %d MiB for a client that does not read", grown>>20)
 			}
 			other := dial(t, dsn)
