@@ -80,7 +80,7 @@ var EventTypes = []EventType{
 // (pkg/auditlog/spec.md). It carries no literal, no parameter, no credential.
 type Event struct {
 	Time     time.Time `json:"time"`              // UTC
-	Mono     int64     `json:"mono_ns,omitempty"` // nanoseconds since its gateway started, by a clock that nobody sets
+	Mono     int64     `json:"mono_ns,omitempty"` // nanoseconds since its log was opened, by a clock that nobody sets
 	Type     EventType `json:"type"`
 	Subject  string    `json:"subject,omitempty"` // who did it
 	Chain    []string  `json:"chain,omitempty"`   // on whose behalf
