@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -41,10 +42,8 @@ func (st *startup) check() error {
 	}); err != nil {
 		return err
 	}
-	for name, value := range st.params {
-		if strings.ToLower(name) == "client_encoding" {
-			encoding = value
-		}
+	if value, ok := st.params["client_encoding"]; ok {
+		encoding = value
 	}
 	var err error
 	st.charset, err = startCharset(encoding)
@@ -56,10 +55,7 @@ func (st *startup) check() error {
 // which row-level security may rely on, as long as nobody sets them: check and sqlscan
 // see to that.
 func (st *startup) forTarget(sess *session.Session) map[string]string {
-	params := map[string]string{}
-	for name, value := range st.params {
-		params[strings.ToLower(name)] = value // two spellings would be sent in no order
-	}
+	params := maps.Clone(st.params)
 	params["client_encoding"] = "UTF8"
 	if params["application_name"] == "" {
 		params["application_name"] = "hoopctl:" + sess.Identity().Subject

@@ -99,6 +99,16 @@ func TestServe_RefusalsAtStart(t *testing.T) {
 		{"options=-c%20log_statement%3Dall", "42501"},
 		{"options=-c%20standard_conforming_strings%3Doff", "42501"},
 		{"options=-F", "0A000"},
+		{"Options=-c%20role%3Dpostgres", "42704"}, // as PostgreSQL says
+		{"OPTIONS=-c%20work_mem%3D1MB", "42704"},
+		{"opt%C4%B0ons=-c%20role%3Dpostgres", "42704"}, // a letter that is an i in lower case
+		{"Replication=true", "42704"},
+		{"replicatioN=database", "42704"},
+		{"User=postgres", "42704"},
+		{"Database=postgres", "42704"},
+		{"_Pq_.magic=on", "42704"},
+		{"Role=postgres", "42501"},
+		{"Client_Encoding=BIG5", "0A000"},
 	} {
 		if _, err := pgx.Connect(t.Context(), g.dsn(tt.options)); state(err) != tt.want {
 			t.Errorf("%s: %v, want %s", tt.options, err, tt.want)

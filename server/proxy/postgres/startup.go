@@ -43,7 +43,7 @@ type startup struct {
 	offered  uint32            // what the client asked for
 	user     string            //
 	database string            // "" where the client named none
-	params   map[string]string // to pass on
+	params   map[string]string // to pass on; names in lower case
 	charset  *charset          // of the client; nil is UTF8
 }
 
@@ -146,8 +146,10 @@ func parseStartup(version uint32, body []byte) (*startup, error) {
 			st.database = value
 		case strings.HasPrefix(name, "_pq_."):
 			st.unknown = append(st.unknown, name)
+		case ours(name):
+			return nil, &stateError{state: "42704", message: fmt.Sprintf("unrecognized configuration parameter %q", name)}
 		default:
-			st.params[name] = value
+			st.params[strings.ToLower(name)] = value // as in postgresql.conf; the last of several counts
 		}
 	}
 	if f.done() != nil {
@@ -157,6 +159,19 @@ func parseStartup(version uint32, body []byte) (*startup, error) {
 		return nil, &stateError{state: "28000", message: "no PostgreSQL user name specified in startup packet"}
 	}
 	return st, nil
+}
+
+// ours reports whether name differs from one that means something to the protocol by
+// upper case only. PostgreSQL knows those in lower case alone (ProcessStartupPacket in
+// postmaster.c), and takes any other for a setting; passed on in lower case, such a name
+// would come to mean what was never checked.
+func ours(name string) bool {
+	lower := strings.ToLower(name)
+	switch lower {
+	case "user", "database", "options", "replication":
+		return name != lower
+	}
+	return name != lower && strings.HasPrefix(lower, "_pq_.")
 }
 
 func protocolError(format string, args ...any) error {
