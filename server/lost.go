@@ -45,7 +45,7 @@ func recount(ctx context.Context, rec *record.Recorder, s *hoop.SessionInfo) (la
 		return 0, err
 	}
 	defer r.Close()
-	s.Statements, s.Rows, s.Bytes, s.Masked = 0, 0, 0, 0
+	s.Statements, s.Rows, s.Changed, s.Bytes, s.Masked = 0, 0, 0, 0, 0
 	for {
 		record, err := r.Next()
 		switch {
@@ -62,6 +62,7 @@ func recount(ctx context.Context, rec *record.Recorder, s *hoop.SessionInfo) (la
 			s.Bytes += int64(len(record.Wire)) + record.Dropped
 		case recording.KindResult:
 			s.Rows += record.Result.Rows
+			s.Changed += record.Result.Changed
 			s.Masked += record.Result.Masked
 		case recording.KindEnd: // it did end: only the store was not told
 			s.Why = record.Text

@@ -139,11 +139,11 @@ func TestLists(t *testing.T) {
 			"" +
 				"session     s2\nwho         Dana (dana)\ntarget      pg-prod\ndatabase    clinic\nprotocol    postgres\ngrant       g1\n" +
 				"client      psql\naddress     10.0.0.7:1\nstarted     2026-11-23T11:58:00Z\nended       still running\n" +
-				"statements  5\nrows        42\nbytes       0\nmasked      7\n",
+				"statements  5\nrows        42\nchanged     0\nbytes       0\nmasked      7\n",
 			"" +
 				"session\ts2\nwho\tDana (dana)\ntarget\tpg-prod\ndatabase\tclinic\nprotocol\tpostgres\ngrant\tg1\n" +
 				"client\tpsql\naddress\t10.0.0.7:1\nstarted\t2026-11-23T11:58:00Z\nended\tstill running\n" +
-				"statements\t5\nrows\t42\nbytes\t0\nmasked\t7\n",
+				"statements\t5\nrows\t42\nchanged\t0\nbytes\t0\nmasked\t7\n",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

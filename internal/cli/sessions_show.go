@@ -64,6 +64,7 @@ func (o *sessionsShowOptions) run(ctx context.Context) error {
 		"why", s.Why,
 		"statements", strconv.FormatInt(s.Statements, 10),
 		"rows", strconv.FormatInt(s.Rows, 10),
+		"changed", strconv.FormatInt(s.Changed, 10),
 		"bytes", strconv.FormatInt(s.Bytes, 10),
 		"masked", strconv.FormatInt(s.Masked, 10),
 	)

@@ -153,7 +153,11 @@ func (r *Renderer) end(rec *recording.Record) {
 		line += ": " + rec.Text
 	}
 	if s := rec.Session; s != nil {
-		line += fmt.Sprintf(" (%d statements, %d rows, %d bytes, %d cells masked)", s.Statements, s.Rows, s.Bytes, s.Masked)
+		changed := ""
+		if s.Changed > 0 {
+			changed = fmt.Sprintf(" %d changed,", s.Changed)
+		}
+		line += fmt.Sprintf(" (%d statements, %d rows,%s %d bytes, %d cells masked)", s.Statements, s.Rows, changed, s.Bytes, s.Masked)
 	}
 	r.print("%s", paint(r.style.Bold, "══ "+iostreams.OneLine(line)))
 }

@@ -58,7 +58,7 @@ func TestEncode_Pinned(t *testing.T) {
 	e := hoop.Event{
 		Time: at, Type: hoop.EventResult, Subject: "a<b", Chain: []string{"c"}, Target: "t", Grant: "g", Request: 1, Session: "s", Counter: 2,
 		Policy: "00", Text: "x\x01\u2028é\xff", Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"u"}, Action: hoop.Deny, Rule: "r", Reason: "w",
-		Result: &hoop.Result{Statement: 1, Tag: "T", SQLState: "00000", Digest: "d"}, Record: &hoop.Record{SHA256: "e", Size: 3, Events: 4},
+		Result: &hoop.Result{Statement: 1, Tag: "T", SQLState: "00000", Changed: 6, Digest: "d"}, Record: &hoop.Record{SHA256: "e", Size: 3, Events: 4},
 		Details: []hoop.Detail{{Name: "n", Value: "v"}}, Duration: 5,
 	}
 	got, err := auditlog.Encode(&e)
@@ -67,7 +67,7 @@ func TestEncode_Pinned(t *testing.T) {
 	}
 	const want = `{"time":"2026-03-01T12:00:00.12Z","type":"result","subject":"a\u003cb","chain":["c"],"target":"t","grant":"g","request":1,` +
 		`"session":"s","counter":2,"policy":"00","text":"x\u0001\u2028é` + "\ufffd" + `","effects":["read"],"tables":["u"],"action":"deny","rule":"r","reason":"w",` +
-		`"result":{"statement":1,"tag":"T","sqlstate":"00000","rows":0,"bytes":0,"masked":0,"digest":"d"},` +
+		`"result":{"statement":1,"tag":"T","sqlstate":"00000","rows":0,"changed":6,"bytes":0,"masked":0,"digest":"d"},` +
 		`"recording":{"sha256":"e","size":3,"events":4},"details":[{"name":"n","value":"v"}],"duration_us":5}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)

@@ -113,7 +113,8 @@ type Result struct {
 	Statement int64  `json:"statement"` // counter of the statement event it answers
 	Tag       string `json:"tag,omitempty"`
 	SQLState  string `json:"sqlstate,omitempty"` // of an error
-	Rows      int64  `json:"rows"`
+	Rows      int64  `json:"rows"`               // delivered to the client, COPY TO and RETURNING included
+	Changed   int64  `json:"changed,omitempty"`  // inserted, updated, deleted, merged or copied in, as the target's tags say
 	Bytes     int64  `json:"bytes"`
 	Masked    int64  `json:"masked"`           // cells
 	Digest    string `json:"digest,omitempty"` // keyed, hex; the key is in the recording

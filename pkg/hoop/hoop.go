@@ -280,7 +280,8 @@ type SessionInfo struct {
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	Why        string    `json:"ended_reason,omitempty"`
 	Statements int64     `json:"statements"`
-	Rows       int64     `json:"rows"`
+	Rows       int64     `json:"rows"`              // delivered to the client
+	Changed    int64     `json:"changed,omitempty"` // at the target
 	Bytes      int64     `json:"bytes"`
 	Masked     int64     `json:"masked"` // cells
 }

@@ -66,6 +66,7 @@ func (r *Result) AppendJSON(dst []byte) []byte {
 	dst = textField(dst, `,"tag":`, r.Tag)
 	dst = textField(dst, `,"sqlstate":`, r.SQLState)
 	dst = strconv.AppendInt(append(dst, `,"rows":`...), r.Rows, 10)
+	dst = numberField(dst, `,"changed":`, r.Changed)
 	dst = strconv.AppendInt(append(dst, `,"bytes":`...), r.Bytes, 10)
 	dst = strconv.AppendInt(append(dst, `,"masked":`...), r.Masked, 10)
 	dst = textField(dst, `,"digest":`, r.Digest)

@@ -106,6 +106,8 @@ func CEF(entry Entry) string {
 		add("cn1", strconv.FormatInt(r.Rows, 10))
 		add("cn2Label", "maskedCells")
 		add("cn2", strconv.FormatInt(r.Masked, 10))
+		add("cn3Label", "changedRows")
+		add("cn3", strconv.FormatInt(r.Changed, 10))
 		add("out", strconv.FormatInt(r.Bytes, 10))
 		add("outcome", r.SQLState)
 	}

@@ -14,14 +14,14 @@ import (
 func hostile() Entry {
 	return Entry{Index: 5, Event: &hoop.Event{
 		Time: time.Unix(1, 0), Type: "x|y\n", Subject: "a=b\nmsg=forged", Target: `t\`, Session: "s", Text: "SELECT $1 = $2", Rule: "r", Chain: []string{"c"},
-		Action: hoop.Deny, Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"p|q"}, Result: &hoop.Result{Rows: 2}, Details: []hoop.Detail{{Name: "remote_addr", Value: "10.0.0.1:99"}},
+		Action: hoop.Deny, Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"p|q"}, Result: &hoop.Result{Rows: 2, Changed: 3}, Details: []hoop.Detail{{Name: "remote_addr", Value: "10.0.0.1:99"}},
 	}}
 }
 
 // What an event says cannot become another field, or another event.
 func TestCEF_Escapes(t *testing.T) {
 	const want = `CEF:0|hoopctl|hoop-gateway|1|x\|y |x\|y |3|rt=1000 externalId=5 suser=a\=b\nmsg\=forged dhost=t\\ act=deny msg=SELECT $1 \= $2 cs1Label=session cs1=s ` +
-		`cs2Label=rule cs2=r cs4Label=onBehalfOf cs4=c cs5Label=tables cs5=p|q cs6Label=effects cs6=read cn1Label=rows cn1=2 cn2Label=maskedCells cn2=0 out=0 src=10.0.0.1`
+		`cs2Label=rule cs2=r cs4Label=onBehalfOf cs4=c cs5Label=tables cs5=p|q cs6Label=effects cs6=read cn1Label=rows cn1=2 cn2Label=maskedCells cn2=0 cn3Label=changedRows cn3=3 out=0 src=10.0.0.1`
 	if got := CEF(hostile()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

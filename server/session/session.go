@@ -304,6 +304,7 @@ func (s *Session) results(before ...recording.Record) (pos journal.Pos, err erro
 			r.result.Statement = r.number
 			r.result.Digest = hex.EncodeToString(s.chain)
 			s.info.Rows += r.result.Rows
+			s.info.Changed += r.result.Changed
 			s.info.Masked += r.result.Masked
 			frame = append(frame, recording.Record{Kind: recording.KindResult, At: now.Sub(s.started), Counter: r.number, Result: &r.result})
 		}

@@ -120,6 +120,7 @@ type Command struct {
 	Tx          Tx
 	Chain       bool   // COMMIT or ROLLBACK AND CHAIN: a new transaction begins at once
 	CopyIn      bool   // COPY … FROM STDIN
+	CopyFile    bool   // COPY … FROM a server file or program
 	CopyOut     bool   // COPY … TO STDOUT
 	ReturnsRows bool   // a result set comes back
 	Prepare     string // PREPARE name: the analysis is that of the prepared statement

@@ -202,6 +202,7 @@ func TestAnalyze_Commands(t *testing.T) {
 		"COPY clinic.patients TO STDOUT":       {Verb: "COPY", CopyOut: true, End: 30},
 		"COPY (SELECT 1) TO STDOUT":            {Verb: "COPY", CopyOut: true, End: 25},
 		"COPY clinic.patients TO '/x'":         {Verb: "COPY", End: 28},
+		"COPY clinic.patients FROM '/x'":       {Verb: "COPY", CopyFile: true, End: 30},
 		"PREPARE p AS SELECT 1":                {Verb: "PREPARE", Prepare: "p", End: 21},
 		"EXECUTE p":                            {Verb: "EXECUTE", Execute: "p", ReturnsRows: true, End: 9},
 		"EXPLAIN EXECUTE p":                    {Verb: "EXPLAIN", Execute: "p", Explain: true, ReturnsRows: true, End: 17},

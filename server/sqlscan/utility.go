@@ -242,7 +242,8 @@ func (s *stmt) copy(c *pg_query.CopyStmt) {
 		s.use(hoop.EffectServer, "COPY with a server file or program")
 	}
 	if c.IsFrom {
-		s.cmd.CopyIn = !c.IsProgram && c.Filename == ""
+		s.cmd.CopyFile = c.IsProgram || c.Filename != ""
+		s.cmd.CopyIn = !s.cmd.CopyFile
 		into := s.target(c.Relation, inserts)
 		s.use(hoop.EffectImport, "", into...)
 		if !s.cmd.CopyIn {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 	"syscall"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -151,7 +150,7 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 			a.long = newLongRow(size, a.proxy.cfg.MaxRow, a.run.plan.Columns)
 			return true, nil
 		}
-		a.run.res.Bytes += int64(size)
+		a.run.gave(size)
 	case 'd':
 		if a.rules().Values() {
 			if size > a.proxy.cfg.MaxRow {
@@ -159,9 +158,11 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 			}
 			return false, nil
 		}
-		if _, err := a.copyOut(size); err != nil {
+		e, err := a.copyOut()
+		if err != nil {
 			return false, err
 		}
+		e.run.gave(size - headerSize)
 	default:
 		if size > a.proxy.cfg.MaxRow {
 			return false, a.fault("a message of type %q has %d bytes", kind, size)
@@ -273,7 +274,7 @@ func (a *answerer) message(kind byte, m []byte) error {
 			a.drop(len(m))
 			return nil
 		}
-		e, err := a.copyOut(len(m))
+		e, err := a.copyOut()
 		if err != nil {
 			return err
 		}
@@ -330,6 +331,7 @@ func (a *answerer) message(kind byte, m []byte) error {
 		if e.run == nil || e.run.withheld {
 			return a.fault("COPY TO of protected data")
 		}
+		e.run.answered.out = true
 		return nil
 	}
 	return a.fault("message of type %q (%d bytes)", kind, len(m))
@@ -386,11 +388,8 @@ func (a *answerer) ended(e *expected, m []byte, tag string) error {
 	defer a.conn.mu.Unlock()
 	e.copying = false
 	e.settle(e.tags, true)
+	e.run.completed(e.tags, tag)
 	e.tags++
-	e.run.res.Tag = tag
-	if rows, ok := affected(tag); ok && e.run.res.Rows == 0 {
-		e.run.res.Rows = rows
-	}
 	if e.kind == 'Q' {
 		e.run.planned, e.run.plan = false, nil // rows of the next command have a description
 		if e.tags < e.run.commands {
@@ -408,13 +407,6 @@ func (a *answerer) ended(e *expected, m []byte, tag string) error {
 	return nil
 }
 
-// affected is the number of rows in a tag such as "INSERT 0 5".
-func affected(tag string) (int64, bool) {
-	i := bytes.LastIndexByte([]byte(tag), ' ')
-	n, err := strconv.ParseInt(tag[i+1:], 10, 64)
-	return n, i >= 0 && err == nil
-}
-
 // copyIn: CopyInResponse. The client may send data now.
 func (a *answerer) copyIn(e *expected, m []byte) error {
 	a.relayed(len(m))
@@ -427,18 +419,18 @@ func (a *answerer) copyIn(e *expected, m []byte) error {
 		return a.fault("COPY FROM STDIN that the analysis did not see")
 	}
 	e.copying = true
+	e.run.answered.in = true
 	a.cond.Broadcast()
 	return nil
 }
 
-// copyOut counts data of COPY TO STDOUT.
-func (a *answerer) copyOut(size int) (*expected, error) {
+// copyOut counts data of COPY TO STDOUT before it is released.
+func (a *answerer) copyOut() (*expected, error) {
 	e := a.head()
 	if e == nil || e.run == nil || e.run.withheld {
 		return nil, a.fault("COPY data that was not asked for")
 	}
 	a.answers(e)
-	e.run.res.Bytes += int64(size - headerSize)
 	return e, e.run.row()
 }
 

@@ -201,6 +201,7 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 			a.drop(len(m))
 			return err
 		}
+		e.run.gave(len(m) - headerSize)
 		a.relayed(len(m))
 		return nil
 	}
@@ -215,6 +216,7 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 	if failed, err := a.convert(e, out); failed || err != nil {
 		return err
 	}
+	e.run.gave(len(out) - headerSize)
 	a.win = append(a.win, out...)
 	if a.row = out; cap(a.row) > bufferSize {
 		a.row = nil

@@ -143,10 +143,10 @@ func (a *answerer) functionResult(e *expected, m []byte) error {
 	if err != nil {
 		return a.fault("FunctionCallResponse: %v", err)
 	}
-	e.run.res.Bytes = int64(len(value))
 	if err := e.run.row(); err != nil {
 		return err
 	}
+	e.run.gave(len(value))
 	if e.run.result == nil || value == nil {
 		a.relayed(len(m))
 	} else {

@@ -202,7 +202,7 @@ func (a *answerer) sendLong(done bool) error {
 		if err := a.run.run.Touched(); err != nil {
 			return err
 		}
-		a.run.res.Bytes += int64(l.size)
+		a.run.gave(l.size)
 		if err := a.flush(); err != nil {
 			return err
 		}

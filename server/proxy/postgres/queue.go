@@ -64,6 +64,7 @@ type running struct {
 	withheld bool              // texts of its errors and notices must not reach the client
 	commands int
 	res      hoop.Result // touched by the goroutine that reads the target only
+	answered answered    // the same: of the current command
 	ended    bool        // the same
 
 	planned bool       // the same: the columns of the rows to come are known
@@ -80,12 +81,6 @@ func (r *running) end(tag, state string) {
 	r.ended = true
 	r.res.Tag, r.res.SQLState = tag, state
 	r.run.Done(r.res)
-}
-
-// row counts a row before it is released. An error says that it must not be.
-func (r *running) row() error {
-	r.res.Rows++
-	return r.run.Deliver(1)
 }
 
 // push appends to the queue, or reports false when the target is skipping messages

@@ -113,7 +113,7 @@ func (a *answerer) dataRow(m []byte) error {
 			a.drop(len(m))
 			return err
 		}
-		a.run.res.Bytes += int64(len(m))
+		a.run.gave(len(m))
 		a.relayed(len(m))
 		return nil
 	}
@@ -124,12 +124,12 @@ func (a *answerer) dataRow(m []byte) error {
 	if err := a.run.run.Touched(); err != nil {
 		return err
 	}
-	a.run.res.Masked += changed
-	a.run.res.Bytes += int64(len(row))
 	a.drop(len(m))
 	if failed, err := a.convert(a.rows, row); failed || err != nil {
 		return err
 	}
+	a.run.res.Masked += changed
+	a.run.gave(len(row))
 	if len(a.win)+len(row) > cap(a.win) && cap(a.win) <= keptSize {
 		a.win = append(window(), a.win...) // it is going to be a long answer
 	}
