@@ -101,6 +101,7 @@ func (g *Gateway) buildExpiry(rec *record.Recorder) {
 // kept is what the log says of a recording.
 type kept struct {
 	event   hoop.Event // that committed to it
+	ruled   bool       // a hold was set, or lifted
 	held    bool
 	expired bool
 }
@@ -128,7 +129,7 @@ func recordings(ctx context.Context, log *audit.Log) (map[string]*kept, error) {
 				k = new(kept)
 				all[e.Event.Session] = k
 			}
-			k.held = e.Event.Action == hoop.Deny // deletion is denied
+			k.ruled, k.held = true, e.Event.Action == hoop.Deny // deletion is denied
 		case e.Event.Type == hoop.EventExpired && k != nil:
 			k.expired = true
 		}
@@ -137,7 +138,8 @@ func recordings(ctx context.Context, log *audit.Log) (map[string]*kept, error) {
 }
 
 // expire deletes recordings whose time is over and that no legal hold keeps. The event
-// that says so, with the hash, is durable first.
+// that says so, with the hash, is durable first. The holds that the log has go to the
+// object store again, which may have been away when they were set or lifted.
 // Gone are those that were deleted since the start.
 func (g *Gateway) expire(ctx context.Context, rec *record.Recorder, gone map[string]bool, now time.Time) error {
 	g.holding.Lock()
@@ -145,6 +147,11 @@ func (g *Gateway) expire(ctx context.Context, rec *record.Recorder, gone map[str
 	all, err := recordings(ctx, g.audit)
 	if err != nil {
 		return err
+	}
+	for id, k := range all {
+		if k.ruled {
+			rec.Held(id, k.held)
+		}
 	}
 	var errs []error
 	for id, k := range all {
@@ -177,9 +184,12 @@ func (g *Gateway) expire(ctx context.Context, rec *record.Recorder, gone map[str
 	return errors.Join(errs...)
 }
 
+// tellTime is how long whoever sets a hold waits for the object store.
+const tellTime = 10 * time.Second
+
 // hold sets or lifts a legal hold on a session's recording. The event is durable first;
-// the object store is told afterwards, and again where it could not be reached.
-func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identity, session, reason string, on bool) error {
+// waiting says that the object store could not be told yet: it is told until it was.
+func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identity, session, reason string, on bool) (waiting bool, err error) {
 	g.holding.Lock()
 	defer g.holding.Unlock()
 	action := hoop.Allow
@@ -190,16 +200,16 @@ func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identi
 		Type: hoop.EventLegalHold, Subject: by.Subject, Chain: by.Chain, Session: session, Action: action, Reason: reason,
 		Details: []hoop.Detail{{Name: "hold", Value: strconv.FormatBool(on)}},
 	}); err != nil {
-		return &hoop.Error{
+		return false, &hoop.Error{
 			Code: hoop.CodeUnrecorded, Message: "the gateway cannot record this, so it did not happen",
 			Hint: "tell an administrator: the gateway's log names the disk or file", Err: err,
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
 	if err := rec.Hold(ctx, session, on); err != nil {
-		return &hoop.Error{
-			Code: hoop.CodeUnavailable, Message: "the hold is in the log and keeps this gateway from deleting the recording; the object store could not be told",
-			Hint: "try again", Err: err,
-		}
+		g.log.WarnContext(ctx, "recordings: a legal hold is in the log, and waits for the object store", "session", session, "hold", on, "error", err)
+		return true, nil
 	}
-	return nil
+	return false, nil
 }

@@ -2,8 +2,15 @@ package server
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"maps"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,7 +93,7 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 		}
 	}
 	day := 24 * time.Hour
-	if err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, "s2", "case 7", true); err != nil {
+	if _, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, "s2", "case 7", true); err != nil {
 		t.Fatal(err)
 	}
 	pass(29 * day)
@@ -99,7 +106,7 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 		t.Errorf("after 31 days: %s", got)
 	}
 	verified(1)
-	if err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, "s2", "case closed", false); err != nil {
+	if _, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, "s2", "case closed", false); err != nil {
 		t.Fatal(err)
 	}
 	pass(32 * day)
@@ -120,5 +127,95 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 	pass(2194 * day)
 	if g.audit.Size() != size {
 		t.Error("what is gone goes again")
+	}
+}
+
+// heldStore is an object store that knows holds, and may be away.
+type heldStore struct {
+	mu   sync.Mutex
+	away bool
+	held map[string]bool // by part
+}
+
+var errAway = errors.New("connection refused")
+
+func (s *heldStore) do(prefix string, f func(name string)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return errAway
+	}
+	for name := range maps.Clone(s.held) {
+		if strings.HasPrefix(name, prefix) {
+			f(name)
+		}
+	}
+	return nil
+}
+
+func (s *heldStore) Put(_ context.Context, name string, _ []byte, keep record.Keep) error {
+	return s.do("", func(string) { s.held[name] = keep.Held })
+}
+
+func (s *heldStore) List(_ context.Context, prefix string) (parts []record.Object, err error) {
+	err = s.do(prefix, func(name string) { parts = append(parts, record.Object{Name: name, Size: 1}) })
+	return parts, err
+}
+
+func (s *heldStore) Get(context.Context, string, int64) (io.ReadCloser, error) { return nil, errAway }
+
+func (s *heldStore) Delete(_ context.Context, prefix string) error {
+	return s.do(prefix, func(name string) { delete(s.held, name) })
+}
+
+func (s *heldStore) Hold(_ context.Context, prefix string, on bool) error {
+	return s.do(prefix, func(name string) { s.held[name] = on })
+}
+
+// A legal hold that the object store could not be told of is in the log and counts; it
+// is told after the gateway was started again, and its end likewise.
+func TestHold_IsToldAfterAStart(t *testing.T) {
+	dir := t.TempDir()
+	store := &heldStore{held: map[string]bool{"s1/00000000000000000000": false, "s2/00000000000000000000": true}}
+	run := func(f func(g *Gateway, rec *record.Recorder)) {
+		t.Helper()
+		j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &Gateway{cfg: &Config{DataDir: dir}, rules: &rules{}, log: slog.New(slog.DiscardHandler)}
+		g.rules.current.Store(&declared{set: &resource.Set{}})
+		rec, err := record.New(record.Options{Dir: filepath.Join(dir, "recordings"), Keys: g.keys(), Journal: j, Mirrored: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Mirror(store, time.Hour, 0, g.retention)
+		if g.audit, err = audit.Open(audit.Options{Dir: filepath.Join(dir, "audit"), Keys: g.keys(), Origin: "x/audit", Journal: j, Recordings: rec}); err != nil {
+			t.Fatal(err)
+		}
+		f(g, rec)
+		if err := errors.Join(g.audit.Close(), rec.Close(), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := func(session string, on bool) func(*Gateway, *record.Recorder) {
+		return func(g *Gateway, rec *record.Recorder) {
+			waiting, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, session, "case 7", on)
+			if err != nil || !waiting {
+				t.Errorf("with the store away: waiting %v, %v", waiting, err)
+			}
+		}
+	}
+	store.away = true
+	run(set("s1", true))
+	run(set("s2", false))
+	store.away = false
+	run(func(g *Gateway, rec *record.Recorder) {
+		if err := errors.Join(g.expire(t.Context(), rec, make(map[string]bool), time.Now()), rec.CopyAll(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if !store.held["s1/00000000000000000000"] || store.held["s2/00000000000000000000"] {
+		t.Errorf("held: %v", store.held)
 	}
 }

@@ -183,6 +183,10 @@ func TestSessionsHold(t *testing.T) {
 	if got := w.pipe("sessions", "hold", "s1", "--reason", "case 7"); got.code != ExitDenied {
 		t.Errorf("got %+v", got)
 	}
+	w.stream["/api/v1/sessions/s2/hold"] = func(rw http.ResponseWriter) { send(rw, api.Hold{On: true, Waiting: true}) }
+	if got := w.pipe("sessions", "hold", "s2", "--reason", "case 7"); got.code != 0 || !strings.Contains(got.errOut, "object store cannot be reached") {
+		t.Errorf("with the object store away: got %+v", got)
+	}
 	if got := w.pipe("sessions", "hold", "s1"); got.code != ExitUsage {
 		t.Errorf("without a reason: got %+v", got)
 	}

@@ -45,13 +45,17 @@ func (o *sessionsHoldOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Hold(ctx, o.ID, api.Hold{On: !o.Lift, Reason: o.Reason}); err != nil {
+	set, err := c.Hold(ctx, o.ID, api.Hold{On: !o.Lift, Reason: o.Reason})
+	if err != nil {
 		return err
 	}
 	if o.Lift {
 		o.f.notef("the recording of session %s is deleted when its time is over", o.ID)
 	} else {
 		o.f.notef("the recording of session %s is kept until the hold is lifted", o.ID)
+	}
+	if set.Waiting {
+		o.f.notef("this is in the audit log and counts; the object store cannot be reached, and is told when it can")
 	}
 	return nil
 }

@@ -101,6 +101,9 @@ type Verdict struct {
 type Hold struct {
 	On     bool   `json:"on"`
 	Reason string `json:"reason"`
+	// Waiting says in an answer that the object store could not be told yet. The hold is in
+	// the log and counts; the gateway goes on telling.
+	Waiting bool `json:"waiting,omitempty"`
 }
 
 // Disable ends every grant and every sign-in of an identity, and its live sessions.

@@ -224,9 +224,10 @@ func (c *Client) Part(ctx context.Context, id string, from recording.Position, b
 const partTime = 2 * time.Minute
 
 // Hold sets or lifts a legal hold on a session's recording.
-func (c *Client) Hold(ctx context.Context, id string, hold Hold) error {
+func (c *Client) Hold(ctx context.Context, id string, hold Hold) (Hold, error) {
 	var v Hold
-	return c.do(ctx, call{method: http.MethodPost, path: withID(PathHold, id), body: hold}, &v)
+	err := c.do(ctx, call{method: http.MethodPost, path: withID(PathHold, id), body: hold}, &v)
+	return v, err
 }
 
 // Protections lists what inherited protection.

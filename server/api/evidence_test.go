@@ -281,15 +281,22 @@ func TestHold_ForThoseWhoExamine(t *testing.T) {
 	g := newGateway(t)
 	g.session("s1", "alice", false)
 	for who, want := range map[string]hoop.Code{"alice": hoop.CodeDenied, "agent": hoop.CodeDenied} {
-		wantCode(t, g.as(who).Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "r"}), want)
+		_, err := g.as(who).Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "r"})
+		wantCode(t, err, want)
 	}
-	wantCode(t, g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true}), hoop.CodeInvalid)
-	wantCode(t, g.as("ann").Hold(t.Context(), "s2", wire.Hold{On: true, Reason: "r"}), hoop.CodeNotFound)
-	if err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "case 7"}); err != nil {
-		t.Fatal(err)
+	_, err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true})
+	wantCode(t, err, hoop.CodeInvalid)
+	_, err = g.as("ann").Hold(t.Context(), "s2", wire.Hold{On: true, Reason: "r"})
+	wantCode(t, err, hoop.CodeNotFound)
+	if set, err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "case 7"}); err != nil || set.Waiting {
+		t.Fatalf("%+v, %v", set, err)
 	}
 	if len(g.held) != 1 || g.held[0] != "ann s1 case 7 true\n" {
 		t.Errorf("got %q", g.held)
+	}
+	g.storeAway = true
+	if set, err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{Reason: "closed"}); err != nil || !set.Waiting || set.On {
+		t.Errorf("with the object store away: %+v, %v", set, err)
 	}
 }
 

@@ -149,8 +149,10 @@ type gateway struct {
 	film   func() api.Recording // instead of tape
 	now    time.Time            // the API's clock; zero: the real one
 	held   []string
-	bundle func(api.BundleRequest) (api.Bundle, error)
-	export func(ctx context.Context, w io.Writer) error
+	// storeAway says that the object store cannot be told of holds.
+	storeAway bool
+	bundle    func(api.BundleRequest) (api.Bundle, error)
+	export    func(ctx context.Context, w io.Writer) error
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -208,9 +210,9 @@ func newGateway(t *testing.T) *gateway {
 			}
 		},
 		Grown: func(ctx context.Context, _ int64) { <-ctx.Done() },
-		Hold: func(_ context.Context, by hoop.Identity, session, reason string, on bool) error {
+		Hold: func(_ context.Context, by hoop.Identity, session, reason string, on bool) (waiting bool, err error) {
 			g.held = append(g.held, fmt.Sprintln(by.Subject, session, reason, on))
-			return nil
+			return g.storeAway, nil
 		},
 		Disable: func(_ context.Context, by hoop.Identity, d wire.Disable) (wire.Disabled, error) {
 			if d.Subject == "nobody" {

@@ -136,12 +136,15 @@ var noLock = []string{"ObjectLockConfigurationNotFoundError", "NotImplemented", 
 func (s *Store) Locked() bool { return s.locked }
 
 // Put implements record.Store.
-func (s *Store) Put(ctx context.Context, name string, data []byte, keep time.Time) error {
+func (s *Store) Put(ctx context.Context, name string, data []byte, keep record.Keep) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	o := minio.PutObjectOptions{ContentType: "application/octet-stream", SendContentMd5: true, DisableMultipart: true}
-	if s.locked && time.Until(keep) > time.Minute { // a store takes no time that is over
-		o.Mode, o.RetainUntilDate = minio.Compliance, keep.UTC()
+	if s.locked && time.Until(keep.Until) > time.Minute { // a store takes no time that is over
+		o.Mode, o.RetainUntilDate = minio.Compliance, keep.Until.UTC()
+	}
+	if s.locked && keep.Held {
+		o.LegalHold = minio.LegalHoldEnabled
 	}
 	_, err := s.client.PutObject(ctx, s.loc.Bucket, s.loc.Prefix+name, bytes.NewReader(data), int64(len(data)), o)
 	if err != nil {
@@ -152,14 +155,13 @@ func (s *Store) Put(ctx context.Context, name string, data []byte, keep time.Tim
 
 // List implements record.Store.
 func (s *Store) List(ctx context.Context, prefix string) ([]record.Object, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	var out []record.Object
-	for o := range s.client.ListObjects(ctx, s.loc.Bucket, minio.ListObjectsOptions{Prefix: s.loc.Prefix + prefix, Recursive: true}) {
-		if o.Err != nil {
-			return nil, fmt.Errorf("list %s: %w", prefix, o.Err)
-		}
-		out = append(out, record.Object{Name: strings.TrimPrefix(o.Key, s.loc.Prefix), Size: o.Size})
+	all, err := s.list(ctx, prefix, false)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", prefix, err)
+	}
+	out := make([]record.Object, len(all))
+	for i, o := range all {
+		out[i] = record.Object{Name: strings.TrimPrefix(o.Key, s.loc.Prefix), Size: o.Size}
 	}
 	slices.SortFunc(out, func(a, b record.Object) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
@@ -183,39 +185,88 @@ func (s *Store) Get(ctx context.Context, name string, from int64) (io.ReadCloser
 	return o, nil
 }
 
-// Delete implements record.Store: every version of the object goes, or an error says
-// that its retention, or a legal hold, keeps it.
-func (s *Store) Delete(ctx context.Context, name string) error {
+// Delete implements record.Store: every version of every object goes, whether or not the
+// bucket has object lock; a delete marker goes too. What retention or a legal hold keeps
+// stays, and the error says so.
+func (s *Store) Delete(ctx context.Context, prefix string) error {
+	versions, err := s.versions(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, v := range versions {
+		if err := s.remove(ctx, v); err != nil {
+			errs = append(errs, fmt.Errorf("delete %s: %w", strings.TrimPrefix(v.Key, s.loc.Prefix), err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) remove(ctx context.Context, v minio.ObjectInfo) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	key := s.loc.Prefix + name
-	for o := range s.client.ListObjects(ctx, s.loc.Bucket, minio.ListObjectsOptions{Prefix: key, Recursive: true, WithVersions: s.locked}) {
-		if o.Err != nil {
-			return fmt.Errorf("delete %s: %w", name, o.Err)
-		}
-		if o.Key != key {
+	return s.client.RemoveObject(ctx, s.loc.Bucket, v.Key, minio.RemoveObjectOptions{VersionID: v.VersionID})
+}
+
+// Hold implements record.Store: a legal hold on every version of every object where the
+// bucket has object lock. Elsewhere the store knows no holds.
+func (s *Store) Hold(ctx context.Context, prefix string, on bool) error {
+	if !s.locked {
+		return nil
+	}
+	versions, err := s.versions(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if v.IsDeleteMarker {
 			continue
 		}
-		if err := s.client.RemoveObject(ctx, s.loc.Bucket, key, minio.RemoveObjectOptions{VersionID: o.VersionID}); err != nil {
-			return fmt.Errorf("delete %s: %w", name, err)
+		if err := s.holdVersion(ctx, v, on); err != nil {
+			return fmt.Errorf("hold %s: %w", strings.TrimPrefix(v.Key, s.loc.Prefix), err)
 		}
 	}
 	return nil
 }
 
-// Hold implements record.Store: a legal hold where the bucket has object lock.
-func (s *Store) Hold(ctx context.Context, name string, on bool) error {
-	if !s.locked {
-		return nil
-	}
+func (s *Store) holdVersion(ctx context.Context, v minio.ObjectInfo, on bool) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	status := minio.LegalHoldDisabled
 	if on {
 		status = minio.LegalHoldEnabled
 	}
-	if err := s.client.PutObjectLegalHold(ctx, s.loc.Bucket, s.loc.Prefix+name, minio.PutObjectLegalHoldOptions{Status: &status}); err != nil {
-		return fmt.Errorf("hold %s: %w", name, err)
+	return s.client.PutObjectLegalHold(ctx, s.loc.Bucket, v.Key, minio.PutObjectLegalHoldOptions{VersionID: v.VersionID, Status: &status})
+}
+
+// versions lists every version of every object below a prefix, delete markers among them.
+// A store that knows no versions has one of each.
+func (s *Store) versions(ctx context.Context, prefix string) ([]minio.ObjectInfo, error) {
+	all, err := s.list(ctx, prefix, true)
+	if err != nil && slices.Contains(noVersions, minio.ToErrorResponse(err).Code) {
+		all, err = s.list(ctx, prefix, false)
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("list the versions of %s (s3:ListBucketVersions): %w", prefix, err)
+	}
+	return all, nil
+}
+
+// noVersions is what stores answer that have no versions. Any other error may hide some.
+var noVersions = []string{"NotImplemented", "MethodNotAllowed"}
+
+func (s *Store) list(ctx context.Context, prefix string, versions bool) ([]minio.ObjectInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	var out []minio.ObjectInfo
+	for o := range s.client.ListObjects(ctx, s.loc.Bucket, minio.ListObjectsOptions{Prefix: s.loc.Prefix + prefix, Recursive: true, WithVersions: versions}) {
+		if o.Err != nil {
+			return nil, o.Err
+		}
+		out = append(out, o)
+	}
+	return out, nil
 }

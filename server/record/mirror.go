@@ -25,14 +25,24 @@ type Object struct {
 // Store keeps parts of recordings elsewhere; objects.Store is one. A part is put once
 // and never changed.
 type Store interface {
-	// Put keeps data under name, durable when it returns, and until keep where the store
+	// Put keeps data under name, durable when it returns, and as keep says where the store
 	// can enforce that. The same again is no error.
-	Put(ctx context.Context, name string, data []byte, keep time.Time) error
+	Put(ctx context.Context, name string, data []byte, keep Keep) error
 	List(ctx context.Context, prefix string) ([]Object, error) // sorted by name
 	// Get reads a part from an offset on, which lies in it.
 	Get(ctx context.Context, name string, from int64) (io.ReadCloser, error)
-	Delete(ctx context.Context, name string) error
-	Hold(ctx context.Context, name string, on bool) error
+	// Delete removes all whose names begin with prefix, older versions of them too. What the
+	// store must keep stays, and is an error.
+	Delete(ctx context.Context, prefix string) error
+	// Hold sets or lifts a legal hold on all whose names begin with prefix, where the store
+	// knows holds.
+	Hold(ctx context.Context, prefix string, on bool) error
+}
+
+// Keep says how long a part must stay.
+type Keep struct {
+	Until time.Time
+	Held  bool // and longer, for as long as the legal hold lasts
 }
 
 const (
@@ -56,6 +66,8 @@ type mirror struct {
 
 	behind atomic.Int64 // bytes that the store does not have
 	full   atomic.Bool
+
+	holds *holds
 
 	mu    sync.Mutex
 	state map[string]*mirrored
@@ -86,7 +98,7 @@ func (r *Recorder) Mirror(store Store, every time.Duration, spool int64, keep fu
 	}
 	m := &mirror{
 		recorder: r, store: store, keep: keep, now: r.opt.Now, limit: spool,
-		state: make(map[string]*mirrored), stop: make(chan struct{}), done: make(chan struct{}),
+		holds: newHolds(), state: make(map[string]*mirrored), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.mirror = m
 	go m.run(every)
@@ -176,7 +188,8 @@ func (m *mirror) pass(ctx context.Context, all bool) error {
 	}
 	m.behind.Store(behind)
 	m.full.Store(behind > m.limit)
-	return errs
+	// Last, and whatever went wrong before: neither waits for the other.
+	return errors.Join(errs, m.tellHolds(ctx))
 }
 
 // one sends what is due of one recording and gives the bytes that the store lacks. With
@@ -267,7 +280,10 @@ func (m *mirror) send(ctx context.Context, id string, s *mirrored, raw io.Reader
 	if _, err := raw.ReadAt(data, s.sent); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if err := m.store.Put(ctx, part(id, s.sent), data, s.until); err != nil {
+	h := m.holds.get(id)
+	err := m.store.Put(ctx, part(id, s.sent), data, Keep{Until: s.until, Held: h.on})
+	m.holds.put(id, h)
+	if err != nil {
 		// It may be there all the same: the next pass asks.
 		s.known = false
 		return err
@@ -373,35 +389,15 @@ func (r *Recorder) Delete(ctx context.Context, session string) error {
 	if m := r.mirror; m != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		parts, err := m.store.List(ctx, session+"/")
-		if err != nil {
+		if err := m.tell(ctx, session); err != nil { // a hold that was lifted still holds there
 			return err
 		}
-		for _, p := range parts {
-			if err := m.store.Delete(ctx, p.Name); err != nil {
-				return err
-			}
+		if err := m.store.Delete(ctx, session+"/"); err != nil {
+			return err
 		}
 		delete(m.state, session)
 	}
 	return r.files.forget(session)
-}
-
-// Hold tells the store that a recording must stay, or need not any more.
-func (r *Recorder) Hold(ctx context.Context, session string, on bool) error {
-	if r.mirror == nil || !validID(session) {
-		return nil
-	}
-	parts, err := r.mirror.store.List(ctx, session+"/")
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		if err := r.mirror.store.Hold(ctx, p.Name, on); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // forget removes a local file, durably.

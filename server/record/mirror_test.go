@@ -28,7 +28,7 @@ import (
 type shelf struct {
 	mu    sync.Mutex
 	parts map[string][]byte
-	keep  map[string]time.Time
+	keep  map[string]record.Keep
 	lost  error
 	got   int64 // bytes that were asked for
 	// half puts, and says that it did not.
@@ -36,10 +36,10 @@ type shelf struct {
 }
 
 func newShelf() *shelf {
-	return &shelf{parts: make(map[string][]byte), keep: make(map[string]time.Time)}
+	return &shelf{parts: make(map[string][]byte), keep: make(map[string]record.Keep)}
 }
 
-func (s *shelf) Put(_ context.Context, name string, data []byte, keep time.Time) error {
+func (s *shelf) Put(_ context.Context, name string, data []byte, keep record.Keep) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lost != nil {
@@ -81,14 +81,38 @@ func (s *shelf) Get(_ context.Context, name string, from int64) (io.ReadCloser, 
 	return io.NopCloser(bytes.NewReader(s.parts[name][from:])), nil
 }
 
-func (s *shelf) Delete(_ context.Context, name string) error {
+func (s *shelf) Delete(_ context.Context, prefix string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.parts, name)
-	return s.lost
+	if s.lost != nil {
+		return s.lost
+	}
+	for name := range s.parts {
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		if s.keep[name].Held {
+			return fmt.Errorf("%s is under a legal hold", name)
+		}
+		delete(s.parts, name)
+	}
+	return nil
 }
 
-func (s *shelf) Hold(context.Context, string, bool) error { return nil }
+func (s *shelf) Hold(_ context.Context, prefix string, on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return s.lost
+	}
+	for name, keep := range s.keep {
+		if strings.HasPrefix(name, prefix) {
+			keep.Held = on
+			s.keep[name] = keep
+		}
+	}
+	return nil
+}
 
 func (s *shelf) set(change func()) {
 	s.mu.Lock()
@@ -144,8 +168,8 @@ func TestMirror_CopiesWhileItGrows(t *testing.T) {
 		t.Errorf("%d records, unfinished %v", len(recs), unfinished)
 	}
 	for name, keep := range store.keep {
-		if left := time.Until(keep); left < 23*time.Hour || left > 25*time.Hour {
-			t.Errorf("%s is kept until %s", name, keep)
+		if left := time.Until(keep.Until); left < 23*time.Hour || left > 25*time.Hour {
+			t.Errorf("%s is kept until %s", name, keep.Until)
 		}
 	}
 	if _, _, err := r.Raw(t.Context(), "nobody"); hoop.AsError(err).Code != hoop.CodeNotFound {

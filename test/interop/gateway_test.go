@@ -295,8 +295,8 @@ func TestGateway_OnS3(t *testing.T) {
 	if n := parts(id); n <= sent {
 		t.Errorf("%d parts, before the kill %d", n, sent)
 	}
-	if err := g.API("auditor").Hold(t.Context(), id, api.Hold{On: true, Reason: "case 8"}); err != nil {
-		t.Error(err)
+	if set, err := g.API("auditor").Hold(t.Context(), id, api.Hold{On: true, Reason: "case 8"}); err != nil || set.Waiting {
+		t.Errorf("%+v, %v", set, err)
 	}
 	list, err := store.List(t.Context(), id+"/")
 	if err != nil {

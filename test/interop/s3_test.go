@@ -226,3 +226,182 @@ func TestS3_Versitygw(t *testing.T) {
 		t.Errorf("without credentials: %v", err)
 	}
 }
+
+// versionsOf is every version of every object that a bucket has, delete markers among
+// them, by name.
+func versionsOf(t *testing.T, admin *minio.Client, bucket string) map[string][]minio.ObjectInfo {
+	t.Helper()
+	all := make(map[string][]minio.ObjectInfo)
+	for o := range admin.ListObjects(t.Context(), bucket, minio.ListObjectsOptions{Recursive: true, WithVersions: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		all[o.Key] = append(all[o.Key], o)
+	}
+	return all
+}
+
+// recorderOn has recordings copied to store when it is asked to.
+func recorderOn(t *testing.T, store record.Store) (*record.Recorder, *journal.Journal) {
+	t.Helper()
+	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
+	j, err := journal.Open(filepath.Join(dir, "journal"), journal.Options{Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := record.New(record.Options{Dir: filepath.Join(dir, "recordings"), Keys: filepath.Join(dir, "keys"), Journal: j, Log: quiet, Mirrored: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Mirror(store, time.Hour, 0, func(string) time.Duration { return 24 * time.Hour })
+	t.Cleanup(func() { _ = r.Close(); _ = j.Close() })
+	return r, j
+}
+
+// grow records some bytes of a session and has them durable.
+func grow(t *testing.T, j *journal.Journal, rec *record.Recording, b byte) {
+	t.Helper()
+	pos, err := rec.Append(recording.Record{Kind: recording.KindOutput, Counter: 1, Wire: bytes.Repeat([]byte{b}, 1<<16)})
+	if err == nil {
+		err = j.Wait(t.Context(), pos)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What has expired goes with every version: in a bucket that keeps versions and has no
+// object lock, also what somebody put over a part, and a part that somebody deleted.
+func TestS3_ExpiryTakesEveryVersion(t *testing.T) {
+	v := newVersity(t)
+	admin := v.admin(t)
+	if err := admin.MakeBucket(t.Context(), "versioned", minio.MakeBucketOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.EnableVersioning(t.Context(), "versioned"); err != nil {
+		t.Fatal(err)
+	}
+	store := v.open(t, "versioned")
+	if store.Locked() {
+		t.Fatal("a bucket without object lock")
+	}
+	r, j := recorderOn(t, store)
+	for _, id := range []string{"s1", "s2"} {
+		rec, err := r.Open(hoop.SessionInfo{ID: id, Target: "pg", StartedAt: time.Now()}, []byte("key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			grow(t, j, rec, byte(i))
+			if err := r.CopyAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, pos, err := rec.Close(recording.Record{Kind: recording.KindEnd})
+		if err == nil {
+			err = j.Wait(t.Context(), pos)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.CopyAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	parts, err := store.List(t.Context(), "s1/")
+	if err != nil || len(parts) < 3 {
+		t.Fatalf("%v, %v", parts, err)
+	}
+	if _, err := admin.PutObject(t.Context(), "versioned", "gw1/"+parts[0].Name, strings.NewReader("x"), 1, minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.RemoveObject(t.Context(), "versioned", "gw1/"+parts[1].Name, minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	before := versionsOf(t, admin, "versioned")
+	if len(before["gw1/"+parts[0].Name]) != 2 || len(before["gw1/"+parts[1].Name]) != 2 {
+		t.Fatalf("the bucket keeps no versions: %v", before)
+	}
+	if err := r.Delete(t.Context(), "s1"); err != nil {
+		t.Fatal(err)
+	}
+	others := 0
+	for name, versions := range versionsOf(t, admin, "versioned") {
+		if strings.HasPrefix(name, "gw1/s1/") {
+			t.Errorf("%s still has %d versions", name, len(versions))
+		} else {
+			others++
+		}
+	}
+	if others < 3 {
+		t.Errorf("%d parts of another session are left", others)
+	}
+}
+
+// A legal hold is on every version of every part, of those that come later too, and is
+// told when the store is back where it was away; its end likewise.
+func TestS3_LegalHold(t *testing.T) {
+	v := newVersity(t)
+	admin := v.admin(t)
+	if err := admin.MakeBucket(t.Context(), "locked", minio.MakeBucketOptions{ObjectLocking: true}); err != nil {
+		t.Fatal(err)
+	}
+	r, j := recorderOn(t, v.open(t, "locked"))
+	rec, err := r.Open(hoop.SessionInfo{ID: "s1", Target: "pg", StartedAt: time.Now()}, []byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := func(b byte) {
+		t.Helper()
+		grow(t, j, rec, b)
+		if err := r.CopyAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(when string, status minio.LegalHoldStatus, atLeast int) {
+		t.Helper()
+		n := 0
+		for name, versions := range versionsOf(t, admin, "locked") {
+			for _, o := range versions {
+				n++
+				got, err := admin.GetObjectLegalHold(t.Context(), "locked", name, minio.GetObjectLegalHoldOptions{VersionID: o.VersionID})
+				none := minio.ToErrorResponse(err).Code == "NoSuchObjectLockConfiguration"
+				if is := err == nil && *got == minio.LegalHoldEnabled; err != nil && !none || is != (status == minio.LegalHoldEnabled) {
+					t.Errorf("%s: %s version %s: %v, %v", when, name, o.VersionID, got, err)
+				}
+			}
+		}
+		if n < atLeast {
+			t.Errorf("%s: %d versions", when, n)
+		}
+	}
+	away := func(on bool) {
+		t.Helper()
+		v.stop()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if err := r.Hold(ctx, "s1", on); err == nil {
+			t.Error("a store that is away was told")
+		}
+		v.start(t)
+	}
+	copied(1)
+	for name := range versionsOf(t, admin, "locked") { // somebody put something over a part
+		if _, err := admin.PutObject(t.Context(), "locked", name, strings.NewReader("x"), 1, minio.PutObjectOptions{SendContentMd5: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("at first", minio.LegalHoldDisabled, 2)
+	if err := r.Hold(t.Context(), "s1", true); err != nil {
+		t.Fatal(err)
+	}
+	want("set", minio.LegalHoldEnabled, 2)
+	away(false)
+	copied(2)
+	want("lifted while it was away", minio.LegalHoldDisabled, 2)
+	away(true)
+	copied(3)
+	want("set while it was away", minio.LegalHoldEnabled, 3)
+	copied(4)
+	want("a later part", minio.LegalHoldEnabled, 4)
+}
