@@ -294,6 +294,7 @@ func (c *conn) sync(frame []byte) error {
 	c.skipping = false
 	c.mu.Unlock()
 	c.refused = false
+	c.unsettled, c.midway = c.unsettled || c.midway, false
 	c.out = append(c.out, frame...)
 	return c.changed(ch)
 }

@@ -97,6 +97,8 @@ type conn struct {
 	changing  *change // of the client's encoding, when the batch ends
 	character []byte  // the beginning of one, at the end of the last CopyData
 	unsettled bool    // hoop.* may not be this session's; see settleIdentity
+	fleeting  bool    // hoop.* was set again in a transaction, whose end may undo it
+	midway    bool    // in that of a batch, which ends at Sync
 }
 
 func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Session, st *startup) *conn {

@@ -1,6 +1,11 @@
 package postgres
 
-import "github.com/hoopctl/hoopctl/pkg/hoop"
+import (
+	"slices"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
 
 // The names of what the gateway sends in between to set a session's identity again.
 // Clients do not choose them by accident.
@@ -8,13 +13,26 @@ const ownName = "hoopctl identity"
 
 // unsettles notes that e may leave the session with other hoop.* settings than its own:
 // code that the gateway cannot read may set them, and on a connection that served
-// another session RESET ALL goes back to that one's.
+// another session RESET ALL goes back to that one's. Where a transaction was open when
+// they were set again, its end may undo that, and a savepoint may lie between the two.
 func (c *conn) unsettles(e *expected) {
 	for _, m := range e.run.meanings {
-		if m.analysis.Has(hoop.EffectOpaque) || c.reused && resetsAll(m) {
+		if m.analysis.Has(hoop.EffectOpaque) || c.reused && resetsAll(m) || c.fleeting && undoes(m.analysis.Commands) {
 			c.unsettled = true
 		}
 	}
+}
+
+// undoes reports whether commands may take back what was set in a transaction: COMMIT
+// does where the transaction has failed.
+func undoes(commands []sqlscan.Command) bool {
+	return slices.ContainsFunc(commands, func(cmd sqlscan.Command) bool {
+		switch cmd.Tx {
+		case sqlscan.TxCommit, sqlscan.TxRollback, sqlscan.TxRollbackTo, sqlscan.TxPrepare:
+			return true
+		}
+		return false
+	})
 }
 
 func resetsAll(m *meaning) bool {
@@ -38,6 +56,7 @@ func (c *conn) settleIdentity() error {
 	c.mu.Lock()
 	failed := c.status == 'E' || c.skipping
 	whole := !c.midBatch
+	lasting := whole && c.status == 'I'
 	c.mu.Unlock()
 	if failed {
 		return nil // nothing runs until the transaction, and what it set, is undone
@@ -52,7 +71,7 @@ func (c *conn) settleIdentity() error {
 	if whole {
 		c.own('S', nil)
 	}
-	c.unsettled = false
+	c.unsettled, c.fleeting, c.midway = false, !lasting, !whole
 	if err := c.barrier(c.ctx); err != nil {
 		return errTerminated
 	}
@@ -87,12 +106,25 @@ func (a *answerer) unseen(e *expected, kind byte, m []byte) error {
 	return nil
 }
 
-// lone refuses RESET ALL among other statements where the identity would be another
-// session's behind it.
+// lone refuses statements behind others in one text where the identity may not be this
+// session's between them.
 func (c *conn) lone(m *meaning) error {
-	if !c.reused || len(m.analysis.Commands) < 2 || !resetsAll(m) {
-		return nil
+	commands := m.analysis.Commands
+	switch {
+	case len(commands) < 2:
+	case c.reused && resetsAll(m):
+		return hoop.Errorf(hoop.CodeUnsupported, "RESET ALL cannot be among other statements on a connection that is used again").
+			WithHint("send RESET ALL on its own")
+	case (c.fleeting || c.unsettled) && worksAfterUndoing(commands):
+		return hoop.Errorf(hoop.CodeUnsupported, "nothing may follow the end of a transaction, or ROLLBACK TO, in one text when code that the gateway cannot read has run in it").
+			WithHint("send what follows on its own")
 	}
-	return hoop.Errorf(hoop.CodeUnsupported, "RESET ALL cannot be among other statements on a connection that is used again").
-		WithHint("send RESET ALL on its own")
+	return nil
+}
+
+// worksAfterUndoing reports whether something but commands for transactions follows one
+// that may take settings back.
+func worksAfterUndoing(commands []sqlscan.Command) bool {
+	i := slices.IndexFunc(commands, func(cmd sqlscan.Command) bool { return undoes([]sqlscan.Command{cmd}) })
+	return i >= 0 && slices.ContainsFunc(commands[i:], func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxNone })
 }

@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -169,5 +171,61 @@ func TestIdentity_OpaqueCodeIsUndone(t *testing.T) {
 			}
 		}
 		check(t, c.Close(t.Context()))
+	}
+}
+
+// A rollback that takes back what set the identity again does not bring another one's
+// back: neither to a savepoint that was made in the text of the code that set it, nor of a
+// transaction that began after such code had committed.
+func TestIdentity_RollbackDoesNotUndoTheUndoing(t *testing.T) {
+	g := setup(t, identitySchema)
+	const (
+		bob   = "do $$ begin perform set_config('hoop.user', 'bob', false); end $$"
+		stays = "do $$ begin perform set_config('hoop.user', 'bob', false); commit; end $$"
+		who   = "select current_setting('hoop.user')"
+	)
+	run := func(sql string) []pgproto3.FrontendMessage {
+		return msgs(parse("", sql), bind("", ""), execute("", 0))
+	}
+	for name, texts := range map[string][]pgproto3.FrontendMessage{
+		"savepoint behind it":       msgs(query("begin; "+bob+"; savepoint s"), query("rollback to s"), query(who), query("commit"), query(who)),
+		"savepoint, later":          msgs(query("begin; "+bob+"; savepoint s"), query("select 1"), query("select 1/0"), query("rollback to s"), query(who), query("rollback"), query(who)),
+		"savepoint, one text":       msgs(query("begin; "+bob+"; savepoint s"), query("select 1"), query("rollback to s; "+who), query("rollback"), query(who)),
+		"failed in the same text":   msgs(query("begin; "+bob+"; savepoint s; select 1/0"), query("rollback to s; "+who), query("rollback to s"), query(who), query("commit"), query(who)),
+		"committed, then begun":     msgs(query(bob+"; commit; begin"), query(who), query("rollback"), query(who)),
+		"committed, begun, failed":  msgs(query(bob+"; commit; begin"), query("select 1/0"), query("commit"), query(who)),
+		"failed, one text":          msgs(query(bob+"; commit; begin; select 1/0"), query("rollback; "+who), query("rollback"), query(who)),
+		"chained":                   msgs(query("begin; "+bob+"; commit and chain"), query(who), query("rollback and chain"), query(who), query("rollback"), query(who)),
+		"batch that fails":          slices.Concat(run(stays), run("select 1/0"), msgs(syncMsg, query(who))),
+		"batch that begins":         slices.Concat(run(stays), run("begin"), msgs(syncMsg, query(who), query("rollback"), query(who))),
+		"batch, rolled back inside": slices.Concat(run(stays), run("begin"), run("rollback"), run(who), msgs(syncMsg, query(who))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ready := 0
+			for _, m := range texts {
+				switch m.(type) {
+				case *pgproto3.Query, *pgproto3.Sync:
+					ready++
+				}
+			}
+			out := rawConn(t, g.dsn()).exchange(step{ready: ready, send: texts})
+			if strings.Contains(out, `{"text":"bob"}`) || !strings.Contains(out, `{"text":"alice"}`) {
+				t.Error(out)
+			}
+		})
+	}
+}
+
+// What does not touch the identity is not kept from being in one text, nor slowed down.
+func TestIdentity_TextsThatEndTransactions(t *testing.T) {
+	g := setup(t, identitySchema)
+	c := g.connect()
+	for _, sql := range []string{
+		"begin; savepoint s; rollback to s; select 1; commit; select 2", "do $$ begin end $$; commit", "begin; rollback; select 3",
+		"begin; do $$ begin end $$; commit; begin; rollback; select 4", "begin; do $$ begin end $$", "rollback; begin; commit", "begin; commit; select 5",
+	} {
+		if _, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
 	}
 }
