@@ -29,14 +29,38 @@ rows(k) as (
 	union all select 'o' || oid || ':' || xmin from pg_catalog.pg_operator where oid >= 16384
 	union all select 's' || oid || ':' || xmin from pg_catalog.pg_cast where oid >= 16384
 	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits
-	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where not tgisinternal
+	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where (not tgisinternal or tgenabled <> 'O') and tgrelid in (select oid from kept)
 	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384
-	union all select 'k' || oid || ':' || xmin from pg_catalog.pg_constraint where contype = 'f' or contypid <> 0
+	union all select 'k' || oid || ':' || xmin from pg_catalog.pg_constraint where connamespace not in (select oid from temp)
 	union all select 'd' || oid || ':' || xmin from pg_catalog.pg_attrdef where adrelid in (select oid from kept)
 	union all select 'l' || oid || ':' || xmin from pg_catalog.pg_policy
 	union all select 'e' || oid || ':' || xmin from pg_catalog.pg_event_trigger
 	union all select 'x' || indexrelid || ':' || xmin from pg_catalog.pg_index
 		where (indexprs is not null or indpred is not null or indisunique) and indexrelid >= 16384 and indrelid in (select oid from kept)
+	union all select 'q' || seqrelid || ':' || xmin from pg_catalog.pg_sequence where seqrelid in (select oid from kept)
+	union all select 'm' || oid || ':' || xmin from pg_catalog.pg_enum
+	union all select 'P' || partrelid || ':' || xmin from pg_catalog.pg_partitioned_table where partrelid in (select oid from kept)
+	union all select 'f' || ftrelid || ':' || xmin from pg_catalog.pg_foreign_table where ftrelid in (select oid from kept)
+	union all select 'R' || rngtypid || ':' || xmin from pg_catalog.pg_range where rngtypid >= 16384
+	union all select 'C' || oid || ':' || xmin from pg_catalog.pg_opclass where oid >= 16384
+	union all select 'F' || oid || ':' || xmin from pg_catalog.pg_opfamily where oid >= 16384
+	union all select 'O' || oid || ':' || xmin from pg_catalog.pg_amop where oid >= 16384
+	union all select 'A' || oid || ':' || xmin from pg_catalog.pg_amproc where oid >= 16384
+	union all select 'y' || oid || ':' || xmin from pg_catalog.pg_collation where oid >= 16384
+	union all select 'z' || oid || ':' || xmin from pg_catalog.pg_language where oid >= 16384
+	union all select 'v' || oid || ':' || xmin from pg_catalog.pg_conversion where oid >= 16384
+	union all select 'T' || oid || ':' || xmin from pg_catalog.pg_transform
+	union all select 'w' || oid || ':' || xmin from pg_catalog.pg_ts_config where oid >= 16384
+	union all select 'W' || mapcfg || '.' || maptokentype || '.' || mapseqno || ':' || xmin from pg_catalog.pg_ts_config_map where mapcfg >= 16384
+	union all select 'D' || oid || ':' || xmin from pg_catalog.pg_ts_dict where oid >= 16384
+	union all select 'u' || oid || ':' || xmin from pg_catalog.pg_ts_parser where oid >= 16384
+	union all select 'U' || oid || ':' || xmin from pg_catalog.pg_ts_template where oid >= 16384
+	union all select 'G' || oid || ':' || xmin from pg_catalog.pg_default_acl
+	union all select 'h' || oid || ':' || xmin from pg_catalog.pg_foreign_data_wrapper
+	union all select 'H' || oid || ':' || xmin from pg_catalog.pg_foreign_server
+	union all select 'j' || umid || ':' || pg_catalog.to_jsonb(x) from pg_catalog.pg_user_mappings x
+	union all select 'M' || roleid || '.' || member || ':' || xmin from pg_catalog.pg_auth_members
+	union all select 'S' || oid || ':' || rolname || ':' || rolsuper || ':' || rolbypassrls from pg_catalog.pg_roles where rolsuper or rolbypassrls
 )
 select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)::numeric), 0)::text || ':' ||
 	coalesce(sum(pg_catalog.hashtextextended(k, 42)::numeric), 0)::text from rows`
@@ -92,6 +116,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},
 		{"sequences", l.sequences},
+		{"definitions", l.defined},
 	} {
 		if err := step.run(ctx); err != nil {
 			return nil, fmt.Errorf("load %s: %w", step.what, err)

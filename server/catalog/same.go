@@ -9,9 +9,9 @@ import (
 )
 
 // Same reports whether what the names stand for is defined the same in both snapshots:
-// the tables with all that they inherit from, are views of, fire, cascade to and number
-// their rows with, and all code of the database, since what runs unseen is not told
-// apart. names are canonical names of tables; with "*" the snapshots must be the same.
+// the tables with all that they inherit from, are views of, fire, cascade to, number
+// their rows with and ask who may see a row, and all code and types of the database,
+// since what runs unseen is not told apart. names are canonical names of tables; with "*" the snapshots must be the same.
 // Snapshots without tables of a session's
 // own are compared.
 func Same(a, b *Snapshot, names []string) bool {
@@ -60,7 +60,7 @@ func sameTable(a, b *Snapshot, oid uint32, seen map[uint32]bool) bool {
 	if !reflect.DeepEqual(before, after) {
 		return false
 	}
-	next := slices.Concat(before.Parents, before.Children, before.Uses, before.RuleUses, before.Sequences)
+	next := slices.Concat(before.Parents, before.Children, before.Uses, before.RuleUses, before.PolicyUses, before.Sequences)
 	for _, c := range before.Cascades {
 		next = append(next, c.Table)
 	}
@@ -74,7 +74,7 @@ func sameTable(a, b *Snapshot, oid uint32, seen map[uint32]bool) bool {
 
 // sameCode compares everything that is no table.
 func sameCode(a, b *Snapshot) bool {
-	return reflect.DeepEqual(a.byOID, b.byOID) && reflect.DeepEqual(a.schemas, b.schemas) &&
+	return a.rest == b.rest && reflect.DeepEqual(a.byOID, b.byOID) && reflect.DeepEqual(a.schemas, b.schemas) &&
 		reflect.DeepEqual(a.typeCode, b.typeCode) && reflect.DeepEqual(sorted(a.events), sorted(b.events)) &&
 		sameLists(a.operators, b.operators) && sameLists(madeTypes(a), madeTypes(b)) &&
 		reflect.DeepEqual(sortedCasts(a.casts), sortedCasts(b.casts))

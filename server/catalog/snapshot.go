@@ -47,6 +47,7 @@ type Snapshot struct {
 	schemas   map[string]bool
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	events    []uint32
+	rest      Digest    // of what belongs to no relation and is no function
 	views     *sync.Map // OID of a view to its query, *pg_query.Node: see Define
 
 	base  *Snapshot // without local; nil where there are none
@@ -67,22 +68,27 @@ type Table struct {
 	HasRules     bool // rules other than a view's _RETURN
 	RowSecurity  bool // row-level security is enabled
 	// Users' functions that run unseen, by what calls them, operators' included.
-	RunsCode  bool      // there is one below
-	Values    []uint32  // defaults and generated columns: they make values of new rows
-	Checks    []uint32  // constraints, indexes and partition keys
-	Policies  []uint32  // row-level security
-	Sequences []uint32  // that number its rows: serial and identity columns
-	RuleCalls []uint32  // rules other than a view's _RETURN; built-in functions too
-	RuleUses  []uint32  // relations in such rules
-	Cascades  []Cascade // foreign keys that refer to this table
-	Calls     []uint32  // of a user's view: functions in its query, operators' and casts' included
-	Uses      []uint32  // of a user's view: relations in its query
+	RunsCode bool     // there is one below
+	Values   []uint32 // defaults and generated columns: they make values of new rows
+	Checks   []uint32 // constraints, indexes and partition keys
+	Policies []uint32 // row-level security
+	// PolicyUses are relations in policies.
+	PolicyUses []uint32
+	Sequences  []uint32  // that number its rows: serial and identity columns
+	RuleCalls  []uint32  // rules other than a view's _RETURN; built-in functions too
+	RuleUses   []uint32  // relations in such rules
+	Cascades   []Cascade // foreign keys that refer to this table
+	Calls      []uint32  // of a user's view: functions in its query, operators' and casts' included
+	Uses       []uint32  // of a user's view: relations in its query
 	// Definition of a user's view or materialized view is its query, names qualified.
 	Definition string
 	Foggy      bool  // of such a view: its query runs code that Calls does not have
 	System     bool  // of pg_catalog or information_schema, made by initdb
 	Temporary  bool  // of one session; what it holds is in Counts and in its columns
 	Counts     Holds // of a temporary table: what decides how many rows it has, but for conditions
+	// Defined is a digest of the whole definition of a user's relation: policies, defaults,
+	// constraints, triggers, rules and bounds word for word, and its owner.
+	Defined Digest
 }
 
 // Canonical is the table's canonical name.
@@ -168,9 +174,10 @@ type Function struct {
 	Source          string   // the body of users' functions; "" of PostgreSQL's
 	Calls           []uint32 // functions of an aggregate; functions in the arguments' defaults
 	Returns         uint32
-	Set             bool // returns rows
-	Extension       bool // a member of an extension
-	System          bool // PostgreSQL's own
+	Set             bool   // returns rows
+	Extension       bool   // a member of an extension
+	System          bool   // PostgreSQL's own
+	Defined         Digest // of its whole definition, its owner and settings too
 }
 
 // Operator is an operator made by a user.
