@@ -16,25 +16,25 @@ import (
 // them.
 func (g *Gateway) cutAccounts(before, next map[string]auth.ServiceAccount) {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if why := changed(before, next, name); why != "" {
-			g.grants.Cut(auth.ServiceSubject(name), why)
+		if cause, why := changed(before, next, name); why != "" {
+			g.grants.Cut(auth.ServiceSubject(name), cause, why)
 		}
 	}
 }
 
 // changed says what became of an account; "" is nothing that matters to its sessions.
-func changed(before, next map[string]auth.ServiceAccount, name string) string {
+func changed(before, next map[string]auth.ServiceAccount, name string) (cause hoop.Cause, why string) {
 	was := before[name]
 	is, ok := next[name]
 	switch {
 	case !ok:
-		return "this service account no longer exists"
+		return hoop.CauseAccount, "this service account no longer exists"
 	case is.SecretHash != was.SecretHash || is.Federation != was.Federation:
-		return "its sign-in is another now"
+		return hoop.CauseIdentity, "its sign-in is another now"
 	case !slices.Equal(slices.Sorted(slices.Values(is.Groups)), slices.Sorted(slices.Values(was.Groups))) || is.Owner != was.Owner:
-		return "its groups or its owner have changed"
+		return hoop.CauseIdentity, "its groups or its owner have changed"
 	}
-	return ""
+	return "", ""
 }
 
 // disable ends all that an identity has: grants first, so that no sign-in meanwhile finds

@@ -291,8 +291,12 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 	o := auth.Options{
 		Issuer: g.url, Store: db, Log: g.audit, Secret: secret, DevUsers: opts.DevUsers, Providers: oidc, SAML: saml,
 		ServiceAccount: g.rules.ServiceAccount, Logger: g.log,
-		OnEnd:    func(_ context.Context, subject string) { g.grants.Cut(subject, "its sign-in has ended") },
-		OnChange: func(_ context.Context, id hoop.Identity) { g.grants.Cut(id.Subject, "its groups have changed") },
+		OnEnd: func(_ context.Context, subject string) {
+			g.grants.Cut(subject, hoop.CauseSignIn, "its sign-in has ended")
+		},
+		OnChange: func(_ context.Context, id hoop.Identity) {
+			g.grants.Cut(id.Subject, hoop.CauseIdentity, "its groups have changed")
+		},
 	}
 	if len(opts.DevUsers) > 0 {
 		o.Interval = time.Second // a person at this machine, not a thousand laptops

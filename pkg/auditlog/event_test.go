@@ -57,7 +57,7 @@ func TestEncode_Pinned(t *testing.T) {
 	at := time.Date(2026, 3, 1, 13, 0, 0, 120_000_000, time.FixedZone("", 3600))
 	e := hoop.Event{
 		Time: at, Type: hoop.EventResult, Subject: "a<b", Chain: []string{"c"}, Target: "t", Grant: "g", Request: 1, Session: "s", Counter: 2,
-		Policy: "00", Text: "x\x01\u2028é\xff", Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"u"}, Action: hoop.Deny, Rule: "r", Reason: "w",
+		Policy: "00", Text: "x\x01\u2028é\xff", Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"u"}, Action: hoop.Deny, Rule: "r", Reason: "w", Cause: hoop.CauseIdle,
 		Result: &hoop.Result{Statement: 1, Tag: "T", SQLState: "00000", Changed: 6, Digest: "d"}, Record: &hoop.Record{SHA256: "e", Size: 3, Events: 4},
 		Details: []hoop.Detail{{Name: "n", Value: "v"}}, Duration: 5,
 	}
@@ -66,7 +66,7 @@ func TestEncode_Pinned(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"time":"2026-03-01T12:00:00.12Z","type":"result","subject":"a\u003cb","chain":["c"],"target":"t","grant":"g","request":1,` +
-		`"session":"s","counter":2,"policy":"00","text":"x\u0001\u2028é` + "\ufffd" + `","effects":["read"],"tables":["u"],"action":"deny","rule":"r","reason":"w",` +
+		`"session":"s","counter":2,"policy":"00","text":"x\u0001\u2028é` + "\ufffd" + `","effects":["read"],"tables":["u"],"action":"deny","rule":"r","reason":"w","cause":"idle",` +
 		`"result":{"statement":1,"tag":"T","sqlstate":"00000","rows":0,"changed":6,"bytes":0,"masked":0,"digest":"d"},` +
 		`"recording":{"sha256":"e","size":3,"events":4},"details":[{"name":"n","value":"v"}],"duration_us":5}`
 	if string(got) != want {

@@ -40,6 +40,7 @@ type Error struct {
 	Code    Code
 	Message string // one sentence, lower case, no full stop
 	Hint    string // the next step: what to type, whom to ask
+	Cause   Cause  // of the end that it brings about, where Code does not say it; see CauseOf
 	Err     error
 }
 
@@ -70,6 +71,13 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 func (e *Error) Wrap(err error) *Error {
 	c := *e
 	c.Err = err
+	return &c
+}
+
+// Because returns a copy that names the cause of the end that it brings about.
+func (e *Error) Because(cause Cause) *Error {
+	c := *e
+	c.Cause = cause
 	return &c
 }
 

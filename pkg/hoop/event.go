@@ -95,7 +95,8 @@ type Event struct {
 	Tables   []string  `json:"tables,omitempty"`    //
 	Action   Action    `json:"action,omitempty"`    // what was decided
 	Rule     string    `json:"rule,omitempty"`      // by which rule
-	Reason   string    `json:"reason,omitempty"`    //
+	Reason   string    `json:"reason,omitempty"`    // for people; nothing may be read out of it
+	Cause    Cause     `json:"cause,omitempty"`     // of an end, or of a session that did not begin
 	Result   *Result   `json:"result,omitempty"`    // of a statement
 	Record   *Record   `json:"recording,omitempty"` // of a session's end
 	Details  []Detail  `json:"details,omitempty"`   // what has no field of its own

@@ -36,6 +36,7 @@ func (e *Event) AppendJSON(dst []byte) ([]byte, error) {
 	dst = textField(dst, `,"action":`, string(e.Action))
 	dst = textField(dst, `,"rule":`, e.Rule)
 	dst = textField(dst, `,"reason":`, e.Reason)
+	dst = textField(dst, `,"cause":`, string(e.Cause))
 	if e.Result != nil {
 		dst = e.Result.AppendJSON(append(dst, `,"result":`...))
 	}

@@ -137,6 +137,7 @@ func (l *Log) recover() error {
 			Session: id,
 			Counter: rec.Events,
 			Text:    "the gateway stopped before the session ended; this is what was found of it",
+			Cause:   hoop.CauseCrash,
 			Record:  &rec,
 		})
 		if err != nil {

@@ -242,11 +242,11 @@ func (s *Server) refused(ctx context.Context, f *Family, err error) error {
 		return invalidGrant("the sign-in has ended; sign in again")
 	case errors.Is(err, errReuse):
 		return errors.Join(invalidGrant("the refresh token was used before; for safety the sign-in has ended"),
-			s.end(ctx, f, "refresh token used twice", true))
+			s.end(ctx, f, hoop.CauseTokenReused, "refresh token used twice", true))
 	case errors.Is(err, errRefused):
 		s.o.Logger.InfoContext(ctx, "identity provider refused", "subject", f.Subject, "provider", f.Provider, "error", err)
 		return errors.Join(invalidGrant("the identity provider no longer vouches for this sign-in; sign in again"),
-			s.end(ctx, f, "refused by the identity provider", true))
+			s.end(ctx, f, hoop.CauseProvider, "refused by the identity provider", true))
 	case errors.Is(err, errBusy):
 		return unavailable("another refresh is under way; try again")
 	case errors.Is(err, errUnreachable):
@@ -259,7 +259,7 @@ func (s *Server) refused(ctx context.Context, f *Family, err error) error {
 // end ends a family: its tokens are worth nothing from here on. cut says to cut the
 // subject's live sessions even while it is signed in elsewhere. An error means that the
 // end, or its event, may not be durable.
-func (s *Server) end(ctx context.Context, f *Family, why string, cut bool) error {
+func (s *Server) end(ctx context.Context, f *Family, cause hoop.Cause, why string, cut bool) error {
 	first := false
 	err := s.o.Store.UpdateFamily(ctx, f.ID, func(row *Family) ([]Token, error) {
 		if first = row.EndedAt.IsZero(); first {
@@ -276,7 +276,9 @@ func (s *Server) end(ctx context.Context, f *Family, why string, cut bool) error
 	if !first {
 		return nil
 	}
-	err = s.write(ctx, s.event(hoop.EventSignOut, f, why))
+	e := s.event(hoop.EventSignOut, f, why)
+	e.Cause = cause
+	err = s.write(ctx, e)
 	if cut {
 		s.o.OnEnd(ctx, f.Subject)
 	} else {
@@ -301,7 +303,7 @@ func (s *Server) revoke(ctx context.Context, c caller, token string) error {
 	case f.Client != c.id:
 		return invalidGrant("the token was given to another client")
 	}
-	if err := s.end(ctx, &f, "signed out", false); err != nil {
+	if err := s.end(ctx, &f, hoop.CauseSignedOut, "signed out", false); err != nil {
 		s.o.Logger.ErrorContext(ctx, "sign-out", "subject", f.Subject, "error", err)
 		return unavailable("the sign-out could not be recorded; try again")
 	}
@@ -315,7 +317,7 @@ func (s *Server) Disable(ctx context.Context, subject, why string) (ended int, e
 		return 0, fmt.Errorf("list sign-ins of %s: %w", subject, err)
 	}
 	for i := range families {
-		err = errors.Join(err, s.end(ctx, &families[i], why, true))
+		err = errors.Join(err, s.end(ctx, &families[i], hoop.CauseDisabled, why, true))
 	}
 	s.o.OnEnd(ctx, subject) // sessions outlive sign-ins that expired
 	return len(families), err

@@ -81,7 +81,7 @@ func (s *Server) lapse(ctx context.Context, after, until time.Time) error {
 		if f.Identity.Kind != hoop.Human || !f.EndedAt.IsZero() {
 			continue
 		}
-		if err := s.end(ctx, f, whyExpired, false); err != nil {
+		if err := s.end(ctx, f, hoop.CauseSignInOver, whyExpired, false); err != nil {
 			return err
 		}
 	}

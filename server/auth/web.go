@@ -94,7 +94,7 @@ func (s *Server) SignOut(w http.ResponseWriter, r *http.Request, b Browser) erro
 	if err != nil {
 		return err
 	}
-	return s.end(r.Context(), &f, "signed out", false)
+	return s.end(r.Context(), &f, hoop.CauseSignedOut, "signed out", false)
 }
 
 // getSignIn shows the ways to sign in. It begins a device authorization for the browser

@@ -332,13 +332,13 @@ func (s *Service) cut(grant string, cause error) {
 // Cut ends what is attached to grants of a subject, or of those who act for it, and
 // leaves the grants in force: its sign-in ended, and another one may follow. It does
 // not block.
-func (s *Service) Cut(subject, why string) {
+func (s *Service) Cut(subject string, cause hoop.Cause, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, all := range s.live {
 		for l := range all {
 			if owner := l.Grant().Owner; owner.Subject == subject || slices.Contains(owner.Chain, subject) {
-				l.cancel(hoop.Errorf(hoop.CodeRevoked, "the session was ended: %s", why).WithHint("hoopctl login"))
+				l.cancel(hoop.Errorf(hoop.CodeRevoked, "the session was ended: %s", why).WithHint("hoopctl login").Because(cause))
 			}
 		}
 	}
@@ -359,7 +359,7 @@ func (s *Service) Recheck(ctx context.Context) {
 	s.mu.Unlock()
 	for _, g := range live {
 		if _, err := s.terms(ctx, g.Owner, g.Target, g.BreakGlass); err != nil {
-			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).Wrap(err))
+			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).Because(hoop.CauseAccess).Wrap(err))
 		}
 	}
 }

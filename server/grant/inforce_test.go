@@ -157,7 +157,7 @@ func TestCut_EndsSessionsAndLeavesTheGrant(t *testing.T) {
 			defer detach()
 			ctxs[who] = ctx
 		}
-		b.Cut("alice", "signed out")
+		b.Cut("alice", hoop.CauseSignIn, "signed out")
 		for who, ctx := range ctxs {
 			cut[who] = ctx.Err() != nil
 		}

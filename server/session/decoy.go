@@ -155,7 +155,7 @@ func (s *Session) touched(ctx context.Context, r *Run, hit []int, how string) er
 		return unrecorded(err)
 	}
 	why := hoop.Errorf(hoop.CodeDenied, "the session was ended by a rule of target %s", s.target.Name).
-		WithHint("talk to an administrator")
+		WithHint("talk to an administrator").Because(hoop.CauseDecoy)
 	s.end(why)
 	return why
 }

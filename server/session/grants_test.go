@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"net/http"
 	"net/url"
 	"runtime"
 	"slices"
@@ -342,23 +343,31 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 		defer conn.Close(context.Background())
 		conns[who] = conn
 	}
-	token, err := a.Token(t.Context(), "dba")
-	if err != nil {
-		t.Fatal(err)
-	}
-	form := url.Values{"client_id": {"hoopctl"}, "token": {token}}
-	resp, err := a.HTTP().PostForm(a.URL+"/oauth/revoke", form)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
+	signOut(t, a, "dba")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if _, err := conns["dba"].WaitForNotification(ctx); state(err) != "57P01" || !strings.Contains(err.Error(), "sign-in has ended") {
-		t.Errorf("status %d, then %v", resp.StatusCode, err)
+		t.Errorf("%v", err)
 	}
 	if _, err := conns["second-dba"].Exec(t.Context(), "SELECT 1"); err != nil {
 		t.Errorf("somebody else: %v", err)
+	}
+}
+
+// signOut ends the sign-in of one of People.
+func signOut(t *testing.T, g *servertest.Gateway, who string) {
+	t.Helper()
+	token, err := g.Token(t.Context(), who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := g.HTTP().PostForm(g.URL+"/oauth/revoke", url.Values{"client_id": {"hoopctl"}, "token": {token}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, resp.Body.Close())
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("sign-out: status %d", resp.StatusCode)
 	}
 }
 

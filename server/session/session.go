@@ -163,11 +163,11 @@ func (s *Session) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.info.Grant, s.scope = g.ID, newScope(g.Scope)
 	if s.lease, err = s.line.Grants.Attach(context.WithoutCancel(ctx), g); err != nil {
 		return err
 	}
 	s.ctx, s.end = context.WithCancelCause(s.lease.Context())
-	s.info.Grant, s.scope = g.ID, newScope(g.Scope)
 	if g.BreakGlass {
 		s.target.Record = hoop.RecordStrict
 	}
@@ -371,7 +371,7 @@ func (s *Session) Close(why error) error {
 	rec, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since(), Text: s.info.Why})
 	errs = append(errs, err)
 	rec.Events = s.events + 1
-	pos, err := s.logLocked(&hoop.Event{Type: hoop.EventSessionEnd, Reason: s.info.Why, Record: &rec})
+	pos, err := s.logLocked(&hoop.Event{Type: hoop.EventSessionEnd, Reason: s.info.Why, Cause: hoop.CauseOf(why), Record: &rec})
 	errs = append(errs, err)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)
@@ -405,7 +405,7 @@ func (s *Session) logLocked(e *hoop.Event) (journal.Pos, error) {
 func (l *Line) refused(ctx context.Context, info *hoop.SessionInfo, why *hoop.Error) {
 	_, err := l.Audit.Append(&hoop.Event{
 		Time: l.Now().UTC(), Type: hoop.EventSessionDenied, Subject: info.Identity.Subject, Chain: info.Identity.Chain,
-		Target: info.Target, Policy: l.Revision(), Reason: why.Message,
+		Target: info.Target, Grant: info.Grant, Policy: l.Revision(), Reason: why.Message, Cause: hoop.CauseOf(why),
 		Details: []hoop.Detail{{Name: "remote_addr", Value: info.RemoteAddr}},
 	})
 	l.Log.LogAttrs(ctx, slog.LevelWarn, "session refused", slog.String("subject", info.Identity.Subject),

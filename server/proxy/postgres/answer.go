@@ -69,7 +69,7 @@ func (a *answerer) upstreamError(err error) error {
 		return fmt.Errorf("%w: %w: %w", errSilent, errUpstreamGone, err)
 	}
 	return hoop.Errorf(hoop.CodeShuttingDown, "the target closed the connection").
-		WithHint("connect again; the local port stays open").Wrap(errors.Join(errUpstreamGone, err))
+		WithHint("connect again; the local port stays open").Because(hoop.CauseTarget).Wrap(errors.Join(errUpstreamGone, err))
 }
 
 // errInterrupted says that the connection was ended elsewhere.

@@ -112,6 +112,16 @@ type stateError struct{ state, message, detail, hint string }
 
 func (e *stateError) Error() string { return e.message }
 
+// As makes it a *hoop.Error where it ends a connection. Its own words stay out: they can
+// quote what was sent.
+func (e *stateError) As(target any) bool {
+	p, ok := target.(**hoop.Error)
+	if ok {
+		*p = &hoop.Error{Code: hoop.CodeInvalid, Message: "what was sent cannot be served: SQLSTATE " + e.state, Err: errors.New(e.message)}
+	}
+	return ok
+}
+
 // startFailure is the FATAL report of a connection that does not start. Where the
 // target itself refused, its SQLSTATE stays, but for its view of our credential.
 func startFailure(err error) report {

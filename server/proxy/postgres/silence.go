@@ -45,4 +45,4 @@ func (c *conn) end(why error) {
 }
 
 var errSilent = hoop.Errorf(hoop.CodeShuttingDown, "the target does not answer any more").
-	WithHint("connect again when it is there; the local port stays open")
+	WithHint("connect again when it is there; the local port stays open").Because(hoop.CauseTarget)

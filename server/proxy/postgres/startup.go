@@ -82,8 +82,15 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 	}
 	c, err := s.connect(ctx, st, target, sess)
 	if err != nil {
+		if sess.Context().Err() != nil {
+			err = context.Cause(sess.Context()) // which cut what it was about to do
+		}
 		err = s.fail(ctx, err)
-		if cerr := sess.Close(err); cerr != nil {
+		why := err
+		if errors.Is(err, errClientGone) {
+			why = nil
+		}
+		if cerr := sess.Close(why); cerr != nil {
 			s.proxy.cfg.Log.ErrorContext(ctx, "close session", "session", sess.ID(), "err", cerr)
 		}
 		return nil, err
@@ -235,8 +242,10 @@ func (s *starter) welcome(ctx context.Context, c *conn) error {
 	wire, at := begin(wire, 'K')
 	wire = binary.BigEndian.AppendUint32(wire, c.key.pid)
 	wire = end(append(wire, c.key.secret...), at)
-	_, err := s.nc.Write(append(wire, ready...))
-	return err
+	if _, err := s.nc.Write(append(wire, ready...)); err != nil {
+		return errors.Join(errClientGone, err)
+	}
+	return nil
 }
 
 // fail tells the client why it gets no connection.
