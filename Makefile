@@ -37,8 +37,11 @@ test-interop: ## other people's programs: they accept our log, we work with thei
 	cd test/interop && go vet -mod=mod ./... && go test -mod=mod -count=1 -timeout 8m ./... # the product's own go.mod may have moved on
 
 CRASH_ROUNDS ?= 1000
-crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; minutes
+GATEWAY_ROUNDS ?= 250
+crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; kill -9 of the real gateway, GATEWAY_ROUNDS; half an hour
 	HOOP_CRASH_ROUNDS=$(CRASH_ROUNDS) go test -count=1 -timeout 3h -run 'PowerCut|TestEvidence_Kill' -v ./server/audit ./server/record ./server/journal ./server/witness
+	@.ci/deps demo
+	HOOP_CRASH_ROUNDS=$(GATEWAY_ROUNDS) go test -count=1 -timeout 5h -run TestGateway_Kill -v ./test/crash
 
 crash-mutants: ## leaves one fsync out at a time; a crash harness must fail for each; minutes
 	go run ./server/journal/faultfs/mutants

@@ -166,11 +166,7 @@ func Start(tb testing.TB, o Options) *Gateway {
 		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
 	}
 	g.gw, g.URL = gw, gw.URL()
-	pem, err := os.ReadFile(gw.CAFile())
-	must(tb, err)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	g.tls = &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS13}
+	g.trust(gw.CAFile())
 
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -192,6 +188,25 @@ func Start(tb testing.TB, o Options) *Gateway {
 		}
 	})
 	return g
+}
+
+// Reach is a gateway that runs in a process of its own, whose private CA is in caFile, for
+// what API, Connect, HTTP, Listen and Token do.
+func Reach(tb testing.TB, url, caFile string) *Gateway {
+	tb.Helper()
+	g := &Gateway{tb: tb, URL: url, Log: &Buffer{}, sources: map[string]oauth2.TokenSource{}}
+	g.trust(caFile)
+	return g
+}
+
+// trust takes the gateway's certificate by its private CA.
+func (g *Gateway) trust(caFile string) {
+	g.tb.Helper()
+	pem, err := os.ReadFile(caFile)
+	must(g.tb, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	g.tls = &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS13}
 }
 
 // declare writes the files that the gateway reads.

@@ -2,7 +2,6 @@ package session_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -18,10 +17,10 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/bundle"
-	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 	"github.com/hoopctl/hoopctl/server/servertest"
+	"github.com/hoopctl/hoopctl/server/servertest/claims"
 )
 
 // disk is the real file system until something happens to it.
@@ -164,50 +163,45 @@ func verified(t *testing.T, g *servertest.Gateway) *bundle.Report {
 	return r
 }
 
-// Under load the disk dies at a random moment. Every row that PostgreSQL has was on record
-// before it ran, every answer that a client has is on record, and the log verifies.
+// Under load the disk dies at a random moment, round after round. After each, every row that
+// PostgreSQL has was on record before it was written, every answer that a client has is on
+// record, and the log verifies.
 func TestSession_EveryWriteHasItsIntent(t *testing.T) {
 	data := t.TempDir()
+	resources := strings.Replace(servertest.Resources, "role: auditor", "role: auditor, literals: true", 1)
 	var pg *pgserver.Server
-	acked := 0
+	e := new(claims.Evidence)
 	for round := range 3 {
 		d := &disk{}
-		g := servertest.Start(t, servertest.Options{Setup: "CREATE TABLE IF NOT EXISTS load (x int)", FS: d, DataDir: data, PG: pg, Broken: true})
+		g := servertest.Start(t, servertest.Options{Setup: claims.Schema, Resources: resources, FS: d, DataDir: data, PG: pg, Broken: true})
 		pg = g.PG
-		var mu sync.Mutex
-		left := 40 + rand.IntN(200)
+		c := claims.New(round)
+		c.Limit, c.After = 40+rand.IntN(200), func() {
+			dead := func() error { return syscall.EIO }
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.open, d.data, d.sync = dead, dead, dead
+		}
+		dsn := g.Connect("agent", "pg-prod")
 		var all sync.WaitGroup
 		for w := range 4 {
-			conn := open(t, g, nil)
 			all.Go(func() {
-				for i := 0; ; i++ {
-					if _, err := conn.Exec(t.Context(), fmt.Sprintf("INSERT INTO load VALUES (%d)", 1000*w+i)); err != nil {
-						return
-					}
-					mu.Lock()
-					acked++
-					if left--; left == 0 {
-						dead := func() error { return syscall.EIO }
-						d.mu.Lock()
-						d.open, d.data, d.sync = dead, dead, dead
-						d.mu.Unlock()
-					}
-					mu.Unlock()
+				if err := c.Run(t.Context(), dsn, w, rand.New(rand.NewPCG(rand.Uint64(), 0))); err == nil {
+					t.Error("a client came to its end")
 				}
 			})
 		}
 		all.Wait()
 		g.Stop()
 
-		again := servertest.Start(t, servertest.Options{DataDir: data, PG: pg})
-		r := verified(t, again)
-		rows, statements, results := again.Count("SELECT count(*) FROM load"), r.Events[hoop.EventStatement], r.Events[hoop.EventResult]
-		if rows > statements || int64(acked) > results || int64(acked) > rows {
-			t.Errorf("round %d: %d rows, %d acknowledged; %d statements and %d results on record", round, rows, acked, statements, results)
+		again := servertest.Start(t, servertest.Options{DataDir: data, Resources: resources, PG: pg})
+		found, err := c.Check(t.Context(), again.API("auditor"), pg.DSN("postgres"), e)
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if statements, _ := c.Answers(); statements < 35 || found.Recovered == 0 || found.Rows < 10 {
+			t.Errorf("round %d: %d statements, %+v", round, statements, found)
 		}
 		again.Stop()
-	}
-	if acked < 120 {
-		t.Errorf("only %d statements", acked)
 	}
 }
