@@ -164,7 +164,7 @@ func (g *Gateway) expire(ctx context.Context, rec *record.Recorder, gone map[str
 				continue
 			}
 			if err := g.audit.Write(ctx, &hoop.Event{
-				Type: hoop.EventExpired, Session: id, Target: k.event.Target, Subject: "hoop-gateway",
+				Type: hoop.EventExpired, Session: id, Target: k.event.Target, Grant: k.event.Grant, Subject: "hoop-gateway",
 				Details: []hoop.Detail{
 					{Name: auditlog.ExpiredHash, Value: k.event.Record.SHA256},
 					{Name: "size", Value: strconv.FormatInt(k.event.Record.Size, 10)},
@@ -189,7 +189,7 @@ const tellTime = 10 * time.Second
 
 // hold sets or lifts a legal hold on a session's recording. The event is durable first;
 // waiting says that the object store could not be told yet: it is told until it was.
-func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identity, session, reason string, on bool) (waiting bool, err error) {
+func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error) {
 	g.holding.Lock()
 	defer g.holding.Unlock()
 	action := hoop.Allow
@@ -197,8 +197,8 @@ func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identi
 		action = hoop.Deny
 	}
 	if err := g.audit.Write(ctx, &hoop.Event{
-		Type: hoop.EventLegalHold, Subject: by.Subject, Chain: by.Chain, Session: session, Action: action, Reason: reason,
-		Details: []hoop.Detail{{Name: "hold", Value: strconv.FormatBool(on)}},
+		Type: hoop.EventLegalHold, Subject: by.Subject, Chain: by.Chain, Target: s.Target, Grant: s.Grant, Session: s.ID, Action: action, Reason: reason,
+		Details: []hoop.Detail{{Name: "hold", Value: strconv.FormatBool(on)}, {Name: "session_subject", Value: s.Identity.Subject}},
 	}); err != nil {
 		return false, &hoop.Error{
 			Code: hoop.CodeUnrecorded, Message: "the gateway cannot record this, so it did not happen",
@@ -207,8 +207,8 @@ func (g *Gateway) hold(ctx context.Context, rec *record.Recorder, by hoop.Identi
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
-	if err := rec.Hold(ctx, session, on); err != nil {
-		g.log.WarnContext(ctx, "recordings: a legal hold is in the log, and waits for the object store", "session", session, "hold", on, "error", err)
+	if err := rec.Hold(ctx, s.ID, on); err != nil {
+		g.log.WarnContext(ctx, "recordings: a legal hold is in the log, and waits for the object store", "session", s.ID, "hold", on, "error", err)
 		return true, nil
 	}
 	return false, nil

@@ -55,7 +55,7 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 		}
 		h.Events = 2
 		for i, e := range []hoop.Event{{Type: hoop.EventSessionStart}, {Type: hoop.EventSessionEnd, Record: &h}} {
-			e.Time, e.Session, e.Counter, e.Target, e.Subject = began, s.id, int64(i+1), s.target, "alice"
+			e.Time, e.Session, e.Counter, e.Target, e.Grant, e.Subject = began, s.id, int64(i+1), s.target, "g-"+s.id, "alice"
 			if err := g.audit.Write(t.Context(), &e); err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 		}
 	}
 	day := 24 * time.Hour
-	if _, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, "s2", "case 7", true); err != nil {
+	if _, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, hoop.SessionInfo{ID: "s2"}, "case 7", true); err != nil {
 		t.Fatal(err)
 	}
 	pass(29 * day)
@@ -106,7 +106,7 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 		t.Errorf("after 31 days: %s", got)
 	}
 	verified(1)
-	if _, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, "s2", "case closed", false); err != nil {
+	if _, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, hoop.SessionInfo{ID: "s2"}, "case closed", false); err != nil {
 		t.Fatal(err)
 	}
 	pass(32 * day)
@@ -122,6 +122,14 @@ func TestExpire_KeepsTheHashAndHonoursHolds(t *testing.T) {
 		t.Errorf("after six years: %s", got)
 	}
 	verified(4)
+	for e, err := range g.audit.Events(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event.Type == hoop.EventExpired && (e.Event.Grant != "g-"+e.Event.Session || e.Event.Target == "") {
+			t.Errorf("what expired is not told whole: %+v", e.Event)
+		}
+	}
 	size := g.audit.Size()
 	gone = make(map[string]bool)
 	pass(2194 * day)
@@ -200,7 +208,7 @@ func TestHold_IsToldAfterAStart(t *testing.T) {
 	}
 	set := func(session string, on bool) func(*Gateway, *record.Recorder) {
 		return func(g *Gateway, rec *record.Recorder) {
-			waiting, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, session, "case 7", on)
+			waiting, err := g.hold(t.Context(), rec, hoop.Identity{Subject: "ann"}, hoop.SessionInfo{ID: session}, "case 7", on)
 			if err != nil || !waiting {
 				t.Errorf("with the store away: waiting %v, %v", waiting, err)
 			}

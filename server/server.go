@@ -313,8 +313,8 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Roles: g.rules.Roles, Literals: g.rules.Literals,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
-		Hold: func(ctx context.Context, by hoop.Identity, session, reason string, on bool) (waiting bool, err error) {
-			return g.hold(ctx, rec, by, session, reason, on)
+		Hold: func(ctx context.Context, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error) {
+			return g.hold(ctx, rec, by, s, reason, on)
 		},
 		Disable:     g.disable,
 		Protections: g.protect.Inherited, Lift: g.lift,

@@ -44,8 +44,16 @@ func AppendEvent(dst []byte, e *hoop.Event) ([]byte, error) {
 	return dst, nil
 }
 
-// keptText is what Fit leaves of a text that is too long, in bytes.
-const keptText = 4 << 10
+// What Fit leaves of an event that is too long, in bytes: of its text, which escaping may
+// make six times as long, and of its list of tables as it is written.
+const (
+	keptText   = 4 << 10
+	keptTables = 32 << 10
+)
+
+// TablesDetail is the detail that says how many tables there are where an event lists
+// fewer.
+const TablesDetail = "tables_count"
 
 // Fit returns e, or, where its canonical form would be longer than MaxEvent, a copy
 // that fits: its text is cut, and so are its lists of tables, and details say so
@@ -64,12 +72,24 @@ func Fit(e *hoop.Event) *hoop.Event {
 		c.Details = append(c.Details, hoop.Detail{Name: "text_bytes", Value: fmt.Sprint(len(c.Text))})
 		c.Text = strings.ToValidUTF8(c.Text[:keptText], "")
 	}
-	const keptTables = 64
-	if len(c.Tables) > keptTables {
-		c.Details = append(c.Details, hoop.Detail{Name: "tables_count", Value: fmt.Sprint(len(c.Tables))})
-		c.Tables = c.Tables[:keptTables:keptTables]
+	if n := fitting(c.Tables); n < len(c.Tables) {
+		c.Details = append(c.Details, hoop.Detail{Name: TablesDetail, Value: fmt.Sprint(len(c.Tables))})
+		c.Tables = c.Tables[:n:n]
 	}
 	return &c
+}
+
+// fitting is how many of tables fit into keptTables.
+func fitting(tables []string) int {
+	var name []byte
+	size := 0
+	for i, t := range tables {
+		name = hoop.JSONString(name[:0], t)
+		if size += len(name) + 1; size > keptTables {
+			return i
+		}
+	}
+	return len(tables)
 }
 
 var errCanonical = errors.New("the event is not in canonical form")

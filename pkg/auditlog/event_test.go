@@ -2,6 +2,7 @@ package auditlog_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,20 @@ func TestFit(t *testing.T) {
 	}
 	var tables []string
 	for i := range 20_000 {
-		tables = append(tables, fmt.Sprintf("public.table_%d", i))
+		tables = append(tables, fmt.Sprintf("public.table_%05d", i))
+	}
+	const kept = 32 << 10 / len(`"public.table_00000",`)
+	for _, n := range []int{65, 300, kept} {
+		some := &hoop.Event{Type: hoop.EventStatement, Text: strings.Repeat("x", 10<<20), Tables: tables[:n]}
+		if got := auditlog.Fit(some); len(got.Tables) != n || got.Detail(auditlog.TablesDetail) != "" {
+			t.Errorf("of %d tables %d are named", n, len(got.Tables))
+		}
+	}
+	for name, table := range map[string]string{"escaped": strings.Repeat("<", 60) + ".t", "not UTF-8": strings.Repeat("\xff", 60)} {
+		e := &hoop.Event{Type: hoop.EventStatement, Text: strings.Repeat("\x01", 60_000), Tables: slices.Repeat([]string{table}, 5000), Reason: strings.Repeat("r", 1000)}
+		if b, err := auditlog.Encode(auditlog.Fit(e)); err != nil {
+			t.Errorf("%s: %d bytes, %v", name, len(b), err)
+		}
 	}
 	for name, text := range map[string]string{
 		"plain":         strings.Repeat("x", 10<<20),
@@ -39,7 +53,7 @@ func TestFit(t *testing.T) {
 			continue
 		}
 		want := fmt.Sprint([]hoop.Detail{{Name: "a", Value: "b"}, {Name: "text_bytes", Value: fmt.Sprint(len(text))}, {Name: "tables_count", Value: "20000"}})
-		if fmt.Sprint(got.Details) != want || len(got.Tables) != 64 {
+		if fmt.Sprint(got.Details) != want || len(got.Tables) != kept {
 			t.Errorf("%s: details %v, %d tables", name, got.Details, len(got.Tables))
 		}
 		if len(e.Text) != len(text) || len(e.Details) != 1 {

@@ -109,6 +109,24 @@ type Detail struct {
 	Value string `json:"value"`
 }
 
+// ReaderDetail is the detail of EventRead that says who reads a recording: ReaderOwner is
+// whose session it was, or on whose behalf, ReaderOther anybody else.
+const (
+	ReaderDetail = "reader"
+	ReaderOwner  = "owner"
+	ReaderOther  = "other"
+)
+
+// Detail gives the value of a detail; empty where there is none.
+func (e *Event) Detail(name string) string {
+	for _, d := range e.Details {
+		if d.Name == name {
+			return d.Value
+		}
+	}
+	return ""
+}
+
 // Result is how a statement ended, as the client saw it.
 type Result struct {
 	Statement int64  `json:"statement"` // counter of the statement event it answers

@@ -106,7 +106,7 @@ type Options struct {
 	Recording func(ctx context.Context, session string) (Recording, error)
 	// Hold sets or lifts a legal hold on a session's recording. Waiting says that the object
 	// store is still to be told.
-	Hold func(ctx context.Context, by hoop.Identity, session, reason string, on bool) (waiting bool, err error)
+	Hold func(ctx context.Context, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error)
 	// Disable ends all that an identity has.
 	Disable func(ctx context.Context, by hoop.Identity, d api.Disable) (api.Disabled, error)
 	// Protections lists what inherited protection, and Lift ends one.

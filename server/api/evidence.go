@@ -86,7 +86,7 @@ func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity)
 	if err != nil {
 		return err
 	}
-	if v.Waiting, err = h.Hold(r.Context(), id, s.ID, v.Reason, v.On); err != nil {
+	if v.Waiting, err = h.Hold(r.Context(), id, s, v.Reason, v.On); err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, v)

@@ -210,8 +210,8 @@ func newGateway(t *testing.T) *gateway {
 			}
 		},
 		Grown: func(ctx context.Context, _ int64) { <-ctx.Done() },
-		Hold: func(_ context.Context, by hoop.Identity, session, reason string, on bool) (waiting bool, err error) {
-			g.held = append(g.held, fmt.Sprintln(by.Subject, session, reason, on))
+		Hold: func(_ context.Context, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error) {
+			g.held = append(g.held, fmt.Sprintln(by.Subject, s.ID, reason, on))
 			return g.storeAway, nil
 		},
 		Disable: func(_ context.Context, by hoop.Identity, d wire.Disable) (wire.Disabled, error) {

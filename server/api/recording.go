@@ -76,13 +76,17 @@ func (h *handler) read(r *http.Request, id hoop.Identity, s *hoop.SessionInfo, l
 	if literals {
 		shown = "shown"
 	}
+	reader := hoop.ReaderOther
+	if own(id, s) {
+		reader = hoop.ReaderOwner
+	}
 	k := reading{id.Subject, s.ID, literals}
 	if part && h.readings.recent(k, h.Now()) {
 		return nil
 	}
 	err := h.record(r.Context(), id, &hoop.Event{
 		Type: hoop.EventRead, Target: s.Target, Grant: s.Grant, Session: s.ID,
-		Details: []hoop.Detail{{Name: "session_subject", Value: s.Identity.Subject}, {Name: "literals", Value: shown}},
+		Details: []hoop.Detail{{Name: "session_subject", Value: s.Identity.Subject}, {Name: hoop.ReaderDetail, Value: reader}, {Name: "literals", Value: shown}},
 	})
 	if err == nil {
 		h.readings.add(k, h.Now())

@@ -43,13 +43,14 @@ func TestRecording_LiteralsHaveAPermissionOfTheirOwn(t *testing.T) {
 	for _, tt := range []struct {
 		who, session string
 		shown, key   bool
+		reader       string
 	}{
-		{"alice", "alice", true, false}, // she typed them
-		{"alice", "agent", true, false}, // in her name
-		{"ann", "alice", false, false},  // an auditor
-		{"root", "alice", false, false}, // an administrator
-		{"paul", "alice", true, true},   // an auditor with the permission
-		{"ann", "ann", true, true},      // an auditor's own
+		{"alice", "alice", true, false, hoop.ReaderOwner}, // she typed them
+		{"alice", "agent", true, false, hoop.ReaderOwner}, // in her name
+		{"ann", "alice", false, false, hoop.ReaderOther},  // an auditor
+		{"root", "alice", false, false, hoop.ReaderOther}, // an administrator
+		{"paul", "alice", true, true, hoop.ReaderOther},   // an auditor with the permission
+		{"ann", "ann", true, true, hoop.ReaderOwner},      // an auditor's own
 	} {
 		t.Run(tt.who+" reads "+tt.session, func(t *testing.T) {
 			g := newGateway(t)
@@ -81,7 +82,7 @@ func TestRecording_LiteralsHaveAPermissionOfTheirOwn(t *testing.T) {
 				}
 			}
 			want := hoop.Detail{Name: "literals", Value: map[bool]string{true: "shown", false: "hidden"}[tt.shown]}
-			if e := g.log.events[0]; e.Type != hoop.EventRead || !slices.Contains(e.Details, want) {
+			if e := g.log.events[0]; e.Type != hoop.EventRead || !slices.Contains(e.Details, want) || e.Detail(hoop.ReaderDetail) != tt.reader {
 				t.Errorf("the event %+v", e)
 			}
 		})

@@ -85,6 +85,21 @@ func TestEvents_AreWhole(t *testing.T) {
 	for !slices.ContainsFunc(events(t, g), func(e hoop.Event) bool { return e.Type == hoop.EventSessionEnd }) {
 		runtime.Gosched() // it may follow what the client was told
 	}
+	must(t, conn.Close(t.Context()))
+	ended := func(e hoop.Event) bool { return e.Type == hoop.EventSessionEnd }
+	session := events(t, g)[slices.IndexFunc(events(t, g), ended)].Session
+	for _, who := range []string{"agent", "auditor"} {
+		body, err := g.API(who).Recording(t.Context(), session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, body.Close())
+	}
+	for _, on := range []bool{true, false} {
+		if _, err := g.API("auditor").Hold(t.Context(), session, api.Hold{On: on, Reason: "case 7"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := g.API("agent").Explain(t.Context(), api.Explain{Target: "pg-prod", SQL: "SELECT 1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +117,7 @@ func TestEvents_AreWhole(t *testing.T) {
 	for _, want := range []hoop.EventType{
 		hoop.EventStart, hoop.EventSignIn, hoop.EventRequest, hoop.EventGrant, hoop.EventSessionStart, hoop.EventStatement, hoop.EventResult,
 		hoop.EventApproval, hoop.EventDenial, hoop.EventPolicy, hoop.EventRevocation, hoop.EventSessionEnd, hoop.EventAPIDenied, hoop.EventExplain, hoop.EventExport,
+		hoop.EventRead, hoop.EventLegalHold,
 	} {
 		if !seen[want] {
 			t.Errorf("this run has no event %s", want)
@@ -141,12 +157,18 @@ func whole(t *testing.T, all []hoop.Event) {
 			counted[e.Session]++
 			missing("counter that follows", e.Counter == counted[e.Session])
 		case hoop.EventGrant, hoop.EventRevocation:
-			missing("target", e.Target != "")
 			missing("grant", e.Grant != "")
+		case hoop.EventRead, hoop.EventLegalHold, hoop.EventExpired:
+			missing("session", e.Session != "")
+		case hoop.EventExplain, hoop.EventSessionDenied:
+			missing("target", e.Target != "")
 		case hoop.EventRequest, hoop.EventApproval, hoop.EventDenial:
 			missing("target", e.Target != "")
 			missing("request", e.Request != 0)
 		}
+		// Whatever is about a session is about its grant, and what is about a grant about its target.
+		missing("grant of its session", e.Session == "" || e.Grant != "")
+		missing("target of its grant", e.Grant == "" || e.Target != "")
 		switch e.Type {
 		case hoop.EventStatement:
 			missing("text", e.Text != "")
@@ -154,7 +176,10 @@ func whole(t *testing.T, all []hoop.Event) {
 			missing("decision", e.Action != "" && e.Rule != "")
 		case hoop.EventResult:
 			missing("result", e.Result != nil)
+		case hoop.EventRead:
+			missing("reader", e.Detail(hoop.ReaderDetail) != "")
 		case hoop.EventSessionEnd:
+			missing("cause", e.Cause != "")
 			missing("count of its events", e.Record != nil && e.Record.Events == e.Counter && e.Record.SHA256 != "")
 		}
 	}
