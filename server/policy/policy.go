@@ -45,6 +45,8 @@ const (
 const (
 	// cacheSize is how many decisions are remembered; about 1 KB each.
 	cacheSize = 8192
+	// offersSize is how many answers to who may have which target are; about 200 bytes each.
+	offersSize = 4096
 	// evalTimeout ends a site's module that does not end by itself.
 	evalTimeout = 2 * time.Second
 	// defaultTimeout is how long approvers have where a default asks them.
@@ -67,6 +69,13 @@ type Engine struct {
 	grants    map[string]resource.AccessRule
 	approvers *hoop.ApprovalRule // by default
 	cache     *lru.Cache[key, hoop.Decision]
+	offers    *lru.Cache[offerKey, string] // names of access rules, "" for none
+}
+
+// offerKey is who asks for which target, in an emergency or not.
+type offerKey struct {
+	input     key
+	emergency bool
 }
 
 // New compiles the shipped module and the site's own, which may be nil, over the
@@ -100,6 +109,9 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	}
 	e.approvers = &hoop.ApprovalRule{Groups: set.GroupsWith(hoop.RoleApprover), Count: 1, Timeout: defaultTimeout}
 	if e.cache, err = lru.New[key, hoop.Decision](cacheSize); err != nil {
+		return nil, err
+	}
+	if e.offers, err = lru.New[offerKey, string](offersSize); err != nil {
 		return nil, err
 	}
 	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
@@ -384,29 +396,28 @@ type Access struct {
 // before one that does, then the longest, then the one that asks fewer people, then
 // by name. Where there is none the error is a *hoop.Error of CodeDenied.
 func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (Access, error) {
-	return e.offer(ctx, e.access, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
+	return e.offer(ctx, false, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
 		WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups"))
 }
 
 // BreakGlass finds the access rule for an identity on a target in an emergency, as Access
 // does among the other rules.
 func (e *Engine) BreakGlass(ctx context.Context, id hoop.Identity, target string) (Access, error) {
-	return e.offer(ctx, e.emergency, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass lets you reach target %s", target).
+	return e.offer(ctx, true, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass lets you reach target %s", target).
 		WithHint("an administrator can add one for one of your groups"))
 }
 
-func (e *Engine) offer(ctx context.Context, q rego.PreparedEvalQuery, id hoop.Identity, target string, denied *hoop.Error) (Access, error) {
-	name, err := eval(withoutEnd(ctx), q, (&input{identity: id, target: target}).value())
-	if err != nil {
-		if err == errUndefined {
-			return Access{}, denied
-		}
+func (e *Engine) offer(ctx context.Context, emergency bool, id hoop.Identity, target string, denied *hoop.Error) (Access, error) {
+	rule, err := e.accessRule(ctx, emergency, &input{identity: id, target: target})
+	switch {
+	case err != nil:
 		return Access{}, denied.Wrap(fmt.Errorf("decide access to target %s: %w", target, err))
+	case rule == "":
+		return Access{}, denied
 	}
-	rule, _ := name.(string)
 	r, ok := e.grants[rule]
 	if !ok {
-		return Access{}, hoop.Errorf(hoop.CodeInternal, "the policy names access rule %v, which nobody declared", name)
+		return Access{}, hoop.Errorf(hoop.CodeInternal, "the policy names access rule %s, which nobody declared", rule)
 	}
 	a := Access{
 		Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired,
@@ -421,4 +432,29 @@ func (e *Engine) offer(ctx context.Context, q rego.PreparedEvalQuery, id hoop.Id
 		a.Approval = &approval
 	}
 	return a, nil
+}
+
+// accessRule asks the module which access rule is for somebody; "" where none is. Each
+// new connection asks, so answers are remembered.
+func (e *Engine) accessRule(ctx context.Context, emergency bool, in *input) (string, error) {
+	key := offerKey{in.key(), emergency}
+	if rule, ok := e.offers.Get(key); ok {
+		return rule, nil
+	}
+	q := e.access
+	if emergency {
+		q = e.emergency
+	}
+	answer, err := eval(withoutEnd(ctx), q, in.value())
+	rule, ok := answer.(string)
+	switch {
+	case errors.Is(err, errUndefined):
+		rule = ""
+	case err != nil:
+		return "", err
+	case !ok || rule == "":
+		return "", fmt.Errorf("the policy answers %v", answer)
+	}
+	e.offers.Add(key, rule)
+	return rule, nil
 }

@@ -21,6 +21,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -42,6 +43,7 @@ type Dialer struct {
 	lookup    func(name string) (*resource.Target, bool)
 	key       [32]byte // of stamps
 	keep      credentials
+	base      func() (*pgconn.Config, error) // baseConfig, parsed once
 	keepAlive net.KeepAliveConfig
 }
 
@@ -49,6 +51,7 @@ type Dialer struct {
 // that a new credential counts from the next connection on.
 func New(lookup func(name string) (*resource.Target, bool)) *Dialer {
 	d := &Dialer{lookup: lookup, keepAlive: keepAlive}
+	d.base = sync.OnceValues(func() (*pgconn.Config, error) { return pgconn.ParseConfig(baseConfig) })
 	rand.Read(d.key[:]) // never fails: crypto/rand
 	return d
 }
@@ -175,10 +178,11 @@ func (d *Dialer) config(target hoop.Target, database string, params map[string]s
 	if err != nil {
 		return nil, unavailable(target, err)
 	}
-	cfg, err := pgconn.ParseConfig(baseConfig)
+	base, err := d.base()
 	if err != nil {
 		return nil, environment(err)
 	}
+	cfg := base.Copy()
 	cfg.Host, cfg.Port, cfg.Database = host, port, database
 	cfg.User, cfg.Password = t.Credential.Username, password
 	cfg.TLSConfig, cfg.Fallbacks = secured, nil
