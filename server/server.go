@@ -380,7 +380,7 @@ func (c *Config) certificate() (tls.Certificate, error) {
 }
 
 // handle serves one stream of a tunnel: by the target's type, one proxy.
-func (g *Gateway) handle(ctx context.Context, conn net.Conn, p edge.Peer) {
+func (g *Gateway) handle(ctx context.Context, conn net.Conn, p *edge.Peer) (rest func()) {
 	t, known := g.rules.Public(p.Preamble.Target)
 	open := func(ctx context.Context, start session.Start) (*session.Session, error) {
 		switch {
@@ -392,9 +392,26 @@ func (g *Gateway) handle(ctx context.Context, conn net.Conn, p edge.Peer) {
 		}
 		return g.line.Open(ctx, session.Peer{Identity: p.Identity, RemoteAddr: p.RemoteAddr}, t, start)
 	}
-	if err := g.proxy.Serve(ctx, conn, p.Preamble.User, p.Preamble.Verifier, t, open); err != nil {
-		g.log.LogAttrs(ctx, ended(err), "connection ended", slog.String("subject", p.Identity.Subject),
-			slog.String("target", p.Preamble.Target), slog.Any("error", err))
+	serve, err := g.proxy.Begin(ctx, conn, p.Preamble.User, p.Preamble.Verifier, t, open)
+	who := &caller{subject: p.Identity.Subject, target: p.Preamble.Target}
+	if serve == nil {
+		g.over(ctx, who, err)
+		return nil
+	}
+	return func() { g.over(ctx, who, serve()) }
+}
+
+// caller is whose connection it is, for the log.
+type caller struct{ subject, target string }
+
+// over logs the end of a connection; err is nil where the client left in good order.
+// Inlined, it would take room on the stack of each connection that waits.
+//
+//go:noinline
+func (g *Gateway) over(ctx context.Context, who *caller, err error) {
+	if err != nil {
+		g.log.LogAttrs(ctx, ended(err), "connection ended", slog.String("subject", who.subject),
+			slog.String("target", who.target), slog.Any("error", err))
 	}
 }
 

@@ -36,7 +36,7 @@ type gateway struct {
 	preambles []tunnel.Preamble
 }
 
-func startGateway(t *testing.T, addr string, conf *tls.Config, handle tunnel.Handler) *gateway {
+func startGateway(t *testing.T, addr string, conf *tls.Config, handle func(context.Context, net.Conn)) *gateway {
 	t.Helper()
 	l, err := tls.Listen("tcp", addr, conf)
 	if err != nil {
@@ -62,15 +62,15 @@ func startGateway(t *testing.T, addr string, conf *tls.Config, handle tunnel.Han
 					_ = c.Close()
 					return
 				}
-				_ = tunnel.Serve(ctx, c, slog.New(slog.DiscardHandler), func(ctx context.Context, s net.Conn) {
+				_ = tunnel.Serve(ctx, c, slog.New(slog.DiscardHandler), func(ctx context.Context, s net.Conn) func() {
 					p, err := tunnel.ReadPreamble(s)
 					if err != nil {
-						return
+						return nil
 					}
 					g.mu.Lock()
 					g.preambles = append(g.preambles, *p)
 					g.mu.Unlock()
-					handle(ctx, s)
+					return func() { handle(ctx, s) }
 				})
 			})
 		}

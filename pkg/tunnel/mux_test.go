@@ -431,7 +431,7 @@ func TestStream_WriteToSocketThatStandsStill(t *testing.T) {
 	server, client := certificates(t)
 	const n = 12 << 20
 	pattern := func(off int) byte { return byte(off*31 + off>>13) }
-	c := dial(t, serve(t, server, discard(), func(_ context.Context, s net.Conn) {
+	c := dial(t, serveStreams(t, server, discard(), func(_ context.Context, s net.Conn) {
 		b := make([]byte, 50_000)
 		if _, err := io.ReadFull(s, b[:1]); err != nil {
 			return
@@ -487,7 +487,7 @@ func TestStream_WriteToSocketThatStandsStill(t *testing.T) {
 // Many who write at once share writes and are all held back by a slow connection.
 func TestMux_ManyWriters(t *testing.T) {
 	server, client := certificates(t)
-	c := dial(t, serve(t, server, discard(), echo), client)
+	c := dial(t, serveStreams(t, server, discard(), echo), client)
 	all(t, []int{1, 100, 5000, maxFrame, 2 * maxFrame, 1 << 20}, func() (io.ReadWriteCloser, error) { return c.Open() })
 	c.mux.w.mu.Lock()
 	defer c.mux.w.mu.Unlock()

@@ -11,9 +11,11 @@ import (
 	"time"
 )
 
-// Handler serves one stream. ctx ends with the tunnel; the stream is closed when the
-// handler returns.
-type Handler func(ctx context.Context, stream net.Conn)
+// Handler serves one stream. ctx ends with the tunnel. What is left to do when the stream
+// has begun may be returned as rest: a stream lives long and mostly waits, so rest runs
+// where the stack that its beginning needed is not kept. The stream is closed when rest,
+// or the handler that returns none, has returned.
+type Handler func(ctx context.Context, stream net.Conn) (rest func())
 
 // drainTime is how long streams have for their last words when Serve's ctx ends.
 const drainTime = 2 * time.Second
@@ -36,12 +38,11 @@ func Serve(ctx context.Context, conn net.Conn, log *slog.Logger, handle Handler)
 	var drain drainer
 	m := newMux(conn, func(s *stream) {
 		handlers.Go(func() {
-			if !drain.enter() {
-				_ = s.Close() // cannot fail
-				return
+			if drain.enter() {
+				serve(ctx, s, log, handle) // never panics
+				drain.leave()
 			}
-			defer drain.leave()
-			isolate(ctx, s, log, handle)
+			_ = s.Close() // the other end may be gone already
 		})
 	})
 	stop := context.AfterFunc(ctx, func() { drain.begin(m) })
@@ -71,6 +72,10 @@ func (d *drainer) begin(m *mux) {
 	}
 }
 
+// enter counts a stream until leave. Inlined, both would take room on the stack of each
+// stream that waits.
+//
+//go:noinline
 func (d *drainer) enter() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -81,6 +86,7 @@ func (d *drainer) enter() bool {
 	return true
 }
 
+//go:noinline
 func (d *drainer) leave() {
 	d.mu.Lock()
 	d.active--
@@ -92,12 +98,24 @@ func (d *drainer) leave() {
 	}
 }
 
-func isolate(ctx context.Context, stream net.Conn, log *slog.Logger, handle Handler) {
-	defer stream.Close() //nolint:errcheck // the other end may be gone already
+// serve runs the handler on a goroutine of its own, and the rest on this one.
+func serve(ctx context.Context, stream net.Conn, log *slog.Logger, handle Handler) {
+	begun := make(chan func())
+	go func() {
+		var rest func()
+		defer func() { begun <- rest }()
+		isolate(ctx, log, func() { rest = handle(ctx, stream) })
+	}()
+	if rest := <-begun; rest != nil {
+		isolate(ctx, log, rest)
+	}
+}
+
+func isolate(ctx context.Context, log *slog.Logger, f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.ErrorContext(ctx, "panic in a stream", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	handle(ctx, stream)
+	f()
 }

@@ -48,8 +48,15 @@ func certificates(t *testing.T) (server, client *tls.Config) {
 	return server, &tls.Config{RootCAs: roots}
 }
 
-// serve runs a tunnel's server end for each connection until the test ends.
-func serve(t *testing.T, conf *tls.Config, log *slog.Logger, handle Handler) (addr string) {
+// serveStreams runs a tunnel's server end for each connection until the test ends.
+func serveStreams(t *testing.T, conf *tls.Config, log *slog.Logger, handle func(context.Context, net.Conn)) (addr string) {
+	t.Helper()
+	return serveHandler(t, conf, log, func(ctx context.Context, s net.Conn) func() {
+		return func() { handle(ctx, s) }
+	})
+}
+
+func serveHandler(t *testing.T, conf *tls.Config, log *slog.Logger, handle Handler) (addr string) {
 	t.Helper()
 	l, err := tls.Listen("tcp", "127.0.0.1:0", conf)
 	if err != nil {
@@ -94,7 +101,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestTunnel_ManyStreamsBothWays(t *testing.T) {
 	server, client := certificates(t)
-	c := dial(t, serve(t, server, discard(), echo), client)
+	c := dial(t, serveStreams(t, server, discard(), echo), client)
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
@@ -127,29 +134,35 @@ func TestTunnel_ManyStreamsBothWays(t *testing.T) {
 func TestTunnel_PanicEndsItsStreamOnly(t *testing.T) {
 	server, client := certificates(t)
 	var log lockedBuffer
-	c := dial(t, serve(t, server, slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context, s net.Conn) {
+	c := dial(t, serveHandler(t, server, slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context, s net.Conn) func() {
 		b := make([]byte, 1)
-		if _, err := io.ReadFull(s, b); err == nil && b[0] == '!' {
-			panic("on purpose")
+		_, err := io.ReadFull(s, b)
+		switch {
+		case err == nil && b[0] == '!':
+			panic("at the beginning")
+		case err == nil && b[0] == '?':
+			return func() { panic("in the rest") }
 		}
-		echo(ctx, s)
+		return func() { echo(ctx, s) }
 	}), client)
 	good, err := c.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad, err := c.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bad.Write([]byte("!")); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := io.ReadAll(bad); err != nil || len(got) != 0 {
-		t.Errorf("the panicking stream gave %q, %v", got, err)
-	}
-	if !strings.Contains(log.String(), "on purpose") {
-		t.Errorf("the panic is not in the log: %s", log.String())
+	for say, want := range map[string]string{"!": "at the beginning", "?": "in the rest"} {
+		bad, err := c.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bad.Write([]byte(say)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(bad); err != nil || len(got) != 0 {
+			t.Errorf("the panicking stream gave %q, %v", got, err)
+		}
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the panic %s is not in the log: %s", want, log.String())
+		}
 	}
 	if _, err := good.Write([]byte("xyz")); err != nil {
 		t.Fatal(err)
@@ -163,7 +176,7 @@ func TestTunnel_PanicEndsItsStreamOnly(t *testing.T) {
 func TestTunnel_StalledStreamHoldsUpNobody(t *testing.T) {
 	server, client := certificates(t)
 	stalled := make(chan struct{})
-	c := dial(t, serve(t, server, discard(), func(ctx context.Context, s net.Conn) {
+	c := dial(t, serveStreams(t, server, discard(), func(ctx context.Context, s net.Conn) {
 		b := make([]byte, 1)
 		if _, err := io.ReadFull(s, b); err == nil && b[0] == 'w' {
 			_, _ = s.Write(make([]byte, 3*streamWindow)) // the client reads nothing
@@ -210,7 +223,7 @@ func TestDial_RefusesWhatIsNoGateway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			conf := server.Clone()
 			change(conf)
-			if c, err := Dial(t.Context(), serve(t, conf, discard(), echo), client); err == nil {
+			if c, err := Dial(t.Context(), serveStreams(t, conf, discard(), echo), client); err == nil {
 				_ = c.Close()
 				t.Error("Dial succeeded")
 			}
@@ -218,7 +231,7 @@ func TestDial_RefusesWhatIsNoGateway(t *testing.T) {
 	}
 	t.Run("untrusted", func(t *testing.T) {
 		_, other := certificates(t)
-		if c, err := Dial(t.Context(), serve(t, server, discard(), echo), other); err == nil {
+		if c, err := Dial(t.Context(), serveStreams(t, server, discard(), echo), other); err == nil {
 			_ = c.Close()
 			t.Error("Dial succeeded")
 		}
@@ -243,10 +256,11 @@ func TestServe_EndsWithItsContext(t *testing.T) {
 			served <- err
 			return
 		}
-		served <- Serve(ctx, conn, discard(), func(ctx context.Context, s net.Conn) {
+		served <- Serve(ctx, conn, discard(), func(ctx context.Context, s net.Conn) func() {
 			close(handled)
 			<-ctx.Done()
 			_, _ = s.Write([]byte("goodbye"))
+			return nil
 		})
 	}()
 	c := dial(t, l.Addr().String(), client)

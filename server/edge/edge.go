@@ -37,7 +37,6 @@ type Peer struct {
 	Err        error // the token was refused; to be told in the stream's protocol
 	Preamble   *tunnel.Preamble
 	RemoteAddr string // of the tunnel
-	TLS        tls.ConnectionState
 }
 
 // Options of an edge. TLS, Identify and Handle are needed.
@@ -45,8 +44,9 @@ type Options struct {
 	TLS      *tls.Config  // certificates; versions and protocols are set here
 	HTTP     http.Handler // nil: 404 for everything
 	Identify func(ctx context.Context, token string) (hoop.Identity, error)
-	// Handle serves a stream and returns when it is over; a panic ends the stream only.
-	Handle func(ctx context.Context, conn net.Conn, p Peer)
+	// Handle serves a stream. What is left to do when the stream has begun may be returned
+	// as rest (tunnel.Handler). A panic ends the stream only.
+	Handle func(ctx context.Context, conn net.Conn, p *Peer) (rest func())
 	Log    *slog.Logger // nil: discard
 }
 
@@ -166,31 +166,31 @@ func (e *Edge) conn(ctx context.Context, c net.Conn, web *chanListener) {
 		web.put(t)
 		return
 	}
-	st := t.ConnectionState()
-	err = tunnel.Serve(ctx, t, e.opts.Log, func(ctx context.Context, stream net.Conn) {
-		e.stream(ctx, stream, c.RemoteAddr().String(), st)
+	remote := c.RemoteAddr().String()
+	err = tunnel.Serve(ctx, t, e.opts.Log, func(ctx context.Context, stream net.Conn) func() {
+		return e.stream(ctx, stream, remote)
 	})
 	if err != nil {
 		e.opts.Log.DebugContext(ctx, "tunnel ended", "remote", c.RemoteAddr().String(), "err", err)
 	}
 }
 
-func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string, st tls.ConnectionState) {
+func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string) (rest func()) {
 	if stream.SetReadDeadline(time.Now().Add(preambleTimeout)) != nil {
-		return
+		return nil
 	}
 	p, err := tunnel.ReadPreamble(stream)
 	if err != nil {
 		e.opts.Log.DebugContext(ctx, "stream refused", "remote", remote, "err", err)
-		return
+		return nil
 	}
 	if stream.SetReadDeadline(time.Time{}) != nil {
-		return
+		return nil
 	}
-	peer := Peer{Preamble: p, RemoteAddr: remote, TLS: st}
+	peer := &Peer{Preamble: p, RemoteAddr: remote}
 	peer.Identity, peer.Err = e.identify(ctx, p.Token)
 	p.Token = "" // nobody after us needs it
-	e.opts.Handle(ctx, stream, peer)
+	return e.opts.Handle(ctx, stream, peer)
 }
 
 func (e *Edge) identify(ctx context.Context, token string) (hoop.Identity, error) {

@@ -99,12 +99,13 @@ func TestEdge_OnePortServesAll(t *testing.T) {
 			}
 			return hoop.Identity{Subject: "alice"}, nil
 		},
-		Handle: func(_ context.Context, conn net.Conn, p Peer) {
+		Handle: func(_ context.Context, conn net.Conn, p *Peer) func() {
 			code := hoop.Code("")
 			if p.Err != nil {
 				code = hoop.AsError(p.Err).Code
 			}
 			fmt.Fprintf(conn, "%s %s %q %q", p.Identity.Subject, p.Preamble.Target, code, p.Preamble.Token)
+			return nil
 		},
 	})
 	if got := get(t, addr, conf, true); got != "HTTP/2.0" {
@@ -191,10 +192,12 @@ func TestEdge_StopsInOrder(t *testing.T) {
 			hello(w, r)
 		}),
 		Identify: func(context.Context, string) (hoop.Identity, error) { return hoop.Identity{}, nil },
-		Handle: func(ctx context.Context, conn net.Conn, _ Peer) {
+		Handle: func(ctx context.Context, conn net.Conn, _ *Peer) func() {
 			fmt.Fprint(conn, "hi ")
-			<-ctx.Done()
-			fmt.Fprint(conn, "bye")
+			return func() {
+				<-ctx.Done()
+				fmt.Fprint(conn, "bye")
+			}
 		},
 	})
 	c, err := tunnel.Dial(t.Context(), addr, conf)

@@ -31,10 +31,12 @@ type answerer struct {
 	encoded  []byte    // a message in the client's encoding; the same
 	mute     bool      // what is read is not for the client
 	long     *longRow  // a masked row that is too long to be held; nil where there is none
+
+	stopped chan struct{} // closed when loop has returned
 }
 
 func newAnswerer(c *conn) *answerer {
-	return &answerer{conn: c, in: newReader(c.up.Conn)}
+	return &answerer{conn: c, in: newReader(c.up.Conn), stopped: make(chan struct{})}
 }
 
 // loop relays until the target closes or something is wrong. It never returns nil.

@@ -222,7 +222,7 @@ func (g *gateway) serve(ctx context.Context, c net.Conn) {
 	g.mu.Lock()
 	target := g.target
 	g.mu.Unlock()
-	err := g.proxy.Serve(ctx, c, g.user, verifierOf(g.password), target, func(ctx context.Context, st session.Start) (*session.Session, error) {
+	serve, err := g.proxy.Begin(ctx, c, g.user, verifierOf(g.password), target, func(ctx context.Context, st session.Start) (*session.Session, error) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.refuse != nil {
@@ -234,6 +234,9 @@ func (g *gateway) serve(ctx context.Context, c net.Conn) {
 		}
 		return s, err
 	})
+	if serve != nil {
+		err = serve()
+	}
 	g.mu.Lock()
 	g.served = append(g.served, err)
 	g.mu.Unlock()

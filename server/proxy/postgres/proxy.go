@@ -112,54 +112,64 @@ func New(cfg Config) *Proxy {
 	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}}
 }
 
-// Serve speaks with one client until either side leaves or the session ends, and
-// closes nc. The client must prove that it knows the password of verifier
-// (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey) for user; then open is asked for
-// a session, then the target is dialled. The client has been told whatever the error
-// says. It is nil when the client left in good order.
-func (p *Proxy) Serve(ctx context.Context, nc net.Conn, user, verifier string, target hoop.Target, open Opener) (err error) {
-	defer nc.Close() //nolint:errcheck // may be gone already
+// Begin takes one client through its startup. The client must prove that it knows the
+// password of verifier (SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey) for user; then
+// open is asked for a session, then the target is dialled. serve, which the caller calls,
+// speaks with the client until either side leaves or the session ends, and closes nc; it
+// needs little stack while it waits. Where there is no more to do, serve is nil and nc is
+// closed. The client has been told whatever the errors say. They are nil when the client
+// left in good order.
+func (p *Proxy) Begin(ctx context.Context, nc net.Conn, user, verifier string, target hoop.Target, open Opener) (serve func() error, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.cfg.Log.ErrorContext(ctx, "panic in a connection", "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", r)
+			serve, err = nil, fmt.Errorf("panic: %v", r)
+		}
+		if serve == nil {
+			_ = nc.Close() // may be gone already
 		}
 	}()
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetReadDeadline(longAgo) })
 	defer stop()
 	if err := nc.SetDeadline(time.Now().Add(p.cfg.StartTimeout)); err != nil {
-		return err
+		return nil, err
 	}
 	s := &starter{proxy: p, nc: nc, in: newReader(nc)}
 	c, err := s.start(ctx, user, verifier, target, open)
 	if err != nil || c == nil {
-		return err
+		return nil, err
 	}
-	return p.serve(ctx, c)
+	return func() error { return c.serve(ctx) }, nil
 }
 
 // serve runs a connection that has started, and ends its session.
-func (p *Proxy) serve(ctx context.Context, c *conn) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.cfg.Log.ErrorContext(ctx, "panic in a connection", "panic", r, "stack", string(debug.Stack()), "session", c.sess.ID())
-			err = hoop.AsError(fmt.Errorf("panic: %v", r))
-		}
-		p.live.remove(c)
-		if c.over {
-			p.shelf.park(c)
-		} else {
-			_ = c.up.Conn.Close()
-		}
-		c.left()
-		if cerr := c.sess.Close(err); cerr != nil {
-			p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
-		}
-	}()
+func (c *conn) serve(ctx context.Context) (err error) {
+	defer func() { err = c.close(ctx, err, recover()) }()
 	if err := c.nc.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
 	return c.relay(ctx)
+}
+
+// close ends the session of a connection that ends with err, or with a panic.
+func (c *conn) close(ctx context.Context, err error, panicked any) error {
+	p := c.proxy
+	if panicked != nil {
+		p.cfg.Log.ErrorContext(ctx, "panic in a connection", "panic", panicked, "stack", string(debug.Stack()), "session", c.sess.ID())
+		err = hoop.AsError(fmt.Errorf("panic: %v", panicked))
+	}
+	_ = c.nc.Close() // may be gone already
+	p.live.remove(c)
+	if c.over {
+		p.shelf.park(c)
+	} else {
+		_ = c.up.Conn.Close()
+	}
+	c.left()
+	if cerr := c.sess.Close(err); cerr != nil {
+		p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
+	}
+	return err
 }
 
 // longAgo is a deadline that has passed: it wakes whoever waits.
