@@ -241,6 +241,10 @@ func (r *Rules) ValueRules() []string {
 	return names
 }
 
+// Everything reports whether any table may hold copies, since code ran that nobody has
+// read: then all there is may carry protected values, names too.
+func (r *Rules) Everything() bool { return r.all }
+
 func (r *Rules) anyColumn() bool {
 	return len(r.columns) > 0 || len(r.free) > 0 || len(r.inherited) > 0
 }

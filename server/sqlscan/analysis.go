@@ -29,7 +29,11 @@ type Analysis struct {
 	Opaque bool
 	// Cursors says that the text fetches from cursors, by Command.Fetch: it is Opaque
 	// where their queries are not known, and reads what these read.
-	Cursors  bool
+	Cursors bool
+	// Absent says that the text calls a function of a name that the catalog does not have,
+	// so that it fails before any of it runs; "" where it does not. Where the session may
+	// have made what the catalog does not show yet, it is effect opaque instead.
+	Absent   string
 	Commands []Command // one per statement in the text
 	// Temp says that the text may create session-local objects or settings that the
 	// catalog does not show, or act as another role: later statements of the session

@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -59,7 +60,23 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 			}
 		}
 	}
+	if s.absent(c, f) {
+		s.out.Absent, s.opened = "function "+c.name+" is not known", true
+		return
+	}
 	s.opaque("function " + c.name + " is not known")
+}
+
+// absent reports whether a call that no function of the catalog answers must fail before
+// anything runs: no statement before it in the text can have made the function, its
+// schema is not the session's own, and the name cannot be a column or a type in function notation (ParseFuncOrColumn in parse_func.c
+// takes it for one where it has one argument).
+func (s *stmt) absent(c call, f *pg_query.FuncCall) bool {
+	temporary := func(schema string) bool { return strings.HasPrefix(schema, "pg_temp") }
+	if s.shifted || slices.ContainsFunc(stringsOf(f.Funcname), temporary) {
+		return false
+	}
+	return len(f.Args) != 1 || columnFree(f.Args[0]) && len(s.cat.UserTypes(c.name)) == 0
 }
 
 // function judges one function that may be meant.

@@ -329,12 +329,7 @@ func (a *answerer) message(kind byte, m []byte) error {
 	case 'G':
 		return a.copyIn(e, m)
 	case 'H':
-		a.relayed(len(m))
-		if e.run == nil || e.run.withheld {
-			return a.fault("COPY TO of protected data")
-		}
-		e.run.answered.out = true
-		return nil
+		return a.copyBegins(e, m)
 	}
 	return a.fault("message of type %q (%d bytes)", kind, len(m))
 }

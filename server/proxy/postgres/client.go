@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 // sendSize is how much is gathered for the target before it is sent, when the client
@@ -304,11 +307,50 @@ func (c *conn) sync(frame []byte) error {
 // is true. It is never run.
 const refusedText = "hoopctl refused this statement"
 
+// refusedEnd is sent in place of a text that ends too soon, and does so itself.
+const refusedEnd = "CREATE -- hoopctl refused this statement"
+
+// missing is the name of a prepared statement that no client has, since none knows it.
+var missing = rand.Text()
+
+// refuse fills in e how the client learns err, and gives the text that fails in the
+// place of the refused one. Where a text does not parse, or there is no statement to
+// execute, PostgreSQL says so in the same place of its sources whatever the text or the
+// name (scanner_yyerror in scan.l, FetchPreparedStatement in prepare.c), so the target
+// is made to.
+func (e *expected) refuse(err error) (sent string) {
+	r := refusal(err)
+	e.refusal = r.append(nil)
+	var syntax *pgparse.SyntaxError
+	switch {
+	case errors.As(err, &syntax) && strings.HasSuffix(r.message, " at end of input"):
+		sent = refusedEnd
+	case errors.As(err, &syntax) && strings.Contains(r.message, ` at or near "`):
+		sent = refusedText
+	case e.kind == 'Q' && r.state == stateNoStatement:
+		sent = "DEALLOCATE " + quoteName(missing)
+	default:
+		return refusedText
+	}
+	e.alike = &r
+	return sent
+}
+
+// refused is the answer to a message that was refused, where the target's own error is t.
+func (e *expected) refused(t told) []byte {
+	if e.alike == nil || t.state != e.alike.state {
+		return e.refusal
+	}
+	e.alike.file, e.alike.line, e.alike.routine = t.file, t.line, t.routine
+	return e.alike.append(nil)
+}
+
 // refuseQuery answers a Query message with err.
 func (c *conn) refuseQuery(err error) error {
-	if c.push(&expected{kind: 'Q', refusal: refusal(err).append(nil)}) {
+	e := &expected{kind: 'Q'}
+	if sent := e.refuse(err); c.push(e) {
 		m, at := begin(c.out, 'Q')
-		c.out = end(appendString(m, refusedText), at)
+		c.out = end(appendString(m, sent), at)
 	}
 	return nil
 }
@@ -317,9 +359,10 @@ func (c *conn) refuseQuery(err error) error {
 // The statement that fails in its place has a name, lest the unnamed one be replaced.
 func (c *conn) refuse(err error) error {
 	c.refused = true
-	if c.push(&expected{kind: 'P', refusal: refusal(err).append(nil)}) {
+	e := &expected{kind: 'P'}
+	if sent := e.refuse(err); c.push(e) {
 		m, at := begin(c.out, 'P')
-		m = appendString(appendString(m, refusedText), refusedText)
+		m = appendString(appendString(m, refusedText), sent)
 		c.out = end(append(m, 0, 0), at)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
@@ -16,24 +17,36 @@ import (
 type copyFormat byte
 
 const (
-	copyNone  copyFormat = iota // not COPY TO STDOUT
-	copyText                    // fields between tabs, backslash sequences
-	copyCSV                     // fields between commas, quotes doubled inside quotes
-	copyOther                   // binary, or with signs of the client's choice
+	copyNone   copyFormat = iota // not COPY TO STDOUT
+	copyText                     // fields between tabs, backslash sequences
+	copyCSV                      // fields between commas, quotes doubled inside quotes
+	copyBinary                   // of columns whose types are known
+	copyOther                    // binary otherwise, or with signs of the client's choice
 )
 
-// copyFormats gives the formats of the commands of a text; nil where none is COPY TO.
-func copyFormats(p *pgparse.Parsed) []copyFormat {
-	var all []copyFormat
+// copying is one COPY TO STDOUT.
+type copying struct {
+	format  copyFormat
+	columns []hoop.Column // of copyBinary
+}
+
+// copiesOf gives those of the commands of a text; nil where none is COPY TO.
+func copiesOf(p *pgparse.Parsed, snap *catalog.Snapshot) []copying {
+	var all []copying
 	for i, raw := range p.Tree.GetStmts() {
 		c := raw.GetStmt().GetCopyStmt()
 		if c == nil || c.GetIsFrom() {
 			continue
 		}
 		if all == nil {
-			all = make([]copyFormat, len(p.Tree.GetStmts()))
+			all = make([]copying, len(p.Tree.GetStmts()))
 		}
-		all[i] = copyFormatOf(c)
+		all[i].format = copyFormatOf(c)
+		if all[i].format == copyBinary {
+			if all[i].columns = copied(c, snap); all[i].columns == nil {
+				all[i].format = copyOther
+			}
+		}
 	}
 	return all
 }
@@ -48,6 +61,8 @@ func copyFormatOf(c *pg_query.CopyStmt) copyFormat {
 			case "text":
 			case "csv":
 				format = copyCSV
+			case "binary":
+				format = copyBinary
 			default:
 				return copyOther
 			}
@@ -185,12 +200,25 @@ func cutCSV(line []byte) (field, value, rest []byte, more bool, err error) {
 }
 
 // copies gives the format of the COPY TO that e is at.
-func (e *expected) copies() copyFormat {
+func (e *expected) copies() copying {
 	all := e.run.meaning.copies
 	if e.tags >= len(all) {
-		return copyNone
+		return copying{}
 	}
 	return all[e.tags]
+}
+
+// copyBegins: CopyOutResponse. Data of COPY TO follow.
+func (a *answerer) copyBegins(e *expected, m []byte) error {
+	a.relayed(len(m))
+	if e.run == nil || e.run.withheld {
+		return a.fault("COPY TO of protected data")
+	}
+	e.run.answered.out = true
+	if c := e.copies(); c.format == copyBinary && e.run.run.Rules().Values() {
+		e.run.planned, e.run.plan, e.run.headed = true, e.run.run.Plan(c.columns), false
+	}
+	return nil
 }
 
 // copyRow masks a row of COPY TO where values are looked for in texts.
@@ -206,7 +234,13 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 		return nil
 	}
 	out, at := begin(a.row[:0], 'd')
-	out, changed, err := e.copies().scanRow(out, m[headerSize:], rules.Text)
+	var changed int64
+	var err error
+	if format := e.copies().format; format == copyBinary {
+		out, changed, err = e.run.binaryRow(out, m[headerSize:])
+	} else {
+		out, changed, err = format.scanRow(out, m[headerSize:], rules.Text)
+	}
 	if err != nil {
 		return a.fault("COPY data: %v", err)
 	}
@@ -227,9 +261,9 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 // scannable refuses COPY TO in a form whose fields the gateway does not find, where it
 // must look into them.
 func (m *meaning) scannable() error {
-	if slices.Contains(m.copies, copyOther) {
+	if slices.ContainsFunc(m.copies, func(c copying) bool { return c.format == copyOther }) {
 		return hoop.Errorf(hoop.CodeDenied, "COPY TO in this format could deliver values that are masked for you").
-			WithHint("use FORMAT text or csv without DELIMITER, QUOTE, ESCAPE and ENCODING, or SELECT")
+			WithHint("use FORMAT text or csv without DELIMITER, QUOTE, ESCAPE and ENCODING, or SELECT; FORMAT binary copies ordinary tables only")
 	}
 	return nil
 }

@@ -58,6 +58,9 @@ type report struct {
 	detail   string
 	hint     string
 	position int // in characters, from 1; 0 for none
+
+	// where in PostgreSQL's sources it arose; "" for none
+	file, line, routine string
 }
 
 // append builds the message: fields of 1B type + text + NUL, + NUL (manual, "Error and
@@ -82,6 +85,9 @@ func (r report) append(dst []byte) []byte {
 	if r.position > 0 {
 		field('P', strconv.Itoa(r.position))
 	}
+	field('F', r.file)
+	field('L', r.line)
+	field('R', r.routine)
 	return end(append(dst, 0), at)
 }
 

@@ -276,6 +276,15 @@ func (c *conn) describe(frame, body []byte) error {
 		// A name that is not known here may be a cursor's, declared in SQL. Which columns it
 		// has, or that there is none, is for the target to say; its rows come by FETCH.
 	}
+	if kind == 'S' && c.sess.Rules().Everything() {
+		p, err := c.named(c.ctx, name)
+		switch {
+		case err == nil:
+			e.described = p.meaning // what it executes or fetches is not looked for
+		case c.ctx.Err() != nil:
+			return errTerminated
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pushLocked(e) {

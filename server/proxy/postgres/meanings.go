@@ -25,7 +25,7 @@ type meaning struct {
 	carries  []hoop.Carry // see hoop.Statement
 	version  string       // of the snapshot
 	listens  []string     // channels of LISTEN
-	copies   []copyFormat
+	copies   []copying
 	rawCopy  bool
 	encodes  *string  // client_encoding that it sets, and nothing else; "" is what the connection began with
 	outputs  *outputs // shared by texts alike
@@ -150,7 +150,7 @@ func (m *meaning) of(text string, end int) *meaning {
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copyFormats(p), rawCopy(p), setsEncoding(p), &outputs{}}
+	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}}
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()

@@ -13,16 +13,18 @@ type expected struct {
 	batch int64 // number of the Sync, Query or FunctionCall that ends its batch
 	run   *running
 
-	refusal  []byte // takes the place of the target's ErrorResponse: the message was ours
-	once     bool   // run is of this message alone
-	injected bool   // the client did not send it and sees no answer
+	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
+	alike    *report // the same, where the target's error tells where in PostgreSQL's sources it arises
+	once     bool    // run is of this message alone
+	injected bool    // the client did not send it and sees no answer
 	// unconverted: the client got an error in place of the rest of the answer; of the
 	// goroutine that reads the target.
 	unconverted bool
-	fails       bool    // it is there to fail, and its error is not for the client
-	portal      *portal // of E, and of D that asks for a portal
-	tags        int     // CommandCompletes so far, of Q
-	change      *change // of the client's encoding, of Q and S: it is told with ReadyForQuery
+	fails       bool     // it is there to fail, and its error is not for the client
+	portal      *portal  // of E, and of D that asks for a portal
+	described   *meaning // of D that asks for a statement, where it matters
+	tags        int      // CommandCompletes so far, of Q
+	change      *change  // of the client's encoding, of Q and S: it is told with ReadyForQuery
 
 	settles []settling
 	denial  []byte // why the gateway has ended COPY data; guarded by conn.mu
@@ -69,6 +71,7 @@ type running struct {
 
 	planned bool       // the same: the columns of the rows to come are known
 	plan    *mask.Plan // the same: nil relays rows as they are
+	headed  bool       // the same: the header of COPY data in binary format is past
 
 	result *mask.Transform // of a function that was called by message; nil relays it as it is
 }

@@ -16,20 +16,43 @@ func (a *answerer) description(e *expected, kind byte, m []byte) error {
 		if kind == 'n' || e.run == nil || e.kind != 'Q' {
 			return a.fault("message of type %q while an answer to %q is due", kind, e.kind)
 		}
-		a.relayed(len(m))
+		if err := a.describes(e, m); err != nil {
+			return err
+		}
 		return a.prepare(e, m[headerSize:])
 	}
 	if e.portal != nil && kind == 'T' {
 		e.portal.fields = append([]byte(nil), m[headerSize:]...)
 	}
-	if e.injected {
+	switch {
+	case e.injected:
 		a.drop(len(m))
-	} else {
+	case kind == 'n':
 		a.relayed(len(m))
+	default:
+		if err := a.describes(e, m); err != nil {
+			return err
+		}
 	}
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	a.popLocked()
+	return nil
+}
+
+// describes relays a RowDescription: as it is, unless code that nobody has read may have
+// put a value into it.
+func (a *answerer) describes(e *expected, m []byte) error {
+	if !a.sess.Rules().Everything() {
+		a.relayed(len(m))
+		return nil
+	}
+	out, err := anonymous(nil, m, a.ownNames(e))
+	if err != nil {
+		return a.fault("RowDescription: %v", err)
+	}
+	a.drop(len(m))
+	a.win = append(a.win, out...)
 	return nil
 }
 
@@ -140,12 +163,20 @@ func (a *answerer) dataRow(m []byte) error {
 
 // maskRow appends the message with its values masked.
 func maskRow(dst, body []byte, r *running) (out []byte, changed int64, err error) {
+	dst, start := begin(dst, 'D')
+	if dst, changed, err = maskValues(dst, body, r); err != nil {
+		return nil, 0, err
+	}
+	return end(dst, start), changed, nil
+}
+
+// maskValues appends 2B n + n values, masked.
+func maskValues(dst, body []byte, r *running) (out []byte, changed int64, err error) {
 	f := fields{b: body}
 	n := int(f.uint16())
-	if n != len(r.plan.Columns) {
+	if n != len(r.plan.Columns) || f.err != nil {
 		return nil, 0, errMalformed
 	}
-	dst, start := begin(dst, 'D')
 	dst = append(dst, body[:2]...)
 	for _, t := range r.plan.Columns {
 		rest := f.b
@@ -169,7 +200,7 @@ func maskRow(dst, body []byte, r *running) (out []byte, changed int64, err error
 		}
 		binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	}
-	return end(dst, start), changed, f.done()
+	return dst, changed, f.done()
 }
 
 // columns reads a RowDescription: 2B n + n of name + 4B table + 2B attribute + 4B type +

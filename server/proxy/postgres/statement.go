@@ -61,6 +61,11 @@ func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
 
 // renew does so, and gives the snapshot that the meaning belongs to.
 func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapshot, error) {
+	if m.analysis.Absent != "" { // somebody may have just made it
+		c.mu.Lock()
+		c.stale = true
+		c.mu.Unlock()
+	}
 	snap, err := c.snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -94,13 +99,28 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.InTx = c.status != 'I' || c.inBatchLocked()
-	if c.shadows.any() || tainted || c.ddl >= 0 {
+	made := c.shadows.any() || tainted || c.ddl >= 0
+	if made || a.DDL || a.Temp {
+		st.Uses = append(slices.Clip(st.Uses), absentUses(m, also)...)
+	}
+	if made {
 		st.Opaque = true
 	}
 	if tainted {
 		st.Uses = append(slices.Clone(st.Uses), taintedUse)
 	}
 	return st, also, nil
+}
+
+// absentUses are those of calls of functions that the catalog does not have, where the
+// session may have made them.
+func absentUses(m *meaning, also []executed) (uses []hoop.Use) {
+	for _, x := range append([]executed{{meaning: m}}, also...) {
+		if why := x.meaning.analysis.Absent; why != "" {
+			uses = append(uses, hoop.Use{Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: why})
+		}
+	}
+	return uses
 }
 
 // inBatchLocked reports whether something runs in the implicit transaction of the
@@ -395,6 +415,10 @@ func (r *running) uncovered() error {
 	for _, m := range r.meanings {
 		if err := m.uncovered(r.withheld, r.run.Rules().Values()); err != nil {
 			return err
+		}
+		if r.opaque && r.run.Rules().Values() && slices.ContainsFunc(m.copies, func(c copying) bool { return c.format == copyBinary }) {
+			return hoop.Errorf(hoop.CodeDenied, "COPY TO in binary format could deliver values that are masked for you, as types may have changed").
+				WithHint("use FORMAT text or csv, or SELECT")
 		}
 	}
 	return nil

@@ -32,7 +32,7 @@ func (a *answerer) failure(m []byte) error {
 		a.win = append(a.win, a.denial(e)...)
 	case e.refusal != nil:
 		a.drop(len(m))
-		a.win = append(a.win, e.refusal...)
+		a.win = append(a.win, e.refused(t)...)
 	default:
 		if err := a.text(m, a.withheld); err != nil {
 			return err
@@ -187,9 +187,9 @@ func withhold(dst, m []byte) ([]byte, error) {
 
 // told is what the gateway itself wants to know of an ErrorResponse.
 type told struct {
-	state, severity, file, routine string
-	position                       bool // in the client's text
-	nested                         bool // it arose in a statement that code ran
+	state, severity, file, line, routine string
+	position                             bool // in the client's text
+	nested                               bool // it arose in a statement that code ran
 }
 
 func inspect(body []byte) told {
@@ -207,6 +207,8 @@ func inspect(body []byte) told {
 			t.severity = value
 		case 'F':
 			t.file = value
+		case 'L':
+			t.line = value
 		case 'R':
 			t.routine = value
 		case 'P':

@@ -35,3 +35,10 @@ COPY clinic.messages TO STDOUT
 COPY (SELECT body FROM clinic.messages) TO STDOUT WITH (FORMAT csv)
 -- a text that nobody declared, in binary
 COPY clinic.messages (body) TO STDOUT WITH (FORMAT binary)
+-- a table with texts that nobody declared, in binary
+COPY clinic.messages TO STDOUT WITH (FORMAT binary)
+-- a table with texts that nobody declared, its columns the other way round, in binary
+BEGIN
+ALTER TABLE clinic.messages ALTER id TYPE text USING body, ALTER body TYPE text USING 'x'
+COPY clinic.messages TO STDOUT WITH (FORMAT binary)
+ROLLBACK

@@ -114,3 +114,21 @@ DO $$ BEGIN EXECUTE format('DROP ROLE %I', (SELECT secret FROM $V.victim WHERE i
 DO $$ BEGIN EXECUTE format('CREATE TABLE $V.%I ()', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
 \connect
 SELECT relname FROM pg_class
+-- DO that renames a column to a value
+DO $$ BEGIN EXECUTE format('ALTER TABLE $V.scratch RENAME COLUMN code TO %I', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+SELECT * FROM $V.scratch
+-- DO that renames a column to a value, fetched from a cursor
+BEGIN
+DO $$ BEGIN EXECUTE format('ALTER TABLE $V.scratch RENAME COLUMN code TO %I', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+DECLARE c CURSOR FOR SELECT * FROM $V.scratch
+FETCH c
+-- DO that renames a column to a value, named by a sub-select
+DO $$ BEGIN EXECUTE format('CREATE TABLE $V.named (%I int)', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+SELECT (SELECT * FROM $V.named)
+-- DO that renames a column to a value, returned
+DO $$ BEGIN EXECUTE format('ALTER TABLE $V.scratch RENAME COLUMN code TO %I', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+DELETE FROM $V.scratch WHERE id = 1 RETURNING *
+-- DO that renames a column to a value, executed by name
+DO $$ BEGIN EXECUTE format('ALTER TABLE $V.scratch RENAME COLUMN code TO %I', (SELECT secret FROM $V.victim WHERE id = 2)); END $$
+PREPARE q AS SELECT * FROM $V.scratch
+EXECUTE q

@@ -109,3 +109,10 @@ DEALLOCATE p
 BEGIN
 SELECT lo_create(0) > 0
 ROLLBACK
+-- PREPARE, and EXECUTE of what is no longer prepared
+@only simple
+PREPARE d(int) AS SELECT name FROM clinic.departments WHERE id = $1
+EXECUTE d(1)
+EXECUTE d(2)
+DEALLOCATE d
+EXECUTE d(1)

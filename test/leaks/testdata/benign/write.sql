@@ -81,3 +81,14 @@ BEGIN
 INSERT INTO clinic.patients (id, full_name, ssn, state) VALUES (990, 'New Person', '900-00-0001', 'WA')
 INSERT INTO clinic.patients (id, state) VALUES (991, 'WA') RETURNING id, state
 ROLLBACK
+-- COPY out in binary
+@only simple
+COPY clinic.rooms (id, label, beds) TO STDOUT WITH (FORMAT binary)
+
+-- COPY of a whole table out in binary, without a row too
+@only simple
+COPY clinic.rooms TO STDOUT WITH (FORMAT binary)
+BEGIN
+DELETE FROM clinic.rooms WHERE id > 0
+COPY clinic.rooms TO STDOUT BINARY
+ROLLBACK

@@ -1,6 +1,0 @@
--- PREPARE
-PREPARE d(int) AS SELECT name FROM clinic.departments WHERE id = $1
-EXECUTE d(1)
-EXECUTE d(2)
-DEALLOCATE d
-EXECUTE d(1)
