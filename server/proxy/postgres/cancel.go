@@ -98,18 +98,40 @@ func (p *Proxy) cancel(ctx context.Context, body []byte) {
 	}
 }
 
-// cancelled ends what c is doing: a statement that waits for approval, or what runs in
-// the target.
+// How far the message in hand is, for a CancelRequest while the target has nothing to do.
+const (
+	notJudged   int32 = iota
+	isJudged          // by the gateway: the target has not seen it
+	isOvertaken       // and was cancelled meanwhile
+)
+
+// judging is for while a message is judged, which takes time where the catalog is loaded
+// first; overtaken ends that, and reports whether a CancelRequest came.
+func (c *conn) judging() (overtaken func() bool) {
+	c.early.Store(isJudged)
+	return func() bool { return c.early.Swap(notJudged) == isOvertaken }
+}
+
+func errCancelled() error {
+	return hoop.Errorf(hoop.CodeCancelled, "canceling statement due to user request")
+}
+
+// cancelled ends what c is doing: a statement that is judged or waits for approval, or
+// what runs in the target.
 func (c *conn) cancelled(ctx context.Context) error {
 	c.mu.Lock()
 	hold, busy := c.hold, len(c.queue) > 0 && !c.over
-	if hold == nil && busy {
+	switch {
+	case hold != nil:
+	case busy:
 		c.worn = true // it may arrive late
+	default:
+		c.early.CompareAndSwap(isJudged, isOvertaken)
 	}
 	c.mu.Unlock()
 	switch {
 	case hold != nil:
-		hold(hoop.Errorf(hoop.CodeCancelled, "canceling statement due to user request"))
+		hold(errCancelled())
 		return nil
 	case !busy:
 		return nil

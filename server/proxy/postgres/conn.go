@@ -80,6 +80,8 @@ type conn struct {
 	charset atomic.Pointer[charset]
 	begun   *charset // what the connection began with
 
+	early atomic.Int32 // see judging
+
 	writing sync.Mutex // guards nc's writing half and what follows
 	half    []byte     // a message that is not complete yet; of clients with a charset
 	told    bool       // the client knows why it is cut

@@ -50,6 +50,7 @@ func (c *conn) parse(frame, body []byte) error {
 	}
 	p := &prepared{types: types}
 	e := &expected{kind: 'P'}
+	overtaken := c.judging()
 	m, err := c.understand(c.ctx, text)
 	if err != nil {
 		err = c.unjudged(text, nil, nil, err)
@@ -60,6 +61,9 @@ func (c *conn) parse(frame, body []byte) error {
 	if err == nil {
 		p.meaning = m
 		err = c.preview(p)
+	}
+	if overtaken() && err == nil {
+		err = errCancelled()
 	}
 	if err != nil {
 		return c.refuseName(name, err)
@@ -158,7 +162,12 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 	c.mu.Lock()
 	tainted, generation := p.tainted, c.generation
 	c.mu.Unlock()
+	overtaken := c.judging()
 	r, err := c.runPortal(name, p.meaning, tainted, params)
+	if overtaken() && err == nil {
+		r.end("", stateCanceled)
+		err = errCancelled()
+	}
 	if err != nil {
 		return err
 	}

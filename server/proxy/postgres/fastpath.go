@@ -24,7 +24,12 @@ func (c *conn) functionCall(frame, body []byte) error {
 	if err != nil {
 		return c.refuseQuery(protocolError("malformed FunctionCall message"))
 	}
+	overtaken := c.judging()
 	r, err := c.judgeCall(call)
+	if overtaken() && err == nil {
+		r.end("", stateCanceled)
+		err = errCancelled()
+	}
 	if errors.Is(err, errTerminated) || c.ctx.Err() != nil {
 		return errTerminated
 	}

@@ -92,6 +92,9 @@ func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (*ses
 	ask.Held = func(h session.Hold) error {
 		c.mu.Lock()
 		c.hold = cancel
+		if c.early.Load() == isOvertaken {
+			cancel(errCancelled())
+		}
 		c.mu.Unlock()
 		w = c.watch(func(err error) {
 			left = true

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,6 +93,52 @@ func TestCancel_ReachesItsOwnSessionOnly(t *testing.T) {
 	}
 	check(t, two.PgConn().CancelRequest(t.Context()))
 	<-result
+}
+
+// A cancel that comes while the gateway still judges is not lost: the statement does not
+// run, nor does it ask for an approval that nobody waits for.
+func TestCancel_WhileTheGatewayJudges(t *testing.T) {
+	g := setup(t, "create table t (i int)")
+	for _, action := range []hoop.Action{hoop.Allow, hoop.Approve} {
+		for name, mode := range map[string]pgx.QueryExecMode{"simple": pgx.QueryExecModeSimpleProtocol, "parse": pgx.QueryExecModeExec, "bind": pgx.QueryExecModeCacheStatement} {
+			t.Run(string(action)+" "+name, func(t *testing.T) {
+				c := g.connect()
+				const sql = "insert into t values (1)"
+				if name == "bind" {
+					_, err := c.Prepare(t.Context(), sql, sql)
+					check(t, err)
+				}
+				judged, cancelled := make(chan struct{}), make(chan struct{})
+				g.policy.on(hoop.EffectWrite, action)
+				decide, once := g.policy.decide, sync.OnceFunc(func() { close(judged) })
+				g.policy.mu.Lock()
+				g.policy.decide = func(uses []hoop.Use) hoop.Decision {
+					once()
+					<-cancelled
+					return decide(uses)
+				}
+				g.policy.mu.Unlock()
+				result := make(chan error, 1)
+				ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+				defer stop()
+				go func() {
+					_, err := c.Exec(ctx, sql, mode)
+					result <- err
+				}()
+				<-judged
+				check(t, c.PgConn().CancelRequest(t.Context()))
+				close(cancelled)
+				if err := <-result; state(err) != "57014" {
+					t.Errorf("cancelled: %v", err)
+				}
+				g.policy.on(hoop.EffectWrite, hoop.Allow)
+				var n int
+				if err := c.QueryRow(t.Context(), "select count(*) from t", mode).Scan(&n); err != nil || n != 0 {
+					t.Errorf("%d rows, %v", n, err)
+				}
+			})
+		}
+	}
 }
 
 // A client that is gone takes its backend with it within a second, whatever the backend

@@ -14,7 +14,12 @@ func (c *conn) query(body []byte) error {
 	if f.done() != nil {
 		return c.refuseQuery(protocolError("malformed Query message"))
 	}
+	overtaken := c.judging()
 	r, ch, sent, err := c.judgeQuery(text)
+	if overtaken() && err == nil {
+		r.end("", stateCanceled)
+		err = errCancelled()
+	}
 	if errors.Is(err, errTerminated) || c.ctx.Err() != nil {
 		return errTerminated
 	}
