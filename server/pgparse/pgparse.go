@@ -49,6 +49,9 @@ type Parsed struct {
 	Shape string
 }
 
+// ErrEncoding says that a text is not UTF-8.
+var ErrEncoding = errors.New("not UTF-8")
+
 // SyntaxError says that the text is not SQL as PostgreSQL 17 reads it. Message may
 // quote the statement, literals included: it is for whoever sent it, not for events.
 type SyntaxError struct {
@@ -194,7 +197,7 @@ func (p *Pool) admissible(sql string) error {
 	case strings.IndexByte(sql, 0) >= 0: // the grammar would stop there, the statement would not
 		return hoop.Errorf(hoop.CodeInvalid, "the statement contains a NUL byte").WithHint("remove it")
 	case !utf8.ValidString(sql):
-		return hoop.Errorf(hoop.CodeInvalid, "the statement is not valid UTF-8").WithHint("set client_encoding to UTF8")
+		return hoop.Errorf(hoop.CodeInvalid, "the statement is not valid UTF-8").WithHint("set client_encoding to UTF8").Wrap(ErrEncoding)
 	}
 	return nil
 }

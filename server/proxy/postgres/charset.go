@@ -252,3 +252,24 @@ func hexBytes(b []byte) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// notUTF8 is PostgreSQL's error for a text that is not valid (report_invalid_encoding in
+// mbutils.c). It shows as many bytes as the first one promises (pg_utf_mblen).
+func notUTF8(text string) error {
+	for text != "" {
+		r, n := utf8.DecodeRuneInString(text)
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		text = text[n:]
+	}
+	promised := 1
+	for i, lead := range []string{"\xc0", "\xe0", "\xf0"} {
+		if text >= lead && text < "\xf8" {
+			promised = i + 2
+		}
+	}
+	return &stateError{
+		state: stateBadCharacter, message: `invalid byte sequence for encoding "UTF8": ` + hexBytes([]byte(text[:min(promised, len(text))])),
+	}
+}

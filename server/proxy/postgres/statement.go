@@ -264,6 +264,8 @@ func (c *conn) unjudged(text string, m *meaning, params []hoop.Param, err error)
 		st.Shape, st.Uses = m.shape, m.analysis.Uses
 	case errors.As(err, &syntax):
 		reason = "it does not parse" // the words quote it
+	case errors.Is(err, pgparse.ErrEncoding):
+		err = notUTF8(text)
 	}
 	return c.sess.Refuse(c.ctx, st, reason, err)
 }

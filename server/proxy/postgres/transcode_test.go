@@ -308,3 +308,21 @@ func FuzzTranscode(f *testing.F) {
 		}
 	})
 }
+
+// Texts of clients with UTF8 that are none fail as they do without a gateway.
+func TestEncoding_InvalidUTF8(t *testing.T) {
+	g := setup(t, "")
+	through, direct := rawConn(t, g.dsn()), rawConn(t, shared.pg.DSN(g.target.Database))
+	for _, bad := range []string{"\xff", "\xc3(", "a\xe2\x82", "é\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xc0\x80", "\xf8\x88\x80\x80\x80"} {
+		text := "select '" + bad + "'"
+		for _, s := range []step{
+			{send: msgs(query(text), query("select 1")), ready: 2},
+			{send: msgs(parse("", text), syncMsg), ready: 1},
+		} {
+			got, want := through.exchange(s), direct.exchange(s)
+			if got != want || !strings.Contains(got, "22021") {
+				t.Errorf("%q: %s\nwithout a gateway: %s", bad, got, want)
+			}
+		}
+	}
+}
