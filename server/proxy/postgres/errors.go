@@ -105,9 +105,11 @@ func refusal(err error) report {
 	return report{severity: "ERROR", state: states[e.Code].later, message: e.Message, hint: e.Hint}
 }
 
-// asError is hoop.AsError for errors that may also be a context's.
+// asError is hoop.AsError for errors that may also be a context's. One that says itself
+// what took too long keeps its words.
 func asError(err error) *hoop.Error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	var known *hoop.Error
+	if !errors.As(err, &known) && errors.Is(err, context.DeadlineExceeded) {
 		return hoop.Errorf(hoop.CodeUnavailable, "the gateway gave up after a time limit").WithHint("try again").Wrap(err)
 	}
 	return hoop.AsError(err)

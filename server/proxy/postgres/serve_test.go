@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -130,6 +131,20 @@ func TestServe_RefusalsAtStart(t *testing.T) {
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) || pg.Code != want || pg.Hint != "hoopctl request pg" || pg.Severity != "FATAL" {
 			t.Errorf("%s: %v, want %s", code, err, want)
+		}
+	}
+}
+
+// Whoever waited for the target to no avail learns that it was the target, and how long.
+func TestServe_TargetDoesNotAnswer(t *testing.T) {
+	g := setup(t, "")
+	late := hoop.Errorf(hoop.CodeUnavailable, "target pg did not answer within 10s").WithHint("ask an administrator").Wrap(context.DeadlineExceeded)
+	for why, want := range map[error]string{late: late.Message, context.DeadlineExceeded: "the gateway gave up after a time limit"} {
+		g.dial = func(context.Context, map[string]string) (*Upstream, error) { return nil, why }
+		_, err := pgx.Connect(t.Context(), g.dsn())
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "08001" || pg.Message != want || pg.Hint == "" {
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }
