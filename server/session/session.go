@@ -129,6 +129,7 @@ type Session struct {
 	key     []byte              // of the digest; it is in the recording
 	mac     hash.Hash           // HMAC-SHA256 with key
 	chain   []byte              // keyed digest of all output so far
+	window  []byte              // that of the last piece of it
 	ended   []*Run              // told by Done, logged by the next Release
 	records []recording.Record  // on their way to rec; their room is used again
 	event   hoop.Event          // on its way to the log
@@ -276,16 +277,26 @@ func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
 func (s *Session) release(r *Run, wire []byte) (journal.Pos, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mac.Reset()
-	s.mac.Write(s.chain)
-	s.mac.Write(wire)
-	s.chain = s.mac.Sum(s.chain[:0])
+	s.chained(wire)
 	s.info.Bytes += int64(len(wire))
 	rec := recording.Record{Kind: recording.KindOutput, At: s.since(), Wire: wire}
 	if r != nil {
 		rec.Counter = r.number
 	}
 	return s.results(rec)
+}
+
+// chained takes the next window into the digest of all output: by the window's own
+// digest, which is all that a recording keeps of what is above its limit
+// (pkg/recording/spec.md, "Digests"). s.mu is held.
+func (s *Session) chained(window []byte) {
+	s.mac.Reset()
+	s.mac.Write(window)
+	s.window = s.mac.Sum(s.window[:0])
+	s.mac.Reset()
+	s.mac.Write(s.chain)
+	s.mac.Write(s.window)
+	s.chain = s.mac.Sum(s.chain[:0])
 }
 
 // maxResults is how many results one frame of the recording holds at most.
