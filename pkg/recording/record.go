@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,7 +141,7 @@ func (p *Param) appendJSON(dst []byte) []byte {
 }
 
 func encodeMeta(r *Record) ([]byte, error) {
-	m := meta{r.Session, r.DigestKey, r.Statement, r.Request, r.Result, r.Text, r.Dropped, r.Digest}
+	m := meta{inUTC(r.Session), r.DigestKey, r.Statement, requestInUTC(r.Request), r.Result, r.Text, r.Dropped, r.Digest}
 	if st := r.Statement; st != nil && !utf8.ValidString(st.Text) {
 		raw := *st
 		raw.Raw, raw.Text = []byte(st.Text), strings.ToValidUTF8(st.Text, "\uFFFD")
@@ -157,6 +158,37 @@ func encodeMeta(r *Record) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(&clean)
+}
+
+// inUTC is the session with its times in UTC: the only form there is.
+func inUTC(s *hoop.SessionInfo) *hoop.SessionInfo {
+	if s == nil {
+		return nil
+	}
+	c := *s
+	c.StartedAt, c.EndedAt = c.StartedAt.UTC(), c.EndedAt.UTC()
+	return &c
+}
+
+// requestInUTC is a request with its times in UTC.
+func requestInUTC(q *hoop.Request) *hoop.Request {
+	if q == nil {
+		return nil
+	}
+	c := *q
+	for _, at := range []*time.Time{&c.StartsAt, &c.CreatedAt, &c.ExpiresAt, &c.DecidedAt} {
+		*at = at.UTC()
+	}
+	c.Approvals = slices.Clone(c.Approvals)
+	for i := range c.Approvals {
+		c.Approvals[i].At = c.Approvals[i].At.UTC()
+	}
+	if q.Facts != nil {
+		facts := *q.Facts
+		facts.Session.StartedAt = facts.Session.StartedAt.UTC()
+		c.Facts = &facts
+	}
+	return &c
 }
 
 // ParseRecord takes the first record off b. Its Wire points into b.

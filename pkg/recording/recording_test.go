@@ -3,6 +3,7 @@ package recording_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -362,6 +363,36 @@ func TestRecord_JSON(t *testing.T) {
 		}
 		if diff := cmp.Diff(r, got); diff != "" {
 			t.Errorf("%s: %s", b, diff)
+		}
+	}
+}
+
+// Times stand in UTC, whoever wrote them, and in no other way.
+func TestRecord_TimesAreUTC(t *testing.T) {
+	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.FixedZone("", 3600))
+	for _, r := range []*recording.Record{
+		{Kind: recording.KindStart, Session: &hoop.SessionInfo{StartedAt: at, EndedAt: at}},
+		{Kind: recording.KindApproval, Request: &hoop.Request{
+			StartsAt: at, CreatedAt: at, ExpiresAt: at, DecidedAt: at, Approvals: []hoop.Approval{{At: at}},
+			Facts: &hoop.Facts{Session: hoop.SessionSoFar{StartedAt: at}},
+		}},
+	} {
+		b, err := recording.AppendRecord(nil, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, []byte("+01:00")) {
+			t.Errorf("got %s", b)
+		}
+		if _, _, err := recording.ParseRecord(b); err != nil {
+			t.Error(err)
+		}
+		n, width := binary.Uvarint(b[3:]) // behind kind, time and counter
+		meta := bytes.Replace(b[3+width:3+width+int(n)], []byte("11:00:00Z"), []byte("12:00:00+01:00"), 1)
+		other := append(binary.AppendUvarint(bytes.Clone(b[:3]), uint64(len(meta))), meta...)
+		other = append(other, 0) // no wire
+		if _, _, err := recording.ParseRecord(other); !errors.Is(err, recording.ErrFormat) {
+			t.Errorf("another zone: %v", err)
 		}
 	}
 }
