@@ -32,8 +32,8 @@ test-clients: ## real clients through a real gateway, compared with PostgreSQL i
 	go vet -tags clients ./test/clients
 	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
 
-test-interop: ## other people's programs: they accept our log, we work with theirs
-	@.ci/deps demo
+test-interop: ## other people's programs: they accept our log, we work with theirs; a second reader, in Python
+	@.ci/deps interop
 	cd test/interop && go vet -mod=mod ./... && go test -mod=mod -count=1 -timeout 8m ./... # the product's own go.mod may have moved on
 
 CRASH_ROUNDS ?= 1000

@@ -5,6 +5,8 @@ go 1.26.0
 replace github.com/hoopctl/hoopctl => ../..
 
 require (
+	filippo.io/age v1.3.2
+	github.com/google/go-cmp v0.7.0
 	github.com/hoopctl/hoopctl v0.0.0-00010101000000-000000000000
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/minio/minio-go/v7 v7.4.1
@@ -14,7 +16,6 @@ require (
 )
 
 require (
-	filippo.io/age v1.3.2 // indirect
 	filippo.io/hpke v0.4.0 // indirect
 	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e // indirect
 	github.com/agnivade/levenshtein v1.2.1 // indirect
