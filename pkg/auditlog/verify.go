@@ -140,6 +140,7 @@ type verifier struct {
 	old      []older // that the log must contain
 	edge     Edge
 	sessions ledger
+	runs     runs
 	latest   time.Time
 	backward int64
 	above    struct { // the level-1 tile that was read last
@@ -441,8 +442,10 @@ func (v *verifier) take(b bundle) error {
 		if err := v.compareOld(); err != nil {
 			return err
 		}
-		if what := v.sessions.take(index, e); what != "" {
-			return &Fault{File: b.path, Index: index, What: what}
+		for _, what := range []string{v.sessions.take(index, e), v.runs.take(index, e)} {
+			if what != "" {
+				return &Fault{File: b.path, Index: index, What: what}
+			}
 		}
 		if s := v.opt.Span; s != (Span{}) && (index < s.First || index >= s.End) {
 			if what := v.beside(index, e); what != "" {

@@ -146,13 +146,16 @@ func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
 		mem = new([]byte)
 	}
 	defer l.buffers.Put(mem)
-	b, err := auditlog.AppendEvent(append((*mem)[:0], make([]byte, indexBytes)...), auditlog.Fit(e))
+	fitting := auditlog.Fit(e)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// With its place, not before: a verifier wants the clock in order.
+	fitting.Mono = max(l.opt.Mono().Nanoseconds(), 1)
+	b, err := auditlog.AppendEvent(append((*mem)[:0], make([]byte, indexBytes)...), fitting)
 	if err != nil {
 		return 0, err
 	}
 	*mem = b
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	binary.BigEndian.PutUint64(b, uint64(l.next))
 	pos, err := l.opt.Journal.Append(journal.KindEvent, b)
 	if err != nil {
@@ -166,11 +169,9 @@ func (l *Log) Append(e *hoop.Event) (journal.Pos, error) {
 	return pos, nil
 }
 
-// complete gives an event the time and the policy that it lacks, and the time by the
-// clock that nobody sets, in a copy.
+// complete gives an event the time and the policy that it lacks, in a copy.
 func (l *Log) complete(e *hoop.Event) *hoop.Event {
 	c := *e
-	c.Mono = max(l.opt.Mono().Nanoseconds(), 1)
 	if c.Time.IsZero() {
 		c.Time = l.opt.Now().UTC()
 	}

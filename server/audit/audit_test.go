@@ -38,7 +38,15 @@ var quiet = slog.New(slog.DiscardHandler)
 // start opens the evidence below dir as the server does, with small segments and many
 // checkpoints, so that much happens.
 func start(dir string, fsys journal.FS) (*gateway, error) {
-	return started(dir, fsys, 8<<10, time.Millisecond)
+	g, err := started(dir, fsys, 8<<10, time.Millisecond)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.log.Append(&hoop.Event{Type: hoop.EventStart}); err != nil {
+		_ = g.close()
+		return nil, err
+	}
+	return g, nil
 }
 
 func started(dir string, fsys journal.FS, segment int64, every time.Duration) (*gateway, error) {
@@ -297,7 +305,7 @@ func TestLog_GoesOnAfterRestart(t *testing.T) {
 		if err := g.session(t.Context(), fmt.Sprintf("s%d", run), 100); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := g.log.Size(), int64(run+1)*202; got != want {
+		if got, want := g.log.Size(), int64(run+1)*203; got != want {
 			t.Fatalf("size %d, want %d", got, want)
 		}
 		if err := g.close(); err != nil {

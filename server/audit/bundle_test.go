@@ -61,6 +61,9 @@ func monthOf(t testing.TB, fsys journal.FS, who string, from, to int) *gateway {
 	}
 	t.Cleanup(func() { _ = g.close() })
 	g.at = time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(150*from) * time.Minute)
+	if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventStart}); err != nil {
+		t.Fatal(err)
+	}
 	for i := from; i < to; i++ {
 		if err := g.session(t.Context(), fmt.Sprintf("s%d", i), 10); err != nil {
 			t.Fatal(err)

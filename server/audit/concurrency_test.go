@@ -39,6 +39,16 @@ func TestLog_AppendersAndConsumersDoNotWaitForEachOther(t *testing.T) {
 	if l.Size() != 1600 {
 		t.Errorf("size %d", l.Size())
 	}
+	last := int64(0)
+	for e, err := range l.Events(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event.Mono < last {
+			t.Errorf("event %d: mono_ns %d after %d", e.Index, e.Event.Mono, last)
+		}
+		last = e.Event.Mono
+	}
 	if err := errors.Join(l.Close(), j.Close()); err != nil {
 		t.Error(err)
 	}

@@ -142,7 +142,7 @@ func whole(t *testing.T, all []hoop.Event) {
 			}
 		}
 		missing("time", !e.Time.IsZero())
-		missing("monotonic time behind the one before", e.Type == hoop.EventStart || e.Mono+int64(time.Second) > mono) // those of one moment may be out of order
+		missing("monotonic time behind the one before", e.Type == hoop.EventStart || e.Mono >= mono)
 		mono = e.Mono
 		switch e.Type {
 		case hoop.EventStart, hoop.EventStop, hoop.EventCheckpoint, hoop.EventPolicy, hoop.EventResource, hoop.EventExpired, hoop.EventRecovery:
