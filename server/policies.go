@@ -28,8 +28,11 @@ func (p policies) keep(text []byte) error {
 	if err := journal.MakeDir(p.fs, p.dir); err != nil {
 		return fmt.Errorf("keep the policy's text: %w", err)
 	}
-	if _, err := p.text(revision); err == nil {
+	switch _, err := p.text(revision); {
+	case err == nil:
 		return nil
+	case hoop.AsError(err).Code != hoop.CodeNotFound:
+		return fmt.Errorf("keep the policy's text: %w", err)
 	}
 	if err := journal.WriteFile(p.fs, p.file(revision), text); err != nil {
 		return fmt.Errorf("keep the policy's text: %w", err)
@@ -37,8 +40,8 @@ func (p policies) keep(text []byte) error {
 	return nil
 }
 
-// text reads one. One that is not there, or is not what its name says, is
-// hoop.CodeNotFound.
+// text reads one. One that is not there is hoop.CodeNotFound; one that is not what its
+// name says was changed, and is another error.
 func (p policies) text(revision string) ([]byte, error) {
 	if b, err := hex.DecodeString(revision); err != nil || len(b) != sha256.Size {
 		return nil, hoop.Errorf(hoop.CodeNotFound, "%q is no policy revision", revision)
@@ -51,7 +54,8 @@ func (p policies) text(revision string) ([]byte, error) {
 		return nil, fmt.Errorf("read the policy's text: %w", err)
 	}
 	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != revision {
-		return nil, hoop.Errorf(hoop.CodeNotFound, "the text of policy %s was changed", revision)
+		return nil, hoop.Errorf(hoop.CodeConflict, "the text of policy %s was changed: policies/%s.json has the SHA-256 %x", revision, revision, sum).
+			WithHint("put it back from a backup; where it is removed, bundles say that there is none")
 	}
 	return b, nil
 }

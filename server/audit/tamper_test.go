@@ -13,6 +13,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/audit/audittest"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/journal/faultfs"
 )
@@ -141,25 +142,6 @@ func (e *sample) judge(t *testing.T, f folder, all bool) error {
 	return nil
 }
 
-// dataKinds are the kinds of files in a data folder's evidence, by path, with the words of
-// which one must be in the error, beside the file's own name.
-var dataKinds = []struct {
-	kind, pattern string
-	named         []string
-}{
-	{"journal segment", "/data/journal/*.wal", []string{".wal"}},
-	{"checkpoint", "/data/audit/checkpoint", []string{"checkpoint"}},
-	{"derived", "/data/audit/sessions.json", nil},
-	{"partial entries", "/data/audit/tile/entries/*.p/*", []string{"tile/"}},
-	{"entries", "/data/audit/tile/entries/*", []string{"tile/entries/"}},
-	{"partial tile", "/data/audit/tile/*/*.p/*", []string{"tile/"}},
-	{"tile", "/data/audit/tile/*/*", []string{"tile/0/"}},
-	{"recording", "/data/recordings/*.hrec", []string{"recording"}},
-	{"signing key", "/data/keys/audit.key", nil},
-	{"kept checkpoint", "/data/keys/audit.checkpoint", nil},
-	{"recording key", "/data/keys/recording.key", nil},
-}
-
 // harmless are changes after which everything that was acknowledged is there and
 // verifies, with the reason.
 var harmless = map[string]string{
@@ -195,20 +177,17 @@ func TestTamper_DataFolder(t *testing.T) {
 				segments = append(segments, path)
 			}
 		}
+		chosen := chosenOf(paths, func(path string) string {
+			k, _ := audittest.Of(audittest.DataFolder, strings.TrimPrefix(path, "/data/"))
+			return k.Name
+		})
 		for i, path := range paths {
-			k := slices.IndexFunc(dataKinds, func(k struct {
-				kind, pattern string
-				named         []string
-			},
-			) bool {
-				ok, err := filepath.Match(k.pattern, path)
-				return ok && err == nil
-			})
-			if k < 0 {
+			k, ok := audittest.Of(audittest.DataFolder, strings.TrimPrefix(path, "/data/"))
+			if !ok {
 				t.Errorf("%s is of a kind that this matrix does not know", path)
 				continue
 			}
-			kind, named := dataKinds[k].kind, append([]string{filepath.Base(path)}, dataKinds[k].named...)
+			kind, named := k.Name, append([]string{filepath.Base(path)}, k.Named...)
 			if keep != (kind == "journal segment") {
 				continue
 			}
@@ -224,13 +203,10 @@ func TestTamper_DataFolder(t *testing.T) {
 			case path != e.boundary && segments[at-1] != e.boundary:
 				continue // one like the others
 			}
-			if seen[dataKinds[k].kind]++; at < 0 && seen[kind] > 3 {
+			if seen[k.Name]++; at < 0 && !chosen[path] {
 				continue
 			}
-			for way, do := range e.ways(paths, i, func(p string) bool {
-				ok, _ := filepath.Match(dataKinds[k].pattern, p)
-				return ok
-			}) {
+			for way, do := range e.ways(paths, i, func(p string) bool { return k.Has(strings.TrimPrefix(p, "/data/")) }) {
 				changed := maps.Clone(e.now)
 				if do(changed); maps.EqualFunc(changed, e.now, bytes.Equal) {
 					continue
@@ -259,11 +235,31 @@ func TestTamper_DataFolder(t *testing.T) {
 			}
 		}
 	}
-	for _, k := range dataKinds {
-		if seen[k.kind] == 0 {
-			t.Errorf("the samples have no %s", k.kind)
+	for _, k := range audittest.DataFolder {
+		if k.Not == "" && seen[k.Name] == 0 && !slices.Contains(elsewhere, k.Name) {
+			t.Errorf("the samples have no %s", k.Name)
 		}
 	}
+}
+
+// elsewhere are kinds of evidence whose matrix is where they are written: server and
+// server/witness.
+var elsewhere = []string{"policy text", "witness memory", "witness key"}
+
+// chosenOf chooses of each kind of file some: all of few, else first, middle, last and
+// others (audittest.Some).
+func chosenOf(paths []string, kind func(path string) string) map[string]bool {
+	of := make(map[string][]string)
+	for _, path := range paths {
+		of[kind(path)] = append(of[kind(path)], path)
+	}
+	chosen := make(map[string]bool)
+	for _, alike := range of {
+		for i := range audittest.Some(len(alike), 6) {
+			chosen[alike[i]] = true
+		}
+	}
+	return chosen
 }
 
 // ways are the changes of one file.

@@ -81,6 +81,7 @@ type asked struct {
 	Witness
 	verifier note.Verifier
 	size     int64 // that it knows
+	cosigned int64 // that it has cosigned since we asked first
 	recorded int64 // size of the checkpoint whose cosignature is on record
 }
 
@@ -189,6 +190,11 @@ func (k *Keeper) ask(ctx context.Context, i int, w *asked) error {
 				return fmt.Errorf("it has cosigned this log with %d events, and here it has %d: this log was rolled back", known, c.Size)
 			case known == w.size:
 				return fmt.Errorf("it has cosigned another log at %d events: this log is a fork of what it saw", known)
+			case known < w.cosigned:
+				// Its cosignatures are as good as before: whom it may serve is another log.
+				k.opt.Log.ErrorContext(ctx, "audit: a witness forgot what it cosigned: its memory was removed or rolled back, and it would cosign a fork from there",
+					"witness", w.Name, "cosigned", w.cosigned, "knows", known)
+				w.cosigned = known
 			}
 			w.size = known
 			continue
@@ -200,7 +206,7 @@ func (k *Keeper) ask(ctx context.Context, i int, w *asked) error {
 		if d := got.At.Sub(began); d > skew || d < -skew {
 			return fmt.Errorf("its clock differs from ours by %s", d)
 		}
-		w.size = c.Size
+		w.size, w.cosigned = c.Size, c.Size
 		return k.took(ctx, i, w, got, began)
 	}
 	return errors.New("it changes its mind about what it knows")

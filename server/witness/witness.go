@@ -114,6 +114,10 @@ func (s *Server) loadKey() error {
 		return fmt.Errorf("read the key: %w", err)
 	}
 	skey := strings.TrimSpace(string(b))
+	// It checks that the key is the one that was made; the other takes any.
+	if _, err := note.NewSigner(skey); err != nil {
+		return fmt.Errorf("%s does not hold a signing key", s.opt.Key)
+	}
 	if s.signer, err = f_note.NewSignerForCosignatureV1(skey); err != nil {
 		return fmt.Errorf("%s does not hold a signing key", s.opt.Key) // the parser's error must not carry it
 	}
