@@ -39,6 +39,9 @@ type Options struct {
 type Target struct {
 	Name     string
 	Protocol string // "postgres"
+	// Iterations is how many rounds of SCRAM's hash clients of the port compute when they
+	// connect; 0 is DefaultIterations.
+	Iterations int
 }
 
 // Agent owns the tunnel and the local ports. Its methods may be called concurrently.

@@ -5,9 +5,13 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,6 +19,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +190,39 @@ func TestAgent_RelaysAndSpeaksForItself(t *testing.T) {
 	}
 	if !strings.HasPrefix(p.Verifier, "SCRAM-SHA-256$4096:") || strings.Contains(p.Verifier, l.Password) {
 		t.Errorf("verifier %s", p.Verifier)
+	}
+}
+
+// The verifier has the rounds that were asked for, and is the password's.
+func TestListener_Rounds(t *testing.T) {
+	a := New(Options{Gateway: "127.0.0.1:1"})
+	t.Cleanup(func() { _ = a.Close() })
+	for asked, want := range map[int]int{0: DefaultIterations, 1: 1, MaxIterations: MaxIterations} {
+		l, err := a.Listen(t.Context(), Target{Name: "pg", Protocol: "postgres", Iterations: asked}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l.Password) < 32 {
+			t.Errorf("the password has %d hex digits: fewer than 128 bits", len(l.Password))
+		}
+		m := regexp.MustCompile(`^SCRAM-SHA-256\$(\d+):(.+)\$(.+):(.+)$`).FindStringSubmatch(l.verifier)
+		if m == nil || m[1] != fmt.Sprint(want) {
+			t.Fatalf("verifier %s, want %d rounds", l.verifier, want)
+		}
+		salt, err := base64.StdEncoding.DecodeString(m[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		salted, err := pbkdf2.Key(sha256.New, l.Password, salt, want, sha256.Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mac := hmac.New(sha256.New, salted)
+		mac.Write([]byte("Client Key"))
+		stored := sha256.Sum256(mac.Sum(nil)) // RFC 5802 §3
+		if got := base64.StdEncoding.EncodeToString(stored[:]); got != m[3] {
+			t.Errorf("%d rounds: stored key %s, want %s", want, m[3], got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -16,11 +17,17 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/tunnel"
 )
 
+const host = "127.0.0.1" // never more than this machine
+
+// Rounds of a local port's SCRAM-SHA-256. They slow down who guesses at passwords that
+// people choose (RFC 7677 §4); this one is 128 random bits, which one round protects as
+// well as any number does.
 const (
-	host = "127.0.0.1" // never more than this machine
-	// iterations is PostgreSQL's own default (SCRAM_SHA_256_DEFAULT_ITERATIONS). The
-	// password is 128 random bits: more rounds would protect nothing.
-	iterations = 4096
+	// DefaultIterations is PostgreSQL's own (SCRAM_SHA_256_DEFAULT_ITERATIONS), and the
+	// least that some drivers accept.
+	DefaultIterations = 4096
+	// MaxIterations is the most that the gateway accepts: a client takes a second for them.
+	MaxIterations = 1_000_000
 )
 
 // Listener is one local port. User and Password let a client in; the gateway checks
@@ -44,7 +51,7 @@ func newListener(a *Agent, t Target, l net.Listener) *Listener {
 		Host: host, Port: l.Addr().(*net.TCPAddr).Port, User: "hoop_" + randomHex(4), Password: randomHex(16),
 		agent: a, target: t, l: l,
 	}
-	out.verifier = verifier(out.Password)
+	out.verifier = verifier(out.Password, cmp.Or(t.Iterations, DefaultIterations))
 	out.ctx, out.stop = context.WithCancel(a.ctx)
 	return out
 }
@@ -115,7 +122,7 @@ func (l *Listener) open(ctx context.Context) (net.Conn, error) {
 
 // verifier is what PostgreSQL would store for the password (RFC 5802 §3, RFC 5803):
 // SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey.
-func verifier(password string) string {
+func verifier(password string, iterations int) string {
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails: crypto/rand
 	client, err := scram.SHA256.NewClient("", password, "")

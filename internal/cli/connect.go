@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hoopctl/hoopctl/internal/agent"
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -20,6 +21,7 @@ type connectOptions struct {
 	f        *Factory
 	Targets  []string
 	Port     int
+	Rounds   int // of SCRAM
 	Duration time.Duration
 	Reason   string
 	NoWait   bool
@@ -74,6 +76,8 @@ Of several targets CMD finds the first in these, and each in DATABASE_URL_NAME.`
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&o.Port, "port", 0, "listen on this `PORT`, further targets on those after it; 0 takes any")
+	fl.IntVar(&o.Rounds, "scram-iterations", agent.DefaultIterations,
+		"rounds of hashing for each connection to the port, `N`; 1 is as safe, as the password is random, but some drivers refuse fewer than the default")
 	fl.DurationVar(&o.Duration, "duration", 0, "how long a grant to ask for, as in 30m or 1h")
 	fl.StringVar(&o.Reason, "reason", "", "why, for approvers and the audit log")
 	fl.BoolVar(&o.Glass, "break-glass", false, "in an emergency: a grant at once, with --reason; it alerts, and is reviewed afterwards")
@@ -101,6 +105,8 @@ func (o *connectOptions) parse(args []string, dash int) error {
 		return usagef("--break-glass needs --reason")
 	case o.Port < 0 || o.Port+len(o.Targets)-1 > 65535:
 		return usagef("--port must be within 0 and 65535")
+	case o.Rounds < 1 || o.Rounds > agent.MaxIterations:
+		return usagef("--scram-iterations must be within 1 and %d", agent.MaxIterations)
 	}
 	seen := map[string]bool{}
 	for _, t := range o.Targets {
@@ -175,7 +181,7 @@ func (o *connectOptions) open(ctx context.Context, tun Tunnel, targets []api.Tar
 		if port > 0 {
 			port += i
 		}
-		ep, err := tun.Listen(ctx, t.Name, t.Type, port)
+		ep, err := tun.Listen(ctx, agent.Target{Name: t.Name, Protocol: t.Type, Iterations: o.Rounds}, port)
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hoopctl/hoopctl/internal/agent"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
@@ -59,6 +60,21 @@ func TestConnect_PrintsDSN(t *testing.T) {
 	}
 	if !strings.Contains(got.errOut, "pg-prod is ready until") {
 		t.Errorf("stderr: %q", got.errOut)
+	}
+}
+
+func TestConnect_RoundsOfSCRAM(t *testing.T) {
+	w := lists(t)
+	connected(t, w, interrupt, "pg-prod")
+	connected(t, w, interrupt, "pg-prod", "--scram-iterations", "1")
+	if got, want := w.tun.rounds, []int{agent.DefaultIterations, 1}; !slices.Equal(got, want) {
+		t.Errorf("rounds %v, want %v", got, want)
+	}
+	for _, n := range []string{"0", "-1", "1000001"} {
+		got := w.pipe("connect", "pg-prod", "--scram-iterations", n)
+		if got.code != ExitUsage || !strings.Contains(got.errOut, "--scram-iterations must be within 1 and 1000000") {
+			t.Errorf("%s: %+v", n, got)
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ type Endpoint struct {
 
 // Tunnel opens local ports; internal/agent has one. Close closes them all.
 type Tunnel interface {
-	// Listen opens a port for target; port 0 takes any that is free.
-	Listen(ctx context.Context, target, protocol string, port int) (Endpoint, error)
+	// Listen opens a port for a target; port 0 takes any that is free.
+	Listen(ctx context.Context, t agent.Target, port int) (Endpoint, error)
 	// Drain closes the ports and waits, at most that long, until the gateway has ended
 	// what runs through them.
 	Drain(atMost time.Duration)
@@ -52,8 +52,8 @@ func (f *Factory) newTunnel() (Tunnel, error) {
 
 type agentTunnel struct{ agent *agent.Agent }
 
-func (t agentTunnel) Listen(ctx context.Context, target, protocol string, port int) (Endpoint, error) {
-	l, err := t.agent.Listen(ctx, agent.Target{Name: target, Protocol: protocol}, port)
+func (t agentTunnel) Listen(ctx context.Context, target agent.Target, port int) (Endpoint, error) {
+	l, err := t.agent.Listen(ctx, target, port)
 	if err != nil {
 		return Endpoint{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoopctl/hoopctl/internal/agent"
 	"github.com/hoopctl/hoopctl/internal/iostreams"
 	"github.com/hoopctl/hoopctl/internal/login/logintest"
 	"github.com/hoopctl/hoopctl/pkg/api"
@@ -317,17 +318,18 @@ func (w *world) calls(prefix string) int {
 type fakeTunnel struct {
 	mu     sync.Mutex
 	open   []string
+	rounds []int // of SCRAM, of each port
 	closed bool
 }
 
-func (t *fakeTunnel) Listen(_ context.Context, target, _ string, port int) (Endpoint, error) {
+func (t *fakeTunnel) Listen(_ context.Context, target agent.Target, port int) (Endpoint, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open = append(t.open, target)
+	t.open, t.rounds = append(t.open, target.Name), append(t.rounds, target.Iterations)
 	if port == 0 {
 		port = 40000 + len(t.open)
 	}
-	return Endpoint{Host: "127.0.0.1", Port: port, User: "hoop", Password: "p/w@" + target}, nil
+	return Endpoint{Host: "127.0.0.1", Port: port, User: "hoop", Password: "p/w@" + target.Name}, nil
 }
 
 func (t *fakeTunnel) Drain(time.Duration) {}

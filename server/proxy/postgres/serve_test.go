@@ -15,18 +15,18 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// verifierOf is what internal/agent computes for a password.
+// verifierOf is what internal/agent computes for a password with --scram-iterations 1.
 func verifierOf(password string) string {
 	c, err := scram.SHA256.NewClient("", password, "")
 	if err != nil {
 		panic(err)
 	}
-	k, err := c.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
+	k, err := c.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 1})
 	if err != nil {
 		panic(err)
 	}
 	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$4096:%s$%s:%s", b64([]byte(k.Salt)), b64(k.StoredKey), b64(k.ServerKey))
+	return fmt.Sprintf("SCRAM-SHA-256$1:%s$%s:%s", b64([]byte(k.Salt)), b64(k.StoredKey), b64(k.ServerKey))
 }
 
 func state(err error) string {

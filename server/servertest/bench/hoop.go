@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type hoopOptions struct {
 	record string        // strict or batched
 	detect bool          // detectors on every text value
 	reuse  bool          // of connections to PostgreSQL
+	rounds int           // of SCRAM at the local port; 0: hoopctl's default
 	fsync  time.Duration // what an fsync takes at least; 0: the disk itself
 	more   string        // resources beside the others
 }
@@ -43,7 +45,7 @@ func startHoop(opts hoopOptions) starter {
 		if err != nil {
 			return nil, err
 		}
-		if err := p.connectHoop(ctx, e, dir, url); err != nil {
+		if err := p.connectHoop(ctx, e, dir, url, opts.rounds); err != nil {
 			return nil, err
 		}
 		p.masks = true
@@ -108,7 +110,7 @@ func gatewayCmd(ctx context.Context, e *env, config string, fsync time.Duration)
 const buildTime = 10 * time.Minute
 
 // connectHoop signs in and opens the local port.
-func (p *path) connectHoop(ctx context.Context, e *env, dir, url string) error {
+func (p *path) connectHoop(ctx context.Context, e *env, dir, url string, rounds int) error {
 	env := clientEnv("HOOPCTL_CONFIG_DIR="+filepath.Join(dir, "client"), "HOOPCTL_GATEWAY="+url,
 		"HOOPCTL_CA_FILE="+filepath.Join(dir, "data", pki.CAFile))
 	hoopctl := func(args ...string) *exec.Cmd {
@@ -121,7 +123,11 @@ func (p *path) connectHoop(ctx context.Context, e *env, dir, url string) error {
 	if _, err := run(signIn, hoopctl("login", "--service-account", "bench-agent", "--secret-file", filepath.Join(dir, "agent.secret"))); err != nil {
 		return err
 	}
-	_, err := p.openPort(ctx, p, hoopctl("connect", "bench", "--duration", "8h", "--reason", "benchmark", "--json"))
+	args := []string{"connect", "bench", "--duration", "8h", "--reason", "benchmark", "--json"}
+	if rounds > 0 {
+		args = append(args, "--scram-iterations", strconv.Itoa(rounds))
+	}
+	_, err := p.openPort(ctx, p, hoopctl(args...))
 	return err
 }
 

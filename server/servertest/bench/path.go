@@ -25,6 +25,7 @@ const (
 	pathStrict  = "hoop-strict"
 	pathDetect  = "hoop-detect"
 	pathReuse   = "hoop-reuse"
+	pathOneHash = "hoop-reuse-1" // and one round of SCRAM
 
 	// The same on a disk whose fsync takes slowFsync.
 	pathBatchedSlow = "hoop-batched-1ms"
@@ -60,6 +61,7 @@ func kinds() []kind {
 		{name: pathBatched, what: "hoopctl and hoop-gateway, record: batched", start: startHoop(hoopOptions{record: "batched"}), far: true},
 		{name: pathStrict, what: "hoopctl and hoop-gateway, record: strict", start: startHoop(hoopOptions{record: "strict"})},
 		{name: pathReuse, what: "as hoop-batched, connections to PostgreSQL are used again", start: startHoop(hoopOptions{record: "batched", reuse: true}), only: []string{"C8"}},
+		{name: pathOneHash, what: "as hoop-reuse, hoopctl connect --scram-iterations 1", start: startHoop(hoopOptions{record: "batched", reuse: true, rounds: 1}), only: []string{"C8"}},
 		{name: pathBatchedSlow, what: "as hoop-batched, an fsync takes 1 ms", start: startHoop(hoopOptions{record: "batched", fsync: slowFsync}), only: slowWorkloads()},
 		{name: pathStrictSlow, what: "as hoop-strict, an fsync takes 1 ms", start: startHoop(hoopOptions{record: "strict", fsync: slowFsync}), only: slowWorkloads()},
 		{name: pathDetect, what: "as hoop-batched, detectors on every text value", start: startHoop(hoopOptions{record: "batched", detect: true}), extra: true},

@@ -121,7 +121,7 @@ func bars() []bar {
 		bar{what: "one stream at 20 ms beside a stalled one, of the same alone", least: true, limit: 0.8, measure: quotient(pathBatched, farStalled, farRate)},
 		bar{what: "an idle connection, both ends together, KiB", limit: 60, measure: value(pathBatched, memEach)},
 		bar{what: "C8: connect rate, of relay-tls", least: true, limit: 0.9, measure: ratio(pathBatched, "C8"+tps, pathTLS)},
-		bar{what: "C8: connect rate with connections used again, of direct", least: true, limit: 5, measure: ratio(pathReuse, "C8"+tps, pathDirect)},
+		bar{what: "C8: connect rate with connections used again, of direct", least: true, limit: 5, measure: ratio(pathOneHash, "C8"+tps, pathDirect)},
 		bar{what: "hoopctl version: CPU, ms", limit: 15, measure: value(progClient, cliCPU)},
 		bar{what: "hoopctl: size, MB", limit: 20, measure: value(progClient, cliSize)},
 	)
