@@ -136,6 +136,35 @@ func TestSession_NothingRunsUnrecorded(t *testing.T) {
 	t.Cleanup(func() { close(stalled) })
 }
 
+// The data of a COPY makes rows only with its end, and that waits until all of the data is
+// on record: where the disk stalls in between, there are none.
+func TestSession_CopiedDataIsOnRecordBeforeItCounts(t *testing.T) {
+	stalled := make(chan struct{})
+	t.Cleanup(func() { close(stalled) })
+	d := &disk{}
+	g := servertest.Start(t, servertest.Options{Setup: setup, FS: d, Broken: true})
+	conn := open(t, g, nil)
+	data, more := io.Pipe()
+	go func() {
+		_, _ = more.Write([]byte("7\n"))
+		for g.Count("SELECT count(*) FROM pg_stat_progress_copy") == 0 { // the target takes data
+		}
+		d.mu.Lock()
+		d.sync = func() error { <-stalled; return nil }
+		d.mu.Unlock()
+		_, _ = more.Write([]byte("8\n"))
+		_ = more.Close()
+	}()
+	_, err := conn.PgConn().CopyFrom(t.Context(), data, "COPY scratch FROM STDIN")
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "58030" || !strings.Contains(pg.Message, "cannot record") {
+		t.Errorf("got %v", err)
+	}
+	if n := g.Count("SELECT count(*) FROM scratch WHERE x IN (7, 8)"); n != 0 {
+		t.Errorf("%d rows that are not on record", n)
+	}
+}
+
 // verified exports a bundle as an auditor does, and verifies it.
 func verified(t *testing.T, g *servertest.Gateway) *bundle.Report {
 	t.Helper()

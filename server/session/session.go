@@ -343,14 +343,27 @@ func (s *Session) results(before ...recording.Record) (pos journal.Pos, err erro
 }
 
 // Received records what the client sends as data (COPY FROM STDIN). It does not
-// wait: the statement itself was durable before it was forwarded.
+// wait: the data takes effect only with its end (ReceivedAll).
 func (s *Session) Received(r *Run, wire []byte) error {
+	_, err := s.received(r, wire)
+	return err
+}
+
+// ReceivedAll records the end of the data, and returns when the target may be told: at
+// once where its record is batched, else when all of the data is durable.
+func (s *Session) ReceivedAll(ctx context.Context, r *Run, wire []byte) error {
+	pos, err := s.received(r, wire)
+	if err != nil || s.target.Record == hoop.RecordBatched {
+		return err
+	}
+	return unrecorded(s.line.Journal.Wait(ctx, pos))
+}
+
+func (s *Session) received(r *Run, wire []byte) (journal.Pos, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.rec.Append(recording.Record{Kind: recording.KindInput, At: s.since(), Counter: r.number, Wire: wire}); err != nil {
-		return unrecorded(err)
-	}
-	return nil
+	pos, err := s.rec.Append(recording.Record{Kind: recording.KindInput, At: s.since(), Counter: r.number, Wire: wire})
+	return pos, unrecorded(err)
 }
 
 // Cancelled puts a CancelRequest on record.

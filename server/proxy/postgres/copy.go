@@ -27,7 +27,7 @@ func (c *conn) passGate(kind byte, frame []byte) (handled bool, err error) {
 		c.mu.Lock()
 		c.gate.copying = false
 		c.mu.Unlock()
-		err := c.copyData(frame)
+		err := c.copyEnd(frame)
 		if c.gate.kind == 'E' {
 			// One Execute is one COPY. Its end is told after the next Sync only, so there is
 			// nothing to wait for.
@@ -71,6 +71,16 @@ func (c *conn) awaitCopy() (copying bool, err error) {
 // copyData records and forwards a message of COPY data, or a part of one.
 func (c *conn) copyData(wire []byte) error {
 	if err := c.sess.Received(c.gate.run.run, wire); err != nil {
+		return err
+	}
+	c.out = append(c.out, wire...)
+	return nil
+}
+
+// copyEnd records and forwards the end of COPY data, when all of the data is on record: the
+// target makes rows of it now.
+func (c *conn) copyEnd(wire []byte) error {
+	if err := c.sess.ReceivedAll(c.ctx, c.gate.run.run, wire); err != nil {
 		return err
 	}
 	c.out = append(c.out, wire...)
