@@ -43,7 +43,7 @@ crash: ## kill -9 and power cuts, CRASH_ROUNDS of each; kill -9 of the real gate
 	@.ci/deps demo
 	HOOP_CRASH_ROUNDS=$(GATEWAY_ROUNDS) go test -count=1 -timeout 5h -run TestGateway_Kill -v ./test/crash
 
-crash-mutants: ## leaves one fsync out at a time; a crash harness must fail for each; minutes
+crash-mutants: ## leaves one fsync out at a time; a crash harness must fail for each
 	go run ./server/journal/faultfs/mutants
 
 test-providers: ## sign-in by SimpleSAMLphp, and the sign-in kept by gnome-keyring
@@ -56,12 +56,13 @@ test-browser: ## Chromium: sign-in by sample users, OpenID Connect and SAML; app
 	go vet -tags signin ./test/signin
 	go test -tags signin -count=1 -timeout 5m -run Browser ./test/signin
 
-test-all: ## the demo, real clients, identity providers and browsers, other people's verifiers
+test-all: ## the demo, real clients, identity providers and browsers, other people's verifiers, every fsync left out once
 	@$(MAKE) --no-print-directory demo
 	@$(MAKE) --no-print-directory test-clients
 	@$(MAKE) --no-print-directory test-providers
 	@$(MAKE) --no-print-directory test-browser
 	@$(MAKE) --no-print-directory test-interop
+	@$(MAKE) --no-print-directory crash-mutants
 
 check: ## what every commit passes
 	@test -z "$$(gofmt -l cmd internal pkg server test)" || { gofmt -l cmd internal pkg server test; exit 1; }

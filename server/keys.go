@@ -5,18 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/hoopctl/hoopctl/server/journal"
 )
 
-// secretFile reads 32 secret bytes, which it makes when the file is not there.
-func secretFile(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+// secretFile reads 32 secret bytes, which it makes when the file is not there: durably, as
+// other keys would be made after a crash, and what was hashed with the former, or signed, be
+// worth nothing.
+func secretFile(fsys journal.FS, path string) ([]byte, error) {
+	b, err := journal.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		b = make([]byte, 32)
 		rand.Read(b) // never fails: crypto/rand
-		return b, journal.WriteFile(journal.OS{}, path, b)
+		return b, journal.WriteFile(fsys, path, b)
 	}
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -47,7 +46,7 @@ type Options struct {
 	Version  string
 	Log      *slog.Logger
 	DevUsers []auth.DevUser // sample users of `dev`, who sign in without a password
-	FS       journal.FS     // what evidence is written through; nil: the operating system's
+	FS       journal.FS     // what evidence and keys are written through; nil: the operating system's
 	Parser   *pgparse.Pool  // shared with others, who close it; nil: the gateway starts its own
 }
 
@@ -56,6 +55,7 @@ type Options struct {
 type Gateway struct {
 	cfg      *Config
 	log      *slog.Logger
+	fs       journal.FS // what evidence and keys are written through
 	rules    *rules
 	policies policies
 	keeper   *witness.Keeper // nil: no witness cosigns
@@ -90,7 +90,11 @@ func New(ctx context.Context, cfg *Config, opts Options) (*Gateway, error) {
 }
 
 func (g *Gateway) build(ctx context.Context, opts Options) error {
-	if err := os.MkdirAll(g.keys(), 0o700); err != nil {
+	if opts.FS == nil {
+		opts.FS = journal.OS{}
+	}
+	g.fs = opts.FS
+	if err := journal.MakeDir(g.fs, g.keys()); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	var err error
@@ -105,10 +109,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return err
 	}
 	g.add("data folder", unlock)
-	if opts.FS == nil {
-		opts.FS = journal.OS{}
-	}
-	g.policies = policies{opts.FS, filepath.Join(g.cfg.DataDir, "policies")}
+	g.policies = policies{g.fs, filepath.Join(g.cfg.DataDir, "policies")}
 	if err := g.policies.keep(g.rules.Text()); err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	}
 	g.add("store", db.Close)
 
-	evidence, err := g.buildEvidence(opts.FS)
+	evidence, err := g.buildEvidence(g.fs)
 	if err != nil {
 		return err
 	}
@@ -233,7 +234,7 @@ func (g *Gateway) buildEvidence(fsys journal.FS) (*evidence, error) {
 
 // buildLine connects the parts that a statement passes.
 func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, parser *pgparse.Pool) error {
-	key, err := secretFile(filepath.Join(g.keys(), "mask.key"))
+	key, err := secretFile(g.fs, filepath.Join(g.keys(), "mask.key"))
 	if err != nil {
 		return err
 	}
@@ -276,7 +277,7 @@ func held(l *grant.Lease, err error) (session.Lease, error) {
 }
 
 func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, error) {
-	secret, err := secretFile(filepath.Join(g.keys(), "sign-in.key"))
+	secret, err := secretFile(g.fs, filepath.Join(g.keys(), "sign-in.key"))
 	if err != nil {
 		return nil, err
 	}
@@ -367,7 +368,7 @@ func (g *Gateway) certificate() (tls.Certificate, error) {
 	if g.cfg.TLS.CertFile != "" {
 		return g.cfg.certificate()
 	}
-	return pki.Issue(g.cfg.DataDir, time.Now(), g.cfg.hosts()...)
+	return pki.Issue(g.fs, g.cfg.DataDir, time.Now(), g.cfg.hosts()...)
 }
 
 // certificate loads the one that is configured.

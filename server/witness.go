@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pki"
 	"github.com/hoopctl/hoopctl/server/resource"
 	"github.com/hoopctl/hoopctl/server/witness"
@@ -111,7 +112,7 @@ func (g *Gateway) buildWitness(mux *http.ServeMux) error {
 		name = u.Hostname() + witnessPath
 	}
 	s, err := witness.New(witness.Options{
-		Dir: filepath.Join(g.cfg.DataDir, "witness"), Key: filepath.Join(g.keys(), "witness.key"), Name: name, Logs: w.Logs, Log: g.log,
+		Dir: filepath.Join(g.cfg.DataDir, "witness"), Key: filepath.Join(g.keys(), "witness.key"), Name: name, Logs: w.Logs, FS: g.fs, Log: g.log,
 	})
 	if err != nil {
 		return err
@@ -181,7 +182,7 @@ func LoadWitnessConfig(file string) (*WitnessConfigFile, error) {
 
 // ServeWitness runs a witness until ctx ends. ready is told its URL and its key.
 func ServeWitness(ctx context.Context, c *WitnessConfigFile, log *slog.Logger, ready func(url, key string) error) (err error) {
-	if err := os.MkdirAll(filepath.Join(c.DataDir, "keys"), 0o700); err != nil {
+	if err := journal.MakeDir(journal.OS{}, filepath.Join(c.DataDir, "keys")); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	unlock, err := lockData(c.DataDir)
@@ -199,7 +200,7 @@ func ServeWitness(ctx context.Context, c *WitnessConfigFile, log *slog.Logger, r
 	if c.TLS.CertFile != "" {
 		cert, err = tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
 	} else {
-		cert, err = pki.Issue(c.DataDir, time.Now(), append([]string{"localhost", "127.0.0.1", "::1"}, c.Hosts...)...)
+		cert, err = pki.Issue(journal.OS{}, c.DataDir, time.Now(), append([]string{"localhost", "127.0.0.1", "::1"}, c.Hosts...)...)
 	}
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)

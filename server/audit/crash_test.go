@@ -66,8 +66,8 @@ func load(t *testing.T, fsys journal.FS, run string, acked map[string]bool) (che
 
 // TestEvidence_PowerCut stops two runs at any operation: by a kill -9, after which all
 // that was written is there and nothing of it durable, or by a power cut, which drops
-// what was not synced, all of it or parts. The last is a power cut. What was acknowledged
-// is found, the log verifies, and contains every checkpoint that was ever given out.
+// what was not synced, all of it or parts. The last is a power cut. After each, what was
+// acknowledged is found, the log verifies, and contains every checkpoint that was ever given out.
 func TestEvidence_PowerCut(t *testing.T) {
 	whole := faultfs.New()
 	load(t, whole, "whole", make(map[string]bool))
@@ -95,9 +95,12 @@ func TestEvidence_PowerCut(t *testing.T) {
 			} else {
 				fsys = fsys.Crash(chance)
 			}
-		}
-		if err := check(t.Context(), "/data", fsys, acked, checkpoints); err != nil {
-			t.Fatalf("round %d, cuts at %v of %d, the first by kill %v, all lost %v: %v", round, cuts, n, kill, chance == nil, err)
+			// On a copy: the next run goes on from what this one left.
+			looked, next := fsys.Kill(), fsys.Kill()
+			if err := check(t.Context(), "/data", looked, acked, checkpoints); err != nil {
+				t.Fatalf("round %d, run %d, cuts at %v of %d, the first by kill %v, all lost %v: %v", round, run, cuts, n, kill, chance == nil, err)
+			}
+			fsys = next
 		}
 	}
 }
@@ -205,17 +208,27 @@ func child(dir, run string) {
 	wg.Wait()
 }
 
+// killsPerFolder is how many kills go on in one folder, whose evidence is looked at whole
+// after each.
+const killsPerFolder = 15
+
 // TestEvidence_Kill kills a process that writes under load, again and again in the same
-// folder.
+// folder. After each kill all that was acknowledged is found in a copy of the folder, the
+// log there verifies, and contains the newest checkpoint of before.
 func TestEvidence_Kill(t *testing.T) {
-	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	acked := make(map[string]bool)
+	var dir string
+	var acked map[string]bool
+	var checkpoint []byte
+	total := 0
 	r := rand.New(rand.NewPCG(3, 9))
 	for round := range rounds(t, 30) {
+		if round%killsPerFolder == 0 {
+			dir, acked, checkpoint = t.TempDir(), make(map[string]bool), nil
+		}
 		cmd := exec.CommandContext(t.Context(), self)
 		cmd.Env = append(os.Environ(), childVariable+"="+dir, fmt.Sprintf("%s_RUN=k%d", childVariable, round))
 		out, err := cmd.StdoutPipe()
@@ -231,6 +244,7 @@ func TestEvidence_Kill(t *testing.T) {
 				t.Errorf("round %d: %s", round, lines.Text())
 			}
 			acked[lines.Text()] = true
+			total++
 			if left == 0 {
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
@@ -240,9 +254,16 @@ func TestEvidence_Kill(t *testing.T) {
 		if err := cmd.Wait(); err == nil {
 			t.Error("the child came to its end")
 		}
+		newest, err := os.ReadFile(filepath.Join(dir, "audit", "checkpoint"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// In memory: the next child goes on from what this one left.
+		found := folder(files(t, journal.OS{}, dir)).disk(t)
+		if err := check(t.Context(), dir, found, acked, [][]byte{checkpoint, newest}); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		checkpoint = newest
 	}
-	if err := check(t.Context(), dir, journal.OS{}, acked, nil); err != nil {
-		t.Error(err)
-	}
-	t.Logf("%d acknowledged", len(acked))
+	t.Logf("%d acknowledged", total)
 }

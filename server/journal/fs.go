@@ -143,9 +143,12 @@ func ReadFile(fsys FS, name string) ([]byte, error) {
 
 // WriteFile replaces a file, durably and at once: whoever opens it finds the old bytes
 // or the new ones, after a crash too. Its mode is 0600.
-func WriteFile(fsys FS, name string, b []byte) error {
+func WriteFile(fsys FS, name string, b []byte) error { return WriteFileMode(fsys, name, b, 0o600) }
+
+// WriteFileMode is WriteFile with a mode.
+func WriteFileMode(fsys FS, name string, b []byte, mode fs.FileMode) error {
 	tmp := name + ".tmp"
-	f, err := fsys.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := fsys.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}

@@ -524,29 +524,37 @@ func powerCut(t *testing.T, cut int, kill bool, r *rand.Rand, writers, each int)
 		} else {
 			fsys = fsys.Crash(r)
 		}
-	}
-	final := k
-	j, err := journal.Open("/data/journal", journal.Options{Log: quiet, FS: fsys})
-	if err != nil {
-		t.Fatalf("cut at %d: %v", cut, err)
-	}
-	if err := j.Consume(final, journal.KindEvent); err != nil {
-		t.Fatalf("cut at %d: %v", cut, err)
-	}
-	_ = j.Close()
-	seen := make(map[string]int)
-	for i, s := range final.got {
-		if _, twice := seen[s]; twice {
-			t.Errorf("cut at %d: %q came twice", cut, s)
-		}
-		seen[s] = i
-	}
-	for s := range acked {
-		if _, ok := seen[s]; !ok {
-			t.Errorf("cut at %d: %q was acknowledged and is lost", cut, s)
-		}
+		// On a copy: the next run goes on from what this one left.
+		looked, next := fsys.Kill(), fsys.Kill()
+		kept(t, fmt.Sprintf("cut at %d, run %d", cut, run), looked, k.crash(), acked)
+		fsys = next
 	}
 	return finished
+}
+
+// kept demands that what was acknowledged is in the journal, or with its consumer, once.
+func kept(t *testing.T, when string, fsys *faultfs.FS, k *keeper, acked map[string]bool) {
+	t.Helper()
+	j, err := journal.Open("/data/journal", journal.Options{Log: quiet, FS: fsys})
+	if err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	if err := j.Consume(k, journal.KindEvent); err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	_ = j.Close()
+	seen := make(map[string]bool)
+	for _, s := range k.got {
+		if seen[s] {
+			t.Errorf("%s: %q came twice", when, s)
+		}
+		seen[s] = true
+	}
+	for s := range acked {
+		if !seen[s] {
+			t.Errorf("%s: %q was acknowledged and is lost", when, s)
+		}
+	}
 }
 
 func workload(t *testing.T, fsys *faultfs.FS, k *keeper, run string, writers, each int, acked map[string]bool) bool {

@@ -16,9 +16,10 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/hoopctl/hoopctl/server/journal"
 )
 
 // CAFile is the name of the authority's certificate in the data folder: what clients
@@ -31,9 +32,10 @@ const (
 )
 
 // Issue gives a certificate for hosts (names or IP addresses), signed by the
-// authority in dir, which it makes when there is none. Keys are files of mode 0600.
-func Issue(dir string, now time.Time, hosts ...string) (tls.Certificate, error) {
-	ca, key, err := authority(dir, now)
+// authority in dir, which it makes when there is none: durably, as clients that were given
+// ca.pem would trust no other. Keys are files of mode 0600.
+func Issue(fsys journal.FS, dir string, now time.Time, hosts ...string) (tls.Certificate, error) {
+	ca, key, err := authority(fsys, dir, now)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("private CA in %s: %w", dir, err)
 	}
@@ -59,16 +61,20 @@ func Issue(dir string, now time.Time, hosts ...string) (tls.Certificate, error) 
 }
 
 // authority loads the CA of dir, or makes it.
-func authority(dir string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+func authority(fsys journal.FS, dir string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	certFile, keyFile := filepath.Join(dir, CAFile), filepath.Join(dir, "keys", "ca.key")
-	certPEM, err := os.ReadFile(certFile)
+	// Also where the files are there: a kill may have left them without being durable.
+	if err := journal.MakeDir(fsys, filepath.Dir(keyFile)); err != nil {
+		return nil, nil, err
+	}
+	certPEM, err := journal.ReadFile(fsys, certFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newAuthority(certFile, keyFile, now)
+		return newAuthority(fsys, certFile, keyFile, now)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	keyPEM, err := os.ReadFile(keyFile)
+	keyPEM, err := journal.ReadFile(fsys, keyFile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,7 +92,7 @@ func authority(dir string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey,
 	return pair.Leaf, key, nil
 }
 
-func newAuthority(certFile, keyFile string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+func newAuthority(fsys journal.FS, certFile, keyFile string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -102,14 +108,11 @@ func newAuthority(certFile, keyFile string, now time.Time) (*x509.Certificate, *
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(keyFile), 0o700); err != nil {
-		return nil, nil, err
-	}
 	// The key first: a certificate without a key would be found and fail for ever.
-	if err := writePEM(keyFile, "PRIVATE KEY", keyDER, 0o600); err != nil {
+	if err := journal.WriteFile(fsys, keyFile, encoded("PRIVATE KEY", keyDER)); err != nil {
 		return nil, nil, err
 	}
-	if err := writePEM(certFile, "CERTIFICATE", der, 0o644); err != nil {
+	if err := journal.WriteFileMode(fsys, certFile, encoded("CERTIFICATE", der), 0o644); err != nil {
 		return nil, nil, err
 	}
 	cert, err := x509.ParseCertificate(der)
@@ -129,6 +132,6 @@ func template(name string, now time.Time, life time.Duration) *x509.Certificate 
 	}
 }
 
-func writePEM(file, kind string, der []byte, mode fs.FileMode) error {
-	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
+func encoded(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }

@@ -370,6 +370,8 @@ func TestMirror_PowerCut(t *testing.T) {
 		fsys.CutAt(1 + round*n/count + chance.IntN(n/count+1))
 		acked := run(fsys, store, "a")
 		if kill := chance.IntN(2) == 0; kill {
+			// On a copy: the next run goes on from what this one left.
+			caughtUp(t, fmt.Sprintf("round %d, after the kill", round), fsys.Kill(), store.copy(), acked)
 			fsys = fsys.Kill()
 			fsys.CutAt(1 + chance.IntN(n))
 			maps.Copy(acked, run(fsys, store, "b"))
@@ -377,49 +379,57 @@ func TestMirror_PowerCut(t *testing.T) {
 		if round%2 == 0 {
 			chance = nil
 		}
-		fsys = fsys.Crash(chance)
-		r, j := mirrored(t, fsys, store, 0)
-		if err := r.CopyAll(t.Context()); err != nil {
-			t.Fatalf("round %d: %v", round, err)
+		caughtUp(t, fmt.Sprintf("round %d", round), fsys.Crash(chance), store, acked)
+	}
+}
+
+// copy is another store with the same parts.
+func (s *shelf) copy() *shelf {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &shelf{parts: maps.Clone(s.parts), keep: maps.Clone(s.keep)}
+}
+
+// caughtUp demands that after a start every recording is in the store whole, with all that
+// was acknowledged.
+func caughtUp(t *testing.T, when string, fsys *faultfs.FS, store *shelf, acked map[string]bool) {
+	t.Helper()
+	r, j := mirrored(t, fsys, store, 0)
+	if err := r.CopyAll(t.Context()); err != nil {
+		t.Fatalf("%s: %v", when, err)
+	}
+	if local, err := r.Sessions(); err != nil || len(local) != 0 {
+		t.Errorf("%s: %v is not in the store whole: %v", when, local, err)
+	}
+	found := make(map[string]bool)
+	for name := range store.parts {
+		id, offset, _ := strings.Cut(name, "/")
+		if strings.Trim(offset, "0") != "" {
+			continue
 		}
-		if local, err := r.Sessions(); err != nil || len(local) != 0 {
-			t.Errorf("round %d: %v is not in the store whole: %v", round, local, err)
+		rd, err := r.Reader(t.Context(), id)
+		if err != nil {
+			t.Fatalf("%s: %s: %v", when, id, err)
 		}
-		found := make(map[string]bool)
-		for name := range store.parts {
-			id, offset, _ := strings.Cut(name, "/")
-			if strings.Trim(offset, "0") != "" {
-				continue
-			}
-			raw, _, err := r.Raw(t.Context(), id)
+		for {
+			rec, err := rd.Next()
 			if err != nil {
-				t.Fatalf("round %d: %v", round, err)
-			}
-			rd, err := r.Reader(t.Context(), id)
-			if err != nil {
-				t.Fatalf("round %d: %s: %v", round, id, err)
-			}
-			for {
-				rec, err := rd.Next()
-				if err != nil {
-					if !errors.Is(err, io.EOF) && !errors.Is(err, recording.ErrUnfinished) {
-						t.Errorf("round %d: %s: %v", round, id, err)
-					}
-					break
+				if !errors.Is(err, io.EOF) && !errors.Is(err, recording.ErrUnfinished) {
+					t.Errorf("%s: %s: %v", when, id, err)
 				}
-				found[string(rec.Wire)] = true
+				break
 			}
-			_ = rd.Close()
-			_ = raw.Close()
+			found[string(rec.Wire)] = true
 		}
-		for wire := range acked {
-			if !found[wire] {
-				t.Fatalf("round %d: %.20q was acknowledged and is lost", round, wire)
-			}
+		_ = rd.Close()
+	}
+	for wire := range acked {
+		if !found[wire] {
+			t.Fatalf("%s: %.20q was acknowledged and is lost", when, wire)
 		}
-		if err := errors.Join(r.Close(), j.Close()); err != nil {
-			t.Error(err)
-		}
+	}
+	if err := errors.Join(r.Close(), j.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

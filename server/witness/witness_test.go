@@ -428,6 +428,27 @@ func TestServer_PowerCut(t *testing.T) {
 		}
 		return cosigned, key
 	}
+	// remembers demands that a witness that starts again knows what it cosigned.
+	remembers := func(when string, fsys *faultfs.FS, cosigned int, key string) {
+		t.Helper()
+		opt.FS = fsys
+		again, err := witness.New(opt)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		if cosigned == 0 {
+			return
+		}
+		if again.VerifierKey() != key {
+			t.Fatalf("%s: another key", when)
+		}
+		r := httptest.NewRecorder()
+		again.ServeHTTP(r, httptest.NewRequest(http.MethodPost, witness.Path, bytes.NewReader(bodies[0])))
+		known, err := strconv.Atoi(strings.TrimSpace(r.Body.String()))
+		if r.Code != http.StatusConflict || err != nil || known < cosigned {
+			t.Fatalf("%s: %d events were cosigned, and it answers %d %q", when, cosigned, r.Code, r.Body)
+		}
+	}
 	whole := faultfs.New()
 	if n, _ := run(whole); n != 40 {
 		t.Fatal(n)
@@ -440,6 +461,8 @@ func TestServer_PowerCut(t *testing.T) {
 			fsys.CutAt(cut)
 			cosigned, key := run(fsys)
 			if kill {
+				// On a copy: the next run goes on from what this one left.
+				remembers(fmt.Sprintf("cut at %d, after the kill", cut), fsys.Kill(), cosigned, key)
 				fsys = fsys.Kill()
 				fsys.CutAt(1 + chance.IntN(whole.Ops()))
 				if n, k := run(fsys); n > 0 {
@@ -452,23 +475,7 @@ func TestServer_PowerCut(t *testing.T) {
 			if way < 2 {
 				chance = nil
 			}
-			opt.FS = fsys.Crash(chance)
-			again, err := witness.New(opt)
-			if err != nil {
-				t.Fatalf("cut at %d, kill %v: %v", cut, kill, err)
-			}
-			if cosigned == 0 {
-				continue
-			}
-			if again.VerifierKey() != key {
-				t.Fatalf("cut at %d, kill %v: another key", cut, kill)
-			}
-			r := httptest.NewRecorder()
-			again.ServeHTTP(r, httptest.NewRequest(http.MethodPost, witness.Path, bytes.NewReader(bodies[0])))
-			known, err := strconv.Atoi(strings.TrimSpace(r.Body.String()))
-			if r.Code != http.StatusConflict || err != nil || known < cosigned {
-				t.Fatalf("cut at %d, kill %v: %d events were cosigned, and it answers %d %q", cut, kill, cosigned, r.Code, r.Body)
-			}
+			remembers(fmt.Sprintf("cut at %d, kill %v", cut, kill), fsys.Crash(chance), cosigned, key)
 		}
 	}
 }

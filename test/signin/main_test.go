@@ -32,6 +32,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pki"
 )
 
@@ -82,7 +83,7 @@ func must(t *testing.T, err error) {
 // site serves h at https://localhost:PORT, under the shared authority.
 func site(t *testing.T, h func(url string) http.Handler) string {
 	t.Helper()
-	cert, err := pki.Issue(dir, time.Now(), "localhost", "127.0.0.1")
+	cert, err := pki.Issue(journal.OS{}, dir, time.Now(), "localhost", "127.0.0.1")
 	must(t, err)
 	s := httptest.NewUnstartedServer(nil)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}

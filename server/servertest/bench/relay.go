@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
+	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/pki"
 )
 
@@ -62,7 +63,7 @@ func relayMain(args []string) error {
 
 // relayGateway carries each TLS connection, or each yamux stream in one, to addr.
 func relayGateway(l net.Listener, mux bool, addr, dir string) error {
-	cert, err := pki.Issue(dir, time.Now(), "127.0.0.1")
+	cert, err := pki.Issue(journal.OS{}, dir, time.Now(), "127.0.0.1")
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func startRelay(mux bool) starter {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := pki.Issue(dir, time.Now()); err != nil { // makes the authority
+		if _, err := pki.Issue(journal.OS{}, dir, time.Now()); err != nil { // makes the authority
 			return nil, err
 		}
 		addr, err := p.startRelayEnd(ctx, "gateway", mux, e.pg.Address(), dir)

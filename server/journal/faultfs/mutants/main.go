@@ -16,20 +16,24 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"iter"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoopctl/hoopctl/server/journal/faultfs"
 )
 
-// harnesses are the packages whose tests named PowerCut are run, the quickest to find
-// something first.
-var harnesses = []string{"./server/journal", "./server/audit", "./server/record", "./server/witness", "./server"}
+// harnesses are the packages whose tests named PowerCut are run: that of the place first,
+// then the others in this order, the quickest to find something first.
+var harnesses = []string{"server/journal", "server/record", "server/witness", "server/pki", "server", "server/audit"}
 
 // layer is the file layer's own implementation, which stands below what is left out.
 const layer = "server/journal/fs.go OS.SyncDir, server/journal/fs.go osFile.Sync, server/journal/datasync_other.go datasync"
@@ -42,7 +46,8 @@ var exempt = map[string]string{
 	"server/audit/sessions.go Log.saveSessions WriteFile":  "derived from the log; one that is lost or torn is made anew from all events",
 	"server/sink/sink.go Run WriteFile":                    "where a copy of the log came to; what is older than that is sent again, and nothing is left out",
 	"server/notify/notify.go Sink.save WriteFile":          "messages about what the log has; what is older than that is told again",
-	"server/keys.go secretFile WriteFile":                  "no evidence; a key that is torn stops the next start",
+	"server/server.go Gateway.build MakeDir":               "the folders again, which record.New and audit.Open make durable",
+	"server/witness.go ServeWitness MakeDir":               "the folders again, which witness.New makes durable itself",
 }
 
 func main() {
@@ -69,56 +74,120 @@ func run(rounds int, only string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	var tests []string
-	for i, pkg := range harnesses {
-		bin := filepath.Join(dir, fmt.Sprintf("%d.test", i))
-		if out, err := exec.Command("go", "test", "-c", "-o", bin, pkg).CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", pkg, err, out)
-		}
-		tests = append(tests, bin)
-		// What fails without a fault finds none.
-		if said, missed := crash(pkg, bin, "", rounds); missed {
-			return fmt.Errorf("%s fails with every sync in place: %s", pkg, said)
-		}
+	h, err := build(dir, rounds)
+	if err != nil {
+		return err
 	}
-	survivors := 0
+	places = slices.DeleteFunc(places, func(p place) bool { return !match.MatchString(p.name + " " + p.drop) })
+
+	// Without a fault first: what fails then finds none.
+	todo := make([]func() verdict, 0, len(harnesses)+len(places))
+	for _, pkg := range harnesses {
+		todo = append(todo, func() verdict { return h.whole(pkg) })
+	}
 	for _, p := range places {
-		if !match.MatchString(p.name + " " + p.drop) {
-			continue
-		}
-		if p.reason != "" {
-			fmt.Printf("exempt    %s (%s): %s\n", p.drop, p.name, p.reason)
-			continue
-		}
-		said := ""
-		for i, pkg := range harnesses {
-			var missed bool
-			if said, missed = crash(pkg, tests[i], p.drop, rounds); missed {
-				break
-			}
-			said = ""
-		}
-		if said == "" {
-			survivors++
-			fmt.Printf("NOT MISSED %s (%s)\n", p.drop, p.name)
-			continue
-		}
-		fmt.Printf("missed    %s (%s): %s\n", p.drop, p.name, said)
+		todo = append(todo, func() verdict { return h.look(p) })
 	}
-	if survivors > 0 {
-		return fmt.Errorf("%d syncs can be left out, and no harness fails", survivors)
+	bad := 0
+	for v := range inOrder(todo, runtime.NumCPU()) {
+		fmt.Println(v.said)
+		if v.bad {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d syncs can be left out and no harness fails, or harnesses fail with every sync in place", bad)
 	}
 	return nil
 }
 
+// verdict is what became of one place, or of a harness without a fault.
+type verdict struct {
+	said string
+	bad  bool
+}
+
+// inOrder does things side by side and gives what came of them in their order.
+func inOrder(todo []func() verdict, workers int) iter.Seq[verdict] {
+	return func(yield func(verdict) bool) {
+		results := make([]chan verdict, len(todo))
+		for i := range results {
+			results[i] = make(chan verdict, 1)
+		}
+		var next atomic.Int64
+		for range workers {
+			go func() {
+				for i := int(next.Add(1)) - 1; i < len(todo); i = int(next.Add(1)) - 1 {
+					results[i] <- todo[i]()
+				}
+			}()
+		}
+		for _, r := range results {
+			if !yield(<-r) {
+				return
+			}
+		}
+	}
+}
+
+// built are the harnesses' test programs: one for all places, which are told apart at run
+// time.
+type built struct {
+	dir    string
+	rounds int
+}
+
+func build(dir string, rounds int) (built, error) {
+	args := []string{"test", "-c", "-o", dir + string(filepath.Separator)}
+	for _, pkg := range harnesses {
+		args = append(args, "./"+pkg)
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		return built{}, fmt.Errorf("build the harnesses: %w\n%s", err, out)
+	}
+	return built{dir, rounds}, nil
+}
+
+// whole runs a harness with every sync in place.
+func (b built) whole(pkg string) verdict {
+	if said, missed := b.crash(pkg, ""); missed {
+		return verdict{fmt.Sprintf("FAILS     %s with every sync in place: %s", pkg, said), true}
+	}
+	return verdict{"passes    " + pkg + " with every sync in place", false}
+}
+
+// look leaves out one place.
+func (b built) look(p place) verdict {
+	if p.reason != "" {
+		return verdict{fmt.Sprintf("exempt    %s (%s): %s", p.drop, p.name, p.reason), false}
+	}
+	own := filepath.ToSlash(filepath.Dir(p.file))
+	order := slices.Clone(harnesses)
+	slices.SortStableFunc(order, func(x, y string) int {
+		switch {
+		case x == own:
+			return -1
+		case y == own:
+			return 1
+		}
+		return 0
+	})
+	for _, pkg := range order {
+		if said, missed := b.crash(pkg, p.drop); missed {
+			return verdict{fmt.Sprintf("missed    %s (%s): %s", p.drop, p.name, said), false}
+		}
+	}
+	return verdict{fmt.Sprintf("NOT MISSED %s (%s)", p.drop, p.name), true}
+}
+
 // crash runs a package's harnesses with a sync left out. Missed means that they failed,
 // and said how.
-func crash(pkg, bin, drop string, rounds int) (said string, missed bool) {
+func (b built) crash(pkg, drop string) (said string, missed bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin, "-test.run", "PowerCut", "-test.failfast", "-test.timeout", "4m")
-	cmd.Dir = pkg
-	cmd.Env = append(os.Environ(), faultfs.DropVariable+"="+drop, fmt.Sprintf("HOOP_CRASH_ROUNDS=%d", rounds))
+	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, path.Base(pkg)+".test"), "-test.run", "PowerCut", "-test.failfast", "-test.timeout", "4m")
+	cmd.Dir = filepath.FromSlash(pkg)
+	cmd.Env = append(os.Environ(), faultfs.DropVariable+"="+drop, fmt.Sprintf("HOOP_CRASH_ROUNDS=%d", b.rounds))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err == nil {
@@ -136,6 +205,7 @@ func crash(pkg, bin, drop string, rounds int) (said string, missed bool) {
 
 // place is where something is synced.
 type place struct {
+	file   string // that syncs, or has it done
 	name   string // file, function, what is called
 	drop   string // for faultfs
 	reason string // not to look at it
@@ -151,7 +221,7 @@ func (c call) at() string   { return fmt.Sprintf("%s:%d", c.file, c.line) }
 func (c call) name() string { return fmt.Sprintf("%s %s %s", c.file, c.function, c.callee) }
 
 // helpers sync for their callers.
-var helpers = []string{"WriteFile", "MakeDir"}
+var helpers = []string{"WriteFile", "WriteFileMode", "MakeDir"}
 
 // find reads the code below root: each place that syncs, and each helper's places again
 // for each of its callers.
@@ -178,19 +248,40 @@ func find(root string) ([]place, error) {
 	for _, c := range calls {
 		if c.callee == "Sync" || c.callee == "SyncDir" {
 			if !strings.Contains(layer, c.file+" "+c.function) {
-				places = append(places, place{c.name(), c.at(), exempt[c.name()]})
+				places = append(places, place{c.file, c.name(), c.at(), exempt[c.name()]})
 			}
 			continue
 		}
-		for _, inner := range calls {
-			if inner.function == c.callee && inner.file == "server/journal/fs.go" {
-				places = append(places, place{
-					fmt.Sprintf("%s: %s", c.name(), inner.callee), inner.at() + "<" + c.at(), exempt[c.name()],
-				})
-			}
+		if c.file == helperFile {
+			continue // seen by its callers
+		}
+		for _, inner := range within(calls, c.callee) {
+			places = append(places, place{c.file, fmt.Sprintf("%s: %s", c.name(), inner.callee), inner.drop + "<" + c.at(), exempt[c.name()]})
 		}
 	}
 	return places, nil
+}
+
+// helperFile has the helpers.
+const helperFile = "server/journal/fs.go"
+
+// chain is a sync and the way to it.
+type chain struct{ drop, callee string }
+
+// within are the syncs that a helper does, by itself or by another helper.
+func within(calls []call, helper string) (chains []chain) {
+	for _, c := range calls {
+		switch {
+		case c.file != helperFile || c.function != helper:
+		case c.callee == "Sync" || c.callee == "SyncDir":
+			chains = append(chains, chain{c.at(), c.callee})
+		default:
+			for _, inner := range within(calls, c.callee) {
+				chains = append(chains, chain{inner.drop + "<" + c.at(), inner.callee})
+			}
+		}
+	}
+	return chains
 }
 
 func callsIn(path string) ([]call, error) {
