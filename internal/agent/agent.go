@@ -2,7 +2,8 @@
 // to one target, and the one tunnel to the gateway that they share.
 //
 // It knows nothing of what travels through it but how a PostgreSQL client begins
-// (SSLRequest, GSSENCRequest) and how to tell one that the gateway is out of reach.
+// (SSLRequest, GSSENCRequest), where messages to one begin, and how to tell it that the
+// gateway is out of reach.
 // Who may do what is the gateway's business.
 package agent
 

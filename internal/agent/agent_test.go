@@ -39,6 +39,16 @@ type gateway struct {
 
 	mu        sync.Mutex // guards what follows
 	preambles []tunnel.Preamble
+	tunnels   []net.Conn
+}
+
+// cut ends every tunnel without a word.
+func (g *gateway) cut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.tunnels {
+		_ = c.Close()
+	}
 }
 
 func startGateway(t *testing.T, addr string, conf *tls.Config, handle func(context.Context, net.Conn)) *gateway {
@@ -67,6 +77,9 @@ func startGateway(t *testing.T, addr string, conf *tls.Config, handle func(conte
 					_ = c.Close()
 					return
 				}
+				g.mu.Lock()
+				g.tunnels = append(g.tunnels, c.(*tls.Conn).NetConn())
+				g.mu.Unlock()
 				_ = tunnel.Serve(ctx, c, slog.New(slog.DiscardHandler), func(ctx context.Context, s net.Conn) func() {
 					p, err := tunnel.ReadPreamble(s)
 					if err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime/debug"
 
@@ -109,7 +110,11 @@ func (l *Listener) serve(c *net.TCPConn) {
 		}
 		return
 	}
-	relay(ctx, c, stream, first)
+	var out io.Writer = c
+	if l.target.Protocol == "postgres" && !cancels(first) {
+		out = newPGClient(c, l.agent.opts.Gateway)
+	}
+	relay(ctx, c, out, stream, first)
 }
 
 func (l *Listener) open(ctx context.Context) (net.Conn, error) {

@@ -50,11 +50,14 @@ func greet(c net.Conn) ([]byte, error) {
 	}
 }
 
+// cancels reports whether a packet with that beginning is a CancelRequest.
+func cancels(head []byte) bool { return binary.BigEndian.Uint32(head[4:]) == cancelRequest }
+
 // refuse tells a client that waits for an answer to its startup packet why it gets no
 // connection, in its own protocol. head is the packet's beginning. Failure is of no
 // matter: the connection is closed next.
 func refuse(c *net.TCPConn, head []byte, e *hoop.Error) {
-	if binary.BigEndian.Uint32(head[4:]) == cancelRequest {
+	if cancels(head) {
 		return // nobody reads an answer to a cancel
 	}
 	_ = c.SetDeadline(time.Now().Add(2 * time.Second))

@@ -29,8 +29,9 @@ func giveBack(b []byte) { buffers.Put((*[bufferSize]byte)(b)) }
 
 // relay carries bytes both ways until both directions have ended. first was read from
 // the client already. An end of input on one side closes only that direction on the
-// other: a client may still read after it has said its last word.
-func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
+// other: a client may still read after it has said its last word. out is c, or what tells
+// a client of PostgreSQL why the tunnel does not lead anywhere any more.
+func relay(ctx context.Context, c *net.TCPConn, out io.Writer, stream net.Conn, first []byte) {
 	defer stream.Close() //nolint:errcheck // may be closed already
 	stop := context.AfterFunc(ctx, func() {
 		past := time.Unix(1, 0)
@@ -44,7 +45,12 @@ func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
 		}
 		_ = stream.Close()
 	})
-	if _, err := io.Copy(c, stream); err != nil {
+	_, err := io.Copy(out, stream)
+	told := false
+	if p, ok := out.(*pgClient); ok && ctx.Err() == nil {
+		told = p.tell(err)
+	}
+	if err != nil && !told {
 		// The client is gone, or the tunnel. The gateway may be in the middle of an
 		// answer: say that we are done and let it find its end, so that the shared tunnel
 		// is not held up.
@@ -61,6 +67,9 @@ func relay(ctx context.Context, c *net.TCPConn, stream net.Conn, first []byte) {
 	_ = c.SetReadDeadline(time.Now().Add(lingerTime))
 	_ = stream.SetWriteDeadline(time.Now().Add(lingerTime))
 	up.Wait()
+	if told {
+		_, _ = io.Copy(io.Discard, c) // what could not be sent any more
+	}
 }
 
 // send copies what the client says until it has said its last.

@@ -139,12 +139,17 @@ func (c *Conn) fault(op string, err error) error {
 	}
 }
 
+// Trier is a writer around one that Try knows; its method gives what Try does.
+type Trier interface{ Try() func([]byte) int }
+
 // Try gives a function that writes to w what it takes without waiting, and returns how
-// many bytes that was; nil where w is no socket that can be tried. It is for one
+// many bytes that was; nil where w is no socket that can be tried, and no Trier. It is for one
 // goroutine at a time. What goes wrong shows with the next Write.
 func Try(w io.Writer) func([]byte) int {
 	var raw syscall.RawConn
 	switch t := w.(type) {
+	case Trier:
+		return t.Try()
 	case *Conn:
 		raw = t.raw
 	case *net.TCPConn:

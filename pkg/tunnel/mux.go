@@ -34,11 +34,14 @@ type mux struct {
 // maxStreams is how many streams one tunnel may have open.
 const maxStreams = 8 << 10
 
+// ErrReset is why a stream has ended that the other end did not want, while the tunnel
+// goes on.
+var ErrReset = errors.New("the other end has reset the stream")
+
 var (
 	errEnded   = errors.New("the tunnel is closed")
 	errSilent  = errors.New("the other end does not answer")
 	errStalled = errors.New("the other end takes nothing in")
-	errReset   = errors.New("the other end has reset the stream")
 	errWindow  = errors.New("the other end sent more than it may")
 	errTwice   = errors.New("the other end opened a stream twice")
 	errAway    = errors.New("the other end takes no more streams")
@@ -180,7 +183,7 @@ func (m *mux) frame(h header) (in incoming, err error) {
 		return in, err
 	}
 	if h.flags&flagRST != 0 {
-		s.fail(errReset)
+		s.fail(ErrReset)
 		m.remove(s)
 		return in, nil
 	}

@@ -416,7 +416,7 @@ func TestMux_HalfClosedForever(t *testing.T) {
 		})
 		s := opened(t, c, "x")
 		_ = s.Close()
-		if err := <-failed; !errors.Is(err, errReset) {
+		if err := <-failed; !errors.Is(err, ErrReset) {
 			t.Errorf("the other end: %v", err)
 		}
 		if len(c.streams)+len(srv.streams) != 0 {

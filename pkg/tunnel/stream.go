@@ -415,7 +415,7 @@ func (s *stream) Close() error {
 
 // reset ends a stream whose other half is never closed.
 func (s *stream) reset() {
-	s.fail(errReset)
+	s.fail(ErrReset)
 	s.m.remove(s)
 	s.m.control(header{kind: typeWindow, flags: flagRST, stream: s.id})
 }
