@@ -4,13 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 	"pgregory.net/rapid"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/tunnel"
 )
 
 // What came before the tunnel was lost decides whether, and how, the client is told.
@@ -128,4 +135,59 @@ func BenchmarkMessages(b *testing.B) {
 	for b.Loop() {
 		m.pass(buf)
 	}
+}
+
+// What docs/postgres.md says of our own endings.
+func TestDocs_OwnEndings(t *testing.T) {
+	b, err := os.ReadFile("../../docs/postgres.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := fmt.Errorf("the tunnel is closed (%w)", io.ErrUnexpectedEOF)
+	for what, want := range map[string]string{
+		"| `hoopctl` cannot reach the gateway": sqlState(unreachable("gw:1", errors.New("no route")).(*hoop.Error).Code),
+		"| the tunnel is lost while a client":  told(t, messages{}, lost),
+		"| the tunnel is lost later":           told(t, messages{any: true, ready: true}, lost),
+	} {
+		_, row, found := strings.Cut(string(b), "\n"+what)
+		row, _, _ = strings.Cut(row, "\n")
+		if cells := strings.Split(row, " | "); !found || len(cells) < 2 || cells[1] != want {
+			t.Errorf("%s: %q, want %s", what, row, want)
+		}
+	}
+	// A stream that the gateway does not want: it has too many, say.
+	if got := told(t, messages{}, fmt.Errorf("%w (%w)", tunnel.ErrReset, io.ErrUnexpectedEOF)); got != stateConnectionFailure {
+		t.Errorf("a stream that was reset: %s", got)
+	}
+}
+
+// told is the SQLSTATE that a client is told when its stream ends with err.
+func told(t *testing.T, m messages, err error) string {
+	t.Helper()
+	l, lerr := net.Listen("tcp", "127.0.0.1:0")
+	if lerr != nil {
+		t.Fatal(lerr)
+	}
+	defer l.Close() //nolint:errcheck // the test is over
+	near, lerr := net.Dial("tcp", l.Addr().String())
+	if lerr != nil {
+		t.Fatal(lerr)
+	}
+	defer near.Close() //nolint:errcheck // the test is over
+	far, lerr := l.Accept()
+	if lerr != nil {
+		t.Fatal(lerr)
+	}
+	defer far.Close() //nolint:errcheck // the test is over
+	p := newPGClient(far.(*net.TCPConn), "gw:1")
+	p.msgs = m
+	if !p.tell(err) {
+		return ""
+	}
+	got, lerr := pgproto3.NewFrontend(near, near).Receive()
+	e, ok := got.(*pgproto3.ErrorResponse)
+	if lerr != nil || !ok {
+		t.Fatalf("got %T, %v", got, lerr)
+	}
+	return e.Code
 }

@@ -359,7 +359,8 @@ func (s *Service) Recheck(ctx context.Context) {
 	s.mu.Unlock()
 	for _, g := range live {
 		if _, err := s.terms(ctx, g.Owner, g.Target, g.BreakGlass); err != nil {
-			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).Because(hoop.CauseAccess).Wrap(err))
+			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).
+				WithHint("hoopctl targets lists what you may reach").Because(hoop.CauseAccess).Wrap(err))
 		}
 	}
 }
