@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
 export GOFLAGS += -buildvcs=false
 
-.PHONY: build demo dev test test-clients test-interop test-all crash crash-mutants check bench bench-mask bench-quick generate fuzz clean
+.PHONY: build demo dev test test-clients test-interop test-all crash crash-mutants check bench bench-mask bench-verify bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -77,6 +77,10 @@ bench: build ## benchmarks, then the whole line; compare ratios of one run, neve
 bench-mask: ## precision and recall of every detector on a made-up corpus, and how fast they are
 	go test -count=1 -v -run TestDetectors_Corpus ./server/mask
 	go test -run '^$$' -bench 'Scan|Redact' -benchmem ./server/mask
+
+EVENTS ?= 1000000
+bench-verify: build ## a bundle of EVENTS events: CPU, wall and memory of hoopctl audit verify
+	go run ./server/servertest/benchverify -events $(EVENTS)
 
 bench-quick: build ## one short round: does everything run?
 	go run ./server/servertest/bench -rounds 1 -seconds 1 -rows 100000 -scale 1 -idle 50

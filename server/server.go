@@ -45,9 +45,10 @@ import (
 type Options struct {
 	Version  string
 	Log      *slog.Logger
-	DevUsers []auth.DevUser // sample users of `dev`, who sign in without a password
-	FS       journal.FS     // what evidence and keys are written through; nil: the operating system's
-	Parser   *pgparse.Pool  // shared with others, who close it; nil: the gateway starts its own
+	DevUsers []auth.DevUser   // sample users of `dev`, who sign in without a password
+	FS       journal.FS       // what evidence and keys are written through; nil: the operating system's
+	Now      func() time.Time // the clock that sessions go by; nil: the system's
+	Parser   *pgparse.Pool    // shared with others, who close it; nil: the gateway starts its own
 }
 
 // Gateway is every part, built and connected. Serve runs it; Close stops the parts in
@@ -56,6 +57,7 @@ type Gateway struct {
 	cfg      *Config
 	log      *slog.Logger
 	fs       journal.FS // what evidence and keys are written through
+	now      func() time.Time
 	rules    *rules
 	policies policies
 	keeper   *witness.Keeper // nil: no witness cosigns
@@ -93,7 +95,10 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if opts.FS == nil {
 		opts.FS = journal.OS{}
 	}
-	g.fs = opts.FS
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	g.fs, g.now = opts.FS, opts.Now
 	if err := journal.MakeDir(g.fs, g.keys()); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
@@ -246,7 +251,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	}
 	g.line = &session.Line{
 		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
-		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(time.Now), Inference: infer.New(time.Now), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: time.Now, Log: g.log,
+		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(g.now), Inference: infer.New(g.now), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: g.now, Log: g.log,
 	}
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)

@@ -56,6 +56,8 @@ type Options struct {
 	Beside *Gateway
 	// FS is what evidence is written through; nil is the operating system's.
 	FS journal.FS
+	// Now is the clock that sessions go by; nil is the system's.
+	Now func() time.Time
 	// Config changes the configuration before the gateway is built; nil: nothing.
 	Config func(*server.Config)
 	// Broken says that the test breaks the gateway, so that it cannot stop in order.
@@ -161,7 +163,7 @@ func Start(tb testing.TB, o Options) *Gateway {
 	g.declare(o.Resources, o.Module)
 	parser, err := parser()
 	must(tb, err)
-	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Parser: parser, DevUsers: People, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Now: o.Now, Parser: parser, DevUsers: People, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
 		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
 	}

@@ -197,12 +197,11 @@ func verified(t *testing.T, g *servertest.Gateway) *bundle.Report {
 // record, and the log verifies.
 func TestSession_EveryWriteHasItsIntent(t *testing.T) {
 	data := t.TempDir()
-	resources := strings.Replace(servertest.Resources, "role: auditor", "role: auditor, literals: true", 1)
 	var pg *pgserver.Server
 	e := new(claims.Evidence)
 	for round := range 3 {
 		d := &disk{}
-		g := servertest.Start(t, servertest.Options{Setup: claims.Schema, Resources: resources, FS: d, DataDir: data, PG: pg, Broken: true})
+		g := servertest.Start(t, servertest.Options{Setup: claims.Schema, Resources: literal, FS: d, DataDir: data, PG: pg, Broken: true})
 		pg = g.PG
 		c := claims.New(round)
 		c.Limit, c.After = 40+rand.IntN(200), func() {
@@ -223,7 +222,7 @@ func TestSession_EveryWriteHasItsIntent(t *testing.T) {
 		all.Wait()
 		g.Stop()
 
-		again := servertest.Start(t, servertest.Options{DataDir: data, Resources: resources, PG: pg})
+		again := servertest.Start(t, servertest.Options{DataDir: data, Resources: literal, PG: pg})
 		found, err := c.Check(t.Context(), again.API("auditor"), pg.DSN("postgres"), e)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
