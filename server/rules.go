@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -83,14 +84,30 @@ func (r *rules) Try(ctx context.Context, c policy.Case) policy.Outcome {
 
 // Access implements grant.Policy.
 func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
+	if !id.Reaches(target) {
+		return grant.Access{}, beyond(id, target)
+	}
 	a, err := r.current.Load().engine.Access(ctx, id, target)
 	return grant.Access(a), err
 }
 
 // BreakGlass implements grant.Policy.
 func (r *rules) BreakGlass(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
+	switch {
+	case !id.Reaches(target):
+		return grant.Access{}, beyond(id, target)
+	case id.Delegation != nil:
+		return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "only people declare an emergency, not agents that they start").
+			WithHint("whoever started the agent can: hoopctl request %s --break-glass", target)
+	}
 	a, err := r.current.Load().engine.BreakGlass(ctx, id, target)
 	return grant.Access(a), err
+}
+
+// beyond refuses an agent a target that it was not given.
+func beyond(id hoop.Identity, target string) error {
+	return hoop.Errorf(hoop.CodeDenied, "the agent's token is not for %s", target).
+		WithHint("it is for %s; hoopctl agent token --target %s starts another agent", strings.Join(id.Delegation.Targets, ", "), target)
 }
 
 // Revision is the policy's in force.
@@ -99,11 +116,18 @@ func (r *rules) Revision() string { return r.current.Load().engine.Revision() }
 // Text is the policy in force.
 func (r *rules) Text() []byte { return r.current.Load().engine.Text() }
 
-// Roles is what the identity may do in hoop itself.
-func (r *rules) Roles(id hoop.Identity) []hoop.Role { return r.current.Load().set.Roles(id) }
+// Roles is what the identity may do in hoop itself: nothing, where it acts for others.
+func (r *rules) Roles(id hoop.Identity) []hoop.Role {
+	if len(id.Chain) > 0 {
+		return nil
+	}
+	return r.current.Load().set.Roles(id)
+}
 
 // Literals reports whether the identity sees literals in recordings of others.
-func (r *rules) Literals(id hoop.Identity) bool { return r.current.Load().set.Literals(id) }
+func (r *rules) Literals(id hoop.Identity) bool {
+	return len(id.Chain) == 0 && r.current.Load().set.Literals(id)
+}
 
 // MaskRules are the declared ones.
 func (r *rules) MaskRules() []resource.MaskRule { return r.current.Load().set.MaskRules }
@@ -126,6 +150,9 @@ func (r *rules) Public(name string) (hoop.Target, bool) {
 func (r *rules) TargetsFor(id hoop.Identity) []hoop.Target {
 	var out []hoop.Target
 	for _, t := range r.current.Load().set.TargetsFor(id) {
+		if !id.Reaches(t.Name) {
+			continue
+		}
 		out = append(out, t.Public())
 	}
 	return out

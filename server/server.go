@@ -300,6 +300,9 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 		OnEnd: func(_ context.Context, subject string) {
 			g.grants.Cut(subject, hoop.CauseSignIn, "its sign-in has ended")
 		},
+		OnSignInEnd: func(_ context.Context, signIn string) {
+			g.grants.CutSignIn(signIn, "the sign-in of who started the agent has ended")
+		},
 		OnChange: func(_ context.Context, id hoop.Identity) {
 			g.grants.Cut(id.Subject, hoop.CauseIdentity, "its groups have changed")
 		},
@@ -323,6 +326,7 @@ func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder
 			return g.hold(ctx, rec, by, s, reason, on)
 		},
 		Disable:     g.disable,
+		Delegate:    g.delegate,
 		Protections: g.protect.Inherited, Lift: g.lift,
 		Export: g.audit.Export, Bundle: g.bundle, Events: g.audit.Entries, Grown: g.audit.Grown, LogKey: g.audit.VerifierKey, Audit: g.audit, Log: g.log,
 		Explainer: explain.New(explain.Options{

@@ -39,7 +39,7 @@ and gives a port on this machine. The gateway decides, records and masks.
 		}
 	}
 	group("sign-in", newLogin(f, nil), newLogout(f), newWhoami(f, nil), newStatus(f, nil), newDoctor(f, nil))
-	group("reach", newTargets(f, nil), newRequest(f, nil), newRequests(f, nil), newGrants(f, nil), newRevoke(f, nil), newConnect(f, nil))
+	group("reach", newTargets(f, nil), newRequest(f, nil), newRequests(f, nil), newGrants(f, nil), newRevoke(f, nil), newConnect(f, nil), newAgent(f))
 	group("decide", newApprove(f, nil), newDeny(f, nil), newReview(f, nil), newPolicy(f))
 	group("examine", newSessions(f), newAudit(f))
 	group("administer", newGet(f), newDelete(f))

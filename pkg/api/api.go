@@ -40,6 +40,7 @@ const (
 	PathExplain     = "/api/v1/policy/explain"                // POST Explain: Explanation
 	PathCases       = "/api/v1/policy/test"                   // POST PolicyCases: List[PolicyOutcome]; for auditors and administrators
 	PathDisable     = "/api/v1/identities/disable"            // POST Disable: Disabled; for administrators
+	PathAgents      = "/api/v1/agents"                        // POST NewAgent: Agent; for people, in their own name
 	PathProtections = "/api/v1/protections"                   // GET: List[hoop.Protection]; for auditors and administrators
 	PathLift        = "/api/v1/protections/lift"              // POST Lift: Lift; for administrators
 )
@@ -117,6 +118,26 @@ type Disabled struct {
 	Subject string `json:"subject"`
 	Grants  int    `json:"grants"` // those given on its behalf too
 	SignIns int    `json:"sign_ins"`
+}
+
+// NewAgent asks for a token of an agent that acts for the caller, with less than the
+// caller has.
+type NewAgent struct {
+	Name     string        `json:"name,omitempty"` // for people
+	Targets  []string      `json:"targets"`
+	Scope    hoop.Scope    `json:"scope,omitzero"`
+	Duration hoop.Duration `json:"duration"` // at most; it ends with the caller's sign-in
+}
+
+// Agent is that agent. The token is told this once.
+type Agent struct {
+	Token     string     `json:"token"`
+	Subject   string     `json:"subject"`
+	Name      string     `json:"name"`
+	Chain     []string   `json:"chain"`
+	Targets   []string   `json:"targets"`
+	Scope     hoop.Scope `json:"scope,omitzero"`
+	ExpiresAt time.Time  `json:"expires_at"`
 }
 
 // Lift ends an inherited protection.

@@ -244,6 +244,13 @@ func (c *Client) Disable(ctx context.Context, d Disable) (Disabled, error) {
 	return v, err
 }
 
+// NewAgent starts an agent on the caller's behalf.
+func (c *Client) NewAgent(ctx context.Context, ask NewAgent) (Agent, error) {
+	var v Agent
+	err := c.do(ctx, call{method: http.MethodPost, path: PathAgents, body: ask}, &v)
+	return v, err
+}
+
 // Lift ends an inherited protection.
 func (c *Client) Lift(ctx context.Context, lift Lift) error {
 	var v Lift

@@ -33,6 +33,21 @@ type Identity struct {
 	Groups   []string     `json:"groups"`             //
 	Owner    string       `json:"owner,omitempty"`    // of a service account: a subject or a group
 	Chain    []string     `json:"chain,omitempty"`    // subjects on whose behalf it acts, nearest first
+	// Delegation is what an agent was given by the person who started it; nil for all others.
+	Delegation *Delegation `json:"delegation,omitempty"`
+}
+
+// Delegation narrows what an agent may do of what the person may who started it.
+type Delegation struct {
+	SignIn    string    `json:"sign_in"` // of that person; the agent ends with it
+	Targets   []string  `json:"targets"`
+	Scope     Scope     `json:"scope,omitzero"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Reaches reports whether the identity is not kept from a target by what it was given.
+func (id Identity) Reaches(target string) bool {
+	return id.Delegation == nil || slices.Contains(id.Delegation.Targets, target)
 }
 
 // InGroup reports whether the identity is in group; "*" names everybody.

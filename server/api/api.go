@@ -109,6 +109,8 @@ type Options struct {
 	Hold func(ctx context.Context, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error)
 	// Disable ends all that an identity has.
 	Disable func(ctx context.Context, by hoop.Identity, d api.Disable) (api.Disabled, error)
+	// Delegate starts an agent for whom the token belongs to, who asked from an address.
+	Delegate func(ctx context.Context, id hoop.Identity, token, address string, ask api.NewAgent) (api.Agent, error)
 	// Protections lists what inherited protection, and Lift ends one.
 	Protections func(ctx context.Context) ([]hoop.Protection, error)
 	Lift        func(ctx context.Context, by hoop.Identity, lift api.Lift) error
@@ -169,6 +171,7 @@ func New(o Options) http.Handler {
 		{http.MethodPost, api.PathHold, h.signedIn(h.hold)},
 		{http.MethodGet, api.PathProtections, h.signedIn(h.protections)},
 		{http.MethodPost, api.PathDisable, h.signedIn(h.disable)},
+		{http.MethodPost, api.PathAgents, h.signedIn(h.delegate)},
 		{http.MethodPost, api.PathLift, h.signedIn(h.lift)},
 		{http.MethodGet, api.PathExport, h.signedIn(h.export)},
 		{http.MethodGet, api.PathEvents, h.signedIn(h.events)},
@@ -219,12 +222,8 @@ func (h *handler) signedIn(next func(http.ResponseWriter, *http.Request, hoop.Id
 }
 
 func (h *handler) identify(r *http.Request) (hoop.Identity, error) {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return hoop.Identity{}, signInFirst()
-	}
-	scheme, token, ok := strings.Cut(values[0], " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
+	token, ok := bearer(r)
+	if !ok {
 		return hoop.Identity{}, signInFirst()
 	}
 	id, err := h.Identify(r.Context(), token)
@@ -232,6 +231,16 @@ func (h *handler) identify(r *http.Request) (hoop.Identity, error) {
 		return hoop.Identity{}, signInFirst()
 	}
 	return id, err
+}
+
+// bearer is the token that a request carries.
+func bearer(r *http.Request) (token string, ok bool) {
+	values := r.Header.Values("Authorization")
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	return token, ok && strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
 func signInFirst() error {

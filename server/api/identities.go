@@ -1,11 +1,30 @@
 package api
 
 import (
+	"net"
 	"net/http"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
+
+// delegate starts an agent on behalf of who asks.
+func (h *handler) delegate(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
+	var ask api.NewAgent
+	if err := body(w, r, &ask); err != nil {
+		return err
+	}
+	token, _ := bearer(r)
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	agent, err := h.Delegate(r.Context(), id, token, address, ask)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusCreated, agent)
+}
 
 // disable ends all that an identity has, for administrators.
 func (h *handler) disable(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {

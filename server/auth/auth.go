@@ -110,6 +110,9 @@ type Options struct {
 	// disabled, a token was used twice, or its last sign-in ended or expired. It is called
 	// after the end is stored, and must not block.
 	OnEnd func(ctx context.Context, subject string)
+	// OnSignInEnd is told when live sessions of the agents must be cut that stand on a
+	// sign-in: it ended, or expired. As OnEnd otherwise.
+	OnSignInEnd func(ctx context.Context, signIn string)
 	// OnChange is told when an identity's groups are no longer what they were.
 	OnChange func(ctx context.Context, id hoop.Identity)
 
@@ -200,6 +203,9 @@ func (o *Options) complete() error {
 	}
 	if o.OnEnd == nil {
 		o.OnEnd = func(context.Context, string) {}
+	}
+	if o.OnSignInEnd == nil {
+		o.OnSignInEnd = func(context.Context, string) {}
 	}
 	if o.OnChange == nil {
 		o.OnChange = func(context.Context, hoop.Identity) {}

@@ -19,21 +19,22 @@ type cache struct {
 }
 
 type cached struct {
-	family Family
-	until  time.Time // of the entry and of the token, whichever ends first
+	family  Family
+	starter *Family   // of an agent: the sign-in that it stands on
+	until   time.Time // of the entry and of the token, whichever ends first
 }
 
 func newCache() *cache { return &cache{entries: map[string]cached{}} }
 
-func (c *cache) get(hash string, now time.Time) (Family, bool) {
+func (c *cache) get(hash string, now time.Time) (cached, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[hash]
 	if !ok || !now.Before(e.until) {
 		delete(c.entries, hash)
-		return Family{}, false
+		return cached{}, false
 	}
-	return e.family, true
+	return e, true
 }
 
 // mark is taken before a read whose result will be put: what was dropped in between
@@ -56,13 +57,13 @@ func (c *cache) put(hash string, e cached, mark uint64) {
 	c.entries[hash] = e
 }
 
-// drop forgets every token of a family.
+// drop forgets every token of a family, and of the agents that stand on it.
 func (c *cache) drop(family string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended++
 	for h, e := range c.entries {
-		if e.family.ID == family {
+		if e.family.ID == family || e.family.Parent == family {
 			delete(c.entries, h)
 		}
 	}

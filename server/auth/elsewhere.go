@@ -80,6 +80,9 @@ func (s *Server) meetElsewhere(ctx context.Context) error {
 			continue
 		}
 		s.cache.drop(f.ID)
+		if !f.EndedAt.IsZero() {
+			s.o.OnSignInEnd(ctx, f.ID)
+		}
 		switch {
 		case f.EndedAt.IsZero():
 			s.o.OnChange(ctx, f.Identity)

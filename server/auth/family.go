@@ -279,6 +279,7 @@ func (s *Server) end(ctx context.Context, f *Family, cause hoop.Cause, why strin
 	e := s.event(hoop.EventSignOut, f, why)
 	e.Cause = cause
 	err = s.write(ctx, e)
+	s.o.OnSignInEnd(ctx, f.ID)
 	if cut {
 		s.o.OnEnd(ctx, f.Subject)
 	} else {

@@ -34,7 +34,8 @@ func (s *Server) identify(ctx context.Context, token, prefix string) (hoop.Ident
 	}
 	now := s.now()
 	h := hash(token)
-	f, ok := s.cache.get(h, now)
+	e, ok := s.cache.get(h, now)
+	f := e.family
 	if !ok {
 		mark := s.cache.mark()
 		t, row, err := s.lookUp(ctx, token, prefix)
@@ -49,18 +50,32 @@ func (s *Server) identify(ctx context.Context, token, prefix string) (hoop.Ident
 			return hoop.Identity{}, f, errTokenExpired
 		}
 		f = row
-		s.cache.put(h, cached{family: f, until: earliest(now.Add(cacheLife), t.ExpiresAt, f.ExpiresAt)}, mark)
+		e = cached{family: f, until: earliest(now.Add(cacheLife), t.ExpiresAt, f.ExpiresAt)}
+		if e.starter, err = s.starterOf(ctx, &f, now); err != nil {
+			return hoop.Identity{}, f, err
+		}
+		s.cache.put(h, e, mark)
 	}
-	p, ok := s.providers[f.Provider]
-	if !ok {
-		return hoop.Identity{}, f, errGone
+	id, ok := s.currently(&f)
+	if ok && f.Parent != "" {
+		var starter hoop.Identity
+		starter, ok = s.currently(e.starter)
+		id = agentOf(id, starter)
 	}
-	id, ok := p.current(&f)
 	if !ok {
 		return hoop.Identity{}, f, errGone
 	}
 	id.Groups, id.Chain = append([]string{}, id.Groups...), slices.Clone(id.Chain)
 	return id, f, nil
+}
+
+// currently is the identity behind a living family, as its provider has it now.
+func (s *Server) currently(f *Family) (hoop.Identity, bool) {
+	p, ok := s.providers[f.Provider]
+	if !ok {
+		return hoop.Identity{}, false
+	}
+	return p.current(f)
 }
 
 func earliest(t time.Time, more ...time.Time) time.Time {

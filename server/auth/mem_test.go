@@ -105,6 +105,18 @@ func (m *memStore) AddFamily(_ context.Context, f Family, tokens ...Token) error
 	return nil
 }
 
+func (m *memStore) Family(_ context.Context, id string) (Family, error) {
+	defer m.mu.Unlock()
+	if err := m.begin("Family"); err != nil {
+		return Family{}, err
+	}
+	f, ok := m.families[id]
+	if !ok {
+		return f, ErrNotFound
+	}
+	return f, nil
+}
+
 func (m *memStore) Token(_ context.Context, h string) (Token, Family, error) {
 	defer m.mu.Unlock()
 	if err := m.begin("Token"); err != nil {

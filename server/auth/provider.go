@@ -37,7 +37,7 @@ var providerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // addProviders fills s.providers.
 func (s *Server) addProviders() error {
-	s.providers[serviceProvider] = accounts{s}
+	s.providers[serviceProvider], s.providers[agentProvider] = accounts{s}, agents{}
 	if len(s.o.DevUsers) > 0 {
 		for _, u := range s.o.DevUsers {
 			if u.Name == "" || strings.Contains(u.Name, ":") {
@@ -72,7 +72,7 @@ func (s *Server) addProviders() error {
 // nameable says whether an identity provider may have a name.
 func (s *Server) nameable(name string) error {
 	if !providerName.MatchString(name) || name == strings.TrimSuffix(servicePrefix, ":") || s.providers[name] != nil || name == devProvider {
-		return fmt.Errorf("identity provider %q: want a name of its own of letters a-z, digits and hyphens, other than dev, service and service-account", name)
+		return fmt.Errorf("identity provider %q: want a name of its own of letters a-z, digits and hyphens, other than dev, service, service-account and agent", name)
 	}
 	return nil
 }

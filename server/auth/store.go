@@ -36,6 +36,8 @@ type Store interface {
 	// Token finds a token by Hash, with its family, expired and ended ones included;
 	// ErrNotFound.
 	Token(ctx context.Context, hash string) (Token, Family, error)
+	// Family finds a family by ID, expired and ended ones included; ErrNotFound.
+	Family(ctx context.Context, id string) (Family, error)
 	// UpdateFamily changes a family as UpdateDevice does a device, and inserts the
 	// tokens that update returns in the same step. ErrNotFound.
 	UpdateFamily(ctx context.Context, id string, update func(*Family) ([]Token, error)) error
@@ -101,6 +103,7 @@ type Family struct {
 	Identity   hoop.Identity
 	Provider   string // which provider checks it again; "service-account", "dev", or an identity provider's name
 	Client     string // OAuth client
+	Parent     string // of an agent: ID of the sign-in that it stands on
 	Scopes     []string
 	Device     string // Device.Name, for people
 	RemoteIP   string // of the latest refresh

@@ -33,6 +33,9 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
+	if err := delegated(&r); err != nil {
+		return hoop.Request{}, nil, err
+	}
 	if same, err := s.pendingOf(ctx, &r); err != nil || same != nil {
 		if same == nil {
 			return hoop.Request{}, nil, err
@@ -96,7 +99,7 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 		return hoop.Request{}, hoop.Errorf(hoop.CodeInvalid, "a grant in an emergency begins at once, and none is renewed").
 			WithHint(`hoopctl request %s --break-glass --reason "…"`, ask.Target)
 	}
-	if r.Scope, err = cleanScope(ask.Scope); err != nil {
+	if r.Scope, err = CleanScope(ask.Scope); err != nil {
 		return hoop.Request{}, err
 	}
 	if r.StartsAt, err = start(ask.StartsAt, now); err != nil {
@@ -114,6 +117,32 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 		r.ExpiresAt = now.Add(time.Duration(a.Approval.Timeout))
 	}
 	return r, nil
+}
+
+// delegated fits the request of an agent into what it was given: people see its scope,
+// and its grant begins before its token ends.
+func delegated(r *hoop.Request) error {
+	d := r.Requester.Delegation
+	if d == nil {
+		return nil
+	}
+	if !r.StartsAt.Before(d.ExpiresAt) {
+		return hoop.Errorf(hoop.CodeInvalid, "the agent's token ends at %s, before the grant would start", d.ExpiresAt.Format(time.RFC3339)).
+			WithHint("leave --start out")
+	}
+	if r.Renews == "" && r.Scope.IsZero() {
+		r.Scope = d.Scope
+	}
+	return nil
+}
+
+// untilToken is when a grant ends whose time would be up at end: no later than the token
+// of the agent that has it.
+func untilToken(owner hoop.Identity, end time.Time) time.Time {
+	if d := owner.Delegation; d != nil && d.ExpiresAt.Before(end) {
+		return d.ExpiresAt
+	}
+	return end
 }
 
 // grantDuration is how long the grant will be: what was asked for, at most the rule's
@@ -151,8 +180,8 @@ func start(at, now time.Time) (time.Time, error) {
 	return at.UTC().Truncate(time.Microsecond), nil
 }
 
-// cleanScope checks what a grant is to be narrowed to.
-func cleanScope(s hoop.Scope) (hoop.Scope, error) {
+// CleanScope checks what a grant, or an agent, is to be narrowed to.
+func CleanScope(s hoop.Scope) (hoop.Scope, error) {
 	if len(s.Tables) > maxScope {
 		return s, hoop.Errorf(hoop.CodeInvalid, "a scope names at most %d tables, not %d", maxScope, len(s.Tables)).
 			WithHint("name a schema: --tables 'clinic.*'")
@@ -224,7 +253,7 @@ func newGrant(r *hoop.Request, a Access) *hoop.Grant {
 	}
 	g := &hoop.Grant{
 		ID: "g-" + strings.ToLower(rand.Text()[:12]), Request: r.ID, Owner: r.Requester, Target: r.Target,
-		Rule: r.Rule, Reason: r.Reason, Scope: r.Scope, StartsAt: starts, ExpiresAt: starts.Add(time.Duration(r.Duration)),
+		Rule: r.Rule, Reason: r.Reason, Scope: r.Scope, StartsAt: starts, ExpiresAt: untilToken(r.Requester, starts.Add(time.Duration(r.Duration))),
 		MaxSessions: a.MaxSessions, MaxUses: a.MaxUses, BreakGlass: r.BreakGlass, Reviewers: a.Reviewers,
 	}
 	r.Grant = g.ID
@@ -241,7 +270,7 @@ func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error)
 		return nil, err
 	}
 	g := *former
-	if end := r.DecidedAt.Add(time.Duration(r.Duration)); end.After(g.ExpiresAt) {
+	if end := untilToken(r.Requester, r.DecidedAt.Add(time.Duration(r.Duration))); end.After(g.ExpiresAt) {
 		g.ExpiresAt = end
 	}
 	if a.MaxUses > 0 {

@@ -344,6 +344,20 @@ func (s *Service) Cut(subject string, cause hoop.Cause, why string) {
 	}
 }
 
+// CutSignIn ends what is attached to grants of agents that stand on a sign-in: it ended,
+// though whoever started them may be signed in elsewhere. It does not block.
+func (s *Service) CutSignIn(signIn, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, all := range s.live {
+		for l := range all {
+			if d := l.Grant().Owner.Delegation; d != nil && d.SignIn == signIn {
+				l.cancel(hoop.Errorf(hoop.CodeRevoked, "the session was ended: %s", why).WithHint("hoopctl agent token starts another agent").Because(hoop.CauseSignIn))
+			}
+		}
+	}
+}
+
 // Recheck ends what is attached to grants that no access rule allows any more. It is
 // for the moment after the rules changed; who opens a session later is refused by
 // InForce.

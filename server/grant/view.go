@@ -32,9 +32,9 @@ func own(viewer, requester hoop.Identity) bool {
 	return slices.Contains(requester.Chain, viewer.Subject)
 }
 
-// owns reports whether the service account belongs to viewer.
+// owns reports whether the service account belongs to viewer, who acts for nobody else.
 func owns(viewer, account hoop.Identity) bool {
-	return account.Owner != "" && (account.Owner == viewer.Subject || viewer.InGroup(account.Owner))
+	return account.Owner != "" && len(viewer.Chain) == 0 && (account.Owner == viewer.Subject || viewer.InGroup(account.Owner))
 }
 
 func (s *Service) hasRole(id hoop.Identity, roles ...hoop.Role) bool {
@@ -44,7 +44,7 @@ func (s *Service) hasRole(id hoop.Identity, roles ...hoop.Role) bool {
 // sees tells whether viewer may see a request, and whether with the exact statement:
 // the requester may and those who may decide. Members of the approving groups who may
 // not decide this one, owners of service accounts, auditors and administrators see the
-// rest of it.
+// rest of it; agents that one of them started do not.
 func (s *Service) sees(viewer hoop.Identity, r *hoop.Request) (request, text bool) {
 	if own(viewer, r.Requester) || mayDecide(viewer, r) == nil {
 		return true, true
@@ -52,7 +52,7 @@ func (s *Service) sees(viewer hoop.Identity, r *hoop.Request) (request, text boo
 	if viewer.Subject == "" {
 		return false, false
 	}
-	return viewer.InAnyGroup(r.Groups) || owns(viewer, r.Requester) || s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin), false
+	return viewer.Delegation == nil && viewer.InAnyGroup(r.Groups) || owns(viewer, r.Requester) || s.hasRole(viewer, hoop.RoleAuditor, hoop.RoleAdmin), false
 }
 
 // show is a stored request as viewer may see it. A statement that is pending and held

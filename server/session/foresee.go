@@ -23,7 +23,7 @@ type Foresight struct {
 // grant that is narrowed so, and changes nothing. It knows no session, so not what one
 // has done before; and it does not ask whether there is a grant.
 func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target, narrowed hoop.Scope, st *hoop.Statement) (Foresight, error) {
-	s := &Session{line: l, target: target, scope: newScope(narrowed), allowances: allowances(id, target), learned: limitsOf(target)}
+	s := &Session{line: l, target: target, scopes: scopes(id, narrowed), allowances: allowances(id, target), learned: limitsOf(target)}
 	s.info.Identity = id
 	uses, exports := s.uses(st)
 	f := Foresight{Uses: uses, Rules: s.rules()}

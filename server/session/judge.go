@@ -201,9 +201,11 @@ func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, e
 			Hint: "tell an administrator: the gateway's log has the cause", Err: err,
 		}
 	}
-	if outside := s.scope.judge(uses); outside != nil && d.Action != hoop.Deny {
-		outside.Policy, outside.Observed = d.Policy, d.Observed
-		return *outside, nil
+	for _, narrowed := range s.scopes {
+		if outside := narrowed.judge(uses); outside != nil && d.Action != hoop.Deny {
+			outside.Policy, outside.Observed = d.Policy, d.Observed
+			return *outside, nil
+		}
 	}
 	return d, nil
 }

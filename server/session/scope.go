@@ -11,15 +11,26 @@ import (
 // ruleScope names in a decision that the grant, not a rule, denied.
 const ruleScope = "grant-scope"
 
-// scope is what a grant was narrowed to.
+// scope is what a grant, or an agent's token, was narrowed to.
 type scope struct {
 	hoop.Scope
+	of     string // "the grant"
 	tables []resource.TablePattern
 }
 
-// newScope reads a grant's scope. A pattern that cannot be read names nothing.
-func newScope(s hoop.Scope) scope {
-	out := scope{Scope: s}
+// scopes are what a grant of an identity was narrowed to, and what the identity itself
+// was.
+func scopes(id hoop.Identity, granted hoop.Scope) []scope {
+	all := []scope{newScope("the grant", granted)}
+	if id.Delegation != nil {
+		all = append(all, newScope("the agent's token", id.Delegation.Scope))
+	}
+	return all
+}
+
+// newScope reads a scope. A pattern that cannot be read names nothing.
+func newScope(of string, s hoop.Scope) scope {
+	out := scope{Scope: s, of: of}
 	for _, name := range s.Tables {
 		if p, err := resource.ParseTable(name); err == nil {
 			out.tables = append(out.tables, p)
@@ -43,7 +54,7 @@ func (s scope) judge(uses []hoop.Use) *hoop.Decision {
 		if why != "" {
 			return &hoop.Decision{
 				Action: hoop.Deny, Rule: ruleScope, Effect: u.Effect,
-				Reason: fmt.Sprintf("denied: %s is outside the scope of the grant, which is %s", why, s.Scope),
+				Reason: fmt.Sprintf("denied: %s is outside the scope of %s, which is %s", why, s.of, s.Scope),
 			}
 		}
 	}

@@ -116,7 +116,7 @@ type Session struct {
 	lease  Lease
 	ctx    context.Context         // the lease's, or shorter
 	end    context.CancelCauseFunc // of ctx
-	scope  scope
+	scopes []scope
 	rec    *record.Recording
 	// allowances are of export budgets; their cursors belong to Judge.
 	allowances []*allowance
@@ -164,7 +164,7 @@ func (s *Session) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.info.Grant, s.scope = g.ID, newScope(g.Scope)
+	s.info.Grant, s.scopes = g.ID, scopes(s.info.Identity, g.Scope)
 	if s.lease, err = s.line.Grants.Attach(context.WithoutCancel(ctx), g); err != nil {
 		return err
 	}

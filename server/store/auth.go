@@ -131,6 +131,18 @@ func (s *Store) Token(ctx context.Context, hash string) (auth.Token, auth.Family
 	return t, f, nil
 }
 
+// Family finds a sign-in by its ID; auth.ErrNotFound.
+func (s *Store) Family(ctx context.Context, id string) (auth.Family, error) {
+	found, err := docs[auth.Family](ctx, s.r, `SELECT doc FROM families WHERE id = $1`, id)
+	if err != nil {
+		return auth.Family{}, fault("read sign-in", err)
+	}
+	if len(found) == 0 {
+		return auth.Family{}, auth.ErrNotFound
+	}
+	return found[0], nil
+}
+
 // UpdateFamily lets update change a sign-in, one caller after the other, and inserts
 // the tokens that it returns in the same step.
 func (s *Store) UpdateFamily(ctx context.Context, id string, update func(*auth.Family) ([]auth.Token, error)) error {

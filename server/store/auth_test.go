@@ -125,6 +125,12 @@ func TestFamilies_TokensAndTurns(t *testing.T) {
 		if diff := cmp.Diff(first, tok) + cmp.Diff(f, fam); err != nil || diff != "" {
 			t.Errorf("%v, -want +got:\n%s", err, diff)
 		}
+		if fam, err = s.Family(t.Context(), "f1"); err != nil || cmp.Diff(f, fam) != "" {
+			t.Errorf("by its ID: %+v, %v", fam, err)
+		}
+		if _, err := s.Family(t.Context(), "f0"); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("one that is not there: %v", err)
+		}
 		if err := s.AddFamily(t.Context(), f); !errors.Is(err, auth.ErrExists) {
 			t.Errorf("the same family again: %v", err)
 		}
