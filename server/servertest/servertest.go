@@ -192,6 +192,22 @@ func Start(tb testing.TB, o Options) *Gateway {
 	return g
 }
 
+// Refused tries to start a gateway on a data folder, and gives why it does not.
+func Refused(tb testing.TB, dataDir string) error {
+	tb.Helper()
+	resources := filepath.Join(tb.TempDir(), "resources.yaml")
+	must(tb, os.WriteFile(resources, []byte("kind: GroupRole\nname: auditors\nspec: {group: compliance, role: auditor}\n"), 0o600))
+	cfg, err := server.DevConfig("127.0.0.1:0", dataDir, resources)
+	must(tb, err)
+	parser, err := parser()
+	must(tb, err)
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", Parser: parser, Log: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		must(tb, gw.Close())
+	}
+	return err
+}
+
 // Reach is a gateway that runs in a process of its own, whose private CA is in caFile, for
 // what API, Connect, HTTP, Listen and Token do.
 func Reach(tb testing.TB, url, caFile string) *Gateway {

@@ -3,8 +3,6 @@ package session_test
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/hoopctl/hoopctl/server"
 	"github.com/hoopctl/hoopctl/server/servertest"
 	"github.com/hoopctl/hoopctl/server/servertest/claims"
 )
@@ -75,19 +72,7 @@ func TestSession_TruncatedLastSegment(t *testing.T) {
 	if err := os.Truncate(last, st.Size()/2); err != nil {
 		t.Fatal(err)
 	}
-	resources := filepath.Join(t.TempDir(), "resources.yaml")
-	if err := os.WriteFile(resources, []byte("kind: GroupRole\nname: a\nspec: {group: g, role: auditor}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := server.DevConfig("127.0.0.1:0", data, resources)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw, err := server.New(t.Context(), cfg, server.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err == nil {
-		_ = gw.Close()
-	}
-	if err == nil || !strings.Contains(err.Error(), "journal") {
+	if err := servertest.Refused(t, data); err == nil || !strings.Contains(err.Error(), "journal") {
 		t.Errorf("cut: %v", err)
 	}
 }
