@@ -141,6 +141,20 @@ func TestExport_Film(t *testing.T) {
 	}
 }
 
+// Every sign that the replay itself draws has a glyph in the film.
+func TestFilm_HasOurSigns(t *testing.T) {
+	f := newFilm(io.Discard)
+	if err := f.open(); err != nil {
+		t.Fatal(err)
+	}
+	missing := f.draw("\U0010fffd").Pix // a private character: no font has it
+	for _, sign := range []string{null, "─", "│", "┼", "═", "…"} {
+		if bytes.Equal(f.draw(sign).Pix, missing) || bytes.Equal(f.draw(sign).Pix, f.draw(" ").Pix) {
+			t.Errorf("%s is not drawn", sign)
+		}
+	}
+}
+
 // What stops without an end is written as far as it goes, and said.
 func TestExport_Unfinished(t *testing.T) {
 	for _, format := range Formats {

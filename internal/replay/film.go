@@ -146,6 +146,9 @@ func (f *film) draw(line string) *image.Paletted {
 		if column+wide > screenColumns {
 			break
 		}
+		if string(r) == null {
+			r = 'Ø' // Go Mono has no U+2205, and this looks the same
+		}
 		d := font.Drawer{Dst: img, Src: image.NewUniform(filmColors[ink]), Face: f.face, Dot: fixed.P(column*f.w, f.ascent)}
 		d.DrawString(string(r))
 		column += wide
