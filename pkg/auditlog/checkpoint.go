@@ -130,6 +130,10 @@ func CheckCosignature(c Checkpoint, line []byte, v note.Verifier) (sig string, a
 	if len(n.Sigs) != 1 {
 		return "", time.Time{}, errCheckpoint
 	}
+	// note.Open takes what the unused bits of the last character say.
+	if _, err := base64.StdEncoding.Strict().DecodeString(n.Sigs[0].Base64); err != nil {
+		return "", time.Time{}, fmt.Errorf("signature of %s: %w", n.Sigs[0].Name, err)
+	}
 	if at, err = f_note.CoSigV1Timestamp(n.Sigs[0]); err != nil {
 		return "", time.Time{}, err
 	}

@@ -388,6 +388,50 @@ func TestBundle_AnyBit(t *testing.T) {
 	}
 }
 
+// FuzzBundle_Verify: of a bundle with recordings no other bytes are taken.
+func FuzzBundle_Verify(f *testing.F) {
+	g := monthOf(f, faultfs.New(), "alice", 0, 1)
+	whole := bundled(f, g, audit.BundleOptions{Recordings: true})
+	files := unzipped(f, whole)
+	f.Add(whole)
+	f.Add(append(slices.Clone(whole), 0))
+	for i, m := range files {
+		f.Add(zipped(f, with(files, i, flipped(m.data, len(m.data)/2))))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := g.verifyBundle(b, nil); err == nil && !bytes.Equal(b, whole) {
+			t.Error("other bytes were taken")
+		}
+	})
+}
+
+// A gateway that was started again makes the same bytes of the same stretch, at the same
+// size, with recordings; and so does one that was killed.
+func TestBundle_SameBytesAfterARestart(t *testing.T) {
+	from := time.Date(2026, 10, 1, 0, 10, 0, 0, time.UTC)
+	opt := audit.BundleOptions{Recordings: true, From: from, To: from.Add(8 * time.Hour), Since: 3}
+	disk := faultfs.New()
+	g := monthOf(t, disk, "alice", 0, 3)
+	opt.Size = g.log.Size()
+	want := bundled(t, g, opt)
+	killed := folder(files(t, disk, "/data")).disk(t)
+	if err := g.close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := g.verifyBundle(want, nil); err != nil || r.Recordings < 2 {
+		t.Fatal(r, err)
+	}
+	for name, disk := range map[string]*faultfs.FS{"stopped": disk, "killed": killed} {
+		again := monthOf(t, disk, "bob", 3, 4)
+		if got := bundled(t, again, opt); !bytes.Equal(got, want) {
+			t.Errorf("%s: %d other bytes than the %d before", name, len(got), len(want))
+		}
+		if err := again.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A bundle that leaves events of its time out says so, however well it is made: the
 // events beside its span are in it.
 func TestBundle_LeavesNothingOut(t *testing.T) {
