@@ -167,7 +167,18 @@ func inUTC(s *hoop.SessionInfo) *hoop.SessionInfo {
 	}
 	c := *s
 	c.StartedAt, c.EndedAt = c.StartedAt.UTC(), c.EndedAt.UTC()
+	c.Identity = identityInUTC(c.Identity)
 	return &c
+}
+
+// identityInUTC is an identity with its times in UTC.
+func identityInUTC(id hoop.Identity) hoop.Identity {
+	if id.Delegation != nil {
+		d := *id.Delegation
+		d.ExpiresAt = d.ExpiresAt.UTC()
+		id.Delegation = &d
+	}
+	return id
 }
 
 // requestInUTC is a request with its times in UTC.
@@ -179,6 +190,7 @@ func requestInUTC(q *hoop.Request) *hoop.Request {
 	for _, at := range []*time.Time{&c.StartsAt, &c.CreatedAt, &c.ExpiresAt, &c.DecidedAt} {
 		*at = at.UTC()
 	}
+	c.Requester = identityInUTC(c.Requester)
 	c.Approvals = slices.Clone(c.Approvals)
 	for i := range c.Approvals {
 		c.Approvals[i].At = c.Approvals[i].At.UTC()

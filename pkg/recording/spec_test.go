@@ -19,7 +19,7 @@ var specFiles = []string{"spec.md", "../auditlog/spec.md"}
 
 // objects are the tables of fields in the specifications, with what they are of.
 var objects = map[string]any{
-	"header": header{}, "meta": meta{}, "session": hoop.SessionInfo{}, "identity": hoop.Identity{}, "statement": Statement{},
+	"header": header{}, "meta": meta{}, "session": hoop.SessionInfo{}, "identity": hoop.Identity{}, "delegation": hoop.Delegation{}, "statement": Statement{},
 	"param": Param{}, "use": hoop.Use{}, "column": hoop.ColumnRef{}, "decision": hoop.Decision{}, "approvers": hoop.ApprovalRule{},
 	"observed": hoop.Observed{}, "request": hoop.Request{}, "scope": hoop.Scope{}, "approval": hoop.Approval{}, "facts": hoop.Facts{},
 	"so far": hoop.SessionSoFar{}, "estimate": hoop.Estimate{}, "locks": hoop.Locks{}, "lock": hoop.Lock{},
