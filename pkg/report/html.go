@@ -24,7 +24,7 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 		return string(b), err
 	},
 	"chain": func(c []string) string { return strings.Join(c, " for ") },
-}).Parse(`<!DOCTYPE html>
+}).Parse(`{{define "given"}}<td class="n">{{.Statements}}</td><td class="n">{{.Rows}}</td><td class="n">{{.Masked}}</td><td class="n">{{.Unanswered}}</td><td>{{at .FirstAt}} (event {{.First}})</td><td>{{at .LastAt}} (event {{.Last}})</td>{{end}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Evidence of {{.About.Log}}</title>
@@ -51,10 +51,22 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } pre { backg
 {{with .Note}}<p class="note">{{.}}</p>{{end}}
 {{end}}
 <h2 id="disclosures">Rows delivered, by identity and table</h2>
-<p class="note">A statement over several tables counts for each of them.</p>
-<table><tr><th>Who</th><th>Target</th><th>Table</th><th class="n">Statements</th><th class="n">Rows</th><th class="n">Masked cells</th><th>First</th><th>Last</th></tr>
-{{range .Disclosures}}<tr><td>{{.Subject}}{{with .Chain}} for {{chain .}}{{end}}</td><td>{{.Target}}</td><td>{{.Table}}</td><td class="n">{{.Statements}}</td><td class="n">{{.Rows}}</td><td class="n">{{.Masked}}</td><td>{{at .FirstAt}} (event {{.First}})</td><td>{{at .LastAt}} (event {{.Last}})</td></tr>
-{{end}}{{with .Beyond}}<tr><td>others</td><td>*</td><td>*</td><td class="n">{{.Statements}}</td><td class="n">{{.Rows}}</td><td class="n">{{.Masked}}</td><td>{{at .FirstAt}} (event {{.First}})</td><td>{{at .LastAt}} (event {{.Last}})</td></tr>
+<p class="note">Rows that reached the client, RETURNING and COPY TO included; rows that were only changed are not among them. A statement over several tables counts for each of them.
+Without result are statements that were to run and of which these events have no result: rows may have been delivered, and the recording has what was.
+For a table stand * where the gateway could not tell which, ? where the statement is not among these events, … for those that the statement's event does not name.</p>
+{{with .Accounting}}<table>
+<tr><th></th><th class="n">Results</th><th class="n">Rows</th></tr>
+<tr><td>that delivered rows ({{.Masked}} masked cells)</td><td class="n">{{.Results}}</td><td class="n">{{.Rows}}</td></tr>
+<tr><td>of these, of no table</td><td class="n">{{.NoTable.Results}}</td><td class="n">{{.NoTable.Rows}}</td></tr>
+<tr><td>of these, whose statement is not among these events (?)</td><td class="n">{{.NotHere.Results}}</td><td class="n">{{.NotHere.Rows}}</td></tr>
+<tr><td>of these, with tables that are not named (…)</td><td class="n">{{.NotNamed.Results}}</td><td class="n">{{.NotNamed.Rows}}</td></tr>
+<tr><td>of these, whose rows may have been changed only: of a gateway that did not tell</td><td class="n">{{.Undivided.Results}}</td><td class="n">{{.Undivided.Rows}}</td></tr>
+<tr><td>statements without result</td><td class="n">{{.Unanswered}}</td><td class="n">not known</td></tr>
+<tr><td>statements that were too many to be followed</td><td class="n">{{.Forgotten}}</td><td class="n">not known</td></tr>
+</table>{{end}}
+<table><tr><th>Who</th><th>Target</th><th>Table</th><th class="n">Statements</th><th class="n">Rows</th><th class="n">Masked cells</th><th class="n">Without result</th><th>First</th><th>Last</th></tr>
+{{range .Disclosures}}<tr><td>{{.Subject}}{{with .Chain}} for {{chain .}}{{end}}</td><td>{{.Target}}</td><td>{{.Table}}</td>{{template "given" .}}</tr>
+{{end}}{{with .Beyond}}<tr><td>others</td><td>*</td><td>*</td>{{template "given" .}}</tr>
 {{end}}</table>
 <h2>Policies in force</h2>
 <table><tr><th>Revision</th><th class="n">Events</th><th>First and last</th></tr>
@@ -63,7 +75,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } pre { backg
 <h2>What a gateway cannot see</h2>
 <ul>{{range .Unseen}}<li>{{.}}</li>{{end}}</ul>
 <h2>Events named above</h2>
-<p class="note">All events are in tile/entries; hoopctl audit verify checks this report against them.</p>
+<p class="note">All events are in tile/entries, 256 a file, in order: event N is number N mod 256, from 0, of file N / 256. hoopctl audit verify checks this report against them.</p>
 {{range .Linked}}<h3 id="e{{.Index}}">Event {{.Index}}</h3>
 <pre>{{json .Event}}</pre>
 {{end}}</body></html>

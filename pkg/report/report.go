@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -21,13 +20,10 @@ import (
 
 // Format is the version of what reports say and how they are written. A verifier
 // compares only those of its own.
-const Format = 1
+const Format = 2
 
-const (
-	linked         = 10     // events linked from the begin, and as many from the end, of each line
-	maxDisclosures = 5_000  // rows of the accounting; what is beyond is summed up
-	maxPending     = 10_000 // statements without a result that are remembered
-)
+// linked events are those from the begin of each line, and as many from its end.
+const linked = 10
 
 // About says what the report is about.
 type About struct {
@@ -46,10 +42,11 @@ type Report struct {
 	Says        string       `json:"says"`
 	About       About        `json:"about"`
 	Events      int64        `json:"events"`
-	Subjects    int          `json:"subjects"`
+	Subjects    int          `json:"subjects"` // that the gateway knew: signed in, or programs it runs for
 	Targets     []string     `json:"targets"`
 	Policies    []Policy     `json:"policies"`
 	Paragraphs  []Paragraph  `json:"paragraphs"`
+	Accounting  Accounting   `json:"accounting"`
 	Disclosures []Disclosure `json:"disclosures"`
 	// Beyond sums up what Disclosures has no room for.
 	Beyond *Disclosure `json:"disclosures_beyond,omitempty"`
@@ -80,15 +77,17 @@ type Line struct {
 	Index []int64 `json:"index"`
 }
 
-// Disclosure is what one identity was given of one table of a target.
+// Disclosure is what one identity was given of one table of a target. Rows that were
+// changed and not given are none.
 type Disclosure struct {
 	Subject    string    `json:"subject"`
 	Chain      []string  `json:"chain,omitempty"`
 	Target     string    `json:"target"`
 	Table      string    `json:"table"`
 	Statements int64     `json:"statements"`
-	Rows       int64     `json:"rows"`   // of statements that read it, perhaps with other tables
-	Masked     int64     `json:"masked"` // cells
+	Rows       int64     `json:"rows"`                     // of statements that read it, perhaps with other tables
+	Masked     int64     `json:"masked"`                   // cells
+	Unanswered int64     `json:"without_result,omitempty"` // statements, not among Statements; see Accounting
 	FirstAt    time.Time `json:"first_at"`
 	LastAt     time.Time `json:"last_at"`
 	First      int64     `json:"first"` // index of an event
@@ -104,19 +103,12 @@ type Linked struct {
 // Builder takes events and makes the report. Its memory does not grow with the events,
 // but with the identities and tables, up to a limit. It is not safe for concurrent use.
 type Builder struct {
-	events      int64
-	subjects    map[string]bool
-	targets     map[string]bool
-	policies    map[string]*Policy
-	lines       [][]tally // by paragraph and line
-	pending     map[place][]string
-	disclosures map[string]*Disclosure
-	beyond      *Disclosure
-}
-
-type place struct {
-	session string
-	counter int64
+	events   int64
+	subjects map[string]bool
+	targets  map[string]bool
+	policies map[string]*Policy
+	lines    [][]tally // by paragraph and line
+	accounts *accountant
 }
 
 // tally is a line that is being counted.
@@ -128,20 +120,20 @@ type tally struct {
 
 // NewBuilder begins a report.
 func NewBuilder() *Builder {
-	b := &Builder{
-		subjects: make(map[string]bool), targets: make(map[string]bool), policies: make(map[string]*Policy),
-		pending: make(map[place][]string), disclosures: make(map[string]*Disclosure),
-	}
+	b := &Builder{subjects: make(map[string]bool), targets: make(map[string]bool), policies: make(map[string]*Policy)}
 	for _, p := range paragraphs {
 		b.lines = append(b.lines, make([]tally, len(p.lines)))
 	}
+	b.accounts = newAccountant(func(st asked) {
+		b.count(Linked{st.index, st.event}, func(l line) bool { return l.match == nil })
+	})
 	return b
 }
 
 // Add counts the next event. It keeps e.
 func (b *Builder) Add(index int64, e *hoop.Event) {
 	b.events++
-	if e.Subject != "" {
+	if e.Subject != "" && known(e) {
 		b.subjects[e.Subject] = true
 	}
 	if e.Target != "" {
@@ -156,14 +148,29 @@ func (b *Builder) Add(index int64, e *hoop.Event) {
 		p.Events++
 		p.Last = index
 	}
+	b.count(Linked{index, e}, func(l line) bool { return l.match != nil && l.match(e) })
+	b.accounts.take(index, e)
+}
+
+// known reports whether the subject of an event is an identity of the gateway's: not one
+// that somebody claimed, nor a witness, nor the gateway itself.
+func known(e *hoop.Event) bool {
+	switch e.Type {
+	case hoop.EventSignInFailed, hoop.EventCheckpoint, hoop.EventExpired:
+		return false
+	}
+	return true
+}
+
+// count counts an event for the lines that match.
+func (b *Builder) count(e Linked, match func(line) bool) {
 	for i, p := range paragraphs {
 		for j, l := range p.lines {
-			if l.match(e) {
-				b.lines[i][j].add(Linked{index, e})
+			if match(l) {
+				b.lines[i][j].add(e)
 			}
 		}
 	}
-	b.disclose(index, e)
 }
 
 func (t *tally) add(l Linked) {
@@ -187,52 +194,6 @@ func (t *tally) links() []Linked {
 	return out
 }
 
-// disclose counts what a result delivered, by the tables of its statement.
-func (b *Builder) disclose(index int64, e *hoop.Event) {
-	switch {
-	case e.Type == hoop.EventStatement && e.Action != hoop.Deny:
-		if len(b.pending) < maxPending {
-			b.pending[place{e.Session, e.Counter}] = e.Tables
-		}
-	case e.Result != nil:
-		at := place{e.Session, e.Result.Statement}
-		tables, known := b.pending[at]
-		delete(b.pending, at)
-		if e.Result.Rows == 0 {
-			return
-		}
-		if !known {
-			tables = []string{"?"} // the statement lies before the report's events
-		}
-		if len(tables) == 0 {
-			return
-		}
-		for _, table := range tables {
-			b.give(index, e, table)
-		}
-	}
-}
-
-func (b *Builder) give(index int64, e *hoop.Event, table string) {
-	key := strings.Join(append([]string{e.Target, table, e.Subject}, e.Chain...), "\x00")
-	d := b.disclosures[key]
-	switch {
-	case d != nil:
-	case len(b.disclosures) < maxDisclosures:
-		d = &Disclosure{Subject: e.Subject, Chain: e.Chain, Target: e.Target, Table: table, First: index, FirstAt: e.Time}
-		b.disclosures[key] = d
-	case b.beyond == nil:
-		b.beyond = &Disclosure{Subject: "others", Table: "*", Target: "*", First: index, FirstAt: e.Time}
-		fallthrough
-	default:
-		d = b.beyond
-	}
-	d.Statements++
-	d.Rows += e.Result.Rows
-	d.Masked += e.Result.Masked
-	d.Last, d.LastAt = index, e.Time
-}
-
 // Policies are the revisions that events name, sorted.
 func (b *Builder) Policies() []string {
 	var out []string
@@ -246,12 +207,14 @@ func (b *Builder) Policies() []string {
 // Report finishes the report.
 func (b *Builder) Report(about About) *Report {
 	about.From, about.To = about.From.UTC(), about.To.UTC()
+	disclosures := b.accounts.finish()
 	r := &Report{
 		Format: Format,
 		Says: "This report counts events that support the paragraphs named. It supports an assessment; " +
 			"it is not one, and no count here means that a requirement is met.",
-		About: about, Events: b.events, Subjects: len(b.subjects), Unseen: unseen, Beyond: b.beyond,
-		Targets: []string{}, Policies: []Policy{}, Disclosures: []Disclosure{}, Linked: []Linked{},
+		About: about, Events: b.events, Subjects: len(b.subjects), Unseen: unseen,
+		Accounting: b.accounts.totals, Disclosures: disclosures, Beyond: b.accounts.beyond,
+		Targets: []string{}, Policies: []Policy{}, Linked: []Linked{},
 	}
 	for t := range b.targets {
 		r.Targets = append(r.Targets, t)
@@ -275,12 +238,6 @@ func (b *Builder) Report(about About) *Report {
 		}
 		r.Paragraphs = append(r.Paragraphs, out)
 	}
-	for _, d := range b.disclosures {
-		r.Disclosures = append(r.Disclosures, *d)
-	}
-	slices.SortFunc(r.Disclosures, func(a, b Disclosure) int {
-		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Table, b.Table))
-	})
 	for i, e := range events {
 		r.Linked = append(r.Linked, Linked{i, e})
 	}

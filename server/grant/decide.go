@@ -265,15 +265,15 @@ func (s *Service) Cancel(ctx context.Context, by hoop.Identity, id int64) (hoop.
 		return hoop.Request{}, hoop.Errorf(hoop.CodeDenied, "only %s may cancel request %d", r.Requester.Subject, id).
 			WithHint(`hoopctl deny %d --reason "…"`, id)
 	}
-	return s.cancel(ctx, id, by.Subject, "")
+	return s.cancel(ctx, id, by, "")
 }
 
 // cancel ends a pending request nobody wants an answer to any more.
-func (s *Service) cancel(ctx context.Context, id int64, by, why string) (hoop.Request, error) {
+func (s *Service) cancel(ctx context.Context, id int64, by hoop.Identity, why string) (hoop.Request, error) {
 	return s.end(ctx, id, func(r *hoop.Request, now time.Time) (*hoop.Event, error) {
 		r.State, r.DecisionWhy = hoop.Cancelled, why
 		e := event(hoop.EventCancel, now, r)
-		e.Subject, e.Reason = by, why
+		e.Subject, e.Chain, e.Reason = by.Subject, by.Chain, why
 		return e, nil
 	})
 }

@@ -173,7 +173,7 @@ func (s *Service) resume(ctx context.Context) error {
 	}
 	for _, r := range pending {
 		if r.Kind == hoop.RequestStatement && r.Gateway == s.gateway {
-			if _, err := s.cancel(ctx, r.ID, "", "the gateway that held it was restarted"); err != nil {
+			if _, err := s.cancel(ctx, r.ID, hoop.Identity{}, "the gateway that held it was restarted"); err != nil {
 				return fmt.Errorf("request %d: %w", r.ID, err)
 			}
 			continue

@@ -85,7 +85,7 @@ func (s *Service) Await(ctx context.Context, id int64) (hoop.Request, error) {
 	case <-timeout.C:
 		return outcome(s.expire(ctx, id))
 	case <-ctx.Done():
-		r, err := outcome(s.cancel(ctx, id, q.request.Requester.Subject, "the client went away"))
+		r, err := outcome(s.cancel(ctx, id, q.request.Requester, "the client went away"))
 		if err == nil && r.State == hoop.Approved { // a moment too late for anybody to run it
 			err = hoop.Errorf(hoop.CodeCancelled, "request %d was approved when nobody waited any more", id)
 		}

@@ -127,6 +127,8 @@ func TestEvents_AreWhole(t *testing.T) {
 		t.Errorf("%d policies, want the one before the reload and the one after", len(revisions))
 	}
 	whole(t, events(t, g))
+	recounted(t, g, "readings of recordings by others than their owners", "readings of recordings by their owners", "legal holds set", "legal holds lifted",
+		"statements allowed after people approved", "denials by people", "attempts over the API to look at", "questions what the policy would decide")
 }
 
 // whole checks that every event has what its kind must have: both clocks, who, and what of

@@ -31,6 +31,7 @@ type answerer struct {
 	encoded  []byte    // a message in the client's encoding; the same
 	mute     bool      // what is read is not for the client
 	long     *longRow  // a masked row that is too long to be held; nil where there is none
+	fatality error     // the target's last word was relayed: it has ended the connection
 
 	stopped chan struct{} // closed when loop has returned
 }
@@ -70,6 +71,10 @@ func (a *answerer) upstreamError(err error) error {
 	if errors.Is(err, syscall.ETIMEDOUT) { // of keepalives
 		return fmt.Errorf("%w: %w: %w", errSilent, errUpstreamGone, err)
 	}
+	return targetLeft(err)
+}
+
+func targetLeft(err error) error {
 	return hoop.Errorf(hoop.CodeShuttingDown, "the target closed the connection").
 		WithHint("connect again; the local port stays open").Because(hoop.CauseTarget).Wrap(errors.Join(errUpstreamGone, err))
 }

@@ -181,8 +181,11 @@ func (c *conn) finish(err error, a *answerer, g *guard) error {
 	c.endAll()
 	c.release()
 	err = context.Cause(c.ctx) // whatever was first
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		err = stopping(err)
+	case a.fatality != nil && (errors.Is(err, errTerminated) || errors.Is(err, errClientGone)):
+		err = a.fatality // which the client has heard, and left
 	}
 	return c.farewell(err, a)
 }

@@ -73,6 +73,7 @@ func (a *answerer) fatal(m []byte) error {
 	if err := a.text(m, a.withheld && !ours); err != nil {
 		return err
 	}
+	a.fatality = targetLeft(nil)
 	if err := a.flush(); err != nil {
 		return err
 	}
