@@ -39,12 +39,9 @@ func (s *stmt) setting(name, value string, known, reset bool) {
 	case name == "standard_conforming_strings" && !reset && !(known && isOn(value)):
 		s.forbid("standard_conforming_strings stays on: the gateway reads statements so")
 	case name == "role" || name == "session_authorization":
-		if reset { // to whom the gateway logged in as
-			s.use(hoop.EffectSession, "")
-		} else {
-			s.out.Temp, s.shifted = true, true
-			s.use(hoop.EffectRole, "sets "+name, "*")
-		}
+		// A reset too: who was let become somebody with fewer rights gets the others back.
+		s.out.Temp, s.shifted = true, true
+		s.use(hoop.EffectRole, "sets "+name, "*")
 	case name == "restrict_nonsystem_relation_kind" && known && value != "":
 		s.use(hoop.EffectSession, "") // the session forgoes something
 	case serverSetting(name):
@@ -87,7 +84,7 @@ func (s *stmt) set(v *pg_query.VariableSetStmt) {
 	switch v.Kind {
 	case pg_query.VariableSetKind_VAR_RESET_ALL:
 		s.cmd.ResetAll = true
-		s.use(hoop.EffectSession, "") // to what the session began with
+		s.use(hoop.EffectSession, "") // to what the session began with; not the role (GUC_NO_RESET_ALL in guc.c)
 	case pg_query.VariableSetKind_VAR_SET_MULTI: // TRANSACTION, SESSION CHARACTERISTICS
 		s.use(hoop.EffectSession, "")
 	case pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_SET_DEFAULT:
