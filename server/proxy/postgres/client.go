@@ -195,6 +195,9 @@ func (c *conn) forward(frame []byte) error {
 
 // write sends to the target.
 func (c *conn) write(wire []byte) error {
+	if err := c.ended(); err != nil {
+		return err
+	}
 	_, err := c.up.Conn.Write(wire)
 	if err != nil && c.ctx.Err() == nil {
 		// The target may have said why before it closed: the other goroutine reads it.

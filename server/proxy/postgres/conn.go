@@ -45,9 +45,12 @@ type conn struct {
 
 	idle idleness
 
-	ctx     context.Context
-	stop    context.CancelCauseFunc
-	severed bool // the session was ended: both sides are cut; set before interrupt's end
+	ctx  context.Context
+	stop context.CancelCauseFunc
+	// Set before relay's end:
+	severed bool          // the session was ended: both sides are cut
+	late    bool          // what ran at the target may be cancelled later
+	lateBy  time.Duration // by how much
 
 	mu       sync.Mutex // guards what follows
 	cond     *sync.Cond // queue, skipping, settled or a message's fate changed
@@ -148,8 +151,7 @@ func (c *conn) guard(ctx context.Context) *guard {
 	context.AfterFunc(ctx, func() {
 		defer close(g.quiet)
 		c.interrupt()
-		if c.sess.Context().Err() != nil {
-			c.severed = true
+		if c.ended() != nil {
 			c.sever(context.WithoutCancel(ctx))
 		}
 	})
@@ -297,6 +299,9 @@ func (c *conn) awaitLocked(ctx context.Context, f func() bool) error {
 func (c *conn) writeLocked(wire []byte) error {
 	if c.silent {
 		return errInterrupted
+	}
+	if err := c.ended(); err != nil {
+		return err
 	}
 	if cs := c.charset.Load(); cs != nil {
 		return c.writeIn(cs, wire)

@@ -86,7 +86,7 @@ type Proxy struct {
 	asking   chan struct{} // holds a token for each connection of the gateway's own
 	bound    atomic.Int64  // bytes of long Bind messages that are held
 	cut      crowd
-	cancels  chan struct{} // holds a token for each that is under way for a session that was cut
+	cancels  chan struct{} // holds a token for each CancelRequest of ours that is under way
 }
 
 // New makes a proxy.
@@ -169,6 +169,7 @@ func (c *conn) close(ctx context.Context, err error, panicked any) error {
 	if cerr := c.sess.Close(err); cerr != nil {
 		p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
 	}
+	c.cancelLate(ctx)
 	return err
 }
 

@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+var errOver = hoop.Errorf(hoop.CodeRevoked, "the grant for pg was revoked").WithHint("hoopctl request pg")
+
+// only gives the one connection that the gateway serves.
+func (g *gateway) only() *conn {
+	g.t.Helper()
+	g.proxy.live.mu.Lock()
+	defer g.proxy.live.mu.Unlock()
+	for _, same := range g.proxy.live.conns {
+		return same[0]
+	}
+	g.t.Fatal("there is no connection")
+	return nil
+}
+
+// From the moment the session has ended nothing passes, in either direction, also where
+// the goroutines of the connection have not heard of it yet.
+func TestSever_NothingPassesOnceTheSessionHasEnded(t *testing.T) {
+	g := setup(t, "create table n (i int)")
+	g.connect()
+	c := g.only()
+	g.grants.end(errOver)
+	if err := c.write([]byte("Q\x00\x00\x00\x1einsert into n values (1)\x00")); !errors.Is(err, errOver) {
+		t.Errorf("to the target: %v", err)
+	}
+	c.writing.Lock()
+	err := c.writeLocked([]byte("Z\x00\x00\x00\x05I"))
+	c.writing.Unlock()
+	if !errors.Is(err, errOver) && !errors.Is(err, errInterrupted) {
+		t.Errorf("to the client: %v", err)
+	}
+	if err := g.ended(); !errors.Is(err, errOver) {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+// Sessions that are cut at once: whatever each does, its client is told why, and its
+// process at the target ends.
+func TestSever_Crowd(t *testing.T) {
+	g := setup(t, "create table n (i int)")
+	watch := g.direct()
+	does := []string{"", "select pg_sleep(600)", "copy n from stdin", wideSeries, "begin; insert into n values (1)"}
+	var told sync.WaitGroup
+	for i := range 4 * len(does) {
+		c := rawConn(t, g.dsn())
+		sql := does[i%len(does)]
+		if sql != "" {
+			c.Frontend.Send(query(sql))
+			check(t, c.Frontend.Flush())
+		}
+		if sql == wideSeries {
+			continue
+		}
+		told.Go(func() {
+			for {
+				m, err := c.Frontend.Receive()
+				e, failed := m.(*pgproto3.ErrorResponse)
+				if err != nil || failed {
+					if err != nil || e.Code != "57P01" || e.Severity != "FATAL" || e.Message != errOver.Message {
+						t.Errorf("%q: got %+v, %v", sql, m, err)
+					}
+					return
+				}
+			}
+		})
+	}
+	eventually(t, "they do what they should", func() bool {
+		return g.stalled(watch) == 4 && g.backends(watch, "select pg_sleep") == 4 && g.backends(watch, "copy n") == 4 && g.atRest(watch) == 8
+	})
+	g.grants.end(errOver)
+	told.Wait()
+	eventually(t, "their processes end", func() bool { return g.backends(watch, "")+g.atRest(watch) == 0 })
+	var rows int
+	if err := watch.QueryRow(t.Context(), "select count(*) from n").Scan(&rows); err != nil || rows != 0 {
+		t.Errorf("%d rows were committed, %v", rows, err)
+	}
+}
+
+// atRest counts the backends that wait for their client to ask for something.
+func (g *gateway) atRest(c *pgx.Conn) (n int) {
+	g.t.Helper()
+	err := c.QueryRow(context.Background(), `select count(*) from pg_stat_activity
+		where datname = current_database() and application_name like 'hoopctl:%' and state like 'idle%'`).Scan(&n)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return n
+}
