@@ -31,23 +31,36 @@ const (
 	cutDirect   = "closed, without hoop"
 )
 
+// cutNames are what -causes calls the rows, in their order.
+func cutNames() []string { return []string{"none", "expiry", "revoke", "group", "account"} }
+
 func cutCauses() []string { return []string{cutExpiry, cutRevoke, cutGroup, cutDisabled} }
 
 // cutRows are the causes, and what PostgreSQL takes by itself to end as many processes
 // whose clients close, which is no bar.
 func cutRows() []string { return append([]string{cutDirect}, cutCauses()...) }
 
-// Metrics of one cause, ms over all sessions: until the client knows, and until the
-// target's connection is gone. A stalled reader cannot know; it counts in the second.
+// Metrics of one cause, ms over all sessions: until the client knows, until nothing can
+// reach the target any more or come from it, since the connection to it is closed, and until the
+// target's process has ended. A stalled reader cannot know; it counts in the others.
 const (
 	cutClient    = "cut.client.p99"
 	cutClientMax = "cut.client.max"
+	cutClosed    = "cut.closed.p99"
+	cutClosedMax = "cut.closed.max"
 	cutBackend   = "cut.backend.p99"
 	cutBackMax   = "cut.backend.max"
 	cutIdle      = "cut.idle.p99" // of the client's, by what the session did
 	cutHeld      = "cut.held.p99"
 	cutCopy      = "cut.copy.p99"
 	cutStalled   = "cut.stalled.p99" // of the target's connection
+	cutBusy      = "cut.busy.p99"    // of the target's process: those that run a statement, beside the others
+
+	// CPU time from just before the cause until all is over, ms, by whose it is.
+	cutCPUTarget  = "cut.cpu.postgresql"
+	cutCPUGateway = "cut.cpu.gateway"
+	cutCPUClient  = "cut.cpu.hoopctl"
+	cutCPUSelf    = "cut.cpu.bench" // its clients, which are on the same machine
 )
 
 const (
@@ -59,8 +72,10 @@ const (
 	// end is what is measured: twice what they take on two busy processors.
 	cutSettle = 20 * time.Second
 	cutEach   = 100 * time.Millisecond
-	// cutLook is how often the target's processes are looked for.
-	cutLook = 10 * time.Millisecond
+	// cutLook is how often the target's connections are looked at.
+	cutLook = 20 * time.Millisecond
+	// cutWorking is how many sessions of each account run a statement, beside the others.
+	cutWorking = 5
 	// cutWait is when a session that still lives is given up.
 	cutWait = 30 * time.Second
 )
@@ -72,6 +87,7 @@ const (
 	doesHold
 	doesCopy
 	doings
+	doesWork = doings // beside the others: a statement runs, and says nothing
 )
 
 // cutter is a gateway with several accounts and their sessions.
@@ -82,6 +98,7 @@ type cutter struct {
 	gateway  *process
 	accounts []*cutAccount
 	sessions []*cutSession
+	target   int // the process that started the sessions' ones
 }
 
 // cutAccount is a service account with a port of its own.
@@ -98,16 +115,21 @@ type cutSession struct {
 	does    int
 	client  *client
 	front   *pgproto3.Frontend
-	backend int // process of the target
+	backend int    // process of the target
+	port    uint16 // of the other end of its connection
 
-	told error     // what was wrong with how it was told
-	knew time.Time // when the client was told, or saw the connection end
-	gone time.Time // when the target's connection was
+	told   error     // what was wrong with how it was told
+	knew   time.Time // when the client was told, or saw the connection end
+	closed time.Time // when the target's connection was
+	gone   time.Time // when the target's process was
 }
 
 // cuts measures every cause, each with a gateway of its own.
 func (b *bench) cuts(ctx context.Context) {
-	for _, cause := range cutRows() {
+	for i, cause := range cutRows() {
+		if !slices.Contains(b.opts.Causes, cutNames()[i]) {
+			continue
+		}
 		say("%s: %d sessions, %s", workCut, b.opts.Sessions, cause)
 		b.note(cause, workCut, b.cut(ctx, cause))
 	}
@@ -132,11 +154,50 @@ func (b *bench) cut(ctx context.Context, cause string) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, duration+cutWait)
 	defer cancel()
+	if c.target, err = parentOf(c.sessions[0].backend); err != nil {
+		return err
+	}
+	before, err := c.clocks()
+	if err != nil {
+		return err
+	}
 	begun, err := c.end(ctx, cause)
 	if err != nil {
 		return err
 	}
+	after, err := c.clocks()
+	if err != nil {
+		return err
+	}
+	for whose, t := range after {
+		b.results.set(cause, whose, 0, micro(t-before[whose])/1e3)
+	}
 	return b.cutFigures(cause, c.sessions, begun)
+}
+
+// clocks are the CPU times so far, by whose they are.
+func (c *cutter) clocks() (map[string]time.Duration, error) {
+	of := map[string][]int{cutCPUTarget: {c.target}}
+	for _, proc := range c.path.processes {
+		whose := cutCPUClient
+		if proc == c.gateway {
+			whose = cutCPUGateway
+		}
+		of[whose] = append(of[whose], proc.cmd.Process.Pid)
+	}
+	sums := map[string]time.Duration{}
+	for whose, pids := range of {
+		for _, pid := range pids {
+			t, err := cpuTime(pid)
+			if err != nil {
+				return nil, err
+			}
+			sums[whose] += t
+		}
+	}
+	self, err := processClock(os.Getpid())
+	sums[cutCPUSelf] = self
+	return sums, err
 }
 
 // start starts a gateway and a port for each account.
@@ -208,11 +269,18 @@ func (c *cutter) hoopctl(a *cutAccount, args ...string) *exec.Cmd {
 
 // open begins the sessions, a quarter for each thing to do, and returns when all do it.
 func (c *cutter) open(ctx context.Context, n int, direct bool) error {
+	working := cutWorking
+	if direct {
+		working = 0 // PostgreSQL would not notice that such a client closed
+	}
 	for i, a := range c.accounts {
-		clients, err := connectMany(ctx, a.path, n/len(c.accounts))
+		clients, err := connectMany(ctx, a.path, n/len(c.accounts)+working)
 		for k, cl := range clients {
 			does := k % doings
-			if direct && does == doesHold {
+			switch {
+			case k >= n/len(c.accounts):
+				does = doesWork
+			case direct && does == doesHold:
 				does = doesIdle
 			}
 			c.sessions = append(c.sessions, &cutSession{account: i, does: does, client: cl, front: pgproto3.NewFrontend(cl.conn, cl.conn)})
@@ -260,14 +328,14 @@ func (s *cutSession) begin() error {
 	if err := s.client.conn.SetDeadline(time.Now().Add(readyTime)); err != nil {
 		return err
 	}
-	if err := s.client.begin("SELECT pg_backend_pid()"); err != nil {
+	if err := s.client.begin("SELECT pg_backend_pid(), inet_client_port()"); err != nil {
 		return err
 	}
 	row, err := until[*pgproto3.DataRow](s.front)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Sscan(string(row.Values[0]), &s.backend); err != nil {
+	if _, err := fmt.Sscan(string(row.Values[0])+" "+string(row.Values[1]), &s.backend, &s.port); err != nil {
 		return fmt.Errorf("the target's process: %w", err)
 	}
 	if _, err := until[*pgproto3.ReadyForQuery](s.front); err != nil {
@@ -293,6 +361,8 @@ func (s *cutSession) begin() error {
 			s.front.Send(&pgproto3.CopyData{Data: []byte("1\tsomebody\t\\N\t\\N\t\\N\n")})
 			err = s.front.Flush()
 		}
+	case doesWork:
+		err = s.client.begin("SELECT pg_sleep(600)")
 	}
 	return errors.Join(err, s.client.conn.SetDeadline(time.Time{}))
 }
@@ -317,22 +387,37 @@ func until[M pgproto3.BackendMessage](f *pgproto3.Frontend) (M, error) {
 
 // end takes the right to be from all sessions at about one time, and returns when it
 // did so for each account, with all sessions gone.
-func (c *cutter) end(ctx context.Context, cause string) ([]time.Time, error) {
+func (c *cutter) end(ctx context.Context, cause string) (begun []time.Time, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var clients, rest sync.WaitGroup
 	for _, s := range c.sessions {
 		if s.does != doesStall && cause != cutDirect {
 			clients.Go(s.listen)
 		}
 	}
-	var lost error
-	rest.Go(func() { lost = c.watch(ctx) })
-	begun, err := c.strike(ctx, cause)
+	pids := make([]int, len(c.sessions))
+	for i, s := range c.sessions {
+		pids[i] = s.backend
+	}
+	processes, err := watchEnds(pids)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, processes.Close()) }()
+	var lost, unseen error
+	rest.Go(func() { unseen = c.watchConnections(ctx) })
+	rest.Go(func() {
+		lost = processes.await(ctx, func(i int, at time.Time) { c.sessions[i].gone = at })
+	})
+	if begun, err = c.strike(ctx, cause); err != nil {
+		cancel()
+		rest.Wait()
+		return nil, err
+	}
 	rest.Wait()
-	if lost != nil {
-		return nil, lost
+	if err := errors.Join(lost, unseen); err != nil {
+		return nil, err
 	}
 	closing := time.AfterFunc(cutWait, func() { closeAll(c.clients()) }) // who was never told
 	clients.Wait()
@@ -358,20 +443,25 @@ func (s *cutSession) listen() {
 	}
 }
 
-// watch notes when the target's processes are gone; it returns when all are.
-func (c *cutter) watch(ctx context.Context) error {
+// watchConnections notes when connections to the target are no longer established; it
+// returns when none is.
+func (c *cutter) watchConnections(ctx context.Context) error {
 	left := slices.Clone(c.sessions)
 	for len(left) > 0 {
 		now := time.Now()
+		open, err := portsTo(c.env.pg.Port)
+		if err != nil {
+			return err
+		}
 		left = slices.DeleteFunc(left, func(s *cutSession) bool {
-			if !errors.Is(syscall.Kill(s.backend, 0), syscall.ESRCH) {
+			if open[s.port] {
 				return false
 			}
-			s.gone = now
+			s.closed = now
 			return true
 		})
 		if err := wait(ctx, cutLook); err != nil {
-			return fmt.Errorf("%d connections of the target are left: %w", len(left), err)
+			return fmt.Errorf("%d connections to the target are left: %w", len(left), err)
 		}
 	}
 	return nil
@@ -450,23 +540,29 @@ func (c *cutter) close() error {
 
 // cutFigures sums up; a session that was not told why is a failure of its own.
 func (b *bench) cutFigures(cause string, sessions []*cutSession, begun []time.Time) error {
-	var client, backend []time.Duration
-	by := make([][]time.Duration, doings)
+	var client, closed, backend []time.Duration
+	by := make([][]time.Duration, doings+1)
 	var untold []error
 	for _, s := range sessions {
-		gone := s.gone.Sub(begun[s.account])
-		backend = append(backend, gone)
+		since := begun[s.account]
+		if s.does == doesWork {
+			by[doesWork] = append(by[doesWork], s.gone.Sub(since))
+		} else {
+			closed, backend = append(closed, s.closed.Sub(since)), append(backend, s.gone.Sub(since))
+		}
 		if cause == cutDirect {
 			continue
 		}
-		if s.does == doesStall {
-			by[doesStall] = append(by[doesStall], gone)
-			continue
-		}
-		knew := s.knew.Sub(begun[s.account])
-		client, by[s.does] = append(client, knew), append(by[s.does], knew)
 		if s.told != nil {
 			untold = append(untold, s.told)
+		}
+		knew := s.knew.Sub(since)
+		switch s.does {
+		case doesWork:
+		case doesStall:
+			by[doesStall] = append(by[doesStall], s.closed.Sub(since))
+		default:
+			client, by[s.does] = append(client, knew), append(by[s.does], knew)
 		}
 	}
 	set := func(key string, p float64, times []time.Duration) {
@@ -476,9 +572,11 @@ func (b *bench) cutFigures(cause string, sessions []*cutSession, begun []time.Ti
 	}
 	set(cutClient, 0.99, client)
 	set(cutClientMax, 1, client)
+	set(cutClosed, 0.99, closed)
+	set(cutClosedMax, 1, closed)
 	set(cutBackend, 0.99, backend)
 	set(cutBackMax, 1, backend)
-	for does, key := range map[int]string{doesIdle: cutIdle, doesStall: cutStalled, doesHold: cutHeld, doesCopy: cutCopy} {
+	for does, key := range map[int]string{doesIdle: cutIdle, doesStall: cutStalled, doesHold: cutHeld, doesCopy: cutCopy, doesWork: cutBusy} {
 		set(key, 0.99, by[does])
 	}
 	if len(untold) > 0 {
@@ -491,12 +589,19 @@ func cutColumns() []metric {
 	return []metric{
 		{cutClient, "client knows, p99", ""},
 		{cutClientMax, "max", ""},
-		{cutBackend, "target's connection gone, p99", ""},
+		{cutClosed, "target's connection closed, p99", ""},
+		{cutClosedMax, "max", ""},
+		{cutBackend, "target's process gone, p99", ""},
 		{cutBackMax, "max", ""},
 		{cutIdle, "idle: p99", ""},
 		{cutHeld, "held: p99", ""},
 		{cutCopy, "in COPY: p99", ""},
-		{cutStalled, "stalled reader, connection gone: p99", ""},
+		{cutStalled, "stalled reader, connection closed: p99", ""},
+		{cutBusy, "a statement runs, process gone: p99", ""},
+		{cutCPUTarget, "CPU: PostgreSQL", ""},
+		{cutCPUGateway, "gateway", ""},
+		{cutCPUClient, "hoopctl", ""},
+		{cutCPUSelf, "the clients", ""},
 	}
 }
 

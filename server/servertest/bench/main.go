@@ -53,6 +53,7 @@ type options struct {
 	Scale     int           `json:"scale"`    // of pgbench
 	Idle      int           `json:"idle"`     // connections in the memory workload
 	Sessions  int           `json:"sessions"` // that are cut at once
+	Causes    []string      `json:"causes"`   // of that
 	Paths     []string      `json:"paths"`
 	Workloads []string      `json:"workloads"`
 	Bin       string        `json:"-"`
@@ -70,6 +71,7 @@ func parseFlags(args []string) (options, error) {
 	fs.IntVar(&o.Idle, "idle", 500, "idle connections in the memory workload")
 	fs.IntVar(&o.Sessions, "sessions", 1000, "live sessions in the cut workload")
 	paths := fs.String("paths", strings.Join(defaultPaths(), ","), "what to measure, of "+strings.Join(pathNames(), ","))
+	causes := fs.String("causes", strings.Join(cutNames(), ","), "why sessions are cut in the cut workload")
 	workloads := fs.String("workloads", strings.Join(workloadNames(), ","), "what to run")
 	fs.StringVar(&o.Bin, "bin", "bin", "folder of hoopctl and hoop-gateway")
 	fs.BoolVar(&o.JSON, "json", false, "print JSON with every single figure instead of tables")
@@ -85,6 +87,9 @@ func parseFlags(args []string) (options, error) {
 		return o, err
 	}
 	if o.Workloads, err = pick("-workloads", *workloads, workloadNames()); err != nil {
+		return o, err
+	}
+	if o.Causes, err = pick("-causes", *causes, cutNames()); err != nil {
 		return o, err
 	}
 	switch {

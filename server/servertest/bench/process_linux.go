@@ -40,6 +40,16 @@ func tree(pid int) ([]int, error) {
 	return all, nil
 }
 
+// parentOf is the process that started pid.
+func parentOf(pid int) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	s, err := parseStat(b)
+	return s.parent, err
+}
+
 // stat is what we use of /proc/PID/stat (proc(5)).
 type stat struct {
 	pid, parent int

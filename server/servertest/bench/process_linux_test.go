@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -48,5 +50,72 @@ func TestResident_PeakIsNoLessThanNow(t *testing.T) {
 	now, peak, err := resident(os.Getpid())
 	if err != nil || now <= 0 || peak <= 0 {
 		t.Errorf("%d, peak %d, %v", now, peak, err)
+	}
+}
+
+func TestEnds_TellWhichProcessEnded(t *testing.T) {
+	var pids []int
+	var all []*exec.Cmd
+	for range 3 {
+		cmd := exec.Command("sleep", "600")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		pids, all = append(pids, cmd.Process.Pid), append(all, cmd)
+	}
+	e, err := watchEnds(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	var got []int
+	next := func() {
+		if len(got) < len(all) {
+			if err := all[2-len(got)].Process.Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	next()
+	err = e.await(t.Context(), func(i int, at time.Time) {
+		if at.Before(began) {
+			t.Errorf("process %d ended before it was killed", i)
+		}
+		got = append(got, i)
+		next()
+	})
+	if err != nil || !slices.Equal(got, []int{2, 1, 0}) {
+		t.Errorf("%v ended, %v", got, err)
+	}
+	for _, cmd := range all {
+		_ = cmd.Wait() // it was killed
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := watchEnds(pids[:1]); err == nil {
+		t.Error("a process that is no more is watched")
+	}
+}
+
+func TestPortsTo_ThoseThatAreEstablished(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := l.Addr().(*net.TCPAddr).Port
+	if found, err := portsTo(to); err != nil || len(found) != 1 || !found[uint16(c.LocalAddr().(*net.TCPAddr).Port)] {
+		t.Errorf("%v, %v", found, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := portsTo(to); err != nil || len(found) != 0 {
+		t.Errorf("%v, %v", found, err)
 	}
 }

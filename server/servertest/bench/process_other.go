@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"syscall"
 	"time"
@@ -15,8 +16,22 @@ func dieWithParent(*syscall.SysProcAttr) {}
 
 func cpuTime(int) (time.Duration, error) { return 0, errNoProc }
 
+func parentOf(int) (int, error) { return 0, errNoProc }
+
+func processClock(int) (time.Duration, error) { return 0, errNoProc }
+
+func portsTo(int) (map[uint16]bool, error) { return nil, errNoProc }
+
 func resetPeak(int) error { return errNoProc }
 
 func resident(int) (now, peak int64, err error) { return 0, 0, errNoProc }
 
 func loadAverage() string { return "unknown" }
+
+type ends struct{}
+
+func watchEnds([]int) (*ends, error) { return nil, errNoProc }
+
+func (*ends) await(context.Context, func(int, time.Time)) error { return errNoProc }
+
+func (*ends) Close() error { return nil }

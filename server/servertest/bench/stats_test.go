@@ -91,7 +91,7 @@ func TestBars_NameMetricsThatExist(t *testing.T) {
 	paths := append(append(pathNames(), progClient, progGateway), cutCauses()...)
 	keys := []string{
 		memIdle, memConns, memEach, memDrain, memStalled, memGrown, memHeld,
-		farRate, farStalled, farConnect, farTrips, cliCPU, cliWall, cliSize, cutClient, cutBackend,
+		farRate, farStalled, farConnect, farTrips, cliCPU, cliWall, cliSize, cutClient, cutClosed, cutBackend, cutBusy,
 	}
 	for _, w := range workloads() {
 		keys = append(keys, w.name+cpu)

@@ -105,7 +105,9 @@ func bars() []bar {
 	for _, cause := range cutCauses() {
 		all = append(all,
 			bar{what: "cut, " + cause + ": p99 until the client knows, ms", limit: 1000, measure: value(cause, cutClient)},
-			bar{what: "cut, " + cause + ": p99 until the target's connection is gone, ms", limit: 1000, measure: value(cause, cutBackend)})
+			bar{what: "cut, " + cause + ": p99 until a statement that runs has ended, ms", limit: 1000, measure: value(cause, cutBusy)},
+			bar{what: "cut, " + cause + ": p99 until the target's connection is closed, ms", limit: 1000, aim: true, measure: value(cause, cutClosed)},
+			bar{what: "cut, " + cause + ": p99 until the target's process is gone, ms", limit: 1000, aim: true, measure: value(cause, cutBackend)})
 	}
 	return append(all,
 		bar{what: "maskdrain: MB/s, of relay-yamux", least: true, limit: 0.8, measure: ratio(pathBatched, "maskdrain"+rate, pathYamux)},
