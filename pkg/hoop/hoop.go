@@ -238,6 +238,15 @@ type Approval struct {
 	At      time.Time `json:"at"`
 }
 
+// Seat is a session's place among those that its grant may have at once. It counts until
+// then, unless its gateway, which lives, puts that off.
+type Seat struct {
+	ID      string
+	Grant   string
+	Gateway string
+	Until   time.Time
+}
+
 // Grant is access to one target for one identity, from its approval to its end.
 type Grant struct {
 	ID        string    `json:"id"`
@@ -256,7 +265,7 @@ type Grant struct {
 	Reviewers  []string `json:"reviewers,omitempty"`
 	Review     *Review  `json:"review,omitempty"`
 	// Limits; zero is none.
-	MaxSessions int       `json:"max_sessions,omitempty"` // at once, on one gateway
+	MaxSessions int       `json:"max_sessions,omitempty"` // at once, on all gateways
 	MaxUses     int       `json:"max_uses,omitempty"`     // sessions begun, in all
 	Uses        int       `json:"uses,omitempty"`         // sessions begun so far, where they are counted
 	RevokedAt   time.Time `json:"revoked_at,omitzero"`

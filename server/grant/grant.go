@@ -25,6 +25,7 @@ import (
 type Store interface {
 	RequestStore
 	GrantStore
+	SeatStore
 	// Shared reports whether other gateways decide in the same store.
 	Shared() bool
 }
@@ -46,6 +47,14 @@ type GrantStore interface {
 	GrantsAt(ctx context.Context, subject, target string, at time.Time, limit int) ([]hoop.Grant, error)
 	Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error)
 	BreakGlassGrants(ctx context.Context, all bool, limit int) ([]hoop.Grant, error)
+}
+
+// SeatStore counts the sessions of all gateways where a grant limits them.
+type SeatStore interface {
+	TakeSeat(ctx context.Context, seat hoop.Seat, most int, now time.Time) (taken bool, err error)
+	KeepSeats(ctx context.Context, seats []hoop.Seat) error
+	LeaveSeats(ctx context.Context, ids []string) error
+	EmptySeats(ctx context.Context, gateway string) error
 }
 
 // Access is what a rule says about one identity and one target.
@@ -120,6 +129,10 @@ type Service struct {
 	mu        sync.Mutex // guards what follows
 	questions map[int64]*question
 	live      map[string]map[*Lease]struct{} // by grant
+	left      []string                       // seats whose sessions ended, not given up in the store yet
+
+	seating sync.Mutex // seats are kept or given up: what was given up is not kept again
+	kept    time.Time  // when seats were kept last; of the loop that does
 }
 
 // New picks up what a former process left: requests for access live on; statements
@@ -136,6 +149,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.store.Shared() {
+		if err := s.store.EmptySeats(ctx, s.gateway); err != nil {
+			return nil, fmt.Errorf("empty the seats of a former process: %w", err)
+		}
+	}
 	if err := s.resume(ctx); err != nil {
 		return nil, fmt.Errorf("resume requests: %w", err)
 	}
@@ -143,14 +161,25 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.stop = stop
 	s.work.Go(func() { s.every(loops, s.cutDue) })
 	s.work.Go(func() { s.every(loops, s.settleDue) })
+	if s.store.Shared() {
+		s.work.Go(func() { s.every(loops, s.seats) })
+	}
 	return s, nil
 }
 
 // Close stops looking for expiry and for other gateways' decisions. Grants that are
-// attached keep their own timers.
+// attached keep their own timers. Their seats are for others from here on.
 func (s *Service) Close() {
 	s.stop()
 	s.work.Wait()
+	if !s.store.Shared() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), seatTimeout)
+	defer cancel()
+	if err := s.store.EmptySeats(ctx, s.gateway); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "seats of sessions are given up only later", slog.Any("error", err))
+	}
 }
 
 func (s *Service) every(ctx context.Context, do func(context.Context)) {

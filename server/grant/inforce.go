@@ -73,7 +73,8 @@ type Lease struct {
 	service *Service
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	session bool // counts as one
+	session bool   // counts as one
+	seat    string // in the store; "" has none; guarded by service.mu
 	grant   atomic.Pointer[hoop.Grant]
 	timer   *time.Timer
 }
@@ -91,6 +92,9 @@ func (l *Lease) End() {
 	l.timer.Stop()
 	s.mu.Lock()
 	delete(s.live[id], l)
+	if l.seat != "" {
+		s.left, l.seat = append(s.left, l.seat), ""
+	}
 	if len(s.live[id]) == 0 {
 		delete(s.live, id)
 	}
@@ -117,6 +121,10 @@ func (s *Service) attach(ctx context.Context, g hoop.Grant, session bool) (*Leas
 		l.cancel(context.Canceled)
 		return nil, err
 	}
+	if err := s.take(ctx, l, g); err != nil {
+		l.End()
+		return nil, err
+	}
 	// Only now is a revocation sure to reach us: had it come before?
 	now, err := s.begin(ctx, g, session)
 	if err != nil {
@@ -138,8 +146,7 @@ func (s *Service) enter(l *Lease, g hoop.Grant) error {
 		}
 	}
 	if l.session && g.MaxSessions > 0 && sessions >= g.MaxSessions {
-		return hoop.Errorf(hoop.CodeTooMany, "your grant for %s has its %d sessions (max_sessions of rule %s)", g.Target, sessions, g.Rule).
-			WithHint("close another session first")
+		return full(g)
 	}
 	if s.live[g.ID] == nil {
 		s.live[g.ID] = map[*Lease]struct{}{}

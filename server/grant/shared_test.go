@@ -243,3 +243,57 @@ func raceHeld(t *testing.T, a, b *bench) {
 }
 
 var _ grant.Store = (*store.Store)(nil)
+
+// Where a grant limits its sessions, those at other gateways count, and those of a
+// gateway that died do not.
+func TestShared_SessionsOfAllGatewaysCount(t *testing.T) {
+	a, b := twoGateways(t)
+	a.rules.set("few", grant.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 2})
+	g := a.granted(alice, "few")
+	_, end := a.attach(g)
+	b.attach(g)
+	for name, gw := range map[string]*bench{"a": a, "b": b} {
+		if _, err := gw.Attach(t.Context(), g); err == nil {
+			t.Fatalf("gateway %s began a third session", name)
+		} else {
+			wantCode(t, err, hoop.CodeTooMany, "2 sessions")
+		}
+	}
+	end()
+	_, end = a.attach(g) // its own seat is free at once
+	end()
+	deadline := time.Now().Add(10 * time.Second)
+	_, err := b.Attach(t.Context(), g)
+	for err != nil && time.Now().Before(deadline) {
+		_, err = b.Attach(t.Context(), g) // others see it when the loop has told the store
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, b.store, b.rules, b.log, "b") // and the former process is no more
+	defer again.Close()
+	again.attach(g)
+}
+
+// What is held against a limit of one at the same moment, at two gateways, is one.
+func TestShared_OneSeatForMany(t *testing.T) {
+	a, b := twoGateways(t)
+	a.rules.set("lone", grant.Access{Rule: "lone", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 1})
+	g := a.granted(alice, "lone")
+	var mu sync.Mutex
+	var got int
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			if _, err := []*bench{a, b}[i%2].Attach(t.Context(), g); err == nil {
+				mu.Lock()
+				got++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if got != 1 {
+		t.Errorf("%d sessions under a grant of one", got)
+	}
+}

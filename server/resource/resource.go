@@ -164,7 +164,7 @@ type AccessRule struct {
 	// Makes the rule one for emergencies: a grant at once to whoever says --break-glass and
 	// why. It alerts, and is reviewed afterwards. Wants approval: none.
 	BreakGlass *BreakGlass `json:"break_glass,omitempty"`
-	// How many sessions a grant has at once, on each gateway; left out, any number.
+	// How many sessions a grant has at once, on all gateways; left out, any number.
 	MaxSessions int `json:"max_sessions,omitempty"`
 	// How many sessions may begin under a grant in all; left out, any number.
 	MaxUses int `json:"max_uses,omitempty"`
