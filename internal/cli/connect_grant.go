@@ -39,7 +39,7 @@ func (o *connectOptions) grants(ctx context.Context, c *api.Client, targets []ap
 
 // ask gives the grant in force, the request that waits already, or a new one.
 func (o *connectOptions) ask(ctx context.Context, c *api.Client, t api.Target) (api.RequestAnswer, error) {
-	if g := t.Grant; g != nil {
+	if g := t.Grant; g != nil && (!o.Glass || g.BreakGlass || g.Scope.IsZero()) { // an emergency is more than a narrowed grant
 		if o.Duration > 0 && g.ExpiresAt.Sub(g.StartsAt).Round(time.Second) != o.Duration {
 			o.f.notef("the grant for %s that is in force until %s (%s) is used, so --duration asks for nothing; to put off its end: hoopctl request %s --renew --duration %s",
 				t.Name, o.f.clock(g.ExpiresAt), relative(g.ExpiresAt.Sub(o.f.Now())), t.Name, hoop.Duration(o.Duration))

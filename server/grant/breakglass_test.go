@@ -165,3 +165,45 @@ func TestBreakGlass_IsTheLastResort(t *testing.T) {
 		}
 	})
 }
+
+// Who has a narrowed grant and takes one in an emergency is judged under what they asked
+// for then, until it ends; a whole grant needs no emergency.
+func TestBreakGlass_BeforeANarrowedGrant(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.rules.set("glass", b.rules.by["open"])
+		inForce := func(want string) {
+			t.Helper()
+			if g, err := b.InForce(t.Context(), alice, "glass"); err != nil || g.ID != want {
+				t.Errorf("%+v, %v; want grant %s", g, err, want)
+			}
+		}
+		ask := func(n api.NewRequest) string {
+			t.Helper()
+			_, g, err := b.Ask(t.Context(), alice, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return g.ID
+		}
+		beds := hoop.Scope{Tables: []string{"public.beds"}}
+		narrow := ask(api.NewRequest{Target: "glass", Duration: hoop.Duration(time.Hour), Scope: beds})
+		inForce(narrow)
+
+		some := glass("the ward has no beds table")
+		some.Duration, some.Scope = hoop.Duration(time.Minute), hoop.Scope{Tables: []string{"public.wards"}}
+		narrowed := ask(some)
+		inForce(narrowed)
+
+		all := glass("nor any other")
+		all.Duration = hoop.Duration(time.Minute)
+		emergency := ask(all)
+		inForce(emergency)
+
+		whole := ask(api.NewRequest{Target: "glass", Duration: hoop.Duration(30 * time.Second)})
+		inForce(whole)
+		time.Sleep(30 * time.Second)
+		inForce(emergency)
+		time.Sleep(30 * time.Second)
+		inForce(narrow)
+	})
+}

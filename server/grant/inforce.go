@@ -12,10 +12,8 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// InForce gives the identity's grant for a target: one that was taken in an emergency
-// after all others, one that is not narrowed before one that is, then the one that ends
-// last. Having one is not enough: an access rule must still let the identity have the
-// target.
+// InForce gives the identity's grant for a target: by rank, then the one that ends last.
+// Having one is not enough: an access rule must still let the identity have the target.
 func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) (hoop.Grant, error) {
 	_, err := s.policy.Access(ctx, id, target)
 	_, noGlass := s.policy.BreakGlass(ctx, id, target)
@@ -43,19 +41,25 @@ func (s *Service) InForce(ctx context.Context, id hoop.Identity, target string) 
 		return hoop.Grant{}, usedUp(found[0])
 	}
 	slices.SortStableFunc(usable, func(a, b hoop.Grant) int {
-		return cmp.Or(compareBool(a.BreakGlass, b.BreakGlass), compareBool(!a.Scope.IsZero(), !b.Scope.IsZero()), b.ExpiresAt.Compare(a.ExpiresAt))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.ExpiresAt.Compare(a.ExpiresAt))
 	})
 	return usable[0], nil
 }
 
-func compareBool(a, b bool) int {
+// rank orders grants, the first to be used first. A whole one that people or rules gave covers
+// whatever one taken in an emergency does. A narrowed one does not: who has it and took
+// another in an emergency, asked for what that one covers.
+func rank(g hoop.Grant) int {
+	whole := g.Scope.IsZero()
 	switch {
-	case a == b:
+	case whole && !g.BreakGlass:
 		return 0
-	case a:
+	case whole:
 		return 1
+	case g.BreakGlass:
+		return 2
 	}
-	return -1
+	return 3
 }
 
 func noGrant(target string) error {
