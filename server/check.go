@@ -57,8 +57,8 @@ func Check(ctx context.Context, cfg *Config, report func(what string, err error)
 	for _, p := range saml {
 		told("identity provider "+p.Name, auth.CheckSAML(ctx, p, cfg.PublicURL))
 	}
-	for _, issuer := range r.issuers() {
-		told("issuer "+issuer, auth.CheckIssuer(ctx, issuer))
+	for _, f := range r.issuers() {
+		told("issuer "+f.Issuer, auth.CheckIssuer(ctx, f))
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of the above failed", failed)

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -89,6 +87,7 @@ type OIDCConfig struct {
 	ClientID     string          `json:"client_id"`
 	ClientSecret resource.Secret `json:"client_secret"`
 	GroupsClaim  string          `json:"groups_claim"`
+	CAFile       string          `json:"ca_file"` // authorities to trust for Issuer in place of the system's
 }
 
 // SAMLConfig is a SAML 2.0 identity provider.
@@ -143,6 +142,9 @@ func (c *Config) anchor(dir string) {
 	}
 	c.Policy.Module = abs(c.Policy.Module)
 	for _, p := range c.Identity.Providers {
+		if p.OIDC != nil {
+			p.OIDC.CAFile = abs(p.OIDC.CAFile)
+		}
 		if p.SAML != nil {
 			p.SAML.MetadataFile, p.SAML.CAFile = abs(p.SAML.MetadataFile), abs(p.SAML.CAFile)
 		}
@@ -243,6 +245,9 @@ func (c *Config) oidc() ([]auth.OIDC, error) {
 			}
 			o.ClientSecret = secret
 		}
+		if err := trust(p.Name, p.OIDC.CAFile, &o.Client); err != nil {
+			return nil, err
+		}
 		out = append(out, o)
 	}
 	return out, nil
@@ -260,22 +265,24 @@ func (c *Config) saml() ([]auth.SAML, error) {
 			Name: p.Name, MetadataURL: p.SAML.MetadataURL, MetadataFile: p.SAML.MetadataFile,
 			EntityID: p.SAML.EntityID, GroupsAttribute: p.SAML.GroupsAttribute,
 		}
-		if p.SAML.CAFile != "" {
-			pem, err := os.ReadFile(p.SAML.CAFile)
-			if err != nil {
-				return nil, fmt.Errorf("identity provider %s: ca_file: %w", p.Name, err)
-			}
-			roots := x509.NewCertPool()
-			if !roots.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("identity provider %s: ca_file: no PEM certificate in %s", p.Name, p.SAML.CAFile)
-			}
-			o.Client = &http.Client{Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			}}
+		if err := trust(p.Name, p.SAML.CAFile, &o.Client); err != nil {
+			return nil, err
 		}
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// trust makes the client of an identity provider with authorities of its own; none where
+// it has none.
+func trust(provider, caFile string, client **http.Client) (err error) {
+	if caFile == "" {
+		return nil
+	}
+	if *client, err = auth.Trusting(caFile); err != nil {
+		return fmt.Errorf("identity provider %s: %w", provider, err)
+	}
+	return nil
 }
 
 // recordingsDir is the folder of recordings: all of them, or, with an object store,

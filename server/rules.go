@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -158,15 +159,18 @@ func (r *rules) TargetsFor(id hoop.Identity) []hoop.Target {
 	return out
 }
 
-// issuers lists those whose tokens stand for service accounts, each once.
-func (r *rules) issuers() []string {
-	var all []string
+// issuers lists those whose tokens stand for service accounts, each once with each of the
+// authorities that it is reached by.
+func (r *rules) issuers() []auth.Federation {
+	var all []auth.Federation
 	for _, a := range r.current.Load().accounts {
-		if a.Federation.Issuer != "" {
-			all = append(all, a.Federation.Issuer)
+		if f := a.Federation; f.Issuer != "" {
+			all = append(all, auth.Federation{Issuer: f.Issuer, CAFile: f.CAFile})
 		}
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b auth.Federation) int {
+		return cmp.Or(strings.Compare(a.Issuer, b.Issuer), strings.Compare(a.CAFile, b.CAFile))
+	})
 	return slices.Compact(all)
 }
 

@@ -18,8 +18,8 @@ func CheckSAML(ctx context.Context, o SAML, issuer string) error {
 }
 
 // CheckIssuer reaches the issuer of a federated service account's tokens.
-func CheckIssuer(ctx context.Context, issuer string) error {
-	_, err := newIssuers(nil, time.Now).provider(ctx, issuer)
+func CheckIssuer(ctx context.Context, f Federation) error {
+	_, err := newIssuers(nil, time.Now).provider(ctx, f)
 	return err
 }
 

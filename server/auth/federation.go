@@ -2,9 +2,12 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -14,12 +17,13 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// Federation names the tokens of another issuer that stand for a service account. All
-// three are compared as they are. The zero value names none.
+// Federation names the tokens of another issuer that stand for a service account.
+// Issuer, audience and subject are compared as they are. The zero value names none.
 type Federation struct {
 	Issuer   string // https URL, whose OpenID Connect Discovery document leads to its keys
 	Audience string // the only audience the token may have
 	Subject  string
+	CAFile   string // authorities to trust for Issuer in place of the system's; "" for those
 }
 
 const (
@@ -55,7 +59,7 @@ func (i *issuers) verify(ctx context.Context, f Federation, assertion string) (t
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	p, err := i.provider(ctx, f.Issuer)
+	p, err := i.provider(ctx, f)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -67,7 +71,7 @@ func (i *issuers) verify(ctx context.Context, f Federation, assertion string) (t
 	t, err := v.Verify(ctx, assertion)
 	switch {
 	case err != nil && strings.HasPrefix(err.Error(), "failed to verify signature: fetching keys"): // go-oidc tells it in words only
-		i.fail(f.Issuer)
+		i.fail(f.source())
 		return time.Time{}, fmt.Errorf("%w: its keys", errUnreachable)
 	case err != nil:
 		return time.Time{}, fmt.Errorf("%w: %w", errRefused, err)
@@ -119,38 +123,77 @@ type issuers struct {
 	asking keyed // one discovery at a time for each issuer
 
 	mu sync.Mutex
-	m  map[string]issuerKeys // by URL
+	m  map[keySource]issuerKeys
 }
+
+// keySource is where keys come from, and by whose word.
+type keySource struct{ url, caFile string }
+
+func (f Federation) source() keySource { return keySource{f.Issuer, f.CAFile} }
 
 type issuerKeys struct {
 	provider *oidc.Provider // nil: it did not answer
 	until    time.Time
 }
 
-// newIssuers reaches issuers by c, nil for the default. Whatever c allows, requests and
-// redirects go to https only, take 10 seconds at most, and answers are bounded.
+// newIssuers reaches issuers by c, nil for the default.
 func newIssuers(c *http.Client, now func() time.Time) *issuers {
-	own := http.Client{}
-	if c != nil {
-		own = *c
+	if c == nil {
+		c = &http.Client{}
 	}
+	return &issuers{client: guard(c), now: now, m: map[keySource]issuerKeys{}}
+}
+
+// guard is c, whose requests and redirects go to https only, whatever c allows, take 10
+// seconds at most, and get bounded answers.
+func guard(c *http.Client) *http.Client {
+	own := *c
 	if own.Transport == nil {
 		own.Transport = http.DefaultTransport
 	}
 	own.Transport, own.Timeout, own.Jar = guarded{own.Transport}, upstreamTimeout, nil
-	return &issuers{client: &own, now: now, m: map[string]issuerKeys{}}
+	return &own
+}
+
+// reaching is the client for an issuer.
+func (i *issuers) reaching(at keySource) (*http.Client, error) {
+	if at.caFile == "" {
+		return i.client, nil
+	}
+	c, err := Trusting(at.caFile)
+	if err != nil {
+		return nil, err
+	}
+	return guard(c), nil
+}
+
+// Trusting is a client that trusts the authorities in a PEM file in place of the
+// system's.
+func Trusting(caFile string) (*http.Client, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca_file: no PEM certificate in %s", caFile)
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: t}, nil
 }
 
 // provider is an issuer with its keys. A discovery once begun is finished even if ctx
 // ends: others wait for it.
-func (i *issuers) provider(ctx context.Context, url string) (*oidc.Provider, error) {
-	unlock, err := i.asking.lock(ctx, url)
+func (i *issuers) provider(ctx context.Context, f Federation) (*oidc.Provider, error) {
+	at := f.source()
+	unlock, err := i.asking.lock(ctx, at.url+"\n"+at.caFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer unlock()
 	i.mu.Lock()
-	known, ok := i.m[url]
+	known, ok := i.m[at]
 	i.mu.Unlock()
 	if ok && i.now().Before(known.until) {
 		if known.provider == nil {
@@ -158,20 +201,24 @@ func (i *issuers) provider(ctx context.Context, url string) (*oidc.Provider, err
 		}
 		return known.provider, nil
 	}
-	// go-oidc keeps this context's client for fetching keys, and not its deadline.
-	p, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), i.client), url)
+	client, err := i.reaching(at)
 	if err != nil {
-		i.fail(url)
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
+	}
+	// go-oidc keeps this context's client for fetching keys, and not its deadline.
+	p, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), client), at.url)
+	if err != nil {
+		i.fail(at)
 		return nil, fmt.Errorf("%w: discovery: %s", errUnreachable, clean(err.Error(), 200))
 	}
-	i.put(url, issuerKeys{provider: p, until: i.now().Add(issuerKeysLife)})
+	i.put(at, issuerKeys{provider: p, until: i.now().Add(issuerKeysLife)})
 	return p, nil
 }
 
-func (i *issuers) fail(url string) { i.put(url, issuerKeys{until: i.now().Add(issuerRest)}) }
+func (i *issuers) fail(at keySource) { i.put(at, issuerKeys{until: i.now().Add(issuerRest)}) }
 
 // put remembers an issuer, and forgets what is past its time.
-func (i *issuers) put(url string, v issuerKeys) {
+func (i *issuers) put(at keySource, v issuerKeys) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := i.now()
@@ -180,7 +227,7 @@ func (i *issuers) put(url string, v issuerKeys) {
 			delete(i.m, k)
 		}
 	}
-	i.m[url] = v
+	i.m[at] = v
 }
 
 // guarded sends requests to https only, and bounds the answers.

@@ -526,6 +526,9 @@ func (a *ServiceAccount) check(c *checker) {
 }
 
 func (f *Federation) check(c *checker) {
+	if f.CAFile != "" {
+		f.CAFile = c.path(f.CAFile)
+	}
 	u, err := url.Parse(f.Issuer)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Opaque != "" || strings.ContainsAny(f.Issuer, "?# ") {
 		c.errorf(c.at("federation", "issuer"), "federation: issuer: want an https URL without user, query and fragment, as the tokens have it")

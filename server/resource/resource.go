@@ -271,6 +271,8 @@ type Federation struct {
 	Audience string `json:"audience"`
 	// Whom the token must be made out to (sub), compared as it is: no patterns.
 	Subject string `json:"subject"`
+	// PEM file of the authorities that the issuer's certificate must chain to; left out, those of the system.
+	CAFile string `json:"ca_file,omitempty"`
 }
 
 // GroupRole says what a group may do in hoop itself.
