@@ -175,12 +175,15 @@ func (s *site) browser(user, path string) *authtest.Browser {
 var dana = hoop.Identity{Subject: "dana", Name: "dana", Kind: hoop.Human, Groups: []string{"devs"}}
 
 // hold has dana's statement wait.
-func (s *site) hold() int64 {
+func (s *site) hold() int64 { return s.holdOf(dana) }
+
+// holdOf is hold of somebody else.
+func (s *site) holdOf(who hoop.Identity) int64 {
 	s.t.Helper()
 	const text = "DELETE FROM clinic.patients WHERE ssn = '123-45-6789' -- \u202eevil\u202c<b>"
 	at := strings.Index(text, "'123")
 	r, err := s.grants.Hold(s.t.Context(), hoop.Request{
-		Requester: dana, Target: "pg-prod", Session: "5e55", Rule: "risky", Groups: []string{"dba"}, Count: 1, Reason: "it deletes",
+		Requester: who, Target: "pg-prod", Session: "5e55", Rule: "risky", Groups: []string{"dba"}, Count: 1, Reason: "it deletes",
 		Duration: hoop.Duration(time.Minute), Statement: text, Params: []string{"5"}, Shape: "DELETE FROM clinic.patients WHERE ssn = $1", Digest: "d",
 		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"clinic.patients"}, Why: "no limit"}}, InTx: true,
 		Writing: []hoop.Writing{{
@@ -206,7 +209,9 @@ func (s *site) state(id int64) hoop.RequestState {
 
 func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	s := newSite(t)
-	id := strconv.FormatInt(s.hold(), 10)
+	who := dana
+	who.Chain = []string{"kim", "lee"}
+	id := strconv.FormatInt(s.holdOf(who), 10)
 	b := s.browser("alex", "/")
 	if !strings.Contains(b.Text, "1 request waits for you") || !strings.Contains(b.Text, "DELETE FROM clinic.patients") {
 		t.Errorf("inbox: %s", b.Text)
@@ -214,7 +219,7 @@ func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	must(t, b.Open(t.Context(), "/requests/"+id))
 	for _, want := range []string{
 		"DELETE FROM clinic.patients WHERE ssn = '[masked]'", "U+202E evil U+202C <b>", "1 value is masked for you", "$1 5", "unbounded-write clinic.patients no limit",
-		"about 1,234 would change", "one is open", "RowShareLock on clinic.patients, 2 other backends wait for them", "psql from 192.0.2.7", "From dana",
+		"about 1,234 would change", "one is open", "RowShareLock on clinic.patients, 2 other backends wait for them", "psql from 192.0.2.7", "From dana on behalf of kim, for lee",
 		"A transaction is open and keeps its locks", "Approvers dba",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(b.Text), " "), want) {
