@@ -29,7 +29,7 @@ const (
 )
 
 // ended is why nothing may pass any more, in either direction; nil while the session
-// lives. All sessions of a grant end before any of them is told.
+// lives. It is true before any goroutine of the connection hears of it.
 func (c *conn) ended() error {
 	if ctx := c.sess.Context(); ctx.Err() != nil {
 		return context.Cause(ctx)
