@@ -98,7 +98,7 @@ func (s *Store) GrantsByID(ctx context.Context, ids []string) ([]hoop.Grant, err
 	for i, id := range ids {
 		args[i] = id
 	}
-	found, err := docs[hoop.Grant](ctx, s.r, `SELECT doc FROM grants WHERE id IN (`+placeholders(1, len(ids))+`)`, args...)
+	found, err := docs[hoop.Grant](ctx, s.asks, `SELECT doc FROM grants WHERE id IN (`+placeholders(1, len(ids))+`)`, args...)
 	return found, fault("read grants", err)
 }
 
@@ -114,7 +114,7 @@ func (s *Store) GrantsAt(ctx context.Context, subject, target string, at time.Ti
 	}
 	w.and("revoked_at = 0 AND starts_at <= $ AND expires_at > $", micros(at))
 	query, args := w.query("SELECT doc FROM grants", "ORDER BY expires_at DESC, id LIMIT $", limit)
-	found, err := docs[hoop.Grant](ctx, s.r, query, args...)
+	found, err := docs[hoop.Grant](ctx, s.asks, query, args...)
 	return found, fault("read grants in force", err)
 }
 

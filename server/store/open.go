@@ -48,6 +48,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, errors.Join(err, s.w.Close(), unlock())
 	}
 	s.r.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
+	s.asks, s.writes = newStatements(s.r), newStatements(s.w)
 	if err := s.migrate(ctx, goose.DialectSQLite3, "sqlite"); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -117,7 +118,7 @@ func openPostgres(ctx context.Context, rawURL string) (*Store, error) {
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(4)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	s := &Store{w: db, r: db, shared: true, lock: " FOR UPDATE", now: time.Now}
+	s := &Store{w: db, r: db, asks: db, shared: true, lock: " FOR UPDATE", now: time.Now}
 	if err := s.migrate(ctx, goose.DialectPostgres, "postgres"); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

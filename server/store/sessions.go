@@ -75,15 +75,7 @@ func (s *Store) saveSessions(all []*saving) {
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
 	conflicts := make([]error, len(all))
-	err := s.write(ctx, "save sessions", func(tx *sql.Tx) error {
-		for i, one := range all {
-			var err error
-			if conflicts[i], err = saveSession(ctx, tx, one); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.saveAll(ctx, all, conflicts)
 	for i, one := range all {
 		if err != nil {
 			one.done <- err
@@ -93,18 +85,46 @@ func (s *Store) saveSessions(all []*saving) {
 	}
 }
 
-// saveSession saves one; a conflict is its own and spoils nothing for others.
-func saveSession(ctx context.Context, tx *sql.Tx, one *saving) (conflict, err error) {
+// saveAll saves them in one transaction, and notes what each has for a conflict.
+func (s *Store) saveAll(ctx context.Context, all []*saving, conflicts []error) error {
+	var save *sql.Stmt
+	if s.writes != nil {
+		var err error
+		if save, err = s.writes.get(ctx, saveText); err != nil {
+			return fault("save sessions", err)
+		}
+	}
+	return s.write(ctx, "save sessions", func(tx *sql.Tx) error {
+		for i, one := range all {
+			var err error
+			if conflicts[i], err = saveSession(ctx, tx, save, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+const saveText = `INSERT INTO sessions (id, state, subject, target, grant_id, started_at, doc)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (id) DO UPDATE SET state = excluded.state, doc = excluded.doc
+		WHERE sessions.state = 'open' AND sessions.subject = excluded.subject AND sessions.target = excluded.target
+		AND sessions.grant_id = excluded.grant_id AND sessions.started_at = excluded.started_at`
+
+// saveSession saves one; a conflict is its own and spoils nothing for others. save is
+// saveText prepared, nil where it is not.
+func saveSession(ctx context.Context, tx *sql.Tx, save *sql.Stmt, one *saving) (conflict, err error) {
 	info, state := &one.info, "open"
 	if !info.EndedAt.IsZero() {
 		state = "ended"
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, state, subject, target, grant_id, started_at, doc)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (id) DO UPDATE SET state = excluded.state, doc = excluded.doc
-		WHERE sessions.state = 'open' AND sessions.subject = excluded.subject AND sessions.target = excluded.target
-		AND sessions.grant_id = excluded.grant_id AND sessions.started_at = excluded.started_at`,
-		info.ID, state, info.Identity.Subject, info.Target, info.Grant, micros(info.StartedAt), one.doc)
+	args := []any{info.ID, state, info.Identity.Subject, info.Target, info.Grant, micros(info.StartedAt), one.doc}
+	var res sql.Result
+	if save != nil {
+		res, err = tx.StmtContext(ctx, save).ExecContext(ctx, args...)
+	} else {
+		res, err = tx.ExecContext(ctx, saveText, args...)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,9 @@ import (
 // functions that methods take run inside a transaction that holds the row, and with
 // SQLite the whole store, locked: they must not call the store.
 type Store struct {
-	w, r   *sql.DB // the one writer and the readers; PostgreSQL has one pool for both
+	w, r   *sql.DB     // the one writer and the readers; PostgreSQL has one pool for both
+	asks   querier     // r, for what each new connection of a client asks
+	writes *statements // w's; nil with PostgreSQL
 	shared bool
 	lock   string // appended to a SELECT so that the row stays ours until commit
 	unlock func() error
