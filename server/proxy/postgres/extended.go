@@ -56,7 +56,9 @@ func (c *conn) parse(frame, body []byte) error {
 		err = c.unjudged(text, nil, nil, err)
 	}
 	if err == nil && m.encodes != nil {
-		frame, m, err = c.encodingParse(name, m)
+		if frame, m, err = c.encodingParse(name, m); err != nil {
+			err = c.unjudged(text, nil, nil, err)
+		}
 	}
 	if err == nil {
 		p.meaning = m
@@ -105,10 +107,7 @@ func (c *conn) preview(p *prepared) error {
 	}
 	st, _, err := c.statement(c.ctx, p.meaning, false, nil)
 	if err != nil {
-		if a.Forbidden != "" {
-			err = c.unjudged(p.meaning.text, p.meaning, nil, err)
-		}
-		return err
+		return c.unjudged(p.meaning.text, p.meaning, nil, err)
 	}
 	return c.sess.Preview(c.ctx, st)
 }

@@ -45,11 +45,11 @@ func (c *conn) judgeQuery(text string) (r *running, ch *change, sent string, err
 	if err != nil {
 		return nil, nil, "", c.unjudged(text, nil, nil, err)
 	}
-	if err := c.lone(m); err != nil {
-		return nil, nil, "", err
+	if err = c.lone(m); err == nil {
+		ch, sent, err = c.changes(m)
 	}
-	if ch, sent, err = c.changes(m); err != nil {
-		return nil, nil, "", err
+	if err != nil {
+		return nil, nil, "", c.unjudged(text, m, nil, err)
 	}
 	if sent == "" {
 		sent = text

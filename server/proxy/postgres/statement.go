@@ -357,22 +357,21 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 
 // runPortal does so for a portal. SQL can read one that has a name as a cursor.
 func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.Param) (*running, error) {
+	text := m.text
 	m, snap, err := c.renew(c.ctx, m)
-	if err == nil {
-		err = c.convertible(m)
-	}
 	if err != nil {
-		return nil, err
+		return nil, c.unjudged(text, nil, params, err)
 	}
 	c.mu.Lock()
 	grew := c.overlay.grew
 	c.mu.Unlock()
-	st, also, err := c.statement(c.ctx, m, tainted, params)
+	var st *hoop.Statement
+	var also []executed
+	if err = c.convertible(m); err == nil {
+		st, also, err = c.statement(c.ctx, m, tainted, params)
+	}
 	if err != nil {
-		if m.analysis.Forbidden != "" {
-			err = c.unjudged(m.text, m, params, err)
-		}
-		return nil, err
+		return nil, c.unjudged(m.text, m, params, err)
 	}
 	if portal != "" {
 		st.Opens = append(st.Opens, portal)
