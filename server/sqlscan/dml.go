@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"maps"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -174,7 +176,11 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 	}
 	why, bounded := lim.verdict(q.WhereClause, aliasOf(q.Relation))
 	s.write(into, bounded, "UPDATE", why)
+	if len(q.FromClause) == 0 && q.WithClause == nil && w.scope == nil {
+		s.alone = s.plainTables(q.Relation)
+	}
 	s.sets(q.TargetList, q.Relation, into, w, "")
+	s.alone = nil
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
 }
@@ -254,10 +260,73 @@ func (s *stmt) sets(list []*pg_query.Node, rv *pg_query.RangeVar, into []string,
 		s.walk(n, where{scope: w.scope, output: true})
 		if rt == nil || copiesOther(rt.Val, rt.Name, from) {
 			s.derive("UPDATE from other columns", into, into...)
+			s.derived[len(s.derived)-1].Columns = s.copiedWithin(rt, rv)
 			continue
 		}
 		s.recomputed(rt, rv, into)
 	}
+}
+
+// plainTables gives the tables that a name can mean, where all of them store their rows
+// themselves and everybody sees them.
+func (s *stmt) plainTables(rv *pg_query.RangeVar) []*catalog.Table {
+	found := s.lookup(rv)
+	for _, t := range found {
+		if t.Temporary || t.System || t.HasRules || t.Kind != catalog.KindOrdinary && t.Kind != catalog.KindPartitioned {
+			return nil
+		}
+	}
+	return found
+}
+
+// copiedWithin gives the columns that an assignment reads, where nothing else than columns
+// of the row itself can be meant; nil where that is not certain.
+func (s *stmt) copiedWithin(rt *pg_query.ResTarget, rv *pg_query.RangeVar) (columns []hoop.ColumnRef) {
+	if rt == nil || len(s.alone) == 0 {
+		return nil
+	}
+	names, ok := columnsRead(rt.Val, aliasOf(rv))
+	if !ok {
+		return nil
+	}
+	for _, t := range s.alone {
+		for _, t := range append(s.cat.Related(t), t) {
+			for name := range names {
+				c, ok := t.Column(name)
+				if !ok {
+					return nil
+				}
+				for _, name := range append([]string{name}, c.From...) {
+					columns = append(columns, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: name})
+				}
+			}
+		}
+	}
+	return columns
+}
+
+// columnsRead gives the names of columns in an expression; ok is false where it has
+// sub-selects, rows, or names with another qualifier than alias.
+func columnsRead(n *pg_query.Node, alias string) (names map[string]bool, ok bool) {
+	names = map[string]bool{}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_SubLink, *pg_query.Node_MultiAssignRef, *pg_query.Node_SetToDefault, *pg_query.Node_CurrentOfExpr:
+		return nil, false
+	case *pg_query.Node_ColumnRef:
+		u, ok := nameOf(x.ColumnRef)
+		if !ok || u.name == "*" || u.qualifier != "" && (u.qualifier != alias || len(x.ColumnRef.Fields) != 2) {
+			return nil, false
+		}
+		names[u.name] = true
+		return names, true
+	}
+	ok = true
+	known := children(n, func(c *pg_query.Node) {
+		more, fine := columnsRead(c, alias)
+		maps.Copy(names, more)
+		ok = ok && fine
+	})
+	return names, ok && known
 }
 
 // copiesOther reports whether an expression reads anything but the column itself.

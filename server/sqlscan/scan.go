@@ -154,6 +154,7 @@ type stmt struct {
 	changed  []string                // tables that the statement writes to
 	about    string                  // the one name of pg_settings that the query at hand is about
 	kept     []call                  // of setval with more than constants
+	alone    []*catalog.Table        // what an UPDATE at hand changes, where its assignments can read nothing else
 	results  map[uint32]bool         // types that users' functions return
 	types    map[string]bool         // users' types that the text names
 	decided  map[hoop.ColumnRef]bool // columns that decide in code
