@@ -11,6 +11,7 @@ import (
 type generator struct {
 	*rand.Rand
 	aliases int
+	command int  // of the text, whose outputs the answer has; -1 is the last one
 	top     bool // the next query is the statement itself
 	ordered bool // a protected column orders the rows of the answer
 	ctes    []genRel
@@ -35,7 +36,7 @@ type genScope struct {
 }
 
 func newGenerator(seed uint64) *generator {
-	return &generator{Rand: rand.New(rand.NewPCG(seed, 7))}
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 7)), command: -1}
 }
 
 var genTables = []genRel{
@@ -76,20 +77,54 @@ func (g *generator) colName(used map[string]bool) string {
 
 // statement gives a statement and which of its columns may be tainted.
 func (g *generator) statement() (string, []bool) {
-	var b strings.Builder
 	if g.chance(25) {
-		return g.change()
+		sql, taints := g.change()
+		if g.chance(25) {
+			return g.prepared(sql), taints
+		}
+		return sql, taints
 	}
+	before, with := "", ""
 	switch {
 	case g.chance(25):
-		b.WriteString(g.own())
+		before = g.own()
 	case g.chance(50):
-		b.WriteString(g.with())
+		with = g.with()
 	}
 	g.top = true
 	sql, cols := g.query(nil, 3, false)
-	b.WriteString(sql)
-	return b.String(), taintsOf(cols)
+	if g.chance(10) {
+		sql, cols = g.values()
+	}
+	if sql = with + sql; g.chance(15) {
+		g.command = strings.Count(before, "; ")
+		sql = pick(g, []func(string) string{g.prepared, g.cursor})(sql)
+	}
+	return before + sql, taintsOf(cols)
+}
+
+// prepared has a statement executed by name.
+func (g *generator) prepared(sql string) string {
+	g.command = max(g.command, 0)
+	return "prepare q as " + sql + "; execute q"
+}
+
+// cursor has a query read by a cursor, in two parts.
+func (g *generator) cursor(sql string) string {
+	return "declare c cursor for " + sql + "; fetch all from c"
+}
+
+// values is a VALUES list as the statement.
+func (g *generator) values() (string, []genCol) {
+	var rows []string
+	cols := []genCol{{"column1", "text", false}, {"column2", "int", false}}
+	for range 1 + g.IntN(3) {
+		a, at := g.scalar(nil, "text", 2)
+		n, nt := g.scalar(nil, "int", 2)
+		rows = append(rows, fmt.Sprintf("(%s, %s)", a, n))
+		cols[0].taint, cols[1].taint = cols[0].taint || at, cols[1].taint || nt
+	}
+	return "values " + strings.Join(rows, ", "), cols
 }
 
 func taintsOf(cols []genCol) []bool {
@@ -200,7 +235,11 @@ func (g *generator) query(outer *genScope, depth int, free bool) (string, []genC
 		if g.chance(50) {
 			key, typ := g.decider(s)
 			add(key, typ, false)
-			tail = " group by " + key + " order by " + key + map[string]string{"int": " + 0", "text": " || ''"}[typ] // no name of the answer
+			sets := pick(g, []string{"%s", "%s", "rollup (%s)", "cube (%s)", "grouping sets ((%s), ())"})
+			if sets != "%s" && g.chance(50) {
+				add("grouping("+key+")", "int", false)
+			}
+			tail = " group by " + fmt.Sprintf(sets, key) + " order by " + key + map[string]string{"int": " + 0", "text": " || ''"}[typ] // no name of the answer
 		}
 	case kind < 3 && len(s.rels) == 1 && !s.rels[0].merged && unique(s.rels[0].cols):
 		cols = append(cols, s.rels[0].cols...)
@@ -211,7 +250,12 @@ func (g *generator) query(outer *genScope, depth int, free bool) (string, []genC
 			sql, taint := g.expr(s, typ, depth)
 			add(sql, typ, taint)
 		}
-		if g.chance(20) {
+		if g.chance(5) && len(s.rels) == 1 { // of all rows with one key the same is shown
+			key, typ := g.decider(s)
+			key += map[string]string{"int": " + 0", "text": " || ''"}[typ]
+			list[0] = "distinct on (" + key + ") " + list[0]
+			tail = " order by " + key
+		} else if g.chance(20) {
 			sql, typ, taint := g.window(s, depth, free || top)
 			g.ordered = g.ordered || taint && !free
 			decided = decided || taint && free
@@ -346,6 +390,8 @@ func (g *generator) relation(s *genScope, depth int, free bool, lateral string) 
 			return genRel{name: alias, cols: []genCol{{alias, "int", false}}}, fmt.Sprintf("generate_series(1, 2) %s", alias), false
 		}
 		return genRel{name: alias, cols: []genCol{{"u", "text", false}}}, fmt.Sprintf("unnest(array['S1', 'b']) %s(u)", alias), false
+	case kind < 6 && lateral != "":
+		return g.function(s, alias)
 	case kind < 7 && len(g.ctes) > 0:
 		c := pick(g, g.ctes)
 		return genRel{name: alias, cols: c.cols}, c.name + " " + alias, false
@@ -368,6 +414,26 @@ func (g *generator) relation(s *genScope, depth int, free bool, lateral string) 
 		}
 	}
 	return genRel{name: alias, cols: t.cols}, t.name + " " + alias, false
+}
+
+// function is a function in FROM whose number of rows is always the same, of values of s.
+func (g *generator) function(s *genScope, alias string) (genRel, string, bool) {
+	a, at := g.expr(s, "text", 1)
+	n, nt := g.expr(s, "int", 1)
+	switch g.IntN(5) {
+	case 0:
+		return genRel{name: alias, cols: []genCol{{"u", "text", at || nt}}}, fmt.Sprintf("lateral unnest(array[%s, %s::text]) %s(u)", a, n, alias), false
+	case 1:
+		return genRel{name: alias, cols: []genCol{{"u", "text", at}, {"w", "int", nt}}}, fmt.Sprintf("lateral unnest(array[%s], array[%s]) %s(u, w)", a, n, alias), false
+	case 2:
+		return genRel{name: alias, cols: []genCol{{"k", "text", at || nt}, {"u", "text", at || nt}}},
+			fmt.Sprintf("lateral jsonb_each_text(jsonb_build_object('a', %s, 'b', %s)) %s(k, u)", a, n, alias), false
+	case 3:
+		return genRel{name: alias, cols: []genCol{{"u", "text", at}, {"o", "int", false}}},
+			fmt.Sprintf("lateral (select u, o::int from upper(%s) with ordinality f(u, o)) %s", a, alias), false
+	}
+	return genRel{name: alias, cols: []genCol{{"u", "text", at || nt}, {"w", "int", at || nt}}},
+		fmt.Sprintf("lateral rows from (concat(%s), abs(%s)) %s(u, w)", a, n, alias), false
 }
 
 // columns gives the columns of a type that can be named, with their SQL.
@@ -470,7 +536,7 @@ func (g *generator) expr(s *genScope, typ string, depth int) (string, bool) {
 	n, nt := sub("int")
 	m, mt := sub("int")
 	if typ == "int" {
-		switch g.IntN(8) {
+		switch g.IntN(11) {
 		case 0:
 			return fmt.Sprintf("(%s + %s)", n, m), nt || mt
 		case 1:
@@ -485,10 +551,16 @@ func (g *generator) expr(s *genScope, typ string, depth int) (string, bool) {
 			return fmt.Sprintf("(array[%s, %s])[1]", n, m), nt || mt
 		case 6:
 			return g.scalar(s, typ, depth)
+		case 7:
+			return fmt.Sprintf("num_nulls(%s, %s, %s)", a, b, n), at || bt || nt
+		case 8:
+			return fmt.Sprintf("(jsonb_build_object('k', %s) ->> 'k')::int", n), nt
+		case 9:
+			return fmt.Sprintf("(%s is distinct from %s)::int", a, b), at || bt
 		}
 		return fmt.Sprintf("position(%s in %s)", a, b), at || bt
 	}
-	switch g.IntN(11) {
+	switch g.IntN(20) {
 	case 0:
 		return fmt.Sprintf("(%s || %s)", a, b), at || bt
 	case 1:
@@ -509,6 +581,24 @@ func (g *generator) expr(s *genScope, typ string, depth int) (string, bool) {
 		return g.wholeRow(s, a, at)
 	case 9:
 		return fmt.Sprintf("greatest(%s, %s collate \"C\")", a, b), at || bt
+	case 10:
+		return fmt.Sprintf("format('%%s-%%s', %s, %s)", a, n), at || nt
+	case 11:
+		return fmt.Sprintf("xmlforest(%s as a, %s as n)::text", a, n), at || nt
+	case 12:
+		return fmt.Sprintf("jsonb_set(jsonb_build_object('k', %s), '{k}', to_jsonb(%s), true)::text", a, n), at || nt
+	case 13:
+		return fmt.Sprintf("json_object(array['a', 'b'], array[%s, %s])::text", a, b), at || bt
+	case 14:
+		return fmt.Sprintf("(jsonb_build_object('a', %s, 'b', %s) #>> '{b}')", a, b), at || bt
+	case 15:
+		return fmt.Sprintf("xmlconcat(xmlelement(name e, xmlattributes(%s as a)), xmlelement(name f, %s))::text", n, a), at || nt
+	case 16:
+		return fmt.Sprintf("regexp_replace(%s, '[0-9]', %s)", a, b), at || bt
+	case 17:
+		return fmt.Sprintf("encode(sha256(convert_to(%s, 'UTF8')), 'hex')", a), at
+	case 18:
+		return fmt.Sprintf("lpad(split_part(%s, '-', 1), 6, %s)", a, b), at || bt
 	}
 	return g.scalar(s, typ, depth)
 }
@@ -572,7 +662,7 @@ func (g *generator) aggregate(s *genScope, depth int) (string, string, bool) {
 		f, t := g.expr(s, "text", 1)
 		filter, ft = fmt.Sprintf(" filter (where %s > 'S')", f), t
 	}
-	switch g.IntN(6) {
+	switch g.IntN(9) {
 	case 0:
 		return "count(*)" + filter + "::int", "int", ft
 	case 1:
@@ -583,6 +673,12 @@ func (g *generator) aggregate(s *genScope, depth int) (string, string, bool) {
 		return fmt.Sprintf("string_agg(%s, ',' order by %s)", a, o) + filter, "text", at || ot || ft
 	case 4:
 		return fmt.Sprintf("json_agg(%s)", n) + filter + "::text", "text", nt || ft
+	case 5:
+		return fmt.Sprintf("jsonb_object_agg(coalesce(%s, ''), %s)", a, n) + filter + "::text", "text", at || nt || ft
+	case 6:
+		return fmt.Sprintf("xmlagg(xmlelement(name e, %s) order by %s)", a, o) + filter + "::text", "text", at || ot || ft
+	case 7:
+		return fmt.Sprintf("percentile_disc(0.5) within group (order by %s)", n) + filter, "int", nt || ft
 	}
 	return fmt.Sprintf("count(nullif(%s, %s))", a, o) + filter + "::int", "int", at || ot || ft
 }
@@ -593,6 +689,19 @@ func (g *generator) window(s *genScope, depth int, tainted bool) (string, string
 	p, pt := g.column(s, "text", tainted)
 	o, ot := g.column(s, "int", tainted)
 	fn := pick(g, []string{"row_number()", "rank()", "count(*)", "dense_rank()"})
+	if g.chance(40) {
+		frame := pick(g, []string{"rows between 1 preceding and current row", "range between unbounded preceding and current row", "groups between 1 preceding and 1 following exclude current row"})
+		n, nt := g.expr(s, "int", depth-1)
+		switch g.IntN(4) {
+		case 0:
+			return fmt.Sprintf("first_value(%s) over (partition by %s order by %s %s)", a, p, o, frame), "text", at || pt || ot
+		case 1:
+			return fmt.Sprintf("(sum(%s) over (partition by %s order by %s %s))::int", n, p, o, frame), "int", nt || pt || ot
+		case 2:
+			return fmt.Sprintf("ntile(2) over (partition by %s order by %s)", p, o), "int", pt || ot
+		}
+		return fmt.Sprintf("nth_value(%s, 2) over (partition by %s order by %s %s)", a, p, o, frame), "text", at || pt || ot
+	}
 	if g.chance(40) {
 		return fmt.Sprintf("lag(%s) over (partition by %s order by %s)", a, p, o), "text", at || pt || ot
 	}
@@ -645,6 +754,12 @@ func (g *generator) change() (string, []bool) {
 	for range 1 + g.IntN(3) {
 		e, t := g.expr(in, "text", 2)
 		list2, taints = append(list2, e), append(taints, t)
+	}
+	if g.chance(30) { // what the one gives back, another stores and gives back
+		label, lt := g.expr(in, "text", 1)
+		stored := &genScope{rels: []genRel{{name: "e", cols: []genCol{{"k", "text", false}, {"l", "text", lt}}}}}
+		e, t := g.expr(stored, "text", 1)
+		return fmt.Sprintf("with d as (%s), e(k, l) as (insert into clinic.codes (kind, label) select 'S9', %s from d returning kind, label) select %s from e", sql, label, e), []bool{t}
 	}
 	return fmt.Sprintf("with d as (%s) select %s from d", sql, strings.Join(list2, ", ")), taints
 }

@@ -105,7 +105,7 @@ func answer(t *testing.T, conn *pgx.Conn, sql string) (*pgconn.Result, error) {
 		t.Fatal(err)
 	}
 	results, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
-	if _, err := conn.Exec(t.Context(), "rollback"); err != nil {
+	if _, err := conn.Exec(t.Context(), "rollback; deallocate all"); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(sql, "clinic.codes c") || strings.Contains(sql, "insert") {
@@ -132,7 +132,11 @@ func TestOutputs_Oracle(t *testing.T) {
 		g := newGenerator(uint64(seed + i))
 		sql, taints := g.statement()
 		p := parse(t, sql)
-		out := Outputs(p, len(p.Tree.GetStmts())-1, snap)
+		command := g.command
+		if command < 0 {
+			command = len(p.Tree.GetStmts()) - 1
+		}
+		out := Outputs(p, command, snap)
 		var answers []*pgconn.Result
 		var failure error
 		for _, conn := range conns {
