@@ -1,7 +1,9 @@
 package server
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,4 +28,11 @@ func secretFile(fsys journal.FS, path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: want 32 bytes, found %d; restore it from a backup", path, len(b))
 	}
 	return b, nil
+}
+
+// derived gives a key for another purpose than key's own.
+func derived(key []byte, purpose string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
 }

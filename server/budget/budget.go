@@ -1,13 +1,17 @@
 // Package budget counts what people and programs were given, over a sliding stretch
-// of time: how many rows of a budgeted table, however many sessions they came through.
+// of time: how many rows of a budgeted table, however many sessions and gateways they
+// came through.
 //
 // It knows no tables and no statements. Who counts as one, what counts as a row, and
-// what follows when there is no room left, is the session's to say. Counts live in
-// memory: they begin anew with the gateway, and each gateway has its own.
+// what follows when there is no room left, is the session's to say. Counts live in a
+// Store, which outlives the gateway and which several share.
 package budget
 
 import (
-	"sync"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,6 +19,15 @@ import (
 // forgotten when all of it is older than the stretch, so up to one part too late and
 // never too early.
 const slots = 60
+
+// Store keeps documents by name.
+type Store interface {
+	// Counts reads documents, nil for what is not there, and tells the time that counts.
+	Counts(ctx context.Context, names []string) (found [][]byte, now time.Time, err error)
+	// UpdateCounts changes documents, all or none, while nobody else does. until is when
+	// they may be forgotten.
+	UpdateCounts(ctx context.Context, names []string, step func(now time.Time, found [][]byte) (next [][]byte, until time.Time, err error)) error
+}
 
 // Key names one count.
 type Key struct {
@@ -30,138 +43,143 @@ type Limit struct {
 	Per  time.Duration // at least a second
 }
 
-// Counter counts for everybody. It is safe for concurrent use. Its memory is bounded
-// by the number of keys that were counted on within their own stretch.
-type Counter struct {
-	now   func() time.Time
-	start time.Time // times are told since then: a clock that is set moves nothing
-
-	mu     sync.Mutex // guards what follows
-	counts map[counted]*count
-	sweep  int // look for what is forgotten when there are so many counts
-}
-
-// counted is a key with its stretch: another stretch after a change of the rules is
+// name is that of the limit's document: another stretch after a change of the rules is
 // another count.
-type counted struct {
-	key Key
-	per time.Duration
+func (l Limit) name() string {
+	b, err := json.Marshal([]any{"export", l.Key.Principal, l.Key.Target, l.Key.Budget, l.Per})
+	if err != nil {
+		panic(err) // strings and a number: cannot happen
+	}
+	return string(b)
 }
 
-// count is one sliding window: a ring of the parts that still count.
-type count struct {
-	ring [slots + 2]part
-	sum  int64
-	last int64 // the latest part that was counted in
+// Counter counts for everybody. It is safe for concurrent use. Its errors are those of
+// the store: what it did not count must not be given.
+type Counter struct {
+	store Store
+	now   func() time.Time
 }
 
-type part struct {
-	number int64 // of the part since start
-	rows   int64
-}
+// New makes a counter on store. now is the clock of rows that were taken ahead; it must
+// not go back (time.Now does not).
+func New(store Store, now func() time.Time) *Counter { return &Counter{store, now} }
 
-// New makes a counter whose clock is now; the clock must not go back (time.Now does
-// not).
-func New(now func() time.Time) *Counter {
-	return &Counter{now: now, start: now(), counts: map[counted]*count{}, sweep: 64}
-}
-
-// Room is how many more rows all of the limits allow at this moment.
-func (c *Counter) Room(limits ...Limit) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.roomLocked(limits)
+// Room is how many more rows all of the limits allow at this moment. Rows that somebody
+// has taken ahead are not among them.
+func (c *Counter) Room(ctx context.Context, limits ...Limit) (int64, error) {
+	found, now, err := c.store.Counts(ctx, names(limits))
+	if err != nil {
+		return 0, err
+	}
+	counts, err := read(found)
+	if err != nil {
+		return 0, err
+	}
+	return room(counts, limits, now), nil
 }
 
 // Take counts rows where all of the limits have room for them, else none.
-func (c *Counter) Take(rows int64, limits ...Limit) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if rows > c.roomLocked(limits) {
-		return false
-	}
-	c.addLocked(rows, limits)
-	return true
+func (c *Counter) Take(ctx context.Context, rows int64, limits ...Limit) (bool, error) {
+	return c.Draw(limits...).take(ctx, rows, rows)
 }
 
 // Add counts rows that were allowed otherwise, room or not.
-func (c *Counter) Add(rows int64, limits ...Limit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.addLocked(rows, limits)
+func (c *Counter) Add(ctx context.Context, rows int64, limits ...Limit) error {
+	d := c.Draw(limits...)
+	d.free = true
+	_, err := d.take(ctx, rows, rows)
+	return err
 }
 
-func (c *Counter) roomLocked(limits []Limit) int64 {
-	room := int64(1<<63 - 1)
-	for _, l := range limits {
-		left := l.Rows
-		if n := c.counts[counted{l.Key, l.Per}]; n != nil {
-			n.forget(c.part(l.Per))
-			left -= n.sum
+// update changes the counts of limits.
+func (c *Counter) update(ctx context.Context, limits []Limit, step func(now time.Time, counts []*count)) error {
+	return c.store.UpdateCounts(ctx, names(limits), func(now time.Time, found [][]byte) (next [][]byte, until time.Time, err error) {
+		counts, err := read(found)
+		if err != nil {
+			return nil, until, err
 		}
-		room = min(room, max(left, 0))
+		step(now, counts)
+		for i, n := range counts {
+			b, err := json.Marshal(n)
+			if err != nil {
+				return nil, until, fmt.Errorf("write a count: %w", err)
+			}
+			next = append(next, b)
+			if end := now.Add(limits[i].Per + 2*limits[i].Per/slots); end.After(until) {
+				until = end
+			}
+		}
+		return next, until, nil
+	})
+}
+
+func names(limits []Limit) (names []string) {
+	for _, l := range limits {
+		names = append(names, l.name())
+	}
+	return names
+}
+
+func read(found [][]byte) (counts []*count, err error) {
+	for _, doc := range found {
+		n := &count{}
+		if len(doc) > 0 {
+			if err := json.Unmarshal(doc, n); err != nil {
+				return nil, fmt.Errorf("read a count: %w", err)
+			}
+		}
+		counts = append(counts, n)
+	}
+	return counts, nil
+}
+
+// room is how many rows all of the limits allow.
+func room(counts []*count, limits []Limit, now time.Time) int64 {
+	room := int64(1<<63 - 1)
+	for i, l := range limits {
+		counts[i].forget(part(now, l.Per))
+		room = min(room, max(l.Rows-counts[i].sum(), 0))
 	}
 	return room
 }
 
-func (c *Counter) addLocked(rows int64, limits []Limit) {
-	if rows <= 0 {
-		return
-	}
-	for _, l := range limits {
-		k := counted{l.Key, l.Per}
-		n := c.counts[k]
-		if n == nil {
-			c.sweepLocked()
-			n = &count{}
-			c.counts[k] = n
-		}
-		n.add(c.part(l.Per), rows)
-	}
+// part is the number of the part of a stretch that a time is in.
+func part(at time.Time, per time.Duration) int64 { return at.UnixNano() / int64(per/slots) }
+
+// count is one sliding window: the parts that still count, in no order.
+type count struct {
+	Parts []counted `json:"parts"`
 }
 
-// part is the number of the part that it is now.
-func (c *Counter) part(per time.Duration) int64 {
-	return int64(c.now().Sub(c.start) / (per / slots))
+type counted struct {
+	Part int64 `json:"part"`
+	Rows int64 `json:"rows"`
 }
 
-// sweepLocked drops counts of nothing, now and then.
-func (c *Counter) sweepLocked() {
-	if len(c.counts) < c.sweep {
-		return
+func (n *count) sum() (sum int64) {
+	for _, p := range n.Parts {
+		sum += min(p.Rows, most-sum)
 	}
-	for k, n := range c.counts {
-		if n.forget(c.part(k.per)); n.sum == 0 {
-			delete(c.counts, k)
-		}
-	}
-	c.sweep = max(64, 2*len(c.counts))
+	return sum
 }
+
+// most is where a count stays that nobody can use up, rather than turning over.
+const most = 1 << 62
 
 // forget drops the parts that ended longer ago than the stretch. The present part
 // counts with the slots+1 before it: per/slots is rounded down, so slots parts alone
-// could be shorter than the stretch.
+// could be shorter than the stretch. Parts to come count too: a clock was set back.
 func (n *count) forget(now int64) {
-	if n.last < now-slots-1 {
-		*n = count{last: now}
-		return
-	}
-	for i := range n.ring {
-		if p := &n.ring[i]; p.rows != 0 && p.number < now-slots-1 {
-			n.sum -= p.rows
-			*p = part{}
-		}
-	}
+	n.Parts = slices.DeleteFunc(n.Parts, func(p counted) bool { return p.Rows == 0 || p.Part < now-slots-1 })
 }
 
-// add counts rows in a part. A count that nobody can use up stays where it is rather
-// than turning over.
-func (n *count) add(now, rows int64) {
-	n.forget(now)
-	rows = min(rows, 1<<62-n.sum)
-	p := &n.ring[now%int64(len(n.ring))]
-	p.number = now
-	p.rows += rows
-	n.sum += rows
-	n.last = now
+// add counts rows in a part, or takes back as many as are counted there.
+func (n *count) add(at, rows int64) {
+	i := slices.IndexFunc(n.Parts, func(p counted) bool { return p.Part == at })
+	if i < 0 {
+		n.Parts = append(n.Parts, counted{Part: at})
+		i = len(n.Parts) - 1
+	}
+	p := &n.Parts[i]
+	p.Rows += max(min(rows, most-p.Rows), -p.Rows)
 }

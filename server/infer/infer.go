@@ -4,18 +4,32 @@
 //
 // It knows no statements and no rules. Who counts as one, what counts, and what follows
 // when there is no room left, is the session's to say. Values are kept as keyed hashes,
-// in memory, under a key that dies with the process: counts begin anew with the gateway,
-// and each gateway has its own.
+// in a Store, which outlives the gateway and which several share. Gateways with
+// different keys count a value that was compared through both of them twice.
 package infer
 
 import (
+	"bytes"
+	"cmp"
+	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 )
+
+// Store keeps documents by name.
+type Store interface {
+	// Counts reads documents, nil for what is not there, and tells the time that counts.
+	Counts(ctx context.Context, names []string) (found [][]byte, now time.Time, err error)
+	// UpdateCounts changes documents, all or none, while nobody else does. until is when
+	// they may be forgotten.
+	UpdateCounts(ctx context.Context, names []string, step func(now time.Time, found [][]byte) (next [][]byte, until time.Time, err error)) error
+}
 
 // Key names one count.
 type Key struct {
@@ -50,62 +64,83 @@ type Count struct {
 	Free time.Time
 }
 
-// Counter counts for everybody. It is safe for concurrent use. A count keeps no more
-// values and times than four times its limit.
+// Counter counts for everybody. It is safe for concurrent use. Its errors are those of
+// the store: what it did not count must not be told. A count keeps no more values and
+// times than four times its limit.
 type Counter struct {
-	now func() time.Time
-	key []byte
-
-	mu     sync.Mutex // guards what follows
-	counts map[Key]*count
-	sweep  int
+	store Store
+	key   []byte
 }
 
-type count struct {
-	per    time.Duration
-	values map[[16]byte]time.Time // when each was compared last
-	scans  []time.Time            // in order
+// New makes a counter on store, whose hashes are keyed with key.
+func New(store Store, key []byte) *Counter { return &Counter{store, key} }
+
+// name is that of the limit's document.
+func (k Key) name() string {
+	b, err := json.Marshal([]string{"infer", k.Principal, k.Target, k.Column, k.Rule})
+	if err != nil {
+		panic(err) // strings: cannot happen
+	}
+	return string(b)
 }
 
-// New makes a counter whose clock is now.
-func New(now func() time.Time) *Counter {
-	c := &Counter{now: now, key: make([]byte, 32), counts: map[Key]*count{}, sweep: 64}
-	rand.Read(c.key) // never fails: crypto/rand
-	return c
+func names(claims []Claim) (names []string) {
+	for _, c := range claims {
+		names = append(names, c.Key.name())
+	}
+	return names
 }
 
 // Over gives the limits that the claims would exceed now. It counts nothing.
-func (c *Counter) Over(claims []Claim) []Count {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.overLocked(claims)
+func (c *Counter) Over(ctx context.Context, claims []Claim) ([]Count, error) {
+	found, now, err := c.store.Counts(ctx, names(claims))
+	if err != nil {
+		return nil, err
+	}
+	counts, err := read(found)
+	if err != nil {
+		return nil, err
+	}
+	return c.over(claims, counts, now), nil
 }
 
 // Take counts the claims where all of them fit, else none; over is why not. used is how
 // much of each limit is used then.
-func (c *Counter) Take(claims []Claim) (used, over []Count) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if over = c.overLocked(claims); len(over) > 0 {
-		return nil, over
-	}
-	return c.addLocked(claims), nil
+func (c *Counter) Take(ctx context.Context, claims []Claim) (used, over []Count, err error) {
+	err = c.update(ctx, claims, func(now time.Time, counts []*count) {
+		if over = c.over(claims, counts, now); len(over) == 0 {
+			used = c.add(claims, counts, now)
+		}
+	})
+	return used, over, err
 }
 
 // Add counts claims that were allowed otherwise.
-func (c *Counter) Add(claims []Claim) (used []Count) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.addLocked(claims)
+func (c *Counter) Add(ctx context.Context, claims []Claim) (used []Count, err error) {
+	err = c.update(ctx, claims, func(now time.Time, counts []*count) { used = c.add(claims, counts, now) })
+	return used, err
 }
 
-func (c *Counter) overLocked(claims []Claim) (over []Count) {
-	now := c.now()
-	for _, claim := range claims {
-		n := c.counts[claim.Key]
-		if n == nil {
-			n = &count{per: claim.Per}
+func (c *Counter) update(ctx context.Context, claims []Claim, step func(now time.Time, counts []*count)) error {
+	return c.store.UpdateCounts(ctx, names(claims), func(now time.Time, found [][]byte) (next [][]byte, until time.Time, err error) {
+		counts, err := read(found)
+		if err != nil {
+			return nil, until, err
 		}
+		step(now, counts)
+		for i, n := range counts {
+			next = append(next, n.append(nil))
+			if end := now.Add(claims[i].Per); end.After(until) {
+				until = end
+			}
+		}
+		return next, until, nil
+	})
+}
+
+func (c *Counter) over(claims []Claim, counts []*count, now time.Time) (over []Count) {
+	for i, claim := range claims {
+		n := counts[i]
 		n.forget(now, claim.Per)
 		compared := c.hashes(claim)
 		fresh := len(compared)
@@ -134,16 +169,9 @@ func (c *Counter) overLocked(claims []Claim) (over []Count) {
 	return over
 }
 
-func (c *Counter) addLocked(claims []Claim) (used []Count) {
-	now := c.now()
-	for _, claim := range claims {
-		n := c.counts[claim.Key]
-		if n == nil {
-			c.sweepLocked(now)
-			n = &count{values: map[[16]byte]time.Time{}}
-			c.counts[claim.Key] = n
-		}
-		n.per = claim.Per
+func (c *Counter) add(claims []Claim, counts []*count, now time.Time) (used []Count) {
+	for i, claim := range claims {
+		n := counts[i]
 		n.forget(now, claim.Per)
 		for h := range c.hashes(claim) {
 			if _, ok := n.values[h]; ok || len(n.values) < 4*claim.Values {
@@ -174,6 +202,61 @@ func (c *Counter) hashes(claim Claim) map[[16]byte]bool {
 	return out
 }
 
+// count is what one document holds.
+type count struct {
+	values map[[16]byte]time.Time // when each was compared last
+	scans  []time.Time            // in order
+}
+
+// A document is, for each value, v + 16B hash + 8B microseconds since 1970 UTC, and for
+// each scan s + 8B.
+const (
+	tagValue, sizeValue = 'v', 1 + 16 + 8
+	tagScan, sizeScan   = 's', 1 + 8
+)
+
+var errDamaged = errors.New("a count of comparisons is damaged")
+
+func read(found [][]byte) (counts []*count, err error) {
+	for _, doc := range found {
+		n := &count{values: map[[16]byte]time.Time{}}
+		for len(doc) > 0 {
+			switch {
+			case doc[0] == tagValue && len(doc) >= sizeValue:
+				n.values[[16]byte(doc[1:17])] = instant(doc[17:])
+				doc = doc[sizeValue:]
+			case doc[0] == tagScan && len(doc) >= sizeScan:
+				n.scans = append(n.scans, instant(doc[1:]))
+				doc = doc[sizeScan:]
+			default:
+				return nil, errDamaged
+			}
+		}
+		counts = append(counts, n)
+	}
+	return counts, nil
+}
+
+func instant(b []byte) time.Time { return time.UnixMicro(int64(binary.BigEndian.Uint64(b))) }
+
+// micros rounds up, so that nothing is forgotten too early.
+func micros(at time.Time) uint64 { return uint64(at.Add(time.Microsecond - 1).UnixMicro()) }
+
+// append writes the count, what was compared first coming first.
+func (n *count) append(dst []byte) []byte {
+	hashes := slices.SortedFunc(maps.Keys(n.values), func(a, b [16]byte) int {
+		return cmp.Or(n.values[a].Compare(n.values[b]), bytes.Compare(a[:], b[:]))
+	})
+	for _, h := range hashes {
+		dst = append(append(dst, tagValue), h[:]...)
+		dst = binary.BigEndian.AppendUint64(dst, micros(n.values[h]))
+	}
+	for _, at := range n.scans {
+		dst = binary.BigEndian.AppendUint64(append(dst, tagScan), micros(at))
+	}
+	return dst
+}
+
 // forget drops what is older than the stretch.
 func (n *count) forget(now time.Time, per time.Duration) {
 	for h, at := range n.values {
@@ -201,17 +284,4 @@ func (n *count) free(compared map[[16]byte]bool, values, scans int) (at time.Tim
 		at = n.scans[scans-1]
 	}
 	return at
-}
-
-// sweepLocked drops counts of nothing, now and then.
-func (c *Counter) sweepLocked(now time.Time) {
-	if len(c.counts) < c.sweep {
-		return
-	}
-	for k, n := range c.counts {
-		if n.forget(now, n.per); len(n.values)+len(n.scans) == 0 {
-			delete(c.counts, k)
-		}
-	}
-	c.sweep = max(64, 2*len(c.counts))
 }

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -11,11 +13,22 @@ import (
 	"github.com/hoopctl/hoopctl/server/resource"
 )
 
-// Budgets counts the rows that everybody was given, over all sessions.
+// Budgets counts the rows that everybody was given, over all sessions. What it fails to
+// count must not be given.
 type Budgets interface {
-	Room(...budget.Limit) int64
-	Take(rows int64, limits ...budget.Limit) bool
-	Add(rows int64, limits ...budget.Limit)
+	Room(ctx context.Context, limits ...budget.Limit) (int64, error)
+	Take(ctx context.Context, rows int64, limits ...budget.Limit) (bool, error)
+	Add(ctx context.Context, rows int64, limits ...budget.Limit) error
+	Draw(limits ...budget.Limit) *budget.Draw
+}
+
+// uncounted is the refusal of a gateway that cannot count.
+func (l *Line) uncounted(ctx context.Context, err error) error {
+	l.Log.LogAttrs(ctx, slog.LevelError, "what is given or compared cannot be counted", slog.Any("err", err))
+	return &hoop.Error{
+		Code: hoop.CodeUnavailable, Message: "what you are given cannot be counted, so it is not given",
+		Hint: "try again; the gateway's log has the cause", Err: err,
+	}
 }
 
 // allowance is an export budget as it applies to a session's identity.
@@ -96,18 +109,23 @@ type claim struct {
 	row    int64 // for each row of the answer
 	once   int64 // for the statement: what it copies
 	whole  bool  // any number; the approved statement counts as the whole budget
+	draw   *budget.Draw
 }
 
 // exports weighs a statement against the session's budgets as they are now.
-func (s *Session) exports(st *hoop.Statement) *exports {
+func (s *Session) exports(ctx context.Context, st *hoop.Statement) (*exports, error) {
 	x := &exports{}
 	for _, a := range s.allowances {
 		c := a.claim(st)
 		if len(c.tables) == 0 {
 			continue
 		}
+		room, err := s.line.Budgets.Room(ctx, a.limits...)
+		if err != nil {
+			return nil, s.line.uncounted(ctx, err)
+		}
+		c.draw = s.line.Budgets.Draw(a.limits...)
 		x.claims = append(x.claims, c)
-		room := s.line.Budgets.Room(a.limits...)
 		switch {
 		case c.whole:
 			x.because(c, "may deliver %s without a bound below its export budget of %d rows in %s", a.Rows, a.Per)
@@ -117,7 +135,7 @@ func (s *Session) exports(st *hoop.Statement) *exports {
 		x.withheld = x.withheld || room == 0
 	}
 	x.withheld = x.withheld && x.use == nil // an approved export may show what it fails on
-	return x
+	return x, nil
 }
 
 func (x *exports) because(c claim, format string, rows int64, per hoop.Duration) {
@@ -170,15 +188,30 @@ func (a *allowance) claim(st *hoop.Statement) claim {
 }
 
 // begin counts what a statement that may run copies, and notes what its cursors carry.
-func (x *exports) begin(b Budgets, st *hoop.Statement) error {
+func (x *exports) begin(ctx context.Context, l *Line, st *hoop.Statement) error {
 	for _, c := range x.claims {
 		c.opens(st)
-		switch {
-		case x.use != nil: // people or a rule agreed
-			b.Add(c.once, c.limits...)
-		case !b.Take(c.once, c.limits...):
-			return c.spent()
+		if x.use != nil { // people or a rule agreed
+			c.draw.Free()
 		}
+		if err := c.take(ctx, l, c.once); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take counts rows; an error says that they must not be given.
+func (c claim) take(ctx context.Context, l *Line, rows int64) error {
+	if rows == 0 {
+		return nil
+	}
+	ok, err := c.draw.Take(ctx, rows)
+	switch {
+	case err != nil:
+		return l.uncounted(ctx, err)
+	case !ok:
+		return c.spent()
 	}
 	return nil
 }
@@ -212,21 +245,27 @@ func (c claim) spent() *hoop.Error {
 }
 
 // Deliver counts n rows of the answer before they are released. An error says that the
-// budget does not allow them: they must not reach the client, and the statement ends.
+// budget does not allow them, or that they cannot be counted: they must not reach the
+// client, and the statement ends.
 func (r *Run) Deliver(n int64) error {
 	if r.exports == nil {
 		return nil
 	}
-	b := r.session.line.Budgets
+	s := r.session
 	for _, c := range r.exports.claims {
+		var err error
+		if c.whole {
+			if err = c.draw.Mark(s.ctx, c.Rows); err != nil {
+				err = s.line.uncounted(s.ctx, err)
+			}
+		} else {
+			err = c.take(s.ctx, s.line, n*c.row)
+		}
 		switch {
-		case c.whole:
-			b.Add(c.Rows, c.limits...)
-		case n*c.row == 0:
-		case r.free:
-			b.Add(n*c.row, c.limits...)
-		case !b.Take(n*c.row, c.limits...):
-			return c.spent()
+		case err != nil && s.ctx.Err() != nil: // the session ended for another reason
+			return hoop.AsError(context.Cause(s.ctx))
+		case err != nil:
+			return err
 		}
 	}
 	return nil
@@ -235,16 +274,27 @@ func (r *Run) Deliver(n int64) error {
 // adminShutdown is the SQLSTATE of a statement whose end was never seen.
 const adminShutdown = "57P01"
 
-// failed counts a row for an error, whose text can show the values of one.
-func (r *Run) failed(state string) {
-	if r.exports == nil || state == "" || state == adminShutdown {
+// countEnd counts a row for an error, whose text can show the values of one, and gives back
+// what was taken ahead. Where an error cannot be counted, the session ends before it is told.
+func (r *Run) countEnd(state string) {
+	if r.exports == nil || len(r.exports.claims) == 0 {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.session.ctx), 10*time.Second)
+	defer cancel()
 	for _, c := range r.exports.claims {
+		if err := c.draw.Close(ctx); err != nil {
+			r.session.line.Log.WarnContext(ctx, "rows that were not given count", "session", r.session.info.ID, "err", err)
+		}
+		if state == "" || state == adminShutdown {
+			continue
+		}
 		rows := max(c.row, 1)
 		if c.whole {
 			rows = c.Rows
 		}
-		r.session.line.Budgets.Add(rows, c.limits...)
+		if err := r.session.line.Budgets.Add(ctx, rows, c.limits...); err != nil {
+			r.session.silence(r.session.line.uncounted(ctx, err))
+		}
 	}
 }

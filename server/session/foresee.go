@@ -25,19 +25,24 @@ type Foresight struct {
 func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target, narrowed hoop.Scope, st *hoop.Statement) (Foresight, error) {
 	s := &Session{line: l, target: target, scopes: scopes(id, narrowed), allowances: allowances(id, target), learned: limitsOf(target)}
 	s.info.Identity = id
-	uses, exports := s.uses(st)
+	uses, exports, err := s.uses(ctx, st)
+	if err != nil {
+		return Foresight{}, err
+	}
 	f := Foresight{Uses: uses, Rules: s.rules()}
 	// As Judge does: where the statement copies to is protected before its answer comes.
 	if into := lasting(destinations(uses)); len(into) > 0 {
 		f.Rules = f.Rules.Inheriting(into)
 	}
 	f.Withheld = f.Rules.Withheld(st) || exports.withheld
-	var err error
 	if f.Decision, err = s.decide(ctx, uses); err != nil {
 		return f, err
 	}
 	infers := s.infers(st, s.rules())
-	f.Decision, f.Least = infers.limit(s, f.Decision), infers.least
+	if f.Decision, err = infers.limit(ctx, s, f.Decision); err != nil {
+		return f, err
+	}
+	f.Least = infers.least
 	for i := range uses {
 		d, err := s.decide(ctx, uses[i:i+1])
 		if err != nil {

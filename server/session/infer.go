@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,10 +15,11 @@ import (
 )
 
 // Inference counts what everybody compared with protected columns, over all sessions.
+// What it fails to count must not be compared.
 type Inference interface {
-	Over([]infer.Claim) []infer.Count
-	Take([]infer.Claim) (used, over []infer.Count)
-	Add([]infer.Claim) (used []infer.Count)
+	Over(context.Context, []infer.Claim) ([]infer.Count, error)
+	Take(context.Context, []infer.Claim) (used, over []infer.Count, err error)
+	Add(context.Context, []infer.Claim) (used []infer.Count, err error)
 }
 
 // ruleInference names the decision that a limit makes.
@@ -170,12 +172,16 @@ func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) 
 }
 
 // limit has people decide where a limit would be exceeded and nobody else does.
-func (x *inferences) limit(s *Session, d hoop.Decision) hoop.Decision {
+func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) (hoop.Decision, error) {
 	if len(x.claims) == 0 || d.Action != hoop.Allow {
-		return d
+		return d, nil
+	}
+	over, err := s.line.Inference.Over(ctx, x.claims)
+	if err != nil {
+		return d, s.line.uncounted(ctx, err)
 	}
 	why, approval := "", s.line.Policy.Approvers()
-	if over := s.line.Inference.Over(x.claims); len(over) > 0 {
+	if len(over) > 0 {
 		why, approval = exceeded(over[0]), s.approvers(over[0])
 	} else if x.small != nil {
 		n := x.small.limit.MinGroup
@@ -185,7 +191,7 @@ func (x *inferences) limit(s *Session, d hoop.Decision) hoop.Decision {
 			approval = x.small.limit.Approval
 		}
 	} else {
-		return d
+		return d, nil
 	}
 	d.Effect, d.Rule = hoop.EffectInfer, ruleInference
 	d.Reason = "needs approval: infer: " + why
@@ -194,7 +200,7 @@ func (x *inferences) limit(s *Session, d hoop.Decision) hoop.Decision {
 		d.Action = hoop.Deny
 		d.Reason = "denied: infer: " + why + ", and no group has the role approver"
 	}
-	return d
+	return d, nil
 }
 
 func (s *Session) approvers(c infer.Count) *hoop.ApprovalRule {
@@ -215,16 +221,19 @@ func exceeded(c infer.Count) string {
 
 // begin counts what a statement that may run compares; approved says that people or a
 // rule agreed.
-func (x *inferences) begin(b Inference, approved bool) error {
-	if len(x.claims) == 0 {
-		return nil
-	}
-	if approved {
-		x.used = b.Add(x.claims)
-		return nil
-	}
+func (x *inferences) begin(ctx context.Context, l *Line, approved bool) (err error) {
 	var over []infer.Count
-	if x.used, over = b.Take(x.claims); len(over) > 0 { // another session was faster
+	switch {
+	case len(x.claims) == 0:
+	case approved:
+		x.used, err = l.Inference.Add(ctx, x.claims)
+	default:
+		x.used, over, err = l.Inference.Take(ctx, x.claims)
+	}
+	switch {
+	case err != nil:
+		return l.uncounted(ctx, err)
+	case len(over) > 0: // another session was faster
 		return hoop.Errorf(hoop.CodeLimitExceeded, "the inference limit is used up: %s", exceeded(over[0])).
 			WithHint("wait, or send the statement again: as long as there is no room, an approver decides about it")
 	}

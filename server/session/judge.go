@@ -64,7 +64,6 @@ type Run struct {
 	exports *exports
 	infers  *inferences
 	decoys  decoys
-	free    bool  // of export budgets: people or a rule agreed to what it delivers
 	number  int64 // counter of its event in the session
 	at      time.Time
 	result  hoop.Result
@@ -73,7 +72,10 @@ type Run struct {
 // Preview tells early what Judge would refuse outright, before the parameters are
 // known. A refusal is put on record as Judge's is.
 func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
-	uses, _ := s.uses(st)
+	uses, _, err := s.uses(ctx, st)
+	if err != nil {
+		return s.refuse(ctx, st, st.Uses, hoop.Decision{}, hoop.AsError(err))
+	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return err
@@ -93,7 +95,10 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inForce(); err != nil {
 		return nil, err
 	}
-	uses, exports := s.uses(st)
+	uses, exports, err := s.uses(ctx, st)
+	if err != nil {
+		return nil, s.refuse(ctx, st, st.Uses, hoop.Decision{}, hoop.AsError(err))
+	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return nil, err
@@ -102,7 +107,9 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 		return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 	}
 	infers := s.infers(st, s.rules())
-	d = infers.limit(s, d)
+	if d, err = infers.limit(ctx, s, d); err != nil {
+		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+	}
 	switch d.Action {
 	case hoop.Allow:
 	case hoop.Approve:
@@ -116,17 +123,17 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	default:
 		return nil, s.refuse(ctx, st, uses, d, denied(d))
 	}
-	if err := infers.begin(s.line.Inference, d.Action == hoop.Approve); err != nil {
+	if err := infers.begin(ctx, s.line, d.Action == hoop.Approve); err != nil {
 		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
 	}
-	if err := exports.begin(s.line.Budgets, st); err != nil {
+	if err := exports.begin(ctx, s.line, st); err != nil {
 		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
 	}
 	if err := s.inherit(ctx, uses); err != nil {
 		return nil, err
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
-	r := &Run{session: s, st: st, rules: s.rules(), exports: exports, free: exports.use != nil, infers: infers, at: s.line.Now()}
+	r := &Run{session: s, st: st, rules: s.rules(), exports: exports, infers: infers, at: s.line.Now()}
 	pos, err := s.recordStatement(r, uses, d, nil)
 	if err != nil {
 		return nil, unrecorded(err)
@@ -148,12 +155,16 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 
 // uses are the effects that matter here: with what the mask rules leave of them, and
 // export where a budget is at stake.
-func (s *Session) uses(st *hoop.Statement) ([]hoop.Use, *exports) {
-	uses, x := s.rules().Uses(st), s.exports(st)
+func (s *Session) uses(ctx context.Context, st *hoop.Statement) ([]hoop.Use, *exports, error) {
+	x, err := s.exports(ctx, st)
+	if err != nil {
+		return nil, nil, err
+	}
+	uses := s.rules().Uses(st)
 	if x.use != nil {
 		uses = append(slices.Clone(uses), *x.use)
 	}
-	return uses, x
+	return uses, x, nil
 }
 
 // inForce tells whether the session may go on.
@@ -506,7 +517,7 @@ func (r *Run) Rules() *mask.Rules { return r.rules }
 // Done tells how the statement ended; the next Release puts it on record with the
 // bytes that tell the client. It is called once.
 func (r *Run) Done(res hoop.Result) {
-	r.failed(res.SQLState)
+	r.countEnd(res.SQLState)
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -135,6 +135,7 @@ type Session struct {
 	event   hoop.Event          // on its way to the log
 	asked   recording.Statement // of records, while one of it is there
 	closed  bool
+	silent  error // nothing more may be released, and why
 }
 
 // Open begins a session: grant, recording, event, all durable before it returns.
@@ -261,6 +262,12 @@ func (s *Session) AllRules() *mask.Rules {
 // batched, else when record and results are durable. wire is at most 1 MiB; it is
 // copied. r is the statement it answers, nil where it answers none.
 func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
+	s.mu.Lock()
+	silent := s.silent
+	s.mu.Unlock()
+	if silent != nil {
+		return silent
+	}
 	pos, err := s.release(r, wire)
 	if err != nil {
 		return unrecorded(err)
@@ -272,6 +279,13 @@ func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
 		return unrecorded(err)
 	}
 	return nil
+}
+
+// silence has nothing more released.
+func (s *Session) silence(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = why
 }
 
 func (s *Session) release(r *Run, wire []byte) (journal.Pos, error) {

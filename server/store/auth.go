@@ -202,13 +202,14 @@ func (s *Store) Cuts(ctx context.Context, after time.Time) ([]auth.Family, error
 	return found, fault("list sign-ins that ended", err)
 }
 
-// Sweep deletes what expired before a time. Tokens go with their sign-in.
+// Sweep deletes what expired before a time: of sign-ins, with their tokens, and of counts.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
-	return s.write(ctx, "sweep sign-ins", func(tx *sql.Tx) error {
+	return s.write(ctx, "sweep what expired", func(tx *sql.Tx) error {
 		for _, query := range []string{
 			`DELETE FROM devices WHERE expires_at < $1`,
 			`DELETE FROM tokens WHERE expires_at < $1`,
 			`DELETE FROM families WHERE expires_at < $1`,
+			`DELETE FROM counts WHERE expires_at < $1`,
 		} {
 			if _, err := tx.ExecContext(ctx, query, micros(before)); err != nil {
 				return err

@@ -1,6 +1,6 @@
 // Package store keeps what the gateway must remember across a restart: requests and
-// their approvals, grants, the list of sessions, sign-ins, and the tables that
-// inherited protection. SQLite serves one gateway, PostgreSQL several.
+// their approvals, grants, the list of sessions, sign-ins, the tables that inherited
+// protection, and how much of a limit somebody has used. SQLite serves one gateway, PostgreSQL several.
 //
 // It knows the nouns and satisfies the interfaces that the packages above declare; it
 // holds no rules. It never keeps the text or the parameters of a held statement, and

@@ -32,6 +32,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/record"
 	"github.com/hoopctl/hoopctl/server/resource"
 	"github.com/hoopctl/hoopctl/server/session"
+	"github.com/hoopctl/hoopctl/server/store/storetest"
 )
 
 // shared is what all tests of the package use: starting it takes seconds.
@@ -190,7 +191,7 @@ func (g *gateway) newLine(rules []resource.MaskRule) {
 	g.masks = &testMasks{set: set}
 	g.line = &session.Line{
 		Grants: g.grants, Policy: g.policy, Protection: g.masks, Recorder: g.recorder, Audit: g.audit,
-		Journal: g.journal, Registry: testRegistry{}, Inference: infer.New(time.Now), Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
+		Journal: g.journal, Registry: testRegistry{}, Inference: infer.New(&storetest.Counts{Now: time.Now}, []byte("key")), Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
 	}
 }
 
