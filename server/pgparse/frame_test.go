@@ -82,3 +82,29 @@ func FuzzParseReply(f *testing.F) {
 		_, _ = decode("", r) // no panic
 	})
 }
+
+// What a peer announces is not believed: a frame is given whole, or it is an error.
+func FuzzReadFrame(f *testing.F) {
+	for _, body := range []string{"", "SELECT 1", strings.Repeat("x", 100), strings.Repeat("x", 101)} {
+		var b bytes.Buffer
+		if err := writeFrame(&b, []byte(body), []byte("more")); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+		f.Add(b.Bytes()[:b.Len()-1])
+	}
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{0, 0, 0})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		const limit = 100
+		r := bytes.NewReader(in)
+		body, err := readFrame(r, limit)
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		if err := writeFrame(&again, body); err != nil || len(body) > limit || !bytes.HasPrefix(in, again.Bytes()) || r.Len() != len(in)-again.Len() {
+			t.Errorf("%q gave %q, and %d bytes are left, %v", in, body, r.Len(), err)
+		}
+	})
+}

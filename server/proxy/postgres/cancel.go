@@ -79,13 +79,25 @@ func (r *registry) find(pid uint32, secret []byte) *conn {
 	return found
 }
 
-// cancel acts on a CancelRequest: 4B process id + secret. As PostgreSQL does, it
-// answers nothing, whether or not the key fits.
+// maxSecret is the longest secret of BackendKeyData in protocol 3.2, in bytes; 3.0 has four.
+const maxSecret = 256
+
+// parseCancel reads a CancelRequest behind its code: 4B process id + secret.
+func parseCancel(body []byte) (pid uint32, secret []byte, err error) {
+	if len(body) < 4+4 || len(body) > 4+maxSecret {
+		return 0, nil, errMalformed
+	}
+	return binary.BigEndian.Uint32(body), body[4:], nil
+}
+
+// cancel acts on a CancelRequest. As PostgreSQL does, it answers nothing, whether or
+// not the key fits.
 func (p *Proxy) cancel(ctx context.Context, body []byte) {
-	if len(body) < 8 || len(body) > 4+256 {
+	pid, secret, err := parseCancel(body)
+	if err != nil {
 		return
 	}
-	c := p.live.find(binary.BigEndian.Uint32(body), body[4:])
+	c := p.live.find(pid, secret)
 	if c == nil {
 		return
 	}

@@ -265,11 +265,21 @@ func (c *conn) bound(name string) (*portal, error) {
 	return nil, &stateError{state: stateNoPortal, message: fmt.Sprintf("portal %q does not exist", name)}
 }
 
-// describe forwards a Describe message: 1B S or P + name.
-func (c *conn) describe(frame, body []byte) error {
+// parseNamed reads the body of Describe and of Close: 1B S (statement) or P (portal) +
+// name.
+func parseNamed(body []byte) (kind byte, name string, err error) {
 	f := fields{b: body}
-	kind, name := f.byte(), string(f.cstring())
+	kind, name = f.byte(), string(f.cstring())
 	if f.done() != nil || kind != 'S' && kind != 'P' {
+		return 0, "", errMalformed
+	}
+	return kind, name, nil
+}
+
+// describe forwards a Describe message.
+func (c *conn) describe(frame, body []byte) error {
+	kind, name, err := parseNamed(body)
+	if err != nil {
 		return c.refuse(protocolError("malformed Describe message"))
 	}
 	e := &expected{kind: 'D'}
@@ -311,13 +321,20 @@ func (c *conn) refuseOrEnd(err error) error {
 	return c.refuse(err)
 }
 
-// execute forwards an Execute message: portal + 4B limit of rows. Where masks apply
-// the target is asked first what the rows will be.
-func (c *conn) execute(frame, body []byte) error {
+// parseExecute reads the body of Execute: portal + 4B limit of rows, which is the
+// target's business.
+func parseExecute(body []byte) (portal string, err error) {
 	f := fields{b: body}
-	name := string(f.cstring())
+	portal = string(f.cstring())
 	f.uint32()
-	if f.done() != nil {
+	return portal, f.done()
+}
+
+// execute forwards an Execute message. Where masks apply the target is asked first what
+// the rows will be.
+func (c *conn) execute(frame, body []byte) error {
+	name, err := parseExecute(body)
+	if err != nil {
 		return c.refuse(protocolError("malformed Execute message"))
 	}
 	p, err := c.bound(name)
@@ -405,11 +422,10 @@ func (c *conn) describeFirst(name string, p *portal) {
 	c.out = end(appendString(append(m, 'P'), name), at)
 }
 
-// closeName forwards a Close message: 1B S or P + name.
+// closeName forwards a Close message.
 func (c *conn) closeName(frame, body []byte) error {
-	f := fields{b: body}
-	kind, name := f.byte(), string(f.cstring())
-	if f.done() != nil || kind != 'S' && kind != 'P' {
+	kind, name, err := parseNamed(body)
+	if err != nil {
 		return c.refuse(protocolError("malformed Close message"))
 	}
 	c.mu.Lock()

@@ -7,11 +7,17 @@ import (
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
+// parseQuery reads the body of Query: a text.
+func parseQuery(body []byte) (text string, err error) {
+	f := fields{b: body}
+	text = string(f.cstring())
+	return text, f.done()
+}
+
 // query judges a Query message as a whole and forwards it.
 func (c *conn) query(body []byte) error {
-	f := fields{b: body}
-	text := string(f.cstring())
-	if f.done() != nil {
+	text, err := parseQuery(body)
+	if err != nil {
 		return c.refuseQuery(protocolError("malformed Query message"))
 	}
 	overtaken := c.judging()
