@@ -110,17 +110,30 @@ func (p *Proxy) cancel(ctx context.Context, body []byte) {
 	}
 }
 
+// overtakes is how long a CancelRequest that finds its connection with nothing to do
+// waits for the statement that it was sent after: they come on connections of their own,
+// and may change places on the way. PostgreSQL starts a process for each CancelRequest,
+// which takes as long on a busy machine. Statements of clients that go on before the
+// cancel's connection is closed may be hit, here as there.
+const overtakes = 20 * time.Millisecond
+
 // How far the message in hand is, for a CancelRequest while the target has nothing to do.
 const (
 	notJudged   int32 = iota
 	isJudged          // by the gateway: the target has not seen it
 	isOvertaken       // and was cancelled meanwhile
+	isAwaited         // has not come yet, and is cancelled already
 )
 
 // judging is for while a message is judged, which takes time where the catalog is loaded
 // first; overtaken ends that, and reports whether a CancelRequest came.
 func (c *conn) judging() (overtaken func() bool) {
-	c.early.Store(isJudged)
+	if c.early.Swap(isJudged) == isAwaited {
+		c.mu.Lock()
+		c.early.Store(isOvertaken)
+		c.cond.Broadcast()
+		c.mu.Unlock()
+	}
 	return func() bool { return c.early.Swap(notJudged) == isOvertaken }
 }
 
@@ -129,16 +142,16 @@ func errCancelled() error {
 }
 
 // cancelled ends what c is doing: a statement that is judged or waits for approval, or
-// what runs in the target.
+// what runs in the target. Where it does nothing, that is what it does next, if soon.
 func (c *conn) cancelled(ctx context.Context) error {
 	c.mu.Lock()
-	hold, busy := c.hold, len(c.queue) > 0 && !c.over
-	switch {
-	case hold != nil:
-	case busy:
+	if c.idleLocked() && (c.early.CompareAndSwap(isJudged, isOvertaken) || c.awaitStatementLocked(ctx)) {
+		c.mu.Unlock()
+		return nil
+	}
+	hold, busy := c.hold, !c.idleLocked()
+	if hold == nil && busy {
 		c.worn = true // it may arrive late
-	default:
-		c.early.CompareAndSwap(isJudged, isOvertaken)
 	}
 	c.mu.Unlock()
 	switch {
@@ -149,6 +162,24 @@ func (c *conn) cancelled(ctx context.Context) error {
 		return nil
 	}
 	return c.up.cancel(ctx)
+}
+
+// idleLocked reports that neither the target nor somebody who approves has anything of
+// c's to do. c.mu is held.
+func (c *conn) idleLocked() bool {
+	return c.hold == nil && (len(c.queue) == 0 || c.over)
+}
+
+// awaitStatementLocked waits for a statement that was overtaken by its CancelRequest, and
+// reports whether one came: judging has it cancelled. c.mu is held.
+func (c *conn) awaitStatementLocked(ctx context.Context) bool {
+	if c.over || !c.early.CompareAndSwap(notJudged, isAwaited) {
+		return c.over
+	}
+	ctx, stop := context.WithTimeout(ctx, c.proxy.overtakes)
+	defer stop()
+	_ = c.awaitLocked(ctx, func() bool { return c.early.Load() != isAwaited }) // in time or not
+	return !c.early.CompareAndSwap(isAwaited, notJudged)
 }
 
 // cancel sends a CancelRequest to the target on a connection of its own, encrypted if

@@ -141,6 +141,61 @@ func TestCancel_WhileTheGatewayJudges(t *testing.T) {
 	}
 }
 
+// sendCancel sends the CancelRequest of c on a connection of its own; done is closed when
+// the gateway has closed that.
+func (g *gateway) sendCancel(c *raw) (done chan struct{}) {
+	g.t.Helper()
+	nc, err := net.Dial("tcp", g.addr.String())
+	check(g.t, err)
+	_, err = nc.Write(opening(cancelRequest, cancelBody(c.PID, c.SecretKey)))
+	check(g.t, err)
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = io.Copy(io.Discard, nc) // it is closed, or reset
+		_ = nc.Close()
+	}()
+	return done
+}
+
+// A cancel that comes before its statement, on a connection of its own, is not lost; one
+// whose statement does not come in time is, and hits nothing else.
+func TestCancel_OvertakesItsStatement(t *testing.T) {
+	g := setup(t, "")
+	for name, send := range map[string][]pgproto3.FrontendMessage{
+		"simple":   msgs(query("select pg_sleep(20)")),
+		"extended": msgs(parse("", "select pg_sleep(20)"), &pgproto3.Bind{}, execute("", 0), &pgproto3.Sync{}),
+		"function": msgs(&pgproto3.FunctionCall{Function: 2626, Arguments: [][]byte{[]byte("20")}}), // pg_sleep
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.proxy.overtakes = time.Minute
+			c := rawConn(t, g.dsn())
+			done := g.sendCancel(c)
+			eventually(t, "the cancel waits", func() bool {
+				found := g.proxy.live.find(c.PID, c.SecretKey)
+				return found != nil && found.early.Load() == isAwaited
+			})
+			if got := c.exchange(step{send: send, ready: 1}); !strings.Contains(got, `"Code":"57014"`) {
+				t.Errorf("it was not cancelled:\n%s", got)
+			}
+			<-done
+			if got := c.exchange(step{send: msgs(query("select 'lives'")), ready: 1}); !strings.Contains(got, "SELECT 1") {
+				t.Errorf("the next statement was hit:\n%s", got)
+			}
+			check(t, c.Conn.Close())
+			check(t, g.ended())
+		})
+	}
+	t.Run("too early", func(t *testing.T) {
+		g.proxy.overtakes = overtakes
+		c := rawConn(t, g.dsn())
+		<-g.sendCancel(c)
+		if got := c.exchange(step{send: msgs(query("select 'lives'")), ready: 1}); !strings.Contains(got, "SELECT 1") {
+			t.Errorf("a statement after the cancel's end was hit:\n%s", got)
+		}
+	})
+}
+
 // A client that is gone takes its backend with it within a second, whatever the backend
 // was doing, and no other connection notices.
 func TestVanish_BackendIsCancelledAndClosedWithinASecond(t *testing.T) {

@@ -87,6 +87,8 @@ type Proxy struct {
 	bound    atomic.Int64  // bytes of long Bind messages that are held
 	cut      crowd
 	cancels  chan struct{} // holds a token for each CancelRequest of ours that is under way
+
+	overtakes time.Duration // see there
 }
 
 // New makes a proxy.
@@ -109,7 +111,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}, overtakes: overtakes}
 }
 
 // Begin takes one client through its startup. The client must prove that it knows the
