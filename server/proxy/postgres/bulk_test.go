@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -310,5 +311,48 @@ func TestRecording_IsWhatTheClientSaw(t *testing.T) {
 	results := g.audit.of(hoop.EventResult)
 	if len(results) == 0 || results[0].Result.Rows != 3 || results[0].Result.Masked == 0 {
 		t.Errorf("results %+v", results)
+	}
+}
+
+// What does not belong into COPY data ends the COPY with an error and the connection with
+// another, as it does without a gateway.
+func TestCopy_OutOfStep(t *testing.T) {
+	g := setup(t, "create table t (a int)")
+	for name, m := range map[string]pgproto3.FrontendMessage{
+		"query": query("select 1"), "parse": parse("", "select 1"), "bind": &pgproto3.Bind{}, "describe": describe('S', ""),
+		"execute": execute("", 0), "close": &pgproto3.Close{ObjectType: 'P'}, "function": &pgproto3.FunctionCall{Function: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			says := func(dsn string) (said []string) {
+				c := rawConn(t, dsn)
+				c.exchange(step{send: msgs(query("copy t from stdin")), until: "CopyInResponse"})
+				c.Frontend.Send(&pgproto3.CopyData{Data: []byte("1\n")})
+				c.Frontend.Send(m)
+				check(t, c.Frontend.Flush())
+				for {
+					m, err := c.Frontend.Receive()
+					if err != nil {
+						return said // the connection was closed
+					}
+					if e, ok := m.(*pgproto3.ErrorResponse); ok {
+						said = append(said, e.Severity+" "+e.Code+" "+e.Message)
+						continue
+					}
+					said = append(said, render(m))
+				}
+			}
+			want := says(shared.pg.DSN(g.target.Database))
+			if diff := cmp.Diff(want, says(g.dsn())); diff != "" || len(want) != 2 {
+				t.Errorf("PostgreSQL says %q (-), the gateway (+):\n%s", want, diff)
+			}
+			if err := g.ended(); err == nil {
+				t.Error("the connection ended as if nothing had happened")
+			}
+		})
+	}
+	var n int
+	check(t, g.direct().QueryRow(t.Context(), "select count(*) from t").Scan(&n))
+	if n != 0 {
+		t.Errorf("%d rows were kept", n)
 	}
 }

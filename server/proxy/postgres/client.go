@@ -143,8 +143,11 @@ func (c *conn) longBind(size int) error {
 // has its bytes dropped as they come.
 func (c *conn) tooLong(kind byte, size int) error {
 	if c.gate != nil {
-		if copying, err := c.awaitCopy(); err != nil || copying {
-			return errors.Join(err, c.violation("unexpected message type %q during COPY from stdin", kind))
+		switch copying, err := c.awaitCopy(); {
+		case err != nil:
+			return err
+		case copying:
+			return c.outOfStep(kind)
 		}
 	}
 	c.passing, c.keeping = size, false

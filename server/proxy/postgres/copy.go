@@ -1,5 +1,10 @@
 package postgres
 
+import (
+	"context"
+	"fmt"
+)
+
 // passGate handles a message that comes while COPY FROM STDIN may be going on. What
 // the target does with it depends on whether it has begun to take data, so the gateway
 // waits until it knows; PostgreSQL tells at once. handled is false when the COPY is
@@ -39,7 +44,25 @@ func (c *conn) passGate(kind byte, frame []byte) (handled bool, err error) {
 	case 'X':
 		return true, errTerminated
 	}
-	return true, c.violation("unexpected message type %q during COPY from stdin", kind)
+	return true, c.outOfStep(kind)
+}
+
+// outOfStep tells the client, which sent what does not belong into COPY data, what
+// PostgreSQL tells it: that COPY fails, and then that nothing can follow (CopyGetData in
+// copyfromparse.c, PostgresMain in postgres.c).
+func (c *conn) outOfStep(kind byte) error {
+	ctx, stop := context.WithTimeout(c.ctx, lastWords)
+	defer stop()
+	c.mu.Lock()
+	err := c.awaitLocked(ctx, func() bool { return c.settled }) // CopyInResponse comes first
+	c.mu.Unlock()
+	if err == nil {
+		err = c.tell(c.ctx, report{severity: "ERROR", state: stateProtocol, message: fmt.Sprintf("unexpected message type 0x%02X during COPY from stdin", kind)})
+	}
+	if err != nil {
+		return err
+	}
+	return c.violation("terminating connection because protocol synchronization was lost")
 }
 
 // awaitCopy waits until the target takes data for the gate, or has answered it. The
