@@ -35,7 +35,9 @@ func FuzzGreet(f *testing.F) {
 	for _, in := range [][]byte{
 		hello, opening(3<<16|2, "user\x00hoop\x00\x00"), opening(cancelRequest, "\x00\x00\x12\x34secr"),
 		bytes.Join([][]byte{ssl, hello}, nil), bytes.Join([][]byte{gss, ssl, hello}, nil), bytes.Join([][]byte{ssl, ssl, ssl, hello}, nil),
-		opening(sslRequest, "x"), hello[:7], {}, []byte("GET / HTTP/1.1\r\n\r\n"),
+		opening(sslRequest, "x"), hello[:7],
+		{},
+		[]byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
 		f.Add(in, uint8(0))
 		f.Add(in, uint8(255))

@@ -130,7 +130,11 @@ func FuzzPacket(f *testing.F) {
 	for _, in := range [][]byte{
 		hello, opening(version32, []byte("user\x00u\x00\x00")), opening(cancelRequest, cancelBody(7, []byte{1, 2, 3, 4})),
 		gss, append(bytes.Clone(ssl), hello...), bytes.Repeat(ssl, 3),
-		opening(sslRequest, []byte("x")), {0, 0, 0, 7, 0, 3, 0, 0}, {0, 0, 0x27, 0x11, 0, 3, 0, 0}, {0xff, 0xff, 0xff, 0xff, 0, 3, 0, 0}, hello[:9],
+		opening(sslRequest, []byte("x")),
+		{0, 0, 0, 7, 0, 3, 0, 0},
+		{0, 0, 0x27, 0x11, 0, 3, 0, 0},
+		{0xff, 0xff, 0xff, 0xff, 0, 3, 0, 0},
+		hello[:9],
 	} {
 		f.Add(in, uint8(255))
 		f.Add(in, uint8(0))
