@@ -353,11 +353,28 @@ func (g *gateway) stalled(c *pgx.Conn) (n int) {
 	return n
 }
 
-// A client that does not read holds the target back, not the gateway's memory: each
-// costs at most 2 MiB of heap, with the race detector too, however much of its answer is
-// still to come. What the sockets hold is the system's.
+// writing counts the connections that write to their clients, or are about to.
+func (g *gateway) writing() (n int) {
+	g.proxy.live.mu.Lock()
+	defer g.proxy.live.mu.Unlock()
+	for _, same := range g.proxy.live.conns {
+		for _, c := range same {
+			if !c.writing.TryLock() {
+				n++
+				continue
+			}
+			c.writing.Unlock()
+		}
+	}
+	return n
+}
+
+// A client that does not read holds the target back, not the gateway's memory, however
+// much of its answer is still to come. What each costs is the slope between few such
+// clients and many, so that what all share falls out. What the sockets hold is the
+// system's.
 func TestSlowReader_CostsNoMemory(t *testing.T) {
-	const clients, each = 8, 2 << 20
+	const few, many, each = 8, 32, 500 << 10
 	for name, tt := range map[string]struct {
 		rules   []resource.MaskRule
 		batched bool
@@ -374,23 +391,35 @@ func TestSlowReader_CostsNoMemory(t *testing.T) {
 				g.batched()
 			}
 			watch := g.direct()
-			all := make([]*raw, clients)
+			all := make([]*raw, many)
 			for i := range all {
 				all[i] = rawConn(t, g.dsn())
 			}
 			for _, c := range all { // what all recordings share is there, too
 				c.exchange(step{send: msgs(query("select ssn, repeat('x', 100000) from patients")), ready: 1})
 			}
-			before := heap()
-			for _, c := range all {
-				c.Frontend.Send(query(tt.sql))
-				check(t, c.Frontend.Flush())
+			stall := func(clients []*raw, n int) uint64 {
+				for _, c := range clients {
+					c.Frontend.Send(query(tt.sql))
+					check(t, c.Frontend.Flush())
+				}
+				still := 0
+				eventually(t, "they are held back", func() bool {
+					// Both ends wait for a moment now and then, before the sockets are full.
+					if still++; g.stalled(watch) != n || g.writing() != n {
+						still = 0
+					}
+					return still == 20
+				})
+				return heap()
 			}
-			eventually(t, "they are held back", func() bool { return g.stalled(watch) == clients })
-			grown := int64(heap()) - int64(before)
-			t.Logf("%d KiB for each client that stalls", grown/clients>>10)
-			if grown > clients*each {
-				t.Errorf("the heap grew by %d KiB", grown>>10)
+			none := heap()
+			one := stall(all[:1], 1)
+			some := stall(all[1:few], few)
+			slope := (int64(stall(all[few:], many)) - int64(some)) / (many - few)
+			t.Logf("%d KiB for the first client that stalls, %d KiB for each of %d, and %d KiB for each more", (int64(one)-int64(none))>>10, (int64(some)-int64(none))/few>>10, few, slope>>10)
+			if slope > each {
+				t.Errorf("the heap grows by %d KiB for each", slope>>10)
 			}
 			if tt.rules != nil {
 				m, err := all[0].Frontend.Receive() // RowDescription
