@@ -36,6 +36,10 @@ SELECT;
 SELECT 1 AS a, 2 AS b \gset got_
 \echo :got_a :got_b
 SELECT 1 \; SELECT 2 \; SELECT 3 ;
+\echo == arrays and json
+SELECT ARRAY[1, NULL, 3] || 4 AS a, '{"a b","c,d",NULL}'::text[] AS t, ('{7,8,9}'::int[])[2:3] AS part, unnest(ARRAY['x', 'y']) AS u;
+SELECT '{"k": [1, {"b": null}]}'::jsonb AS doc, '{"k": [1, 2]}'::jsonb -> 'k' ->> 1 AS two, '{"z":1, "a":2}'::json AS kept;
+SELECT id, ia, ta, j, jb FROM clinic.kinds WHERE 3 = ANY (ia) OR jb ? 'k' ORDER BY id;
 \echo == errors
 SELECT nothing FROM clinic.visits;
 SELECT 1/0;

@@ -98,6 +98,13 @@ big = io.StringIO("".join("%d\t%s\t\\N\n" % (i, "x" * 100) for i in range(20000)
 cur.copy_expert("COPY clinic.items FROM STDIN", big)
 print(cur.rowcount)
 
+# Prepared statements, which are SQL's here.
+cur.execute("PREPARE by_id (int) AS SELECT name, ssn FROM clinic.patients WHERE id = $1")
+for i in range(1, 4):
+    cur.execute("EXECUTE by_id(%s)", (i,))
+    print(cur.fetchall())
+cur.execute("DEALLOCATE by_id")
+
 # Server-side cursors.
 named = conn.cursor("named", scrollable=True)
 named.itersize = 1000

@@ -100,6 +100,13 @@ except (ValueError, errors.QueryCanceled) as e:  # which of them depends on the 
 conn.rollback()
 
 # Server-side cursors and streams.
+with conn.cursor("named", scrollable=True) as named:
+    named.itersize = 2
+    named.execute("SELECT id, ssn FROM clinic.patients WHERE id < %s ORDER BY id", (10,))
+    print(named.fetchmany(3))
+    named.scroll(-2)
+    print(list(named))
+conn.commit()
 print(sum(len(r[0]) for r in conn.cursor().stream("SELECT repeat('x', i % 100) FROM generate_series(1, 20000) i")))
 conn.commit()
 

@@ -31,6 +31,7 @@ with engine.connect() as c:
     c.commit()
     print(c.execute(sa.select(sa.func.count()).select_from(items)).scalar())
     print(c.execute(sa.text("SELECT :a + 1"), {"a": 41}).scalar())
+    print(c.execute(sa.select(sa.cast([1, None, 3], pgd.ARRAY(sa.Integer)), sa.cast({"k": [1]}, pgd.JSONB), sa.func.array_length(pgd.array([1, 2]), 1))).one())
     with engine.connect().execution_options(stream_results=True, yield_per=10) as stream:
         for part in stream.execute(sa.select(items.c.id).order_by(items.c.id)).partitions():
             print([r[0] for r in part][:3])
