@@ -127,8 +127,8 @@ func TestSessionEnd_HasItsCause(t *testing.T) {
 	gone(short)
 	ended("expired", end, hoop.CauseExpired)
 
-	if short, err = pgx.Connect(t.Context(), g.Listen("agent", "pg-prod")); err == nil {
-		t.Error("a session without a grant")
+	if without, err := pgx.Connect(t.Context(), g.Listen("agent", "pg-prod")); err == nil {
+		t.Error("a session without a grant", without.Close(t.Context()))
 	}
 	ended("without a grant", hoop.EventSessionDenied, hoop.CauseDenied)
 
