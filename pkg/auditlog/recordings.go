@@ -15,11 +15,15 @@ import (
 
 // recordings checks each file that the log commits to, and that there is no other.
 func (v *verifier) recordings() error {
+	excuse := &Fault{File: RecordingsDir, Index: -1, What: "recordings are said to be gone that are here, or that no event here commits to"}
 	if v.opt.WithoutRecordings {
+		if len(v.opt.Expired) > 0 {
+			return excuse
+		}
 		v.warn("recordings were not looked at")
 		return nil
 	}
-	named := make(map[string]bool, len(v.sessions.committed))
+	named, excused := make(map[string]bool, len(v.sessions.committed)), 0
 	for _, c := range v.sessions.committed {
 		if s := v.opt.Span; s != (Span{}) && (c.index < s.First || c.index >= s.End) {
 			continue
@@ -32,12 +36,18 @@ func (v *verifier) recordings() error {
 			if err != nil {
 				return err
 			}
+			if _, ok := v.opt.Expired[c.session]; ok {
+				excused++
+			}
 			continue
 		}
 		named[c.session] = true
 		if err := v.recording(c); err != nil {
 			return err
 		}
+	}
+	if excused != len(v.opt.Expired) {
+		return excuse
 	}
 	entries, err := fs.ReadDir(v.fs, RecordingsDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,6 +73,9 @@ func (v *verifier) expired(c committed) (bool, error) {
 	at, outside := v.opt.Expired[c.session]
 	hash, inside := v.sessions.expired[c.session]
 	switch {
+	case outside && (at <= c.index || at >= v.report.Size || v.opt.Span.Holds(at, v.report.Size)):
+		return false, &Fault{File: path, Index: c.index, What: fmt.Sprintf(
+			"the recording is missing, and event %d cannot be the one that says that its time was over", at)}
 	case inside && hash != c.record.SHA256:
 		return false, &Fault{File: path, Index: c.index, What: "the event that says the recording's time was over names another hash"}
 	case inside:

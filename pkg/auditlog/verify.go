@@ -31,7 +31,7 @@ type Options struct {
 	// WithoutRecordings leaves the recordings out, for a log that was copied alone.
 	WithoutRecordings bool
 	// Expired are sessions whose recordings' time was over, by the index of an event that
-	// says so and lies outside the span.
+	// says so and is not here: no other session may stand in it.
 	Expired map[string]int64
 	// Also are names beside the evidence that others check.
 	Also []string
@@ -67,6 +67,15 @@ func (s Span) Tiles(size int64) (first, end int64, partial bool) {
 		end = 0
 	}
 	return min(first, full), min(end, full), end > full
+}
+
+// Holds tells whether a folder with this span has the event of this index, in the span
+// or beside it, of a log of size events.
+func (s Span) Holds(index, size int64) bool {
+	first, end, partial := s.Tiles(size)
+	full, _ := Widths(size, 0)
+	n := index / TileWidth
+	return first <= n && n < end || partial && n == full
 }
 
 // Report is what a folder was found to prove.

@@ -53,7 +53,8 @@ type Manifest struct {
 	Report     int       `json:"report"` // report.Format
 	// MissingPolicies are revisions that events name and the gateway has no text of.
 	MissingPolicies []string `json:"missing_policies,omitempty"`
-	// Expired are sessions whose recordings' time was over, by the event that says so.
+	// Expired are sessions whose recordings' time was over, by the event that says so,
+	// where that is not here.
 	Expired map[string]int64 `json:"expired,omitempty"`
 }
 

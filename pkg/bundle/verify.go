@@ -215,12 +215,14 @@ func (v *verifier) header() error {
 
 // policies compares the texts with the revisions that events name.
 func (v *verifier) policies() error {
+	missing := 0
 	for _, rev := range v.builder.Policies() {
 		name := PolicyFile(rev)
 		b, err := v.read(name, maxPolicy)
 		if err != nil {
 			if _, statErr := fs.Stat(v.zip, name); errors.Is(statErr, fs.ErrNotExist) && slices.Contains(v.m.MissingPolicies, rev) {
 				v.report.Warnings = append(v.report.Warnings, "the gateway had no text of policy "+rev)
+				missing++
 				continue
 			}
 			return err
@@ -229,6 +231,9 @@ func (v *verifier) policies() error {
 			return fault(name, nil, "it is not the policy that events name: its SHA-256 is %x", sum)
 		}
 		v.report.Policies++
+	}
+	if missing != len(v.m.MissingPolicies) {
+		return fault(ManifestFile, nil, "missing_policies has one that is here, or that no event names")
 	}
 	return nil
 }

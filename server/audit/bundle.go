@@ -234,12 +234,11 @@ func (b *Bundle) policyTexts() error {
 	return nil
 }
 
-// noteExpired names the recordings that are gone by an event outside the span.
+// noteExpired names the recordings that are gone by an event that is not here.
 func (b *Bundle) noteExpired() {
-	first, end, _ := b.m.Span().Tiles(b.m.Size)
 	for _, e := range b.ended {
 		at, ok := b.expired[e.Event.Session]
-		if n := at / auditlog.TileWidth; ok && b.opt.Recordings && (n < first || n >= end) {
+		if ok && b.opt.Recordings && !b.m.Span().Holds(at, b.m.Size) {
 			if b.m.Expired == nil {
 				b.m.Expired = make(map[string]int64)
 			}

@@ -461,6 +461,86 @@ func TestBundle_LeavesNothingOut(t *testing.T) {
 	}
 }
 
+// What a bundle says is missing can be missing: no excuse that its own events refute
+// passes, and none that excuses nothing.
+func TestBundle_FalseExcuses(t *testing.T) {
+	g := month(t)
+	hash := ""
+	for e, err := range g.log.Events(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Event.Type == hoop.EventSessionEnd && e.Event.Session == "s0" {
+			hash = e.Event.Record.SHA256
+		}
+	}
+	whole := audit.BundleOptions{Recordings: true, Policy: policyFor}
+	part := whole
+	part.To = time.Date(2026, 10, 1, 1, 0, 0, 0, time.UTC) // s0, and what follows in the first 256 events
+	gone := func(session string, at int64) func(*bundle.Manifest) {
+		return func(m *bundle.Manifest) { m.Expired = map[string]int64{session: at} }
+	}
+	size := g.log.Size()
+	for name, tt := range map[string]struct {
+		opt   audit.BundleOptions
+		drop  string
+		lie   func(*bundle.Manifest)
+		named string // empty: nobody can tell, so it passes, with a warning
+	}{
+		"an event of the span":              {whole, "s1", gone("s1", 600), "recordings/s1.hrec"},
+		"the last event, in a partial tile": {whole, "s1", gone("s1", size-1), "recordings/s1.hrec"},
+		"no event":                          {whole, "s1", gone("s1", size), "recordings/s1.hrec"},
+		"below the first":                   {whole, "s1", gone("s1", -1), "recordings/s1.hrec"},
+		"beside the span, and here":         {part, "s0", gone("s0", 255), "recordings/s0.hrec"},
+		"beside the span, and not here":     {part, "s0", gone("s0", 256), ""},
+		"after the end":                     {part, "s0", gone("s0", size), "recordings/s0.hrec"},
+		"a recording that is here":          {whole, "", gone("s1", 600), "recordings"},
+		"a session of another time":         {part, "", gone("s3", size-1), "recordings"},
+		"without recordings":                {audit.BundleOptions{Policy: policyFor}, "", gone("s1", 600), "recordings"},
+		"a policy that no event names":      {whole, "", func(m *bundle.Manifest) { m.MissingPolicies = []string{"ab"} }, "bundle.json"},
+	} {
+		b, err := g.log.Bundle(t.Context(), tt.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := b.Manifest()
+		tt.lie(&m)
+		text, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := slices.DeleteFunc(with(unzipped(t, bundled(t, g, tt.opt)), 1, text), func(f member) bool {
+			return f.name == auditlog.RecordingFile(tt.drop)
+		})
+		r, err := g.verifyBundle(zipped(t, files), nil)
+		var fault *auditlog.Fault
+		switch {
+		case tt.named == "" && (err != nil || r.Expired != 1 || len(r.Warnings) == 0):
+			t.Errorf("%s: got %v, %+v; want a warning", name, err, r)
+		case tt.named != "" && (!errors.As(err, &fault) || fault.File != tt.named):
+			t.Errorf("%s: got %v, want a fault of %s", name, err, tt.named)
+		}
+	}
+
+	// The truth: the event that says so is in the bundle, in its partial tile, or not there.
+	if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventExpired, Session: "s0", Details: []hoop.Detail{{Name: auditlog.ExpiredHash, Value: hash}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, opt := range []audit.BundleOptions{whole, part} {
+		b, err := g.log.Bundle(t.Context(), opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := g.verifyBundle(bundled(t, g, opt), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inside := opt.To.IsZero(); r.Expired != 1 || inside != (len(b.Manifest().Expired) == 0) || inside != (len(r.Warnings) == 0) {
+			t.Errorf("until %v: %d expired, manifest %v, warnings %q", opt.To, r.Expired, b.Manifest().Expired, r.Warnings)
+		}
+	}
+}
+
 // An older checkpoint that the bundle was not made for, another log's, and a fork.
 func TestBundle_OlderCheckpoint(t *testing.T) {
 	g := month(t)

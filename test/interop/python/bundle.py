@@ -356,13 +356,17 @@ class Bundle:
             if e["type"] == "result":
                 results.setdefault(e["session"], {})[e["result"]["statement"]] = e["result"]
             if e.get("recording", {}).get("sha256"):
-                committed.append(e)
+                committed.append((index, e))
         self.texts()
         report = []
-        for e in committed if self.m["recordings"] else []:
-            if self.is_here(e, sessions):
+        absent = self.m.get("expired", {})
+        for index, e in committed if self.m["recordings"] else []:
+            if self.is_here(index, e, sessions):
+                need(e["session"] not in absent, f"recording {e['session']} is here, and said to be gone")
                 self.recordings.append(e["session"])
                 report.append(self.recording(e["session"], e, results.get(e["session"], {})))
+        need(set(absent) <= {e["session"] for _, e in committed if self.m["recordings"]}, "a recording is said to be gone that no event commits to")
+        need(set(self.m.get("missing_policies", [])) <= self.policies, "a policy is said to be missing that no event names")
         need(self.names == self.expected(), "other files than there should be, or in another order")
         return {
             "size": self.size, "root": self.m["root"], "events": counts, "sessions": len(sessions.ended),
@@ -376,15 +380,18 @@ class Bundle:
         if index == self.end and "to" in self.m:
             need(instant(e["time"]) >= instant(self.m["to"]), "an event of the time was left out")
 
-    def is_here(self, e, sessions):
+    def is_here(self, index, e, sessions):
         """Whether a recording is here. If not, its time must be over."""
         session = e["session"]
         if f"recordings/{session}.hrec" in self.files:
             return True
         if session in sessions.expired:
             need(sessions.expired[session] == e["recording"]["sha256"], f"recording {session} expired with another hash")
+            need(session not in self.m.get("expired", {}), f"the event that recording {session} is gone is here")
         else:
             need(session in self.m.get("expired", {}), f"recording {session} is missing")
+            at = self.m["expired"][session]
+            need(index < at < self.size and at // WIDTH not in dict(self.with_events), f"recording {session} is missing, and event {at} is no reason")
         return False
 
     def texts(self):
