@@ -17,7 +17,7 @@ type paragraph struct {
 // causes, details), never by their sentences.
 type line struct {
 	what  string
-	match func(e *hoop.Event) bool // nil: statements that turned out to have no result here
+	match func(e *hoop.Event) bool // nil: what shows in several events; the builder finds it
 }
 
 func is(types ...hoop.EventType) func(*hoop.Event) bool {
@@ -72,6 +72,7 @@ var (
 	refusedCalls = line{"attempts over the API refused (of the same one the 1st, 2nd, 4th, 8th and so on)", is(hoop.EventAPIDenied)}
 	crashed      = line{"sessions that a crash of the gateway ended, completed afterwards", is(hoop.EventRecovery)}
 	unanswered   = line{what: "statements that were to run and have no result among these events"}
+	restarted    = line{what: "starts of the gateway with other policy and resources than it had before"}
 )
 
 // paragraphs are those that the events of a gateway can say something about. Titles
@@ -174,7 +175,8 @@ var paragraphs = []paragraph{
 		{"requests withdrawn", func(e *hoop.Event) bool { return e.Type == hoop.EventCancel && e.Request != 0 }},
 		grants,
 		{"grants revoked", is(hoop.EventRevocation)},
-		{"changes of policy and resources", is(hoop.EventPolicy, hoop.EventResource)},
+		{"changes of policy and resources while the gateway ran", is(hoop.EventPolicy, hoop.EventResource)},
+		restarted,
 		{"inherited protection of copies lifted", is(hoop.EventProtection)},
 	}, ""},
 	{"45 CFR 164.308(a)(5)(ii)(C)", "Log-in monitoring", []line{

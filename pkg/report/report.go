@@ -20,7 +20,7 @@ import (
 
 // Format is the version of what reports say and how they are written. A verifier
 // compares only those of its own.
-const Format = 2
+const Format = 3
 
 // linked events are those from the begin of each line, and as many from its end.
 const linked = 10
@@ -107,6 +107,7 @@ type Builder struct {
 	subjects map[string]bool
 	targets  map[string]bool
 	policies map[string]*Policy
+	inForce  string    // the revision, by the last event that tells; empty: none did
 	lines    [][]tally // by paragraph and line
 	accounts *accountant
 }
@@ -125,7 +126,7 @@ func NewBuilder() *Builder {
 		b.lines = append(b.lines, make([]tally, len(p.lines)))
 	}
 	b.accounts = newAccountant(func(st asked) {
-		b.count(Linked{st.index, st.event}, func(l line) bool { return l.match == nil })
+		b.count(Linked{st.index, st.event}, func(l line) bool { return l.what == unanswered.what })
 	})
 	return b
 }
@@ -148,8 +149,25 @@ func (b *Builder) Add(index int64, e *hoop.Event) {
 		p.Events++
 		p.Last = index
 	}
-	b.count(Linked{index, e}, func(l line) bool { return l.match != nil && l.match(e) })
+	other := b.restarted(e)
+	b.count(Linked{index, e}, func(l line) bool { return l.match != nil && l.match(e) || other && l.what == restarted.what })
 	b.accounts.take(index, e)
+}
+
+// restarted reports whether the gateway started with another policy than was in force
+// before. What a gateway does by itself before its start event, under the new one already,
+// tells nothing about the former.
+func (b *Builder) restarted(e *hoop.Event) bool {
+	switch e.Type {
+	case hoop.EventStart, hoop.EventStop, hoop.EventPolicy:
+	default:
+		if e.Counter == 0 || e.Type == hoop.EventRecovery {
+			return false
+		}
+	}
+	former := b.inForce
+	b.inForce = e.Policy
+	return e.Type == hoop.EventStart && former != "" && former != e.Policy
 }
 
 // known reports whether the subject of an event is an identity of the gateway's: not one

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,40 @@ func TestReport_Counts(t *testing.T) {
 	}
 	if len(r.Disclosures) != 2 || r.Disclosures[0].Rows != 90 || r.Disclosures[0].Masked != 30 || r.Disclosures[0].Statements != 30 {
 		t.Errorf("disclosures: got %+v", r.Disclosures)
+	}
+}
+
+// Policy and resources that change while a gateway is stopped are counted where it
+// starts, whatever it writes before its start event, and after a crash too.
+func TestReport_StartsWithOtherPolicy(t *testing.T) {
+	b := NewBuilder()
+	for i, e := range []hoop.Event{
+		{Type: hoop.EventStatement, Counter: 7, Policy: "a"}, // the span begins in a run
+		{Type: hoop.EventStop, Policy: "a"},
+		{Type: hoop.EventStart, Policy: "b"}, // counts
+		{Type: hoop.EventStart, Policy: "b"},
+		{Type: hoop.EventPolicy, Policy: "c"},
+		{Type: hoop.EventStatement, Counter: 2, Policy: "c"},
+		{Type: hoop.EventRecovery, Counter: 3, Policy: "d"},
+		{Type: hoop.EventExpiry, Policy: "d"},
+		{Type: hoop.EventStart, Policy: "d"}, // counts
+		{Type: hoop.EventStop, Policy: "d"},
+		{Type: hoop.EventStart, Policy: "d"},
+	} {
+		b.Add(int64(i), &e)
+	}
+	r := b.Report(About{})
+	if l := r.line(t, "164.308(a)(4)", restarted.what); l.Count != 2 || !slices.Equal(l.Index, []int64{2, 8}) {
+		t.Errorf("got %+v, want events 2 and 8", l)
+	}
+	if l := r.line(t, "164.308(a)(4)", "changes of policy and resources while the gateway ran"); l.Count != 1 {
+		t.Errorf("got %+v, want 1", l)
+	}
+	first := NewBuilder()
+	first.Add(0, &hoop.Event{Type: hoop.EventRecovery, Counter: 4, Policy: "a"})
+	first.Add(1, &hoop.Event{Type: hoop.EventStart, Policy: "b"})
+	if l := first.Report(About{}).line(t, "164.308(a)(4)", restarted.what); l.Count != 0 {
+		t.Errorf("a start of which nobody knows what was before: got %+v", l)
 	}
 }
 

@@ -119,20 +119,20 @@ var countedBy = map[string]func(f fact) bool{
 	"sessions cut because groups or account had changed, or the account was gone": func(f fact) bool {
 		return f.word("cause") == "identity-changed" || f.word("cause") == "account-removed"
 	},
-	"requests for access":                               func(f fact) bool { return f.word("type") == "request" && f.word("session") == "" },
-	"requests to run one statement":                     func(f fact) bool { return f.word("type") == "request" && f.word("session") != "" },
-	"approvals by people":                               kind("approval"),
-	"denials by people":                                 kind("denial"),
-	"requests that nobody decided in time":              kind("expiry"),
-	"requests withdrawn":                                func(f fact) bool { return f.word("type") == "cancel" && f.number("request") > 0 },
-	"changes of policy and resources":                   func(f fact) bool { return f.word("type") == "policy" || f.word("type") == "resource" },
-	"inherited protection of copies lifted":             kind("protection-lifted"),
-	"questions what the policy would decide":            kind("policy-explain"),
-	"recordings whose time was over (their hash stays)": kind("recording-expired"),
-	"legal holds set":                                   func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "deny" },
-	"legal holds lifted":                                func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "allow" },
-	"results that delivered rows":                       func(f fact) bool { return f.part("result").number("rows") > 0 },
-	"results with masked values":                        func(f fact) bool { return f.part("result").number("masked") > 0 },
+	"requests for access":                                   func(f fact) bool { return f.word("type") == "request" && f.word("session") == "" },
+	"requests to run one statement":                         func(f fact) bool { return f.word("type") == "request" && f.word("session") != "" },
+	"approvals by people":                                   kind("approval"),
+	"denials by people":                                     kind("denial"),
+	"requests that nobody decided in time":                  kind("expiry"),
+	"requests withdrawn":                                    func(f fact) bool { return f.word("type") == "cancel" && f.number("request") > 0 },
+	"changes of policy and resources while the gateway ran": func(f fact) bool { return f.word("type") == "policy" || f.word("type") == "resource" },
+	"inherited protection of copies lifted":                 kind("protection-lifted"),
+	"questions what the policy would decide":                kind("policy-explain"),
+	"recordings whose time was over (their hash stays)":     kind("recording-expired"),
+	"legal holds set":                                       func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "deny" },
+	"legal holds lifted":                                    func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "allow" },
+	"results that delivered rows":                           func(f fact) bool { return f.part("result").number("rows") > 0 },
+	"results with masked values":                            func(f fact) bool { return f.part("result").number("masked") > 0 },
 	"statements allowed with effect server, which can move rows past the gateway": func(f fact) bool {
 		return f.word("type") == "statement" && f.word("action") != "deny" && f.any("effects", "server")
 	},
@@ -162,6 +162,22 @@ func withoutResult(facts []fact) (at []int64) {
 		if f.word("type") == "statement" && f.word("action") != "deny" && !answered[fmt.Sprint(f.word("session"), " ", f.number("counter"))] {
 			at = append(at, int64(i))
 		}
+	}
+	return at
+}
+
+// startedOtherwise are the indexes of starts under another policy than the run before
+// had at its end: than its last start or change.
+func startedOtherwise(facts []fact) (at []int64) {
+	former := ""
+	for i, f := range facts {
+		if t := f.word("type"); t != "start" && t != "policy" {
+			continue
+		}
+		if f.word("type") == "start" && former != "" && f.word("policy") != former {
+			at = append(at, int64(i))
+		}
+		former = f.word("policy")
 	}
 	return at
 }
@@ -300,9 +316,12 @@ func recounted(t *testing.T, g *servertest.Gateway, happened ...string) {
 	for _, p := range r.Paragraphs {
 		for _, l := range p.Supported {
 			var want []int64
-			if l.What == "statements that were to run and have no result among these events" {
+			switch l.What {
+			case "statements that were to run and have no result among these events":
 				want = withoutResult(facts)
-			} else {
+			case "starts of the gateway with other policy and resources than it had before":
+				want = startedOtherwise(facts)
+			default:
 				match := countedBy[l.What]
 				if match == nil {
 					t.Errorf("%s: nobody counts %q again", p.ID, l.What)
