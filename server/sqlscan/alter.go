@@ -212,6 +212,9 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 	s.relation(r.Relation, nil)
 	tables := s.canonical(r.Relation)
 	s.ddl(verb, tables...)
+	if r.RenameType == pg_query.ObjectType_OBJECT_VIEW || r.RenameType == pg_query.ObjectType_OBJECT_TABLE { // ALTER TABLE renames views, too
+		s.veil(r.Newname)
+	}
 	switch r.RenameType {
 	case pg_query.ObjectType_OBJECT_COLUMN, pg_query.ObjectType_OBJECT_ATTRIBUTE:
 		s.derive("a column by another name", tables, tables...)

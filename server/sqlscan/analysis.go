@@ -46,7 +46,11 @@ type Analysis struct {
 	// something into it (CREATE without a schema too, since pg_temp may stand first in
 	// the path) has Temp itself.
 	Temp bool
-	DDL  bool // it changes the catalog: refresh it before the next statement is judged
+	// Veils are the names that views get which may be the session's own, quoted where
+	// necessary: PostgreSQL finds those before any table of the name, and what later texts
+	// do to it reaches the tables that the view shows.
+	Veils []string
+	DDL   bool // it changes the catalog: refresh it before the next statement is judged
 	// Joins says that it makes a table a child or a partition of another. Until the catalog
 	// shows that, rows of the one may stand in the other, and its columns prove nothing.
 	Joins    bool

@@ -16,6 +16,12 @@ func (s *stmt) ddl(verb string, tables ...string) {
 	s.use(hoop.EffectDDL, "", tables...)
 }
 
+// veil notes the name of a view that may be the session's own: pg_temp may stand first in
+// the search_path.
+func (s *stmt) veil(name string) {
+	s.out.Veils = append(s.out.Veils, hoop.QuoteIdent(name))
+}
+
 func (s *stmt) changesCatalog() {
 	s.out.DDL, s.out.Temp, s.shifted, s.cataloging = true, true, true, true
 }
@@ -55,6 +61,9 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_ViewStmt:
 		s.cmd.Verb = "CREATE VIEW"
 		s.newTable(x.ViewStmt.View)
+		if v := x.ViewStmt.View; v.Schemaname == "" && s.home == "" || isTempSchema(v.Schemaname) {
+			s.veil(v.Relname)
+		}
 		s.changesCatalog()
 		s.walk(x.ViewStmt.Query, where{output: true})
 		s.derive("CREATE VIEW", s.places(x.ViewStmt.View))

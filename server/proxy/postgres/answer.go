@@ -454,6 +454,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	a.status = m[headerSize]
 	if a.shadows.ready(e, a.status == 'I') {
 		a.overlay.discarded(e)
+		a.veils.discarded(e)
 	}
 	if a.status == 'I' {
 		a.overlay.ready(e)

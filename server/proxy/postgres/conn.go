@@ -72,6 +72,8 @@ type conn struct {
 	hold       context.CancelCauseFunc // ends the statement that waits for approval
 	shadows    shadows                 // what may change the meaning of later texts
 	overlay    overlay                 // tables of the session's own
+	veils      veils                   // views of the session's own
+	moved      int64                   // counts what changed what code finds by name: see moves
 	channels   map[string]bool         // that the client's own texts listen to
 	fails      byte                    // the target must fail as a statement did here: P in the batch, Q in the transaction
 	midBatch   bool                    // something was forwarded that no Sync has followed yet

@@ -12,7 +12,8 @@ import (
 type cursor struct {
 	meaning *meaning
 	at      int
-	lost    bool // guarded by conn.mu: the name may stand for another one
+	lost    bool  // guarded by conn.mu: the name may stand for another one
+	moved   int64 // conn.moved, when it was declared
 }
 
 // fetched adds to st what cursors read that m fetches from.
@@ -26,8 +27,11 @@ func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 			continue
 		}
 		cur := found[i]
-		if cmd.Rewinds {
+		switch {
+		case cmd.Rewinds:
 			st.Uses = append(slices.Clone(st.Uses), again(cur)...)
+		case c.strayed(cmd.Fetch, cur, m):
+			st.Uses = append(slices.Clone(st.Uses), onward...)
 		}
 		if cur == nil {
 			st.Opaque = true
@@ -45,16 +49,30 @@ func again(cur *cursor) []hoop.Use {
 	if cur == nil {
 		return []hoop.Use{{Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: "going back in a cursor that is not known"}}
 	}
-	var uses []hoop.Use
-	for _, u := range cur.meaning.analysis.Uses {
-		switch u.Effect {
-		case hoop.EffectRead, hoop.EffectSession, hoop.EffectInfer:
-		default:
-			u.Why = "going back in a cursor runs it again: " + u.Why
-			uses = append(uses, u)
-		}
+	uses := beyond(cur.meaning.analysis.Uses)
+	for i, u := range uses {
+		uses[i].Why = "going back in a cursor runs it again: " + u.Why
 	}
 	return uses
+}
+
+// onward is what going on in a cursor does whose code may find other things by now than
+// what people agreed to at DECLARE.
+var onward = []hoop.Use{{
+	Effect: hoop.EffectOpaque, Tables: []string{"*"},
+	Why: "going on in a cursor that runs code, and settings, temporary objects or the catalog have changed since it was declared",
+}}
+
+// strayed reports whether that is so of the cursor of that name that m fetches from; cur
+// is what it is known to be, which may be one that m declares itself.
+func (c *conn) strayed(name string, cur *cursor, m *meaning) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last, known := c.cursors.lookup(name, c.batch)
+	if !known || last == nil || cur != nil && cur != last || len(beyond(last.meaning.analysis.Uses)) == 0 {
+		return false
+	}
+	return last.lost || last.meaning.version != m.version || last.moved != c.moved
 }
 
 // fetches gives, by command of m, the cursors that it fetches from, as far as they are
@@ -102,7 +120,7 @@ func (c *conn) declaredLocked(e *expected, outer int, m *meaning) {
 		}
 		switch {
 		case cmd.Declare != "":
-			cur := &cursor{meaning: m, at: i, lost: rolled}
+			cur := &cursor{meaning: m, at: i, lost: rolled, moved: c.moved}
 			d := c.cursors.define(cmd.Declare, cur, e.batch)
 			e.settles = append(e.settles, settling{at, func(ok bool) { d.settle(ok) }})
 		case cmd.CloseCursor != "" && cmd.CloseCursor != "*":

@@ -20,6 +20,7 @@ type prepared struct {
 type portal struct {
 	run        *running
 	generation int64 // of names, when it was bound
+	moved      int64 // of the session, when it was bound, or executed last
 
 	forgotten bool   // guarded by conn.mu: the name may stand for something else
 	asked     bool   // guarded by conn.mu: the target was asked to describe it
@@ -159,7 +160,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 		}
 	}
 	c.mu.Lock()
-	tainted, generation := p.tainted, c.generation
+	tainted, generation, moved := p.tainted, c.generation, c.moved
 	c.mu.Unlock()
 	overtaken := c.judging()
 	r, err := c.runPortal(name, p.meaning, tainted, params)
@@ -183,7 +184,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 	e := &expected{kind: 'B', run: r}
 	pushed := c.pushLocked(e)
 	if pushed {
-		d := c.portals.define(name, &portal{run: r, generation: generation}, e.batch)
+		d := c.portals.define(name, &portal{run: r, generation: generation, moved: moved}, e.batch)
 		e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
 		c.coverLocked(e, name)
 	}
@@ -381,16 +382,21 @@ func (c *conn) cursor(name string) (*portal, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &portal{run: r, generation: c.generation}, nil
+	return &portal{run: r, generation: c.generation, moved: c.moved}, nil
 }
 
-// unchanged refuses a portal whose tables of the session's own hold other columns'
+// unchanged refuses a portal that does more than read, when what its functions and
+// triggers find by name may have changed since it was judged; one whose tables of the session's own hold other columns'
 // values than when it was judged, and one that executes another statement by name, when that name
 // may stand for something else than when the portal was judged.
 func (c *conn) unchanged(p *portal) error {
 	c.mu.Lock()
-	same, grew := c.generation == p.generation, c.overlay.grew != p.run.grew
+	same, grew, moved := c.generation == p.generation, c.overlay.grew != p.run.grew, c.moved != p.moved
 	c.mu.Unlock()
+	if moved && len(beyond(p.run.uses)) > 0 {
+		return hoop.Errorf(hoop.CodeDenied, "settings or temporary objects have changed since the portal was bound, and with them what it may do").
+			WithHint("send Bind and Execute together")
+	}
 	if grew && (p.run.readsOwn() || len(p.run.also) > 0) {
 		return hoop.Errorf(hoop.CodeDenied, "temporary tables have changed since the portal was bound, and with them what its rows may hold").
 			WithHint("send Bind and Execute together")

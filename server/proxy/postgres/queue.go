@@ -59,6 +59,7 @@ type running struct {
 	snap     *catalog.Snapshot // of meaning
 	grew     int64             // of the overlay, when it was judged
 	also     []executed        // what it runs by name
+	uses     []hoop.Use        // what was judged
 	opaque   bool              // it reads what its text does not show
 	stores   bool              // it can change what is stored
 	fetches  map[int]*cursor   // by command: what FETCH reads from; nil where there is none

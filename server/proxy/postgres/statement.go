@@ -109,6 +109,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if tainted {
 		st.Uses = append(slices.Clone(st.Uses), taintedUse)
 	}
+	st.Uses = c.veils.lift(st.Uses, a.Veils)
 	return st, also, nil
 }
 
@@ -385,7 +386,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, uses: st.Uses, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs
@@ -447,6 +448,15 @@ func (c *conn) forwarded(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shadows.forwarded(e)
+	for _, m := range e.run.meanings {
+		c.veils.forwarded(e, m.analysis)
+		if moves(m.analysis) {
+			c.moved++
+		}
+	}
+	if e.portal != nil {
+		e.portal.moved = c.moved // what it changes itself was judged with it
+	}
 	for at, m := range e.run.meanings {
 		a := m.analysis
 		for _, name := range m.listens {
