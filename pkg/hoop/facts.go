@@ -20,6 +20,9 @@ type Facts struct {
 	Protected []ColumnRef `json:"protected"`
 	More      bool        `json:"protected_more,omitempty"`
 	Locks     Locks       `json:"locks"`
+	// Digest tells these facts from others in the event of a decision: keyed, hex (see
+	// recording.FactsDigest). It stays in the gateway's memory.
+	Digest string `json:"-"`
 }
 
 // SessionSoFar is what the session that waits has done.

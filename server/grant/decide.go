@@ -238,6 +238,7 @@ func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval, seen hoop.
 	}
 	if f := seen.Facts; f != nil {
 		detail(e, "hidden_values", "%d", seen.Hidden)
+		detail(e, "facts_digest", "%s", f.Digest)
 		if f.Pending {
 			detail(e, "facts", "not known yet")
 			return e

@@ -341,7 +341,7 @@ func TestHold_ShowsEachOnlyWhatIsMeantForThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.Tell(r.ID, hoop.Facts{Transaction: "none is open", Estimate: hoop.Estimate{Known: true, Rows: 3, What: "change"}, Locks: hoop.Locks{Held: []hoop.Lock{{}}}})
+		b.Tell(r.ID, hoop.Facts{Digest: "of these", Transaction: "none is open", Estimate: hoop.Estimate{Known: true, Rows: 3, What: "change"}, Locks: hoop.Locks{Held: []hoop.Lock{{}}}})
 		for _, tt := range []struct {
 			who          hoop.Identity
 			clear, facts bool
@@ -377,7 +377,7 @@ func TestHold_ShowsEachOnlyWhatIsMeantForThem(t *testing.T) {
 			told[d.Name] = d.Value
 		}
 		for name, want := range map[string]string{
-			"estimate": "about 3 would change", "transaction": "none is open", "locks": "1 held, 0 backends wait", "protected_columns": "0", "hidden_values": "3",
+			"estimate": "about 3 would change", "transaction": "none is open", "locks": "1 held, 0 backends wait", "protected_columns": "0", "hidden_values": "3", "facts_digest": "of these",
 		} {
 			if told[name] != want {
 				t.Errorf("the log says of %s: %q, want %q", name, told[name], want)

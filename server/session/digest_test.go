@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"filippo.io/age"
 
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
@@ -31,6 +33,83 @@ func TestSession_DigestsFollowFromTheRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Stop()
+	r := recorded(t, g)
+	var key, chain []byte
+	digest := func(parts ...[]byte) []byte {
+		m := hmac.New(sha256.New, key)
+		for _, p := range parts {
+			m.Write(p)
+		}
+		return m.Sum(nil)
+	}
+	windows, results := 0, 0
+	for _, rec := range r {
+		switch rec.Kind {
+		case recording.KindStart:
+			key = rec.DigestKey
+		case recording.KindOutput:
+			chain = digest(chain, digest(rec.Wire))
+			windows++
+		case recording.KindResult:
+			if want := hex.EncodeToString(chain); rec.Result.Digest != want {
+				t.Errorf("result of %d: digest %s, want %s", rec.Result.Statement, rec.Result.Digest, want)
+			}
+			results++
+		}
+	}
+	if windows < 5 || results < 3 {
+		t.Errorf("%d windows, %d results", windows, results)
+	}
+}
+
+// What somebody was told who decided has a digest in the event, which follows from the
+// recording, and tells other facts apart.
+func TestSession_FactsOfADecisionFollowFromTheRecording(t *testing.T) {
+	a := startApprovals(t, servertest.Options{})
+	conn := open(t, a.Gateway, nil)
+	for _, approve := range []bool{true, false} {
+		done := exec(conn, hit)
+		held := a.pending(1)[0]
+		a.decide(held.ID, approve)
+		if err := <-done; (err == nil) != approve {
+			t.Error(err)
+		}
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	logged := map[int64]string{}
+	for _, e := range events(t, a.Gateway) {
+		if e.Type == hoop.EventApproval || e.Type == hoop.EventDenial {
+			logged[e.Request] = detail(e, "facts_digest")
+		}
+	}
+	a.Stop()
+	var key []byte
+	found := map[int64]bool{}
+	for _, rec := range recorded(t, a.Gateway) {
+		switch rec.Kind {
+		case recording.KindStart:
+			key = rec.DigestKey
+		case recording.KindApproval:
+			if recording.FactsDigest(key, rec.Request.Facts) == logged[rec.Request.ID] {
+				found[rec.Request.ID] = true
+			}
+			other := *rec.Request.Facts
+			other.Estimate.Rows++
+			if recording.FactsDigest(key, &other) == logged[rec.Request.ID] {
+				t.Error("other facts have the same digest")
+			}
+		}
+	}
+	if len(logged) != 2 || len(found) != 2 {
+		t.Errorf("%d of %d digests are of facts in the recording", len(found), len(logged))
+	}
+}
+
+// recorded are the records of the one session that a gateway had, which has stopped.
+func recorded(t *testing.T, g *servertest.Gateway) (all []recording.Record) {
+	t.Helper()
 	secret, err := os.ReadFile(filepath.Join(g.DataDir, "keys", "recording.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -53,37 +132,15 @@ func TestSession_DigestsFollowFromTheRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	var key, chain []byte
-	digest := func(parts ...[]byte) []byte {
-		m := hmac.New(sha256.New, key)
-		for _, p := range parts {
-			m.Write(p)
-		}
-		return m.Sum(nil)
-	}
-	windows, results := 0, 0
 	for {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return all
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch rec.Kind {
-		case recording.KindStart:
-			key = rec.DigestKey
-		case recording.KindOutput:
-			chain = digest(chain, digest(rec.Wire))
-			windows++
-		case recording.KindResult:
-			if want := hex.EncodeToString(chain); rec.Result.Digest != want {
-				t.Errorf("result of %d: digest %s, want %s", rec.Result.Statement, rec.Result.Digest, want)
-			}
-			results++
-		}
-	}
-	if windows < 5 || results < 3 {
-		t.Errorf("%d windows, %d results", windows, results)
+		rec.Wire = slices.Clone(rec.Wire)
+		all = append(all, *rec)
 	}
 }

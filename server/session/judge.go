@@ -244,6 +244,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		d.Approval = &rule
 	}
 	facts := &hoop.Facts{Session: s.soFar(), Pending: ask.Facts != nil}
+	facts.Digest = recording.FactsDigest(s.key, facts)
 	var executes []string
 	var writing []hoop.Writing
 	if ask.Writing != nil {
@@ -263,6 +264,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		asking.Go(func() {
 			found := ask.Facts(ctx)
 			found.Session = facts.Session
+			found.Digest = recording.FactsDigest(s.key, &found)
 			s.line.Grants.Tell(req.ID, found)
 		})
 	}
