@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -97,6 +98,13 @@ func TestTerminal_CtrlCAtTheQuestion(t *testing.T) {
 	}
 	defer f.Close()
 	readUntil(t, f, "[y/N]")
+	// The terminal drops output when it gets a signal's character, at times also what is
+	// written in answer to the signal.
+	keep := exec.Command("stty", "noflsh")
+	keep.Stdin = f
+	if out, err := keep.CombinedOutput(); err != nil {
+		t.Fatalf("stty: %v: %s", err, out)
+	}
 	if _, err := f.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
