@@ -27,13 +27,25 @@ func Local(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.C
 	}
 	l := &locals{analysis: analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}, ok: true}
 	l.command(stmts[i].GetStmt())
-	if l.steps <= 0 || len(cat.Local()) > 0 && !sqlscan.PlainCasts(cat) {
+	stale := len(l.changes) > 0 && slices.ContainsFunc(stmts[:i], executes) // what that stored is not in cat
+	if stale || l.steps <= 0 || len(cat.Local()) > 0 && !sqlscan.PlainCasts(cat) {
 		l.changes, l.ok = nil, false
 		for _, t := range cat.Local() {
 			l.grown(t.Name, nil)
 		}
 	}
 	return l.changes, l.ok
+}
+
+// executes reports whether a command runs what was prepared.
+func executes(n *pg_query.RawStmt) bool {
+	s := n.GetStmt()
+	for _, x := range []*pg_query.Node{s, s.GetExplainStmt().GetQuery(), s.GetCreateTableAsStmt().GetQuery(), s.GetExplainStmt().GetQuery().GetCreateTableAsStmt().GetQuery()} {
+		if x.GetExecuteStmt() != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // locals is the work on one command.

@@ -160,3 +160,18 @@ SELECT n - 1 + 0 FROM t
 -- how many rows a temporary table has
 CREATE TEMP TABLE t AS SELECT p.id, g FROM clinic.patients p, LATERAL generate_series(1, length(p.full_name)) g WHERE p.id = 2
 SELECT string_agg(chr(64 + ascii(substr(full_name, t.g, 1)) - 64), '') FROM t, clinic.patients q WHERE q.id = t.id
+-- a temporary table made anew, filled by name and copied in one message
+CREATE TEMP TABLE t (a text)
+PREPARE i AS INSERT INTO t SELECT ssn FROM clinic.patients
+DROP TABLE t
+CREATE TEMP TABLE t (a text)
+EXECUTE i; CREATE TEMP TABLE u AS SELECT a AS b FROM t
+SELECT b, b || '' FROM u
+-- a temporary table made anew, filled by name and put elsewhere in one message
+CREATE TEMP TABLE t (a text)
+CREATE TEMP TABLE u (b text)
+PREPARE i AS INSERT INTO t SELECT full_name FROM clinic.patients
+DROP TABLE t
+CREATE TEMP TABLE t (a text)
+EXECUTE i; INSERT INTO u SELECT a FROM t
+SELECT b, b || '' FROM u
