@@ -71,8 +71,16 @@ func (l *locals) command(n *pg_query.Node) {
 		if into := intoOf(x.SelectStmt); temporary(into.GetRel()) {
 			l.made(into, n, false)
 		}
-	case *pg_query.Node_ViewStmt, *pg_query.Node_CreateSeqStmt, *pg_query.Node_AlterTableStmt, *pg_query.Node_RenameStmt,
-		*pg_query.Node_AlterObjectSchemaStmt, *pg_query.Node_RuleStmt, *pg_query.Node_CreateTrigStmt:
+	case *pg_query.Node_AlterTableStmt:
+		l.alterTable(x.AlterTableStmt)
+		return
+	case *pg_query.Node_RenameStmt:
+		l.rename(x.RenameStmt)
+		return
+	case *pg_query.Node_CreateSeqStmt:
+		l.sequence(x.CreateSeqStmt)
+		return
+	case *pg_query.Node_ViewStmt, *pg_query.Node_AlterObjectSchemaStmt, *pg_query.Node_RuleStmt, *pg_query.Node_CreateTrigStmt:
 		l.ok = false
 	case *pg_query.Node_ExplainStmt, *pg_query.Node_PrepareStmt:
 		l.ok = !l.makes(n) // EXPLAIN ANALYZE does
@@ -377,25 +385,33 @@ func (a *analysis) held(h catalog.Holds) flow {
 	return f
 }
 
+// own reports whether a name can mean nothing but a table of the session's own.
+func (a *analysis) own(rv *pg_query.RangeVar) bool {
+	found := a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname())
+	return len(found) > 0 && !slices.ContainsFunc(found, func(t *catalog.Table) bool { return !t.Temporary })
+}
+
 // onOwn reports whether a command does nothing but to tables of the session's own.
 func (a *analysis) onOwn(n *pg_query.Node) bool {
-	own := func(rv *pg_query.RangeVar) bool {
-		found := a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname())
-		return len(found) > 0 && !slices.ContainsFunc(found, func(t *catalog.Table) bool { return !t.Temporary })
-	}
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_CreateStmt:
 		return temporary(x.CreateStmt.Relation)
+	case *pg_query.Node_AlterTableStmt:
+		return a.own(x.AlterTableStmt.Relation) && a.reads(n)
+	case *pg_query.Node_RenameStmt:
+		return a.own(x.RenameStmt.Relation)
+	case *pg_query.Node_CreateSeqStmt:
+		return temporary(x.CreateSeqStmt.Sequence)
 	case *pg_query.Node_CreateTableAsStmt:
 		return temporary(x.CreateTableAsStmt.Into.GetRel()) && a.reads(x.CreateTableAsStmt.Query)
 	case *pg_query.Node_SelectStmt:
 		return temporary(intoOf(x.SelectStmt).GetRel()) && !changes(x.SelectStmt) && a.reads(n)
 	case *pg_query.Node_InsertStmt:
-		return own(x.InsertStmt.Relation) && len(x.InsertStmt.WithClause.GetCtes()) == 0 && a.reads(n)
+		return a.own(x.InsertStmt.Relation) && len(x.InsertStmt.WithClause.GetCtes()) == 0 && a.reads(n)
 	case *pg_query.Node_UpdateStmt:
-		return own(x.UpdateStmt.Relation) && len(x.UpdateStmt.WithClause.GetCtes()) == 0 && a.reads(n)
+		return a.own(x.UpdateStmt.Relation) && len(x.UpdateStmt.WithClause.GetCtes()) == 0 && a.reads(n)
 	case *pg_query.Node_DeleteStmt:
-		return own(x.DeleteStmt.Relation) && len(x.DeleteStmt.WithClause.GetCtes()) == 0 && a.reads(n)
+		return a.own(x.DeleteStmt.Relation) && len(x.DeleteStmt.WithClause.GetCtes()) == 0 && a.reads(n)
 	}
 	return false
 }

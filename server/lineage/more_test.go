@@ -1,8 +1,11 @@
 package lineage
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
 func TestOutputs_LaterCommands(t *testing.T) {
@@ -46,27 +49,46 @@ func TestOutputs_LaterCommands(t *testing.T) {
 		}
 	}
 	for sql, want := range map[string]string{
-		"create temp table t (a text, b text); insert into t select state, ssn from clinic.patients; select a || '', b || '' from t":                                            "patients.state, patients.ssn",
-		"create temp table t (a text, b text); insert into t (b) values ('x'); select a || '', b || '' from t":                                                                  "-, -",
-		"create temp table t (a text, b text); update t set a = ssn from clinic.patients; select a || '', b || '' from t":                                                       "patients.ssn, -",
-		"create temp table t (a text, b text); update t set (a, b) = (select ssn, state from clinic.patients limit 1); select a || '' from t":                                   "patients.ssn+patients.state",
-		"create temp table t (a text, b text); insert into t values ('x') on conflict do update set b = (select max(ssn) from clinic.patients); select a || '', b || '' from t": "-, patients.ssn",
-		"create temp table t (a text, b text); insert into t select 1, 2 from clinic.patients, generate_series(1, n); select a || '', count(*) from t":                          "-, patients.n",
-		"create temp table t (a text, g text generated always as (a || 'x') stored); insert into t (a) select ssn from clinic.patients; select g || '' from t":                  "patients.ssn",
-		"create temp table t (a text, b text); delete from t where a = 'x'; select a || '', b || '' from t":                                                                     "-, -",
-		"create temp table t (a text, b text); with i as (insert into t select state, ssn from clinic.patients returning 1) select * from i; select a || '' from t":             "nil",
-		"create temp table t (a text, b text); merge into t using clinic.patients p on true when not matched then insert values (p.ssn, 'x'); select a || '' from t":            "nil",
-		"create temp table t (like clinic.codes including all); insert into t (ssn, kind) select state, 'x' from clinic.patients; select ssn || '', label || '' from t":         "patients.state, -",
-		"create temp table t (like clinic.made including generated); insert into t (ssn) select ssn from clinic.patients; select tail || '', kind || '' from t":                 "patients.ssn, -",
-		"create temp table t (like clinic.made); insert into t (ssn) select ssn from clinic.patients; select tail || '', kind || '' from t":                                     "-, -",
-		"create temp table t (like clinic.patients); insert into t (ssn) select 'x'; select ssn || '' from t":                                                                   "nil",
-		"create temp table t (like clinic.codes, extra text); insert into t (extra) select ssn from clinic.patients; select extra || '', label || '', ssn || '' from t":         "patients.ssn, -, -",
-		"create temp table u (a text default 'x'); create temp table t (like u including defaults, b text); select a || '', b || '' from t":                                     "-, -",
-		"create temp table t (like clinic.nothing); insert into t select * from clinic.patients; select ssn || '' from t":                                                       "nil",
-		"create temp table t (a text, b text); insert into t select clinic.f('x'), 'x'; select a || '' from t":                                                                  "nil",
-		"create temp table t (a text, b text); insert into clinic.notes select 1, 'x'; select a || '' from t":                                                                   "nil",
+		"create temp table t (a text, b text); insert into t select state, ssn from clinic.patients; select a || '', b || '' from t":                                              "patients.state, patients.ssn",
+		"create temp table t (a text, b text); insert into t (b) values ('x'); select a || '', b || '' from t":                                                                    "-, -",
+		"create temp table t (a text, b text); update t set a = ssn from clinic.patients; select a || '', b || '' from t":                                                         "patients.ssn, -",
+		"create temp table t (a text, b text); update t set (a, b) = (select ssn, state from clinic.patients limit 1); select a || '' from t":                                     "patients.ssn+patients.state",
+		"create temp table t (a text, b text); insert into t values ('x') on conflict do update set b = (select max(ssn) from clinic.patients); select a || '', b || '' from t":   "-, patients.ssn",
+		"create temp table t (a text, b text); insert into t select 1, 2 from clinic.patients, generate_series(1, n); select a || '', count(*) from t":                            "-, patients.n",
+		"create temp table t (a text, g text generated always as (a || 'x') stored); insert into t (a) select ssn from clinic.patients; select g || '' from t":                    "patients.ssn",
+		"create temp table t (a text, b text); delete from t where a = 'x'; select a || '', b || '' from t":                                                                       "-, -",
+		"create temp table t as select ssn as a, state as b from clinic.patients; alter table t rename a to c; select c || '', b || '' from t":                                    "patients.ssn, patients.state",
+		"create temp table t as select ssn as a, state as b from clinic.patients; alter table t rename a to c; alter table t rename b to a; select a || '' from t":                "patients.ssn+patients.state",
+		"create temp table t as select ssn as a, state as b from clinic.patients; alter table t rename to u; select a || '', b || '' from u":                                      "patients.ssn, patients.state",
+		"create temp table t as select ssn as a from clinic.patients; alter table t rename to patients; select a || '' from pg_temp.patients":                                     "patients.ssn",
+		"create temp table t as select ssn as a, state as b from clinic.patients; alter table t alter b type text using a; select b || '' from t":                                 "patients.ssn+patients.state",
+		"create temp table t as select ssn as a, state as b from clinic.patients; alter table t alter a type text using 'x', alter b type text using a; select b || '' from t":    "patients.ssn+patients.state",
+		"create temp table t (a text); alter table t alter a type text using (select max(ssn) from clinic.patients); select a || '' from t":                                       "patients.ssn",
+		"create temp table t (a text); alter table t alter a type text using clinic.f('x'); select a || '' from t":                                                                "nil",
+		"create temp table t as select ssn as a from clinic.patients; alter table t add g text generated always as (a) stored, add n int default 1; select g || '', n + 1 from t": "patients.ssn, -",
+		"create temp table t as select ssn as a, 1 as b from clinic.patients; alter table t add a text default 'x', drop a; select a || '', b + 1 from t":                         "patients.ssn, -",
+		"create temp table t (a text, b text); alter table t add check (b <> ''), alter b set default 'x', add primary key (a); select a || '', b || '' from t":                   "-, -",
+		"create temp table t (a text); alter table t alter a set default clinic.f('x'); select a || '' from t":                                                                    "nil",
+		"create temp table t (a text); alter table t add b clinic.checked; select a || '' from t":                                                                                 "nil",
+		"create temp table t (a text); alter table t inherit clinic.patients; select a || '' from t":                                                                              "nil",
+		"create temp table t (a text); alter table t drop a cascade; select state || '' from clinic.patients":                                                                     "nil",
+		"create temp table t (a text); alter table t drop nowhere; select a || '' from t":                                                                                         "nil",
+		"create temp sequence s; select last_value, state || '' from s, clinic.patients":                                                                                          "-, patients.state",
+		"create temp table patients (a text); alter table patients rename a to b; select b || '' from pg_temp.patients":                                                           "nil",
+		"create temp table t (a text, b text); with i as (insert into t select state, ssn from clinic.patients returning 1) select * from i; select a || '' from t":               "nil",
+		"create temp table t (a text, b text); merge into t using clinic.patients p on true when not matched then insert values (p.ssn, 'x'); select a || '' from t":              "nil",
+		"create temp table t (like clinic.codes including all); insert into t (ssn, kind) select state, 'x' from clinic.patients; select ssn || '', label || '' from t":           "patients.state, -",
+		"create temp table t (like clinic.made including generated); insert into t (ssn) select ssn from clinic.patients; select tail || '', kind || '' from t":                   "patients.ssn, -",
+		"create temp table t (like clinic.made); insert into t (ssn) select ssn from clinic.patients; select tail || '', kind || '' from t":                                       "-, -",
+		"create temp table t (like clinic.patients); insert into t (ssn) select 'x'; select ssn || '' from t":                                                                     "nil",
+		"create temp table t (like clinic.codes, extra text); insert into t (extra) select ssn from clinic.patients; select extra || '', label || '', ssn || '' from t":           "patients.ssn, -, -",
+		"create temp table u (a text default 'x'); create temp table t (like u including defaults, b text); select a || '', b || '' from t":                                       "-, -",
+		"create temp table t (like clinic.nothing); insert into t select * from clinic.patients; select ssn || '' from t":                                                         "nil",
+		"create temp table t (a text, b text); insert into t select clinic.f('x'), 'x'; select a || '' from t":                                                                    "nil",
+		"create temp table t (a text, b text); insert into clinic.notes select 1, 'x'; select a || '' from t":                                                                     "nil",
 	} {
-		if got := summary(Outputs(parse(t, sql), 2, snap)); got != want {
+		p := parse(t, sql)
+		if got := summary(Outputs(p, len(p.Tree.GetStmts())-1, snap)); got != want {
 			t.Errorf("%s: got %s, want %s", sql, got, want)
 		}
 	}
@@ -140,4 +162,49 @@ func TestOutputs_Bounded(t *testing.T) {
 			") x(a), r) select a from r"
 	}
 	Outputs(parse(t, nested), 0, snap) // returns
+}
+
+// What changes nothing but an object of the session's own, which nobody else sees, has
+// effect session; where values of other tables may stand at another place afterwards,
+// derive too.
+func TestLocal_Effects(t *testing.T) {
+	const own = "create temp table t as select ssn as a, state as b from clinic.patients; "
+	for sql, want := range map[string]string{
+		"create temp table t (a text); alter table t add b text default 'x', add check (a <> ''), alter a set not null": "session",
+		"create temp table t (a text); alter table t drop a":                                                            "session",
+		"create temp table t (a text); alter table only pg_temp.t rename a to b":                                        "session",
+		"create temp table t (a text constraint c check (a <> '')); alter table t rename constraint c to d":             "session",
+		"create temp table t (a text constraint c check (a <> '')); alter table t drop constraint c":                    "session",
+		"create temp table t (a text); alter table t alter a type int using a::int":                                     "session",
+		"create temp table t (a text); alter table t alter a type text using clinic.f(a)":                               "session derive",
+		"create temp table t (a text); alter table t owner to postgres":                                                 "session ddl role+",
+		"create temp table t (a text); alter table t drop a cascade":                                                    "session ddl destroy+",
+		"create temp table t (a text); alter table t enable row level security":                                         "session ddl role+",
+		"create temp table t (a text); alter table t disable trigger all":                                               "session ddl opaque+",
+		"create temp table patients (a text); alter table patients drop ssn":                                            "session ddl destroy+",
+		"create temp table patients (a text); alter table pg_temp.patients drop a":                                      "session",
+		"create temp table t (a text); alter table clinic.patients rename to t; alter table t drop ssn":                 "session ddl destroy derive+",
+		own + "alter table t rename a to c":                                                                             "session derive",
+		own + "alter table t rename to u":                                                                               "session derive",
+		own + "alter table t alter b type text using a":                                                                 "session derive",
+		"create temp sequence s; alter sequence s restart with 5":                                                       "session",
+		"create temp sequence s; drop sequence s":                                                                       "session",
+		"create temp sequence s; drop sequence s, clinic.notes_id_seq":                                                  "session destroy+",
+		"create sequence s; alter sequence s restart":                                                                   "ddl+",
+	} {
+		a := sqlscan.Analyze(parse(t, sql), snap, sqlscan.Lineage{Local: Local, View: View})
+		var got []string
+		for _, u := range a.Uses {
+			if e := string(u.Effect); !slices.Contains(got, e) && e != "infer" && e != "unbounded-write" {
+				got = append(got, e)
+			}
+		}
+		line := strings.Join(got, " ")
+		if a.Temp {
+			line += "+" // what follows is not told apart
+		}
+		if line != want {
+			t.Errorf("%s: %s, want %s", sql, line, want)
+		}
+	}
 }

@@ -18,6 +18,10 @@ func (s *stmt) alterCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_AlterObjectSchemaStmt:
 		s.moveToSchema(x.AlterObjectSchemaStmt)
 	case *pg_query.Node_AlterSeqStmt:
+		if s.altersOwn(x.AlterSeqStmt.Sequence) {
+			s.ownAltered("ALTER SEQUENCE", x.AlterSeqStmt.Sequence)
+			break
+		}
 		s.ddl("ALTER SEQUENCE", s.canonical(x.AlterSeqStmt.Sequence)...)
 	case *pg_query.Node_AlterDomainStmt:
 		s.ddl("ALTER DOMAIN", "*")
@@ -84,6 +88,15 @@ func (s *stmt) comment(c *pg_query.CommentStmt) {
 // foreign tables.
 func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 	verb := "ALTER " + strings.ReplaceAll(strings.TrimPrefix(a.Objtype.String(), "OBJECT_"), "_", " ")
+	if s.altersOwn(a.Relation) {
+		s.ownAltered(verb, a.Relation)
+		for _, n := range a.Cmds {
+			if def := n.GetAlterTableCmd().GetDef(); def != nil {
+				s.walkColumns(def)
+			}
+		}
+		return
+	}
 	var tables []string
 	if a.Objtype == pg_query.ObjectType_OBJECT_TYPE {
 		tables = []string{"*"}
@@ -111,6 +124,23 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 		}
 	}
 	s.cmd.Verb = verb
+}
+
+// altersOwn reports whether a command changes the definition of nothing but an object of
+// the session's own, in a way that is followed.
+func (s *stmt) altersOwn(rv *pg_query.RangeVar) bool {
+	return s.followed && !s.shifted && rv != nil && s.own(rv)
+}
+
+// ownAltered gives the effects of such a command. What it complains of are values of that
+// table; those that the table holds afterwards may stand at another place.
+func (s *stmt) ownAltered(verb string, rv *pg_query.RangeVar) {
+	s.cmd.Verb, s.cataloging = verb, true
+	s.use(hoop.EffectSession, "a temporary object")
+	s.relation(rv, nil)
+	tables := s.canonical(rv)
+	s.changed = append(s.changed, tables...)
+	s.derive(verb, tables)
 }
 
 func (s *stmt) alterTableCmd(c *pg_query.AlterTableCmd, tables []string) {
@@ -207,6 +237,10 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 			r.RenameType == pg_query.ObjectType_OBJECT_ROUTINE || r.RenameType == pg_query.ObjectType_OBJECT_AGGREGATE {
 			s.opaque("a function by another name")
 		}
+		return
+	}
+	if s.altersOwn(r.Relation) {
+		s.ownAltered(verb, r.Relation)
 		return
 	}
 	s.relation(r.Relation, nil)

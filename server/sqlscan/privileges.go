@@ -95,7 +95,8 @@ func (s *stmt) dropCommand(n *pg_query.Node) bool {
 	verb := "DROP " + strings.ReplaceAll(strings.TrimPrefix(d.RemoveType.String(), "OBJECT_"), "_", " ")
 	s.cmd.Verb = verb
 	tables, temp := s.dropped(d)
-	if s.cataloging = true; !temp || !s.followed || d.RemoveType != pg_query.ObjectType_OBJECT_TABLE {
+	followed := s.followed && (d.RemoveType == pg_query.ObjectType_OBJECT_TABLE || d.RemoveType == pg_query.ObjectType_OBJECT_SEQUENCE)
+	if s.cataloging = true; !temp || !followed {
 		s.changesCatalog()
 	}
 	if temp {

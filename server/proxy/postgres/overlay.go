@@ -29,10 +29,11 @@ type overlay struct {
 type local struct {
 	table *catalog.Table
 	batch int64
-	maybe bool // there may have been one before, which stays
-	brief bool // gone when no transaction is open
-	made  bool // the target has said so
-	kept  bool // and committed it
+	by    *catalog.Change // first change of the command: its tables are alternatives
+	maybe bool            // there may have been one before, which stays
+	brief bool            // gone when no transaction is open
+	made  bool            // the target has said so
+	kept  bool            // and committed it
 }
 
 // on gives base with the session's own tables.
@@ -76,7 +77,7 @@ func (o *overlay) forwarded(e *expected, outer int, m *meaning) bool {
 			if len(o.tables) >= maxLocal {
 				return false
 			}
-			o.make(e, at, &local{table: c.Made, batch: e.batch, maybe: c.Maybe, brief: c.Brief})
+			o.make(e, at, &local{table: c.Made, batch: e.batch, by: &cmd.Local[0], maybe: c.Maybe, brief: c.Brief})
 		}
 	}
 	return true
@@ -133,7 +134,7 @@ func (o *overlay) ready(e *expected) {
 		if l.kept = true; !committed || l.maybe {
 			continue
 		}
-		before := slices.Clone(o.tables[:i])
+		before := slices.DeleteFunc(slices.Clone(o.tables[:i]), func(x *local) bool { return x.by == l.by && x.batch == l.batch })
 		o.remove(func(x *local) bool { return x.table.Name == l.table.Name && slices.Contains(before, x) })
 		i = slices.Index(o.tables, l)
 	}

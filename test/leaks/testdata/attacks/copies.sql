@@ -160,6 +160,65 @@ SELECT n - 1 + 0 FROM t
 -- how many rows a temporary table has
 CREATE TEMP TABLE t AS SELECT p.id, g FROM clinic.patients p, LATERAL generate_series(1, length(p.full_name)) g WHERE p.id = 2
 SELECT string_agg(chr(64 + ascii(substr(full_name, t.g, 1)) - 64), '') FROM t, clinic.patients q WHERE q.id = t.id
+-- a temporary table's column by another name
+CREATE TEMP TABLE t AS SELECT full_name AS a, 'x'::text AS b FROM clinic.patients
+ALTER TABLE t RENAME a TO c
+ALTER TABLE t RENAME b TO a
+ALTER TABLE t RENAME c TO b
+SELECT a, b || '' FROM t
+-- columns of a temporary table that change their names, rolled back
+CREATE TEMP TABLE t AS SELECT ssn AS a, 'x'::text AS b FROM clinic.patients
+BEGIN
+SAVEPOINT s
+ALTER TABLE t RENAME a TO c
+ALTER TABLE t RENAME b TO a
+ALTER TABLE t RENAME c TO b
+ROLLBACK TO s
+ALTER TABLE t RENAME a TO z
+COMMIT
+SELECT z || '' FROM t
+-- a temporary table's column dropped and added, rolled back
+CREATE TEMP TABLE t AS SELECT email AS a FROM clinic.users
+BEGIN
+ALTER TABLE t DROP a, ADD a text DEFAULT 'x'
+ROLLBACK
+SELECT a || '' FROM t
+-- a temporary table's column takes the values of another
+CREATE TEMP TABLE t AS SELECT ssn AS a, 'x'::text AS b FROM clinic.patients
+ALTER TABLE t ALTER b TYPE text USING reverse(a), DROP a
+SELECT b FROM t
+-- a temporary table's columns change places
+CREATE TEMP TABLE t AS SELECT full_name AS a, 'x'::text AS b FROM clinic.patients
+ALTER TABLE t ALTER a TYPE text USING b, ALTER b TYPE text USING a
+SELECT upper(b) FROM t
+-- a temporary table's column takes protected values by way of a prepared row
+CREATE TEMP TABLE t (a text, b text)
+PREPARE i AS INSERT INTO t SELECT 'x', ssn FROM clinic.patients
+ALTER TABLE t RENAME a TO c
+ALTER TABLE t RENAME b TO a
+EXECUTE i
+SELECT a || '' FROM t
+-- a temporary table's column computed from one that protects
+CREATE TEMP TABLE t AS SELECT ssn AS a FROM clinic.patients
+ALTER TABLE t ADD g text GENERATED ALWAYS AS (replace(a, '-', '')) STORED
+ALTER TABLE t ALTER g DROP EXPRESSION, DROP a
+SELECT g FROM t
+-- a temporary table by the name of another
+CREATE TEMP TABLE t AS SELECT id, ssn AS name, 1 AS floor FROM clinic.patients
+ALTER TABLE t RENAME TO departments
+SELECT upper(name) FROM departments
+-- a temporary table altered, all in one message
+CREATE TEMP TABLE t AS SELECT full_name AS a FROM clinic.patients; ALTER TABLE t RENAME a TO state; ALTER TABLE t RENAME TO patients; SELECT state || '' FROM patients
+-- an error of a temporary table's new type
+CREATE TEMP TABLE t AS SELECT ssn AS a FROM clinic.patients
+ALTER TABLE t ALTER a TYPE int USING a::int
+-- an error of a temporary table's new check
+CREATE TEMP TABLE t AS SELECT full_name AS a FROM clinic.patients
+ALTER TABLE t ADD PRIMARY KEY (a), ADD CHECK (a::int > 1)
+-- a sequence of the session's own
+CREATE TEMP SEQUENCE s
+SELECT setval('s', replace(ssn, '-', '')::bigint) > 0 FROM clinic.patients WHERE id = 2
+SELECT last_value + 0 FROM s
 -- a temporary table made anew, filled by name and copied in one message
 CREATE TEMP TABLE t (a text)
 PREPARE i AS INSERT INTO t SELECT ssn FROM clinic.patients
@@ -175,3 +234,10 @@ DROP TABLE t
 CREATE TEMP TABLE t (a text)
 EXECUTE i; INSERT INTO u SELECT a FROM t
 SELECT b, b || '' FROM u
+-- a temporary table made anew, filled by name and renamed in one message
+CREATE TEMP TABLE t (a text)
+PREPARE i AS INSERT INTO t SELECT ssn FROM clinic.patients
+DROP TABLE t
+CREATE TEMP TABLE t (a text)
+EXECUTE i; ALTER TABLE t RENAME a TO b
+SELECT b, b || '' FROM t

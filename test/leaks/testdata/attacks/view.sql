@@ -51,3 +51,18 @@ SELECT code FROM $V.scratch
 -- a view's definition over system catalogs
 CREATE VIEW $V.stats AS SELECT most_common_vals::text AS m, histogram_bounds::text AS h FROM pg_stats WHERE schemaname = 'clinic' AND tablename = 'patients'
 SELECT * FROM $V.stats
+-- a temporary view in the place of a table
+CREATE TEMP VIEW departments AS SELECT id, full_name AS name, 1 AS floor FROM clinic.patients
+SELECT upper(name) FROM departments
+-- a temporary view of a temporary table that is filled later
+CREATE TEMP TABLE t (a text)
+CREATE TEMP VIEW v AS SELECT a AS b FROM t
+INSERT INTO t SELECT ssn FROM clinic.patients
+SELECT b || '' FROM v
+-- a temporary view renamed and rolled back
+CREATE TEMP VIEW v AS SELECT ssn AS a, state AS b FROM clinic.patients
+BEGIN
+ALTER VIEW v RENAME a TO c
+ALTER VIEW v RENAME b TO a
+ROLLBACK
+SELECT a || '' FROM v

@@ -87,6 +87,31 @@ DROP TABLE t
 CREATE TEMP TABLE t AS SELECT id, name FROM clinic.departments
 SELECT name FROM t ORDER BY id
 SELECT count(*), max(name) FROM t
+-- a temporary table that is altered
+CREATE TEMP TABLE t AS SELECT id, name FROM clinic.departments
+ALTER TABLE t ADD COLUMN note text DEFAULT 'none', ADD PRIMARY KEY (id)
+ALTER TABLE t RENAME COLUMN name TO label
+ALTER TABLE t ALTER COLUMN id TYPE bigint, ALTER COLUMN note SET DEFAULT 'x', ALTER COLUMN label SET NOT NULL
+INSERT INTO t (id, label) VALUES (901, 'Attic')
+UPDATE t SET note = upper(label) WHERE id < 3
+ALTER TABLE t DROP COLUMN id
+ALTER TABLE t RENAME TO u
+SELECT upper(label), note || '' FROM u ORDER BY label
+SELECT upper(state), city || '' FROM clinic.patients WHERE id = 1
+-- a temporary table altered in a transaction
+BEGIN
+CREATE TEMP TABLE t (n int) ON COMMIT DROP
+ALTER TABLE t ADD COLUMN m int GENERATED ALWAYS AS (n * 2) STORED
+INSERT INTO t SELECT generate_series(1, 3)
+SELECT sum(m) FROM t
+COMMIT
+SELECT upper(state), city || '' FROM clinic.patients WHERE id = 1
+-- a sequence of the session's own
+CREATE TEMP SEQUENCE s START 5
+ALTER SEQUENCE s INCREMENT 2
+SELECT last_value + 1, is_called FROM s
+DROP SEQUENCE s
+SELECT upper(state), city || '' FROM clinic.patients WHERE id = 1
 -- a temporary table on commit
 BEGIN
 CREATE TEMP TABLE t (n int) ON COMMIT DROP

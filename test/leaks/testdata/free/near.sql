@@ -10,6 +10,14 @@ CREATE TEMP TABLE mine AS SELECT id, label FROM clinic.rooms
 INSERT INTO mine VALUES (9, 'x')
 SELECT * FROM mine ORDER BY id
 UPDATE mine SET label = 'y' WHERE id = 9
+ALTER TABLE mine ADD COLUMN note text DEFAULT 'none', ALTER COLUMN label SET NOT NULL
+ALTER TABLE mine ALTER COLUMN note TYPE varchar(9) USING upper(note)
+ALTER TABLE mine RENAME COLUMN note TO remark
+ALTER TABLE mine DROP COLUMN remark, ADD CONSTRAINT named UNIQUE (id)
+CREATE TEMP SEQUENCE counter
+ALTER SEQUENCE counter RESTART WITH 5
+SELECT last_value FROM counter
+DROP SEQUENCE counter
 DROP TABLE mine
 -- the lock of pg_dump
 BEGIN
