@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
 
@@ -110,6 +111,45 @@ func TestExport_StreamIsCut(t *testing.T) {
 	defer conn.Close(context.Background())
 	if n, err := drain(t, conn, "SELECT * FROM clinic.member_directory WHERE id <= 50"); n != 50 || err != nil {
 		t.Errorf("another identity got %d rows, %v", n, err)
+	}
+}
+
+// Rows count whether what they show is masked or not.
+func TestExport_MaskedRowsCount(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: directorySetup, Resources: budgeted(50) + `---
+kind: MaskRule
+name: identifiers
+spec: {targets: [pg-prod], columns: [clinic.member_directory.ssn], with: redact}
+`})
+	conn := open(t, g, nil)
+	rows, err := conn.Query(t.Context(), "SELECT ssn FROM clinic.member_directory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, values := 0, ""
+	for rows.Next() {
+		n++
+		values += string(rows.RawValues()[0]) + " "
+	}
+	if n != 50 || state(rows.Err()) != "42501" || values != strings.Repeat("[masked] ", 50) {
+		t.Errorf("%d rows, then %v; want 50 masked ones and 42501: %s", n, rows.Err(), values)
+	}
+}
+
+// A stream that reaches the limit is cut even where a person could approve an export:
+// nobody is asked while it waits.
+func TestExport_CutIsNotHeld(t *testing.T) {
+	res := strings.Replace(budgeted(50), "effects: [export], tables: [\"*\"], decision: deny", "effects: [infer], decision: allow", 1)
+	g := servertest.Start(t, servertest.Options{Setup: directorySetup, Resources: res})
+	conn := open(t, g, nil)
+	if n, err := drain(t, conn, "SELECT * FROM clinic.member_directory"); n != 50 || state(err) != "42501" {
+		t.Errorf("%d rows, then %v; want 50 and 42501", n, err)
+	}
+	if held, err := g.API("dba").Requests(t.Context(), api.RequestFilter{}); err != nil || len(held) > 0 {
+		t.Errorf("%d requests, %v; want none", len(held), err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err == nil {
+		t.Error("the connection is held open")
 	}
 }
 

@@ -108,6 +108,54 @@ func account(name string) string {
 	return "a-" + strings.ToLower(strings.NewReplacer(" ", "-", ",", "", "[", "", "]", "").Replace(name))
 }
 
+// A target that says nothing has limits too: 50 values and 20 searches of a column.
+func TestInference_Defaults(t *testing.T) {
+	res := strings.Replace(inferring(1, 1), "inference_limits:", "max_sessions: 50\n  #", 1)
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: res})
+	conn := open(t, g, nil)
+	run := func(format string, i int) string {
+		_, err := conn.PgConn().Exec(t.Context(), fmt.Sprintf(format, i)).ReadAll()
+		return state(err)
+	}
+	for format, limit := range map[string]int{
+		"SELECT id FROM clinic.patients WHERE ssn = '%d'":             50,
+		"SELECT id FROM clinic.patients WHERE mrn LIKE 'M%d%%'":       20,
+		"SELECT id FROM clinic.claims WHERE member_ssn = ANY('{%d}')": 50,
+	} {
+		for i := range limit {
+			if got := run(format, i); got != "" {
+				t.Fatalf(format+": %s, the %d. is within the limit", i, got, i+1)
+			}
+		}
+		if got := run(format, limit); got != "42501" {
+			t.Errorf(format+": %q, want 42501 beyond the limit of %d", limit, got, limit)
+		}
+	}
+}
+
+// Beyond a limit people decide: what they approve runs, and what they deny does not.
+func TestInference_BeyondNeedsApproval(t *testing.T) {
+	res := strings.Replace(inferring(1, 1), "per: 1h", "per: 1h, approval: {groups: [dba], count: 1, timeout: 30s}", 1)
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: res})
+	conn := open(t, g, nil)
+	if n, err := drain(t, conn, "SELECT id FROM clinic.patients WHERE ssn = '000000001'"); n != 1 || err != nil {
+		t.Fatalf("within the limit: %d rows, %v", n, err)
+	}
+	for sql, approve := range map[string]bool{
+		"SELECT id FROM clinic.patients WHERE ssn IN ('000000002', '000000003')": true,
+		"SELECT id FROM clinic.patients WHERE ssn IN ('000000004', '000000005')": false,
+	} {
+		decided := answer(t, g, approve, nil)
+		n, err := drain(t, conn, sql)
+		if derr := <-decided; derr != nil {
+			t.Fatal(derr)
+		}
+		if approve && (n != 2 || err != nil) || !approve && state(err) != "42501" {
+			t.Errorf("approved %v: %d rows, %v", approve, n, err)
+		}
+	}
+}
+
 // What only shows masked values in other words is no comparison.
 func TestInference_ShowingIsFree(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(0, 0)})
