@@ -149,12 +149,15 @@ func (c *Catalog) update(ctx context.Context, since time.Time, force bool) (*Sna
 	if old != nil && fresh && !force {
 		return old, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 
 	started := c.opts.Now()
-	snap, err := c.read(ctx, old)
+	snap, err := c.read(asking, old)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err() // whoever asked went away, which says nothing about the database
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {

@@ -417,6 +417,44 @@ func TestCatalog_FailsClosedAndRecovers(t *testing.T) {
 	snapshot(t, c)
 }
 
+// A caller that goes away while the database is asked leaves others no back-off: one
+// client that cancels again and again would keep all from being judged.
+func TestCatalog_CallersThatGoAwayDelayNobody(t *testing.T) {
+	db, _ := database(t, "create table t (a int)")
+	asked := make(chan struct{})
+	var stall atomic.Bool
+	c := newCatalog(t, "", Options{
+		Poll: time.Hour, Now: func() time.Time { return time.Unix(0, 0) }, // a back-off would never end
+		Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			if stall.Load() {
+				asked <- struct{}{}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return pgx.Connect(ctx, server.DSN(db))
+		},
+	})
+	stall.Store(true)
+	for range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Refresh(ctx)
+			done <- err
+		}()
+		<-asked
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, want cancelled", err)
+		}
+	}
+	stall.Store(false)
+	snapshot(t, c)
+	if _, err := c.Refresh(t.Context()); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+}
+
 func TestCatalog_ClosedRefuses(t *testing.T) {
 	db, _ := database(t, "")
 	c := newCatalog(t, db, Options{})
