@@ -90,11 +90,9 @@ func (c *conn) changeNamesLocked(e *expected, outer int, m *meaning) {
 			c.defineLocked(e, at, cmd.Prepare, &prepared{meaning: m})
 		case cmd.Deallocate == "*" || cmd.Discard:
 			c.generation++
-			e.settles = append(e.settles, settling{at, func(ok bool) {
-				if ok {
-					c.prepared.forget(func(*prepared) {})
-				}
-			}})
+			for name := range c.prepared.slots {
+				c.defineLocked(e, at, name, nil)
+			}
 		case cmd.Deallocate != "":
 			c.defineLocked(e, at, cmd.Deallocate, nil)
 		}
