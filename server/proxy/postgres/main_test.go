@@ -119,7 +119,10 @@ func (g *gateway) Dial(ctx context.Context, _ hoop.Target, database string, para
 	if database != g.target.Database {
 		return nil, hoop.Errorf(hoop.CodeNoDatabase, "no such database")
 	}
-	return g.dial(ctx, params)
+	g.mu.Lock()
+	dial := g.dial
+	g.mu.Unlock()
+	return dial(ctx, params)
 }
 
 func (g *gateway) Stamp(hoop.Target, string) (string, error) {

@@ -140,7 +140,9 @@ func TestServe_TargetDoesNotAnswer(t *testing.T) {
 	g := setup(t, "")
 	late := hoop.Errorf(hoop.CodeUnavailable, "target pg did not answer within 10s").WithHint("ask an administrator").Wrap(context.DeadlineExceeded)
 	for why, want := range map[error]string{late: late.Message, context.DeadlineExceeded: "the gateway gave up after a time limit"} {
-		g.dial = func(context.Context, map[string]string) (*Upstream, error) { return nil, why }
+		g.declare(func(*hoop.Target) {
+			g.dial = func(context.Context, map[string]string) (*Upstream, error) { return nil, why }
+		})
 		_, err := pgx.Connect(t.Context(), g.dsn())
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) || pg.Code != "08001" || pg.Message != want || pg.Hint == "" {
