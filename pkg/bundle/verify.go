@@ -249,9 +249,8 @@ func (v *verifier) made() error {
 		texts[name] = b
 	}
 	if v.m.Report != report.Format {
-		v.report.Warnings = append(v.report.Warnings, fmt.Sprintf(
-			"report.html and report.json were not compared with the events: they are of format %d, this version makes format %d", v.m.Report, report.Format))
-		return nil
+		return fault(ReportHTML, nil, "it is of format %d, and this version compares reports of format %d with the events: verify with the hoopctl of the gateway's version",
+			v.m.Report, report.Format)
 	}
 	made := v.builder.Report(v.m.About())
 	html, err := made.HTML()

@@ -497,6 +497,7 @@ func TestBundle_FalseExcuses(t *testing.T) {
 		"a recording that is here":          {whole, "", gone("s1", 600), "recordings"},
 		"a session of another time":         {part, "", gone("s3", size-1), "recordings"},
 		"without recordings":                {audit.BundleOptions{Policy: policyFor}, "", gone("s1", 600), "recordings"},
+		"a report of another format":        {whole, "", func(m *bundle.Manifest) { m.Report++ }, bundle.ReportHTML},
 		"a policy that no event names":      {whole, "", func(m *bundle.Manifest) { m.MissingPolicies = []string{"ab"} }, "bundle.json"},
 	} {
 		b, err := g.log.Bundle(t.Context(), tt.opt)
