@@ -20,6 +20,7 @@ const (
 	CauseDecoy       Cause = "decoy"            // it touched a decoy of the target
 	CauseTooMany     Cause = "too-many"         // sessions
 	CauseDenied      Cause = "denied"           // a rule, or the lack of a grant
+	CausePassword    Cause = "bad-password"     // the client did not know the local port's
 	CauseProtocol    Cause = "protocol"         // what was sent cannot be served
 	CauseTarget      Cause = "target"           // cannot be reached, closed the connection, or is silent
 	CauseStopped     Cause = "gateway-stopped"  // in order
@@ -50,7 +51,7 @@ var causes = map[Code]Cause{
 	CodeUnsupported:     CauseProtocol,
 	CodeTargetAuth:      CauseTarget,
 	CodeInternal:        CauseFault,
-	CodeBadPassword:     CauseDenied,
+	CodeBadPassword:     CausePassword,
 	CodeNoDatabase:      CauseDenied,
 	CodeTooMany:         CauseTooMany,
 	CodeLimitExceeded:   CauseLimit,

@@ -106,6 +106,7 @@ type Start struct {
 	Protocol string // "postgres"
 	Database string
 	Client   string // what the client calls itself, application_name
+	Refused  error  // why the client may not come in, whatever its grant; nil where it may
 }
 
 // Session is one stream: one identity, one target, one recording. Judge and Release
@@ -138,8 +139,8 @@ type Session struct {
 	silent  error // nothing more may be released, and why
 }
 
-// Open begins a session: grant, recording, event, all durable before it returns.
-// The error is a *hoop.Error.
+// Open begins a session: grant, recording, event, all durable before it returns. One that
+// does not begin has an event too. The error is a *hoop.Error.
 func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
 	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target), learned: limitsOf(target)}
 	s.mac = hmac.New(sha256.New, s.key)
@@ -148,7 +149,11 @@ func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start St
 		Protocol: start.Protocol, Client: start.Client, RemoteAddr: peer.RemoteAddr,
 		Gateway: l.Gateway, StartedAt: s.started.UTC(),
 	}
-	if err := s.open(ctx); err != nil {
+	err := start.Refused
+	if err == nil {
+		err = s.open(ctx)
+	}
+	if err != nil {
 		e := hoop.AsError(err)
 		l.refused(ctx, &s.info, e)
 		return nil, e

@@ -24,6 +24,10 @@ const (
 
 const maxPassword = 8 << 10 // of a SASL message, far more than SCRAM needs
 
+// errBadPassword is what the log has of a client that did not know them: the user it
+// gave could be the password.
+var errBadPassword = hoop.Errorf(hoop.CodeBadPassword, "a client did not know the user and password of the local port")
+
 // authenticate has the client prove that it knows the password (RFC 5802, RFC 7677;
 // manual, "SASL Authentication"). libpq leaves the user name of the SCRAM exchange
 // empty, so the one of the startup packet counts. A wrong user and a wrong password
@@ -38,7 +42,7 @@ func (s *starter) authenticate(st *startup, user, verifier string) error {
 		return err
 	}
 	wrong := hoop.Errorf(hoop.CodeBadPassword, "password authentication failed for user %q", st.user).
-		WithHint("use the user and password that hoopctl connect printed; they change with every connect")
+		WithHint("use the user and password that hoopctl connect printed; they change with every connect").Wrap(errBadPassword)
 
 	hello := st.negotiate(nil)
 	hello, at := begin(hello, 'R')
@@ -54,7 +58,7 @@ func (s *starter) authenticate(st *startup, user, verifier string) error {
 	conv := server.NewConversation()
 	challenge, err := conv.Step(first)
 	if err != nil {
-		return wrong.Wrap(err)
+		return wrong
 	}
 	if _, err := s.nc.Write(saslMessage(authSASLContinue, challenge)); err != nil {
 		return err
@@ -66,7 +70,7 @@ func (s *starter) authenticate(st *startup, user, verifier string) error {
 	final, err := conv.Step(string(proof))
 	userOK := subtle.ConstantTimeCompare([]byte(st.user), []byte(user)) == 1
 	if err != nil || !conv.Valid() || !userOK {
-		return wrong.Wrap(err)
+		return wrong
 	}
 	_, err = s.nc.Write(saslMessage(authSASLFinal, final))
 	return err

@@ -84,6 +84,15 @@ func TestServe_WrongPasswordAndUser(t *testing.T) {
 	if n := len(g.sessions); n != 0 {
 		t.Errorf("%d sessions were opened before the password was known", n)
 	}
+	denied := g.audit.of(hoop.EventSessionDenied)
+	if len(denied) != 3 {
+		t.Errorf("%d of 3 attempts are in the log", len(denied))
+	}
+	for _, e := range denied {
+		if e.Cause != hoop.CausePassword || e.Subject != "alice" || e.Target != "pg" || strings.Contains(e.Reason, "postgres") {
+			t.Errorf("the log has %+v", e)
+		}
+	}
 }
 
 func TestServe_RefusalsAtStart(t *testing.T) {

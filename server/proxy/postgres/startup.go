@@ -66,6 +66,9 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 		return nil, s.fail(ctx, err)
 	}
 	if err := s.authenticate(st, user, verifier); err != nil {
+		if errors.Is(err, errBadPassword) {
+			_, _ = open(ctx, session.Start{Protocol: "postgres", Refused: errBadPassword}) // for the log
+		}
 		return nil, s.fail(ctx, err)
 	}
 	if err := st.check(); err != nil {
