@@ -21,11 +21,14 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 	@$(MAKE) --no-print-directory build
 	@bin/hoop-gateway dev
 
+# Those that take minutes begin first, so that no processor waits for the last of them.
+LONGEST := ./server/session ./server/proxy/postgres ./test/leaks ./server/pgparse ./cmd/hoopctl
+
 test: ## every package, under the race detector, in any order
 	@.ci/deps test
 	go vet ./...
 	CGO_ENABLED=0 go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
-	HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker CGO_ENABLED=1 go test -race -shuffle=on -p 4 -timeout 8m ./...
+	HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker CGO_ENABLED=1 go test -race -shuffle=on -p 4 -timeout 11m $(LONGEST) ./...
 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
 	@.ci/deps clients
