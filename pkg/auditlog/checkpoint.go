@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,11 @@ func OpenCheckpoint(b []byte, v note.Verifier) (Checkpoint, error) {
 		}
 		return Checkpoint{}, err
 	}
-	for _, sig := range append(n.Sigs, n.UnverifiedSigs...) {
+	sigs := slices.Concat(n.Sigs, n.UnverifiedSigs)
+	if bytes.Count(b[len(n.Text)+1:], []byte("\n")) != len(sigs) {
+		return Checkpoint{}, errors.New("a signature stands there twice") // which note.Open drops
+	}
+	for _, sig := range sigs {
 		// note.Open takes what the unused bits of the last character say.
 		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
 			return Checkpoint{}, fmt.Errorf("signature of %s: %w", sig.Name, err)

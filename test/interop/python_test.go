@@ -379,6 +379,9 @@ func tampered(t *testing.T, file, key, identity string) {
 			archive(fmt.Sprintf("%s/flip a bit of byte %d", name, at), names, with(i, c))
 		}
 		archive(name+"/truncate", names, with(i, b[:len(b)-1]))
+		if lines := bytes.SplitAfter(b, []byte("\n")); name == auditlog.CheckpointFile {
+			archive(name+"/sign twice", names, with(i, append(bytes.Clone(b), lines[len(lines)-2]...)))
+		}
 		archive(name+"/empty", names, with(i, nil))
 		archive(name+"/append", names, with(i, append(bytes.Clone(b), '\n')))
 		archive(name+"/swap", names, moved)

@@ -125,7 +125,8 @@ class Key:
             need(len(parts) == 3 and parts[0] == "—", "not a signature")
             signature = strict_base64(parts[2])
             need(len(signature) >= 5, "not a signature")
-            if parts[1] == self.name and signature[:4] == self.hash and not held:
+            if parts[1] == self.name and signature[:4] == self.hash:
+                need(not held, "signed twice")
                 try:
                     self.key.verify(signature[4:], text.encode())
                 except InvalidSignature as e:
