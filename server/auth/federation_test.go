@@ -341,6 +341,7 @@ func TestFederation_WithdrawnKey(t *testing.T) {
 		if a := w.assert("k8s-agent", stolen); a.Status != http.StatusOK {
 			t.Fatalf("got %+v", a)
 		}
+		synctest.Wait()
 		next := newWorkloads(t, cluster)
 		next.PublicKeys[0].KeyID = "k2"
 		w.wire.hosts["cluster.test"] = next
@@ -351,6 +352,7 @@ func TestFederation_WithdrawnKey(t *testing.T) {
 		if a := w.assert("k8s-agent", stolen); a.Status != http.StatusUnauthorized {
 			t.Errorf("the withdrawn key: %+v", a)
 		}
+		synctest.Wait() // go-oidc keeps the keys a moment after it has told them
 		// A key of a new name is found at once.
 		w.wire.hosts["cluster.test"] = i
 		if a := w.assert("k8s-agent", stolen); a.Status != http.StatusOK {
