@@ -156,6 +156,11 @@ func (b built) whole(pkg string) verdict {
 	return verdict{"passes    " + pkg + " with every sync in place", false}
 }
 
+// looks is how often the harness of a place's own package is run before the place counts
+// as not missed: writers run side by side in it, so that no two runs are cut at the same
+// writes, and one place is missed in about four runs of five.
+const looks = 6
+
 // look leaves out one place.
 func (b built) look(p place) verdict {
 	if p.reason != "" {
@@ -172,10 +177,13 @@ func (b built) look(p place) verdict {
 		}
 		return 0
 	})
-	for _, pkg := range order {
-		if said, missed := b.crash(pkg, p.drop); missed {
-			return verdict{fmt.Sprintf("missed    %s (%s): %s", p.drop, p.name, said), false}
+	for range looks {
+		for _, pkg := range order {
+			if said, missed := b.crash(pkg, p.drop); missed {
+				return verdict{fmt.Sprintf("missed    %s (%s): %s", p.drop, p.name, said), false}
+			}
 		}
+		order = order[:1]
 	}
 	return verdict{fmt.Sprintf("NOT MISSED %s (%s)", p.drop, p.name), true}
 }
