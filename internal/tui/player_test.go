@@ -160,6 +160,8 @@ func TestPlayer_Keys(t *testing.T) {
 	strike(m, "?")
 	if v := fits(t, m.View()); !strings.Contains(v, "a statement by its number") || !strings.Contains(v, "any key goes back") {
 		t.Errorf("got\n%s", v)
+	} else if n := strings.Count(v, "…"); n != 1 { // that of the key 0 … 9
+		t.Errorf("%d lines of the help do not fit:\n%s", n-1, v)
 	}
 	strike(m, "q")
 	if m.p.help || m.p.closed {

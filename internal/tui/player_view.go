@@ -65,7 +65,7 @@ var playerKeys = [][2]string{
 	{"[ ]", "10 seconds back, forward"},
 	{"0 … 9", "tenths of the session"},
 	{"+ -", "faster, slower"},
-	{"/", "search from here on, then from the beginning; / enter: the same again"},
+	{"/", "search from here on, and round; / enter: the same again"},
 	{"↑ ↓ pgup pgdn", "scroll (k j b f)"},
 	{"g G", "the beginning, the end"},
 	{"esc", "gives a search up; goes back"},
