@@ -55,7 +55,7 @@ func (p policies) text(revision string) ([]byte, error) {
 	}
 	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != revision {
 		return nil, hoop.Errorf(hoop.CodeConflict, "the text of policy %s was changed: policies/%s.json has the SHA-256 %x", revision, revision, sum).
-			WithHint("put it back from a backup; where it is removed, bundles say that there is none")
+			WithHint("put it back from a backup; where it is removed, bundles lack it, and whoever verifies one must know")
 	}
 	return b, nil
 }

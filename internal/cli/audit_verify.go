@@ -22,6 +22,7 @@ type auditVerifyOptions struct {
 	Key        string
 	Checkpoint string
 	Witnesses  []string
+	Missing    []string // revisions
 	JSON       jsonFlag
 }
 
@@ -52,6 +53,7 @@ the log must still contain all that it contained then.`,
 	cmd.Flags().StringVar(&o.Key, "key", "", "the log's public `KEY`, or the file that holds it")
 	cmd.Flags().StringVar(&o.Checkpoint, "checkpoint", "", "a checkpoint `FILE` kept from earlier")
 	cmd.Flags().StringArrayVar(&o.Witnesses, "witness", nil, "the public `KEY` of a witness that must have cosigned a bundle's log, or the file that holds it; may be given more than once")
+	cmd.Flags().StringArrayVar(&o.Missing, "accept-missing-policy", nil, "verify a bundle without the text of this policy `REVISION`, which its gateway lost; may be given more than once")
 	addJSON[bundle.Report](cmd, &o.JSON)
 	return cmd
 }
@@ -78,6 +80,9 @@ func (o *auditVerifyOptions) run() error {
 	if st.IsDir() && len(o.Witnesses) > 0 {
 		return usagef("--witness is for a bundle: a folder holds no cosignatures")
 	}
+	if st.IsDir() && len(o.Missing) > 0 {
+		return usagef("--accept-missing-policy is for a bundle: a folder holds no policy texts")
+	}
 	rep := new(bundle.Report)
 	if st.IsDir() {
 		var log *auditlog.Report
@@ -85,7 +90,7 @@ func (o *auditVerifyOptions) run() error {
 			rep.Report = *log
 		}
 	} else {
-		rep, err = verifyZip(o.Dir, bundle.Options{Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, Witnesses: o.Witnesses})
+		rep, err = verifyZip(o.Dir, bundle.Options{Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, Witnesses: o.Witnesses, AcceptMissing: o.Missing})
 	}
 	if err != nil {
 		return o.fault(err)
@@ -130,9 +135,13 @@ func logKey(s string) (string, error) {
 
 // fault says loudly that the folder is no evidence.
 func (o *auditVerifyOptions) fault(err error) error {
-	fmt.Fprintf(o.f.IO.ErrOut, "%s\n", o.f.IO.Red("VERIFICATION FAILED: this is not what the gateway signed."))
 	var f *auditlog.Fault
-	if !errors.As(err, &f) {
+	found := errors.As(err, &f)
+	if !found && hoop.AsError(err).Code == hoop.CodeInvalid {
+		return err // of the flags, not of the evidence
+	}
+	fmt.Fprintf(o.f.IO.ErrOut, "%s\n", o.f.IO.Red("VERIFICATION FAILED: this is not what the gateway signed."))
+	if !found {
 		return fmt.Errorf("verify %s: %w", o.Dir, err)
 	}
 	e := &hoop.Error{Code: hoop.CodeInternal, Message: f.Error()}
@@ -152,6 +161,9 @@ func (o *auditVerifyOptions) report(r *bundle.Report) error {
 	if m := r.Bundle; m != nil {
 		span = fmt.Sprintf("%d up to but without %d", m.First, m.End)
 		policies = fmt.Sprintf("%d texts, as events name them", r.Policies)
+		if len(r.AcceptedMissing) > 0 {
+			policies += "; missing, and accepted by --accept-missing-policy: " + strings.Join(r.AcceptedMissing, ", ")
+		}
 	}
 	expired := ""
 	if r.Expired > 0 {

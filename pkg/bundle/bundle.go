@@ -23,7 +23,7 @@ import (
 )
 
 // Format is the version of the archive.
-const Format = 1
+const Format = 2
 
 // Names of files beside those of an evidence folder (pkg/auditlog).
 const (
@@ -51,8 +51,6 @@ type Manifest struct {
 	Cosigned   int64     `json:"cosigned,omitempty"` // size of the checkpoint that witnesses cosigned
 	Recordings bool      `json:"recordings"`
 	Report     int       `json:"report"` // report.Format
-	// MissingPolicies are revisions that events name and the gateway has no text of.
-	MissingPolicies []string `json:"missing_policies,omitempty"`
 	// Expired are sessions whose recordings' time was over, by the event that says so,
 	// where that is not here.
 	Expired map[string]int64 `json:"expired,omitempty"`

@@ -28,6 +28,9 @@ type Options struct {
 	// Witnesses are the keys of witnesses that must have cosigned, "name+hash+key" of the
 	// type cosignature/v1.
 	Witnesses []string
+	// AcceptMissing are revisions of the policy whose texts need not be there: somebody
+	// knows that the gateway lost them. A bundle cannot say so itself.
+	AcceptMissing []string
 }
 
 // Cosignature is one that holds.
@@ -42,6 +45,8 @@ type Report struct {
 	auditlog.Report
 	Bundle   *Manifest `json:"bundle"`
 	Policies int       `json:"policies"` // texts that are those which events name
+	// AcceptedMissing are revisions without a text, by Options.AcceptMissing.
+	AcceptedMissing []string `json:"accepted_missing_policies,omitempty"`
 	// Cosignatures are those of Options.Witnesses, which all hold.
 	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
 }
@@ -54,13 +59,14 @@ const (
 // Verify checks a bundle: the archive's form; everything that auditlog.Verify checks,
 // for its events; that the events beside them lie outside its time; that the policy
 // texts are those which the events name; that the report is what the events say; that
-// there is no other file. The error is a *auditlog.Fault, the first one found.
+// there is no other file. The error is a *auditlog.Fault, the first one found, or
+// hoop.CodeInvalid where the options accept that a text is missing which is not.
 func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	z, err := container(r, size)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{zip: z, builder: report.NewBuilder()}
+	v := &verifier{zip: z, opt: opt, builder: report.NewBuilder()}
 	if err := v.manifest(); err != nil {
 		return nil, err
 	}
@@ -83,7 +89,7 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	if err := v.witnesses(contained[CosignedFile], opt.Witnesses); err != nil {
+	if err := v.witnesses(contained[CosignedFile]); err != nil {
 		return nil, err
 	}
 	return v.report, nil
@@ -92,10 +98,12 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 // verifier holds the state of one Verify.
 type verifier struct {
 	zip     *zip.Reader
+	opt     Options
 	m       *Manifest
 	builder *report.Builder
 	report  *Report
 	ended   []string // sessions whose recordings should be here, in order
+	texts   []string // revisions whose texts are here, sorted
 }
 
 func (v *verifier) read(name string, limit int64) ([]byte, error) {
@@ -141,7 +149,8 @@ func (v *verifier) cosigned() (map[string][]byte, error) {
 }
 
 // witnesses checks the cosignatures of those that are given.
-func (v *verifier) witnesses(b []byte, keys []string) error {
+func (v *verifier) witnesses(b []byte) error {
+	keys := v.opt.Witnesses
 	if b == nil {
 		if len(keys) > 0 {
 			return fault(CosignedFile, nil, "no witness had cosigned this log, as far as its events tell")
@@ -213,27 +222,38 @@ func (v *verifier) header() error {
 	return nil
 }
 
-// policies compares the texts with the revisions that events name.
+// policies compares the texts with the revisions that events name. That one is missing
+// only the receiver can accept: a bundle without it may be one from which it was taken.
 func (v *verifier) policies() error {
-	missing := 0
-	for _, rev := range v.builder.Policies() {
+	named := v.builder.Policies()
+	for _, rev := range v.opt.AcceptMissing {
+		if !slices.Contains(named, rev) {
+			return hoop.Errorf(hoop.CodeInvalid, "no event here names a policy %s: leave it out of --accept-missing-policy", rev)
+		}
+	}
+	for _, rev := range named {
 		name := PolicyFile(rev)
+		accepted := slices.Contains(v.opt.AcceptMissing, rev)
+		_, err := fs.Stat(v.zip, name)
+		switch missing := errors.Is(err, fs.ErrNotExist); {
+		case missing && accepted:
+			v.report.AcceptedMissing = append(v.report.AcceptedMissing, rev)
+			continue
+		case missing:
+			return fault(name, nil, "the policy text that events name is missing: if you know from the gateway's administrator "+
+				"that it was lost, verify the rest with --accept-missing-policy %s", rev)
+		case accepted:
+			return hoop.Errorf(hoop.CodeInvalid, "the text of policy %s is here: leave it out of --accept-missing-policy", rev)
+		}
 		b, err := v.read(name, maxPolicy)
 		if err != nil {
-			if _, statErr := fs.Stat(v.zip, name); errors.Is(statErr, fs.ErrNotExist) && slices.Contains(v.m.MissingPolicies, rev) {
-				v.report.Warnings = append(v.report.Warnings, "the gateway had no text of policy "+rev)
-				missing++
-				continue
-			}
 			return err
 		}
 		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != rev {
 			return fault(name, nil, "it is not the policy that events name: its SHA-256 is %x", sum)
 		}
 		v.report.Policies++
-	}
-	if missing != len(v.m.MissingPolicies) {
-		return fault(ManifestFile, nil, "missing_policies has one that is here, or that no event names")
+		v.texts = append(v.texts, rev)
 	}
 	return nil
 }
@@ -275,7 +295,8 @@ func (m *Manifest) About() report.About {
 }
 
 // Names lists a bundle's files in their order. cosigned tells whether there is a
-// cosigned checkpoint; sessions are those whose recordings are there.
+// cosigned checkpoint; policies are the revisions whose texts are there, sessions those
+// whose recordings are.
 func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
 	names := []string{auditlog.ReadmeFile, ManifestFile, auditlog.KeyFile, auditlog.CheckpointFile}
 	if cosigned {
@@ -283,9 +304,7 @@ func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
 	}
 	names = append(names, ReportHTML, ReportJSON)
 	for _, rev := range policies {
-		if !slices.Contains(m.MissingPolicies, rev) {
-			names = append(names, PolicyFile(rev))
-		}
+		names = append(names, PolicyFile(rev))
 	}
 	for level := auditlog.Levels(m.Size) - 1; level > 0; level-- {
 		full, width := auditlog.Widths(m.Size, level)
@@ -322,7 +341,7 @@ func (v *verifier) files() error {
 		_, err := fs.Stat(v.zip, auditlog.RecordingFile(id))
 		return err != nil // auditlog.Verify has found that it may be missing
 	})
-	want := v.m.Names(v.m.Cosigned > 0, v.builder.Policies(), here)
+	want := v.m.Names(v.m.Cosigned > 0, v.texts, here)
 	for i, f := range v.zip.File {
 		switch {
 		case i >= len(want):

@@ -61,7 +61,7 @@ type Bundle struct {
 	signed   []byte
 	m        *bundle.Manifest
 	report   *report.Report
-	policies []string
+	policies []string // revisions whose texts there are, sorted
 	texts    map[string][]byte
 	ended    []Entry // events that commit to recordings
 	expired  map[string]int64
@@ -157,8 +157,8 @@ func (b *Bundle) prepare(ctx context.Context) error {
 	}); err != nil {
 		return wrap(err)
 	}
-	b.report, b.policies = builder.Report(b.m.About()), builder.Policies()
-	if err := b.policyTexts(); err != nil {
+	b.report = builder.Report(b.m.About())
+	if err := b.policyTexts(builder.Policies()); err != nil {
 		return wrap(err)
 	}
 	b.noteExpired()
@@ -214,22 +214,21 @@ func (b *Bundle) locate(ctx context.Context) error {
 	return nil
 }
 
-func (b *Bundle) policyTexts() error {
+// policyTexts reads the texts of the revisions that events name.
+func (b *Bundle) policyTexts(revisions []string) error {
 	b.texts = make(map[string][]byte)
-	for _, rev := range b.policies {
-		if b.opt.Policy == nil {
-			b.m.MissingPolicies = append(b.m.MissingPolicies, rev)
+	for _, rev := range revisions {
+		text, err := b.opt.Policy(rev)
+		if err != nil && hoop.AsError(err).Code == hoop.CodeNotFound {
+			// The verifier will say so.
+			b.log.opt.Log.Error("audit: a policy text that the log names is missing", "revision", rev)
 			continue
 		}
-		text, err := b.opt.Policy(rev)
-		switch {
-		case err != nil && hoop.AsError(err).Code == hoop.CodeNotFound:
-			b.m.MissingPolicies = append(b.m.MissingPolicies, rev)
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("policy %s: %w", rev, err)
-		default:
-			b.texts[rev] = text
 		}
+		b.texts[rev] = text
+		b.policies = append(b.policies, rev)
 	}
 	return nil
 }

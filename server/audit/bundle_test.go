@@ -31,18 +31,22 @@ import (
 	"github.com/hoopctl/hoopctl/server/witness"
 )
 
-var policyText = []byte(`{"data":{}}`)
+// policyTexts are those that events of these tests name.
+var policyTexts = [][]byte{[]byte(`{"data":{}}`), []byte(`{"data":{"targets":[]}}`)}
 
-func policyRevision() string {
-	sum := sha256.Sum256(policyText)
+// policyRevision is the revision of a text; there are several.
+func policyRevision(n int) string {
+	sum := sha256.Sum256(policyTexts[n%len(policyTexts)])
 	return hex.EncodeToString(sum[:])
 }
 
 func policyFor(revision string) ([]byte, error) {
-	if revision != policyRevision() {
-		return nil, hoop.Errorf(hoop.CodeNotFound, "no text")
+	for i, text := range policyTexts {
+		if policyRevision(i) == revision {
+			return text, nil
+		}
 	}
-	return policyText, nil
+	return nil, hoop.Errorf(hoop.CodeNotFound, "no text")
 }
 
 // month is a log of several sessions, of sign-ins a minute apart between them.
@@ -70,7 +74,7 @@ func monthOf(t testing.TB, fsys journal.FS, who string, from, to int) *gateway {
 		}
 		for range 150 {
 			g.at = g.at.Add(time.Minute)
-			if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventSignIn, Subject: who, Policy: policyRevision()}); err != nil {
+			if _, err := g.log.Append(&hoop.Event{Time: g.at, Type: hoop.EventSignIn, Subject: who, Policy: policyRevision(i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -102,7 +106,9 @@ func (g *gateway) cosign(t *testing.T) string {
 
 func bundled(t testing.TB, g *gateway, opt audit.BundleOptions) []byte {
 	t.Helper()
-	opt.Policy = policyFor
+	if opt.Policy == nil {
+		opt.Policy = policyFor
+	}
 	b, err := g.log.Bundle(t.Context(), opt)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +130,7 @@ func TestBundle_VerifiesAndReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Size != g.log.Size() || r.Sessions != 4 || r.Recordings != 4 || r.Policies != 1 || len(r.Warnings) != 0 {
+	if r.Size != g.log.Size() || r.Sessions != 4 || r.Recordings != 4 || r.Policies != 2 || len(r.Warnings) != 0 {
 		t.Errorf("got %+v", r)
 	}
 	_, err = g.log.Bundle(t.Context(), audit.BundleOptions{From: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)})
@@ -141,7 +147,7 @@ func TestBundle_SameBytes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		opt := audit.BundleOptions{
 			Size:       rapid.Int64Range(1, g.log.Size()).Draw(rt, "size"),
-			Recordings: rapid.Bool().Draw(rt, "recordings"),
+			Recordings: rapid.Bool().Draw(rt, "recordings"), Policy: policyFor,
 		}
 		opt.Since = rapid.Int64Range(0, opt.Size).Draw(rt, "since")
 		if rapid.Bool().Draw(rt, "ranged") {
@@ -164,7 +170,7 @@ func TestBundle_SameBytes(t *testing.T) {
 		}
 		var old []byte
 		if opt.Since > 0 {
-			earlier, err := g.log.Bundle(t.Context(), audit.BundleOptions{Size: opt.Since})
+			earlier, err := g.log.Bundle(t.Context(), audit.BundleOptions{Size: opt.Since, Policy: policyFor})
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -498,7 +504,6 @@ func TestBundle_FalseExcuses(t *testing.T) {
 		"a session of another time":         {part, "", gone("s3", size-1), "recordings"},
 		"without recordings":                {audit.BundleOptions{Policy: policyFor}, "", gone("s1", 600), "recordings"},
 		"a report of another format":        {whole, "", func(m *bundle.Manifest) { m.Report++ }, bundle.ReportHTML},
-		"a policy that no event names":      {whole, "", func(m *bundle.Manifest) { m.MissingPolicies = []string{"ab"} }, "bundle.json"},
 	} {
 		b, err := g.log.Bundle(t.Context(), tt.opt)
 		if err != nil {
@@ -539,6 +544,51 @@ func TestBundle_FalseExcuses(t *testing.T) {
 		if inside := opt.To.IsZero(); r.Expired != 1 || inside != (len(b.Manifest().Expired) == 0) || inside != (len(r.Warnings) == 0) {
 			t.Errorf("until %v: %d expired, manifest %v, warnings %q", opt.To, r.Expired, b.Manifest().Expired, r.Warnings)
 		}
+	}
+}
+
+// A bundle without a policy text that its events name is none, whether the text was taken
+// out or the gateway had lost it, unless who verifies it says so; and that only of what is
+// missing.
+func TestBundle_MissingPolicy(t *testing.T) {
+	g := month(t)
+	named, other := policyRevision(0), policyRevision(1)
+	whole := unzipped(t, bundled(t, g, audit.BundleOptions{}))
+	taken := zipped(t, slices.DeleteFunc(slices.Clone(whole), func(f member) bool { return f.name == bundle.PolicyFile(named) }))
+	lost := bundled(t, g, audit.BundleOptions{Policy: func(revision string) ([]byte, error) {
+		if revision == named {
+			return nil, hoop.Errorf(hoop.CodeNotFound, "lost")
+		}
+		return policyFor(revision)
+	}})
+	if !bytes.Equal(taken, lost) {
+		t.Error("a bundle says by itself why a text is missing")
+	}
+	verify := func(b []byte, accept ...string) (*bundle.Report, error) {
+		return bundle.Verify(bytes.NewReader(b), int64(len(b)), bundle.Options{Key: g.log.VerifierKey(), AcceptMissing: accept})
+	}
+	var fault *auditlog.Fault
+	if _, err := verify(lost); !errors.As(err, &fault) || fault.File != bundle.PolicyFile(named) || !strings.Contains(err.Error(), "--accept-missing-policy "+named) {
+		t.Errorf("not accepted: got %v", err)
+	}
+	r, err := verify(lost, named)
+	if err != nil || r.Policies != 1 || !slices.Equal(r.AcceptedMissing, []string{named}) {
+		t.Errorf("accepted: got %+v, %v", r, err)
+	}
+	for name, tt := range map[string]struct {
+		b      []byte
+		accept []string
+	}{
+		"a text that is here":          {lost, []string{named, other}},
+		"a text that is here, alone":   {zipped(t, whole), []string{named}},
+		"a policy that no event names": {lost, []string{named, "ab"}},
+	} {
+		if _, err := verify(tt.b, tt.accept...); errors.As(err, &fault) || hoop.AsError(err).Code != hoop.CodeInvalid {
+			t.Errorf("%s: got %v, want a fault of the options", name, err)
+		}
+	}
+	if _, err := verify(taken, other); !errors.As(err, &fault) || fault.File != bundle.PolicyFile(named) {
+		t.Errorf("another accepted: got %v", err)
 	}
 }
 
@@ -620,7 +670,7 @@ func (g *gateway) large(b *testing.B, id string) {
 	counter := int64(0)
 	add := func(e hoop.Event) {
 		counter++
-		e.Session, e.Counter, e.Target, e.Subject, e.Grant, e.Policy = id, counter, "pg-prod", "corp:2482", "g1", policyRevision()
+		e.Session, e.Counter, e.Target, e.Subject, e.Grant, e.Policy = id, counter, "pg-prod", "corp:2482", "g1", policyRevision(0)
 		if _, err := g.log.Append(&e); err != nil {
 			b.Fatal(err)
 		}
@@ -632,7 +682,7 @@ func (g *gateway) large(b *testing.B, id string) {
 			Tables: []string{"public.patients"}, Action: hoop.Allow, Rule: "default", Reason: "reads are allowed",
 		})
 		add(hoop.Event{Type: hoop.EventResult, Duration: 812, Result: &hoop.Result{
-			Statement: counter, Tag: "SELECT 1", Rows: 1, Bytes: 231, Masked: 2, Digest: policyRevision(),
+			Statement: counter, Tag: "SELECT 1", Rows: 1, Bytes: 231, Masked: 2, Digest: policyRevision(0),
 		}})
 	}
 	r, _, err := rec.Close(recording.Record{Kind: recording.KindEnd})

@@ -211,7 +211,7 @@ def write_manifest(m):
     """bundle.json, in its one form."""
     fields = [
         "format", "origin", "size", "root", "first", "end", "from", "to", "since", "cosigned", "recordings", "report",
-        "missing_policies", "expired",
+        "expired",
     ]
     need(set(m) <= set(fields), "bundle.json has another field")
     lines = []
@@ -221,8 +221,6 @@ def write_manifest(m):
         value = m[name]
         if isinstance(value, str):
             text = write_text(value)
-        elif name == "missing_policies":
-            text = "[\n" + ",\n".join(f"    {write_text(v)}" for v in value) + "\n  ]"
         elif name == "expired":
             text = "{\n" + ",\n".join(f"    {write_text(k)}: {value[k]}" for k in sorted(value)) + "\n  }"
         else:
@@ -254,7 +252,7 @@ class Bundle:
             self.m = json.loads(b)
             need(write_manifest(self.m) == b, "bundle.json is not in its one form")
             self.first, self.end = self.m["first"], self.m["end"]
-            need(self.m["format"] == 1 and self.m["origin"] == self.key.name, "bundle.json is of another log")
+            need(self.m["format"] == 2 and self.m["origin"] == self.key.name, "bundle.json is of another log")
             need(self.m["size"] == self.size, "bundle.json is of another size")
             need(self.m["root"] == base64.b64encode(self.root).decode(), "bundle.json is of another root")
             need(0 <= self.first < self.end <= self.size, "bundle.json: its span")
@@ -268,8 +266,7 @@ class Bundle:
         names = ["README.txt", "bundle.json", "key.pub", "checkpoint"]
         names += ["cosigned"] if self.m.get("cosigned") else []
         names += ["report.html", "report.json"]
-        missing = self.m.get("missing_policies", [])
-        names += [f"policies/{p}.json" for p in sorted(self.policies) if p not in missing]
+        names += [f"policies/{p}.json" for p in sorted(self.policies)]
         level = 0
         while self.size >> (8 * (level + 1)):
             level += 1
@@ -367,7 +364,6 @@ class Bundle:
                 self.recordings.append(e["session"])
                 report.append(self.recording(e["session"], e, results.get(e["session"], {})))
         need(set(absent) <= {e["session"] for _, e in committed if self.m["recordings"]}, "a recording is said to be gone that no event commits to")
-        need(set(self.m.get("missing_policies", [])) <= self.policies, "a policy is said to be missing that no event names")
         need(self.names == self.expected(), "other files than there should be, or in another order")
         return {
             "size": self.size, "root": self.m["root"], "events": counts, "sessions": len(sessions.ended),
@@ -397,8 +393,6 @@ class Bundle:
 
     def texts(self):
         for revision in self.policies:
-            if revision in self.m.get("missing_policies", []) and f"policies/{revision}.json" not in self.files:
-                continue
             text = self.file(f"policies/{revision}.json")
             need(hashlib.sha256(text).hexdigest() == revision, f"policies/{revision}.json was changed")
 
