@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	pg_query "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -19,6 +20,14 @@ func (p *Pool) Canonical(ctx context.Context, sql string) ([]byte, error) {
 	tree := proto.CloneOf(parsed.Tree)
 	unplace(tree.ProtoReflect())
 	return proto.MarshalOptions{Deterministic: true}.Marshal(tree)
+}
+
+// Same reports whether two nodes say the same, wherever they stand in their texts.
+func Same(a, b *pg_query.Node) bool {
+	a, b = proto.CloneOf(a), proto.CloneOf(b)
+	unplace(a.ProtoReflect())
+	unplace(b.ProtoReflect())
+	return proto.Equal(a, b)
 }
 
 // unplace clears where in the text things stood.

@@ -26,6 +26,6 @@ func FuzzPlaces(f *testing.F) {
 			end = pl.End
 		}
 		Write(p, snap, 3)
-		Plannable(p, snap)
+		Plannable(p, nil, nil, snap)
 	})
 }

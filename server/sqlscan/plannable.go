@@ -3,6 +3,7 @@ package sqlscan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -12,43 +13,177 @@ import (
 	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
+// Planned is what may be asked of PostgreSQL's planner about a text.
+type Planned struct {
+	// Query is the part that is planned: an EXECUTE where Execute says so, the whole text
+	// where Whole does.
+	Query          *pg_query.Node
+	Whole, Execute bool
+	Text           string // where the statement has no query: one that is planned in its place
+	// Schemas are those that names without a schema need in the search_path; each such
+	// name means one table only, whatever the path.
+	Schemas []string
+	// What becomes of the rows, for people: "be stored". "" is for the plan to say.
+	What string
+}
+
 // Plannable tells whether PostgreSQL's planner may be asked about a text without any
 // code of users being run: the planner folds immutable functions of constants, asks
 // stable ones for estimates, compares statistics by the operators of a column's type,
-// evaluates what indexes, checks, policies and views compute, and asks foreign servers.
-// So it is one SELECT, INSERT, UPDATE or DELETE over plain tables whose every function,
-// operator, cast and type is PostgreSQL's own, and no function is volatile. Otherwise
-// why is for people. schemas are those that names without a schema need in the
-// search_path; each such name means one table only, whatever the path.
-func Plannable(p *pgparse.Parsed, cat *catalog.Snapshot) (schemas []string, why string) {
+// evaluates what indexes, checks, policies and views compute, and asks foreign servers;
+// EXPLAIN of an EXECUTE evaluates its arguments. So it is one SELECT, INSERT, UPDATE or
+// DELETE over plain tables whose every function, operator, cast and type is PostgreSQL's
+// own, and no function is volatile, or what stores, copies, keeps or measures the rows of
+// one. An EXECUTE is that of prepared, the text that its name stands for; nil where that
+// is not known. types are the OIDs of parameters, as far as a client declared them. Otherwise
+// why is for people.
+func Plannable(p, prepared *pgparse.Parsed, types []uint32, cat *catalog.Snapshot) (plan Planned, why string) {
 	stmts := p.Tree.GetStmts()
 	if len(stmts) != 1 {
-		return nil, "the text has several statements"
+		return plan, "the text has several statements"
 	}
-	return plans(stmts[0].GetStmt(), cat)
+	c := &planning{cat: cat, named: map[string]bool{}}
+	plan = planned(stmts[0].GetStmt())
+	switch {
+	case plan.Query == nil && plan.What != "":
+		return Planned{}, plan.What
+	case plan.Execute && prepared == nil:
+		return plan, "what it executes is not known"
+	case plan.Execute:
+		for _, arg := range plan.Query.GetExecuteStmt().GetParams() {
+			c.message(arg.ProtoReflect(), 0)
+		}
+		c.executes(prepared)
+	default:
+		c.plans(plan.Query)
+	}
+	for _, t := range types {
+		if t != 0 && !c.builtin(t) {
+			c.no("a parameter has a user's type")
+		}
+	}
+	slices.Sort(c.schemas)
+	plan.Schemas = slices.Compact(c.schemas)
+	return plan, c.why
 }
 
-// plans does so for one statement.
-func plans(top *pg_query.Node, cat *catalog.Snapshot) (schemas []string, why string) {
+// unplanned is why other statements have no plan.
+const unplanned = "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"
+
+// planned finds the query in a statement. Where there is none, What is why.
+func planned(top *pg_query.Node) Planned {
+	inside := func(query *pg_query.Node, what string) Planned {
+		if query == nil {
+			return Planned{What: unplanned}
+		}
+		return Planned{Query: query, What: what, Execute: query.GetExecuteStmt() != nil}
+	}
+	switch x := top.GetNode().(type) {
+	case *pg_query.Node_ExecuteStmt:
+		return Planned{Query: top, Whole: true, Execute: true}
+	case *pg_query.Node_CreateTableAsStmt:
+		if x.CreateTableAsStmt.GetInto().GetSkipData() {
+			return Planned{What: "it stores no rows"}
+		}
+		return inside(x.CreateTableAsStmt.Query, "be stored")
+	case *pg_query.Node_DeclareCursorStmt:
+		return inside(x.DeclareCursorStmt.Query, "")
+	case *pg_query.Node_CopyStmt:
+		if x.CopyStmt.Relation != nil && !x.CopyStmt.IsFrom {
+			return wholeTable(x.CopyStmt.Relation)
+		}
+		return inside(x.CopyStmt.Query, "")
+	case *pg_query.Node_ExplainStmt:
+		if !analyzes(x.ExplainStmt) {
+			return Planned{What: "it plans, and runs nothing"}
+		}
+		q := x.ExplainStmt.Query
+		if q.GetSelectStmt() != nil {
+			return inside(q, "be read")
+		}
+		return inside(q, "")
+	case *pg_query.Node_PrepareStmt:
+		return Planned{What: "of PREPARE, only EXECUTE is"}
+	}
+	return Planned{Query: top, Whole: true}
+}
+
+// wholeTable is what COPY reads of a table: all rows of its own.
+func wholeTable(rv *pg_query.RangeVar) Planned {
+	name := identifier(rv.Relname)
+	if rv.Schemaname != "" {
+		name = identifier(rv.Schemaname) + "." + name
+	}
+	return Planned{Query: &pg_query.Node{Node: &pg_query.Node_RangeVar{RangeVar: rv}}, Text: "SELECT FROM ONLY " + name}
+}
+
+func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// analyzes reports whether an EXPLAIN runs what it is about. Of an option that stands there
+// several times the last counts (PostgreSQL's ExplainQuery).
+func analyzes(e *pg_query.ExplainStmt) (yes bool) {
+	for _, o := range e.Options {
+		d := o.GetDefElem()
+		if d.GetDefname() != "analyze" {
+			continue
+		}
+		switch v := d.GetArg().GetNode().(type) {
+		case *pg_query.Node_String_:
+			yes = !strings.EqualFold(v.String_.Sval, "false") && !strings.EqualFold(v.String_.Sval, "off")
+		case *pg_query.Node_Integer:
+			yes = v.Integer.Ival != 0
+		case *pg_query.Node_Boolean:
+			yes = v.Boolean.Boolval
+		default:
+			yes = true
+		}
+	}
+	return yes
+}
+
+// executes looks at the text that an EXECUTE's name stands for: a PREPARE, or one that
+// was prepared in the protocol.
+func (c *planning) executes(prepared *pgparse.Parsed) {
+	stmts := prepared.Tree.GetStmts()
+	if len(stmts) != 1 {
+		c.no("it was prepared among other statements")
+		return
+	}
+	top := stmts[0].GetStmt()
+	if x := top.GetPrepareStmt(); x != nil {
+		for _, t := range x.Argtypes {
+			c.message(t.ProtoReflect(), 0)
+		}
+		top = x.Query
+	}
+	c.plans(top)
+}
+
+// plans says why a statement alone may not be planned, "" where it may.
+func plans(top *pg_query.Node, cat *catalog.Snapshot) (why string) {
+	c := &planning{cat: cat, named: map[string]bool{}}
+	c.plans(top)
+	return c.why
+}
+
+// plans looks at one query.
+func (c *planning) plans(top *pg_query.Node) {
 	switch x := top.GetNode().(type) {
 	case *pg_query.Node_SelectStmt:
 		if intoOf(x.SelectStmt) != nil {
-			return nil, "it makes a table"
+			c.no("it makes a table")
 		}
-	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt:
+	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_RangeVar:
 	default:
-		return nil, "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"
+		c.no(unplanned)
 	}
-	for _, k := range cat.Casts() {
+	for _, k := range c.cat.Casts() {
 		if k.Source < firstUserOID && k.Target < firstUserOID {
-			return nil, "the database has casts of its users between PostgreSQL's own types"
+			c.no("the database has casts of its users between PostgreSQL's own types")
 		}
 	}
-	c := &planning{cat: cat, named: map[string]bool{}}
 	c.queries(top, 0)
 	c.message(top.ProtoReflect(), 0)
-	slices.Sort(c.schemas)
-	return slices.Compact(c.schemas), c.why
 }
 
 // planning looks at every message of a tree, of whatever kind.
@@ -172,10 +307,16 @@ func (c *planning) plain(t *catalog.Table) {
 		c.no("%s has defaults, checks or indexes with functions of users", t.Name)
 	}
 	for _, col := range t.Columns {
-		if len(c.cat.TypeCode(col.Type)) > 0 || !c.plannableType(c.cat.Type(col.Type), 0) {
+		if !c.builtin(col.Type) {
 			c.no("%s has a column of a user's type", t.Name)
 		}
 	}
+}
+
+// builtin reports whether values of a type are made, compared and cast by PostgreSQL's own
+// functions.
+func (c *planning) builtin(oid uint32) bool {
+	return len(c.cat.TypeCode(oid)) == 0 && c.plannableType(c.cat.Type(oid), 0)
 }
 
 // plannableType reports whether values of a type are compared, and cast, by PostgreSQL's
@@ -215,7 +356,15 @@ func (c *planning) function(parts []string) {
 			c.no("function %s is volatile", name)
 		}
 	}
+	if h, _ := harmOf(name); h.effect != "" || strings.HasSuffix(name, "_in") || indirect[name] {
+		c.no("function %s may run code that it gets as a value", name)
+	}
 }
+
+// indirect names functions of PostgreSQL's own that are not volatile and run code of
+// users that they are told of in a value: checks of a domain, operators of a partition's
+// key. Those whose names end in _in make values of types.
+var indirect = map[string]bool{"pg_input_is_valid": true, "pg_input_error_info": true, "satisfies_hash_partition": true}
 
 // operator refuses operators that users made: their estimators and functions are code.
 // Those of users' types only are not meant where there are no values of such types.

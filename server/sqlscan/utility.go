@@ -178,7 +178,7 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 		s.rows = true
 		// Plans show constants that code may have made, and statistics by their estimates: of
 		// tables that the text does not name, unless it only plans what needs no code.
-		if _, why := plans(x.ExplainStmt.Query, s.cat); why != "" || runs(x.ExplainStmt) {
+		if why := plans(x.ExplainStmt.Query, s.cat); why != "" || runs(x.ExplainStmt) {
 			s.out.Opaque = true
 		}
 	case *pg_query.Node_CallStmt:

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 // told writes a text with each literal and comment replaced by what it is good for.
@@ -137,7 +138,26 @@ func TestPlannable(t *testing.T) {
 		{"SELECT * FROM nowhere", "nowhere is not in the catalog"},
 		{"SELECT * FROM pg_authid", "pg_authid is of PostgreSQL's own catalog"},
 		{"SELECT 1; SELECT 2", "the text has several statements"},
-		{"EXPLAIN ANALYZE DELETE FROM clinic.patients", "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"},
+		{"EXPLAIN (ANALYZE, ANALYZE off) DELETE FROM clinic.patients", "it plans, and runs nothing"},
+		{"EXPLAIN ANALYZE DELETE FROM clinic.patients", ""},
+		{"DECLARE c CURSOR WITH HOLD FOR SELECT id FROM clinic.patients", ""},
+		{"DECLARE c CURSOR FOR SELECT clinic.f('x')", "function f is a user's"},
+		{"CREATE TABLE x AS SELECT id FROM clinic.patients", ""},
+		{"CREATE TEMP TABLE x AS SELECT random()", "function random is volatile"},
+		{"CREATE TABLE x AS SELECT id FROM clinic.patients WITH NO DATA", "it stores no rows"},
+		{"CREATE MATERIALIZED VIEW x AS SELECT id FROM clinic.active", "active is not a plain table"},
+		{"COPY (SELECT id FROM clinic.patients) TO STDOUT", ""},
+		{"COPY (SELECT clinic.f('x')) TO STDOUT", "function f is a user's"},
+		{"COPY (DELETE FROM clinic.patients RETURNING id) TO STDOUT", ""},
+		{"COPY clinic.patients (id) TO STDOUT", ""},
+		{"COPY clinic.secured TO STDOUT", "secured has row-level security"},
+		{"COPY clinic.patients FROM STDIN", "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"},
+		{"PREPARE x AS SELECT 1", "of PREPARE, only EXECUTE is"},
+		{"EXECUTE x", "what it executes is not known"},
+		// Of PostgreSQL's own, and all the same code of users may run.
+		{"SELECT table_to_xml('clinic.active', true, true, '')", "function table_to_xml may run code that it gets as a value"},
+		{"SELECT domain_in('x', 'clinic.checked'::regtype, -1)", "function domain_in may run code that it gets as a value"},
+		{"SELECT satisfies_hash_partition('clinic.parted'::regclass, 2, 0, 1)", "function satisfies_hash_partition may run code that it gets as a value"},
 		{"DROP TABLE clinic.patients", "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"},
 		{"SELECT * INTO x FROM clinic.patients", "it makes a table"},
 		{"WITH notes AS (SELECT 1) SELECT * FROM public.notes", "notes is a table and a WITH query"},
@@ -147,7 +167,53 @@ func TestPlannable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, got := Plannable(p, snap); got != tt.want {
+			if _, got := Plannable(p, nil, nil, snap); got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// An EXECUTE is planned as what its name stands for, and its arguments are evaluated.
+func TestPlannable_Execute(t *testing.T) {
+	checked := snap.UserTypes("checked")[0].OID
+	for _, tt := range []struct {
+		sql, prepared string
+		types         []uint32
+		want          string
+	}{
+		{"EXECUTE x(1)", "PREPARE x (int) AS DELETE FROM clinic.patients WHERE id > $1", nil, ""},
+		{"EXECUTE x(-1, NULL, 'a'::text, ARRAY[1, 2], now())", "PREPARE x AS DELETE FROM clinic.patients", nil, ""},
+		{"EXECUTE x(1)", "DELETE FROM clinic.patients WHERE id > $1", []uint32{23}, ""},
+		{"CREATE TABLE y AS EXECUTE x(1)", "PREPARE x AS SELECT id FROM clinic.patients WHERE id > $1", nil, ""},
+		{"EXPLAIN ANALYZE EXECUTE x(1)", "PREPARE x AS SELECT id FROM clinic.patients WHERE id > $1", nil, ""},
+		{"EXECUTE x(clinic.f('x'))", "PREPARE x AS SELECT id FROM clinic.patients WHERE name = $1", nil, "function f is a user's"},
+		{"EXECUTE x(random())", "PREPARE x AS SELECT $1", nil, "function random is volatile"},
+		{"EXECUTE x('x'::clinic.checked)", "PREPARE x AS SELECT $1", nil, "type checked is a user's"},
+		{"EXECUTE x(1 OPERATOR(clinic.===) 1)", "PREPARE x AS SELECT $1", nil, "operator === is a user's"},
+		{"EXECUTE x('x')", "PREPARE x (clinic.checked) AS SELECT $1", nil, "type checked is a user's"},
+		{"EXECUTE x('x')", "SELECT $1", []uint32{checked}, "a parameter has a user's type"},
+		{"EXECUTE x(1)", "PREPARE x AS SELECT clinic.f('x')", nil, "function f is a user's"},
+		{"EXECUTE x(1)", "PREPARE x AS SELECT id FROM clinic.active", nil, "active is not a plain table"},
+		{"EXECUTE x", "TRUNCATE clinic.patients", nil, "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"},
+		{"EXECUTE x", "EXECUTE y", nil, "PostgreSQL plans only SELECT, INSERT, UPDATE and DELETE"},
+		{"EXECUTE x", "SELECT 1; PREPARE x AS SELECT 1", nil, "it was prepared among other statements"},
+		// Bound in the protocol.
+		{"SELECT id FROM clinic.patients WHERE name = $1", "", []uint32{checked}, "a parameter has a user's type"},
+		{"SELECT id FROM clinic.patients WHERE name = $1", "", []uint32{0}, ""},
+	} {
+		t.Run(tt.sql+" of "+tt.prepared, func(t *testing.T) {
+			p, err := pool.Parse(t.Context(), tt.sql)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var prepared *pgparse.Parsed
+			if tt.prepared != "" {
+				if prepared, err = pool.Parse(t.Context(), tt.prepared); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, got := Plannable(p, prepared, tt.types, snap); got != tt.want {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +49,7 @@ func (c *conn) asking(st *hoop.Statement, m *meaning, snap *catalog.Snapshot, al
 			return c.writings(ctx, st, m, also)
 		},
 		Facts: func(ctx context.Context) (f hoop.Facts) {
-			if err := isolate(func() error { f = c.facts(ctx, st, m); return nil }); err != nil {
+			if err := isolate(func() error { f = c.facts(ctx, st, m, also); return nil }); err != nil {
 				c.proxy.cfg.Log.ErrorContext(ctx, "facts for approvers", "session", c.sess.ID(), "err", err)
 				f = hoop.Facts{Estimate: hoop.Estimate{Why: unasked}, Locks: hoop.Locks{Why: unasked}}
 			}
@@ -116,7 +118,7 @@ func touched(st *hoop.Statement) []string {
 
 // facts asks the target what approvers should know, over a connection of the gateway's
 // own.
-func (c *conn) facts(ctx context.Context, st *hoop.Statement, m *meaning) hoop.Facts {
+func (c *conn) facts(ctx context.Context, st *hoop.Statement, m *meaning, also []executed) hoop.Facts {
 	ctx, cancel := context.WithTimeout(ctx, factsTime)
 	defer cancel()
 	f := hoop.Facts{Transaction: c.transaction(), Estimate: hoop.Estimate{Why: unasked}, Locks: hoop.Locks{Why: unasked}}
@@ -151,7 +153,7 @@ func (c *conn) facts(ctx context.Context, st *hoop.Statement, m *meaning) hoop.F
 		return f
 	}
 	f.Locks = c.locks(ctx, own)
-	f.Estimate = c.estimate(ctx, own, st, m, snap)
+	f.Estimate = c.estimate(ctx, own, st, m, also, snap)
 	return f
 }
 
@@ -249,8 +251,9 @@ func (c *conn) locks(ctx context.Context, own *pgx.Conn) hoop.Locks {
 
 // estimate asks the planner how many rows it expects. EXPLAIN without ANALYZE plans and
 // does not run; that planning runs no code of users is for sqlscan.Plannable to say.
-// The parameters are bound, so that no text is made of them.
-func (c *conn) estimate(ctx context.Context, own *pgx.Conn, st *hoop.Statement, m *meaning, snap *catalog.Snapshot) hoop.Estimate {
+// The parameters are bound, so that no text is made of them; those of an EXECUTE are
+// the target's to read, after what its name stands for was prepared as it was before.
+func (c *conn) estimate(ctx context.Context, own *pgx.Conn, st *hoop.Statement, m *meaning, also []executed, snap *catalog.Snapshot) hoop.Estimate {
 	c.mu.Lock()
 	changed := c.shadows.any() || c.ddl >= 0
 	c.mu.Unlock()
@@ -261,31 +264,110 @@ func (c *conn) estimate(ctx context.Context, own *pgx.Conn, st *hoop.Statement, 
 	if err != nil {
 		return hoop.Estimate{Why: unasked}
 	}
-	schemas, why := sqlscan.Plannable(parsed, snap)
+	q := question{params: st.Params}
+	var prepared *pgparse.Parsed
+	types := make([]uint32, 0, len(st.Params))
+	for _, p := range st.Params {
+		types = append(types, p.Type)
+	}
+	if len(also) == 1 {
+		if also[0].tainted {
+			return hoop.Estimate{Why: "code may have replaced what it executes"}
+		}
+		if prepared, err = c.proxy.cfg.Parser.Parse(ctx, also[0].meaning.text); err != nil {
+			return hoop.Estimate{Why: unasked}
+		}
+		types = append(types, also[0].types...)
+		q.prepare, q.types = prepared, also[0].types
+	}
+	planned, why := sqlscan.Plannable(parsed, prepared, types, snap)
 	if why != "" {
 		return hoop.Estimate{Why: why}
 	}
-	text := explain + m.text
-	if again, err := c.proxy.cfg.Parser.Parse(ctx, text); err != nil || !explains(again) {
-		return hoop.Estimate{Why: "its text cannot be put behind EXPLAIN"}
+	var ok bool
+	if q.text, ok = c.explained(ctx, parsed, planned); !ok {
+		return hoop.Estimate{Why: "its query cannot be put behind EXPLAIN"}
 	}
-	plan, err := planOf(ctx, own, text, schemas, st.Params)
+	if planned.Execute {
+		q.name = planned.Query.GetExecuteStmt().GetName()
+	} else {
+		q.prepare = nil
+	}
+	q.schemas = planned.Schemas
+	plan, err := planOf(ctx, own, q)
 	if err != nil {
 		return hoop.Estimate{Why: c.unplanned(ctx, err)}
 	}
 	rows, what := plan.rows()
+	if planned.What != "" {
+		what = planned.What
+	}
 	return hoop.Estimate{Known: true, Rows: rows, What: what}
 }
 
 const explain = "EXPLAIN (FORMAT JSON) "
 
-// explains reports whether a text is one EXPLAIN that runs nothing.
-func explains(p *pgparse.Parsed) bool {
-	if len(p.Tree.GetStmts()) != 1 {
-		return false
+// explained puts what is planned behind EXPLAIN, and reads that again: it must be one
+// EXPLAIN that runs nothing, of the very query.
+func (c *conn) explained(ctx context.Context, p *pgparse.Parsed, planned sqlscan.Planned) (string, bool) {
+	if planned.Text != "" {
+		return explain + planned.Text, true
 	}
-	x := p.Tree.Stmts[0].GetStmt().GetExplainStmt()
-	return x != nil && len(x.Options) == 1 && x.Options[0].GetDefElem().GetDefname() == "format"
+	all := func(yield func(string) bool) { yield(p.SQL) }
+	if !planned.Whole {
+		all = parts(p.SQL)
+	}
+	tries := maxParts
+	for query := range all {
+		if tries--; tries < 0 {
+			break
+		}
+		again, err := c.proxy.cfg.Parser.Parse(ctx, explain+query)
+		if err == nil && len(again.Tree.GetStmts()) == 1 {
+			x := again.Tree.Stmts[0].GetStmt().GetExplainStmt()
+			if x != nil && len(x.Options) == 1 && x.Options[0].GetDefElem().GetDefname() == "format" && pgparse.Same(x.Query, planned.Query) {
+				return explain + query, true
+			}
+		}
+	}
+	return "", false
+}
+
+// Limits of the search for the query in a text.
+const (
+	maxParts     = 40       // tried
+	maxPartBytes = 64 << 10 // of the text
+)
+
+// What a query in a text can begin with, and what can stand behind one.
+var (
+	begins = regexp.MustCompile(`(?i)\b(?:select|with|values|table|insert|update|delete|execute)\b|\(`)
+	ends   = regexp.MustCompile(`(?i)\bwith\b|\)`)
+)
+
+// parts gives what may be the query in a text. Which it is, is for the grammar to say.
+func parts(sql string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if len(sql) > maxPartBytes {
+			return
+		}
+		until := ends.FindAllStringIndex(sql, -1)
+		until = until[max(0, len(until)-4):]
+		for _, at := range begins.FindAllStringIndex(sql, maxParts) {
+			from := at[0]
+			if sql[from] == '(' {
+				from++
+			}
+			if !yield(sql[from:]) {
+				return
+			}
+			for _, to := range slices.Backward(until) {
+				if to[0] > from && !yield(sql[from:to[0]]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // unplanned says why there is no plan, without the target's words: they may quote values.
@@ -304,15 +386,27 @@ func (c *conn) unplanned(ctx context.Context, err error) string {
 	return "PostgreSQL does not plan it (SQLSTATE " + pg.Code + ")"
 }
 
+// question is what the planner is asked.
+type question struct {
+	text    string // an EXPLAIN
+	schemas []string
+	params  []hoop.Param
+	// prepare is prepared first, under name, where text executes it; types are its
+	// parameters', where it was prepared in the protocol.
+	prepare *pgparse.Parsed
+	name    string
+	types   []uint32
+}
+
 // planOf asks for the plan of an EXPLAIN in a read-only transaction that is rolled back.
-func planOf(ctx context.Context, own *pgx.Conn, text string, schemas []string, params []hoop.Param) (*plan, error) {
+func planOf(ctx context.Context, own *pgx.Conn, q question) (*plan, error) {
 	tx, err := own.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
 	}
 	defer tx.Rollback(ctx) //nolint:errcheck // the connection is closed next
-	if len(schemas) > 0 {
-		path := append([]string{"pg_catalog"}, schemas...)
+	if len(q.schemas) > 0 {
+		path := append([]string{"pg_catalog"}, q.schemas...)
 		for i := range path {
 			path[i] = pgx.Identifier{path[i]}.Sanitize()
 		}
@@ -320,6 +414,10 @@ func planOf(ctx context.Context, own *pgx.Conn, text string, schemas []string, p
 			return nil, err
 		}
 	}
+	if err := q.prepareOn(ctx, own.PgConn()); err != nil {
+		return nil, err
+	}
+	params := q.params
 	values, types, formats := make([][]byte, len(params)), make([]uint32, len(params)), make([]int16, len(params))
 	for i, p := range params {
 		values[i], types[i] = p.Value, p.Type
@@ -327,7 +425,7 @@ func planOf(ctx context.Context, own *pgx.Conn, text string, schemas []string, p
 			formats[i] = 1
 		}
 	}
-	res := own.PgConn().ExecParams(ctx, text, values, types, formats, nil).Read()
+	res := own.PgConn().ExecParams(ctx, q.text, values, types, formats, nil).Read()
 	if res.Err != nil {
 		return nil, res.Err
 	}
@@ -342,6 +440,19 @@ func planOf(ctx context.Context, own *pgx.Conn, text string, schemas []string, p
 		return nil, fmt.Errorf("%d plans", len(out))
 	}
 	return &out[0].Plan, nil
+}
+
+// prepareOn gives the name its meaning: by the PREPARE that gave it, or as the client did in
+// the protocol.
+func (q *question) prepareOn(ctx context.Context, own *pgconn.PgConn) (err error) {
+	switch {
+	case q.prepare == nil:
+	case q.prepare.Tree.Stmts[0].GetStmt().GetPrepareStmt() != nil:
+		err = own.ExecParams(ctx, q.prepare.SQL, nil, nil, nil, nil).Read().Err
+	default:
+		_, err = own.Prepare(ctx, q.name, q.prepare.SQL, q.types)
+	}
+	return err
 }
 
 // plan is a node of EXPLAIN's JSON (PostgreSQL manual, "EXPLAIN").

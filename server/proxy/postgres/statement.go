@@ -178,13 +178,13 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 			st.Uses = append(st.Uses, taintedUse)
 		}
 		st.Shape += " -- " + inner.shape
-		all = append(all, executed{i, inner})
+		all = append(all, executed{i, inner, p.types, tainted})
 		deeper, err := c.executed(ctx, inner, st, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range deeper {
-			all = append(all, executed{i, d.meaning})
+			all = append(all, executed{i, d.meaning, d.types, d.tainted})
 		}
 	}
 	return all, nil
@@ -243,6 +243,8 @@ func (m *meaning) looks(execute string) []hoop.Look {
 type executed struct {
 	at      int
 	meaning *meaning
+	types   []uint32 // of parameters, as the client declared them in the protocol
+	tainted bool     // code may have replaced it
 }
 
 // taintedUse is for a prepared statement that code may have replaced.
