@@ -71,6 +71,12 @@ func (f diskFile) Sync() error {
 	return f.File.Sync()
 }
 
+// stalls is what a disk does that answers nothing before the channel is closed, and then
+// does nothing more: the folder is gone by then.
+func stalls(until chan struct{}) func() error {
+	return func() error { <-until; return fs.ErrClosed }
+}
+
 // Whatever happens to the disk: no statement runs and no answer comes that is not on
 // record, the client is told in PostgreSQL's way, nobody hangs, and after a restart
 // everything that was acknowledged is there and verifies.
@@ -81,8 +87,8 @@ func TestSession_NothingRunsUnrecorded(t *testing.T) {
 		"full":           func(d *disk) { d.data = fails(syscall.ENOSPC) },
 		"read-only":      func(d *disk) { d.open, d.data = fails(syscall.EROFS), fails(syscall.EROFS) },
 		"a sync fails":   func(d *disk) { d.sync = fails(syscall.EIO) },
-		"a sync stalls":  func(d *disk) { d.sync = func() error { <-stalled; return nil } },
-		"a write stalls": func(d *disk) { d.data = func() error { <-stalled; return nil } },
+		"a sync stalls":  func(d *disk) { d.sync = stalls(stalled) },
+		"a write stalls": func(d *disk) { d.data = stalls(stalled) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // those that stall wait for the journal's time-out
@@ -150,7 +156,7 @@ func TestSession_CopiedDataIsOnRecordBeforeItCounts(t *testing.T) {
 		for g.Count("SELECT count(*) FROM pg_stat_progress_copy") == 0 { // the target takes data
 		}
 		d.mu.Lock()
-		d.sync = func() error { <-stalled; return nil }
+		d.sync = stalls(stalled)
 		d.mu.Unlock()
 		_, _ = more.Write([]byte("8\n"))
 		_ = more.Close()
