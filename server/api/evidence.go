@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -104,7 +106,8 @@ func (h *handler) export(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", `attachment; filename="hoop-audit.tar"`)
 	w.WriteHeader(http.StatusOK)
-	h.abortOn(r, h.Export(r.Context(), w))
+	out := &stream{to: w}
+	h.abortOn(r, out, h.Export(r.Context(), out))
 	return nil
 }
 
@@ -135,14 +138,13 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
-	enc := json.NewEncoder(w)
+	out := &stream{to: w}
+	enc := json.NewEncoder(out)
 	for e, err := range h.Events(r.Context(), from) {
 		if err == nil {
 			err = enc.Encode(e)
 		}
-		if err != nil {
-			h.abortOn(r, err)
-		}
+		h.abortOn(r, out, err)
 	}
 	return nil
 }
@@ -177,17 +179,42 @@ func (h *handler) bundle(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="hoop-audit-%d.zip"`, b.Manifest().Size))
 	w.WriteHeader(http.StatusOK)
-	h.abortOn(r, b.Write(r.Context(), w))
+	out := &stream{to: w}
+	h.abortOn(r, out, b.Write(r.Context(), out))
 	return nil
 }
 
+// stream is the body of an answer that may break off.
+type stream struct {
+	to  io.Writer
+	err error // why the reader could not be written to
+}
+
+func (s *stream) Write(b []byte) (int, error) {
+	n, err := s.to.Write(b)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// left reports whether err says no more than that the reader is gone.
+func (s *stream) left(ctx context.Context, err error) bool {
+	return s.err != nil && errors.Is(err, s.err) || ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
+}
+
 // abortOn breaks the connection where a stream failed, so that nobody takes a part for
-// the whole.
-func (h *handler) abortOn(r *http.Request, err error) {
+// the whole. A reader that leaves, as `hoopctl sessions replay ID | head` does, is no
+// fault of the gateway's.
+func (h *handler) abortOn(r *http.Request, out *stream, err error) {
 	if err == nil {
 		return
 	}
-	h.Log.LogAttrs(r.Context(), slog.LevelError, "answer broken off", slog.String("path", r.URL.Path), slog.Any("error", err))
+	level, what := slog.LevelError, "answer broken off"
+	if out.left(r.Context(), err) {
+		level, what = slog.LevelInfo, "a reader left before the end of the answer"
+	}
+	h.Log.LogAttrs(r.Context(), level, what, slog.String("path", r.URL.Path), slog.Any("error", err))
 	panic(http.ErrAbortHandler)
 }
 

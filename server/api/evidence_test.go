@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -365,5 +367,56 @@ func TestEvents_ForThoseWhoExamine(t *testing.T) {
 	}
 	if n := g.log.count(hoop.EventExport); n != 1 {
 		t.Errorf("it is on record %d times", n)
+	}
+}
+
+// Whoever reads the beginning and leaves, as with `| head`, is no error in the gateway's
+// log; what goes wrong besides is one, for a reader that left too.
+func TestStreams_AReaderThatLeavesIsNoError(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		whole func(ctx context.Context, w io.Writer) error
+		want  slog.Level
+	}{
+		{"it is written to", nil, slog.LevelInfo},
+		{"it is waited for", func(ctx context.Context, _ io.Writer) error {
+			<-ctx.Done()
+			return fmt.Errorf("read the log: %w", context.Cause(ctx))
+		}, slog.LevelInfo},
+		{"the disk fails meanwhile", func(ctx context.Context, _ io.Writer) error {
+			<-ctx.Done()
+			return errors.New("disk")
+		}, slog.LevelError},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGateway(t)
+			g.session("s1", "alice", true)
+			read := func() (io.ReadCloser, error) { return g.as("ann").Recording(t.Context(), "s1") }
+			g.tape = &tape{before: func() {
+				g.tape.records = []recording.Record{{Kind: recording.KindOutput, Wire: make([]byte, 64<<10)}} // without an end
+			}}
+			if tt.whole != nil {
+				read = func() (io.ReadCloser, error) { return g.as("ann").Export(t.Context()) }
+				g.export = func(ctx context.Context, w io.Writer) error {
+					if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+						return err
+					}
+					return tt.whole(ctx, w)
+				}
+			}
+			body, err := read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(body, make([]byte, 1000)); err != nil {
+				t.Error(err)
+			}
+			if err := body.Close(); err != nil {
+				t.Error(err)
+			}
+			if r := <-g.logged; r.Level != tt.want {
+				t.Errorf("logged %s %q, want %s", r.Level, r.Message, tt.want)
+			}
+		})
 	}
 }

@@ -153,6 +153,22 @@ type gateway struct {
 	storeAway bool
 	bundle    func(api.BundleRequest) (api.Bundle, error)
 	export    func(ctx context.Context, w io.Writer) error
+	logged    logged
+}
+
+// logged are lines of the gateway's log, as many as fit.
+type logged chan slog.Record
+
+func (l logged) Enabled(context.Context, slog.Level) bool { return true }
+func (l logged) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l logged) WithGroup(string) slog.Handler            { return l }
+
+func (l logged) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case l <- r:
+	default:
+	}
+	return nil
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -161,7 +177,7 @@ func newGateway(t *testing.T) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{t: t, store: st, log: &auditLog{}, tape: &tape{end: io.EOF}}
+	g := &gateway{t: t, store: st, log: &auditLog{}, tape: &tape{end: io.EOF}, logged: make(logged, 100)}
 	rules := access{
 		"open": {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
 		"one":  {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), ReasonRequired: true, Approval: &hoop.ApprovalRule{Groups: []string{"dba", "ops"}, Count: 1}},
@@ -231,7 +247,7 @@ func newGateway(t *testing.T) *gateway {
 		Export: func(ctx context.Context, w io.Writer) error { return g.export(ctx, w) },
 		Bundle: func(_ context.Context, ask api.BundleRequest) (api.Bundle, error) { return g.bundle(ask) },
 		LogKey: func() string { return "hoop+key" }, Explainer: g,
-		Audit: g.log, Log: quiet,
+		Audit: g.log, Log: slog.New(g.logged),
 		Literals: func(id hoop.Identity) bool { return id.Subject == "paul" },
 		Now: func() time.Time {
 			if g.now.IsZero() {

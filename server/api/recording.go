@@ -42,8 +42,9 @@ func (h *handler) recording(w http.ResponseWriter, r *http.Request, id hoop.Iden
 		w.Header().Set("Trailer", api.HeaderNext)
 	}
 	w.WriteHeader(http.StatusOK)
-	next, err := t.tell(w)
-	h.abortOn(r, err)
+	out := &stream{to: w}
+	next, err := t.tell(out)
+	h.abortOn(r, out, err)
 	if next != nil {
 		w.Header().Set(api.HeaderNext, next.String())
 	}
