@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/journal/faultfs"
 )
@@ -109,6 +110,46 @@ func TestEvidence_PowerCut(t *testing.T) {
 // another is busy with what that left.
 func soon(r *rand.Rand, n int) int {
 	return 1 + r.IntN(1+min(n, 1<<(2+r.IntN(10))))
+}
+
+// A power cut at each operation of one session's run takes nothing that was acknowledged,
+// where all is lost that was not synced.
+func TestEvidence_PowerCutAnywhere(t *testing.T) {
+	for finished, cut := false, 1; !finished && !t.Failed(); cut++ {
+		fsys, acked := faultfs.New(), make(map[string]bool)
+		fsys.CutAt(cut)
+		var checkpoints [][]byte
+		g, err := start("/data", fsys)
+		if err == nil {
+			g.acked = func(what string) { acked[what] = true }
+			err = errors.Join(g.session(t.Context(), "a", 10), g.close())
+			checkpoints = append(checkpoints, g.log.Checkpoint())
+		}
+		finished = err == nil
+		if err := check(t.Context(), "/data", fsys.Crash(nil), acked, checkpoints); err != nil {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
+	}
+}
+
+// A power cut after an orderly end takes nothing: the journal has forgotten by then what the
+// folders hold, whole tiles of the log among it.
+func TestEvidence_PowerCutAfterTheEnd(t *testing.T) {
+	fsys, acked := faultfs.New(), make(map[string]bool)
+	g, err := start("/data", fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.acked = func(what string) { acked[what] = true }
+	if err := errors.Join(g.session(t.Context(), "a", 300), g.close()); err != nil {
+		t.Fatal(err)
+	}
+	if size := g.log.Size(); size < 2*auditlog.TileWidth {
+		t.Fatalf("%d events make no two whole tiles", size)
+	}
+	if err := check(t.Context(), "/data", fsys.Crash(nil), acked, [][]byte{g.log.Checkpoint()}); err != nil {
+		t.Error(err)
+	}
 }
 
 // The checkpoint beside the keys is durable when the journal has forgotten what came

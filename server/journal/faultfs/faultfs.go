@@ -106,6 +106,39 @@ func (f *FS) Ops() int {
 // Crash turns the power off and gives what is found afterwards. Without a source of
 // chance everything that was not synced is gone; with one, part of it.
 func (f *FS) Crash(r *rand.Rand) *FS {
+	return f.crash(
+		func(changes []change) []change { return survivors(changes, r) },
+		func(_ string, writes []write) []write { return torn(writes, r) },
+	)
+}
+
+// CrashWith turns the power off and gives what is found afterwards, where of all that was
+// not synced the disk has those operations, whole, of which reached says so: a test that
+// leaves nothing to chance can ask for the worst of them. A rename is one.
+func (f *FS) CrashWith(reached func(op Op, name string) bool) *FS {
+	return f.crash(
+		func(changes []change) (kept []change) {
+			for _, c := range changes {
+				if op, name := c.op(); reached(op, name) {
+					kept = append(kept, c)
+				}
+			}
+			return kept
+		},
+		func(name string, writes []write) (kept []write) {
+			for _, w := range writes {
+				if reached(w.op(), name) {
+					kept = append(kept, w)
+				}
+			}
+			return kept
+		},
+	)
+}
+
+// crash gives what is found where of a folder's changes and of a file's writes those
+// reached the disk that the two choose.
+func (f *FS) crash(folder func([]change) []change, file func(name string, writes []write) []write) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.off = true
@@ -114,7 +147,7 @@ func (f *FS) Crash(r *rand.Rand) *FS {
 		names[name] = n
 	}
 	for _, dir := range sorted(f.pending) {
-		for _, c := range survivors(f.pending[dir], r) {
+		for _, c := range folder(f.pending[dir]) {
 			c.apply(names)
 		}
 	}
@@ -123,7 +156,12 @@ func (f *FS) Crash(r *rand.Rand) *FS {
 		if name != "/" && after.names[filepath.Dir(name)] == nil {
 			continue
 		}
-		n := names[name].crash(r)
+		n := names[name]
+		data := slices.Clone(n.durable)
+		for _, w := range file(name, n.writes) {
+			data = w.apply(data)
+		}
+		n = &node{dir: n.dir, data: data, durable: slices.Clone(data)}
 		after.names[name], after.durable[name] = n, n
 	}
 	return after
@@ -179,23 +217,31 @@ func (f *FS) Kill() *FS {
 	return next
 }
 
-func (n *node) crash(r *rand.Rand) *node {
-	data := slices.Clone(n.durable)
-	if r != nil {
-		for _, w := range n.writes {
-			switch r.IntN(4) {
-			case 0: // lost
-			case 1: // torn
-				if w.size < 0 {
-					w.b = w.b[:r.IntN(len(w.b)+1)]
-				}
-				data = w.apply(data)
-			default:
-				data = w.apply(data)
+// torn are the writes of a file that reached the disk: none without a source of chance;
+// with one some, and of some a part.
+func torn(writes []write, r *rand.Rand) (kept []write) {
+	if r == nil {
+		return nil
+	}
+	for _, w := range writes {
+		switch r.IntN(4) {
+		case 0: // lost
+			continue
+		case 1: // torn
+			if w.size < 0 {
+				w.b = w.b[:r.IntN(len(w.b)+1)]
 			}
 		}
+		kept = append(kept, w)
 	}
-	return &node{dir: n.dir, data: data, durable: slices.Clone(data)}
+	return kept
+}
+
+func (w write) op() Op {
+	if w.size >= 0 {
+		return OpCutFile
+	}
+	return OpWrite
 }
 
 func (w write) apply(data []byte) []byte {
@@ -212,6 +258,19 @@ func (w write) apply(data []byte) []byte {
 		copy(data[w.at:], w.b)
 	}
 	return data
+}
+
+// op is what a change did, and to which name.
+func (c change) op() (Op, string) {
+	switch {
+	case c.add == "":
+		return OpRemove, c.remove
+	case c.remove != "":
+		return OpRename, c.add
+	case c.node.dir:
+		return OpMkdir, c.add
+	}
+	return OpCreate, c.add
 }
 
 func (c change) apply(names map[string]*node) {
