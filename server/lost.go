@@ -25,7 +25,7 @@ func (g *Gateway) endLost(ctx context.Context, db *store.Store, rec *record.Reco
 		if s.Gateway != g.audit.VerifierKey() {
 			continue
 		}
-		s.Why = "the gateway stopped before the session ended; this is what was found of it"
+		s.Why, s.Cause = "the gateway stopped before the session ended; this is what was found of it", hoop.CauseCrash
 		lasted, err := recount(ctx, rec, &s)
 		if err != nil {
 			g.log.Warn("a lost session's recording cannot be read to its end", "session", s.ID, "error", err)
@@ -65,7 +65,7 @@ func recount(ctx context.Context, rec *record.Recorder, s *hoop.SessionInfo) (la
 			s.Changed += record.Result.Changed
 			s.Masked += record.Result.Masked
 		case recording.KindEnd: // it did end: only the store was not told
-			s.Why = record.Text
+			s.Why, s.Cause = record.Text, ""
 		}
 	}
 }

@@ -61,6 +61,7 @@ func (o *sessionsShowOptions) run(ctx context.Context) error {
 		"address", s.RemoteAddr,
 		"started", s.StartedAt.UTC().Format(time.RFC3339),
 		"ended", ended,
+		"cause", string(s.Cause),
 		"why", s.Why,
 		"statements", strconv.FormatInt(s.Statements, 10),
 		"rows", strconv.FormatInt(s.Rows, 10),

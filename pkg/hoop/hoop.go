@@ -303,6 +303,7 @@ type SessionInfo struct {
 	StartedAt  time.Time `json:"started_at"`
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	Why        string    `json:"ended_reason,omitempty"`
+	Cause      Cause     `json:"ended_cause,omitempty"` // as in the log; empty where a crash kept the gateway from noting it
 	Statements int64     `json:"statements"`
 	Rows       int64     `json:"rows"`              // delivered to the client
 	Changed    int64     `json:"changed,omitempty"` // at the target

@@ -83,6 +83,22 @@ func TestSessionEnd_HasItsCause(t *testing.T) {
 			t.Errorf("the session goes on: %v", err)
 		}
 	}
+	// listed waits until people see that a session has ended, and why.
+	listed := func(name, id string, want hoop.Cause) {
+		t.Helper()
+		for {
+			s, err := g.API("auditor").Session(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !s.EndedAt.IsZero() {
+				if s.Cause != want {
+					t.Errorf("%s: listed with the cause %q, want %q", name, s.Cause, want)
+				}
+				return
+			}
+		}
+	}
 	seen := 0
 	ended := func(name string, typ hoop.EventType, want hoop.Cause) {
 		t.Helper()
@@ -92,6 +108,9 @@ func TestSessionEnd_HasItsCause(t *testing.T) {
 				if e.Type == typ {
 					if seen += i + 1; e.Cause != want {
 						t.Errorf("%s: cause %q (%s), want %q", name, e.Cause, e.Reason, want)
+					}
+					if typ == hoop.EventSessionEnd {
+						listed(name, e.Session, want)
 					}
 					return
 				}

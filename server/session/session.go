@@ -405,6 +405,7 @@ func (s *Session) Close(why error) error {
 	s.end(nil)
 	s.lease.End()
 	s.info.EndedAt = s.line.Now().UTC()
+	s.info.Cause = hoop.CauseOf(why)
 	if why != nil {
 		s.info.Why = hoop.AsError(why).Message
 	}
@@ -414,7 +415,7 @@ func (s *Session) Close(why error) error {
 	rec, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd, At: s.since(), Text: s.info.Why})
 	errs = append(errs, err)
 	rec.Events = s.events + 1
-	pos, err := s.logLocked(&hoop.Event{Type: hoop.EventSessionEnd, Reason: s.info.Why, Cause: hoop.CauseOf(why), Record: &rec})
+	pos, err := s.logLocked(&hoop.Event{Type: hoop.EventSessionEnd, Reason: s.info.Why, Cause: s.info.Cause, Record: &rec})
 	errs = append(errs, err)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 10*time.Second)

@@ -65,6 +65,9 @@ func (c *Claims) Check(ctx context.Context, auditor *api.Client, target string, 
 	for _, id := range slices.Sorted(maps.Keys(sessions)) {
 		recovered, err := ended(sessions[id])
 		if err == nil {
+			err = shown(ctx, auditor, id, recovered)
+		}
+		if err == nil {
 			err = told.read(ctx, auditor, id, sessions[id])
 		}
 		if err != nil {
@@ -101,7 +104,28 @@ func ended(events []*hoop.Event) (recovered bool, err error) {
 	if last.Record == nil || last.Record.Events != int64(len(events)) {
 		return false, fmt.Errorf("it has %d events, and its end commits to %+v", len(events), last.Record)
 	}
-	return last.Type == hoop.EventRecovery, nil
+	recovered = last.Type == hoop.EventRecovery
+	if recovered != (last.Cause == hoop.CauseCrash) {
+		return false, fmt.Errorf("its last event is a %s, and the cause %q", last.Type, last.Cause)
+	}
+	return recovered, nil
+}
+
+// shown demands that people who browse sessions find one that a crash ended as such. One
+// whose recording has its end, and whose event did not become durable, is not noted so.
+func shown(ctx context.Context, auditor *api.Client, id string, recovered bool) error {
+	s, err := auditor.Session(ctx, id)
+	switch {
+	case hoop.AsError(err).Code == hoop.CodeNotFound && err != nil && recovered:
+		return nil // it was killed before it was listed
+	case err != nil:
+		return err
+	case s.EndedAt.IsZero():
+		return errors.New("it is listed as running")
+	case s.Cause == hoop.CauseCrash && !recovered, s.Cause != hoop.CauseCrash && s.Cause != "" && recovered:
+		return fmt.Errorf("it is listed with the cause %q; that a crash ended it is %v", s.Cause, recovered)
+	}
+	return nil
 }
 
 // told is what the evidence says.
