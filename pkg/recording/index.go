@@ -230,13 +230,14 @@ func (r *Reader) indexAtEnd(size int64) (Index, error) {
 }
 
 // ReadIndex reads a recording from its beginning to its end, or to where it stops, and
-// gives the index of what is there.
+// gives the index of what is there. All frames are decrypted for it, and no record's meta is
+// looked into: that is for Next to do, wherever it begins.
 func (r *Reader) ReadIndex() (Index, error) {
 	if err := r.Seek(Position{}); err != nil {
 		return Index{}, err
 	}
 	for {
-		_, err := r.Next()
+		_, _, err := r.split()
 		if err == nil {
 			continue
 		}

@@ -255,3 +255,37 @@ func FuzzIndex(f *testing.F) {
 		}
 	})
 }
+
+// readIndex reads a recording whole for its index.
+func readIndex(tb testing.TB, b []byte, id age.Identity) {
+	r, err := NewReader(bytes.NewReader(b), id)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := r.ReadIndex(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Whoever makes an index looks into no record: the player of a long session that a crash
+// ended waits for it.
+func TestReadIndex_LooksIntoNoRecord(t *testing.T) {
+	const n = 2000
+	b, _, id := long(t, n, 10)
+	if allocs := testing.AllocsPerRun(3, func() { readIndex(t, b, id) }) / (2 * n); allocs > 5 {
+		t.Errorf("%.1f allocations for each record", allocs)
+	}
+}
+
+func BenchmarkReadIndex(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		file, _, id := long(b, n, 100)
+		b.Run(fmt.Sprint(n, " statements"), func(b *testing.B) {
+			b.SetBytes(int64(len(file)))
+			for b.Loop() {
+				readIndex(b, file, id)
+			}
+		})
+	}
+}

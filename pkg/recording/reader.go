@@ -63,19 +63,31 @@ func (r *Reader) Close() {
 // end mark, ErrUnfinished where the file ends without one, and ErrFormat where it was
 // changed.
 func (r *Reader) Next() (*Record, error) {
+	rec, meta, err := r.split()
+	if err != nil {
+		return nil, err
+	}
+	if err := decodeMeta(rec, meta); err != nil {
+		return nil, fmt.Errorf("recording frame %d: %s record: %w", r.frames.count-1, rec.Kind, err)
+	}
+	return rec, nil
+}
+
+// split is Next without the meta, which it gives as it stands.
+func (r *Reader) split() (rec *Record, meta []byte, err error) {
 	for len(r.rest) == 0 {
 		if err := r.frame(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	rec, rest, err := ParseRecord(r.rest)
+	rec, meta, rest, err := splitRecord(r.rest)
 	if err != nil {
-		return nil, fmt.Errorf("recording frame %d: %w", r.frames.count-1, err)
+		return nil, nil, fmt.Errorf("recording frame %d: %w", r.frames.count-1, err)
 	}
 	r.rest = rest
 	r.index.record(Position{Frame: r.frames.count - 1, Offset: r.frames.last}, rec, r.first)
 	r.first = false
-	return rec, nil
+	return rec, meta, nil
 }
 
 // frame goes on to the next frame.

@@ -205,22 +205,31 @@ func requestInUTC(q *hoop.Request) *hoop.Request {
 
 // ParseRecord takes the first record off b. Its Wire points into b.
 func ParseRecord(b []byte) (r *Record, rest []byte, err error) {
+	r, meta, rest, err := splitRecord(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := decodeMeta(r, meta); err != nil {
+		return nil, nil, fmt.Errorf("%s record: %w", r.Kind, err)
+	}
+	return r, rest, nil
+}
+
+// splitRecord is ParseRecord that leaves the meta as it stands.
+func splitRecord(b []byte) (r *Record, meta, rest []byte, err error) {
 	p := parser{b: b}
 	kind := Kind(p.byte())
 	at, counter := p.uvarint(), p.uvarint()
-	m := p.bytes()
+	meta = p.bytes()
 	wire := p.bytes()
 	if p.failed || !kind.valid() || at > 1<<62 || counter > 1<<62 {
-		return nil, nil, fmt.Errorf("record: %w", ErrFormat)
+		return nil, nil, nil, fmt.Errorf("record: %w", ErrFormat)
 	}
 	r = &Record{Kind: kind, At: time.Duration(at), Counter: int64(counter)}
 	if len(wire) > 0 {
 		r.Wire = wire
 	}
-	if err := decodeMeta(r, m); err != nil {
-		return nil, nil, fmt.Errorf("%s record: %w", kind, err)
-	}
-	return r, p.b, nil
+	return r, meta, p.b, nil
 }
 
 func decodeMeta(r *Record, b []byte) error {
