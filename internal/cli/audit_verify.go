@@ -157,9 +157,14 @@ func (o *auditVerifyOptions) report(r *bundle.Report) error {
 	if r.OldSize > 0 {
 		earlier = fmt.Sprintf("all %d events of the earlier checkpoint are there, unchanged", r.OldSize)
 	}
-	span, policies := "", ""
+	span, covers, policies := "", "", ""
+	recordings := fmt.Sprintf("%d, %d bytes", r.Recordings, r.RecordingBytes)
 	if m := r.Bundle; m != nil {
 		span = fmt.Sprintf("%d up to but without %d", m.First, m.End)
+		covers = covered(m)
+		if !m.Recordings {
+			recordings = fmt.Sprintf("left out of this bundle, and so not verified: the %d that its events commit to", r.RecordingsLeftOut)
+		}
 		policies = fmt.Sprintf("%d texts, as events name them", r.Policies)
 		if len(r.AcceptedMissing) > 0 {
 			policies += "; missing, and accepted by --accept-missing-policy: " + strings.Join(r.AcceptedMissing, ", ")
@@ -175,19 +180,32 @@ func (o *auditVerifyOptions) report(r *bundle.Report) error {
 	}
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	return pairs(o.f.IO,
-		"verified", "every event and recording is what the gateway signed",
+		"verified", "every event and recording here is what the gateway signed",
 		"log", r.Origin,
 		"key", key,
 		"events", n(r.Size),
 		"of them here", span,
+		"covers", covers,
 		"root", r.Root,
 		"earlier", earlier,
 		"cosigned by", strings.TrimSuffix(cosigned, "; "),
 		"from", r.First.UTC().Format(time.RFC3339),
 		"to", r.Last.UTC().Format(time.RFC3339),
 		"sessions", fmt.Sprintf("%d ended, %d of them by a crash; %d open", r.Sessions, r.Recovered, r.Open),
-		"recordings", fmt.Sprintf("%d, %d bytes", r.Recordings, r.RecordingBytes),
+		"recordings", recordings,
 		"gone", expired,
 		"policies", policies,
 	)
+}
+
+// covered says of which time a bundle claims to have all events.
+func covered(m *bundle.Manifest) string {
+	from, to := "the log's first event", "its last"
+	if !m.From.IsZero() {
+		from = m.From.Format(time.RFC3339Nano)
+	}
+	if !m.To.IsZero() {
+		to = "before " + m.To.Format(time.RFC3339Nano)
+	}
+	return "all events from " + from + " up to " + to
 }

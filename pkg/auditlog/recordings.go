@@ -15,10 +15,10 @@ import (
 
 // recordings checks each file that the log commits to, and that there is no other.
 func (v *verifier) recordings() error {
-	excuse := &Fault{File: RecordingsDir, Index: -1, What: "recordings are said to be gone that are here, or that no event here commits to"}
+	idle := &Fault{File: OutsideFile, Index: -1, What: "it says that recordings are gone which no event of the span commits to, or which the export leaves out anyway"}
 	if v.opt.WithoutRecordings {
-		if len(v.opt.Expired) > 0 {
-			return excuse
+		if v.outside.expiries > 0 {
+			return idle
 		}
 		v.warn("recordings were not looked at")
 		return nil
@@ -32,13 +32,15 @@ func (v *verifier) recordings() error {
 			v.warn("session %s has no recording: none was found after a crash", c.session)
 			continue
 		}
-		if gone, err := v.expired(c); err != nil || gone {
-			if err != nil {
-				return err
-			}
-			if _, ok := v.opt.Expired[c.session]; ok {
-				excused++
-			}
+		gone, outside, err := v.expired(c)
+		if err != nil {
+			return err
+		}
+		if outside {
+			excused++
+		}
+		if gone {
+			v.report.Expired++
 			continue
 		}
 		named[c.session] = true
@@ -46,8 +48,8 @@ func (v *verifier) recordings() error {
 			return err
 		}
 	}
-	if excused != len(v.opt.Expired) {
-		return excuse
+	if excused != v.outside.expiries {
+		return idle
 	}
 	entries, err := fs.ReadDir(v.fs, RecordingsDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -61,32 +63,30 @@ func (v *verifier) recordings() error {
 	return nil
 }
 
-// expired tells whether a recording is gone because its time was over. Its hash is in
-// the event that committed to it, and again in the one that says that it is gone.
-func (v *verifier) expired(c committed) (bool, error) {
+// expired tells whether a recording is gone because its time was over, and whether the
+// event that says so is one of Options.Outside. The recording's hash is in the event that
+// committed to it, and again in that one.
+func (v *verifier) expired(c committed) (gone, outside bool, err error) {
+	at, said := v.sessions.expired[c.session]
+	if !said {
+		return false, false, nil
+	}
 	path := RecordingFile(c.session)
+	outside = v.opt.Span != (Span{}) && !v.opt.Span.Holds(at.index, v.report.Size)
 	if fs.ValidPath(path) {
-		if _, err := fs.Stat(v.fs, path); err == nil {
-			return false, nil
+		if _, err := fs.Stat(v.fs, path); err == nil && !outside {
+			return false, false, nil // kept beyond its time
+		} else if err == nil {
+			return false, false, &Fault{File: path, Index: at.index, What: "the recording is here, and an event that it is gone too, which nothing rests on"}
 		}
 	}
-	at, outside := v.opt.Expired[c.session]
-	hash, inside := v.sessions.expired[c.session]
 	switch {
-	case outside && (at <= c.index || at >= v.report.Size || v.opt.Span.Holds(at, v.report.Size)):
-		return false, &Fault{File: path, Index: c.index, What: fmt.Sprintf(
-			"the recording is missing, and event %d cannot be the one that says that its time was over", at)}
-	case inside && hash != c.record.SHA256:
-		return false, &Fault{File: path, Index: c.index, What: "the event that says the recording's time was over names another hash"}
-	case inside:
-		v.report.Expired++
-		return true, nil
-	case outside:
-		v.report.Expired++
-		v.warn("%s: its time was over, says event %d, which is not in this export; its hash is kept", path, at)
-		return true, nil
+	case at.hash != c.record.SHA256:
+		return false, false, &Fault{File: path, Index: c.index, What: "the event that says the recording's time was over names another hash"}
+	case at.index < c.index:
+		return false, false, &Fault{File: path, Index: c.index, What: "the recording is missing, and the event that says its time was over comes before it was made"}
 	}
-	return false, nil
+	return true, outside, nil
 }
 
 // recording checks one file: its bytes against the hash, and its form.

@@ -18,7 +18,7 @@ type ledger struct {
 	// entered means that earlier events were not seen: a session may go on without a
 	// start. Its numbers must not have a gap from there on.
 	entered bool
-	expired map[string]string // recordings that are gone: their hashes, by session
+	expired map[string]expiry // recordings that are gone, by session
 }
 
 // committed is a recording that an event commits to.
@@ -27,6 +27,12 @@ type committed struct {
 	session   string
 	record    hoop.Record
 	recovered bool
+}
+
+// expiry is the first event that says of a recording that it is gone.
+type expiry struct {
+	index int64
+	hash  string
 }
 
 func shortHash(id string) [16]byte {
@@ -48,7 +54,7 @@ func (l *ledger) take(index int64, e *hoop.Event) string {
 			return fmt.Sprintf("the gateway started again, and session %s neither ended nor was recovered", id)
 		}
 	case hoop.EventExpired:
-		return l.expire(e)
+		return l.expire(index, e)
 	case hoop.EventSessionStart:
 		return l.begin(e)
 	case hoop.EventStatement, hoop.EventResult, hoop.EventSessionEnd, hoop.EventRecovery:
@@ -112,16 +118,18 @@ func (l *ledger) end(index int64, e *hoop.Event) string {
 // ExpiredHash is the detail of hoop.EventExpired that has the recording's SHA-256.
 const ExpiredHash = "sha256"
 
-func (l *ledger) expire(e *hoop.Event) string {
+func (l *ledger) expire(index int64, e *hoop.Event) string {
 	if e.Session == "" || e.Counter != 0 {
 		return "a recording's expiry without a session, or inside one"
 	}
 	for _, d := range e.Details {
 		if d.Name == ExpiredHash {
 			if l.expired == nil {
-				l.expired = make(map[string]string)
+				l.expired = make(map[string]expiry)
 			}
-			l.expired[e.Session] = d.Value
+			if _, ok := l.expired[e.Session]; !ok {
+				l.expired[e.Session] = expiry{index, d.Value}
+			}
 			return ""
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	KeyFile        = "key.pub"
 	ReadmeFile     = "README.txt"
 	RecordingsDir  = "recordings"
+	OutsideFile    = "outside" // of a bundle: see Options.Outside
 
 	// TileWidth is the hashes of a full tile (C2SP tlog-tiles, "Merkle Tree").
 	TileWidth = 256

@@ -30,9 +30,6 @@ type Options struct {
 	Contained map[string][]byte
 	// WithoutRecordings leaves the recordings out, for a log that was copied alone.
 	WithoutRecordings bool
-	// Expired are sessions whose recordings' time was over, by the index of an event that
-	// says so and is not here: no other session may stand in it.
-	Expired map[string]int64
 	// Also are names beside the evidence that others check.
 	Also []string
 	// Span is which events are in the folder; the zero value is all. Of the others there
@@ -41,9 +38,16 @@ type Options struct {
 	// From and To are the time that the span says it covers, without To: the events
 	// beside it must lie outside. Zero is no bound.
 	From, To time.Time
+	// Outside gives, in their order, events that are in the folder without the bundle they
+	// belong to; io.EOF ends them, and nil is none. The bytes are valid until the next call.
+	// They are checkpoints, or say that a recording of the span is gone.
+	Outside func() (index int64, event []byte, err error)
 	// Each is given every event of the span, in order, once it is known to be canonical
 	// and at its place; that the signature vouches for it is known when Verify returns.
 	Each func(index int64, e *hoop.Event) error
+	// Other is given likewise, in order with those, the events that are here and not of the
+	// span: of its first and last bundle, and checkpoints of Outside.
+	Other func(index int64, e *hoop.Event) error
 }
 
 // Span is a run of events, from First up to but without End.
@@ -150,6 +154,7 @@ type verifier struct {
 	edge     Edge
 	sessions ledger
 	runs     runs
+	outside  outside
 	latest   time.Time
 	backward int64
 	above    struct { // the level-1 tile that was read last
@@ -279,6 +284,10 @@ func (v *verifier) events() error {
 	if s := v.opt.Span; s.First < 0 || s.End < s.First || s.End > v.now.Size {
 		return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf("events %d to %d are not in a log of %d events", s.First, s.End, v.now.Size)}
 	}
+	v.outside.index = -1
+	if err := v.nextOutside(); err != nil {
+		return err
+	}
 	full, width := Widths(v.now.Size, 0)
 	first, end, last := v.opt.Span.Tiles(v.now.Size)
 	for n := range first {
@@ -338,18 +347,19 @@ func (v *verifier) bundles(first, count, full int64, partial int) error {
 	return nil
 }
 
-// without takes a full tile whose events are not in the folder: by its hash, or, where
-// the older checkpoint ends inside it, by the tile.
+// without takes a full tile whose events are not in the folder: by its hash, or by the
+// tile, where that is here; so it must be where an older checkpoint ends inside it, or one
+// of its events is here.
 func (v *verifier) without(n int64) error {
+	_, err := fs.Stat(v.fs, TilePath(0, n, TileWidth))
+	if err == nil || v.outside.index/TileWidth == n {
+		return v.leaves(n, TileWidth)
+	}
 	for _, old := range v.old {
-		if old.Size <= n*TileWidth || old.Size >= (n+1)*TileWidth {
-			continue
-		}
-		if _, err := fs.Stat(v.fs, TilePath(0, n, TileWidth)); errors.Is(err, fs.ErrNotExist) {
+		if old.Size > n*TileWidth && old.Size < (n+1)*TileWidth {
 			return &Fault{File: TilePath(0, n, TileWidth), Index: -1, What: fmt.Sprintf(
 				"%s of %d events lies outside the span of this export: export again with --checkpoint", old.name, old.Size)}
 		}
-		return v.leaves(n, TileWidth)
 	}
 	at := n % TileWidth
 	if v.above.hashes == nil || v.above.n != n/TileWidth {
@@ -385,7 +395,13 @@ func (v *verifier) leaves(n int64, width int) error {
 		return &Fault{File: path, Index: -1, What: fmt.Sprintf("the tile has %d bytes, want %d", len(tile), width*tlog.HashSize)}
 	}
 	for ; len(tile) > 0; tile = tile[tlog.HashSize:] {
-		if err := v.edge.Add(tlog.Hash(tile[:tlog.HashSize]), v.fullTile); err != nil {
+		leaf := tlog.Hash(tile[:tlog.HashSize])
+		if v.edge.Size() == v.outside.index {
+			if err := v.takeOutside(leaf, path); err != nil {
+				return err
+			}
+		}
+		if err := v.edge.Add(leaf, v.fullTile); err != nil {
 			return err
 		}
 		if err := v.compareOld(); err != nil {
@@ -460,7 +476,13 @@ func (v *verifier) take(b bundle) error {
 			if what := v.beside(index, e); what != "" {
 				return &Fault{File: b.path, Index: index, What: what}
 			}
+			if err := v.other(index, e); err != nil {
+				return err
+			}
 			continue
+		}
+		if what := v.edges(index, e); what != "" {
+			return &Fault{File: b.path, Index: index, What: what}
 		}
 		v.note(index, e)
 		if v.opt.Each != nil {
@@ -472,14 +494,31 @@ func (v *verifier) take(b bundle) error {
 	return nil
 }
 
-// beside checks that the events beside the span lie outside the time it covers.
+// beside checks that the events around the span lie outside the time it covers.
 func (v *verifier) beside(index int64, e *hoop.Event) string {
 	switch {
-	case index == v.opt.Span.First-1 && !v.opt.From.IsZero() && !e.Time.Before(v.opt.From),
-		index == v.opt.Span.End && !v.opt.To.IsZero() && e.Time.Before(v.opt.To):
+	case index < v.opt.Span.First && !e.Time.Before(v.opt.From),
+		index >= v.opt.Span.End && (v.opt.To.IsZero() || e.Time.Before(v.opt.To)):
 		return "it lies in the time that the export says it covers, and the export leaves it out"
 	}
 	return ""
+}
+
+// edges checks that the span begins and ends with events of the time it covers.
+func (v *verifier) edges(index int64, e *hoop.Event) string {
+	switch {
+	case index == v.opt.Span.First && e.Time.Before(v.opt.From),
+		index == v.opt.Span.End-1 && !v.opt.To.IsZero() && !e.Time.Before(v.opt.To):
+		return "it lies outside the time that the export says it covers, and the export begins or ends with it"
+	}
+	return ""
+}
+
+func (v *verifier) other(index int64, e *hoop.Event) error {
+	if v.opt.Other == nil {
+		return nil
+	}
+	return v.opt.Other(index, e)
 }
 
 // note counts an event for the report.

@@ -51,9 +51,6 @@ type Manifest struct {
 	Cosigned   int64     `json:"cosigned,omitempty"` // size of the checkpoint that witnesses cosigned
 	Recordings bool      `json:"recordings"`
 	Report     int       `json:"report"` // report.Format
-	// Expired are sessions whose recordings' time was over, by the event that says so,
-	// where that is not here.
-	Expired map[string]int64 `json:"expired,omitempty"`
 }
 
 // Encode is the manifest as it stands in the archive.
@@ -84,23 +81,37 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 	if m.First < 0 || m.End <= m.First || m.End > m.Size || m.Since < 0 || m.Since > m.Size || m.Cosigned < 0 || m.Cosigned > m.Size {
 		return nil, fmt.Errorf("events %d to %d of %d", m.First, m.End, m.Size)
 	}
+	if m.From.IsZero() && m.First > 0 || m.To.IsZero() && m.End < m.Size {
+		return nil, fmt.Errorf("events %d to %d of %d, and no time that leaves the others out", m.First, m.End, m.Size)
+	}
 	return m, nil
 }
 
 // Span is which events the bundle holds.
 func (m *Manifest) Span() auditlog.Span { return auditlog.Span{First: m.First, End: m.End} }
 
-// Hashes are the level-0 tiles that stand in a bundle without their events, by number
-// and width: where the older checkpoint and the cosigned one end, and at the right edge.
-func (m *Manifest) Hashes() (numbers []int64, widths []int) {
+// Hashes are the level-0 tiles that stand in a bundle without their entries, by number
+// and width: where the older checkpoint and the cosigned one end, those of the events
+// outside, by index, and the one at the right edge.
+func (m *Manifest) Hashes(outside []int64) (numbers []int64, widths []int) {
 	full, width := auditlog.Widths(m.Size, 0)
 	first, end, last := m.Span().Tiles(m.Size)
-	for _, size := range []int64{m.Since, m.Cosigned} {
-		n := size / auditlog.TileWidth
-		if size%auditlog.TileWidth != 0 && n < full && (n < first || n >= end) && !slices.Contains(numbers, n) {
-			numbers, widths = append(numbers, n), append(widths, auditlog.TileWidth)
+	add := func(n int64) {
+		if n < full && (n < first || n >= end) {
+			numbers = append(numbers, n)
 		}
 	}
+	for _, size := range []int64{m.Since, m.Cosigned} {
+		if size%auditlog.TileWidth != 0 {
+			add(size / auditlog.TileWidth)
+		}
+	}
+	for _, index := range outside {
+		add(index / auditlog.TileWidth)
+	}
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	widths = slices.Repeat([]int{auditlog.TileWidth}, len(numbers))
 	if width > 0 && !last {
 		numbers, widths = append(numbers, full), append(widths, width)
 	}

@@ -43,8 +43,10 @@ type Cosignature struct {
 // Report is what a bundle was found to prove.
 type Report struct {
 	auditlog.Report
-	Bundle   *Manifest `json:"bundle"`
-	Policies int       `json:"policies"` // texts that are those which events name
+	Bundle *Manifest `json:"bundle"`
+	// RecordingsLeftOut are those that events of the span commit to, of a bundle without.
+	RecordingsLeftOut int `json:"recordings_left_out,omitempty"`
+	Policies          int `json:"policies"` // texts that are those which events name
 	// AcceptedMissing are revisions without a text, by Options.AcceptMissing.
 	AcceptedMissing []string `json:"accepted_missing_policies,omitempty"`
 	// Cosignatures are those of Options.Witnesses, which all hold.
@@ -58,8 +60,8 @@ const (
 
 // Verify checks a bundle: the archive's form; everything that auditlog.Verify checks,
 // for its events; that the events beside them lie outside its time; that the policy
-// texts are those which the events name; that the report is what the events say; that
-// there is no other file. The error is a *auditlog.Fault, the first one found, or
+// texts are those which the events name; that the report and the cosigned checkpoint are
+// what the events say; that there is no other file. The error is a *auditlog.Fault, the first one found, or
 // hoop.CodeInvalid where the options accept that a text is missing which is not.
 func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 	z, err := container(r, size)
@@ -71,28 +73,46 @@ func Verify(r io.ReaderAt, size int64, opt Options) (*Report, error) {
 		return nil, err
 	}
 	m := v.m
-	contained, err := v.cosigned()
+	contained, err := v.readCosigned()
 	if err != nil {
 		return nil, err
 	}
-	log, err := auditlog.Verify(z, auditlog.Options{
-		Key: opt.Key, OldCheckpoint: opt.OldCheckpoint, Contained: contained, WithoutRecordings: !m.Recordings,
-		Span: m.Span(), From: m.From, To: m.To, Expired: m.Expired, Each: v.each,
-		Also: []string{auditlog.ReadmeFile, ManifestFile, CosignedFile, ReportJSON, ReportHTML, PoliciesDir},
-	})
+	log, err := v.log(contained)
 	if err != nil {
 		return nil, err
 	}
 	v.report = &Report{Report: *log, Bundle: m}
-	for _, step := range []func() error{v.header, v.policies, v.made, v.files} {
+	for _, step := range []func() error{v.header, v.alone, v.policies, v.made, v.files} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	if err := v.witnesses(contained[CosignedFile]); err != nil {
+	if err := v.cosigned(contained[CosignedFile]); err != nil {
 		return nil, err
 	}
 	return v.report, nil
+}
+
+// log verifies what the bundle has of the log.
+func (v *verifier) log(contained map[string][]byte) (*auditlog.Report, error) {
+	m := v.m
+	opt := auditlog.Options{
+		Key: v.opt.Key, OldCheckpoint: v.opt.OldCheckpoint, Contained: contained, WithoutRecordings: !m.Recordings,
+		Span: m.Span(), From: m.From, To: m.To, Each: v.each, Other: v.other,
+		Also: []string{auditlog.ReadmeFile, ManifestFile, CosignedFile, auditlog.OutsideFile, ReportJSON, ReportHTML, PoliciesDir},
+	}
+	f, err := v.zip.Open(auditlog.OutsideFile)
+	switch {
+	case err == nil:
+		defer func() { _ = f.Close() }()
+		v.outside = newOutside(f)
+		opt.Outside = v.outside.next
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fault(auditlog.OutsideFile, err, "the file cannot be read")
+	default:
+		v.outside = newOutside(strings.NewReader(""))
+	}
+	return auditlog.Verify(v.zip, opt)
 }
 
 // verifier holds the state of one Verify.
@@ -104,6 +124,8 @@ type verifier struct {
 	report  *Report
 	ended   []string // sessions whose recordings should be here, in order
 	texts   []string // revisions whose texts are here, sorted
+	outside *outside
+	newest  Cosigned // of which events here tell
 }
 
 func (v *verifier) read(name string, limit int64) ([]byte, error) {
@@ -136,8 +158,8 @@ func (v *verifier) manifest() error {
 	return nil
 }
 
-// cosigned reads the cosigned checkpoint, if there is one.
-func (v *verifier) cosigned() (map[string][]byte, error) {
+// readCosigned reads the cosigned checkpoint, if there is one.
+func (v *verifier) readCosigned() (map[string][]byte, error) {
 	if v.m.Cosigned == 0 {
 		return nil, nil
 	}
@@ -148,11 +170,14 @@ func (v *verifier) cosigned() (map[string][]byte, error) {
 	return map[string][]byte{CosignedFile: b}, nil
 }
 
-// witnesses checks the cosignatures of those that are given.
-func (v *verifier) witnesses(b []byte) error {
-	keys := v.opt.Witnesses
+// cosigned checks that the cosigned checkpoint is the newest that events here tell of, and
+// the cosignatures of those witnesses that are given.
+func (v *verifier) cosigned(b []byte) error {
+	if v.newest.Size != v.m.Cosigned {
+		return fault(CosignedFile, nil, "bundle.json says that a checkpoint of %d events was cosigned, and events here that one of %d was (0 is none)", v.m.Cosigned, v.newest.Size)
+	}
 	if b == nil {
-		if len(keys) > 0 {
+		if len(v.opt.Witnesses) > 0 {
 			return fault(CosignedFile, nil, "no witness had cosigned this log, as far as its events tell")
 		}
 		return nil
@@ -166,11 +191,19 @@ func (v *verifier) witnesses(b []byte) error {
 		return fault(CosignedFile, err, "the signature does not hold")
 	}
 	own, rest, ok := bytes.Cut(b[len(c.Text())+1:], []byte("\n"))
-	if !ok || c.Size != v.m.Cosigned || !bytes.HasPrefix(own, []byte("— "+c.Origin+" ")) {
+	if !ok || !bytes.HasPrefix(own, []byte("— "+c.Origin+" ")) {
 		return fault(CosignedFile, nil, "it is not written as it should be")
 	}
-	lines := strings.SplitAfter(string(rest), "\n")
-	for _, key := range keys {
+	if c.Size != v.newest.Size || c.Root != v.newest.Root || string(rest) != v.newest.Lines {
+		return fault(CosignedFile, nil, "it is not the checkpoint that events say was cosigned, or has other cosignatures than they say")
+	}
+	return v.witnesses(c)
+}
+
+// witnesses checks the cosignatures of those that are given.
+func (v *verifier) witnesses(c auditlog.Checkpoint) error {
+	lines := strings.SplitAfter(v.newest.Lines, "\n")
+	for _, key := range v.opt.Witnesses {
 		w, err := auditlog.NewCosignatureVerifier(key)
 		if err != nil {
 			return fault("--witness", err, "not a witness's key")
@@ -191,7 +224,7 @@ func (v *verifier) witnesses(b []byte) error {
 			return fault(CosignedFile, nil, "%s has not cosigned it", w.Name())
 		}
 	}
-	if len(keys) == 0 {
+	if len(v.opt.Witnesses) == 0 {
 		v.report.Warnings = append(v.report.Warnings, fmt.Sprintf(
 			"%d cosignatures of a checkpoint at %d events were not checked: give the witness's key with --witness", len(lines)-1, c.Size))
 	}
@@ -202,6 +235,20 @@ func (v *verifier) each(index int64, e *hoop.Event) error {
 	v.builder.Add(index, e)
 	if e.Record != nil && e.Record.SHA256 != "" {
 		v.ended = append(v.ended, e.Session)
+	}
+	return v.other(index, e)
+}
+
+// other looks at an event that may be outside of the span.
+func (v *verifier) other(index int64, e *hoop.Event) error {
+	if e.Type != hoop.EventCheckpoint {
+		return nil
+	}
+	if err := v.newest.Take(index, e); err != nil {
+		return &auditlog.Fault{File: ManifestFile, Index: index, What: "the event cannot be read", Err: err}
+	}
+	if !v.m.Span().Holds(index, v.m.Size) && (len(v.newest.Indexes) == 0 || v.newest.Size != v.m.Cosigned || v.newest.Indexes[len(v.newest.Indexes)-1] != index) {
+		return &auditlog.Fault{File: auditlog.OutsideFile, Index: index, What: "it tells of another checkpoint than the cosigned one"}
 	}
 	return nil
 }
@@ -218,6 +265,23 @@ func (v *verifier) header() error {
 	}
 	if string(b) != Readme {
 		return fault(auditlog.ReadmeFile, nil, "it was changed, or is of another version")
+	}
+	return nil
+}
+
+// alone checks that the checkpoint has no signature but the log's: what others vouch for
+// is in CosignedFile.
+func (v *verifier) alone() error {
+	b, err := v.read(auditlog.CheckpointFile, auditlog.MaxCheckpoint)
+	if err != nil {
+		return err
+	}
+	_, signatures, _ := bytes.Cut(b, []byte("\n\n"))
+	if bytes.Count(signatures, []byte("\n")) != 1 {
+		return fault(auditlog.CheckpointFile, nil, "it has signatures beside the log's own")
+	}
+	if !v.m.Recordings {
+		v.report.RecordingsLeftOut = len(v.ended)
 	}
 	return nil
 }
@@ -294,13 +358,16 @@ func (m *Manifest) About() report.About {
 	return report.About{Log: m.Origin, Size: m.Size, Root: m.Root, First: m.First, End: m.End, From: m.From, To: m.To}
 }
 
-// Names lists a bundle's files in their order. cosigned tells whether there is a
-// cosigned checkpoint; policies are the revisions whose texts are there, sessions those
-// whose recordings are.
-func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
+// Names lists a bundle's files in their order. policies are the revisions whose texts are
+// there, outside the indexes in auditlog.OutsideFile, sessions those whose recordings are
+// there.
+func (m *Manifest) Names(policies []string, outside []int64, sessions []string) []string {
 	names := []string{auditlog.ReadmeFile, ManifestFile, auditlog.KeyFile, auditlog.CheckpointFile}
-	if cosigned {
+	if m.Cosigned > 0 {
 		names = append(names, CosignedFile)
+	}
+	if len(outside) > 0 {
+		names = append(names, auditlog.OutsideFile)
 	}
 	names = append(names, ReportHTML, ReportJSON)
 	for _, rev := range policies {
@@ -315,7 +382,7 @@ func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
 			names = append(names, auditlog.TilePath(level, full, width))
 		}
 	}
-	numbers, widths := m.Hashes()
+	numbers, widths := m.Hashes(outside)
 	for i, n := range numbers {
 		names = append(names, auditlog.TilePath(0, n, widths[i]))
 	}
@@ -337,11 +404,11 @@ func (m *Manifest) Names(cosigned bool, policies, sessions []string) []string {
 
 // files compares the archive's list with what must be there.
 func (v *verifier) files() error {
-	here := slices.DeleteFunc(v.ended, func(id string) bool {
+	here := slices.DeleteFunc(slices.Clone(v.ended), func(id string) bool {
 		_, err := fs.Stat(v.zip, auditlog.RecordingFile(id))
 		return err != nil // auditlog.Verify has found that it may be missing
 	})
-	want := v.m.Names(v.m.Cosigned > 0, v.texts, here)
+	want := v.m.Names(v.texts, v.outside.indexes, here)
 	for i, f := range v.zip.File {
 		switch {
 		case i >= len(want):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
@@ -29,7 +30,8 @@ type BundleOptions struct {
 }
 
 // Bundle prepares a bundle (pkg/bundle), to be written by its Write. Errors before the first byte: hoop.CodeInvalid where there is no event in
-// the range, or the log is not as large as asked.
+// the range, the log is not as large as asked, or a recording that it had at that size is
+// gone since.
 func (l *Log) Bundle(ctx context.Context, opt BundleOptions) (*Bundle, error) {
 	if err := l.settle(ctx); err != nil {
 		return nil, fmt.Errorf("export audit bundle: %w", err)
@@ -63,9 +65,12 @@ type Bundle struct {
 	report   *report.Report
 	policies []string // revisions whose texts there are, sorted
 	texts    map[string][]byte
-	ended    []Entry // events that commit to recordings
-	expired  map[string]int64
+	ended    []Entry          // events that commit to recordings
+	expired  map[string]int64 // sessions whose recordings are gone, by the event that says so
+	since    map[string]int64 // likewise, by an event after opt.Size
 	cosigned []byte
+	told     []int64 // events that tell of the cosigned checkpoint
+	outside  []int64 // events that are outside of the bundles here, and in the file of that name
 }
 
 // Manifest is what the bundle holds.
@@ -157,11 +162,17 @@ func (b *Bundle) prepare(ctx context.Context) error {
 	}); err != nil {
 		return wrap(err)
 	}
+	for _, e := range b.ended {
+		if at, ok := b.since[e.Event.Session]; ok && b.opt.Recordings {
+			return hoop.Errorf(hoop.CodeInvalid, "the time of the recording of session %s was over since the log had %d events", e.Event.Session, b.opt.Size).
+				WithHint("ask for a size of more than %d, or for no recordings", at)
+		}
+	}
 	b.report = builder.Report(b.m.About())
 	if err := b.policyTexts(builder.Policies()); err != nil {
 		return wrap(err)
 	}
-	b.noteExpired()
+	b.noteOutside()
 	return nil
 }
 
@@ -169,17 +180,18 @@ func (b *Bundle) prepare(ctx context.Context) error {
 // checkpoints anywhere in the log.
 func (b *Bundle) locate(ctx context.Context) error {
 	first, end := int64(-1), int64(0)
-	b.expired = make(map[string]int64)
-	var newest cosigned
-	err := b.raw(ctx, 0, b.opt.Size, func(index int64, raw []byte) error {
+	b.expired, b.since = make(map[string]int64), make(map[string]int64)
+	var newest bundle.Cosigned
+	err := b.raw(ctx, 0, b.now.edge.Size(), func(index int64, raw []byte) error {
 		at, err := timeOf(raw)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", index, err)
 		}
-		if !at.Before(b.opt.From) && first < 0 {
+		beyond := index >= b.opt.Size
+		if !at.Before(b.opt.From) && first < 0 && !beyond {
 			first = index
 		}
-		if b.opt.To.IsZero() || at.Before(b.opt.To) {
+		if (b.opt.To.IsZero() || at.Before(b.opt.To)) && !beyond {
 			end = index + 1
 		}
 		kind, err := typeOf(raw)
@@ -194,15 +206,24 @@ func (b *Bundle) locate(ctx context.Context) error {
 			return fmt.Errorf("event %d: %w", index, err)
 		}
 		if kind == hoop.EventExpired {
-			b.expired[e.Session] = index
+			gone := b.expired
+			if beyond {
+				gone = b.since
+			}
+			if _, ok := b.expired[e.Session]; !ok {
+				gone[e.Session] = index
+			}
 			return nil
 		}
-		return newest.take(b.log.opt.Origin, e)
+		if beyond {
+			return nil
+		}
+		return newest.Take(index, e)
 	})
-	if err == nil && newest.lines != "" {
-		b.m.Cosigned = newest.checkpoint.Size
-		b.cosigned, err = newest.checkpoint.Sign(b.log.signer)
-		b.cosigned = append(b.cosigned, newest.lines...)
+	if err == nil && newest.Lines != "" {
+		b.m.Cosigned, b.told = newest.Size, newest.Indexes
+		b.cosigned, err = auditlog.Checkpoint{Origin: b.log.opt.Origin, Size: newest.Size, Root: newest.Root}.Sign(b.log.signer)
+		b.cosigned = append(b.cosigned, newest.Lines...)
 	}
 	if err != nil {
 		return fmt.Errorf("export audit bundle: %w", err)
@@ -233,17 +254,75 @@ func (b *Bundle) policyTexts(revisions []string) error {
 	return nil
 }
 
-// noteExpired names the recordings that are gone by an event that is not here.
-func (b *Bundle) noteExpired() {
+// noteOutside finds the events that say what recordings are gone and what was cosigned,
+// and have their place in a bundle that is not here.
+func (b *Bundle) noteOutside() {
+	indexes := slices.Clone(b.told)
 	for _, e := range b.ended {
-		at, ok := b.expired[e.Event.Session]
-		if ok && b.opt.Recordings && !b.m.Span().Holds(at, b.m.Size) {
-			if b.m.Expired == nil {
-				b.m.Expired = make(map[string]int64)
-			}
-			b.m.Expired[e.Event.Session] = at
+		if at, ok := b.expired[e.Event.Session]; ok && b.opt.Recordings {
+			indexes = append(indexes, at)
 		}
 	}
+	slices.Sort(indexes)
+	for _, at := range indexes {
+		if !b.m.Span().Holds(at, b.m.Size) {
+			b.outside = append(b.outside, at)
+		}
+	}
+}
+
+// writeOutside writes the events of b.outside, read twice: their checksum stands before
+// them.
+func (b *Bundle) writeOutside(w *bundle.Writer) error {
+	sum := crc32.NewIEEE()
+	size, err := io.Copy(sum, &lines{b: b, indexes: b.outside})
+	if err != nil {
+		return err
+	}
+	return w.Stream(auditlog.OutsideFile, size, sum.Sum32(), &lines{b: b, indexes: b.outside})
+}
+
+// lines reads events of a log, ascending, as they stand in auditlog.OutsideFile. It holds
+// one bundle of entries at a time.
+type lines struct {
+	b       *Bundle
+	indexes []int64 // to come
+	line    []byte  // to be read
+	next    int64   // index of the first event in entries
+	entries []byte
+}
+
+// Read implements io.Reader.
+func (l *lines) Read(p []byte) (int, error) {
+	if len(l.line) == 0 {
+		if len(l.indexes) == 0 {
+			return 0, io.EOF
+		}
+		if err := l.load(l.indexes[0]); err != nil {
+			return 0, fmt.Errorf("event %d: %w", l.indexes[0], err)
+		}
+		l.indexes = l.indexes[1:]
+	}
+	n := copy(p, l.line)
+	l.line = l.line[n:]
+	return n, nil
+}
+
+func (l *lines) load(index int64) (err error) {
+	if n := index / auditlog.TileWidth; len(l.entries) == 0 || l.next/auditlog.TileWidth != n {
+		l.next = n * auditlog.TileWidth
+		if l.entries, err = l.b.entries(n, int(min(auditlog.TileWidth, l.b.m.Size-l.next))); err != nil {
+			return err
+		}
+	}
+	var raw []byte
+	for ; l.next <= index; l.next++ {
+		if raw, l.entries, err = auditlog.NextEntry(l.entries); err != nil {
+			return err
+		}
+	}
+	l.line = bundle.AppendOutside(nil, index, raw)
+	return nil
 }
 
 // Write writes the archive.
@@ -282,13 +361,15 @@ func (b *Bundle) write(ctx context.Context, w *bundle.Writer) error {
 		return err
 	}
 	tiles := b.contents()
-	for _, name := range b.m.Names(b.cosigned != nil, b.policies, ids) {
+	for _, name := range b.m.Names(b.policies, b.outside, ids) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		var err error
 		if sessions[name] {
 			err = b.recording(ctx, w, name)
+		} else if name == auditlog.OutsideFile {
+			err = b.writeOutside(w)
 		} else if text, ok := small[name]; ok {
 			err = w.File(name, text)
 		} else if read := tiles[name]; read != nil {
@@ -346,7 +427,7 @@ func (b *Bundle) contents() map[string]func() ([]byte, error) {
 		}
 		add(level, full, width, false)
 	}
-	numbers, widths := b.m.Hashes()
+	numbers, widths := b.m.Hashes(b.outside)
 	for i, n := range numbers {
 		add(0, n, widths[i], false)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
+	"github.com/hoopctl/hoopctl/pkg/bundle"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/witness"
@@ -109,64 +110,17 @@ func (l *Log) Prove(ctx context.Context, old int64) ([]byte, auditlog.Checkpoint
 	return signed, c, proof, nil
 }
 
-// The details of a checkpoint event.
-const (
-	detailWitness   = "witness"
-	detailSize      = "size"
-	detailRoot      = "root"
-	detailSignature = "cosignature"
-)
-
 // Cosigned implements witness.Evidence: the event says which checkpoint was cosigned, by
 // whom, and has the signature itself.
 func (l *Log) Cosigned(ctx context.Context, c witness.Cosignature) error {
 	return l.Write(ctx, &hoop.Event{
 		Type: hoop.EventCheckpoint, Subject: c.Witness,
 		Details: []hoop.Detail{
-			{Name: detailWitness, Value: c.Witness},
-			{Name: detailSize, Value: strconv.FormatInt(c.Checkpoint.Size, 10)},
-			{Name: detailRoot, Value: c.Checkpoint.Root.String()},
-			{Name: detailSignature, Value: c.Signature},
+			{Name: bundle.DetailWitness, Value: c.Witness},
+			{Name: bundle.DetailSize, Value: strconv.FormatInt(c.Checkpoint.Size, 10)},
+			{Name: bundle.DetailRoot, Value: c.Checkpoint.Root.String()},
+			{Name: bundle.DetailSignature, Value: c.Signature},
 			{Name: "cosigned_at", Value: c.At.UTC().Format(time.RFC3339)},
 		},
 	})
-}
-
-// cosigned is the newest checkpoint that events tell of, with its cosignatures.
-type cosigned struct {
-	checkpoint auditlog.Checkpoint
-	lines      string
-}
-
-// take looks at the next checkpoint event.
-func (c *cosigned) take(origin string, e *hoop.Event) error {
-	var of struct{ witness, size, root, sig string }
-	for _, d := range e.Details {
-		switch d.Name {
-		case detailWitness:
-			of.witness = d.Value
-		case detailSize:
-			of.size = d.Value
-		case detailRoot:
-			of.root = d.Value
-		case detailSignature:
-			of.sig = d.Value
-		}
-	}
-	size, err := strconv.ParseInt(of.size, 10, 64)
-	if err != nil {
-		return fmt.Errorf("a checkpoint event's size: %w", err)
-	}
-	root, err := tlog.ParseHash(of.root)
-	if err != nil {
-		return fmt.Errorf("a checkpoint event's root: %w", err)
-	}
-	if size < c.checkpoint.Size {
-		return nil
-	}
-	if size > c.checkpoint.Size {
-		*c = cosigned{checkpoint: auditlog.Checkpoint{Origin: origin, Size: size, Root: root}}
-	}
-	c.lines += auditlog.CosignatureLine(of.witness, of.sig)
-	return nil
 }

@@ -158,7 +158,7 @@ class Sessions:
             need(session and not counter, "an expiry inside a session")
             hashes = [d["value"] for d in e.get("details", []) if d["name"] == "sha256"]
             need(hashes, "an expiry without the hash")
-            self.expired[session] = hashes[0]
+            self.expired.setdefault(session, hashes[0])
             return
         if kind == "session-start":
             need(session and counter == 1, "a session's start")
@@ -211,7 +211,6 @@ def write_manifest(m):
     """bundle.json, in its one form."""
     fields = [
         "format", "origin", "size", "root", "first", "end", "from", "to", "since", "cosigned", "recordings", "report",
-        "expired",
     ]
     need(set(m) <= set(fields), "bundle.json has another field")
     lines = []
@@ -221,8 +220,6 @@ def write_manifest(m):
         value = m[name]
         if isinstance(value, str):
             text = write_text(value)
-        elif name == "expired":
-            text = "{\n" + ",\n".join(f"    {write_text(k)}: {value[k]}" for k in sorted(value)) + "\n  }"
         else:
             text = json.dumps(value)
         lines.append(f'  "{name}": {text}')
@@ -256,15 +253,35 @@ class Bundle:
             need(self.m["size"] == self.size, "bundle.json is of another size")
             need(self.m["root"] == base64.b64encode(self.root).decode(), "bundle.json is of another root")
             need(0 <= self.first < self.end <= self.size, "bundle.json: its span")
+            need("from" in self.m or self.first == 0, "bundle.json leaves events out and does not say from when it is")
+            need("to" in self.m or self.end == self.size, "bundle.json leaves events out and does not say until when it is")
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as e:
             raise Refused(f"bundle.json: {e}") from e
+        need(self.file("checkpoint").split(b"\n\n")[1].count(b"\n") == 1, "the checkpoint has other signatures than the log's")
+        self.outside = self.read_outside()
         if self.m.get("cosigned"):
             need(self.key.open(self.file("cosigned"))[0] == self.m["cosigned"], "cosigned is of another size")
+
+    def read_outside(self):
+        """The events that are not in the entries here: index and canonical bytes."""
+        if "outside" not in self.files:
+            return {}
+        lines = self.file("outside").split(b"\n")
+        need(lines.pop() == b"" and lines, "outside is empty, or has no end")
+        found, last = {}, -1
+        for line in lines:
+            number, space, event = line.partition(b" ")
+            need(space and number.isdigit() and str(int(number)).encode() == number, "outside: not an index")
+            need(last < int(number) < self.size, "outside: not in the order of the log, or not in it")
+            last = int(number)
+            found[last] = event
+        return found
 
     def expected(self):
         """The names of all files, in their order."""
         names = ["README.txt", "bundle.json", "key.pub", "checkpoint"]
         names += ["cosigned"] if self.m.get("cosigned") else []
+        names += ["outside"] if self.outside else []
         names += ["report.html", "report.json"]
         names += [f"policies/{p}.json" for p in sorted(self.policies)]
         level = 0
@@ -284,12 +301,10 @@ class Bundle:
         tiles = tiles_of(self.size, 0)
         self.with_events = tiles[first : last + 1]
         rest = [t for t in tiles if t not in self.with_events]
-        self.without_events = []
-        for size in (self.m.get("since", 0), self.m.get("cosigned", 0)):
-            for t in rest:
-                if t[0] == size // WIDTH and size % WIDTH and t[1] == WIDTH and t not in self.without_events:
-                    self.without_events.append(t)
-        self.without_events += [t for t in rest if t[1] < WIDTH]
+        here = {index // WIDTH for index in self.outside}
+        here |= {size // WIDTH for size in (self.m.get("since", 0), self.m.get("cosigned", 0)) if size % WIDTH}
+        self.without_events = [t for t in rest if t[1] < WIDTH or t[0] in here]
+        need(not any(index // WIDTH in dict(self.with_events) for index in self.outside), "outside has an event of the entries here")
 
     def tile(self, level, n, width):
         b = self.file(tile_name(level, n, width))
@@ -336,18 +351,56 @@ class Bundle:
                 yield n * WIDTH + i, self.objects.read("event", entry)
             need(not b, "bytes follow the last entry")
 
+    def beyond(self, leaves, sessions):
+        """The events in outside: each at its place, and what they say."""
+        gone, told = {}, []
+        for index, entry in self.outside.items():
+            need(hashlib.sha256(b"\x00" + entry).digest() == leaves[index // WIDTH][index % WIDTH], f"event {index}, in outside, is not its leaf")
+            e = self.objects.read("event", entry)
+            if e["type"] == "checkpoint":
+                told.append((index, e))
+                continue
+            need(e["type"] == "recording-expired", f"nothing rests on event {index}, in outside")
+            need(e["session"] not in sessions.expired and e["session"] not in gone, f"outside says what is said already at {index}")
+            alone = Sessions(True)
+            alone.take(e)
+            gone[e["session"]] = (index, alone.expired[e["session"]])
+        return gone, told
+
+    def cosignatures(self, told):
+        """The cosigned checkpoint is the newest that events here tell of, as they say."""
+        newest, root, lines, by = 0, "", "", []
+        for index, e in sorted(told, key=lambda t: t[0]):
+            of = {d["name"]: d["value"] for d in reversed(e["details"])}
+            size = int(of["size"])
+            if size > newest:
+                newest, root, lines, by = size, of["root"], "", []
+            if size == newest:
+                lines += f"— {of['witness']} {of['cosignature']}\n"
+                by.append(index)
+        need(self.m.get("cosigned", 0) == newest, "another checkpoint was cosigned, as events here tell")
+        need(set(by) >= {i for i, _ in told if i in self.outside}, "outside tells of a checkpoint that is not the cosigned one")
+        if newest:
+            text, signatures = self.file("cosigned").decode().split("\n\n", 1)
+            own, rest = signatures.split("\n", 1)
+            need(own.startswith(f"— {self.key.name} ") and rest == lines, "cosigned has other signatures than events here tell of")
+            need(text.split("\n")[2] == root, "cosigned has another root than events here tell of")
+
     def verify(self):
         self.split()
         leaves = self.tree()
-        sessions = Sessions(self.with_events[0][0] > 0)
+        sessions, told = Sessions(self.with_events[0][0] > 0), []
         run = Run()
         self.policies, self.recordings, committed, results, counts = set(), [], [], {}, {}
         for index, e in self.events(leaves):
             sessions.take(e)
             run.take(e)
+            if e["type"] == "checkpoint":
+                told.append((index, e))
             if not self.first <= index < self.end:
                 self.beside(index, e)
                 continue
+            self.edges(index, e)
             counts[e["type"]] = counts.get(e["type"], 0) + 1
             if e.get("policy"):
                 self.policies.add(e["policy"])
@@ -356,14 +409,24 @@ class Bundle:
             if e.get("recording", {}).get("sha256"):
                 committed.append((index, e))
         self.texts()
+        gone, others = self.beyond(leaves, sessions)
+        self.cosignatures(told + others)
         report = []
-        absent = self.m.get("expired", {})
         for index, e in committed if self.m["recordings"] else []:
-            if self.is_here(index, e, sessions):
-                need(e["session"] not in absent, f"recording {e['session']} is here, and said to be gone")
-                self.recordings.append(e["session"])
-                report.append(self.recording(e["session"], e, results.get(e["session"], {})))
-        need(set(absent) <= {e["session"] for _, e in committed if self.m["recordings"]}, "a recording is said to be gone that no event commits to")
+            session = e["session"]
+            if f"recordings/{session}.hrec" in self.files:
+                need(session not in gone, f"recording {session} is here, and outside says that it is gone")
+                self.recordings.append(session)
+                report.append(self.recording(session, e, results.get(session, {})))
+                continue
+            if session in gone:
+                at, digest = gone.pop(session)
+                need(at > index, f"recording {session} is gone before it was made")
+            else:
+                need(session in sessions.expired, f"recording {session} is missing")
+                digest = sessions.expired[session]
+            need(digest == e["recording"]["sha256"], f"recording {session} expired with another hash")
+        need(not gone, "outside says of a recording that it is gone, and none is missing")
         need(self.names == self.expected(), "other files than there should be, or in another order")
         return {
             "size": self.size, "root": self.m["root"], "events": counts, "sessions": len(sessions.ended),
@@ -372,24 +435,17 @@ class Bundle:
 
     def beside(self, index, e):
         """An event beside the span lies outside the time."""
-        if index == self.first - 1 and "from" in self.m:
+        if index < self.first:
             need(instant(e["time"]) < instant(self.m["from"]), "an event of the time was left out")
-        if index == self.end and "to" in self.m:
+        else:
             need(instant(e["time"]) >= instant(self.m["to"]), "an event of the time was left out")
 
-    def is_here(self, index, e, sessions):
-        """Whether a recording is here. If not, its time must be over."""
-        session = e["session"]
-        if f"recordings/{session}.hrec" in self.files:
-            return True
-        if session in sessions.expired:
-            need(sessions.expired[session] == e["recording"]["sha256"], f"recording {session} expired with another hash")
-            need(session not in self.m.get("expired", {}), f"the event that recording {session} is gone is here")
-        else:
-            need(session in self.m.get("expired", {}), f"recording {session} is missing")
-            at = self.m["expired"][session]
-            need(index < at < self.size and at // WIDTH not in dict(self.with_events), f"recording {session} is missing, and event {at} is no reason")
-        return False
+    def edges(self, index, e):
+        """The span begins and ends with events of the time."""
+        if index == self.first and "from" in self.m:
+            need(instant(e["time"]) >= instant(self.m["from"]), "the first event is of another time")
+        if index == self.end - 1 and "to" in self.m:
+            need(instant(e["time"]) < instant(self.m["to"]), "the last event is of another time")
 
     def texts(self):
         for revision in self.policies:
