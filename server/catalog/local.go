@@ -10,6 +10,10 @@ import (
 // TempSchema is the schema that canonical names of a session's own tables have.
 const TempSchema = "pg_temp"
 
+// Place is a column of a table of the session's own, by name. Without a column it is what
+// decides how many rows that has.
+type Place struct{ Table, Column string }
+
 // Change is what a command makes of a table of the session's own.
 type Change struct {
 	// Made is a table that there may be from now on; its columns tell what they hold.
@@ -33,9 +37,9 @@ func (c Change) Size() int {
 	}
 	n := 256
 	for _, col := range t.Columns {
-		n += 128 + 64*len(col.Holds.Columns)
+		n += 128 + 64*(len(col.Holds.Columns)+len(col.Over))
 	}
-	return n
+	return n + 4*len(t.Uses)
 }
 
 // With gives the snapshot with tables of a session's own beside the others. version
@@ -70,21 +74,91 @@ func (s *Snapshot) After(changes []Change) *Snapshot {
 	}
 	local := slices.Clone(s.local)
 	for _, c := range changes {
-		local = c.apply(local)
+		if c.Made != nil {
+			local = append(local, c.Made)
+			continue
+		}
+		for i, t := range local {
+			if t.Name == c.Grown.Name {
+				local[i], _ = t.Grow(c.Grown)
+			}
+		}
 	}
+	Follow(local)
 	return s.With("text", local)
 }
 
-func (c Change) apply(local []*Table) []*Table {
-	if c.Made != nil {
-		return append(local, c.Made)
-	}
-	for i, t := range local {
-		if t.Name == c.Grown.Name {
-			local[i], _ = t.Grow(c.Grown)
+// Follow has views of the session's own show what the tables hold that they are over, and
+// gives the places of those that changed. It replaces them.
+func Follow(local []*Table) (changed []int) {
+	for again := true; again; {
+		again = false
+		for i, v := range local {
+			grown, more := v.follow(local)
+			if !more {
+				continue
+			}
+			if local[i], again = grown, true; !slices.Contains(changed, i) {
+				changed = append(changed, i)
+			}
 		}
 	}
-	return local
+	return changed
+}
+
+// follow adds what the places hold that a view is over.
+func (t *Table) follow(local []*Table) (grown *Table, changed bool) {
+	if t.Kind != KindView {
+		return t, false
+	}
+	out := *t
+	out.Columns = slices.Clone(t.Columns)
+	add := func(h *Holds, over []Place) {
+		for _, p := range over {
+			for _, of := range local {
+				if of.Name == p.Table {
+					was := *h
+					*h = h.And(of.at(p.Column))
+					changed = changed || !h.equal(was)
+				}
+			}
+		}
+	}
+	for i := range out.Columns {
+		add(&out.Columns[i].Holds, out.Columns[i].Over)
+	}
+	add(&out.Counts, out.Over)
+	if !changed {
+		return t, false
+	}
+	return &out, true
+}
+
+// Places are those that a view of the session's own is over.
+func (t *Table) Places() []Place {
+	all := slices.Clone(t.Over)
+	for _, c := range t.Columns {
+		all = append(all, c.Over...)
+	}
+	return all
+}
+
+// at is what a place of t holds; nothing where t has no such column.
+func (t *Table) at(column string) Holds {
+	if column == "" {
+		return t.Counts
+	}
+	if c, ok := t.Column(column); ok {
+		return c.Holds
+	}
+	return Holds{}
+}
+
+// Unproven is t, of a session's own, when it may show anything.
+func (t *Table) Unproven() *Table {
+	any := Holds{Any: true}
+	out, _ := t.Grow(&Table{Counts: any, Columns: []Column{{Name: "*", Holds: any}}})
+	return out
 }
 
 // isTemp reports whether a schema is the session's own, by whatever name. Those of
@@ -146,7 +220,9 @@ func (t *Table) Grow(delta *Table) (grown *Table, changed bool) {
 				c.Holds = c.Holds.And(d.Holds)
 			}
 		}
-		changed = changed || !c.Holds.equal(was)
+		if !c.Holds.equal(was) {
+			changed, c.Stored = true, false
+		}
 	}
 	if !changed {
 		return t, false

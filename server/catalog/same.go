@@ -19,9 +19,18 @@ func Same(a, b *Snapshot, names []string) bool {
 	if a.Version == b.Version {
 		return true
 	}
-	if !sameCode(a, b) {
-		return false
-	}
+	return sameCode(a, b) && sameTables(a, b, names)
+}
+
+// SameUses reports whether the relations that a view of the session's own reads are
+// defined the same in both snapshots, with all that Same names. Code that is no view's is not compared:
+// such a view calls none.
+func SameUses(a, b *Snapshot, view *Table) bool {
+	seen := map[uint32]bool{}
+	return a.Version == b.Version || !slices.ContainsFunc(view.Uses, func(oid uint32) bool { return !sameTable(a, b, oid, seen) })
+}
+
+func sameTables(a, b *Snapshot, names []string) bool {
 	seen := map[uint32]bool{}
 	for _, name := range names {
 		before, after := a.called(name), b.called(name)

@@ -79,13 +79,14 @@ type Table struct {
 	RuleUses   []uint32  // relations in such rules
 	Cascades   []Cascade // foreign keys that refer to this table
 	Calls      []uint32  // of a user's view: functions in its query, operators' and casts' included
-	Uses       []uint32  // of a user's view: relations in its query
+	Uses       []uint32  // of a user's view, a session's own too: relations of the catalog in its query
 	// Definition of a user's view or materialized view is its query, names qualified.
 	Definition string
-	Foggy      bool  // of such a view: its query runs code that Calls does not have
-	System     bool  // of pg_catalog or information_schema, made by initdb
-	Temporary  bool  // of one session; what it holds is in Counts and in its columns
-	Counts     Holds // of a temporary table: what decides how many rows it has, but for conditions
+	Foggy      bool    // of such a view: its query runs code that Calls does not have
+	System     bool    // of pg_catalog or information_schema, made by initdb
+	Temporary  bool    // of one session; what it holds is in Counts and in its columns
+	Counts     Holds   // of a temporary table: what decides how many rows it has, but for conditions
+	Over       []Place // of a temporary view: where Counts grow with
 	// Defined is a digest of the whole definition of a user's relation: policies, defaults,
 	// constraints, triggers, rules and bounds word for word, and its owner.
 	Defined Digest
@@ -112,7 +113,9 @@ type Column struct {
 	Generated  bool     // GENERATED ALWAYS AS (…) STORED
 	From       []string // of a generated column: the columns it is computed from
 	HasDefault bool
-	Holds      Holds // of a temporary table: what its values come from
+	Holds      Holds   // of a temporary table: what its values come from
+	Over       []Place // of a temporary view: what else they come from
+	Stored     bool    // of a temporary view: they are values of tables, as they are
 }
 
 // Trigger is a user's trigger.

@@ -167,8 +167,9 @@ func (a *altering) generated() *catalog.Table {
 }
 
 // rename is RENAME of a table of the session's own, or of something of it. What its columns
-// hold does not change.
+// hold does not change. Views over it are not told what it holds later.
 func (l *locals) rename(x *pg_query.RenameStmt) {
+	defer l.lost(x.Relation)
 	l.alter(x.Relation, func(t *catalog.Table) (*catalog.Table, bool) {
 		next := *t
 		switch x.RenameType {

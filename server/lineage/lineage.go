@@ -112,7 +112,7 @@ func (a *analysis) reads(n *pg_query.Node) bool {
 	case *pg_query.Node_TypeName:
 		ok = sqlscan.PlainType(a.cat, x.TypeName)
 	case *pg_query.Node_RangeVar: // the name of a common table expression may hide a view's
-		ok = !slices.ContainsFunc(a.cat.Lookup(x.RangeVar.Schemaname, x.RangeVar.Relname), func(t *catalog.Table) bool { return !readable(t) })
+		ok = !slices.ContainsFunc(a.cat.Lookup(x.RangeVar.Schemaname, x.RangeVar.Relname), func(t *catalog.Table) bool { return !readable(t) && !a.calm(t, map[uint32]bool{}) })
 	case *pg_query.Node_ColumnRef: // row.f is f(row)
 		ok = len(x.ColumnRef.Fields) < 2 || !a.userFunction(last(x.ColumnRef.Fields))
 	case *pg_query.Node_AIndirection:
@@ -153,6 +153,7 @@ const (
 // analysis is the work on one statement.
 type analysis struct {
 	cat   *catalog.Snapshot
+	names bool                 // places of the session's own tables count as origins
 	views map[uint32]*relation // users' views; nil while one is read
 	refs  []hoop.ColumnRef
 	ids   map[hoop.ColumnRef]int32 // index in refs

@@ -80,7 +80,10 @@ func (l *locals) command(n *pg_query.Node) {
 	case *pg_query.Node_CreateSeqStmt:
 		l.sequence(x.CreateSeqStmt)
 		return
-	case *pg_query.Node_ViewStmt, *pg_query.Node_AlterObjectSchemaStmt, *pg_query.Node_RuleStmt, *pg_query.Node_CreateTrigStmt:
+	case *pg_query.Node_ViewStmt:
+		l.ok = l.ownView(x.ViewStmt)
+		return
+	case *pg_query.Node_AlterObjectSchemaStmt, *pg_query.Node_RuleStmt, *pg_query.Node_CreateTrigStmt:
 		l.ok = false
 	case *pg_query.Node_ExplainStmt, *pg_query.Node_PrepareStmt:
 		l.ok = !l.makes(n) // EXPLAIN ANALYZE does
@@ -342,6 +345,9 @@ func (l *locals) target(rv *pg_query.RangeVar, told bool, stores func() *assigne
 	if !slices.ContainsFunc(l.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()), func(t *catalog.Table) bool { return t.Temporary }) {
 		return
 	}
+	if l.beneath(rv) {
+		told = false
+	}
 	if !told {
 		l.grown(rv.GetRelname(), nil)
 		return
@@ -368,11 +374,13 @@ func (l *locals) grown(name string, x *assigned) {
 
 // local is the relation of a table of the session's own.
 func (a *analysis) local(t *catalog.Table) *relation {
-	out := &relation{fixed: true, table: true}
+	out := &relation{fixed: true, table: t.Kind != catalog.KindView}
 	for _, c := range t.Columns {
-		out.cols = append(out.cols, column{name: c.Name, flow: a.held(c.Holds), sure: true})
+		f := a.held(c.Holds).and(a.place(t, c.Name))
+		f.plain = c.Stored
+		out.cols = append(out.cols, column{name: c.Name, flow: f, sure: true})
 	}
-	out.mult = a.held(t.Counts)
+	out.mult = a.held(t.Counts).and(a.place(t, ""))
 	out.decide = flow{unknown: t.Counts.Any}
 	return out
 }
@@ -385,10 +393,11 @@ func (a *analysis) held(h catalog.Holds) flow {
 	return f
 }
 
-// own reports whether a name can mean nothing but a table of the session's own.
+// own reports whether a name can mean nothing but a table of the session's own, which is
+// no view.
 func (a *analysis) own(rv *pg_query.RangeVar) bool {
 	found := a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname())
-	return len(found) > 0 && !slices.ContainsFunc(found, func(t *catalog.Table) bool { return !t.Temporary })
+	return len(found) > 0 && !slices.ContainsFunc(found, func(t *catalog.Table) bool { return !t.Temporary || t.Kind == catalog.KindView })
 }
 
 // onOwn reports whether a command does nothing but to tables of the session's own.
@@ -402,6 +411,8 @@ func (a *analysis) onOwn(n *pg_query.Node) bool {
 		return a.own(x.RenameStmt.Relation)
 	case *pg_query.Node_CreateSeqStmt:
 		return temporary(x.CreateSeqStmt.Sequence)
+	case *pg_query.Node_ViewStmt:
+		return a.becomesOwn(x.ViewStmt)
 	case *pg_query.Node_CreateTableAsStmt:
 		return temporary(x.CreateTableAsStmt.Into.GetRel()) && a.reads(x.CreateTableAsStmt.Query)
 	case *pg_query.Node_SelectStmt:

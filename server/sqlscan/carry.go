@@ -247,14 +247,14 @@ var blindStatistics = map[string]bool{
 // what went there was a copy.
 func (m *measurer) relation(rv *pg_query.RangeVar) item {
 	it := item{rows: hoop.Whole, only: !rv.Inh}
-	if isTempSchema(rv.Schemaname) {
-		return it
-	}
 	var names []string
 	for _, t := range m.cat.Lookup(rv.Schemaname, rv.Relname) {
 		switch {
 		case t.System && blindStatistics[t.Name] || t.Kind == catalog.KindToast || t.Schema == "pg_toast":
 			it.load = it.load.plus(load{"*": hoop.Whole})
+		case t.Temporary && t.Kind == catalog.KindView:
+			m.views = true
+			it.load = it.load.plus(m.sources(t))
 		case t.System, t.Temporary:
 		case t.Kind == catalog.KindView || t.Kind == catalog.KindMatView:
 			m.views = true

@@ -198,6 +198,13 @@ func (c *code) source(t *catalog.Table) {
 	c.sources[t] = true
 	if t.Temporary {
 		c.holds(t)
+		for _, oid := range t.Uses {
+			if used, ok := c.cat.Table(oid); ok {
+				c.source(used)
+			} else {
+				c.reads = true
+			}
+		}
 		return
 	}
 	for _, rel := range c.cat.Related(t) {

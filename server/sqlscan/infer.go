@@ -215,7 +215,7 @@ func (r *resolver) add(t *catalog.Table, column string) {
 			}
 		}
 	}
-	if len(t.Uses) > 0 && !r.traced(t, column) {
+	if len(t.Uses) > 0 && !t.Temporary && !r.traced(t, column) {
 		for _, oid := range t.Uses {
 			if from, ok := r.s.cat.Table(oid); ok && !from.System {
 				r.whole(from)

@@ -34,6 +34,9 @@ func Computes(cat *catalog.Snapshot, f *pg_query.FuncCall) bool {
 	return len(found) > 0
 }
 
+// ComputesAlone reports whether one function does as Computes says, whatever its arguments.
+func ComputesAlone(f *catalog.Function) bool { return computes(f) && f.Name != "current_setting" }
+
 func computes(f *catalog.Function) bool {
 	if !f.System {
 		return f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension)

@@ -101,6 +101,7 @@ func (s *stmt) note(t *catalog.Table) {
 	}
 	if t.Temporary {
 		s.holds(t)
+		s.uses(t)
 		return
 	}
 	for _, rel := range s.cat.Related(t) {
@@ -151,7 +152,7 @@ func (s *stmt) view(v *catalog.Table) {
 	}
 }
 
-// uses notes the tables that a user's view reads.
+// uses notes the tables of the catalog that a view reads.
 func (s *stmt) uses(v *catalog.Table) {
 	s.out.Opaque = s.out.Opaque || v.Foggy
 	for _, oid := range v.Uses {

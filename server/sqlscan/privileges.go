@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -95,7 +96,7 @@ func (s *stmt) dropCommand(n *pg_query.Node) bool {
 	verb := "DROP " + strings.ReplaceAll(strings.TrimPrefix(d.RemoveType.String(), "OBJECT_"), "_", " ")
 	s.cmd.Verb = verb
 	tables, temp := s.dropped(d)
-	followed := s.followed && (d.RemoveType == pg_query.ObjectType_OBJECT_TABLE || d.RemoveType == pg_query.ObjectType_OBJECT_SEQUENCE)
+	followed := s.followed && slices.Contains([]pg_query.ObjectType{pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE, pg_query.ObjectType_OBJECT_VIEW}, d.RemoveType)
 	if s.cataloging = true; !temp || !followed {
 		s.changesCatalog()
 	}

@@ -7,6 +7,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // ddl gives the effect of changing what other people see.
@@ -59,14 +60,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_CreateTableAsStmt:
 		s.createTableAs(x.CreateTableAsStmt)
 	case *pg_query.Node_ViewStmt:
-		s.cmd.Verb = "CREATE VIEW"
-		s.newTable(x.ViewStmt.View)
-		if v := x.ViewStmt.View; v.Schemaname == "" && s.home == "" || isTempSchema(v.Schemaname) {
-			s.veil(v.Relname)
-		}
-		s.changesCatalog()
-		s.walk(x.ViewStmt.Query, where{output: true})
-		s.derive("CREATE VIEW", s.places(x.ViewStmt.View))
+		s.createView(x.ViewStmt)
 	case *pg_query.Node_IndexStmt:
 		if s.own(x.IndexStmt.Relation) {
 			s.ownIndex(n, x.IndexStmt)
@@ -130,6 +124,24 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		return false
 	}
 	return true
+}
+
+// createView: one of the session's own that is followed shows what its query reads, and
+// nobody else sees it.
+func (s *stmt) createView(x *pg_query.ViewStmt) {
+	v := x.View
+	switch {
+	case s.makesOwn():
+		v = &pg_query.RangeVar{Schemaname: catalog.TempSchema, Relname: v.Relname}
+	case v.Schemaname == "" && s.home == "" || isTempSchema(v.Schemaname):
+		s.veil(v.Relname)
+	}
+	if s.newTable(v); !s.makesOwn() {
+		s.changesCatalog()
+	}
+	s.walk(x.Query, where{output: true})
+	s.derive("CREATE VIEW", s.places(v))
+	s.cmd.Verb = "CREATE VIEW"
 }
 
 func mentionsFunction(list []*pg_query.Node) bool {

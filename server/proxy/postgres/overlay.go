@@ -28,6 +28,7 @@ type overlay struct {
 // local is a table of the session's own.
 type local struct {
 	table *catalog.Table
+	seen  *catalog.Snapshot // of a view: the catalog that it is known to be the same in
 	batch int64
 	by    *catalog.Change // first change of the command: its tables are alternatives
 	maybe bool            // there may have been one before, which stays
@@ -42,13 +43,48 @@ func (o *overlay) on(base *catalog.Snapshot) *catalog.Snapshot {
 		return base
 	}
 	if o.snap == nil || o.snap.Base() != base {
-		tables := make([]*catalog.Table, len(o.tables))
-		for i, l := range o.tables {
-			tables[i] = l.table
-		}
-		o.snap = base.With(strconv.FormatInt(o.version, 10), tables)
+		o.verify(base)
+		o.snap = base.With(strconv.FormatInt(o.version, 10), o.list())
 	}
 	return o.snap
+}
+
+func (o *overlay) list() []*catalog.Table {
+	tables := make([]*catalog.Table, len(o.tables))
+	for i, l := range o.tables {
+		tables[i] = l.table
+	}
+	return tables
+}
+
+// verify has views show anything whose tables are defined otherwise in base than in the
+// catalog that they were followed with: a column of theirs may go by another name.
+func (o *overlay) verify(base *catalog.Snapshot) {
+	for _, l := range o.tables {
+		if l.table.Kind != catalog.KindView || l.seen == base {
+			continue
+		}
+		if !catalog.SameUses(l.seen, base, l.table) {
+			l.table = l.table.Unproven()
+			o.grew++
+			o.version++
+		}
+		l.seen = base
+	}
+	o.follow()
+}
+
+// follow has views show what the tables hold by now that they are over.
+func (o *overlay) follow() {
+	tables := o.list()
+	changed := catalog.Follow(tables)
+	for _, i := range changed {
+		o.tables[i].table = tables[i]
+	}
+	if len(changed) > 0 {
+		o.grew++
+		o.changed()
+	}
 }
 
 func (o *overlay) changed() {
@@ -77,9 +113,14 @@ func (o *overlay) forwarded(e *expected, outer int, m *meaning) bool {
 			if len(o.tables) >= maxLocal {
 				return false
 			}
-			o.make(e, at, &local{table: c.Made, batch: e.batch, by: &cmd.Local[0], maybe: c.Maybe, brief: c.Brief})
+			l := &local{table: c.Made, batch: e.batch, by: &cmd.Local[0], maybe: c.Maybe, brief: c.Brief}
+			if c.Made.Kind == catalog.KindView {
+				l.seen = e.run.snap.Base()
+			}
+			o.make(e, at, l)
 		}
 	}
+	o.follow()
 	return true
 }
 

@@ -67,6 +67,26 @@ func TestOverlay(t *testing.T) {
 		"filled by name, then put elsewhere": {[]string{"create temp table t (a text)", "create temp table u (a text)", "prepare i as insert into t select ssn from patients where id = 1", "drop table t", "create temp table t (a text)", "execute i; insert into u select a from t"}, "select a, a || '' from u", "|"},
 		"filled in a plan, then renamed":     {[]string{"create temp table t (a text)", "prepare i as insert into t select ssn from patients where id = 1", "drop table t", "create temp table t (a text)", "explain analyze execute i; alter table t rename to u"}, "select a, a || '' from u", "|"},
 		"a view of the session's own":        {[]string{"create temp view t as select ssn as a from patients"}, "select a, a || '' from t limit 1", "|"},
+		"a view by column":                   {[]string{"create temp view mine (x, y, z) as select name, ssn, id + 1 from patients where id = 1"}, "select upper(x), upper(y), x, y, z + 1 from mine", "ANN||Ann||3"},
+		"a view, others as before":           {[]string{"create temp view mine as select ssn from patients", "create or replace temp view mine as select ssn, name from patients", "drop view mine"}, other, "ANN"},
+		"a view replaced":                    {[]string{"create temp view mine as select 'x' as a, 1 as b", "create or replace temp view mine as select ssn as a, 1 as b from patients"}, "select a || '', b + 1 from mine limit 1", "|2"},
+		"a view dropped and made again":      {[]string{"create temp view mine as select ssn as a from patients", "drop view pg_temp.mine", "create temp view mine as select 'x' as a"}, "select a || '' from mine", "x"},
+		"a view that failed":                 {[]string{"create temp view mine as select 'x' as a", "create temp view mine as select ssn as a from patients"}, "select a || '' from mine", "x"},
+		"a view, back to savepoint":          {[]string{"create temp view mine as select ssn as a from patients", "begin", "savepoint s", "create or replace temp view mine as select 'x' as a", "rollback to s", "commit"}, "select a || '' from mine limit 1", ""},
+		"a view that is rolled back":         {[]string{"create temp view mine as select 'x'::text as a", "begin", "create or replace temp view mine as select ssn as a from patients", "rollback", "create or replace temp view mine as select 'y'::text as a"}, "select a || '' from mine limit 1", "y"},
+		"a view of a table filled later":     {[]string{"create temp table t (a text, b text)", "create view mine as select a as x, b as y from t", "insert into t select name, ssn from patients where id = 1"}, "select x || '', y || '' from mine", "Ann|"},
+		"a view of a view, filled later":     {[]string{"create temp table t (a text)", "create temp view mine as select a from t", "create view w as select a || '' as a from mine", "insert into t select ssn from patients"}, "select a || '' from w limit 1", ""},
+		"filled by a view":                   {[]string{"create temp table t (a text)", "create temp view mine as select a from t", "insert into mine select ssn from patients"}, "select a || '' from t limit 1", ""},
+		"filled by a view, in one text":      {[]string{"create temp table t (a text)", "create temp view mine as select a from t; insert into mine select ssn from patients"}, "select a || '' from t limit 1", ""},
+		"filled under another name":          {[]string{"create temp table t (a text)", "create temp view mine as select a from t", "alter table t rename to u", "insert into u select ssn from patients"}, "select a || '' from mine limit 1", ""},
+		"a view over another's view":         {[]string{"create temp view mine as select who, n from shown"}, "select who || '', n + 1 from mine limit 1", "|2"},
+		"a view of a table of its name":      {[]string{"set search_path = pg_catalog, public", "create temp view patients as select name as ssn, ssn as name, id from public.patients"}, "select ssn, name || '' from pg_temp.patients where id = 1", "Ann|"},
+		"a recursive view":                   {[]string{"create temp recursive view mine (n, s) as select 1, 'x' union all select n + 1, (select ssn from patients where id = 1) from mine where n < 2"}, "select n + 1, s || '' from mine where n = 2", "3|"},
+		"a view in one text":                 {nil, "create temp view mine as select name, ssn from patients where id = 1; select name || '', ssn || '' from mine", "Ann|"},
+		"a view after other definitions":     {[]string{"begin", "alter table other add c text", "create temp view mine as select name from patients", "commit"}, "select name || '' from mine limit 1", ""},
+		"a view that a function reads":       {[]string{"create temp view own as select ssn as a from patients where id = 1"}, "select own_a(), 'x'", "|x"},
+		"a view with a rule":                 {[]string{"create temp view mine as select name as a from patients", "create rule r as on insert to mine do instead select 1"}, "select a || '' from mine limit 1", ""},
+		"a view of another's name":           {[]string{"create temp view v as select name as other, id from patients"}, "select other, other || '' from v where id = 1", "|"},
 		"prepared before":                    {[]string{"create temp table t (a text)", "prepare s as select a || '' from t", "insert into t select ssn from patients where id = 1"}, "execute s", ""},
 		"prepared to store":                  {[]string{"create temp table t (a text)", "prepare s as insert into t select ssn from patients where id = 1", "execute s"}, "select a || '' from t", ""},
 		"stored by COPY's query":             {[]string{"create temp table t (a text)", "copy (insert into t select name from patients where id = 1 returning 1) to stdout", "with i as (insert into t select ssn from patients where id = 1 returning 1) select * from i"}, "select max(a) from t", ""},
@@ -104,6 +124,7 @@ const overlaySchema = maskSchema + `;
 	create function fill() returns void language plpgsql as $$ begin insert into own select ssn from patients; end $$;
 	create function own_a() returns text language plpgsql stable as $$ begin return (select max(a) from own); end $$;
 	create table other (a text);
+	create view shown as select ssn as who, id as n from patients where id = 1;
 	create function ssn_of_one() returns text language plpgsql stable as $$ begin return (select ssn from patients where id = 1); end $$;
 	create table coded (a text default ssn_of_one());
 	create table numbered (n serial, a text);
@@ -126,5 +147,49 @@ func TestOverlay_Portal(t *testing.T) {
 	)
 	if strings.Contains(got, marker) || !strings.Contains(got, "temporary tables have changed") {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// A view of the session's own shows what its columns are called by now. Where that is not
+// known any more, nothing that is computed of it is shown.
+func TestOverlay_DefinitionsChangeUnderAView(t *testing.T) {
+	g := setup(t, overlaySchema, maskRules()...)
+	conn, beside := g.connect(), g.direct()
+	read := func(sql string) (got string) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		return got
+	}
+	for _, sql := range []string{
+		"create temp view mine as select name as a from patients where id = 1", "create temp view over as select a || '!' as b from mine",
+		"create temp view still as select 'x' as a from numbered right join (values (1)) v (i) on true",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if a, b := read("select a || '' from mine"), read("select b || '' from over"); a != "Ann" || b != "Ann!" {
+		t.Fatalf("got %q and %q", a, b)
+	}
+	for _, sql := range []string{"alter table patients rename ssn to was", "alter table patients rename name to ssn"} {
+		if _, err := beside.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	another := g.connect()
+	for _, sql := range []string{"create table fresh (a int)", "select"} { // has the catalog loaded again
+		if _, err := another.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sql := range []string{"select a || '' from mine", "select b || '' from over", "select a from mine"} {
+		if got := read(sql); got != "[masked]" {
+			t.Errorf("%s: %q", sql, got)
+		}
+	}
+	if got := read("select a || '' from still"); got != "x" {
+		t.Errorf("a view over other tables: %q", got)
 	}
 }

@@ -451,7 +451,6 @@ func (c *conn) forwarded(e *expected) {
 	defer c.mu.Unlock()
 	c.shadows.forwarded(e)
 	for _, m := range e.run.meanings {
-		c.veils.forwarded(e, m.analysis)
 		if moves(m.analysis) {
 			c.moved++
 		}
@@ -472,9 +471,11 @@ func (c *conn) forwarded(e *expected) {
 		}
 		c.joined = c.joined || a.Joins
 		c.changeNamesLocked(e, at, m)
-		if !c.overlay.forwarded(e, at, m) {
+		followed := c.overlay.forwarded(e, at, m)
+		if !followed {
 			c.shadows.made++
 		}
+		c.veils.forwarded(e, a, followed)
 		for _, cmd := range a.Commands {
 			if cmd.CopyIn {
 				c.gate, c.gated = e, e

@@ -5,28 +5,50 @@ import (
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
-// veils are names of views of the session's own, each with the batch that made it last.
-// PostgreSQL finds those before any table of that name, and what goes through them reaches
-// the tables that they show. They are guarded by conn.mu.
-type veils map[string]int64
+// veils are names of views of the session's own. PostgreSQL finds those before any table of
+// that name, and what goes through them reaches the tables that they show. They are guarded
+// by conn.mu.
+type veils map[string]veil
 
-// forwarded notes the views that a text makes, whether it succeeds or not.
-func (v *veils) forwarded(e *expected, a *sqlscan.Analysis) {
+// veil is what is known of such a name.
+type veil struct {
+	batch int64 // that made a view of the name last
+	shown bool  // the overlay tells what these views show, so that reading them is known
+}
+
+// forwarded notes the views that a text makes, whether it succeeds or not. followed says
+// that the overlay has those that the text tells of.
+func (v *veils) forwarded(e *expected, a *sqlscan.Analysis, followed bool) {
 	for _, name := range a.Veils {
-		if *v == nil {
-			*v = veils{}
-		}
-		(*v)[name] = e.batch
+		v.add(name, veil{batch: e.batch})
 	}
+	for _, cmd := range a.Commands {
+		for _, c := range cmd.Local {
+			if c.Made != nil && c.Made.Kind == catalog.KindView {
+				v.add(hoop.QuoteIdent(c.Made.Name), veil{batch: e.batch, shown: followed})
+			}
+		}
+	}
+}
+
+func (v *veils) add(name string, x veil) {
+	if *v == nil {
+		*v = veils{}
+	}
+	if have, ok := (*v)[name]; ok {
+		x.shown = x.shown && have.shown
+	}
+	(*v)[name] = x
 }
 
 // discarded notes that the views made up to e are gone for good.
 func (v veils) discarded(e *expected) {
-	for name, batch := range v {
-		if batch <= e.batch {
+	for name, x := range v {
+		if x.batch <= e.batch {
 			delete(v, name)
 		}
 	}
@@ -38,20 +60,20 @@ func (v veils) lift(uses []hoop.Use, own []string) []hoop.Use {
 	if len(v) == 0 && len(own) == 0 {
 		return uses
 	}
-	hidden := func(table string) bool {
-		ends := func(name string) bool { return strings.HasSuffix(table, "."+name) }
-		if slices.ContainsFunc(own, ends) {
-			return true
-		}
-		for name := range v {
-			if ends(name) {
-				return true
-			}
-		}
-		return false
-	}
 	out := slices.Clone(uses)
 	for i, u := range out {
+		hidden := func(table string) bool {
+			ends := func(name string) bool { return strings.HasSuffix(table, "."+name) }
+			if slices.ContainsFunc(own, ends) {
+				return true
+			}
+			for name, x := range v {
+				if ends(name) && !(x.shown && showing(u.Effect)) {
+					return true
+				}
+			}
+			return false
+		}
 		if slices.ContainsFunc(u.Tables, hidden) {
 			out[i].Tables = merge(u.Tables, []string{"*"})
 		}
@@ -72,14 +94,21 @@ func moves(a *sqlscan.Analysis) bool {
 	})
 }
 
+// showing reports whether an effect goes through a view no further than the overlay tells.
+func showing(e hoop.Effect) bool {
+	return reading(e) || e == hoop.EffectDerive || e == hoop.EffectExport
+}
+
 // beyond are the uses that do more than read.
 func beyond(uses []hoop.Use) (more []hoop.Use) {
 	for _, u := range uses {
-		switch u.Effect {
-		case hoop.EffectRead, hoop.EffectSession, hoop.EffectInfer:
-		default:
+		if !reading(u.Effect) {
 			more = append(more, u)
 		}
 	}
 	return more
+}
+
+func reading(e hoop.Effect) bool {
+	return e == hoop.EffectRead || e == hoop.EffectSession || e == hoop.EffectInfer
 }

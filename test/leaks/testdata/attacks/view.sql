@@ -66,3 +66,89 @@ ALTER VIEW v RENAME a TO c
 ALTER VIEW v RENAME b TO a
 ROLLBACK
 SELECT a || '' FROM v
+-- a temporary view replaced, and what is over it
+CREATE TEMP VIEW v AS SELECT state AS a FROM clinic.patients
+CREATE TEMP VIEW w AS SELECT a || '' AS b FROM v
+CREATE OR REPLACE TEMP VIEW v AS SELECT full_name AS a FROM clinic.patients
+SELECT upper(b) FROM w
+-- a temporary view replaced, and back to a savepoint
+CREATE TEMP VIEW v AS SELECT ssn AS a FROM clinic.patients
+BEGIN
+SAVEPOINT s
+CREATE OR REPLACE TEMP VIEW v AS SELECT state AS a FROM clinic.patients
+ROLLBACK TO s
+COMMIT
+SELECT a || '' FROM v
+-- a view that is temporary since it reads a temporary table
+CREATE TEMP TABLE t AS SELECT 1 AS one
+CREATE VIEW v AS SELECT (SELECT max(ssn) FROM clinic.patients) AS a FROM t
+SELECT a FROM v
+-- a temporary table filled by its view
+CREATE TEMP TABLE t (a text, b text)
+CREATE TEMP VIEW v AS SELECT a AS c FROM t
+CREATE TEMP VIEW w AS SELECT c AS d FROM v
+INSERT INTO w SELECT ssn FROM clinic.patients
+SELECT a || '' FROM t
+SELECT c || '' FROM v
+-- a temporary table under a view that gets another name
+CREATE TEMP TABLE t (a text, b text)
+CREATE TEMP VIEW v AS SELECT a, b FROM t
+ALTER TABLE t RENAME a TO c
+ALTER TABLE t RENAME TO u
+INSERT INTO u SELECT full_name, ssn FROM clinic.patients
+SELECT a || '', b || '' FROM v
+-- a temporary table under a view, filled by what was prepared
+CREATE TEMP TABLE t (a text)
+PREPARE fill AS INSERT INTO t SELECT ssn FROM clinic.patients
+CREATE VIEW v AS SELECT a FROM t
+EXECUTE fill
+SELECT a || '' FROM v
+-- a temporary recursive view
+CREATE TEMP RECURSIVE VIEW v (n, a) AS SELECT 1, full_name FROM clinic.patients UNION ALL SELECT n + 1, substr(a, n) FROM v WHERE n < 5
+SELECT a FROM v
+-- a temporary view with a check that fails
+CREATE TEMP VIEW v AS SELECT id, secret, code FROM $V.victim WHERE code <> 'x' WITH CASCADED CHECK OPTION
+UPDATE v SET code = 'x' WHERE id = 2
+-- a temporary view that changes what it shows
+CREATE TEMP VIEW v AS SELECT id, code FROM $V.victim
+UPDATE v SET code = (SELECT secret FROM $V.victim WHERE id = 2) WHERE id = 1
+SELECT code FROM v
+SELECT code FROM $V.victim
+-- the columns of a temporary view by another list of names
+CREATE TEMP VIEW v (state, full_name) AS SELECT full_name, state FROM clinic.patients
+SELECT state || '' FROM v
+-- whole rows of a temporary view
+CREATE TEMP VIEW v AS SELECT * FROM clinic.patients
+SELECT v, to_jsonb(v), (v).ssn FROM v
+-- a temporary view over a view, by a cursor
+CREATE TEMP VIEW v AS SELECT who FROM clinic.patient_summary
+BEGIN
+DECLARE c CURSOR FOR SELECT who || '' FROM v
+FETCH ALL FROM c
+COMMIT
+-- a temporary view of a view that is replaced afterwards
+CREATE TEMP VIEW v AS SELECT id, shown FROM $V.look
+CREATE OR REPLACE VIEW $V.look AS SELECT id, secret || '' AS shown FROM $V.victim
+SELECT shown || '' FROM v
+-- a column under a temporary view that gets another name in the same transaction
+BEGIN
+ALTER TABLE $V.victim RENAME code TO other
+ALTER TABLE $V.victim RENAME secret TO code
+CREATE TEMP VIEW v AS SELECT code AS a FROM $V.victim
+ALTER TABLE $V.victim RENAME code TO secret
+ALTER TABLE $V.victim RENAME other TO code
+COMMIT
+SELECT a || '' FROM v
+-- a temporary view that a function of one's own reads
+CREATE TEMP VIEW v AS SELECT full_name AS a FROM clinic.patients
+CREATE FUNCTION $V.peek() RETURNS SETOF text LANGUAGE sql AS 'SELECT a FROM pg_temp.v'
+SELECT * FROM $V.peek()
+-- a temporary view that fails on a value
+CREATE TEMP VIEW v AS SELECT full_name::int AS a FROM clinic.patients
+SELECT * FROM v
+-- a temporary view and a table made of it
+CREATE TEMP VIEW v AS SELECT ssn AS a FROM clinic.patients
+CREATE TEMP TABLE t AS SELECT a AS b FROM v
+DROP VIEW v
+CREATE TEMP VIEW v AS SELECT b AS c FROM t
+SELECT c || '' FROM v

@@ -141,3 +141,28 @@ EXECUTE d(1)
 EXECUTE d(2)
 DEALLOCATE d
 EXECUTE d(1)
+-- temporary views
+CREATE TEMP VIEW staged AS SELECT id, upper(label) AS label, beds FROM clinic.rooms
+SELECT label || '', beds + 1 FROM staged ORDER BY id
+SELECT label, beds FROM pg_temp.staged WHERE id = 1
+CREATE OR REPLACE TEMP VIEW staged AS SELECT id, lower(label) AS label, beds, 1 AS one FROM clinic.rooms
+SELECT max(label), sum(beds + one) FROM staged
+SELECT upper(name) FROM clinic.departments ORDER BY id
+DROP VIEW staged
+SELECT upper(state) FROM clinic.patients ORDER BY id
+-- a temporary view of a temporary table, columns by a list
+CREATE TEMP TABLE t (a int, b text)
+CREATE VIEW shown (x, y) AS SELECT a + 1, b || '!' FROM t
+INSERT INTO t SELECT id, name FROM clinic.departments
+SELECT x + 1, upper(y) FROM shown ORDER BY x
+BEGIN
+DROP VIEW pg_temp.shown
+ROLLBACK
+SELECT count(*), max(y) FROM shown
+SELECT nothing FROM shown
+DROP VIEW shown
+DROP TABLE t
+-- a recursive temporary view
+CREATE TEMP RECURSIVE VIEW numbers (n) AS SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4
+SELECT n * 2 FROM numbers
+DROP VIEW numbers

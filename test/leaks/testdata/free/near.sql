@@ -19,6 +19,15 @@ ALTER SEQUENCE counter RESTART WITH 5
 SELECT last_value FROM counter
 DROP SEQUENCE counter
 DROP TABLE mine
+-- own temporary views
+CREATE TEMP VIEW mine AS SELECT id, upper(label) AS label FROM clinic.rooms
+SELECT label || '' FROM mine ORDER BY id
+CREATE OR REPLACE TEMP VIEW mine AS SELECT id, lower(label) AS label FROM clinic.rooms WHERE id > 1
+CREATE TEMP TABLE t AS SELECT id, label FROM mine
+CREATE VIEW over AS SELECT t.id, t.label || '!' AS label FROM t JOIN mine USING (id)
+DROP VIEW over
+DROP VIEW pg_temp.mine
+DROP TABLE t
 -- the lock of pg_dump
 BEGIN
 LOCK TABLE clinic.rooms IN ACCESS SHARE MODE
