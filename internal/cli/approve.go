@@ -121,7 +121,7 @@ func (o *approveOptions) confirm(ctx context.Context, c *api.Client) error {
 	if a.Request.State != hoop.Pending {
 		return hoop.Errorf(hoop.CodeConflict, "request %d is %s already%s", o.ID, a.Request.State, verdict(a.Request))
 	}
-	o.f.describe(o.f.IO.ErrOut, a.Request)
+	o.f.describe(o.f.IO.ErrOut, o.f.IO.Width(), a.Request)
 	fmt.Fprintf(o.f.IO.ErrOut, "\nApprove request %d? [y/N] ", o.ID)
 	line, err := readLine(ctx, bufio.NewReader(o.f.IO.In))
 	if err != nil {

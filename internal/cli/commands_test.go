@@ -193,7 +193,7 @@ func TestApprove(t *testing.T) {
 		r := w.requests[3]
 		r.Hidden, r.Executes = 2, []string{"SELECT 1"}
 		r.Facts = &hoop.Facts{
-			Session:   hoop.SessionSoFar{Client: "psql", Database: "clinic", StartedAt: r.CreatedAt, Statements: 4, Rows: 1},
+			Session:   hoop.SessionSoFar{Client: "psql", RemoteAddr: "10.0.0.7:5", Database: "clinic", StartedAt: r.CreatedAt, Statements: 4, Rows: 1},
 			Estimate:  hoop.Estimate{Known: true, Rows: 1234567, What: "change"},
 			Protected: []hoop.ColumnRef{{Schema: "public", Table: "patients", Column: "ssn"}}, More: true, Transaction: "none is open",
 			Locks: hoop.Locks{Held: []hoop.Lock{{On: "public.patients", Mode: "RowShareLock"}}, Blocked: 1},
@@ -201,8 +201,8 @@ func TestApprove(t *testing.T) {
 		w.requests[3] = r
 		got := proc{w: w, tty: true, in: "n\n"}.run("approve", "3")
 		for _, want := range []string{
-			"which runs what was prepared:\n  │ SELECT 1\n", "2 values masked for you", "psql, clinic, since", "4 statements, 1 row, 0 cells masked",
-			"about 1,234,567 would change", "public.patients.ssn, and others", "none is open", "RowShareLock on public.patients, 1 other backend waits for them",
+			"which runs what was prepared:\n  │ SELECT 1\n", "2 values masked for you", "psql from 10.0.0.7:5, clinic, since", "4 statements, 1",
+			"about 1,234,567 would change", "public.patients: ssn; and others", "none is open", "RowShareLock on public.patients; 1 other backend waits for them",
 		} {
 			if !strings.Contains(got.errOut+got.out, want) {
 				t.Errorf("no %q in:\n%s", want, got.errOut)
@@ -224,7 +224,7 @@ func TestApprove(t *testing.T) {
 			t.Fatalf("got %+v", got)
 		}
 		for _, want := range []string{
-			"  │ DELETE FROM patients;\n  │ -- all\tof them\\x1b[2J\n", "$1 = 'x'",
+			"  │ DELETE FROM patients;\n  │ -- all    of them\\x1b[2J\n", "$1 = 'x'",
 			"unbounded-write on public.patients: DELETE without a condition",
 			"ci-agent", "cleaning up", "one of dba", "in 1m", "keeps its locks", "Approve request 3? [y/N] ",
 		} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,18 +12,19 @@ import (
 
 // describe shows a request to whoever decides it: all that it means, nothing cut, and
 // what decides most cases first: a short statement fits a terminal of 24 lines below the
-// inbox. The statement stands alone on its lines, each behind a bar, so that no text in
-// it can pass for ours.
-func (f *Factory) describe(w io.Writer, r hoop.Request) {
+// inbox. Lines have at most width columns; 0: as many as they need. Texts of others stand
+// behind a bar, or indented where they go on, so that nothing in them can pass for ours.
+func (f *Factory) describe(w io.Writer, width int, r hoop.Request) {
+	s := &sheet{f.IO, w, width}
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s  %s\n", f.IO.Dim(fmt.Sprintf("%-9s", name)), iostreams.OneLine(value))
+			s.words(f.IO.Dim(fmt.Sprintf("%-9s", name))+"  ", value)
 		}
 	}
 	line("request", fmt.Sprintf("%d (%s), %s, expires %s", r.ID, r.Kind, r.State, relative(r.ExpiresAt.Sub(f.Now()))))
 	line("from", nameOf(r.Requester)+kindOf(r.Requester)+" on "+r.Target)
 	if r.Kind == hoop.RequestStatement {
-		f.describeStatement(w, r)
+		f.describeStatement(s, r)
 	}
 	if !strings.HasPrefix(r.Reason, "needs approval: ") { // what the effects say
 		line("reason", r.Reason)
@@ -44,58 +46,51 @@ func (f *Factory) describe(w io.Writer, r hoop.Request) {
 	line("rule", by)
 	line("session", r.Session)
 	for _, a := range r.Approvals {
-		line(map[bool]string{true: "approved", false: "denied"}[a.Approve], a.Name+" at "+f.clock(a.At)+": "+a.Reason)
+		said := a.Name + " at " + f.clock(a.At)
+		if a.Reason != "" {
+			said += ": " + a.Reason
+		}
+		line(map[bool]string{true: "approved", false: "denied"}[a.Approve], said)
 	}
 }
 
 // describeStatement is what a held statement means.
-func (f *Factory) describeStatement(w io.Writer, r hoop.Request) {
+func (f *Factory) describeStatement(s *sheet, r hoop.Request) {
 	title, text := "Would run, exactly this:", r.Statement
 	if text == "" { // decided, held by another gateway, or not for this viewer
 		title, text = "Without its values:", r.Shape
 	}
-	fmt.Fprintf(w, "\n%s\n", f.IO.Bold(title))
-	bar := func(text string) {
-		for l := range strings.SplitSeq(text, "\n") {
-			fmt.Fprintf(w, "  │ %s\n", iostreams.Printable(l))
-		}
-	}
-	bar(text)
+	s.ours("")
+	s.ours(f.IO.Bold(title))
+	s.text(text)
 	for i, p := range r.Params {
-		fmt.Fprintf(w, "  $%d = %s\n", i+1, iostreams.OneLine(p))
+		s.exact(fmt.Sprintf("  $%d = ", i+1), iostreams.OneLine(p))
 	}
 	for _, x := range r.Executes {
-		fmt.Fprintf(w, "  which runs what was prepared:\n")
-		bar(x)
+		s.ours("  which runs what was prepared:")
+		s.text(x)
 	}
 	if r.Hidden > 0 {
-		fmt.Fprintf(w, "  %s\n", f.IO.Dim(counted(int64(r.Hidden), "value")+" masked for you; what runs has them in clear"))
+		s.ours(f.IO.Dim("  " + counted(int64(r.Hidden), "value") + " masked for you; what runs has them in clear"))
 	}
-	fmt.Fprintf(w, "%s\n", f.IO.Bold("Effects:"))
+	s.ours(f.IO.Bold("Effects:"))
 	for _, u := range r.Effects {
-		fmt.Fprintf(w, "  %s\n", iostreams.OneLine(effect(u)))
+		s.item(effect(u))
 	}
 	if r.Facts != nil {
-		f.describeFacts(w, *r.Facts)
+		f.describeFacts(s, *r.Facts)
 	}
-	if r.InTx && r.State == hoop.Pending {
-		fmt.Fprintf(w, "%s\n", f.IO.Yellow("A transaction is open and keeps its locks while this waits."))
+	if r.InTx && r.State == hoop.Pending && (r.Facts == nil || r.Facts.Pending) {
+		s.ours(f.IO.Yellow("A transaction is open and keeps its locks while this waits."))
 	}
 }
 
 // describeFacts is what the gateway found out for whoever decides.
-func (f *Factory) describeFacts(w io.Writer, x hoop.Facts) {
-	line := func(name, value string) {
-		fmt.Fprintf(w, "  %-12s %s\n", name, iostreams.OneLine(value))
-	}
-	fmt.Fprintf(w, "%s\n", f.IO.Bold("What is known:"))
-	s := x.Session
-	client := s.Client
-	if client == "" {
-		client = "an unnamed client"
-	}
-	line("session", fmt.Sprintf("%s, %s, since %s: %s, %s, %s masked", client, s.Database, f.clock(s.StartedAt),
-		counted(s.Statements, "statement"), counted(s.Rows, "row"), counted(s.Masked, "cell")))
+func (f *Factory) describeFacts(s *sheet, x hoop.Facts) {
+	line := func(name, value string) { s.words(fmt.Sprintf("  %-12s ", name), value) }
+	s.ours(f.IO.Bold("What is known:"))
+	line("session", fmt.Sprintf("%s from %s, %s, since %s: %s, %s, %s masked", cmp.Or(x.Session.Client, "an unnamed client"), x.Session.RemoteAddr,
+		x.Session.Database, f.clock(x.Session.StartedAt), counted(x.Session.Statements, "statement"), counted(x.Session.Rows, "row"), counted(x.Session.Masked, "cell")))
 	if x.Pending {
 		line("target", "being asked…")
 		return
@@ -106,18 +101,24 @@ func (f *Factory) describeFacts(w io.Writer, x hoop.Facts) {
 	line("locks", x.Locks.String())
 }
 
+// columnsOf names columns, those of one table together.
 func columnsOf(columns []hoop.ColumnRef, more bool) string {
 	if len(columns) == 0 {
 		return "no column of these tables"
 	}
-	var names []string
+	var tables []string
+	last := ""
 	for _, c := range columns {
-		names = append(names, c.String())
+		if t := hoop.TableName(c.Schema, c.Table); t != last {
+			tables, last = append(tables, t+": "+hoop.QuoteIdent(c.Column)), t
+			continue
+		}
+		tables[len(tables)-1] += ", " + hoop.QuoteIdent(c.Column)
 	}
 	if more {
-		names = append(names, "and others")
+		tables = append(tables, "and others")
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(tables, "; ")
 }
 
 func counted(n int64, what string) string {
@@ -129,7 +130,7 @@ func counted(n int64, what string) string {
 
 func kindOf(id hoop.Identity) string {
 	s := ""
-	if id.Kind == hoop.Service {
+	if id.Kind == hoop.Service && id.Owner != "" { // an agent has none
 		s = ", a service account of " + id.Owner
 	}
 	if len(id.Chain) > 0 {

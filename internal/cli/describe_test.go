@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mattn/go-runewidth"
 
 	"github.com/hoopctl/hoopctl/internal/iostreams"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -19,14 +20,15 @@ Would run, exactly this:
   $1 = NY
   1 value masked for you; what runs has them in clear
 Effects:
-  unbounded-write on public.patients: UPDATE with a condition that may be true for every row
+  unbounded-write on public.patients: UPDATE with a condition that may be true
+    for every row
 What is known:
-  session      psql, clinic, since CLOCK: 4 statements, 1 row, 2 cells masked
+  session      psql from 127.0.0.1, clinic, since CLOCK: 4 statements, 1 row,
+               2 cells masked
   rows         about 12,345 would change
-  protected    public.patients.mrn, public.patients.ssn, and others
+  protected    public.patients: mrn, ssn; and others
   transaction  one is open, and keeps its locks while this waits
-  locks        RowExclusiveLock on public.visits, 1 other backend waits for them
-A transaction is open and keeps its locks while this waits.
+  locks        RowExclusiveLock on public.visits; 1 other backend waits for them
 rule       risky-needs-a-human, approval by 2 people of dba
 session    01a222d8df05af15962ae7a0
 `
@@ -38,7 +40,7 @@ func TestDescribe_FitsATerminal(t *testing.T) {
 	io, _, _, _ := iostreams.Test()
 	f := &Factory{IO: io, Now: func() time.Time { return noon }}
 	var b strings.Builder
-	f.describe(&b, hoop.Request{
+	f.describe(&b, 80, hoop.Request{
 		ID: 17, Kind: hoop.RequestStatement, State: hoop.Pending, Target: "pg-prod", ExpiresAt: noon.Add(90 * time.Second), Session: "01a222d8df05af15962ae7a0",
 		Requester: hoop.Identity{Subject: "corp:dana", Name: "Dana", Kind: hoop.Human, Chain: []string{"corp:kim"}},
 		Statement: "UPDATE patients SET ssn = '[masked]' WHERE state = $1 OR true", Params: []string{"NY"}, Hidden: 1, InTx: true,
@@ -46,7 +48,7 @@ func TestDescribe_FitsATerminal(t *testing.T) {
 		Rule:   "risky-needs-a-human", Groups: []string{"dba"}, Count: 2,
 		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.patients"}, Why: "UPDATE with a condition that may be true for every row"}},
 		Facts: &hoop.Facts{
-			Session:     hoop.SessionSoFar{Client: "psql", Database: "clinic", StartedAt: noon.Add(-5 * time.Minute), Statements: 4, Rows: 1, Masked: 2},
+			Session:     hoop.SessionSoFar{Client: "psql", RemoteAddr: "127.0.0.1", Database: "clinic", StartedAt: noon.Add(-5 * time.Minute), Statements: 4, Rows: 1, Masked: 2},
 			Transaction: "one is open, and keeps its locks while this waits", Estimate: hoop.Estimate{Known: true, Rows: 12345, What: "change"}, More: true,
 			Protected: []hoop.ColumnRef{{Schema: "public", Table: "patients", Column: "mrn"}, {Schema: "public", Table: "patients", Column: "ssn"}},
 			Locks:     hoop.Locks{Held: []hoop.Lock{{On: "public.visits", Mode: "RowExclusiveLock"}}, Blocked: 1},
@@ -57,5 +59,31 @@ func TestDescribe_FitsATerminal(t *testing.T) {
 	}
 	if n := strings.Count(b.String(), "\n"); n > 20 {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// However wide the terminal is, no text of others begins a line: there it could say what
+// only hoopctl says.
+func TestDescribe_NothingPassesForOurs(t *testing.T) {
+	evil := strings.Repeat("漢字\t ", 9) + strings.Repeat("rule: EVIL ", 40) + "\nEVIL" + strings.Repeat("EVIL", 200)
+	io, _, _, _ := iostreams.Test()
+	f := &Factory{IO: io, Now: time.Now}
+	for width := range 130 {
+		var b strings.Builder
+		f.describe(&b, width, hoop.Request{
+			ID: 1, Kind: hoop.RequestStatement, State: hoop.Pending, Requester: hoop.Identity{Subject: evil, Chain: []string{evil}}, Statement: evil, Reason: evil,
+			Params: []string{evil}, Executes: []string{evil}, Effects: []hoop.Use{{Effect: hoop.EffectDDL, Tables: []string{evil}, Why: evil}},
+			Facts:     &hoop.Facts{Session: hoop.SessionSoFar{Client: evil}, Protected: []hoop.ColumnRef{{Table: evil}}, Locks: hoop.Locks{Held: []hoop.Lock{{On: evil}}}},
+			Approvals: []hoop.Approval{{Name: evil, Reason: evil}},
+		})
+		for l := range strings.Lines(b.String()) {
+			l = strings.TrimSuffix(l, "\n")
+			if n := runewidth.StringWidth(l); width >= 20 && n > width {
+				t.Fatalf("%d columns of %d: %q", n, width, l)
+			}
+			if strings.HasPrefix(l, "EVIL") || strings.HasPrefix(l, "rule: EVIL") || strings.HasPrefix(l, "漢") {
+				t.Fatalf("width %d: %q", width, l)
+			}
+		}
 	}
 }

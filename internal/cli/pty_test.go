@@ -120,7 +120,7 @@ func TestTerminal_Inbox(t *testing.T) {
 	w := lists(t)
 	w.mu.Lock()
 	w.requests[3].Facts = &hoop.Facts{
-		Session:     hoop.SessionSoFar{Client: "psql", Database: "clinic", StartedAt: noon, Statements: 3},
+		Session:     hoop.SessionSoFar{Client: "psql", RemoteAddr: "127.0.0.1", Database: "clinic", StartedAt: noon, Statements: 3},
 		Transaction: "one is open, and keeps its locks while this waits", Estimate: hoop.Estimate{Known: true, Rows: 12345, What: "change"},
 		Protected: []hoop.ColumnRef{{Schema: "public", Table: "patients", Column: "ssn"}}, Locks: hoop.Locks{Held: []hoop.Lock{{On: "public.visits", Mode: "RowExclusiveLock"}}},
 	}
@@ -134,8 +134,8 @@ func TestTerminal_Inbox(t *testing.T) {
 	// All that there is to know is on a screen of 24 lines, so no other key is wanted.
 	seen := readUntil(t, f, "approval by one of dba")
 	for _, want := range []string{
-		"DELETE FROM patients", "unbounded-write on public.patients: DELETE without a condition", "about 12,345 would change", "public.patients.ssn",
-		"one is open", "RowExclusiveLock on public.visits", "psql, clinic",
+		"DELETE FROM patients", "unbounded-write on public.patients: DELETE without a condition", "about 12,345 would change", "public.patients: ssn",
+		"one is open", "RowExclusiveLock on public.visits", "psql from 127.0.0.1, clinic",
 	} {
 		if !strings.Contains(seen, want) {
 			t.Errorf("no %q on the screen: %q", want, seen)

@@ -33,8 +33,9 @@ type InboxOptions struct {
 	Out   io.Writer
 	Color bool
 	Now   func() time.Time
-	// Describe writes all that a request means, nothing cut.
-	Describe func(w io.Writer, r hoop.Request)
+	// Describe writes all that a request means, nothing cut, in lines of at most width
+	// columns.
+	Describe func(w io.Writer, width int, r hoop.Request)
 }
 
 // RunInbox shows the requests that wait for me until the user quits.
@@ -124,6 +125,7 @@ func (m *inbox) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyMsg:
 		return m.key(msg)
 	}
+	m.scroll = min(m.scroll, m.lastScroll())
 	return m, m.see()
 }
 
@@ -199,13 +201,13 @@ func (m *inbox) move(by int) {
 	if id := m.items[min(max(i+by, 0), len(m.items)-1)].ID; id != m.selected {
 		m.pick(id)
 	}
-	m.status = ""
 }
 
 func (m *inbox) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
 	if k.Type == tea.KeyCtrlC {
 		return m, tea.Quit
 	}
+	m.status = ""
 	if m.denying {
 		return m.keyDenying(k)
 	}
@@ -220,9 +222,9 @@ func (m *inbox) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
 	case "down", "j":
 		m.down(1)
 	case "pgup":
-		m.up(m.size.h - 3)
+		m.up(m.body() - 1)
 	case "pgdown", " ":
-		m.down(m.size.h - 3)
+		m.down(m.body() - 1)
 	case "enter":
 		m.open = m.index() >= 0
 	case "a":
@@ -263,7 +265,7 @@ func (m *inbox) keyDenying(k tea.KeyMsg) (tea.Model, tea.Cmd) {
 			m.status = "a denial wants a reason"
 			return m, nil
 		}
-		m.denying, m.status = false, ""
+		m.denying = false
 		return m, m.decide("denied", m.selected, reason)
 	}
 	m.reason.key(k)
@@ -277,7 +279,6 @@ func (m *inbox) approve() (tea.Model, tea.Cmd) {
 		return m, nil
 	}
 	if m.read == m.selected {
-		m.status = ""
 		return m, m.decide("approved", m.selected, "")
 	}
 	m.open = m.open || !m.whole()
@@ -293,7 +294,7 @@ func (m *inbox) whole() bool {
 	}
 	n := len(m.details(m.items[i]))
 	if m.open {
-		return m.scroll+m.size.h-2 >= n
+		return m.scroll+m.body() >= n
 	}
 	return n <= m.paneHeight()
 }
@@ -312,5 +313,5 @@ func (m *inbox) lastScroll() int {
 	if i < 0 {
 		return 0
 	}
-	return max(len(m.details(m.items[i]))-(m.size.h-2), 0)
+	return max(len(m.details(m.items[i]))-m.body(), 0)
 }

@@ -4,6 +4,7 @@ import (
 	"unicode"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/hoopctl/hoopctl/internal/iostreams"
 )
@@ -46,4 +47,11 @@ func (l *line) key(k tea.KeyMsg) {
 	}
 }
 
-func (l *line) view() string { return l.prompt + iostreams.OneLine(string(l.text)) + "█" }
+// view is the line in w columns: its end, where it is longer.
+func (l *line) view(w int) string {
+	v := l.prompt + iostreams.OneLine(string(l.text)) + "█"
+	if over := ansi.StringWidth(v) - w; over > 0 {
+		v = ansi.TruncateLeft(v, over+1, "…")
+	}
+	return v
+}

@@ -34,7 +34,7 @@ func (p *player) bar() string {
 
 func (p *player) footer() string {
 	if p.asking != askNothing {
-		return p.input.view()
+		return p.input.view(p.size.w)
 	}
 	state := "❚❚"
 	if p.playing {

@@ -239,7 +239,7 @@ func (m *sessions) row(started, who, target, lasted, statements, rows, masked, c
 func (m *sessions) footer() string {
 	switch {
 	case m.filtering:
-		return m.filter.view()
+		return m.filter.view(m.size.w)
 	case m.status != "":
 		return m.style.yellow(m.status)
 	case m.filter.value() != "":

@@ -143,7 +143,7 @@ func (g *gateway) Index(context.Context, string) (x recording.Index, err error) 
 	return x, g.err
 }
 
-func describe(w io.Writer, r hoop.Request) {
+func describe(w io.Writer, _ int, r hoop.Request) {
 	fmt.Fprintf(w, "request %d from %s on %s\nWould run:\n  | %s\n", r.ID, r.Requester.Subject, r.Target, strings.ReplaceAll(r.Statement, "\n", "\n  | "))
 }
 

@@ -73,8 +73,12 @@ func (l Locks) String() string {
 		return "not known: " + l.Why
 	}
 	var held []string
-	for _, k := range l.Held {
-		held = append(held, k.Mode+" on "+k.On)
+	for i := 0; i < len(l.Held); {
+		on, modes := l.Held[i].On, l.Held[i].Mode
+		for i++; i < len(l.Held) && l.Held[i].On == on; i++ {
+			modes += ", " + l.Held[i].Mode
+		}
+		held = append(held, modes+" on "+on)
 	}
 	if l.More {
 		held = append(held, "and others")
@@ -89,7 +93,7 @@ func (l Locks) String() string {
 	default:
 		held = append(held, strconv.Itoa(l.Blocked)+" other backends wait for them")
 	}
-	return strings.Join(held, ", ")
+	return strings.Join(held, "; ")
 }
 
 // Short is the locks without their names.

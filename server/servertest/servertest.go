@@ -64,8 +64,11 @@ type Options struct {
 	Broken bool
 }
 
-// People sign in at every gateway, without a password: a DBA who may approve, and another.
-var People = []auth.DevUser{{Name: "dba", Groups: []string{"dba"}}, {Name: "second-dba", Groups: []string{"dba"}}}
+// People sign in at every gateway, without a password: a DBA who may approve, and another,
+// and somebody whom rules may show what they mask for others.
+var People = []auth.DevUser{
+	{Name: "dba", Groups: []string{"dba"}}, {Name: "second-dba", Groups: []string{"dba"}}, {Name: "privacy-officer", Groups: []string{"privacy-office"}},
+}
 
 // Resources is one target, an account that works (agent) and one that audits (auditor),
 // and the contract's sample rules.
