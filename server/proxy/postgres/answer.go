@@ -359,7 +359,11 @@ func (a *answerer) done(e *expected, kind byte, m []byte) error {
 	if err := a.expect(e, kind); err != nil {
 		return err
 	}
-	a.relayed(len(m))
+	if e.ahead {
+		a.drop(len(m))
+	} else {
+		a.relayed(len(m))
+	}
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
 	if e.unconverted {

@@ -77,6 +77,7 @@ type conn struct {
 	channels   map[string]bool         // that the client's own texts listen to
 	fails      byte                    // the target must fail as a statement did here: P in the batch, Q in the transaction
 	midBatch   bool                    // something was forwarded that no Sync has followed yet
+	begunBatch bool                    // an Execute was
 	worn       bool                    // the connection may not be used again
 	over       bool                    // the session is: the connection is another's
 

@@ -351,6 +351,9 @@ func (c *conn) execute(frame, body []byte) error {
 	if err := c.unchanged(p); err != nil {
 		return c.refuse(err)
 	}
+	if bound, err := c.executable(p); !bound || err != nil {
+		return err
+	}
 	ch, _, err := c.changes(p.run.meaning)
 	if err != nil {
 		return c.refuse(err)
@@ -366,7 +369,38 @@ func (c *conn) execute(frame, body []byte) error {
 	}
 	c.forwarded(e)
 	c.out = append(c.out, frame...)
+	if p.run.held {
+		return c.afterwards(p.run)
+	}
 	return nil
+}
+
+// executable reports whether a portal may go on, and refuses it where the catalog has
+// changed too much since it was bound.
+func (c *conn) executable(p *portal) (bool, error) {
+	if p.run.held {
+		bound, err := c.steady(p.run)
+		switch {
+		case c.ctx.Err() != nil:
+			return false, errTerminated
+		case err != nil:
+			return false, c.refuse(err)
+		}
+		return bound, nil
+	}
+	if !p.run.masks && len(beyond(p.run.uses)) == 0 {
+		return true, nil
+	}
+	err := c.unmoved(c.ctx, p.run)
+	switch {
+	case c.ctx.Err() != nil:
+		return false, errTerminated
+	case err != nil:
+		err = c.unjudged(p.run.meaning.text, p.run.meaning, p.run.st.Params, err)
+		p.run.end("", refusal(err).state)
+		return false, c.refuse(err)
+	}
+	return true, nil
 }
 
 // cursor judges an Execute of what may be a cursor that was opened in SQL, as the FETCH

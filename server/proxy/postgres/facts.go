@@ -172,7 +172,7 @@ func (c *conn) transaction() string {
 		return "one is open and has failed"
 	case c.status == 'T':
 		return "one is open, and keeps its locks while this waits"
-	case c.inBatchLocked():
+	case c.begunBatch:
 		return "an implicit one is open, and keeps its locks while this waits"
 	}
 	return "none is open"

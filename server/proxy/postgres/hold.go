@@ -83,8 +83,9 @@ func (c *conn) terminates() bool {
 }
 
 // judge takes a statement through the line. While it is held the client is told,
-// watched, and may cancel; ask says what those who decide are told.
-func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (*session.Run, error) {
+// watched, and may cancel; ask says what those who decide are told. held says that people
+// agreed to it.
+func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (run *session.Run, held bool, err error) {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
 	var w *watcher
@@ -103,9 +104,9 @@ func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (*ses
 		return c.held(ctx, h)
 	}
 	ask.Confirm = func() error { return confirm(ctx) }
-	run, err := c.sess.Judge(ctx, ask)
+	run, err = c.sess.Judge(ctx, ask)
 	if w == nil {
-		return run, err
+		return run, false, err
 	}
 	c.mu.Lock()
 	c.hold = nil
@@ -113,13 +114,13 @@ func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (*ses
 	w.stop()
 	switch why := context.Cause(ctx); {
 	case err == nil:
-		return run, nil
+		return run, true, nil
 	case left:
-		return nil, errTerminated
+		return nil, true, errTerminated
 	case why != nil && c.ctx.Err() == nil:
-		return nil, why // a CancelRequest
+		return nil, true, why // a CancelRequest
 	}
-	return nil, err
+	return nil, true, err
 }
 
 // held gives the client the answers to what came before, and then the number of the

@@ -32,6 +32,9 @@ func (c *conn) query(body []byte) error {
 	if err != nil {
 		return c.refuseQuery(err)
 	}
+	if r.apart() {
+		return c.stepwise(sent, r)
+	}
 	e := &expected{kind: 'Q', run: r, change: ch}
 	e.changes(ch)
 	if !c.push(e) {

@@ -16,6 +16,7 @@ type expected struct {
 	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
 	alike    *report // the same, where the target's error tells where in PostgreSQL's sources it arises
 	once     bool    // run is of this message alone
+	ahead    bool    // it stands for a part of a Query message: the client sees rows, tag and errors
 	injected bool    // the client did not send it and sees no answer
 	// unconverted: the client got an error in place of the rest of the answer; of the
 	// goroutine that reads the target.
@@ -60,6 +61,8 @@ type running struct {
 	grew     int64             // of the overlay, when it was judged
 	also     []executed        // what it runs by name
 	uses     []hoop.Use        // what was judged
+	st       *hoop.Statement   // the same
+	held     bool              // people agreed to it
 	opaque   bool              // it reads what its text does not show
 	stores   bool              // it can change what is stored
 	fetches  map[int]*cursor   // by command: what FETCH reads from; nil where there is none
@@ -96,6 +99,7 @@ func (c *conn) pushLocked(e *expected) bool {
 	e.batch = c.batch
 	c.queue = append(c.queue, e)
 	c.midBatch = e.kind != 'S' && e.kind != 'Q' && e.kind != 'F'
+	c.begunBatch = c.midBatch && (c.begunBatch || e.kind == 'E' && !e.injected)
 	if !c.midBatch {
 		c.batch++
 	}

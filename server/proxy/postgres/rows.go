@@ -25,7 +25,7 @@ func (a *answerer) description(e *expected, kind byte, m []byte) error {
 		e.portal.fields = append([]byte(nil), m[headerSize:]...)
 	}
 	switch {
-	case e.injected:
+	case e.injected, e.ahead && kind == 'n':
 		a.drop(len(m))
 	case kind == 'n':
 		a.relayed(len(m))

@@ -98,7 +98,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	st.InTx = c.status != 'I' || c.inBatchLocked()
+	st.InTx = c.status != 'I' || c.begunBatch
 	made := c.shadows.any() || tainted || c.ddl >= 0
 	if made || a.DDL || a.Temp {
 		st.Uses = append(slices.Clip(st.Uses), absentUses(m, also)...)
@@ -122,12 +122,6 @@ func absentUses(m *meaning, also []executed) (uses []hoop.Use) {
 		}
 	}
 	return uses
-}
-
-// inBatchLocked reports whether something runs in the implicit transaction of the
-// batch. c.mu is held.
-func (c *conn) inBatchLocked() bool {
-	return slices.ContainsFunc(c.queue, func(e *expected) bool { return e.kind == 'E' && e.batch == c.batch })
 }
 
 // maxNesting is how deep EXECUTE of EXECUTE is followed.
@@ -384,11 +378,11 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, err := c.judge(c.asking(st, m, snap, also), c.same(m, snap, tainted, st))
+	run, held, err := c.judge(c.asking(st, m, snap, also), c.same(m, snap, tainted, st))
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, uses: st.Uses, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs

@@ -353,7 +353,7 @@ func (c *conn) changes(m *meaning) (to *change, text string, err error) {
 		return nil, text, nil
 	}
 	c.mu.Lock()
-	open := c.status != 'I' || c.inBatchLocked()
+	open := c.status != 'I' || c.begunBatch
 	c.mu.Unlock()
 	if open || len(m.analysis.Commands) > 1 {
 		return nil, "", hoop.Errorf(hoop.CodeUnsupported, "the client encoding can be changed outside transactions only, by a statement on its own").

@@ -1,0 +1,236 @@
+package session_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+// raced has tables whose triggers and functions others redefine while a statement waits.
+const raced = movable + `;
+	INSERT INTO other.hits VALUES (5);
+	CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	CREATE FUNCTION foreign_to_it() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.allowed SET n = n + 1; RETURN NULL; END';
+	CREATE TABLE owners (id int PRIMARY KEY);
+	CREATE TABLE owned (o int REFERENCES owners ON DELETE CASCADE);
+	CREATE TABLE parts (n int) PARTITION BY RANGE (n);
+	CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (10);
+	CREATE TABLE fired (n int);
+	CREATE TRIGGER own BEFORE UPDATE ON fired FOR EACH ROW EXECUTE FUNCTION own();
+	CREATE VIEW shown AS SELECT n FROM hits;
+	INSERT INTO owners VALUES (1);
+	INSERT INTO owned VALUES (1);
+	INSERT INTO parts VALUES (1);
+	INSERT INTO fired VALUES (1);`
+
+// past opens a connection to PostgreSQL itself.
+func (a *approvals) past() *pgx.Conn {
+	a.t.Helper()
+	conn, err := pgx.Connect(a.t.Context(), a.PG.DSN("postgres"))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// waits waits until some backend waits for a lock.
+func (a *approvals) waits() {
+	a.t.Helper()
+	conn := a.past()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(5 * time.Second); ; {
+		var n int
+		if err := conn.QueryRow(a.t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&n); err != nil {
+			a.t.Fatal(err)
+		}
+		if n > 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			a.t.Fatal("nobody waits for a lock")
+		}
+	}
+}
+
+// anew defines sql past the gateway and has that load the catalog, as after any approval.
+func (a *approvals) anew(sql string) {
+	a.t.Helper()
+	a.Direct(sql)
+	done := exec(open(a.t, a.Gateway, nil), "UPDATE allowed SET n = n WHERE true")
+	a.decide(a.pending(1)[0].ID, true)
+	<-done // refused, if the gateway did not know yet
+}
+
+// refusals counts the refusals on record of statements under another definition.
+func (a *approvals) refusals() (n int) {
+	for _, e := range events(a.t, a.Gateway) {
+		if e.Type == hoop.EventStatement && e.Action == hoop.Deny && slices.Contains([]string{
+			"the catalog changed before the statement ran, and with it what the statement does",
+			"the catalog changed while the statement ran, and with it perhaps what it did: its transaction is rolled back",
+		}, e.Reason) {
+			n++
+		}
+	}
+	return n
+}
+
+// What somebody changes past the gateway and has not committed yet makes an approved
+// statement wait in the target. When that is committed, it does not go on under the new
+// definition: either it has not begun, or what it did is rolled back. Both are on record.
+func TestApproval_DefinitionsOfOthersUnderWay(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	const own, bump = "CREATE OR REPLACE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+		"CREATE OR REPLACE FUNCTION bump() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE public.hits SET n = n + 1 WHERE true; RETURN 1; END'"
+	writes := strings.NewReplacer("hits", "allowed", "BEGIN RETURN", "BEGIN UPDATE public.allowed SET n = n + 1 WHERE true; RETURN")
+	for _, tt := range []struct {
+		what, sql string
+		lock      string // what another transaction does before the approval, and commits while the statement waits
+		meanwhile string // what a third commits before that; "" for nothing
+		undo      string
+	}{
+		{"a trigger", hit, "CREATE TRIGGER noise AFTER UPDATE ON hits EXECUTE FUNCTION foreign_to_it()", "", "DROP TRIGGER noise ON hits"},
+		{"a trigger behind a view", "UPDATE shown SET n = n + 1 WHERE true", "CREATE TRIGGER noise AFTER UPDATE ON hits EXECUTE FUNCTION foreign_to_it()", "", "DROP TRIGGER noise ON hits"},
+		{"a view", "UPDATE allowed SET n = allowed.n + 1000 FROM shown WHERE true", "CREATE OR REPLACE VIEW shown AS SELECT n FROM other.hits", "", "CREATE OR REPLACE VIEW shown AS SELECT n FROM hits"},
+		{"a trigger of a partition", "UPDATE parts SET n = n + 1 WHERE true", "CREATE TRIGGER noise AFTER UPDATE ON part FOR EACH ROW EXECUTE FUNCTION foreign_to_it()", "", "DROP TRIGGER noise ON part"},
+		{"a trigger of a table that a cascade reaches", "DELETE FROM owners WHERE true", "CREATE TRIGGER noise AFTER DELETE ON owned EXECUTE FUNCTION foreign_to_it()", "", "DROP TRIGGER noise ON owned"},
+		{"a trigger of TRUNCATE", "TRUNCATE hits", "CREATE TRIGGER noise AFTER TRUNCATE ON hits EXECUTE FUNCTION foreign_to_it()", "", "DROP TRIGGER noise ON hits"},
+		{"a function, while a row is locked", "UPDATE fired SET n = n + 1 WHERE true", "UPDATE fired SET n = n", writes.Replace(own), own},
+		{"a function that the text calls", "SELECT bump(), n FROM fired FOR UPDATE", "UPDATE fired SET n = n", writes.Replace(bump), bump},
+	} {
+		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeCacheStatement} {
+			for _, within := range []bool{false, true} {
+				name := tt.what + ", " + mode.String()
+				if within {
+					name += ", in a transaction"
+				}
+				t.Run(name, func(t *testing.T) {
+					a.t = t
+					before := a.refusals()
+					conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = mode })
+					if within {
+						run(t, conn, "BEGIN")
+					}
+					stood := a.Count("SELECT (SELECT sum(n) FROM hits) + (SELECT sum(n) FROM fired) + (SELECT count(*) FROM owners) + (SELECT sum(n) FROM parts)")
+					done := exec(conn, tt.sql)
+					held := a.pending(1)[0]
+					other := a.past()
+					run(t, other, "BEGIN")
+					run(t, other, tt.lock)
+					a.decide(held.ID, true)
+					a.waits()
+					if tt.meanwhile != "" {
+						a.Direct(tt.meanwhile)
+					}
+					run(t, other, "COMMIT")
+					if err := <-done; state(err) != "42501" {
+						t.Errorf("it went on: %v", err)
+					}
+					if within {
+						if tag, err := conn.Exec(t.Context(), "COMMIT"); err != nil || tag.String() != "ROLLBACK" {
+							t.Errorf("COMMIT of its transaction: %s, %v", tag, err)
+						}
+					}
+					if n := a.Count("SELECT (SELECT sum(n) FROM hits) + (SELECT sum(n) FROM fired) + (SELECT count(*) FROM owners) + (SELECT sum(n) FROM parts)"); n != stood {
+						t.Errorf("it left %d, want %d", n, stood)
+					}
+					if n := a.Count("SELECT sum(n) FROM allowed"); n != 0 {
+						t.Errorf("what others defined has run %d times", n)
+					}
+					if n := a.refusals(); n != before+1 {
+						t.Errorf("%d refusals on record, want one more than %d", n, before)
+					}
+					a.anew(tt.undo)
+				})
+			}
+		}
+	}
+}
+
+// Where they take it back, and where nobody changes anything, it runs as it was approved; a
+// cancel while it waits ends it.
+func TestApproval_DefinitionsOfOthersTakenBack(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeCacheStatement} {
+		for _, cancel := range []bool{false, true} {
+			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = mode })
+			before := a.hits()
+			done := exec(conn, hit)
+			held := a.pending(1)[0]
+			other := a.past()
+			run(t, other, "BEGIN")
+			run(t, other, "CREATE TRIGGER noise AFTER UPDATE ON hits EXECUTE FUNCTION foreign_to_it()")
+			a.decide(held.ID, true)
+			a.waits()
+			want, ran := "", int64(1)
+			if cancel {
+				want, ran = "57014", 0
+				if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-done; state(err) != want {
+					t.Errorf("%s, cancelled: %v", mode, err)
+				}
+			}
+			run(t, other, "ROLLBACK")
+			if !cancel {
+				if err := <-done; err != nil {
+					t.Errorf("%s: %v", mode, err)
+				}
+			}
+			if n := a.hits() - before; n != ran {
+				t.Errorf("%s, cancelled %v: it ran %d times", mode, cancel, n)
+			}
+			run(t, conn, "SELECT 1")
+		}
+	}
+}
+
+// A portal that was approved at Bind is executed as the functions were then, in portions
+// too; one that people were not asked about, under masks or with writes, as well.
+func TestApproval_PortalsOfFunctionsRedefined(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	const remade = "CREATE OR REPLACE FUNCTION bump() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE allowed SET n = n + 1 WHERE true; RETURN 1; END'"
+	const again = "CREATE OR REPLACE FUNCTION bump() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE true; RETURN 1; END'"
+	for _, rows := range []uint32{0, 1} { // 1: executed once before, and suspended
+		before := a.refusals()
+		l := dial(t, a)
+		l.send(&pgproto3.Query{String: "BEGIN"})
+		l.until(ready)
+		l.send(&pgproto3.Parse{Query: "SELECT bump() FROM generate_series(1, 3)"}, &pgproto3.Bind{DestinationPortal: "p"})
+		if rows > 0 {
+			l.send(&pgproto3.Execute{Portal: "p", MaxRows: rows})
+		}
+		l.send(&pgproto3.Sync{})
+		l.until(notice)
+		a.decide(a.pending(1)[0].ID, true)
+		l.until(ready)
+		a.Direct(remade)
+		l.send(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{})
+		if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+			t.Errorf("%d rows before: %v", rows, seen)
+		}
+		l.send(&pgproto3.Query{String: "COMMIT"})
+		if seen := l.until(ready); !slices.Equal(seen, []string{"ROLLBACK"}) {
+			t.Errorf("%d rows before: COMMIT is %v", rows, seen)
+		}
+		if n := a.refusals(); n != before+1 {
+			t.Errorf("%d refusals on record, want one more than %d", n, before)
+		}
+		a.anew(again)
+	}
+	if n, m := a.hits(), a.Count("SELECT sum(n) FROM allowed"); n != 5 || m != 0 {
+		t.Errorf("%d and %d", n, m)
+	}
+}
