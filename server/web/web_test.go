@@ -219,7 +219,7 @@ func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	must(t, b.Open(t.Context(), "/requests/"+id))
 	for _, want := range []string{
 		"DELETE FROM clinic.patients WHERE ssn = '[masked]'", "U+202E evil U+202C <b>", "1 value is masked for you", "$1 5", "unbounded-write clinic.patients no limit",
-		"about 1,234 would change", "one is open", "RowShareLock on clinic.patients, 2 other backends wait for them", "psql from 192.0.2.7", "From dana on behalf of kim, for lee",
+		"about 1,234 would change", "one is open", "RowShareLock on clinic.patients; 2 other backends wait for them", "psql from 192.0.2.7", "From dana on behalf of kim, for lee",
 		"A transaction is open and keeps its locks", "Approvers dba",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(b.Text), " "), want) {
