@@ -29,6 +29,7 @@ func (s *stmt) walk(n *pg_query.Node, w where) {
 		return
 	}
 	defer func() { s.depth-- }()
+	s.keyword(n)
 	switch x := n.Node.(type) {
 	case *pg_query.Node_SelectStmt:
 		s.selectStmt(x.SelectStmt, w)
