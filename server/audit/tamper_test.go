@@ -12,7 +12,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/audit/audittest"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/journal/faultfs"
@@ -42,13 +41,14 @@ func (f folder) disk(t *testing.T) *faultfs.FS {
 	return fsys
 }
 
-// sample is a data folder as kill -9 left it: two runs ended in order, one did not, with
-// a session that had not ended.
+// sample is a data folder as kill -9 left it: a run ended in order, one did not, one
+// recovered its session (d) and ended in order, and the last was killed with a session (c)
+// that nobody recovered yet.
 type sample struct {
 	now, early, fork folder // early: after the first run; fork: what became of that elsewhere
 	checkpoint       []byte // of early, kept elsewhere
 	acked            map[string]bool
-	boundary         string // the last segment of the journal that the first run wrote
+	boundaries       []string // the last segment of the journal that each run wrote
 }
 
 // newSample makes one; with keep, the journal has still all that was ever in it.
@@ -77,29 +77,46 @@ func newSample(t *testing.T, keep bool) *sample {
 		return g.log.Checkpoint()
 	}
 	fsys := faultfs.New()
+	boundary := func() {
+		e.boundaries = append(e.boundaries, slices.Max(slices.Collect(maps.Keys(files(t, fsys, "/data/journal")))))
+	}
 	e.checkpoint = run(fsys, "a", 150, ack)
+	boundary()
 	e.early = files(t, fsys, "/data")
-	e.boundary = slices.Max(slices.Collect(maps.Keys(files(t, fsys, "/data/journal"))))
 	elsewhere := e.early.disk(t)
 	run(elsewhere, "x", 300, nil) // larger than what became of it here
 	e.fork = files(t, elsewhere, "/data")
+	fsys = e.killed(t, fsys, "d", keep)
+	boundary()
 	run(fsys, "b", 150, ack)
+	boundary()
+	e.now = files(t, e.killed(t, fsys, "c", keep), "/data")
+	return e
+}
 
+// killed is a run that is killed with a session that has not ended. The last statements of it
+// stand under no checkpoint.
+func (e *sample) killed(t *testing.T, fsys *faultfs.FS, id string, keep bool) *faultfs.FS {
+	t.Helper()
 	g, err := start("/data", fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = g.journal.Close() }()
-	g.acked = ack
-	s := &session{g: g, ctx: t.Context(), id: "c"}
+	g.acked = func(what string) { e.acked[what] = true }
+	if keep {
+		if _, err := g.journal.Append(unconsumed, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &session{g: g, ctx: t.Context(), id: id}
 	if err := s.event(hoop.Event{Type: hoop.EventSessionStart}); err != nil {
 		t.Fatal(err)
 	}
-	if s.rec, err = g.recorder.Open(hoop.SessionInfo{ID: "c", Target: "pg"}, []byte("key")); err != nil {
+	if s.rec, err = g.recorder.Open(hoop.SessionInfo{ID: id, Target: "pg"}, []byte("key")); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 67 {
-		if i == 64 { // what comes now stands under no checkpoint
+		if i == 64 {
 			if err := g.log.Close(); err != nil {
 				t.Fatal(err)
 			}
@@ -108,11 +125,9 @@ func newSample(t *testing.T, keep bool) *sample {
 			t.Fatal(err)
 		}
 	}
-	e.now = files(t, fsys, "/data")
-	if _, _, err := s.rec.Close(recording.Record{Kind: recording.KindEnd}); err != nil {
-		t.Fatal(err)
-	}
-	return e
+	left := fsys.Kill()
+	_ = g.journal.Close()
+	return left
 }
 
 // judge starts a gateway's evidence on a folder, verifies its export against the checkpoint
@@ -200,7 +215,7 @@ func TestTamper_DataFolder(t *testing.T) {
 				kind = "first segment"
 			case at == len(segments)-1:
 				kind, named = "last segment", append(named, "journal")
-			case path != e.boundary && segments[at-1] != e.boundary:
+			case !slices.Contains(e.boundaries, path) && !slices.Contains(e.boundaries, segments[at-1]):
 				continue // one like the others
 			}
 			if seen[k.Name]++; at < 0 && !chosen[path] {
@@ -328,7 +343,7 @@ func TestTamper_WholeFolders(t *testing.T) {
 		"the audit folder of a fork":           {func(f folder) { take(f, "/data/audit/", e.fork) }, "fork"},
 		"audit folder and journal of a fork":   {func(f folder) { take(f, "/data/audit/", e.fork); take(f, "/data/journal/", e.fork) }, "fork"},
 		"recordings dropped":                   {func(f folder) { take(f, "/data/recordings/", nil) }, "recordings/a.hrec"},
-		"recordings rolled back":               {func(f folder) { take(f, "/data/recordings/", e.early) }, "recordings/b.hrec"},
+		"recordings rolled back":               {func(f folder) { take(f, "/data/recordings/", e.early) }, "recordings/d.hrec"},
 		"keys dropped":                         {func(f folder) { take(f, "/data/keys/", nil) }, "key"},
 		"everything but the keys dropped":      {func(f folder) { take(f, "/data/audit/", nil); take(f, "/data/journal/", nil) }, "checkpoint"},
 	} {
@@ -340,5 +355,35 @@ func TestTamper_WholeFolders(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// All segments of the journal that one run wrote are dropped, or all behind it: no torn record
+// tells, as where a segment is cut. Those of the oldest run the folder has durably.
+func TestTamper_ProcessBoundaries(t *testing.T) {
+	e := newSample(t, true)
+	before := ""
+	for i, last := range e.boundaries {
+		for what, gone := range map[string]func(segment string) bool{
+			"a run":              func(s string) bool { return s > before && s <= last },
+			"all that came then": func(s string) bool { return s > last },
+		} {
+			changed := maps.Clone(e.now)
+			maps.DeleteFunc(changed, func(name string, _ []byte) bool {
+				return strings.HasPrefix(name, "/data/journal/") && gone(name)
+			})
+			err := e.judge(t, changed, true)
+			switch {
+			case len(changed) == len(e.now):
+				t.Errorf("%s, %s: there is none", what, last)
+			case i == 0 && what == "a run":
+				if err != nil {
+					t.Errorf("the oldest run: %v", err)
+				}
+			case err == nil || strings.Contains(err.Error(), "was acknowledged and is lost") || !strings.Contains(err.Error(), "journal"):
+				t.Errorf("%s, %s: %v", what, last, err)
+			}
+		}
+		before = last
 	}
 }
