@@ -22,7 +22,7 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 	@bin/hoop-gateway dev
 
 # Those that take minutes begin first, so that no processor waits for the last of them.
-LONGEST := ./server/session ./server/proxy/postgres ./test/leaks ./server/pgparse ./cmd/hoopctl
+LONGEST := ./server/session ./server/proxy/postgres ./test/leaks ./server/pgparse ./cmd/hoopctl ./server/servertest
 
 test: ## every package, under the race detector, in any order
 	@.ci/deps test

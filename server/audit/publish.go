@@ -176,7 +176,8 @@ func (l *Log) contains(kept auditlog.Checkpoint) error {
 	now := tlog.Tree{N: l.published.Size, Hash: l.published.Root}
 	root, err := tlog.TreeHash(kept.Size, tlog.TileHashReader(now, &view{l, l.tree.snapshot()}))
 	if err != nil {
-		return fmt.Errorf("read tree at %d events: %w", kept.Size, err)
+		return fmt.Errorf("tile/: the tiles do not have the root that the checkpoint of %d events vouches for: read tree at %d events: %w",
+			l.published.Size, kept.Size, err)
 	}
 	if root != kept.Root {
 		return fmt.Errorf("the audit folder is a fork: %s is of another log at %d events", l.anchorName(), kept.Size)

@@ -135,6 +135,16 @@ var parser = sync.OnceValues(func() (*pgparse.Pool, error) {
 // Start starts a gateway; it is stopped when the test ends.
 func Start(tb testing.TB, o Options) *Gateway {
 	tb.Helper()
+	g, err := Try(tb, o)
+	if err != nil {
+		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
+	}
+	return g
+}
+
+// Try is Start for a gateway that may not start: it gives why.
+func Try(tb testing.TB, o Options) (*Gateway, error) {
+	tb.Helper()
 	g := &Gateway{tb: tb, beside: o.Beside, PG: o.PG, DataDir: o.DataDir, Log: &Buffer{}, sources: map[string]oauth2.TokenSource{}}
 	if g.PG == nil {
 		pg, err := pgserver.Start(tb.Context(), pgserver.Options{})
@@ -168,7 +178,7 @@ func Start(tb testing.TB, o Options) *Gateway {
 	must(tb, err)
 	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Now: o.Now, Parser: parser, DevUsers: People, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
-		tb.Fatalf("start the gateway: %v\n%s", err, g.Log.String())
+		return g, err
 	}
 	g.gw, g.URL = gw, gw.URL()
 	g.trust(gw.CAFile())
@@ -192,7 +202,7 @@ func Start(tb testing.TB, o Options) *Gateway {
 			tb.Logf("the gateway's log:\n%s", g.Log.String())
 		}
 	})
-	return g
+	return g, nil
 }
 
 // Refused tries to start a gateway on a data folder, and gives why it does not.

@@ -13,18 +13,18 @@ import (
 type Kind struct {
 	Name    string
 	Pattern string   // of its path below the folder, as in path.Match
-	Named   []string // evidence: one of these words, or the file's name, is in the error
+	Named   []string // one of these words, or the file's name, is in an error about it
 	Not     string   // no evidence: why
 }
 
 // DataFolder are the kinds in a gateway's data folder. The first that matches counts.
 var DataFolder = []Kind{
-	{Name: "journal segment", Pattern: "journal/*.wal", Named: []string{".wal"}},
+	{Name: "journal segment", Pattern: "journal/*.wal", Named: []string{".wal", "journal"}},
 	{Name: "checkpoint", Pattern: "audit/checkpoint", Named: []string{"checkpoint"}},
 	{Name: "partial entries", Pattern: "audit/tile/entries/*.p/*", Named: []string{"tile/"}},
 	{Name: "entries", Pattern: "audit/tile/entries/*", Named: []string{"tile/entries/"}},
 	{Name: "partial tile", Pattern: "audit/tile/*/*.p/*", Named: []string{"tile/"}},
-	{Name: "tile", Pattern: "audit/tile/*/*", Named: []string{"tile/0/"}},
+	{Name: "tile", Pattern: "audit/tile/*/*", Named: []string{"tile/"}},
 	{Name: "recording", Pattern: "recordings/*.hrec", Named: []string{"recording"}},
 	{Name: "signing key", Pattern: "keys/audit.key"},
 	{Name: "kept checkpoint", Pattern: "keys/audit.checkpoint"},
@@ -34,10 +34,10 @@ var DataFolder = []Kind{
 	{Name: "witness key", Pattern: "keys/witness.key"},
 
 	{Name: "derived", Pattern: "audit/sessions.json", Not: "made anew from the log"},
-	{Name: "store", Pattern: "hoop.db*", Not: "what people browse and decide on: that it happened is in the log"},
+	{Name: "store", Pattern: "hoop.db*", Named: []string{"store"}, Not: "what people browse and decide on: that it happened is in the log"},
 	{Name: "lock", Pattern: "gateway.lock", Not: "empty"},
-	{Name: "certificates", Pattern: "ca*.pem", Not: "TLS ends with the connection"},
-	{Name: "secrets", Pattern: "keys/*.key", Not: "they sign in, seal or mask; nothing in the log is proved with them"},
+	{Name: "certificates", Pattern: "ca*.pem", Named: []string{"private CA"}, Not: "TLS ends with the connection"},
+	{Name: "secrets", Pattern: "keys/*.key", Named: []string{"private CA"}, Not: "they sign in, seal or mask; nothing in the log is proved with them"},
 	{Name: "position of a sink", Pattern: "sink-*.position", Not: "how far copies went: it can send some again, the log has all"},
 	{Name: "what was told", Pattern: "notify/*", Not: "how far notices went: it can tell some again"},
 }
