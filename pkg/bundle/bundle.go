@@ -81,9 +81,6 @@ func DecodeManifest(b []byte) (*Manifest, error) {
 	if m.First < 0 || m.End <= m.First || m.End > m.Size || m.Since < 0 || m.Since > m.Size || m.Cosigned < 0 || m.Cosigned > m.Size {
 		return nil, fmt.Errorf("events %d to %d of %d", m.First, m.End, m.Size)
 	}
-	if m.From.IsZero() && m.First > 0 || m.To.IsZero() && m.End < m.Size {
-		return nil, fmt.Errorf("events %d to %d of %d, and no time that leaves the others out", m.First, m.End, m.Size)
-	}
 	return m, nil
 }
 

@@ -48,6 +48,8 @@ func continued(t *testing.T, disk *faultfs.FS, who string) *site {
 		t.Fatal(err)
 	}
 	e := &site{gateway: monthOf(t, disk, who, 3, 8), disk: disk}
+	e.cosign(t)
+	e.signIns(t, who, policyRevision(1), 10)
 	e.witness = e.cosign(t)
 	for _, session := range []string{"s3", "s4"} {
 		e.expire(t, session)
@@ -229,7 +231,7 @@ func (f *forger) span(m bundle.Manifest) span {
 // who ask for what bundle.json says: then the change was none, or nobody was deceived.
 func (f *forger) judge(b []byte) *auditlog.Fault {
 	f.t.Helper()
-	_, err := bundle.Verify(bytes.NewReader(b), int64(len(b)), bundle.Options{Key: f.e.log.VerifierKey(), Witnesses: []string{f.e.witness}})
+	_, err := bundle.Verify(bytes.NewReader(b), int64(len(b)), bundle.Options{Key: f.e.log.VerifierKey()})
 	var fault *auditlog.Fault
 	if errors.As(err, &fault) {
 		return fault
@@ -493,19 +495,24 @@ func TestBundle_EveryWord(t *testing.T) {
 	}
 }
 
-// told is the event that tells of the cosignature.
+// told is the event that tells of the newest cosignature.
 func (f *forger) told() int64 {
+	all := f.checkpoints()
+	return all[len(all)-1]
+}
+
+// checkpoints are the events that tell of cosignatures.
+func (f *forger) checkpoints() (indexes []int64) {
 	f.t.Helper()
 	for e, err := range f.e.log.Events(f.t.Context(), 0) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
 		if e.Event.Type == hoop.EventCheckpoint {
-			return e.Index
+			indexes = append(indexes, e.Index)
 		}
 	}
-	f.t.Fatal("no checkpoint was cosigned")
-	return 0
+	return indexes
 }
 
 // A bundle that leaves events of its time out says so, however well it is made: the
@@ -522,6 +529,35 @@ func TestBundle_LeavesNothingOut(t *testing.T) {
 		change(&m)
 		if fault := f.judge(f.made(m, nil)); fault == nil || !strings.Contains(fault.What, "leaves it out") {
 			t.Errorf("%s event left out: got %v", name, fault)
+		}
+	}
+}
+
+// Events of one moment may stand in the log out of their order: those of the time that
+// stand before its first neighbour of another time, or behind its last, are not left out
+// either.
+func TestBundle_LeavesNothingOutOfAMoment(t *testing.T) {
+	disk := faultfs.New()
+	g, err := started("/data", disk, 1<<20, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = g.close() })
+	begin := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	for _, us := range []int{0, 10, 9, 11, 20, 19, 21} {
+		if err := g.log.Write(t.Context(), &hoop.Event{Time: begin.Add(time.Duration(us) * time.Microsecond), Type: hoop.EventSignIn}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := newForger(t, &site{gateway: g, disk: disk}, audit.BundleOptions{From: begin.Add(10 * time.Microsecond), To: begin.Add(20 * time.Microsecond)})
+	if f.m.First != 1 || f.m.End != 6 || f.judge(f.made(f.m, nil)) != nil {
+		t.Fatalf("got events %d to %d", f.m.First, f.m.End)
+	}
+	for _, span := range [][2]int64{{3, 6}, {1, 4}, {3, 4}} {
+		m := f.m
+		m.First, m.End = span[0], span[1]
+		if fault := f.judge(f.made(m, nil)); fault == nil || !strings.Contains(fault.What, "leaves it out") {
+			t.Errorf("events %d to %d: got %v", m.First, m.End, fault)
 		}
 	}
 }
@@ -558,6 +594,7 @@ func TestBundle_FalseExcuses(t *testing.T) {
 		"one whose reason was taken out":          {"", f.outside(told, s4), missing("s3")},
 		"one whose reason in the edge is missing": {"", f.outside(told, s3), missing("s4")},
 		"the cosignature's event":                 {"", f.outside(s3, s4), bundle.CosignedFile},
+		"an older cosignature's event":            {"", f.outside(f.checkpoints()[0], told, s3, s4), auditlog.OutsideFile},
 		"an event that nothing rests on":          {"", f.outside(told, told+1, s3, s4), auditlog.OutsideFile},
 	} {
 		change := map[string][]byte{auditlog.OutsideFile: tt.outside}
@@ -579,6 +616,16 @@ func TestBundle_FalseExcuses(t *testing.T) {
 	kept := files(t, e.disk, "/data/recordings")["/data/recordings/s3.hrec"]
 	if fault := f.judge(f.made(f.m, map[string][]byte{missing("s3"): kept})); fault == nil || fault.File != missing("s3") {
 		t.Errorf("here and gone: got %v", fault)
+	}
+	wrong := month(t)
+	if err := wrong.log.Write(t.Context(), &hoop.Event{
+		Type: hoop.EventExpired, Session: "s1", Details: []hoop.Detail{{Name: auditlog.ExpiredHash, Value: policyRevision(0)}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var fault *auditlog.Fault
+	if _, err := wrong.verifyBundle(bundled(t, wrong, audit.BundleOptions{Recordings: true}), nil); !errors.As(err, &fault) || fault.File != missing("s1") {
+		t.Errorf("by an event of another recording's hash: got %v", err)
 	}
 	short := e.asked
 	short.To = short.From.Add(2 * time.Hour) // s2 alone
