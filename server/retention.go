@@ -164,7 +164,7 @@ func (g *Gateway) expire(ctx context.Context, rec *record.Recorder, gone map[str
 				continue
 			}
 			if err := g.audit.Write(ctx, &hoop.Event{
-				Type: hoop.EventExpired, Session: id, Target: k.event.Target, Grant: k.event.Grant, Subject: "hoop-gateway",
+				Type: hoop.EventExpired, Session: id, Target: k.event.Target, Grant: k.event.Grant, Subject: gatewayItself,
 				Details: []hoop.Detail{
 					{Name: auditlog.ExpiredHash, Value: k.event.Record.SHA256},
 					{Name: "size", Value: strconv.FormatInt(k.event.Record.Size, 10)},

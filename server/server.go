@@ -31,6 +31,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pki"
+	"github.com/hoopctl/hoopctl/server/policy"
 	"github.com/hoopctl/hoopctl/server/protect"
 	"github.com/hoopctl/hoopctl/server/proxy/postgres"
 	"github.com/hoopctl/hoopctl/server/record"
@@ -136,6 +137,10 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
+	former, err := g.inForceBefore(ctx)
+	if err != nil {
+		return err
+	}
 	if g.grants, err = grant.New(ctx, grant.Options{
 		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.audit.VerifierKey(), Log: g.log,
 		Masks: func(id hoop.Identity, target string) *mask.Rules { return g.protect.For(id, target) },
@@ -194,10 +199,11 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		TLS:  &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
 		HTTP: mux, Identify: signIn.Identify, Handle: g.handle, Log: g.log,
 	})
-	return g.audit.Write(ctx, &hoop.Event{
+	start := &hoop.Event{
 		Time: time.Now().UTC(), Type: hoop.EventStart, Policy: g.rules.Revision(), Text: "hoop-gateway " + opts.Version,
-		Details: []hoop.Detail{{Name: "url", Value: g.url}},
-	})
+		Details: []hoop.Detail{{Name: "url", Value: g.url}, {Name: "operator", Value: operator()}},
+	}
+	return g.writeAll(ctx, g.startEvents(start, former)...)
 }
 
 // evidence is what records.
@@ -473,10 +479,17 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if err := g.policies.keep(next.engine.Text()); err != nil {
 		return err
 	}
-	if err := g.audit.Write(ctx, &hoop.Event{
-		Time: time.Now().UTC(), Type: hoop.EventPolicy, Policy: next.engine.Revision(), Text: "resources loaded again",
-		Details: []hoop.Detail{{Name: "former", Value: g.rules.Revision()}},
-	}); err != nil {
+	was := g.rules.current.Load()
+	changes, err := policy.Changes(was.engine.Text(), next.engine.Text())
+	if err != nil {
+		return err
+	}
+	changes = append(changes, secretChanges(was.accounts, next.accounts, changes)...)
+	loaded := &hoop.Event{
+		Time: time.Now().UTC(), Type: hoop.EventPolicy, Subject: gatewayItself, Policy: next.engine.Revision(), Text: "resources loaded again",
+		Details: []hoop.Detail{{Name: "former", Value: was.engine.Revision()}, {Name: "operator", Value: operator()}},
+	}
+	if err := g.writeAll(ctx, append([]*hoop.Event{loaded}, resourceEvents(loaded.Policy, changes)...)...); err != nil {
 		return err
 	}
 	if err := g.protect.Declare(ctx, next.set.MaskRules); err != nil {

@@ -26,9 +26,9 @@ const (
 	EventStatement     EventType = "statement"      // with its decision
 	EventResult        EventType = "result"
 	EventCancel        EventType = "cancel"
-	EventRecovery      EventType = "recovery" // after a crash: commits the count found
-	EventPolicy        EventType = "policy"
-	EventResource      EventType = "resource"
+	EventRecovery      EventType = "recovery"       // after a crash: commits the count found
+	EventPolicy        EventType = "policy"         // policy and resources were loaded again
+	EventResource      EventType = "resource"       // one was added, changed or removed
 	EventExplain       EventType = "policy-explain" // somebody asked what would happen to a statement, or to cases
 	EventAPIDenied     EventType = "api-denied"     // asked for over the API and refused; details count attempts
 	EventRead          EventType = "recording-read"
@@ -125,6 +125,16 @@ func (e *Event) Detail(name string) string {
 		}
 	}
 	return ""
+}
+
+// TellsPolicy reports whether the event tells which policy was in force when it happened:
+// what a gateway does by itself before its start has the new one already.
+func (e *Event) TellsPolicy() bool {
+	switch e.Type {
+	case EventStart, EventStop, EventPolicy:
+		return true
+	}
+	return e.Counter > 0 && e.Type != EventRecovery
 }
 
 // Result is how a statement ended, as the client saw it.

@@ -50,6 +50,10 @@ func says(detail, value string) func(*hoop.Event) bool {
 	return func(e *hoop.Event) bool { return e.Detail(detail) == value }
 }
 
+func changed(what string) func(*hoop.Event) bool {
+	return all(is(hoop.EventResource), says("change", what))
+}
+
 func recorded(e *hoop.Event) bool { return e.Record != nil && e.Record.SHA256 != "" }
 
 // emergency: an alert that has a request is that of a grant taken without approval; the
@@ -175,8 +179,11 @@ var paragraphs = []paragraph{
 		{"requests withdrawn", func(e *hoop.Event) bool { return e.Type == hoop.EventCancel && e.Request != 0 }},
 		grants,
 		{"grants revoked", is(hoop.EventRevocation)},
-		{"changes of policy and resources while the gateway ran", is(hoop.EventPolicy, hoop.EventResource)},
+		{"times that policy and resources were loaded again while the gateway ran", is(hoop.EventPolicy)},
 		restarted,
+		{"targets, rules, accounts, roles and modules of the policy added", changed("added")},
+		{"targets, rules, accounts, roles and modules of the policy changed", changed("changed")},
+		{"targets, rules, accounts, roles and modules of the policy removed", changed("removed")},
 		{"inherited protection of copies lifted", is(hoop.EventProtection)},
 	}, ""},
 	{"45 CFR 164.308(a)(5)(ii)(C)", "Log-in monitoring", []line{

@@ -20,7 +20,7 @@ import (
 
 // Format is the version of what reports say and how they are written. A verifier
 // compares only those of its own.
-const Format = 3
+const Format = 4
 
 // linked events are those from the begin of each line, and as many from its end.
 const linked = 10
@@ -158,12 +158,8 @@ func (b *Builder) Add(index int64, e *hoop.Event) {
 // before. What a gateway does by itself before its start event, under the new one already,
 // tells nothing about the former.
 func (b *Builder) restarted(e *hoop.Event) bool {
-	switch e.Type {
-	case hoop.EventStart, hoop.EventStop, hoop.EventPolicy:
-	default:
-		if e.Counter == 0 || e.Type == hoop.EventRecovery {
-			return false
-		}
+	if !e.TellsPolicy() {
+		return false
 	}
 	former := b.inForce
 	b.inForce = e.Policy
@@ -174,7 +170,7 @@ func (b *Builder) restarted(e *hoop.Event) bool {
 // that somebody claimed, nor a witness, nor the gateway itself.
 func known(e *hoop.Event) bool {
 	switch e.Type {
-	case hoop.EventSignInFailed, hoop.EventCheckpoint, hoop.EventExpired:
+	case hoop.EventSignInFailed, hoop.EventCheckpoint, hoop.EventExpired, hoop.EventPolicy, hoop.EventResource:
 		return false
 	}
 	return true

@@ -95,7 +95,7 @@ func TestReport_StartsWithOtherPolicy(t *testing.T) {
 	if l := r.line(t, "164.308(a)(4)", restarted.what); l.Count != 2 || !slices.Equal(l.Index, []int64{2, 8}) {
 		t.Errorf("got %+v, want events 2 and 8", l)
 	}
-	if l := r.line(t, "164.308(a)(4)", "changes of policy and resources while the gateway ran"); l.Count != 1 {
+	if l := r.line(t, "164.308(a)(4)", "times that policy and resources were loaded again while the gateway ran"); l.Count != 1 {
 		t.Errorf("got %+v, want 1", l)
 	}
 	first := NewBuilder()
@@ -335,7 +335,7 @@ func TestAccounting_Forgets(t *testing.T) {
 func TestParagraphs_CountEveryKind(t *testing.T) {
 	for _, typ := range hoop.EventTypes {
 		e := &hoop.Event{Type: typ, Request: 1, Action: hoop.Allow, Grant: "g", Subject: "alice", Details: []hoop.Detail{
-			{Name: hoop.ReaderDetail, Value: hoop.ReaderOther}, {Name: "kind", Value: string(hoop.RequestGrant)}, {Name: "hold", Value: "true"},
+			{Name: hoop.ReaderDetail, Value: hoop.ReaderOther}, {Name: "kind", Value: string(hoop.RequestGrant)}, {Name: "hold", Value: "true"}, {Name: "change", Value: "added"},
 		}}
 		if typ == hoop.EventSessionEnd || typ == hoop.EventRecovery {
 			e.Record = &hoop.Record{SHA256: "x"}

@@ -119,20 +119,23 @@ var countedBy = map[string]func(f fact) bool{
 	"sessions cut because groups or account had changed, or the account was gone": func(f fact) bool {
 		return f.word("cause") == "identity-changed" || f.word("cause") == "account-removed"
 	},
-	"requests for access":                                   func(f fact) bool { return f.word("type") == "request" && f.word("session") == "" },
-	"requests to run one statement":                         func(f fact) bool { return f.word("type") == "request" && f.word("session") != "" },
-	"approvals by people":                                   kind("approval"),
-	"denials by people":                                     kind("denial"),
-	"requests that nobody decided in time":                  kind("expiry"),
-	"requests withdrawn":                                    func(f fact) bool { return f.word("type") == "cancel" && f.number("request") > 0 },
-	"changes of policy and resources while the gateway ran": func(f fact) bool { return f.word("type") == "policy" || f.word("type") == "resource" },
-	"inherited protection of copies lifted":                 kind("protection-lifted"),
-	"questions what the policy would decide":                kind("policy-explain"),
-	"recordings whose time was over (their hash stays)":     kind("recording-expired"),
-	"legal holds set":                                       func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "deny" },
-	"legal holds lifted":                                    func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "allow" },
-	"results that delivered rows":                           func(f fact) bool { return f.part("result").number("rows") > 0 },
-	"results with masked values":                            func(f fact) bool { return f.part("result").number("masked") > 0 },
+	"requests for access":                  func(f fact) bool { return f.word("type") == "request" && f.word("session") == "" },
+	"requests to run one statement":        func(f fact) bool { return f.word("type") == "request" && f.word("session") != "" },
+	"approvals by people":                  kind("approval"),
+	"denials by people":                    kind("denial"),
+	"requests that nobody decided in time": kind("expiry"),
+	"requests withdrawn":                   func(f fact) bool { return f.word("type") == "cancel" && f.number("request") > 0 },
+	"times that policy and resources were loaded again while the gateway ran": kind("policy"),
+	"targets, rules, accounts, roles and modules of the policy added":         func(f fact) bool { return f.word("type") == "resource" && f.detail("change") == "added" },
+	"targets, rules, accounts, roles and modules of the policy changed":       func(f fact) bool { return f.word("type") == "resource" && f.detail("change") == "changed" },
+	"targets, rules, accounts, roles and modules of the policy removed":       func(f fact) bool { return f.word("type") == "resource" && f.detail("change") == "removed" },
+	"inherited protection of copies lifted":                                   kind("protection-lifted"),
+	"questions what the policy would decide":                                  kind("policy-explain"),
+	"recordings whose time was over (their hash stays)":                       kind("recording-expired"),
+	"legal holds set":             func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "deny" },
+	"legal holds lifted":          func(f fact) bool { return f.word("type") == "legal-hold" && f.word("action") == "allow" },
+	"results that delivered rows": func(f fact) bool { return f.part("result").number("rows") > 0 },
+	"results with masked values":  func(f fact) bool { return f.part("result").number("masked") > 0 },
 	"statements allowed with effect server, which can move rows past the gateway": func(f fact) bool {
 		return f.word("type") == "statement" && f.word("action") != "deny" && f.any("effects", "server")
 	},
@@ -385,7 +388,7 @@ func recounted(t *testing.T, g *servertest.Gateway, happened ...string) {
 			masked += res.number("masked")
 		}
 		revisions[f.word("policy")]++
-		if typ := f.word("type"); f.word("subject") != "" && typ != "sign-in-failed" && typ != "checkpoint" && typ != "recording-expired" {
+		if typ := f.word("type"); f.word("subject") != "" && typ != "sign-in-failed" && typ != "checkpoint" && typ != "recording-expired" && typ != "policy" && typ != "resource" {
 			subjects[f.word("subject")] = true
 		}
 		if target := f.word("target"); target != "" {
