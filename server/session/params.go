@@ -2,9 +2,13 @@ package session
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
@@ -93,11 +97,13 @@ func digested(params []hoop.Param) (out []hoop.Param, lengths map[int]int) {
 // shownParam is how much of a long value people see who approve.
 const shownParam = 4 << 10
 
-// Printable renders bound parameters for people who approve: text as it is, binary
-// as \x hex; of long values the beginning, as long as that is not too much.
+// Printable renders bound parameters for people who approve: text as it is, binary as
+// text where the type is one of PostgreSQL's own that has no parts, or an array of such,
+// otherwise as \x hex; of long values the beginning, as long as that is not too much.
 func Printable(params []hoop.Param) []string {
 	var out []string
 	apart, room := long(params), maxParams
+	types := pgtype.NewMap()
 	for i, p := range params {
 		size := len(p.Value)
 		if apart != nil && apart[i] {
@@ -112,6 +118,12 @@ func Printable(params []hoop.Param) []string {
 			out = append(out, "NULL")
 		case !p.Binary && utf8.Valid(p.Value):
 			out = append(out, string(p.Value))
+		case p.Binary && len(p.Value) == size:
+			if text, ok := textOf(types, p.Type, p.Value); ok {
+				out = append(out, text)
+				break
+			}
+			fallthrough
 		default:
 			out = append(out, fmt.Sprintf(`\x%x`, p.Value))
 		}
@@ -120,4 +132,87 @@ func Printable(params []hoop.Param) []string {
 		}
 	}
 	return out
+}
+
+// plainBinary are the types whose binary values are read, of a few bytes or of text.
+var plainBinary = map[uint32]bool{
+	pgtype.BoolOID: true, pgtype.Int2OID: true, pgtype.Int4OID: true, pgtype.Int8OID: true, pgtype.OIDOID: true,
+	pgtype.Float4OID: true, pgtype.Float8OID: true, pgtype.NumericOID: true, pgtype.UUIDOID: true, pgtype.DateOID: true,
+	pgtype.TimeOID: true, pgtype.TimestampOID: true, pgtype.TimestamptzOID: true, pgtype.IntervalOID: true,
+	pgtype.InetOID: true, pgtype.CIDROID: true, pgtype.TextOID: true, pgtype.VarcharOID: true, pgtype.BPCharOID: true,
+	pgtype.NameOID: true, pgtype.JSONOID: true, pgtype.JSONBOID: true,
+}
+
+// textOf gives a binary value as PostgreSQL writes it in text.
+func textOf(types *pgtype.Map, oid uint32, value []byte) (string, bool) {
+	t, ok := types.TypeForOID(oid)
+	if !ok {
+		return "", false
+	}
+	if array, ok := t.Codec.(*pgtype.ArrayCodec); ok {
+		return arrayOf(types, array.ElementType.OID, value)
+	}
+	if !plainBinary[oid] {
+		return "", false
+	}
+	v, err := t.Codec.DecodeValue(types, oid, pgtype.BinaryFormatCode, value)
+	if err != nil {
+		return "", false
+	}
+	text, err := types.Encode(oid, pgtype.TextFormatCode, v, nil)
+	return string(text), err == nil && utf8.Valid(text)
+}
+
+// arrayOf reads a binary array of one dimension, or none (PostgreSQL's array_recv: 4B
+// dimensions + 4B flags + 4B type, then 4B length + 4B first index, then 4B size + value
+// each). It allocates for what is there only, whatever the lengths say.
+func arrayOf(types *pgtype.Map, elem uint32, b []byte) (string, bool) {
+	next := func() (n int32, ok bool) {
+		if len(b) < 4 {
+			return 0, false
+		}
+		n, b = int32(binary.BigEndian.Uint32(b)), b[4:]
+		return n, true
+	}
+	dims, ok := next()
+	_, flags := next()
+	oid, typed := next()
+	if !ok || !flags || !typed || uint32(oid) != elem || !plainBinary[elem] {
+		return "", false
+	}
+	if dims == 0 {
+		return "{}", len(b) == 0
+	}
+	count, ok := next()
+	first, known := next()
+	if !ok || !known || dims != 1 || first != 1 || count < 0 {
+		return "", false
+	}
+	var items []string
+	for range count {
+		n, ok := next()
+		if !ok || int(n) > len(b) {
+			return "", false
+		}
+		if n < 0 {
+			items = append(items, "NULL")
+			continue
+		}
+		item, ok := textOf(types, elem, b[:n])
+		if !ok {
+			return "", false
+		}
+		b = b[n:]
+		items = append(items, quoted(item))
+	}
+	return "{" + strings.Join(items, ",") + "}", len(b) == 0
+}
+
+// quoted is an element of an array as its text has it (PostgreSQL manual, "Array Input and
+// Output Syntax").
+func quoted(item string) string {
+	if item != "" && !strings.EqualFold(item, "null") && !strings.ContainsAny(item, "{},\"\\ \t\n\r\v\f") {
+		return item
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(item) + `"`
 }

@@ -2,9 +2,13 @@ package session
 
 import (
 	"bytes"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -39,3 +43,51 @@ func TestParams_Long(t *testing.T) {
 		t.Error("short values are copied")
 	}
 }
+
+// What a driver sends in binary is read for people: a number as a number, an array with its
+// elements. What is no value of its type, or of a type with parts, stays as it is, and
+// lengths that lie make nothing.
+func TestParams_BinaryIsReadable(t *testing.T) {
+	types := pgtype.NewMap()
+	binary := func(oid uint32, v any) hoop.Param {
+		b, err := types.Encode(oid, pgtype.BinaryFormatCode, v, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hoop.Param{Type: oid, Binary: true, Value: b}
+	}
+	var number pgtype.Numeric
+	if err := number.Scan("123.450"); err != nil {
+		t.Fatal(err)
+	}
+	huge := binary(pgtype.TextArrayOID, []string{"a"})
+	huge.Value[12], huge.Value[13] = 0x7f, 0xff
+	for _, tt := range []struct {
+		p    hoop.Param
+		want string
+	}{
+		{binary(pgtype.Int4OID, -5), "-5"},
+		{binary(pgtype.Int8OID, int64(1)<<40), "1099511627776"},
+		{binary(pgtype.BoolOID, true), "t"},
+		{binary(pgtype.Float8OID, 1.5), "1.5"},
+		{binary(pgtype.NumericOID, number), "123.450"},
+		{binary(pgtype.DateOID, time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)), "2026-11-28"},
+		{binary(pgtype.TimestamptzOID, time.Date(2026, 11, 28, 12, 0, 0, 5000, time.UTC)), "2026-11-28 12:00:00.000005Z"},
+		{binary(pgtype.UUIDOID, [16]byte{15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}), "0f0e0d0c-0b0a-0908-0706-050403020100"},
+		{binary(pgtype.TextOID, "it's"), "it's"},
+		{binary(pgtype.JSONBOID, map[string]int{"a": 1}), `{"a":1}`},
+		{binary(pgtype.TextArrayOID, []*string{ptr("123-45-6789"), nil, ptr(""), ptr("null"), ptr(`a "b\`)}), `{123-45-6789,NULL,"","null","a \"b\\"}`},
+		{binary(pgtype.Int4ArrayOID, []int32{}), "{}"},
+		{huge, `\x` + hex.EncodeToString(huge.Value)},
+		{binary(pgtype.Int4ArrayOID, [][]int32{{1}}), `\x0000000200000000000000170000000100000001000000010000000100000004` + "00000001"},
+		{hoop.Param{Type: pgtype.Int4OID, Binary: true, Value: []byte{1}}, `\x01`},
+		{hoop.Param{Binary: true, Value: []byte{1}}, `\x01`},
+		{hoop.Param{Type: 99999, Binary: true, Value: []byte{1}}, `\x01`},
+	} {
+		if got := Printable([]hoop.Param{tt.p})[0]; got != tt.want {
+			t.Errorf("type %d: got %s, want %s", tt.p.Type, got, tt.want)
+		}
+	}
+}
+
+func ptr(s string) *string { return &s }

@@ -320,6 +320,7 @@ func (a *answerer) message(kind byte, m []byte) error {
 		return a.done(e, 'C', m)
 	case 't':
 		a.relayed(len(m))
+		a.parameters(e, m)
 		return a.expect(e, 'D')
 	case 'n', 'T':
 		return a.description(e, kind, m)
@@ -345,6 +346,25 @@ func (a *answerer) answers(e *expected) {
 		a.run = e.run
 		a.withheld = a.withheld || e.run.withheld
 	}
+}
+
+// parameters notes of which types the parameters are, by a ParameterDescription: 2B count +
+// 4B types. Those who decide can read binary values then.
+func (a *answerer) parameters(e *expected, m []byte) {
+	if e.asks == nil {
+		return
+	}
+	f := fields{b: m[headerSize:]}
+	types := make([]uint32, 0, 8)
+	for range f.uint16() {
+		types = append(types, f.uint32())
+	}
+	if f.done() != nil {
+		return
+	}
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
+	e.asks.told = types
 }
 
 func (a *answerer) expect(e *expected, kind byte) error {

@@ -14,6 +14,7 @@ type prepared struct {
 	meaning *meaning
 	types   []uint32 // of parameters, as the client declared them
 	tainted bool     // guarded by conn.mu: code may have replaced it
+	told    []uint32 // guarded by conn.mu: types of parameters, as the target described them
 }
 
 // portal is a prepared statement bound to parameters.
@@ -154,14 +155,17 @@ func (c *conn) bind(frame, body []byte) error {
 }
 
 func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Param) error {
+	c.mu.Lock()
+	tainted, generation, moved, told := p.tainted, c.generation, c.moved, p.told
+	c.mu.Unlock()
 	for i := range params {
 		if i < len(p.types) {
 			params[i].Type = p.types[i]
 		}
+		if params[i].Type == 0 && i < len(told) {
+			params[i].Type = told[i]
+		}
 	}
-	c.mu.Lock()
-	tainted, generation, moved := p.tainted, c.generation, c.moved
-	c.mu.Unlock()
 	overtaken := c.judging()
 	r, err := c.runPortal(name, p.meaning, tainted, params)
 	if overtaken() && err == nil {
@@ -306,6 +310,9 @@ func (c *conn) describe(frame, body []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if kind == 'S' {
+		e.asks, _ = c.prepared.lookup(name, c.batch)
+	}
 	if c.pushLocked(e) {
 		c.out = append(c.out, frame...)
 		if e.portal != nil {

@@ -21,11 +21,12 @@ type expected struct {
 	// unconverted: the client got an error in place of the rest of the answer; of the
 	// goroutine that reads the target.
 	unconverted bool
-	fails       bool     // it is there to fail, and its error is not for the client
-	portal      *portal  // of E, and of D that asks for a portal
-	described   *meaning // of D that asks for a statement, where it matters
-	tags        int      // CommandCompletes so far, of Q
-	change      *change  // of the client's encoding, of Q and S: it is told with ReadyForQuery
+	fails       bool      // it is there to fail, and its error is not for the client
+	portal      *portal   // of E, and of D that asks for a portal
+	described   *meaning  // of D that asks for a statement, where it matters
+	asks        *prepared // of D that asks for a statement, where that is known
+	tags        int       // CommandCompletes so far, of Q
+	change      *change   // of the client's encoding, of Q and S: it is told with ReadyForQuery
 
 	settles []settling
 	denial  []byte // why the gateway has ended COPY data; guarded by conn.mu
