@@ -162,6 +162,9 @@ func (s *stmt) transaction(t *pg_query.TransactionStmt) {
 		s.out.Opaque = true // deferred triggers and constraints fire now
 	case TxCommitPrepared, TxRollbackPrepared:
 		s.opaque("ends a transaction whose statements are not in this session")
+		if kind.tx == TxCommitPrepared { // with whatever it changed in the catalog
+			s.out.DDL, s.out.Joins = true, true
+		}
 	case TxRollback, TxRollbackTo:
 		s.shifted = true // settings and objects are what they were before
 	}
