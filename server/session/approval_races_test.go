@@ -234,3 +234,126 @@ func TestApproval_PortalsOfFunctionsRedefined(t *testing.T) {
 		t.Errorf("%d and %d", n, m)
 	}
 }
+
+// A transaction that was prepared takes what was approved in it along, once; ending it is
+// asked about in whatever session. Nothing that waits or was bound in it can follow it.
+func TestApproval_TwoPhase(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
+	asked := func(conn *pgx.Conn, sql string, approve bool) {
+		t.Helper()
+		done := exec(conn, sql)
+		held := a.pending(1)[0]
+		a.decide(held.ID, approve)
+		if err := <-done; (err == nil) != approve {
+			t.Errorf("%s: %v", sql, err)
+		}
+		a.tooLate(held.ID)
+	}
+	before := a.hits()
+	one, two := open(t, a.Gateway, simple), open(t, a.Gateway, simple)
+	for i, end := range []string{"ROLLBACK PREPARED 'kept'", "COMMIT PREPARED 'kept'"} {
+		run(t, one, "BEGIN")
+		asked(one, hit, true)
+		run(t, one, "PREPARE TRANSACTION 'kept'")
+		asked(two, end, false)
+		asked(one, end, false)
+		if n := a.hits() - before; n != 0 {
+			t.Errorf("before %s: %d", end, n)
+		}
+		asked(two, end, true)
+		if n := a.hits() - before; n != int64(i) {
+			t.Errorf("after %s: %d", end, n)
+		}
+	}
+
+	// A portal is of its transaction.
+	l := dial(t, a)
+	before = a.hits()
+	l.send(&pgproto3.Query{String: "BEGIN"})
+	l.until(ready)
+	l.send(&pgproto3.Parse{Query: hit}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{})
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, true)
+	l.until(ready)
+	l.send(&pgproto3.Query{String: "PREPARE TRANSACTION 'bound'"})
+	l.until(ready)
+	l.send(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{})
+	if seen := l.until(ready); !slices.Equal(seen, []string{"34000"}) {
+		t.Errorf("executed in no transaction: %v", seen)
+	}
+	a.Direct("ROLLBACK PREPARED 'bound'")
+
+	// So is a lock, that another transaction keeps while it is prepared.
+	refused := a.refusals()
+	done := exec(one, hit)
+	held := a.pending(1)[0]
+	for other, sqls := a.past(), []string{
+		"BEGIN", "CREATE TRIGGER noise AFTER UPDATE ON hits EXECUTE FUNCTION foreign_to_it()", "PREPARE TRANSACTION 'trigger'",
+	}; len(sqls) > 0; sqls = sqls[1:] {
+		run(t, other, sqls[0])
+	}
+	a.decide(held.ID, true)
+	a.waits()
+	a.Direct("COMMIT PREPARED 'trigger'")
+	if err := <-done; state(err) != "42501" {
+		t.Errorf("it went on: %v", err)
+	}
+	if n, m := a.hits()-before, a.Count("SELECT sum(n) FROM allowed"); n != 0 || m != 0 || a.refusals() != refused+1 {
+		t.Errorf("%d and %d", n, m)
+	}
+}
+
+// What ROLLBACK TO SAVEPOINT makes of names: cursors that were declared behind the savepoint
+// are gone, those that were closed behind it stay closed, and prepared statements stay as
+// they are. What a name stands for is asked about each time, and nothing else runs.
+func TestApproval_NamesBehindSavepoints(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	const (
+		code  = " CURSOR FOR SELECT bump() FROM generate_series(1, 3)"
+		plain = " CURSOR FOR SELECT n FROM allowed"
+	)
+	for name, tt := range map[string]struct {
+		texts []string
+		asked []bool // whether each is asked about, and approved
+		last  string
+		held  bool   // the last is asked about, and denied
+		state string // of the last
+	}{
+		"declared behind it":         {[]string{"SAVEPOINT s", "DECLARE c" + code, "ROLLBACK TO s"}, []bool{false, true, false}, "FETCH ALL FROM c", true, "42501"},
+		"declared anew after it":     {[]string{"SAVEPOINT s", "DECLARE c" + plain, "ROLLBACK TO s", "DECLARE c" + code}, []bool{false, false, false, true}, "FETCH 1 FROM c", false, ""},
+		"closed behind it":           {[]string{"DECLARE c" + code, "SAVEPOINT s", "CLOSE c", "ROLLBACK TO s"}, []bool{true, false, false, false}, "FETCH ALL FROM c", false, "34000"},
+		"closed and made anew":       {[]string{"DECLARE c" + plain, "SAVEPOINT s", "CLOSE c", "DECLARE c" + code, "ROLLBACK TO s"}, []bool{false, false, false, true, false}, "FETCH ALL FROM c", true, "42501"},
+		"prepared behind it":         {[]string{"SAVEPOINT s", "PREPARE p AS SELECT n FROM allowed", "ROLLBACK TO s"}, []bool{false, false, false}, "EXECUTE p", false, ""},
+		"prepared and replaced":      {[]string{"PREPARE p AS SELECT n FROM allowed", "SAVEPOINT s", "DEALLOCATE p", "PREPARE p AS " + hit, "ROLLBACK TO s"}, []bool{false, false, false, true, false}, "EXECUTE p", true, "42501"},
+		"deallocated behind it":      {[]string{"PREPARE p AS " + hit, "SAVEPOINT s", "DEALLOCATE p", "ROLLBACK TO s"}, []bool{true, false, false, false}, "EXECUTE p", false, "26000"},
+		"replaced after an approval": {[]string{"PREPARE p AS " + hit, "SAVEPOINT s", "DEALLOCATE p", "PREPARE p AS " + thousand, "ROLLBACK TO s"}, []bool{true, false, false, true, false}, "EXECUTE p", true, "42501"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			before := a.hits()
+			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+			run(t, conn, "BEGIN")
+			for i, sql := range tt.texts {
+				done := exec(conn, sql)
+				if tt.asked[i] {
+					a.decide(a.pending(1)[0].ID, true)
+				}
+				if err := <-done; err != nil {
+					t.Fatalf("%s: %v", sql, err)
+				}
+			}
+			done := exec(conn, tt.last)
+			if tt.held {
+				a.decide(a.pending(1)[0].ID, false)
+			}
+			if err := <-done; state(err) != tt.state {
+				t.Errorf("%s: %v", tt.last, err)
+			}
+			run(t, conn, "ROLLBACK")
+			if n := a.hits() - before; n != 0 {
+				t.Errorf("%d", n)
+			}
+		})
+	}
+}

@@ -24,6 +24,8 @@ func TestCursors(t *testing.T) {
 		"closed by CLOSE ALL":     {[]string{"begin", "declare c cursor for " + names, "close all", "declare c cursor for " + ssns}, "fetch all from c", "|x"},
 		"in another transaction":  {[]string{"begin", "declare c cursor for " + names, "commit", "begin", "declare c cursor for " + ssns}, "fetch all from c", "|x"},
 		"back to a savepoint":     {[]string{"begin", "savepoint s", "declare c cursor for " + ssns, "rollback to s", "declare c cursor for " + names}, "fetch all from c", "ANN|"},
+		"closed in a savepoint":   {[]string{"begin", "declare c cursor for " + names, "savepoint s", "close c", "declare c cursor for " + names, "rollback to s", "declare c cursor for " + ssns}, "fetch all from c", "|x"},
+		"execute, of a savepoint": {[]string{"begin", "prepare s as " + names, "savepoint a", "deallocate s", "prepare s as " + ssns, "rollback to a"}, "execute s", "|x"},
 		"with hold":               {[]string{"declare c cursor with hold for " + names}, "fetch all from c; close c", "|"},
 		"replaced by code":        {[]string{"begin", "declare c cursor for " + names, "select swap()"}, "fetch all from c", ""},
 		"not there by that name":  {[]string{"begin", "declare c cursor for " + ssns, `declare "C" cursor for ` + names}, "fetch all from C", "|x"},
