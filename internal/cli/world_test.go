@@ -17,10 +17,13 @@ import (
 	"github.com/hoopctl/hoopctl/internal/login/logintest"
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
-// TestMain is also hoopctl itself, for tests that need a process.
+// TestMain is also hoopctl itself, for tests that need a process, and a parser's worker for
+// the one that has a real gateway.
 func TestMain(m *testing.M) {
+	pgparse.RunWorker()
 	if os.Getenv("HOOPCTL_TEST_MAIN") != "" {
 		os.Exit(Main("1.2.3", os.Args[1:]))
 	}
