@@ -167,5 +167,5 @@ func (o *approveOptions) inbox(ctx context.Context, c *api.Client) error {
 	if o.JSON.set {
 		return o.f.writeJSON(o.JSON, items)
 	}
-	return o.f.listRequests(items, "Nothing waits for you.")
+	return o.f.listInbox(items)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,5 +57,15 @@ func (o *auditReviewsOptions) run(ctx context.Context) error {
 		}
 		t.add(text(g.ID), state, text(g.Target), text(g.Owner.Subject), o.f.when(g.StartsAt), o.f.when(end), text(g.Reason), text(finding))
 	}
-	return t.write(o.f.IO, "Nothing waits for a review.")
+	empty := "No emergency access that you may see waits for a review; hoopctl audit reviews --all lists those that were reviewed, too."
+	if o.All {
+		empty = "Nobody took emergency access that you may see."
+	}
+	if err := t.write(o.f.IO, empty); err != nil || !o.f.IO.OutTTY {
+		return err
+	}
+	if i := slices.IndexFunc(items, func(g hoop.Grant) bool { return g.Review == nil }); i >= 0 {
+		o.f.notef("hoopctl sessions list has what was done; then: hoopctl review %s --finding \"…\"", items[i].ID)
+	}
+	return nil
 }

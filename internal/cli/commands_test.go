@@ -42,7 +42,7 @@ func TestExitCodes(t *testing.T) {
 		{"nobody listens", func(w *world) { w.env["HOOPCTL_GATEWAY"] = "https://127.0.0.1:1" }, "targets", ExitFailed, "nothing listens there"},
 		{"no https", nil, "targets --gateway http://localhost", ExitUsage, "must begin with https://"},
 		{"a CA file that is none", func(w *world) { w.env["HOOPCTL_CA_FILE"] = os.Args[0] }, "targets", ExitUsage, "holds no certificate"},
-		{"a deny without reason", nil, "deny 17", ExitUsage, `required flag(s) "reason" not set`},
+		{"a deny without reason", nil, "deny 17", ExitUsage, "hint: hoopctl deny 17 --reason"},
 		{"no number", nil, "approve x", ExitUsage, "is not the number of a request"},
 		{"a speed of 0", nil, "sessions replay s --speed 0", ExitUsage, "--speed must be above 0"},
 	} {
@@ -113,8 +113,8 @@ func TestLists(t *testing.T) {
 		{
 			"grants", "grants",
 			"" +
-				"ID  STATE     TARGET   OWNER  RULE  STARTS  ENDS    REASON  SCOPE\n" +
-				"g1  in force  pg-prod  dana   r     1h ago  in 30m  ticket  -\n",
+				"ID  STATE     TARGET   OWNER  RULE  STARTS  ENDS    REASON\n" +
+				"g1  in force  pg-prod  dana   r     1h ago  in 30m  ticket\n",
 			"g1\tin force\tpg-prod\tdana\tr\t2026-11-23T11:00:00Z\t2026-11-23T12:30:00Z\tticket\t-\n",
 		},
 		{

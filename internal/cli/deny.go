@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,16 +27,16 @@ func newDeny(f *Factory, runF func(*denyOptions) error) *cobra.Command {
 			if o.ID, err = parseID(args[0]); err != nil {
 				return err
 			}
+			if strings.TrimSpace(o.Reason) == "" {
+				return hoop.Errorf(hoop.CodeInvalid, "a denial needs a reason").WithHint(`hoopctl deny %d --reason "…"`, o.ID)
+			}
 			if runF != nil {
 				return runF(o)
 			}
 			return o.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&o.Reason, "reason", "", "why, for the requester and the audit log")
-	if err := cmd.MarkFlagRequired("reason"); err != nil {
-		panic(err) // the flag is declared the line before
-	}
+	cmd.Flags().StringVar(&o.Reason, "reason", "", "why, for the requester and the audit log (needed)")
 	addJSON[hoop.Request](cmd, &o.JSON)
 	return cmd
 }

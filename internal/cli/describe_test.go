@@ -87,3 +87,26 @@ func TestDescribe_NothingPassesForOurs(t *testing.T) {
 		}
 	}
 }
+
+// A list keeps what people type for the next command, and has no columns in which there is
+// nothing; the rest gives way until it fits the terminal.
+func TestTable_KeepsWhatIsTyped(t *testing.T) {
+	io, _, out, _ := iostreams.Test()
+	io.SetTTY(true)
+	tab := newTable("ID", "STATE", "TARGET", "OWNER", "RULE", "STARTS", "ENDS", "REASON", "SCOPE", "NOTE")
+	for range 2 {
+		tab.add(text("g-0123456789abcdef0123"), text("in force"), text("a-target-with-a-name"), text("agent:0123456789abcdef"), text("developers-read"),
+			text("40m12s ago"), text("in 19m48s"), text(""), text("-"), text("restore the index of visits"))
+	}
+	if err := tab.write(io, ""); err != nil {
+		t.Fatal(err)
+	}
+	for l := range strings.Lines(out.String()) {
+		if l = strings.TrimSuffix(l, "\n"); runewidth.StringWidth(l) > 80 {
+			t.Errorf("%d columns: %s", runewidth.StringWidth(l), l)
+		}
+	}
+	if got := out.String(); strings.Count(got, "g-0123456789abcdef0123 ") != 2 || strings.Contains(got, "REASON") || strings.Contains(got, "SCOPE") || !strings.Contains(got, "NOTE") {
+		t.Errorf("got\n%s", got)
+	}
+}

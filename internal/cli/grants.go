@@ -58,7 +58,11 @@ func (o *grantsOptions) run(ctx context.Context) error {
 		}
 		t.add(text(g.ID), state, text(g.Target), text(g.Owner.Subject), text(g.Rule), o.f.when(g.StartsAt), o.f.when(g.ExpiresAt), text(g.Reason), text(scopeOf(g)))
 	}
-	return t.write(o.f.IO, "No grant is in force; hoopctl targets lists what you may ask for.")
+	empty := "No grant of yours is in force; hoopctl targets lists what you may ask for, hoopctl grants --all those that ended."
+	if o.All {
+		empty = "There was no grant that you may see; hoopctl targets lists what you may ask for."
+	}
+	return t.write(o.f.IO, empty)
 }
 
 // scopeOf says what a grant is limited to, "-" where it is not.

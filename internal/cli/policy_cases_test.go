@@ -50,8 +50,8 @@ func TestPolicyExplain_Terminal(t *testing.T) {
 		"why        needs approval: derive\n" +
 		"approval   2 of dba within 2m0s\n" +
 		"\n" +
-		"EFFECT  DECISION  RULE   APPROVAL  ON             WHY\n" +
-		"derive  approve   risky  -         c.p, into c.q  copies\n" +
+		"EFFECT  DECISION  RULE   ON             WHY\n" +
+		"derive  approve   risky  c.p, into c.q  copies\n" +
 		"\n" +
 		"COLUMN  SHOWN                                   RULE  FROM          WHY\n" +
 		"1: ?    partial as it is, redact when computed  r     c.p.x         so\n" +

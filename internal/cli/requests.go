@@ -54,7 +54,25 @@ func (o *requestsOptions) run(ctx context.Context) error {
 	if o.JSON.set {
 		return o.f.writeJSON(o.JSON, items)
 	}
-	return o.f.listRequests(items, "No requests.")
+	if o.Inbox {
+		return o.f.listInbox(items)
+	}
+	empty := "There are no requests that you may see; hoopctl request TARGET asks for access."
+	if o.State != "" {
+		empty = "No request that you may see is " + o.State + "; hoopctl requests lists all."
+	}
+	return o.f.listRequests(items, empty)
+}
+
+// listInbox prints what waits for me, and at a terminal how to decide it.
+func (f *Factory) listInbox(items []hoop.Request) error {
+	if err := f.listRequests(items, "Nothing waits for you; hoopctl requests lists what was decided."); err != nil {
+		return err
+	}
+	if len(items) > 0 && f.IO.OutTTY {
+		f.notef("hoopctl approve shows all that there is to know, and asks; hoopctl approve %[1]d does so for one; hoopctl deny %[1]d --reason \"…\" denies it", items[0].ID)
+	}
+	return nil
 }
 
 // listRequests prints requests as a table or in tab-separated fields.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ func (t *table) write(s *iostreams.IOStreams, empty string) error {
 		_, err := fmt.Fprintln(s.ErrOut, empty)
 		return err
 	}
+	t = t.filled()
 	widths := t.widths(s.Width())
 	var b strings.Builder
 	for i, h := range t.head {
@@ -70,7 +72,26 @@ func pad(s string, width, to int, last bool) string {
 	return s + strings.Repeat(" ", to-width+2)
 }
 
-// widths fits the columns into total: the widest gives way, none below ten.
+// filled is the table without columns in which no row has anything.
+func (t *table) filled() *table {
+	out := &table{rows: make([][]cell, len(t.rows))}
+	for i, h := range t.head {
+		if !slices.ContainsFunc(t.rows, func(r []cell) bool { return r[i].text != "" && r[i].text != "-" }) {
+			continue
+		}
+		out.head = append(out.head, h)
+		for j, r := range t.rows {
+			out.rows[j] = append(out.rows[j], r[i])
+		}
+	}
+	return out
+}
+
+// leastColumn is how far a column gives way, in columns of the terminal.
+const leastColumn = 6
+
+// widths fits the columns into total: the widest gives way, but not the first, which has
+// what people type for the next command.
 func (t *table) widths(total int) []int {
 	w := make([]int, len(t.head))
 	sum := 2 * (len(w) - 1)
@@ -82,13 +103,13 @@ func (t *table) widths(total int) []int {
 		sum += w[i]
 	}
 	for ; sum > total; sum-- {
-		widest := 0
-		for i := range w {
-			if w[i] >= w[widest] {
+		widest := -1
+		for i := 1; i < len(w); i++ {
+			if w[i] > leastColumn && (widest < 0 || w[i] >= w[widest]) {
 				widest = i
 			}
 		}
-		if w[widest] <= 10 {
+		if widest < 0 {
 			break
 		}
 		w[widest]--
