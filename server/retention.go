@@ -81,7 +81,7 @@ func (g *Gateway) buildExpiry(rec *record.Recorder) {
 		defer t.Stop()
 		gone := make(map[string]bool)
 		for {
-			if err := g.expire(ctx, rec, gone, time.Now()); err != nil && ctx.Err() == nil {
+			if err := g.expire(ctx, rec, gone, g.now()); err != nil && ctx.Err() == nil {
 				g.log.ErrorContext(ctx, "recordings: what has expired stays for now", "error", err)
 			}
 			select {

@@ -48,7 +48,7 @@ type Options struct {
 	Log      *slog.Logger
 	DevUsers []auth.DevUser   // sample users of `dev`, who sign in without a password
 	FS       journal.FS       // what evidence and keys are written through; nil: the operating system's
-	Now      func() time.Time // the clock that sessions go by; nil: the system's
+	Now      func() time.Time // the clock that sessions and the end of recordings go by; nil: the system's
 	Parser   *pgparse.Pool    // shared with others, who close it; nil: the gateway starts its own
 }
 

@@ -56,7 +56,7 @@ type Options struct {
 	Beside *Gateway
 	// FS is what evidence is written through; nil is the operating system's.
 	FS journal.FS
-	// Now is the clock that sessions go by; nil is the system's.
+	// Now is the clock that sessions and the end of recordings go by; nil is the system's.
 	Now func() time.Time
 	// Config changes the configuration before the gateway is built; nil: nothing.
 	Config func(*server.Config)

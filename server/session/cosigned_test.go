@@ -1,16 +1,12 @@
 package session_test
 
 import (
-	"context"
-	"log/slog"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hoopctl/hoopctl/server"
-	"github.com/hoopctl/hoopctl/server/pki"
 	"github.com/hoopctl/hoopctl/server/servertest"
 	"github.com/hoopctl/hoopctl/server/witness"
 )
@@ -32,32 +28,10 @@ spec: {targets: [pg-prod], groups: ["*"], effects: ["*"], tables: [public.patien
 	}
 	first.Stop()
 
-	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	ready, ended := make(chan string, 1), make(chan error, 1)
-	go func() {
-		ended <- server.ServeWitness(ctx, &server.WitnessConfigFile{
-			Listen: address, DataDir: dir, Name: "w.example", Logs: []string{key.Verifier}, Hosts: []string{"127.0.0.1"},
-		}, slog.New(slog.DiscardHandler), func(_, key string) error { ready <- key; return nil })
-	}()
-	var cosigner string
-	select {
-	case cosigner = <-ready:
-	case err := <-ended:
-		t.Fatal(err)
-	}
+	cosigner, stop := witnessOf(t, key.Verifier)
 	start := func() *servertest.Gateway {
 		return servertest.Start(t, servertest.Options{DataDir: data, PG: first.PG, Resources: rule, Config: func(c *server.Config) {
-			c.Witnesses = []server.WitnessConfig{{Name: "w", URL: "https://" + address, Key: cosigner, CAFile: filepath.Join(dir, pki.CAFile)}}
+			c.Witnesses = []server.WitnessConfig{cosigner}
 		}})
 	}
 	const patients, others = "SELECT state FROM patients WHERE id = 1", "SELECT x FROM scratch"
@@ -77,9 +51,6 @@ spec: {targets: [pg-prod], groups: ["*"], effects: ["*"], tables: [public.patien
 	g.Stop()
 
 	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
 	conn = open(t, start(), nil)
 	if _, err := conn.Exec(t.Context(), patients); err == nil || !strings.Contains(err.Error(), "no witness has cosigned") || !strings.Contains(err.Error(), "a rule demands it every 5m") {
 		t.Errorf("without a witness: %v", err)
