@@ -118,7 +118,9 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 			s.unknown("a part of ALTER TABLE that is not known")
 			continue
 		}
-		s.alterTableCmd(c, tables)
+		if s.alterTableCmd(c, tables); c.Subtype == pg_query.AlterTableType_AT_AddInherit || c.Subtype == pg_query.AlterTableType_AT_AttachPartition {
+			s.joins(a.Relation, c.Subtype == pg_query.AlterTableType_AT_AddInherit)
+		}
 		if c.Def != nil {
 			s.alterTableDef(c, tables)
 		}
@@ -156,8 +158,6 @@ func (s *stmt) alterTableCmd(c *pg_query.AlterTableCmd, tables []string) {
 	case pg_query.AlterTableType_AT_EnableRowSecurity, pg_query.AlterTableType_AT_DisableRowSecurity,
 		pg_query.AlterTableType_AT_ForceRowSecurity, pg_query.AlterTableType_AT_NoForceRowSecurity:
 		s.role("", "row-level security", tables...)
-	case pg_query.AlterTableType_AT_AttachPartition, pg_query.AlterTableType_AT_AddInherit:
-		s.out.Joins = true
 	case pg_query.AlterTableType_AT_DetachPartition, pg_query.AlterTableType_AT_DetachPartitionFinalize, pg_query.AlterTableType_AT_DropInherit:
 		// Rules on the parent covered the child until now.
 		s.derive("leaves its parent", tables)

@@ -53,7 +53,10 @@ type Analysis struct {
 	DDL   bool // it changes the catalog: refresh it before the next statement is judged
 	// Joins says that it makes a table a child or a partition of another. Until the catalog
 	// shows that, rows of the one may stand in the other, and its columns prove nothing.
-	Joins    bool
+	Joins bool
+	// JoinsOwn says that the child may be a table of the session's own, which no catalog
+	// shows: the same holds until Command.Untemp.
+	JoinsOwn bool
 	Settings []string // names of the settings it sets, lower case, sorted
 	Multi    int      // number of statements
 	// Leaves is what code that the text leaves behind (functions, triggers, defaults) can

@@ -180,6 +180,7 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 	}
 	if c.Partbound != nil || len(c.InhRelations) > 0 {
 		s.changesCatalog()
+		s.joins(c.Relation, c.Partbound == nil)
 	}
 	s.quietly(func() {
 		for _, list := range [][]*pg_query.Node{c.TableElts, c.Constraints} {
@@ -195,6 +196,15 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 		}
 	})
 	s.cmd.Verb = "CREATE TABLE"
+}
+
+// joins notes that the rows of a table will stand in another, too. Without a schema it may
+// be the session's own. No permanent table has partitions that are (MergeAttributes and
+// ATExecAttachPartition in PostgreSQL's tablecmds.c), but it may have such children.
+func (s *stmt) joins(child *pg_query.RangeVar, inherits bool) {
+	s.out.Joins = true
+	own := child.GetRelpersistence() == "t" || isTempSchema(child.GetSchemaname()) || child.GetSchemaname() == "" && s.home == ""
+	s.out.JoinsOwn = s.out.JoinsOwn || own && inherits
 }
 
 // likes reports whether a name is that of a table whose definition LIKE copies: where the

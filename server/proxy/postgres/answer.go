@@ -478,7 +478,9 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	a.status = m[headerSize]
 	if a.shadows.ready(e, a.status == 'I') {
 		a.overlay.discarded(e)
-		a.veils.discarded(e)
+		if a.veils.discarded(e); a.adopted <= e.batch {
+			a.adopted = -1
+		}
 	}
 	if a.status == 'I' {
 		a.overlay.ready(e)

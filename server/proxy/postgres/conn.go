@@ -63,6 +63,7 @@ type conn struct {
 	stale    bool        // the catalog changed: ask again before judging
 	ddl      int64       // batch of the last uncommitted DDL, -1 for none
 	joined   bool        // such DDL made a table a child or a partition of another
+	adopted  int64       // batch that made a table which may be the session's own a child of another; -1 for none
 	settled  bool        // everything the target sent so far has been written to the client
 	prepared names[prepared]
 	portals  names[portal]
@@ -113,7 +114,7 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 	up.Conn, up.Frontend = netio.Wrap(up.Conn), nil // whose buffers are empty, and large
 	c := &conn{
 		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
-		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, settled: true,
+		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, adopted: -1, settled: true,
 		spare: make([]*expected, 0, 8), shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
 	}
 	c.begun = st.charset

@@ -51,7 +51,7 @@ func TestMask_ChildrenAndPartitions(t *testing.T) {
 		t.Fatalf("the client received the marker: …%q", around(got, marker))
 	}
 	for _, c := range []struct{ table, ddl string }{
-		{"solo", "alter table solo inherit parent"},
+		{"solo", "alter table public.solo inherit parent"},
 		{"apart", "alter table parted attach partition apart for values in (5)"},
 	} {
 		if got := shown("select ssn from " + c.table); got != c.table+" "+marker {

@@ -83,7 +83,7 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 // tables have got rows of which others.
 func (a *answerer) unproven(cols []hoop.Column) {
 	a.conn.mu.Lock()
-	joined := a.joined
+	joined := a.joined || a.adopted >= 0
 	a.conn.mu.Unlock()
 	if !joined {
 		return

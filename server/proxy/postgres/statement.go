@@ -463,7 +463,9 @@ func (c *conn) forwarded(e *expected) {
 		if a.DDL {
 			c.ddl = e.batch
 		}
-		c.joined = c.joined || a.Joins
+		if c.joined = c.joined || a.Joins; a.JoinsOwn {
+			c.adopted = e.batch
+		}
 		c.changeNamesLocked(e, at, m)
 		followed := c.overlay.forwarded(e, at, m)
 		if !followed {

@@ -241,3 +241,39 @@ DROP TABLE t
 CREATE TEMP TABLE t (a text)
 EXECUTE i; ALTER TABLE t RENAME a TO b
 SELECT b, b || '' FROM t
+-- a temporary child whose rows show in its parent
+CREATE TEMP TABLE t () INHERITS ($V.scratch)
+INSERT INTO t (id, code) SELECT id + 10, secret FROM $V.victim
+SELECT code FROM $V.scratch
+SELECT code || '' FROM $V.scratch
+-- a temporary child of a temporary table
+CREATE TEMP TABLE p (a text)
+CREATE TEMP TABLE t (b text) INHERITS (p)
+INSERT INTO t (a) SELECT full_name FROM clinic.patients
+SELECT a FROM p
+SELECT a || '' FROM p
+-- a temporary child of the protected table
+CREATE TEMP TABLE t () INHERITS ($V.victim)
+INSERT INTO t (id, code) SELECT id + 10, secret FROM $V.victim
+SELECT code || '' FROM $V.victim
+-- a temporary partition
+CREATE TEMP TABLE p (id int, a text) PARTITION BY LIST (id)
+CREATE TEMP TABLE t PARTITION OF p DEFAULT
+INSERT INTO t SELECT id, full_name FROM clinic.patients
+SELECT a || '' FROM p
+-- a temporary table made a child later
+CREATE TEMP TABLE t (LIKE $V.scratch INCLUDING ALL)
+INSERT INTO t (id, code) SELECT id + 10, secret FROM $V.victim
+ALTER TABLE t INHERIT $V.scratch
+SELECT code FROM $V.scratch
+-- CREATE TEMP TABLE AS EXECUTE
+PREPARE p (int) AS SELECT secret || '' AS x FROM $V.victim WHERE id >= $1
+CREATE TEMP TABLE t AS EXECUTE p (1)
+SELECT x || '' FROM t
+-- what a temporary child holds, copied by way of its parent
+CREATE TABLE $V.kept (a text)
+CREATE TEMP TABLE t () INHERITS ($V.scratch)
+INSERT INTO t (id, code) SELECT id + 10, secret FROM $V.victim
+INSERT INTO $V.kept SELECT code FROM $V.scratch
+DISCARD ALL
+SELECT a FROM $V.kept
