@@ -111,6 +111,17 @@ func (s *Service) Request(ctx context.Context, viewer hoop.Identity, id int64) (
 	return s.show(viewer, r), nil
 }
 
+// Look gives a pending request to somebody who is about to approve it; the error says why
+// they may not.
+func (s *Service) Look(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error) {
+	r, err := s.Request(ctx, by, id)
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	_, err = s.check(ctx, by, &r, true)
+	return r, err
+}
+
 // Requests lists what viewer may see, newest first, decided and expired ones too. It
 // looks through the newest 5,000.
 func (s *Service) Requests(ctx context.Context, viewer hoop.Identity, f Filter) ([]hoop.Request, error) {

@@ -219,6 +219,13 @@ notify:
 	if code := press(t, g, "U1", "approve", id, 3, nil); code != http.StatusOK {
 		t.Errorf("status %d", code)
 	}
+	if view := chat.until("views.open", "Approve request"); !strings.Contains(view, "Protected: no column of these tables") && !strings.Contains(view, "being asked") || strings.Contains(view, "a secret") {
+		t.Errorf("whoever approves reads %s", view)
+	}
+	yes := fmt.Sprintf(`{"type":"view_submission","user":{"id":"U1","team_id":"T1"},"view":{"callback_id":"approve","private_metadata":"%d"}}`, id)
+	if code := post(t, g, yes, time.Now(), nil); code != http.StatusOK {
+		t.Errorf("status %d", code)
+	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

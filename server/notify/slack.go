@@ -25,6 +25,8 @@ import (
 
 // Decider takes what approvers say; *grant.Service is one.
 type Decider interface {
+	// Look gives a pending request to somebody who may approve it.
+	Look(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error)
 	Approve(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
 	Deny(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
 }
@@ -249,7 +251,7 @@ func (c *Chat) buttons(id int64, decide bool) any {
 	if !decide {
 		return map[string]any{"type": "actions", "elements": []any{open}}
 	}
-	return map[string]any{"type": "actions", "elements": []any{button("approve", "Approve", "primary"), button("deny", "Deny…", "danger"), open}}
+	return map[string]any{"type": "actions", "elements": []any{button("approve", "Approve…", "primary"), button("deny", "Deny…", "danger"), open}}
 }
 
 // shown makes a text of others fit for a message: at most limit bytes, and no character
@@ -436,13 +438,18 @@ func (p *payload) account() string {
 // act does what was pressed. The answer is for Slack; nil acknowledges.
 func (c *Chat) act(ctx context.Context, p payload) any {
 	switch {
-	case p.Type == "view_submission" && p.View.Callback == "deny":
+	case p.Type == "view_submission" && (p.View.Callback == "deny" || p.View.Callback == "approve"):
+		how := c.slack.Decide.Deny
+		if p.View.Callback == "approve" {
+			how = c.slack.Decide.Approve
+		}
 		id, err := strconv.ParseInt(p.View.Private, 10, 64)
+		var who hoop.Identity
 		if err == nil {
-			err = c.decide(ctx, p, func(who hoop.Identity) error {
-				_, err := c.slack.Decide.Deny(ctx, who, id, p.View.State.Values["reason"]["reason"].Value)
-				return err
-			})
+			who, err = c.who(ctx, p)
+		}
+		if err == nil {
+			_, err = how(ctx, who, id, p.View.State.Values["reason"]["reason"].Value)
 		}
 		if err != nil {
 			return map[string]any{"response_action": "errors", "errors": map[string]string{"reason": plainError(err)}}
@@ -464,19 +471,19 @@ func (c *Chat) pressed(ctx context.Context, p payload, action string, id int64) 
 	c.doing.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
-		var err error
-		switch action {
-		case "approve":
-			err = c.decide(ctx, p, func(who hoop.Identity) error {
-				_, err := c.slack.Decide.Approve(ctx, who, id, "")
-				return err
-			})
-		case "deny":
-			if _, err = c.who(ctx, p); err == nil {
-				err = c.call(ctx, "views.open", map[string]any{"trigger_id": p.TriggerID, "view": denyView(id)}, nil)
-			}
-		default:
+		var view any
+		who, err := c.who(ctx, p)
+		switch {
+		case action != "approve" && action != "deny":
 			return // the link
+		case err != nil:
+		case action == "approve":
+			view, err = c.approveView(ctx, who, id)
+		default:
+			view = denyView(id)
+		}
+		if err == nil {
+			err = c.call(ctx, "views.open", map[string]any{"trigger_id": p.TriggerID, "view": view}, nil)
 		}
 		if err == nil {
 			return
@@ -489,17 +496,137 @@ func (c *Chat) pressed(ctx context.Context, p payload, action string, id int64) 
 	})
 }
 
-func denyView(id int64) any {
+func denyView(id int64) any { return decideView("deny", "Deny", id, nil, "Reason", false) }
+
+// approveView is what somebody reads before they approve: what there is to know of the
+// request, without literals and parameters.
+func (c *Chat) approveView(ctx context.Context, who hoop.Identity, id int64) (any, error) {
+	r, err := c.slack.Decide.Look(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	var blocks []any
+	var text string
+	for _, l := range described(&r, c.o.Now()) {
+		l = shown(l, slackText)
+		if len(l) > slackText || len(blocks) == maxSections {
+			return nil, hoop.Errorf(hoop.CodeInvalid, "request %d has more to say than a chat can show", id).
+				WithHint("open it to decide: %s/requests/%d", c.slack.Public, id)
+		}
+		if len(text)+len(l) > slackText {
+			blocks, text = append(blocks, section(text)), ""
+		}
+		text = strings.TrimPrefix(text+"\n"+l, "\n")
+	}
+	return decideView("approve", "Approve", id, append(blocks, section(text)), "Reason (optional)", true), nil
+}
+
+// maxSections is how many blocks of text a view has; Slack takes 100 blocks.
+const maxSections = 40
+
+// decideView asks for a decision, below blocks.
+func decideView(callback, verb string, id int64, blocks []any, label string, optional bool) any {
 	n := strconv.FormatInt(id, 10)
 	text := func(s string) map[string]any { return map[string]any{"type": "plain_text", "text": s} }
 	return map[string]any{
-		"type": "modal", "callback_id": "deny", "private_metadata": n,
-		"title": text("Deny request " + n), "submit": text("Deny"), "close": text("Back"),
-		"blocks": []any{map[string]any{
-			"type": "input", "block_id": "reason", "label": text("Reason"),
+		"type": "modal", "callback_id": callback, "private_metadata": n,
+		"title": text(verb + " request " + n), "submit": text(verb), "close": text("Back"),
+		"blocks": append(blocks, map[string]any{
+			"type": "input", "block_id": "reason", "label": text(label), "optional": optional,
 			"element": map[string]any{"type": "plain_text_input", "action_id": "reason", "max_length": 900},
-		}},
+		}),
 	}
+}
+
+// described is what there is to know of a request, a line each, without literals.
+func described(r *hoop.Request, now time.Time) []string {
+	var lines []string
+	line := func(name, value string) {
+		if value != "" {
+			lines = append(lines, name+": "+value)
+		}
+	}
+	from := r.Requester.Subject
+	if r.Requester.Owner != "" {
+		from += ", a service account of " + r.Requester.Owner
+	}
+	if len(r.Requester.Chain) > 0 {
+		from += ", on behalf of " + strings.Join(r.Requester.Chain, ", for ")
+	}
+	line("From", from+" on "+r.Target)
+	line("Expires", "in "+r.ExpiresAt.Sub(now).Round(time.Second).String())
+	if r.Kind == hoop.RequestGrant {
+		line("Access for", r.Duration.String())
+		line("Renews", r.Renews)
+		if !r.StartsAt.IsZero() {
+			line("Starts", r.StartsAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+		}
+		if !r.Scope.IsZero() {
+			line("Scope", r.Scope.String())
+		}
+	} else {
+		line("Would run, without its values", "\n"+r.Shape)
+	}
+	for _, u := range r.Effects {
+		line("Effect", effect(u))
+	}
+	if f := r.Facts; f != nil {
+		lines = append(lines, known(f)...)
+	}
+	line("Reason", r.Reason)
+	by := strings.Join(r.Groups, " or ")
+	if r.Count > 1 {
+		by = strconv.Itoa(r.Count) + " people of " + by
+	}
+	line("Approval by", by)
+	for _, a := range r.Approvals {
+		line("Approved", a.Name)
+	}
+	return lines
+}
+
+// known is what the gateway found out about a held statement.
+func known(f *hoop.Facts) []string {
+	s := f.Session
+	client := s.Client
+	if client == "" {
+		client = "an unnamed client"
+	}
+	lines := []string{fmt.Sprintf("Session: %s from %s, %s, since %s: %d statements, %d rows, %d masked cells", client, s.RemoteAddr, s.Database,
+		s.StartedAt.UTC().Format("15:04:05 UTC"), s.Statements, s.Rows, s.Masked)}
+	if f.Pending {
+		return append(lines, "Target: being asked; press again in a moment to read what it says")
+	}
+	var columns []string
+	for _, c := range f.Protected {
+		columns = append(columns, c.String())
+	}
+	if f.More {
+		columns = append(columns, "and others")
+	}
+	protected := "no column of these tables"
+	if len(columns) > 0 {
+		protected = strings.Join(columns, ", ")
+	}
+	return append(lines, "Rows: "+f.Estimate.String(), "Protected: "+protected, "Transaction: "+f.Transaction, "Locks: "+f.Locks.String())
+}
+
+// effect is one effect in a line.
+func effect(u hoop.Use) string {
+	s := string(u.Effect)
+	if len(u.Tables) > 0 {
+		s += " on " + strings.Join(u.Tables, ", ")
+	}
+	if len(u.Into) > 0 {
+		s += " into " + strings.Join(u.Into, ", ")
+	}
+	for i, c := range u.Columns {
+		s += map[bool]string{true: " by ", false: ", "}[i == 0] + c.String()
+	}
+	if u.Why != "" {
+		s += ": " + u.Why
+	}
+	return s
 }
 
 // plainError is an error as the person may see it.
@@ -509,14 +636,6 @@ func plainError(err error) string {
 		return shown(e.Message, 1000)
 	}
 	return shown(e.Message+" ("+e.Hint+")", 1000)
-}
-
-func (c *Chat) decide(ctx context.Context, p payload, how func(hoop.Identity) error) error {
-	who, err := c.who(ctx, p)
-	if err != nil {
-		return err
-	}
-	return how(who)
 }
 
 // who is the identity of whoever pressed: by an explicit link only, never by a name or

@@ -61,6 +61,7 @@ func (d *double) take() []string {
 // decider notes what was decided, and refuses a requester's own.
 type decider struct {
 	mu      sync.Mutex
+	more    string // of the statement
 	decided []string
 }
 
@@ -75,6 +76,21 @@ func (d *decider) note(verb string, by hoop.Identity, id int64, reason string) (
 	}
 	d.decided = append(d.decided, strings.TrimSpace(fmt.Sprintf("%s %s %d %s", by.Subject, verb, id, reason)))
 	return hoop.Request{}, nil
+}
+
+func (d *decider) Look(_ context.Context, by hoop.Identity, id int64) (hoop.Request, error) {
+	if by.Subject == "corp:dana" {
+		return hoop.Request{}, hoop.Errorf(hoop.CodeDenied, "nobody decides about a request of their own")
+	}
+	return hoop.Request{
+		ID: id, Kind: hoop.RequestStatement, State: hoop.Pending, Target: "pg-prod", Requester: hoop.Identity{Subject: "corp:dana", Chain: []string{"corp:kim"}},
+		Statement: "DELETE FROM t WHERE ssn = 'literal'", Params: []string{"literal"}, Executes: []string{"literal"}, Shape: "DELETE FROM t WHERE ssn = $1" + d.more,
+		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.t"}, Why: "no condition"}}, Groups: []string{"dba"}, Count: 2,
+		Facts: &hoop.Facts{
+			Session: hoop.SessionSoFar{Client: "psql\x1b", Statements: 4}, Estimate: hoop.Estimate{Known: true, Rows: 1234, What: "change"},
+			Protected: []hoop.ColumnRef{{Schema: "public", Table: "t", Column: "ssn"}}, Transaction: "one is open", Locks: hoop.Locks{Held: []hoop.Lock{{On: "public.t", Mode: "RowShareLock"}}},
+		},
+	}, nil
 }
 
 func (d *decider) Approve(_ context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error) {
@@ -206,25 +222,48 @@ func TestSlack_OffersNoButtonForWhatIsCut(t *testing.T) {
 	}
 }
 
+// submitted is the answer to the question for a reason to deny.
+func submitted(reason string) string {
+	return fmt.Sprintf(`{"type":"view_submission","user":{"id":"U1","team_id":"T1"},"view":{"callback_id":"deny","private_metadata":"17","state":{"values":{"reason":{"reason":{"value":%q}}}}}}`, reason)
+}
+
 func TestSlack_Decides(t *testing.T) {
 	r := newRoom(t)
 	if code, body := r.send(press("U1", "approve", 1)); code != http.StatusOK || body != "" {
 		t.Errorf("got %d %s", code, body)
 	}
+	// The button alone decides nothing: whoever pressed reads first what there is to know.
+	calls := r.api.take()
+	if len(calls) != 1 || !strings.HasPrefix(calls[0], "views.open") || len(r.decider.decided) != 0 || strings.Contains(calls[0], "literal") {
+		t.Fatalf("got %v, %v", calls, r.decider.decided)
+	}
+	for _, want := range []string{
+		"corp:dana, on behalf of corp:kim on pg-prod", "DELETE FROM t WHERE ssn = $1", "unbounded-write on public.t: no condition", "psql‹U+001B› from", "4 statements",
+		"about 1,234 would change", "Protected: public.t.ssn", "Transaction: one is open", "RowShareLock on public.t", "2 people of dba", `"private_metadata":"17"`,
+	} {
+		if !strings.Contains(calls[0], want) {
+			t.Errorf("no %q in %s", want, calls[0])
+		}
+	}
+	if _, body := r.send(strings.Replace(submitted("looked at it"), `"deny"`, `"approve"`, 1)); body != "" {
+		t.Errorf("got %s", body)
+	}
+	r.decider.more = strings.Repeat("x", 3000)
+	r.send(press("U1", "approve", 9))
+	if calls := r.api.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "chat.postEphemeral") || !strings.Contains(calls[0], "https://gateway.example/requests/17") {
+		t.Errorf("got %v", calls)
+	}
 	r.send(press("U1", "deny", 2))
 	if calls := r.api.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "views.open") || !strings.Contains(calls[0], `"trigger_id":"t2"`) || !strings.Contains(calls[0], `"private_metadata":"17"`) {
 		t.Errorf("got %v", calls)
 	}
-	submit := func(reason string) string {
-		return fmt.Sprintf(`{"type":"view_submission","user":{"id":"U1","team_id":"T1"},"view":{"callback_id":"deny","private_metadata":"17","state":{"values":{"reason":{"reason":{"value":%q}}}}}}`, reason)
-	}
-	if _, body := r.send(submit(" ")); !strings.Contains(body, "a denial needs a reason") {
+	if _, body := r.send(submitted(" ")); !strings.Contains(body, "a denial needs a reason") {
 		t.Errorf("got %s", body)
 	}
-	if _, body := r.send(submit("use the replica")); body != "" {
+	if _, body := r.send(submitted("use the replica")); body != "" {
 		t.Errorf("got %s", body)
 	}
-	if want := []string{"corp:alex approved 17", "corp:alex denied 17 use the replica"}; !slices.Equal(r.decider.decided, want) {
+	if want := []string{"corp:alex approved 17 looked at it", "corp:alex denied 17 use the replica"}; !slices.Equal(r.decider.decided, want) {
 		t.Errorf("got %v", r.decider.decided)
 	}
 	r.send(press("U2", "approve", 3))
@@ -258,8 +297,8 @@ func TestSlack_TakesOnlyWhatSlackSigned(t *testing.T) {
 	if code, _ := r.send(press("U1", "approve", 2)); code != http.StatusUnauthorized {
 		t.Errorf("again: status %d", code)
 	}
-	if len(r.decider.decided) != 1 {
-		t.Errorf("decided %v", r.decider.decided)
+	if calls := r.api.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "views.open") {
+		t.Errorf("got %v", calls)
 	}
 	for _, p := range []string{`{}`, `[]`, `{"user":{"id":"U1"},"type":"block_actions","actions":[]}`, `{"user":{"id":"U1"},"type":"block_actions","actions":[{"action_id":"approve","value":"x"}]}`} {
 		if code, _ := r.send(p); code >= 500 {
@@ -296,7 +335,7 @@ func TestSlack_LinksAccountsByCodeOnly(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 	r.open() // the gateway was started again
-	r.send(press("U9", "approve", 2))
+	r.send(strings.NewReplacer(`"deny"`, `"approve"`, "U1", "U9").Replace(submitted("")))
 	if want := []string{"corp:kim approved 17"}; !slices.Equal(r.decider.decided, want) {
 		t.Errorf("got %v", r.decider.decided)
 	}
