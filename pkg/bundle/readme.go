@@ -9,6 +9,9 @@ its audit log, what proves that they are in it, and what is needed to read them.
   checkpoint      what the gateway's signature vouches for: the log's name, its
                   number of events, and the hash of them all
   cosigned        the newest checkpoint that witnesses cosigned, if there are any
+  outside         events from outside of that stretch, where it rests on them: which of
+                  its recordings are gone because their time was over, and what
+                  witnesses cosigned
   key.pub         the public key of the gateway's signature
   tile/entries/   the events, as JSON
   tile/0/ ...     hashes that tie each event to the checkpoint
@@ -24,7 +27,11 @@ KEY is the log's public key as you got it from the gateway's administrator, by
 another way than this archive. Without --key the key in the archive is used, and the
 archive vouches only for itself. If you kept a checkpoint from earlier, or a witness
 did, export with --checkpoint FILE and verify with --checkpoint FILE: the verifier
-then proves that the log still contains, unchanged and in place, all it had then.
+then proves that the log still contains, unchanged and in place, all it had then. With
+--witness KEY it proves that this witness cosigned.
+
+bundle.json is signed by nobody: compare the time that verify says the archive covers,
+and whether recordings are in it, with what you asked for.
 
 The report counts events that support the paragraphs it names. It does not say that
 a requirement is met.
