@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 // Printable makes text of others safe to show: what a terminal would obey instead of
@@ -85,22 +87,10 @@ func shown(r rune, first, oneLine bool) bool {
 		return true // an encoded U+FFFD; bytes that are no UTF-8 are told apart by their length
 	case first && unicode.Is(unicode.M, r):
 		return false
-	case blankLetter(r):
+	case hoop.Unseen(r):
 		return false
 	}
 	return unicode.IsPrint(r) || unicode.Is(unicode.Zs, r)
-}
-
-// blankLetter names the letters and marks that print as nothing: Hangul fillers,
-// Khmer inherent vowels, variation selectors, the braille blank (Unicode property
-// Default_Ignorable_Code_Point, beside category Cf).
-func blankLetter(r rune) bool {
-	switch {
-	case r == 0x034f, r == 0x115f, r == 0x1160, r == 0x17b4, r == 0x17b5, r == 0x2800, r == 0x3164, r == 0xffa0,
-		r >= 0x180b && r <= 0x180f, r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0100 && r <= 0xe01ef:
-		return true
-	}
-	return false
 }
 
 func escaped(r rune) string {

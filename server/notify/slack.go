@@ -263,7 +263,7 @@ func shown(s string, limit int) string {
 			b.WriteString("…")
 			break
 		}
-		if r == '\n' || unicode.IsPrint(r) {
+		if r == '\n' || unicode.IsPrint(r) && !hoop.Unseen(r) {
 			b.WriteRune(r)
 		} else {
 			fmt.Fprintf(&b, "‹U+%04X›", r)

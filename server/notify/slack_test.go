@@ -172,14 +172,14 @@ func press(user, action string, nonce int) string {
 func TestSlack_TellsAndUpdates(t *testing.T) {
 	r := newRoom(t)
 	r.log.add(&hoop.Event{
-		Type: hoop.EventRequest, Request: 17, Subject: "corp:dana", Chain: []string{"corp:kim", "corp:lee"}, Target: "pg-prod", Text: "DELETE FROM t WHERE a = $1 <!channel> \u202e",
+		Type: hoop.EventRequest, Request: 17, Subject: "corp:dana", Chain: []string{"corp:kim", "corp:lee"}, Target: "pg-prod", Text: "DELETE FROM t WHERE a = $1 <!channel> \u202e\u3164",
 		Effects: []hoop.Effect{hoop.EffectUnboundedWrite}, Tables: []string{"public.t"},
 	})
 	calls := r.round()
 	if len(calls) != 1 || !strings.HasPrefix(calls[0], "chat.postMessage") {
 		t.Fatalf("got %v", calls)
 	}
-	for _, want := range []string{`plain_text`, `corp:dana asks on behalf of corp:kim, for corp:lee to run on pg-prod`, "‹U+202E›", `"action_id":"approve"`, `"action_id":"deny"`, `https://gateway.example/requests/17`, "unbounded-write", "public.t"} {
+	for _, want := range []string{`plain_text`, `corp:dana asks on behalf of corp:kim, for corp:lee to run on pg-prod`, "‹U+202E›‹U+3164›", `"action_id":"approve"`, `"action_id":"deny"`, `https://gateway.example/requests/17`, "unbounded-write", "public.t"} {
 		if !strings.Contains(calls[0], want) {
 			t.Errorf("no %q in %s", want, calls[0])
 		}

@@ -109,7 +109,7 @@ func visible(s string) []piece {
 		}
 	}
 	for _, r := range s {
-		if r == '\n' || r == '\t' || unicode.IsPrint(r) && r != unicode.ReplacementChar {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) && r != unicode.ReplacementChar && !hoop.Unseen(r) {
 			plain.WriteRune(r)
 			continue
 		}

@@ -180,7 +180,7 @@ func (s *site) hold() int64 { return s.holdOf(dana) }
 // holdOf is hold of somebody else.
 func (s *site) holdOf(who hoop.Identity) int64 {
 	s.t.Helper()
-	const text = "DELETE FROM clinic.patients WHERE ssn = '123-45-6789' -- \u202eevil\u202c<b>"
+	const text = "DELETE FROM clinic.patients WHERE ssn = '123-45-6789' -- \u202eevil\u202c\u3164<b>"
 	at := strings.Index(text, "'123")
 	r, err := s.grants.Hold(s.t.Context(), hoop.Request{
 		Requester: who, Target: "pg-prod", Session: "5e55", Rule: "risky", Groups: []string{"dba"}, Count: 1, Reason: "it deletes",
@@ -218,7 +218,7 @@ func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	}
 	must(t, b.Open(t.Context(), "/requests/"+id))
 	for _, want := range []string{
-		"DELETE FROM clinic.patients WHERE ssn = '[masked]'", "U+202E evil U+202C <b>", "1 value is masked for you", "$1 5", "unbounded-write clinic.patients no limit",
+		"DELETE FROM clinic.patients WHERE ssn = '[masked]'", "U+202E evil U+202C U+3164 <b>", "1 value is masked for you", "$1 5", "unbounded-write clinic.patients no limit",
 		"about 1,234 would change", "one is open", "RowShareLock on clinic.patients; 2 other backends wait for them", "psql from 192.0.2.7", "From dana on behalf of kim, for lee",
 		"A transaction is open and keeps its locks", "Approvers dba",
 	} {
