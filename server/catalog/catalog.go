@@ -53,6 +53,7 @@ type Catalog struct {
 	polling bool
 	asked   time.Time // last call of Snapshot
 	checked time.Time // when snap was last known to be true
+	expired time.Time // a snapshot from before is not handed out
 	snap    *Snapshot
 	lastErr error // of the last try; nil after success
 	retryAt time.Time
@@ -94,7 +95,7 @@ func (c *Catalog) Snapshot(ctx context.Context) (*Snapshot, error) {
 		c.polling = true
 		c.wg.Go(c.poll)
 	}
-	if c.snap != nil && now.Sub(c.checked) < staleAfter*c.opts.Poll {
+	if c.snap != nil && c.checked.After(c.expired) && now.Sub(c.checked) < staleAfter*c.opts.Poll {
 		defer c.mu.Unlock()
 		return c.snap, nil
 	}
@@ -104,6 +105,14 @@ func (c *Catalog) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	c.mu.Unlock()
 	return c.update(ctx, now, false)
+}
+
+// Expire has whoever asks next wait for what the database contains now: something in it
+// was just changed.
+func (c *Catalog) Expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expired = c.opts.Now()
 }
 
 // Refresh asks the database now, whatever is known.

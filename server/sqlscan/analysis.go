@@ -11,8 +11,6 @@ package sqlscan
 //go:generate go test -run "Statements|Reference" -update .
 
 import (
-	"slices"
-
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 )
@@ -59,10 +57,9 @@ type Analysis struct {
 	JoinsOwn bool
 	Settings []string // names of the settings it sets, lower case, sorted
 	Multi    int      // number of statements
-	// Leaves is what code that the text leaves behind (functions, triggers, defaults) can
-	// do where it runs: derive uses. As long as the catalog does not show that code, as
-	// in the transaction that makes it, other statements have them too: see After.
-	Leaves []hoop.Use
+	// Recodes says that it may change what code runs by a name, or with a type: until the
+	// catalog shows that, what runs behind it in its transaction may be any code.
+	Recodes bool
 	// Forbidden is why the text is refused whatever the rules say; "" where it is not.
 	Forbidden string
 	// Looks are the places where columns decide, for the effect infer: see hoop.Look.
@@ -84,28 +81,20 @@ func (a *Analysis) Has(e hoop.Effect) bool {
 	return false
 }
 
-// After gives the uses of a statement that runs in the transaction of others which left
-// code behind that the catalog does not show: it may run that code, and store what
-// comes of it.
-func After(left, uses []hoop.Use) []hoop.Use {
-	changes, changed := false, []string(nil)
-	for _, u := range uses {
-		changes = changes || u.Effect.Changes()
-		switch u.Effect {
-		case hoop.EffectWrite, hoop.EffectUnboundedWrite, hoop.EffectImport:
-			changed = append(changed, u.Tables...)
+// inert are commands that run no code of anybody's, but for what COMMIT fires that was
+// put off.
+var inert = map[string]bool{
+	"SET": true, "RESET": true, "SHOW": true, "LISTEN": true, "UNLISTEN": true, "CLOSE": true, "DEALLOCATE": true,
+}
+
+// Inert reports whether the text only controls the transaction and the session.
+func (a *Analysis) Inert() bool {
+	for _, c := range a.Commands {
+		if c.Tx == TxNone && !inert[c.Verb] {
+			return false
 		}
 	}
-	if !changes {
-		return uses
-	}
-	out := slices.Clone(uses)
-	for _, l := range left {
-		if l.Into = sortedSet(slices.Concat(l.Into, changed)); len(l.Into) > 0 {
-			out = append(out, l)
-		}
-	}
-	return out
+	return true
 }
 
 // Tx is what a command does to the transaction.

@@ -259,19 +259,20 @@ func holds(t *hoop.Type, oid uint32, seen map[uint32]bool) bool {
 	return false
 }
 
-// leave notes what code the statement leaves behind can do.
-func (s *stmt) leave() {
+// leave notes what code the statement leaves behind can do, and reports whether there is any.
+func (s *stmt) leave() bool {
 	if !s.cataloging {
-		return
+		return false
 	}
 	c := newCode(s.cat)
 	c.definition(s.sql[s.cmd.Start:s.cmd.End])
 	c.casts()
 	if !s.leaving && len(c.seen) == 0 {
-		return
+		return false
 	}
 	tables, into := append(c.names(), s.fired...), append(c.places(), s.fired...)
 	if len(tables) > 0 {
 		s.left = append(s.left, hoop.Use{Effect: hoop.EffectDerive, Why: "code of this transaction", Tables: sortedSet(tables), Into: sortedSet(into)})
 	}
+	return true
 }

@@ -113,7 +113,6 @@ func (b *builder) finish() *Analysis {
 		out.Settings = append(out.Settings, s)
 	}
 	slices.Sort(out.Settings)
-	out.Leaves = b.left
 	return out
 }
 
@@ -185,7 +184,8 @@ func (s *stmt) run() {
 	s.flushCode()
 	s.flushKept()
 	s.flush()
-	s.leave()
+	code := s.leave()
+	s.out.Recodes = s.out.Recodes || s.recodes(code)
 }
 
 // flush turns what the walk gathered into Reads, read and infer.

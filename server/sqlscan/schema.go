@@ -48,6 +48,23 @@ func (s *stmt) code(verb string, tables ...string) {
 	s.leaving = true
 }
 
+// plainDDL are commands on relations and privileges: names that are new with them are in no
+// catalog, and what relations are made of is found again by the names in them.
+var plainDDL = map[string]bool{
+	"CREATE TABLE": true, "CREATE TABLE AS": true, "SELECT INTO": true, "CREATE INDEX": true, "CREATE SEQUENCE": true, "CREATE VIEW": true,
+	"CREATE MATERIALIZED VIEW": true, "CREATE STATISTICS": true, "CREATE SCHEMA": true, "ALTER TABLE": true, "ALTER COLUMN": true,
+	"ALTER TABCONSTRAINT": true, "ALTER INDEX": true, "ALTER SEQUENCE": true, "ALTER VIEW": true, "ALTER MATVIEW": true,
+	"ALTER FOREIGN TABLE": true, "ALTER STATISTICS": true, "COMMENT": true, "GRANT": true, "REVOKE": true, "ALTER DEFAULT PRIVILEGES": true,
+	"EXPLAIN": true,
+}
+
+// recodes reports whether the command may change what code runs by a name or with a type.
+// code tells that there is some in it. Without something that was dropped, another of its
+// name is found, which counted before.
+func (s *stmt) recodes(code bool) bool {
+	return s.cataloging && (code || !plainDDL[s.cmd.Verb]) && !strings.HasPrefix(s.cmd.Verb, "DROP ")
+}
+
 // schemaCommand handles DDL and privileges.
 func (s *stmt) schemaCommand(n *pg_query.Node) bool {
 	return s.createCommand(n) || s.alterCommand(n) || s.roleCommand(n) || s.dropCommand(n)

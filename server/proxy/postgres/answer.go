@@ -489,7 +489,8 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
 		if a.ddl >= 0 && e.batch >= a.ddl {
-			a.ddl, a.joined, a.stale = -1, false, true
+			a.ddl, a.joined, a.recoded = -1, false, false
+			a.cat.Expire()
 		}
 	}
 	return nil

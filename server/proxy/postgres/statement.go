@@ -109,6 +109,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if tainted {
 		st.Uses = append(slices.Clone(st.Uses), taintedUse)
 	}
+	if c.recoded && !a.Inert() {
+		st.Uses = append(slices.Clip(st.Uses), recodedUse)
+	}
 	st.Uses = c.veils.lift(st.Uses, a.Veils)
 	return st, also, nil
 }
@@ -239,6 +242,12 @@ type executed struct {
 	meaning *meaning
 	types   []uint32 // of parameters, as the client declared them in the protocol
 	tainted bool     // code may have replaced it
+}
+
+// recodedUse is for what runs in a transaction behind what changes code, which the catalog
+// does not show yet.
+var recodedUse = hoop.Use{
+	Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: "this transaction has changed code that may run",
 }
 
 // taintedUse is for a prepared statement that code may have replaced.
@@ -463,6 +472,7 @@ func (c *conn) forwarded(e *expected) {
 		if a.DDL {
 			c.ddl = e.batch
 		}
+		c.recoded = c.recoded || a.Recodes
 		if c.joined = c.joined || a.Joins; a.JoinsOwn {
 			c.adopted = e.batch
 		}
