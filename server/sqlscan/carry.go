@@ -112,6 +112,7 @@ type answer struct {
 	load    load
 	rows    int
 	columns map[string]bool // of a WITH query: see item
+	made    bool            // see item
 }
 
 // measurer finds out what a text takes out of tables.

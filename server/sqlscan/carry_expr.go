@@ -151,7 +151,7 @@ func (lv *level) call(f *pg_query.FuncCall, deciding bool) {
 	case "count":
 	case "sum", "avg":
 		lv.values = true
-		if f.AggFilter != nil || f.AggDistinct || len(f.AggOrder) > 0 || len(f.Args) != 1 || !column(f.Args[0]) {
+		if f.AggFilter != nil || f.AggDistinct || len(f.AggOrder) > 0 || len(f.Args) != 1 || !column(f.Args[0]) || lv.makes() {
 			lv.gather(node(f)) // a sum can be made to show its parts
 		}
 	case "min", "max":
@@ -336,9 +336,10 @@ func (lv *level) returning(list []*pg_query.Node, shown load, rows int) answer {
 	if len(list) == 0 {
 		return answer{}
 	}
+	made := lv.makes() || slices.ContainsFunc(list, makes)
 	extra := lv.exprs(list, false)
 	if lv.gathers {
-		return answer{load: shown.plus(extra).gathered(hoop.Whole), rows: rows}
+		return answer{load: shown.plus(extra).gathered(hoop.Whole), rows: rows, made: made}
 	}
-	return answer{load: shown.plus(extra), rows: rows}
+	return answer{load: shown.plus(extra), rows: rows, made: made}
 }

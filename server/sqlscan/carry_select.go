@@ -57,6 +57,7 @@ type item struct {
 	// renamed says that its columns have other names here than in the catalog.
 	renamed bool
 	columns map[string]bool // of a sub-select: those whose names the text shows
+	made    bool            // a column of it may be computed: one sum of it can show all its parts
 }
 
 func (lv *level) spotInside() spot {
@@ -105,12 +106,12 @@ func (lv *level) withClause(c *pg_query.WithClause) {
 		recursive := c.Recursive && mentions(cte.GetCtequery(), names[i:])
 		p := spot{outer: lv.outer, with: lv.with, each: lv.each, deciding: lv.deciding}
 		if recursive {
-			lv.with.byName[cte.GetCtename()] = answer{rows: hoop.Whole}
+			lv.with.byName[cte.GetCtename()] = answer{rows: hoop.Whole, made: true}
 		}
 		a := lv.m.query(cte.GetCtequery(), p)
 		if recursive {
 			// Each round can add to what the row before carries.
-			a = answer{load: a.load.gathered(hoop.Whole), rows: hoop.Whole}
+			a = answer{load: a.load.gathered(hoop.Whole), rows: hoop.Whole, made: true}
 		}
 		a.columns = shownNames(cte.GetCtequery(), &pg_query.Alias{Colnames: cte.GetAliascolnames()})
 		lv.with.byName[cte.GetCtename()] = a
@@ -166,7 +167,7 @@ func (lv *level) selectStmt(q *pg_query.SelectStmt) answer {
 		for _, row := range q.ValuesLists {
 			a.load = a.load.or(lv.exprs(listOf(row), lv.deciding))
 		}
-		a.rows = len(q.ValuesLists)
+		a.rows, a.made = len(q.ValuesLists), true
 	default:
 		a = lv.simple(q)
 	}
@@ -181,9 +182,9 @@ func (lv *level) selectStmt(q *pg_query.SelectStmt) answer {
 func (lv *level) setOperation(q *pg_query.SelectStmt) answer {
 	p := spot{outer: lv.outer, with: lv.with, each: lv.each, deciding: lv.deciding}
 	l, r := lv.m.query(selectNode(q.Larg), p), lv.m.query(selectNode(q.Rarg), p)
-	a := answer{load: l.load.or(r.load), rows: add(l.rows, r.rows)}
+	a := answer{load: l.load.or(r.load), rows: add(l.rows, r.rows), made: l.made || r.made}
 	if q.Op != pg_query.SetOperation_SETOP_UNION {
-		a = answer{load: l.load.plus(r.load), rows: l.rows} // a row says something of both
+		a.load, a.rows = l.load.plus(r.load), l.rows // a row says something of both
 	}
 	for _, list := range [][]*pg_query.Node{q.SortClause, {q.LimitCount}, {q.LimitOffset}} {
 		a.load = a.load.plus(lv.exprs(list, true))
@@ -229,7 +230,7 @@ func (lv *level) answer(extra load, q *pg_query.SelectStmt) answer {
 		rows = hoop.Whole
 	}
 	one := lv.aggregates && len(q.GroupClause) == 0
-	a := answer{load: from.plus(extra), rows: rows}
+	a := answer{load: from.plus(extra), rows: rows, made: lv.makes() || slices.ContainsFunc(q.TargetList, makes)}
 	switch {
 	case lv.gathers:
 		a.load = all.plus(extra.gathered(rows))
@@ -243,6 +244,31 @@ func (lv *level) answer(extra load, q *pg_query.SelectStmt) answer {
 		a.rows = hoop.Whole
 	}
 	return a
+}
+
+// makes reports whether a column of what stands in FROM, here or around, may be computed.
+func (lv *level) makes() bool {
+	for l := lv; l != nil; l = l.outer {
+		if slices.ContainsFunc(l.items, func(it item) bool { return it.made }) {
+			return true
+		}
+	}
+	return false
+}
+
+// makes reports whether an output is something else than a column, cast or not, a plain
+// aggregate or a constant.
+func makes(target *pg_query.Node) bool {
+	val := target.GetResTarget().GetVal()
+	if f := val.GetFuncCall(); f != nil && f.Over == nil {
+		switch parts := stringsOf(f.Funcname); parts[len(parts)-1] {
+		case "count":
+			return false
+		case "sum", "avg", "min", "max":
+			return len(f.Args) != 1 || !column(f.Args[0])
+		}
+	}
+	return !column(val) && val.GetAConst() == nil
 }
 
 // counts reports whether a query with aggregates and no groups says nothing of single
@@ -270,7 +296,7 @@ func (lv *level) from(n *pg_query.Node) {
 			a.rows = hoop.Whole // for each row beside it
 		}
 		alias := x.RangeSubselect.GetAlias()
-		lv.add(item{load: a.load, rows: a.rows, alias: alias.GetAliasname(), columns: shownNames(x.RangeSubselect.Subquery, alias)})
+		lv.add(item{load: a.load, rows: a.rows, alias: alias.GetAliasname(), columns: shownNames(x.RangeSubselect.Subquery, alias), made: a.made})
 	case *pg_query.Node_JoinExpr:
 		j := x.JoinExpr
 		lv.from(j.Larg)
@@ -281,9 +307,9 @@ func (lv *level) from(n *pg_query.Node) {
 		}
 		lv.names[j.GetAlias().GetAliasname()] = true
 	case *pg_query.Node_RangeFunction:
-		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, alias: x.RangeFunction.GetAlias().GetAliasname()})
+		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, alias: x.RangeFunction.GetAlias().GetAliasname(), made: true})
 	default: // XMLTABLE, JSON_TABLE
-		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole})
+		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, made: true})
 	}
 }
 
@@ -295,7 +321,7 @@ func (lv *level) add(it item) {
 func (lv *level) rangeVar(rv *pg_query.RangeVar) {
 	if rv.Schemaname == "" {
 		if a, ok := lv.with.find(rv.Relname); ok {
-			lv.add(item{load: a.load, rows: a.rows, alias: aliasOf(rv), columns: a.columns})
+			lv.add(item{load: a.load, rows: a.rows, alias: aliasOf(rv), columns: a.columns, made: a.made})
 			return
 		}
 	}

@@ -159,6 +159,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"leastRows",    // beside count(*) and count(DISTINCT …)
 		"limit",        // LIMIT
 		"literal",      // arguments of functions
+		"makes",        // whether there is one
 		"matchesAll",   // patterns: LIKE, ~, @>
 		"mark",         // freeLiterals itself
 		"notNull",      // whether it is NULL
