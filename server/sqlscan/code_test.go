@@ -118,6 +118,7 @@ func TestCode(t *testing.T) {
 		{"SELECT dblink_exec('dbname=x', 'UPDATE code.scratch SET code = 1')", "read infer derive opaque server +O", "scratch", "* scratch -> scratch"},
 		{"SELECT dblink_exec('dbname=x', name) FROM code.departments", "read infer derive opaque server +OTD", "departments", "* departments -> *"},
 		{"SELECT query_to_xml('SELECT code.writes()', true, false, '')", "read infer derive opaque +O", "patients scratch", "* patients scratch -> scratch"},
+		{"SELECT domain_in('x', 'code.checked'::regtype, -1)", "read infer opaque +O", "patients", ""},
 		{"SELECT setval('code.trail_id_seq', max(id)) FROM code.patients", "read write infer derive", "patients trail_id_seq", "patients -> trail_id_seq"},
 		{"SELECT setval(pg_get_serial_sequence('code.trail', 'id'), max(id)) FROM code.patients", "read write infer derive", "patients", "patients -> identical_id_seq trail_id_seq"},
 		{"INSERT INTO code.trail DEFAULT VALUES", "write derive", "trail trail_id_seq", "trail_id_seq -> trail"},

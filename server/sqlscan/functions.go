@@ -314,6 +314,7 @@ func harmOf(name string) (harm, bool) {
 var (
 	harmless = harm{}
 	dynamic  = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
+	makes    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
 	files    = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
 	blind    = harm{blind: true}
 	backends = harm{effect: hoop.EffectServer, what: "acts on other backends"}
@@ -355,6 +356,9 @@ var harmful = map[string]harm{
 	"query_to_xml": dynamic, "cursor_to_xml": dynamic, "table_to_xml": dynamic, "schema_to_xml": dynamic, "database_to_xml": dynamic,
 	"ts_stat": dynamic, "ts_rewrite": dynamic, "xmlexists": harmless,
 	"currtid2": dynamic,
+	// types and tables in values
+	"domain_in": makes, "array_in": makes, "record_in": makes, "range_in": makes, "multirange_in": makes,
+	"pg_input_is_valid": makes, "pg_input_error_info": makes, "satisfies_hash_partition": makes,
 	// triggers, methods of access and of sampling
 	"suppress_redundant_updates_trigger": internal, "tsvector_update_trigger": internal, "tsvector_update_trigger_column": internal,
 	"unique_key_recheck": internal, "brinhandler": internal, "bthandler": internal, "ginhandler": internal, "gisthandler": internal,
@@ -398,7 +402,7 @@ var harmful = map[string]harm{
 	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,
 	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": harmless, "pg_sequence_last_value": blind,
 	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
-	"pg_show_replication_origin_status": harmless, "pg_input_error_info": harmless, "pg_sequence_parameters": harmless,
+	"pg_show_replication_origin_status": harmless, "pg_sequence_parameters": harmless,
 	"pg_get_sequence_data": blind, "pg_config": harmless, "amvalidate": harmless, "pg_get_wal_resource_managers": harmless,
 	"pg_stat_have_stats": harmless, "pg_event_trigger_ddl_commands": harmless,
 	"pg_event_trigger_dropped_objects": harmless, "row_security_active": harmless, "pg_get_multixact_members": harmless,

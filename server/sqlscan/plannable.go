@@ -356,15 +356,10 @@ func (c *planning) function(parts []string) {
 			c.no("function %s is volatile", name)
 		}
 	}
-	if h, _ := harmOf(name); h.effect != "" || strings.HasSuffix(name, "_in") || indirect[name] {
+	if h, _ := harmOf(name); h.effect != "" {
 		c.no("function %s may run code that it gets as a value", name)
 	}
 }
-
-// indirect names functions of PostgreSQL's own that are not volatile and run code of
-// users that they are told of in a value: checks of a domain, operators of a partition's
-// key. Those whose names end in _in make values of types.
-var indirect = map[string]bool{"pg_input_is_valid": true, "pg_input_error_info": true, "satisfies_hash_partition": true}
 
 // operator refuses operators that users made: their estimators and functions are code.
 // Those of users' types only are not meant where there are no values of such types.
