@@ -229,7 +229,7 @@ func TestSessionEnd_HasItsCause(t *testing.T) {
 	recounted(t, g, "sessions ended because they did nothing", "sessions ended because their grant reached its end", "sessions cut because their grant was revoked",
 		"sessions cut because no access rule allowed the target any more", "sessions cut because the sign-in had ended", "sessions that a stop in order ended",
 		"sessions cut because groups or account had changed, or the account was gone", "alerts to look at: a decoy value was touched",
-		"sessions ended by a limit on exports or inference", "sessions refused", "stops of the gateway in order", "changes of policy and resources while the gateway ran")
+		"sessions ended by a limit on exports or inference", "sessions refused", "stops of the gateway in order", "times that policy and resources were loaded again while the gateway ran")
 	for _, e := range events(t, g) {
 		ends := e.Type == hoop.EventSessionEnd || e.Type == hoop.EventSessionDenied || e.Type == hoop.EventSignOut
 		if ends != (e.Cause != "") {
