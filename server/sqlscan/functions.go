@@ -314,7 +314,7 @@ func harmOf(name string) (harm, bool) {
 var (
 	harmless = harm{}
 	dynamic  = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
-	makes    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
+	typed    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
 	files    = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
 	blind    = harm{blind: true}
 	backends = harm{effect: hoop.EffectServer, what: "acts on other backends"}
@@ -357,8 +357,8 @@ var harmful = map[string]harm{
 	"ts_stat": dynamic, "ts_rewrite": dynamic, "xmlexists": harmless,
 	"currtid2": dynamic,
 	// types and tables in values
-	"domain_in": makes, "array_in": makes, "record_in": makes, "range_in": makes, "multirange_in": makes,
-	"pg_input_is_valid": makes, "pg_input_error_info": makes, "satisfies_hash_partition": makes,
+	"domain_in": typed, "array_in": typed, "record_in": typed, "range_in": typed, "multirange_in": typed,
+	"pg_input_is_valid": typed, "pg_input_error_info": typed, "satisfies_hash_partition": typed,
 	// triggers, methods of access and of sampling
 	"suppress_redundant_updates_trigger": internal, "tsvector_update_trigger": internal, "tsvector_update_trigger_column": internal,
 	"unique_key_recheck": internal, "brinhandler": internal, "bthandler": internal, "ginhandler": internal, "gisthandler": internal,
