@@ -80,6 +80,7 @@ type Log struct {
 	signer   note.Signer
 	verifier note.Verifier
 	key      string // of verifier
+	derived  []byte // from the signing key: of the MAC of what is derived from the log
 	tree     *tree
 	buffers  sync.Pool // of *[]byte, for events on their way to the journal
 

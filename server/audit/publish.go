@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,7 +87,11 @@ func (l *Log) useKey(skey string) error {
 	if err != nil {
 		return fmt.Errorf("the log's public key: %w", err)
 	}
-	l.signer, l.verifier, l.key = signer, v, public
+	derived, err := hkdf.Key(sha256.New, []byte(skey), nil, "hoop audit derived", sha256.Size)
+	if err != nil {
+		return fmt.Errorf("derive from the signing key: %w", err)
+	}
+	l.signer, l.verifier, l.key, l.derived = signer, v, public, derived
 	return nil
 }
 

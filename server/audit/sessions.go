@@ -2,6 +2,8 @@ package audit
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +16,40 @@ import (
 
 // sessionsFile keeps what can be derived from the entries, to save reading them all.
 const sessionsFile = "sessions.json"
+
+// savedSessions is the file: the sessions as JSON, with their HMAC-SHA256 under a key that is
+// derived from the log's signing key. Recovery events say what it says, so that nobody may
+// change it who cannot sign.
+type savedSessions struct {
+	MAC      []byte          `json:"mac"`
+	Sessions json.RawMessage `json:"sessions"`
+}
+
+func (l *Log) sessionsMAC(b []byte) []byte {
+	mac := hmac.New(sha256.New, l.derived)
+	mac.Write(b)
+	return mac.Sum(nil)
+}
+
+// encodeSessions gives the file of s.
+func (l *Log) encodeSessions(s *sessions) ([]byte, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(savedSessions{MAC: l.sessionsMAC(b), Sessions: b})
+}
+
+// decodeSessions reads what encodeSessions gave; ok is false for all else.
+func (l *Log) decodeSessions(b []byte) (s *sessions, ok bool) {
+	var saved savedSessions
+	s = newSessions()
+	if json.Unmarshal(b, &saved) != nil || !hmac.Equal(saved.MAC, l.sessionsMAC(saved.Sessions)) ||
+		json.Unmarshal(saved.Sessions, s) != nil || s.Open == nil {
+		return nil, false
+	}
+	return s, true
+}
 
 // sessions are those that began and have not ended, after Size events.
 type sessions struct {
@@ -63,10 +99,13 @@ func (s *sessions) clone() *sessions {
 // damaged or ahead of the log is made anew from all events.
 func (l *Log) loadSessions(ctx context.Context) error {
 	s := newSessions()
-	b, err := journal.ReadFile(l.opt.FS, filepath.Join(l.opt.Dir, sessionsFile))
-	if err == nil {
-		if json.Unmarshal(b, s) != nil || s.Open == nil || s.Size < 0 || s.Size > l.next {
-			s = newSessions()
+	if b, err := journal.ReadFile(l.opt.FS, filepath.Join(l.opt.Dir, sessionsFile)); err == nil {
+		saved, ok := l.decodeSessions(b)
+		switch {
+		case !ok:
+			l.opt.Log.Warn("audit: what is kept of the sessions that run was changed, cut short, or is another version's; all events are read instead", "file", sessionsFile)
+		case saved.Size <= l.next:
+			s = saved
 		}
 	}
 	for e, err := range l.Events(ctx, s.Size) {
@@ -104,7 +143,7 @@ func (l *Log) saveSessions() error {
 	if s == nil {
 		return nil
 	}
-	b, err := json.Marshal(s)
+	b, err := l.encodeSessions(s)
 	if err != nil {
 		return err
 	}

@@ -387,3 +387,20 @@ func TestTamper_ProcessBoundaries(t *testing.T) {
 		before = last
 	}
 }
+
+// What is kept to save reading all events decides nothing once it was changed, however little:
+// every session that a crash ended is recovered, once, with the count found.
+func TestTamper_SavedSessions(t *testing.T) {
+	e := newSample(t, false)
+	const name = "/data/audit/sessions.json"
+	for i := range e.now[name] {
+		for _, bit := range []byte{1, 4} {
+			changed := maps.Clone(e.now)
+			changed[name] = bytes.Clone(e.now[name])
+			changed[name][i] ^= bit
+			if err := e.judge(t, changed, true); err != nil {
+				t.Errorf("%q: %v", changed[name], err)
+			}
+		}
+	}
+}
