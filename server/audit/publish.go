@@ -180,7 +180,7 @@ func (l *Log) contains(kept auditlog.Checkpoint) error {
 		return nil
 	}
 	now := tlog.Tree{N: l.published.Size, Hash: l.published.Root}
-	root, err := tlog.TreeHash(kept.Size, tlog.TileHashReader(now, &view{l, l.tree.snapshot()}))
+	root, err := tlog.TreeHash(kept.Size, tlog.TileHashReader(now, &view{l, l.tree.peek()}))
 	if err != nil {
 		return fmt.Errorf("tile/: the tiles do not have the root that the checkpoint of %d events vouches for: read tree at %d events: %w",
 			l.published.Size, kept.Size, err)

@@ -6,10 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/journal"
 )
@@ -108,7 +112,7 @@ func (l *Log) loadSessions(ctx context.Context) error {
 			s = saved
 		}
 	}
-	for e, err := range l.Events(ctx, s.Size) {
+	for e, err := range l.genuine(ctx, s.Size) {
 		if err != nil {
 			return err
 		}
@@ -118,6 +122,44 @@ func (l *Log) loadSessions(ctx context.Context) error {
 	defer l.tracking.Unlock()
 	l.sessions = s
 	return nil
+}
+
+// genuine is Events of a log that does not grow, each checked to be the one whose hash the
+// tree has: what recovery writes stays in the log, and must not come of a changed file.
+func (l *Log) genuine(ctx context.Context, from int64) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		now := l.tree.peek()
+		size := now.edge.Size()
+		tree := tlog.TileHashReader(tlog.Tree{N: size, Hash: now.edge.Root()}, &view{l, now})
+		var hashes []tlog.Hash // of the events from first on
+		first := from
+		for e, err := range l.Events(ctx, from) {
+			if err == nil && e.Index >= first+int64(len(hashes)) {
+				first = e.Index
+				hashes, err = leaves(tree, first, min(first+auditlog.TileWidth, size))
+			}
+			if err == nil && hashes[e.Index-first] != tlog.RecordHash(e.Raw) {
+				err = fmt.Errorf("%s: event %d: the event is not the one whose hash is in the tree",
+					auditlog.EntriesPath(e.Index/auditlog.TileWidth, auditlog.TileWidth), e.Index)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// leaves are the hashes of the events from begin to end, checked against the tree's root.
+func leaves(tree tlog.HashReader, begin, end int64) ([]tlog.Hash, error) {
+	indexes := make([]int64, 0, end-begin)
+	for i := begin; i < end; i++ {
+		indexes = append(indexes, tlog.StoredHashIndex(0, i))
+	}
+	hashes, err := tree.ReadHashes(indexes)
+	if err != nil {
+		return nil, fmt.Errorf("tile/: read the hashes of the events from %d on: %w", begin, err)
+	}
+	return hashes, nil
 }
 
 // saveSessions writes the state. Under load some events are always on their way from

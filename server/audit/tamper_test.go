@@ -404,3 +404,34 @@ func TestTamper_SavedSessions(t *testing.T) {
 		}
 	}
 }
+
+// Without what is kept of the sessions, all events are read: those of a changed file are no
+// ground for what a recovery writes, so that the gateway does not start.
+func TestTamper_EntriesThatRecoveryReads(t *testing.T) {
+	e := newSample(t, false)
+	delete(e.now, "/data/audit/sessions.json")
+	if err := e.judge(t, e.now, true); err != nil {
+		t.Fatal(err)
+	}
+	paths := slices.DeleteFunc(slices.Sorted(maps.Keys(e.now)), func(path string) bool {
+		return !strings.HasPrefix(path, "/data/audit/tile/entries/") || strings.Contains(path, ".p/")
+	})
+	if len(paths) < 3 {
+		t.Fatal(paths)
+	}
+	for i, path := range paths {
+		for way, do := range e.ways(paths, i, func(string) bool { return true }) {
+			changed := maps.Clone(e.now)
+			if do(changed); maps.EqualFunc(changed, e.now, bytes.Equal) {
+				continue
+			}
+			g, err := start("/data", changed.disk(t))
+			if err == nil {
+				_ = g.close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "tile/entries/") {
+				t.Errorf("%s, %s: %v", path, way, err)
+			}
+		}
+	}
+}

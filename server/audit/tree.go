@@ -121,6 +121,13 @@ func (t *tree) snapshot() snapshot {
 	return s
 }
 
+// peek is a snapshot to read by: who has it syncs nothing.
+func (t *tree) peek() snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return snapshot{edge: t.edge.Clone(), bundle: append([]byte(nil), t.bundle...)}
+}
+
 // partials are the files of s that are not full, by path.
 func (s snapshot) partials() map[string][]byte {
 	p := make(map[string][]byte)

@@ -121,6 +121,8 @@ func TestDataFolder_EveryKindIsTamperedWith(t *testing.T) {
 	if err := ended.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	g.Stop()
+	g = servertest.Start(t, o) // a stop keeps what is derived from the log
 	crashed := work(t, g)
 	o.Resources = strings.Replace(servertest.Resources, "timeout: 30s", "timeout: 31s", 1)
 	g.Reload(o.Resources, "")
