@@ -83,7 +83,7 @@ func (a *analysis) view(t *catalog.Table) *relation {
 }
 
 // View gives, by name, the columns that those of a user's view derive from, its own among
-// them: see sqlscan.Lineage.
+// them, and those that decide which rows it has: see sqlscan.Lineage.
 func View(t *catalog.Table, cat *catalog.Snapshot) map[string][]hoop.ColumnRef {
 	if !sqlscan.PlainCasts(cat) {
 		return nil
@@ -93,7 +93,8 @@ func View(t *catalog.Table, cat *catalog.Snapshot) map[string][]hoop.ColumnRef {
 	if !r.fixed || a.steps <= 0 {
 		return nil
 	}
-	out := make(map[string][]hoop.ColumnRef, len(r.cols))
+	out := make(map[string][]hoop.ColumnRef, len(r.cols)+1)
+	out[""] = a.origins(r.decide)
 	for _, c := range r.cols {
 		if !c.flow.unknown {
 			out[c.name] = a.origins(c.flow)

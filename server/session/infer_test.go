@@ -21,6 +21,10 @@ const inferSetup = `
 	CREATE VIEW clinic.people AS SELECT id, upper(ssn) AS code, ward FROM clinic.patients;
 	CREATE VIEW clinic.cards AS SELECT p.id AS n, p.code AS ssn_, c.id AS claim FROM clinic.people p JOIN clinic.claims c ON c.member_ssn = p.code;
 	CREATE MATERIALIZED VIEW clinic.stored AS SELECT id, ssn AS other FROM clinic.patients;
+	CREATE FUNCTION clinic.named(text) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM clinic.patients WHERE ssn = $1';
+	CREATE FUNCTION clinic.alike(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';
+	CREATE VIEW clinic.chosen AS SELECT id FROM clinic.patients WHERE ssn = current_setting('app.chosen', true);
+	CREATE VIEW clinic.ours AS SELECT id, ssn FROM clinic.patients WHERE ward = current_setting('app.ward', true)::int;
 	CREATE TABLE clinic.guesses (x text);
 	INSERT INTO clinic.guesses SELECT lpad(g::text, 9, '0') FROM generate_series(1, 1000) g;`
 
@@ -48,39 +52,49 @@ func TestInference_WhatCounts(t *testing.T) {
 		fits []string
 		over string
 	}{
-		"values":            {[]string{"SELECT id FROM clinic.patients WHERE ssn = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('2', '3')", "SELECT id FROM clinic.patients WHERE ssn = '3'"}, "SELECT id FROM clinic.patients WHERE ssn = '4'"},
-		"members of IN":     {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3', '4')"},
-		"an array":          {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('{1,2,3,4}')"},
-		"ARRAY[]":           {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(ARRAY['1', '2', '3', '4'])"},
-		"alternatives":      {nil, "SELECT id FROM clinic.patients WHERE ssn = '1' OR ssn = '2' OR ssn <> '3' OR '4' = ssn"},
-		"VALUES":            {nil, "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1'), ('2'), ('3'), ('4')) v(x) ON p.ssn = v.x"},
-		"unnest":            {nil, "SELECT p.id FROM clinic.patients p, unnest('{1,2,3,4}'::text[]) x WHERE x = p.ssn"},
-		"a series":          {nil, "SELECT p.id FROM clinic.patients p JOIN generate_series(1, 1000) g ON p.ssn = lpad(g::text, 9, '0')"},
-		"another table":     {nil, "SELECT p.id FROM clinic.patients p, clinic.guesses g WHERE p.ssn = g.x"},
-		"a sub-select":      {nil, "SELECT id FROM clinic.patients WHERE ssn IN (SELECT x FROM clinic.guesses)"},
-		"crossed lists":     {nil, "SELECT p.id FROM clinic.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d) WHERE p.ssn = a.d || b.d"},
-		"a split text":      {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
-		"ranges":            {[]string{"SELECT id FROM clinic.patients WHERE ssn > '1'"}, "SELECT id FROM clinic.patients WHERE ssn > '2'"},
-		"two in one":        {nil, "SELECT id FROM clinic.patients WHERE ssn LIKE '1%' OR ssn LIKE '2%'"},
-		"parts of values":   {[]string{"SELECT id FROM clinic.patients WHERE left(ssn, 1) = '0'"}, "SELECT id FROM clinic.patients WHERE right(ssn, 1) = '0'"},
-		"casts":             {[]string{"SELECT id FROM clinic.patients WHERE ssn::char(1) = '0'"}, "SELECT id FROM clinic.patients WHERE ssn::char(2) = '0'"},
-		"computed names":    {nil, "SELECT id FROM (SELECT id, left(ssn, 1) AS ssn FROM clinic.patients) q WHERE ssn = '0'"}, // twice: there and here
-		"sorts":             {[]string{"SELECT id FROM clinic.patients ORDER BY ssn"}, "SELECT count(*) FROM clinic.patients GROUP BY ssn"},
-		"joins of masked":   {[]string{"SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"}, "SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"},
-		"writes":            {[]string{"UPDATE clinic.patients SET ward = 1 WHERE ssn = '1'", "DELETE FROM clinic.claims WHERE member_ssn = '2'"}, "UPDATE clinic.patients SET ward = 1 WHERE ssn IN ('2', '3', '4')"},
-		"prepared":          {[]string{"PREPARE q (text) AS SELECT id FROM clinic.patients WHERE ssn = $1", "EXECUTE q ('1')", "EXECUTE q ('2')", "EXECUTE q ('3')"}, "EXECUTE q ('4')"},
-		"prepared, a list":  {[]string{"PREPARE q (text[]) AS SELECT id FROM clinic.patients WHERE ssn = ANY ($1)"}, "EXECUTE q ('{1,2,3,4}')"},
-		"several in a text": {nil, "SELECT id FROM clinic.patients WHERE ssn = '1'; SELECT id FROM clinic.patients WHERE ssn IN ('2', '3', '4')"},
-		"how many rows":     {nil, "SELECT p.id FROM clinic.patients p, generate_series(1, ascii(p.ssn))"},
-		"rows of a list":    {nil, "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients"},
-		"a limit":           {nil, "SELECT q.n FROM clinic.patients p, LATERAL (SELECT count(*) AS n FROM (SELECT FROM generate_series(1, 200) LIMIT ascii(p.ssn)) z) q"},
-		"an offset":         {nil, "SELECT id FROM clinic.patients OFFSET (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3)"},
-		"a view":            {[]string{"SELECT id FROM clinic.people WHERE code > '1'"}, "SELECT id FROM clinic.people p ORDER BY p.code"},
-		"column of a view":  {[]string{"SELECT id FROM clinic.people WHERE code = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT n FROM clinic.cards WHERE ssn_ = '4'"},
-		"a view and a list": {nil, "SELECT p.id FROM clinic.people p, clinic.guesses g WHERE p.code = g.x"},
-		"a copy":            {[]string{"SELECT id FROM clinic.stored WHERE other > '1'"}, "SELECT id FROM clinic.stored s, clinic.patients p WHERE s.other = p.ssn"},
-		"two views":         {nil, "SELECT p.id FROM clinic.people p JOIN clinic.stored s ON s.other = p.code"},
-		"columns apart":     {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
+		"values":                      {[]string{"SELECT id FROM clinic.patients WHERE ssn = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('2', '3')", "SELECT id FROM clinic.patients WHERE ssn = '3'"}, "SELECT id FROM clinic.patients WHERE ssn = '4'"},
+		"members of IN":               {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3', '4')"},
+		"an array":                    {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('{1,2,3,4}')"},
+		"ARRAY[]":                     {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(ARRAY['1', '2', '3', '4'])"},
+		"alternatives":                {nil, "SELECT id FROM clinic.patients WHERE ssn = '1' OR ssn = '2' OR ssn <> '3' OR '4' = ssn"},
+		"VALUES":                      {nil, "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1'), ('2'), ('3'), ('4')) v(x) ON p.ssn = v.x"},
+		"unnest":                      {nil, "SELECT p.id FROM clinic.patients p, unnest('{1,2,3,4}'::text[]) x WHERE x = p.ssn"},
+		"a series":                    {nil, "SELECT p.id FROM clinic.patients p JOIN generate_series(1, 1000) g ON p.ssn = lpad(g::text, 9, '0')"},
+		"another table":               {nil, "SELECT p.id FROM clinic.patients p, clinic.guesses g WHERE p.ssn = g.x"},
+		"a sub-select":                {nil, "SELECT id FROM clinic.patients WHERE ssn IN (SELECT x FROM clinic.guesses)"},
+		"crossed lists":               {nil, "SELECT p.id FROM clinic.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d) WHERE p.ssn = a.d || b.d"},
+		"a split text":                {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
+		"ranges":                      {[]string{"SELECT id FROM clinic.patients WHERE ssn > '1'"}, "SELECT id FROM clinic.patients WHERE ssn > '2'"},
+		"two in one":                  {nil, "SELECT id FROM clinic.patients WHERE ssn LIKE '1%' OR ssn LIKE '2%'"},
+		"parts of values":             {[]string{"SELECT id FROM clinic.patients WHERE left(ssn, 1) = '0'"}, "SELECT id FROM clinic.patients WHERE right(ssn, 1) = '0'"},
+		"casts":                       {[]string{"SELECT id FROM clinic.patients WHERE ssn::char(1) = '0'"}, "SELECT id FROM clinic.patients WHERE ssn::char(2) = '0'"},
+		"computed names":              {nil, "SELECT id FROM (SELECT id, left(ssn, 1) AS ssn FROM clinic.patients) q WHERE ssn = '0'"}, // twice: there and here
+		"sorts":                       {[]string{"SELECT id FROM clinic.patients ORDER BY ssn"}, "SELECT count(*) FROM clinic.patients GROUP BY ssn"},
+		"joins of masked":             {[]string{"SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"}, "SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"},
+		"writes":                      {[]string{"UPDATE clinic.patients SET ward = 1 WHERE ssn = '1'", "DELETE FROM clinic.claims WHERE member_ssn = '2'"}, "UPDATE clinic.patients SET ward = 1 WHERE ssn IN ('2', '3', '4')"},
+		"prepared":                    {[]string{"PREPARE q (text) AS SELECT id FROM clinic.patients WHERE ssn = $1", "EXECUTE q ('1')", "EXECUTE q ('2')", "EXECUTE q ('3')"}, "EXECUTE q ('4')"},
+		"prepared, a list":            {[]string{"PREPARE q (text[]) AS SELECT id FROM clinic.patients WHERE ssn = ANY ($1)"}, "EXECUTE q ('{1,2,3,4}')"},
+		"several in a text":           {nil, "SELECT id FROM clinic.patients WHERE ssn = '1'; SELECT id FROM clinic.patients WHERE ssn IN ('2', '3', '4')"},
+		"how many rows":               {nil, "SELECT p.id FROM clinic.patients p, generate_series(1, ascii(p.ssn))"},
+		"rows of a list":              {nil, "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients"},
+		"a limit":                     {nil, "SELECT q.n FROM clinic.patients p, LATERAL (SELECT count(*) AS n FROM (SELECT FROM generate_series(1, 200) LIMIT ascii(p.ssn)) z) q"},
+		"an offset":                   {nil, "SELECT id FROM clinic.patients OFFSET (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3)"},
+		"a view":                      {[]string{"SELECT id FROM clinic.people WHERE code > '1'"}, "SELECT id FROM clinic.people p ORDER BY p.code"},
+		"column of a view":            {[]string{"SELECT id FROM clinic.people WHERE code = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT n FROM clinic.cards WHERE ssn_ = '4'"},
+		"a view and a list":           {nil, "SELECT p.id FROM clinic.people p, clinic.guesses g WHERE p.code = g.x"},
+		"a copy":                      {[]string{"SELECT id FROM clinic.stored WHERE other > '1'"}, "SELECT id FROM clinic.stored s, clinic.patients p WHERE s.other = p.ssn"},
+		"two views":                   {nil, "SELECT p.id FROM clinic.people p JOIN clinic.stored s ON s.other = p.code"},
+		"a function":                  {[]string{"SELECT clinic.named('1')"}, "SELECT clinic.named('2')"},
+		"a function twice":            {nil, "SELECT clinic.named('1'), clinic.named('2')"},
+		"a function of a series":      {nil, "SELECT clinic.named(lpad(g::text, 9, '0')) FROM generate_series(1, 1000) g"},
+		"a function of a list":        {nil, "SELECT clinic.named(x) FROM (VALUES ('1'), ('2')) v (x)"},
+		"a function of rows":          {[]string{"SELECT clinic.named(x) FROM clinic.guesses"}, "SELECT x FROM clinic.guesses ORDER BY clinic.named(x)"},
+		"rows of a function":          {nil, "SELECT x FROM clinic.guesses WHERE clinic.named(x) > 0"},
+		"a function of an expression": {[]string{"SELECT id FROM clinic.patients WHERE clinic.alike(ssn, '1')"}, "SELECT id FROM clinic.patients WHERE clinic.alike(ssn, '2')"},
+		"a function of both":          {nil, "SELECT id FROM clinic.patients, clinic.guesses WHERE clinic.alike(ssn, x)"},
+		"a function inside":           {nil, "SELECT x FROM (SELECT x, clinic.named(x) AS n FROM clinic.guesses) q WHERE n > 0"},
+		"a view of a setting":         {[]string{"SET app.chosen = '1'; SELECT id FROM clinic.chosen"}, "SET app.chosen = '2'; SELECT id FROM clinic.chosen"},
+		"columns apart":               {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g.Reload(inferring(3, 1)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
@@ -97,7 +111,7 @@ func TestInference_WhatCounts(t *testing.T) {
 			if _, err := conn.PgConn().Exec(t.Context(), c.over).ReadAll(); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "infer") {
 				t.Errorf("%s: %v, want 42501 for the inference limit", c.over, err)
 			}
-			if _, err := conn.PgConn().Exec(t.Context(), "SELECT id FROM clinic.patients WHERE id = 5 ORDER BY ward").ReadAll(); err != nil {
+			if _, err := conn.PgConn().Exec(t.Context(), "SELECT id FROM clinic.patients WHERE id = 5 ORDER BY ward; SELECT id FROM clinic.ours").ReadAll(); err != nil {
 				t.Errorf("columns that are not protected are limited too: %v", err)
 			}
 		})

@@ -48,6 +48,37 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 	for _, fn := range found {
 		s.function(fn, c)
 	}
+	if s.searches(found) {
+		s.asks++
+		s.asksMany = s.asksMany || !argsFree(c) && (!w.output || s.nests())
+	}
+}
+
+// searches reports whether a call may be of code that reads tables: it can look for its
+// arguments there.
+func (s *stmt) searches(found []*catalog.Function) bool {
+	return slices.ContainsFunc(found, func(f *catalog.Function) bool {
+		c := newCode(s.cat)
+		c.function(f)
+		return len(c.sources) > 0
+	})
+}
+
+// nests reports whether the statement has queries inside, so that what one of them shows
+// may decide in another.
+func (s *stmt) nests() bool {
+	queries := 0
+	var look func(n *pg_query.Node)
+	look = func(n *pg_query.Node) {
+		if n.GetSelectStmt() != nil {
+			queries++
+		}
+		if queries < 2 {
+			children(n, look)
+		}
+	}
+	look(s.node)
+	return queries > 1
 }
 
 // notAFunction handles a call that no function of the catalog answers: one of this

@@ -473,8 +473,10 @@ func (s *stmt) looks() []hoop.Look {
 		g.look(&out[len(out)-1], d.ref)
 	}
 	for c := range s.decided {
-		out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}})
-		g.look(&out[len(out)-1], nil)
+		for range max(s.asks, 1) {
+			out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}, Many: s.asksMany})
+			g.look(&out[len(out)-1], nil)
+		}
 	}
 	if s.names.all {
 		r := s.newResolver()

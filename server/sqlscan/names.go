@@ -149,6 +149,23 @@ func (s *stmt) view(v *catalog.Table) {
 			continue
 		}
 		s.function(f, call{name: f.Name, via: "view " + v.Canonical() + " calls "})
+		if f.System && f.Name == "current_setting" {
+			s.chosen(v)
+		}
+	}
+}
+
+// chosen notes what decides which rows a view has that reads a setting: the session can
+// set that to one value after the other.
+func (s *stmt) chosen(v *catalog.Table) {
+	columns, known := s.viewColumns(v)[""]
+	for _, c := range columns {
+		s.decided[c] = true
+	}
+	for _, oid := range v.Uses {
+		if t, ok := s.cat.Table(oid); ok && !known && !t.System {
+			s.decided[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"}] = true
+		}
 	}
 }
 

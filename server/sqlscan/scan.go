@@ -20,6 +20,7 @@ type Lineage struct {
 	Local func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
 	// View gives, by name, the columns that those of a view derive from, its own among
 	// them; a column that it does not have may derive from anything that the view reads.
+	// Under the name "" are those that decide in its own text which rows it has.
 	View func(view *catalog.Table, cat *catalog.Snapshot) map[string][]hoop.ColumnRef
 }
 
@@ -157,6 +158,8 @@ type stmt struct {
 	results  map[uint32]bool         // types that users' functions return
 	types    map[string]bool         // users' types that the text names
 	decided  map[hoop.ColumnRef]bool // columns that decide in code
+	asks     int                     // calls in the text of code that reads tables
+	asksMany bool                    // one of them decides, by values that the text does not list
 
 	opened     bool     // it has effect opaque
 	cataloging bool     // it changes the catalog
