@@ -522,3 +522,18 @@ func TestCatalog_WaitsForNoLock(t *testing.T) {
 		t.Error("no definition though nothing is locked")
 	}
 }
+
+// What sessions do to views of their own says nothing about those of the database.
+func TestCatalog_ViewsOfSessions(t *testing.T) {
+	db, conn := database(t, "create table kept(a int); create view seen as select a from kept")
+	mustExec(t, conn, "create temp view mine as select a from kept")
+	mustExec(t, conn, "begin; create or replace temp view mine as select a, 1 as b from kept")
+	snap, err := newCatalog(t, db, Options{}).Refresh(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := snap.Lookup("public", "seen")
+	if len(found) != 1 || found[0].Definition == "" {
+		t.Errorf("no definition of a view, since one of a session's own is locked: %+v", found)
+	}
+}

@@ -376,7 +376,8 @@ func (l *loader) viewsWith(ctx context.Context, definitionOf string) error {
 	var foggy bool
 	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+`, `+usedIn("ev_action")+`,
 			`+definitionOf+`, ev_action::text ~ '`+fog+`'
-		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384`,
+		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384
+			and ev_class in (select oid from pg_catalog.pg_class where relnamespace in `+lasting+`)`,
 		[]any{&view, &calls, &uses, &definition, &foggy}, func() {
 			if t, ok := l.snap.tables[view]; ok {
 				t.Calls, t.Uses, t.Definition, t.Foggy = calls, uses, definition, foggy
