@@ -141,3 +141,78 @@ func TestApproval_PortalsRunAsTheyWereBound(t *testing.T) {
 		t.Errorf("%d and %d", n, m)
 	}
 }
+
+// Code of the database's that nobody calls finds relations by their names too: triggers,
+// defaults. Where the session has one of its own by such a name, or makes one before
+// a deferred trigger has run, people are asked: what that code does goes there.
+func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable + `;
+		CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE true; RETURN NULL; END';
+		CREATE FUNCTION exactly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.hits SET n = n + 1 WHERE true; RETURN NULL; END';
+		CREATE FUNCTION anything() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE ''UPDATE h'' || ''its SET n = n + 1''; RETURN NULL; END';
+		CREATE FUNCTION most() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(n) FROM hits';
+		CREATE TABLE noted (n int); CREATE TABLE later (n int); CREATE TABLE exact (n int); CREATE TABLE dynamic (n int); CREATE TABLE filled (n int, m int DEFAULT most());
+		CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE TRIGGER t AFTER INSERT ON exact FOR EACH ROW EXECUTE FUNCTION exactly();
+		CREATE TRIGGER t AFTER INSERT ON dynamic FOR EACH ROW EXECUTE FUNCTION anything()`})
+	const view, table = "CREATE TEMP VIEW hits AS SELECT n FROM allowed", "CREATE TEMP TABLE hits (n int)"
+	for name, tt := range map[string]struct {
+		texts []string
+		asked bool // the last, and denied
+	}{
+		"a view before a trigger":              {[]string{view, "INSERT INTO noted VALUES (1)"}, true},
+		"a table before a trigger":             {[]string{table, "INSERT INTO noted VALUES (1)"}, true},
+		"in one text":                          {[]string{table + "; INSERT INTO noted VALUES (1)"}, true},
+		"a table before a default":             {[]string{table, "INSERT INTO filled (n) VALUES (1)"}, true},
+		"a view before code that is not read":  {[]string{view, "INSERT INTO dynamic VALUES (1)"}, true},
+		"a prepared statement":                 {[]string{"PREPARE p AS INSERT INTO noted VALUES (1)", view, "EXECUTE p"}, true},
+		"a view between trigger and COMMIT":    {[]string{"BEGIN", "INSERT INTO later VALUES (1)", view}, true},
+		"a table between trigger and COMMIT":   {[]string{"BEGIN", "INSERT INTO later VALUES (1)", "SELECT 1", table}, true},
+		"in one text that commits":             {[]string{"BEGIN; INSERT INTO later VALUES (1); " + view + "; COMMIT"}, true},
+		"another name":                         {[]string{"CREATE TEMP TABLE mine (n int)", "BEGIN", "INSERT INTO later VALUES (1)", "CREATE TEMP TABLE mine_too (n int)", "INSERT INTO noted VALUES (1)"}, false},
+		"a schema in the code":                 {[]string{view, "INSERT INTO exact VALUES (1)"}, false},
+		"after COMMIT":                         {[]string{"BEGIN", "INSERT INTO later VALUES (1)", "COMMIT", view}, false},
+		"gone again":                           {[]string{view, "DISCARD TEMP", "INSERT INTO noted VALUES (1)"}, false},
+		"a table before code that is not read": {[]string{table, "INSERT INTO allowed VALUES (0)"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+			last := len(tt.texts) - 1
+			for _, sql := range tt.texts[:last] {
+				run(t, conn, sql)
+			}
+			done := exec(conn, tt.texts[last])
+			if !tt.asked {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			held := a.pending(1)[0]
+			if !slices.ContainsFunc(held.Effects, func(u hoop.Use) bool {
+				return u.Effect == hoop.EffectOpaque && strings.Contains(u.Why, "what the session has made for itself")
+			}) {
+				t.Errorf("%+v", held.Effects)
+			}
+			a.decide(held.ID, false)
+			if err := <-done; state(err) != "42501" {
+				t.Error(err)
+			}
+		})
+	}
+
+	// In a pipeline, whose end commits.
+	a.t = t
+	l := dial(t, a)
+	l.send(slices.Concat(pipelined("INSERT INTO later VALUES (1)"), pipelined(view), []pgproto3.FrontendMessage{&pgproto3.Sync{}})...)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, false)
+	if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+		t.Errorf("in a pipeline: %v", seen)
+	}
+	if n := a.Count("SELECT sum(n) FROM allowed"); n != 0 {
+		t.Errorf("code of the database's changed another table: %d", n)
+	}
+}

@@ -48,6 +48,10 @@ type Analysis struct {
 	// necessary: PostgreSQL finds those before any table of the name, and what later texts
 	// do to it reaches the tables that the view shows.
 	Veils []string
+	// Finds are the names, sorted, by which code that the text does not call (triggers, defaults,
+	// checks, policies) finds tables in any schema, one of the session's own before all
+	// others: when it runs, which may be at COMMIT. "*" is among them where it can find any.
+	Finds []string
 	DDL   bool // it changes the catalog: refresh it before the next statement is judged
 	// Joins says that it makes a table a child or a partition of another. Until the catalog
 	// shows that, rows of the one may stand in the other, and its columns prove nothing.

@@ -85,8 +85,12 @@ func (b *body) named(i int, name string) {
 		column = column || !b.cat.HasSchema(schema)
 	}
 	if !column {
-		for _, t := range b.cat.Lookup(schema, name) {
+		found := b.cat.Lookup(schema, name)
+		for _, t := range found {
 			b.source(t)
+		}
+		if schema == "" && len(found) > 0 {
+			b.find(name)
 		}
 	}
 	for _, f := range b.cat.Functions("", name) {

@@ -32,6 +32,7 @@ type code struct {
 	identity string          // a function with hoop.* settings of its own; "" for none
 	bytes    int             // of bodies that were read
 	types    map[uint32]bool // of values in it
+	finds    map[string]bool // names without a schema of tables in it
 }
 
 func newCode(cat *catalog.Snapshot) *code {
@@ -47,7 +48,18 @@ func (c *code) opaque() bool {
 }
 
 // unreadable says that the code can do anything.
-func (c *code) unreadable() { c.reads, c.writes, c.temp, c.acts = true, true, true, true }
+func (c *code) unreadable() {
+	c.reads, c.writes, c.temp, c.acts = true, true, true, true
+	c.find("*")
+}
+
+// find notes that a name without a schema stands in the code. It is a relation's, or "*".
+func (c *code) find(name string) {
+	if c.finds == nil {
+		c.finds = map[string]bool{}
+	}
+	c.finds[name] = true
+}
 
 // names are the canonical names of what is read; "*" is among them where that is not
 // known.

@@ -53,6 +53,12 @@ func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalo
 		s.out.Opaque = true
 	}
 	s.keep(c)
+	for name := range c.finds {
+		if s.finds == nil {
+			s.builder.finds = map[string]bool{}
+		}
+		s.finds[name] = true
+	}
 	for t := range c.sources {
 		s.note(t)
 	}

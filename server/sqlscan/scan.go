@@ -74,8 +74,9 @@ type builder struct {
 	uses     []*hoop.Use
 	reads    map[string]bool
 	settings map[string]bool
-	named    bool // a literal that is compared with a column names a setting
-	shifted  bool // an earlier statement changed names, roles, settings or objects
+	finds    map[string]bool // see Analysis.Finds; nil for none
+	named    bool            // a literal that is compared with a column names a setting
+	shifted  bool            // an earlier statement changed names, roles, settings or objects
 }
 
 // add merges a use into those of the same effect and reason.
@@ -114,6 +115,10 @@ func (b *builder) finish() *Analysis {
 		out.Settings = append(out.Settings, s)
 	}
 	slices.Sort(out.Settings)
+	for name := range b.finds {
+		out.Finds = append(out.Finds, name)
+	}
+	slices.Sort(out.Finds)
 	return out
 }
 

@@ -488,6 +488,9 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.portals.forget(endPortal)
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
+		if len(a.queue) == 0 { // else what is on its way may have added some
+			a.finds = nil
+		}
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			a.ddl, a.joined, a.recoded = -1, false, false
 			a.cat.Expire()

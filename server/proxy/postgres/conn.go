@@ -75,6 +75,7 @@ type conn struct {
 	shadows    shadows                 // what may change the meaning of later texts
 	overlay    overlay                 // tables of the session's own
 	veils      veils                   // views of the session's own
+	finds      map[string]bool         // names that code of the open transaction may find: see intercepts
 	moved      int64                   // counts what changed what code finds by name: see moves
 	channels   map[string]bool         // that the client's own texts listen to
 	fails      byte                    // the target must fail as a statement did here: P in the batch, Q in the transaction

@@ -113,6 +113,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), recodedUse)
 	}
 	st.Uses = c.veils.lift(st.Uses, a.Veils)
+	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || a.Multi > 1 {
+		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
+	}
 	return st, also, nil
 }
 
@@ -453,6 +456,7 @@ func (c *conn) forwarded(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shadows.forwarded(e)
+	c.awaits(e)
 	for _, m := range e.run.meanings {
 		if moves(m.analysis) {
 			c.moved++
