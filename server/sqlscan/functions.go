@@ -431,7 +431,7 @@ var harmful = map[string]harm{
 	"pg_prepared_xact": harmless, "pg_database_size": harmless, "pg_table_size": harmless, "pg_indexes_size": harmless,
 	"pg_relation_size": harmless, "pg_total_relation_size": harmless, "pg_tablespace_size": harmless, "pg_tablespace_databases": harmless,
 	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,
-	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": harmless, "pg_sequence_last_value": blind,
+	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": blind, "pg_sequence_last_value": blind,
 	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
 	"pg_show_replication_origin_status": harmless, "pg_sequence_parameters": harmless,
 	"pg_get_sequence_data": blind, "pg_config": harmless, "amvalidate": harmless, "pg_get_wal_resource_managers": harmless,

@@ -14,6 +14,7 @@ var blindRelations = map[string]bool{
 	"pg_statistic": true, "pg_statistic_ext_data": true, "pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
 	"pg_stat_activity": true, "pg_stat_statements": true, "pg_prepared_statements": true, "pg_cursors": true,
 	"pg_largeobject": true, "pg_largeobject_metadata": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true,
+	"pg_backend_memory_contexts": true, // how long the values are that a cursor holds
 }
 
 // blindColumns are columns of other relations that hold such values: defaults of columns
