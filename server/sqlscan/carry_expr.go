@@ -336,7 +336,7 @@ func (lv *level) returning(list []*pg_query.Node, shown load, rows int) answer {
 	if len(list) == 0 {
 		return answer{}
 	}
-	made := lv.makes() || slices.ContainsFunc(list, makes)
+	made := lv.makes() || slices.ContainsFunc(list, computed)
 	extra := lv.exprs(list, false)
 	if lv.gathers {
 		return answer{load: shown.plus(extra).gathered(hoop.Whole), rows: rows, made: made}

@@ -230,7 +230,7 @@ func (lv *level) answer(extra load, q *pg_query.SelectStmt) answer {
 		rows = hoop.Whole
 	}
 	one := lv.aggregates && len(q.GroupClause) == 0
-	a := answer{load: from.plus(extra), rows: rows, made: lv.makes() || slices.ContainsFunc(q.TargetList, makes)}
+	a := answer{load: from.plus(extra), rows: rows, made: lv.makes() || slices.ContainsFunc(q.TargetList, computed)}
 	switch {
 	case lv.gathers:
 		a.load = all.plus(extra.gathered(rows))
@@ -256,9 +256,9 @@ func (lv *level) makes() bool {
 	return false
 }
 
-// makes reports whether an output is something else than a column, cast or not, a plain
+// computed reports whether an output is something else than a column, cast or not, a plain
 // aggregate or a constant.
-func makes(target *pg_query.Node) bool {
+func computed(target *pg_query.Node) bool {
 	val := target.GetResTarget().GetVal()
 	if f := val.GetFuncCall(); f != nil && f.Over == nil {
 		switch parts := stringsOf(f.Funcname); parts[len(parts)-1] {

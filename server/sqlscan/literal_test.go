@@ -151,6 +151,7 @@ func varied(t *testing.T, sql string) int {
 func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 	known := []string{
 		"appends",      // beside ||, which frees nothing
+		"computed",     // whether there is one
 		"constantText", // values that infer counts, of texts without free literals
 		"constant",     // arguments of functions, SET
 		"expression",   // whether there is one
@@ -159,7 +160,6 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"leastRows",    // beside count(*) and count(DISTINCT …)
 		"limit",        // LIMIT
 		"literal",      // arguments of functions
-		"makes",        // whether there is one
 		"matchesAll",   // patterns: LIKE, ~, @>
 		"mark",         // freeLiterals itself
 		"notNull",      // whether it is NULL
