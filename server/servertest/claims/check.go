@@ -112,7 +112,8 @@ func ended(events []*hoop.Event) (recovered bool, err error) {
 }
 
 // shown demands that people who browse sessions find one that a crash ended as such. One
-// whose recording has its end, and whose event did not become durable, is not noted so.
+// whose recording has its end, and whose event did not become durable, is not noted so;
+// nor is one that the gateway itself ended since nothing could be recorded any more.
 func shown(ctx context.Context, auditor *api.Client, id string, recovered bool) error {
 	s, err := auditor.Session(ctx, id)
 	switch {
@@ -122,7 +123,7 @@ func shown(ctx context.Context, auditor *api.Client, id string, recovered bool) 
 		return err
 	case s.EndedAt.IsZero():
 		return errors.New("it is listed as running")
-	case s.Cause == hoop.CauseCrash && !recovered, s.Cause != hoop.CauseCrash && s.Cause != "" && recovered:
+	case s.Cause == hoop.CauseCrash && !recovered, recovered && s.Cause != hoop.CauseCrash && s.Cause != hoop.CauseUnrecorded && s.Cause != "":
 		return fmt.Errorf("it is listed with the cause %q; that a crash ended it is %v", s.Cause, recovered)
 	}
 	return nil
