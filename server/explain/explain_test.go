@@ -266,7 +266,7 @@ func TestExplain(t *testing.T) {
 		for _, e := range x.Effects {
 			got = append(got, string(e.Effect)+" "+string(e.Decision.Action)+" "+e.Decision.Rule)
 		}
-		if want := []string{"ddl approve risky-needs-a-human", "derive approve default"}; !slices.Equal(got, want) {
+		if want := []string{"read allow default", "ddl approve risky-needs-a-human", "derive approve default"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		if a := x.Decision.Approval; a == nil || a.Count != 1 || !slices.Equal(a.Groups, []string{"dba"}) {

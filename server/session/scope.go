@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/resource"
@@ -61,15 +62,24 @@ func (s scope) judge(uses []hoop.Use) *hoop.Decision {
 	return nil
 }
 
-// stray names something that a use touches beside the scope's tables.
+// stray names something that a use touches beside the scope's tables. The session's own
+// temporary tables are no such thing: what is in them the session brought along, or read
+// from within the scope.
 func (s scope) stray(u hoop.Use) string {
 	for _, name := range slices.Concat(u.Tables, u.Into) {
 		if _, _, ok := resource.SplitTable(name); !ok {
 			return string(u.Effect) + " on what could be any table"
 		}
-		if !slices.ContainsFunc(s.tables, func(p resource.TablePattern) bool { return p.Match(name) }) {
-			return string(u.Effect) + " on " + name
+		if strings.HasPrefix(name, "pg_temp.") {
+			continue
 		}
+		if slices.ContainsFunc(s.tables, func(p resource.TablePattern) bool { return p.Match(name) }) {
+			continue
+		}
+		if name == "pg_catalog.pg_largeobject" {
+			name = "large objects (" + name + ")"
+		}
+		return string(u.Effect) + " on " + name
 	}
 	return ""
 }

@@ -101,7 +101,7 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 	if a.Objtype == pg_query.ObjectType_OBJECT_TYPE {
 		tables = []string{"*"}
 	} else {
-		s.relation(a.Relation, nil)
+		s.defines(func() { s.relation(a.Relation, nil) })
 		tables = s.canonical(a.Relation)
 	}
 	s.ddl(verb, tables...)
@@ -121,6 +121,9 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 		if s.alterTableCmd(c, tables); c.Subtype == pg_query.AlterTableType_AT_AddInherit || c.Subtype == pg_query.AlterTableType_AT_AttachPartition {
 			s.joins(a.Relation, c.Subtype == pg_query.AlterTableType_AT_AddInherit)
 		}
+		if rejoins[c.Subtype] && a.Objtype != pg_query.ObjectType_OBJECT_INDEX {
+			s.passes(tables, c.Def)
+		}
 		if c.Def != nil {
 			s.alterTableDef(c, tables)
 		}
@@ -139,7 +142,7 @@ func (s *stmt) altersOwn(rv *pg_query.RangeVar) bool {
 func (s *stmt) ownAltered(verb string, rv *pg_query.RangeVar) {
 	s.cmd.Verb, s.cataloging = verb, true
 	s.use(hoop.EffectSession, "a temporary object")
-	s.relation(rv, nil)
+	s.defines(func() { s.relation(rv, nil) })
 	tables := s.canonical(rv)
 	s.changed = append(s.changed, tables...)
 	s.derive(verb, tables)
@@ -183,6 +186,26 @@ func (s *stmt) alterTableCmd(c *pg_query.AlterTableCmd, tables []string) {
 	}
 }
 
+// rejoins are the parts of ALTER TABLE after which a table shows the rows of another, or does
+// no longer.
+var rejoins = map[pg_query.AlterTableType]bool{
+	pg_query.AlterTableType_AT_AttachPartition: true, pg_query.AlterTableType_AT_AddInherit: true,
+	pg_query.AlterTableType_AT_DetachPartition: true, pg_query.AlterTableType_AT_DetachPartitionFinalize: true,
+	pg_query.AlterTableType_AT_DropInherit: true,
+}
+
+// passes says that rows of tables, or of what a definition names, are to be read as those of
+// another table from now on: as good as reading them.
+func (s *stmt) passes(tables []string, def *pg_query.Node) {
+	for _, rv := range rangeVarsBelow(def) {
+		tables = append(tables[:len(tables):len(tables)], s.canonical(rv)...)
+	}
+	if rv := def.GetRangeVar(); rv != nil {
+		tables = append(tables[:len(tables):len(tables)], s.canonical(rv)...)
+	}
+	s.use(hoop.EffectRead, "rows are read by another name", tables...)
+}
+
 // alterTableDef walks what a sub-command defines. A column that is computed from
 // others, or rewritten from them, is a copy.
 func (s *stmt) alterTableDef(c *pg_query.AlterTableCmd, tables []string) {
@@ -207,7 +230,7 @@ func (s *stmt) alterTableDef(c *pg_query.AlterTableCmd, tables []string) {
 		s.use(hoop.EffectDDL, "", s.canonical(rv)...)
 		return
 	}
-	s.walkColumns(c.Def)
+	s.defines(func() { s.walkColumns(c.Def) })
 }
 
 // rename: a table or a column by another name is a place that no rule protects yet.
@@ -225,6 +248,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 		return
 	case pg_query.ObjectType_OBJECT_SCHEMA:
 		s.ddl(verb, s.inSchema(r.Subname)...)
+		s.passes(s.inSchema(r.Subname), nil)
 		s.derive("a schema by another name", s.movedTo(r.Subname, r.Newname), s.inSchema(r.Subname)...)
 		return
 	case pg_query.ObjectType_OBJECT_POLICY:
@@ -243,7 +267,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 		s.ownAltered(verb, r.Relation)
 		return
 	}
-	s.relation(r.Relation, nil)
+	s.defines(func() { s.relation(r.Relation, nil) })
 	tables := s.canonical(r.Relation)
 	s.ddl(verb, tables...)
 	if r.RenameType == pg_query.ObjectType_OBJECT_VIEW || r.RenameType == pg_query.ObjectType_OBJECT_TABLE { // ALTER TABLE renames views, too
@@ -255,6 +279,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW, pg_query.ObjectType_OBJECT_FOREIGN_TABLE:
 		to := &pg_query.RangeVar{Schemaname: r.Relation.Schemaname, Relname: r.Newname}
 		s.derive("a table by another name", s.places(to), tables...)
+		s.passes(tables, nil)
 	}
 }
 
@@ -287,9 +312,10 @@ func (s *stmt) moveToSchema(a *pg_query.AlterObjectSchemaStmt) {
 		}
 		return
 	}
-	s.relation(a.Relation, nil)
+	s.defines(func() { s.relation(a.Relation, nil) })
 	tables := s.canonical(a.Relation)
 	s.ddl(verb, tables...)
+	s.passes(tables, nil)
 	s.derive("a table in another schema", []string{hoop.TableName(a.Newschema, a.Relation.Relname)}, tables...)
 }
 

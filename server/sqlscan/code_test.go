@@ -64,13 +64,13 @@ func TestCode(t *testing.T) {
 		{"SELECT code.uses_op()", "read infer", "patients", ""},
 		{"SELECT 1 OPERATOR(code.@@@) 2", "read infer", "patients", ""},
 		// what they give is copied
-		{"UPDATE code.scratch SET code = code.label(2) WHERE id = 1", "write infer derive", "patients scratch", "patients -> scratch"},
+		{"UPDATE code.scratch SET code = code.label(2) WHERE id = 1", "read write infer derive", "patients scratch", "patients -> scratch"},
 		{"UPDATE code.scratch SET code = code.tax(2) WHERE id = 1", "write infer", "scratch", ""},
-		{"UPDATE code.scratch SET code = 2 OPERATOR(code.@@@) 1 WHERE id = 1", "write infer derive", "patients scratch", "patients -> scratch"},
+		{"UPDATE code.scratch SET code = 2 OPERATOR(code.@@@) 1 WHERE id = 1", "read write infer derive", "patients scratch", "patients -> scratch"},
 		{"INSERT INTO code.scratch VALUES (8, code.tree(2)) RETURNING code", "read write infer derive", "patients scratch", "patients -> scratch"},
-		{"CREATE TABLE code.new AS SELECT code.label(1) AS x", "ddl infer derive +TD", "patients", "patients -> new"},
-		{"SELECT code.label(1) AS x INTO code.new", "ddl infer derive +TD", "patients", "patients -> new"},
-		{"ALTER TABLE code.scratch ADD COLUMN extra text DEFAULT code.label(2)", "ddl infer derive +TD", "patients scratch", "patients -> scratch"},
+		{"CREATE TABLE code.new AS SELECT code.label(1) AS x", "read ddl infer derive +TD", "patients", "patients -> new"},
+		{"SELECT code.label(1) AS x INTO code.new", "read ddl infer derive +TD", "patients", "patients -> new"},
+		{"ALTER TABLE code.scratch ADD COLUMN extra text DEFAULT code.label(2)", "read ddl infer derive +TD", "patients scratch", "patients -> scratch"},
 		// functions that write, or leave something in the session
 		{"SELECT code.writes()", "read infer derive opaque +O", "patients scratch", "patients scratch -> scratch"},
 		{"SELECT code.dynamic('select 1')", "read derive opaque +OTD", "", "* -> *"},
@@ -79,8 +79,8 @@ func TestCode(t *testing.T) {
 		{"SELECT code.xml()", "read derive opaque +OTD", "", "* -> *"},
 		{"SELECT code.stats()", "read opaque +O", "", ""},
 		{"CALL code.writes()", "read infer derive opaque +OTD", "patients scratch", "patients scratch -> scratch"},
-		{"DO $$ BEGIN UPDATE code.scratch SET code = (SELECT ssn FROM code.patients); END $$", "infer derive opaque +OTD", "patients scratch", "patients scratch -> scratch"},
-		{"DO $$ BEGIN CREATE TABLE code.made AS SELECT ssn FROM code.patients; END $$", "infer derive opaque +OTD", "patients", "patients -> made"},
+		{"DO $$ BEGIN UPDATE code.scratch SET code = (SELECT ssn FROM code.patients); END $$", "read infer derive opaque +OTD", "patients scratch", "patients scratch -> scratch"},
+		{"DO $$ BEGIN CREATE TABLE code.made AS SELECT ssn FROM code.patients; END $$", "read infer derive opaque +OTD", "patients", "patients -> made"},
 		{"DO $$ BEGIN EXECUTE 'x'; END $$", "derive opaque +OTD", "", "* -> *"},
 		{"DO LANGUAGE plperl $$ x $$", "derive opaque +OTD", "", "* -> *"},
 		{"DO $$ BEGIN RAISE NOTICE 'x'; END $$", "opaque +OTD", "", ""},
@@ -108,10 +108,10 @@ func TestCode(t *testing.T) {
 		{"INSERT INTO code.moved VALUES (1)", "write", "moved", ""},
 		{"INSERT INTO code.routed VALUES (1)", "write derive +OTD", "routed", "* routed -> * routed"},
 		// views and rules pass changes on
-		{"INSERT INTO code.cards (c) SELECT ssn FROM code.patients", "write derive opaque +O", "cards patients scratch", "patients -> cards scratch"},
-		{"INSERT INTO code.departments VALUES (1, 'x')", "write derive opaque infer +O", "departments patients scratch", "departments patients scratch -> departments patients scratch"},
+		{"INSERT INTO code.cards (c) SELECT ssn FROM code.patients", "read write derive opaque +O", "cards patients scratch", "patients -> cards scratch"},
+		{"INSERT INTO code.departments VALUES (1, 'x')", "read write derive opaque infer +O", "departments patients scratch", "departments patients scratch -> departments patients scratch"},
 		// values from elsewhere
-		{"UPDATE code.scratch SET code = lo_get(7)::text WHERE id = 1", "write infer derive +O", "scratch", "* -> scratch"},
+		{"UPDATE code.scratch SET code = lo_get(7)::text WHERE id = 1", "read write infer derive +O", "scratch", "* -> scratch"},
 		{"UPDATE code.scratch SET code = current_setting('my.value') WHERE id = 1", "write infer derive", "scratch", "pg_catalog.pg_settings -> scratch"},
 		{"UPDATE code.scratch SET code = pg_read_file('x') WHERE id = 1", "write infer derive server +O", "scratch", "* -> scratch"},
 		{"COPY code.scratch FROM '/tmp/x'", "import derive server", "scratch", "* -> scratch"},
@@ -129,10 +129,10 @@ func TestCode(t *testing.T) {
 		{"SELECT lastval()", "read", "identical_id_seq trail_id_seq", ""},
 		{"SELECT currval('code.trail_id_seq')", "read", "trail_id_seq", ""},
 		// a table that the catalog does not have
-		{"INSERT INTO nowhere VALUES (1, code.label(1))", "write infer derive +O", "patients", "patients -> nowhere pg_temp.nowhere public.nowhere"},
-		{"INSERT INTO code.nowhere SELECT ssn FROM code.patients", "write derive +O", "patients", "* patients -> nowhere"},
+		{"INSERT INTO nowhere VALUES (1, code.label(1))", "read write infer derive +O", "patients", "patients -> nowhere pg_temp.nowhere public.nowhere"},
+		{"INSERT INTO code.nowhere SELECT ssn FROM code.patients", "read write derive +O", "patients", "* patients -> nowhere"},
 		// code of the same text
-		{"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ssn FROM code.patients'; UPDATE code.scratch SET code = f() WHERE id = 1", "write ddl infer derive opaque +OTD", "scratch", "patients -> scratch"},
+		{"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ssn FROM code.patients'; UPDATE code.scratch SET code = f() WHERE id = 1", "read write ddl infer derive opaque +OTD", "scratch", "patients -> scratch"},
 	} {
 		t.Run(tt.sql, func(t *testing.T) {
 			p, err := pool.Parse(t.Context(), tt.sql)

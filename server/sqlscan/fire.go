@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -30,15 +31,14 @@ func (s *stmt) explicit(c *code, why string) {
 	}
 	s.keep(c)
 	s.ran.add(c)
-	before := s.sourcing
-	s.sourcing = true
-	for t := range c.sources {
-		s.note(t)
-		if len(t.Columns) > 0 {
-			s.decided[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"}] = true
+	s.taking(true, func() {
+		for t := range c.sources {
+			s.note(t)
+			if len(t.Columns) > 0 {
+				s.decided[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"}] = true
+			}
 		}
-	}
-	s.sourcing = before
+	})
 }
 
 // implicit adds code that runs though the text does not call it: existing triggers and
@@ -275,6 +275,9 @@ func (s *stmt) leave() bool {
 	c.casts()
 	if !s.leaving && len(c.seen) == 0 {
 		return false
+	}
+	if s.leaving && len(c.sources) > 0 {
+		s.use(hoop.EffectRead, "", canonicals(slices.Collect(maps.Keys(c.sources)))...)
 	}
 	tables, into := append(c.names(), s.fired...), append(c.places(), s.fired...)
 	if len(tables) > 0 {

@@ -16,6 +16,7 @@ type harm struct {
 	effect hoop.Effect // "" for none
 	blind  bool        // it can read what the text does not show
 	keeps  bool        // it puts its arguments where they can be read again
+	in     string      // the relation of pg_catalog that it reads, or changes, where it is one
 	what   string
 }
 
@@ -128,6 +129,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	}
 	if relation, ok := describes[f.Name]; ok {
 		s.reads[hoop.TableName("pg_catalog", relation)] = true
+		s.inside[hoop.TableName("pg_catalog", relation)] = true
 	}
 	h, listed := harmOf(f.Name)
 	if !listed {
@@ -142,6 +144,9 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	}
 	if h.blind {
 		s.out.Opaque, s.ran.reads = true, true
+		if h.in != "" {
+			s.inside[hoop.TableName("pg_catalog", h.in)] = true
+		}
 	}
 	s.ran.session = s.ran.session || f.Name == "current_setting"
 	if h.effect == hoop.EffectOpaque {
@@ -162,6 +167,9 @@ func (s *stmt) function(f *catalog.Function, c call) {
 		for _, t := range s.sequences(c) {
 			s.reads[t.Canonical()] = true
 			s.ran.sources[t] = true
+			if h.blind { // of others' sessions
+				s.seen[t] = true
+			}
 		}
 	}
 }
@@ -202,7 +210,9 @@ func literal(n *pg_query.Node) bool {
 // harmTables names what a function changes: the sequence of nextval, else anything.
 func (s *stmt) harmTables(h harm, c call) []string {
 	switch {
-	case h.effect == hoop.EffectSession || h.effect == hoop.EffectServer:
+	case h.in != "":
+		return []string{hoop.TableName("pg_catalog", h.in)}
+	case h.effect == hoop.EffectSession || h.effect == hoop.EffectServer && !h.blind:
 		return nil
 	case c.name == "nextval" || c.name == "setval":
 		if len(c.args) > 0 {
@@ -347,19 +357,21 @@ var (
 	dynamic  = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
 	typed    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
 	files    = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
-	blind    = harm{blind: true}
 	backends = harm{effect: hoop.EffectServer, what: "acts on other backends"}
 	operates = harm{effect: hoop.EffectServer, what: "operates the server"}
 	replicas = harm{effect: hoop.EffectServer, what: "replication"}
 	locks    = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
 	internal = harm{effect: hoop.EffectOpaque, what: "is for the server to call"}
-	lobRead  = harm{blind: true}
-	lobWrite = harm{effect: hoop.EffectWrite, keeps: true, what: "large object"} // gives back numbers of its arguments, or new ones
+	lobRead  = harm{blind: true, in: "pg_largeobject"}
+	lobWrite = harm{effect: hoop.EffectWrite, keeps: true, in: "pg_largeobject", what: "large object"} // gives back numbers of its arguments, or new ones
 )
+
+// blind functions show what a relation of pg_catalog has, values of users' tables among it.
+func blind(relation string) harm { return harm{blind: true, in: relation} }
 
 // harmfulPrefixes covers families of built-in functions.
 var harmfulPrefixes = map[string]harm{
-	"pg_read_": files, "pg_ls_": files, "pg_stat_get_": blind, "pg_advisory_": locks, "pg_try_advisory_": locks,
+	"pg_read_": files, "pg_ls_": files, "pg_stat_get_": blind("pg_stat_activity"), "pg_advisory_": locks, "pg_try_advisory_": locks,
 	"pg_logical_": replicas, "pg_replication_": replicas, "pg_create_": replicas, "pg_drop_": replicas, "pg_copy_": replicas,
 	"pg_wal_replay_": replicas, "pg_sync_replication_": replicas, "pg_backup_": operates, "pg_log_": operates, "pg_stat_reset": operates,
 	"lo_": lobWrite, "dblink": {effect: hoop.EffectServer, blind: true, what: "connects to another server"},
@@ -401,10 +413,10 @@ var harmful = map[string]harm{
 	"setval":     {effect: hoop.EffectWrite, keeps: true, what: "sets a sequence"},
 	"set_config": {effect: hoop.EffectSession, what: "sets a setting"}, "current_setting": {},
 	"pg_notify":                  {effect: hoop.EffectSession, keeps: true, what: "notifies"},
-	"pg_prepared_statement":      blind,
-	"current_query":              blind,
-	"pg_cursor":                  blind,
-	"pg_mcv_list_items":          blind,
+	"pg_prepared_statement":      blind("pg_prepared_statements"),
+	"current_query":              {blind: true}, // its own text
+	"pg_cursor":                  blind("pg_cursors"),
+	"pg_mcv_list_items":          blind("pg_statistic_ext_data"),
 	"pg_logical_emit_message":    {effect: hoop.EffectServer, keeps: true, what: "writes to the WAL"},
 	"pg_export_snapshot":         {effect: hoop.EffectSession, what: "exports a snapshot"},
 	"pg_sleep":                   {effect: hoop.EffectSession, what: "waits"},
@@ -427,14 +439,14 @@ var harmful = map[string]harm{
 	"pg_current_wal_lsn": harmless, "pg_current_wal_insert_lsn": harmless, "pg_current_wal_flush_lsn": harmless,
 	"pg_last_wal_receive_lsn": harmless, "pg_last_wal_replay_lsn": harmless, "pg_last_xact_replay_timestamp": harmless,
 	"pg_last_committed_xact": harmless, "pg_blocking_pids": harmless, "pg_safe_snapshot_blocking_pids": harmless,
-	"pg_isolation_test_session_is_blocked": harmless, "pg_notification_queue_usage": harmless, "pg_lock_status": blind,
+	"pg_isolation_test_session_is_blocked": harmless, "pg_notification_queue_usage": harmless, "pg_lock_status": blind("pg_locks"),
 	"pg_prepared_xact": harmless, "pg_database_size": harmless, "pg_table_size": harmless, "pg_indexes_size": harmless,
 	"pg_relation_size": harmless, "pg_total_relation_size": harmless, "pg_tablespace_size": harmless, "pg_tablespace_databases": harmless,
 	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,
-	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": blind, "pg_sequence_last_value": blind,
+	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": blind("pg_backend_memory_contexts"), "pg_sequence_last_value": {blind: true},
 	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
 	"pg_show_replication_origin_status": harmless, "pg_sequence_parameters": harmless,
-	"pg_get_sequence_data": blind, "pg_config": harmless, "amvalidate": harmless, "pg_get_wal_resource_managers": harmless,
+	"pg_get_sequence_data": {blind: true}, "pg_config": harmless, "amvalidate": harmless, "pg_get_wal_resource_managers": harmless,
 	"pg_stat_have_stats": harmless, "pg_event_trigger_ddl_commands": harmless,
 	"pg_event_trigger_dropped_objects": harmless, "row_security_active": harmless, "pg_get_multixact_members": harmless,
 }

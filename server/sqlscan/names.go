@@ -40,10 +40,27 @@ func (s *stmt) relation(rv *pg_query.RangeVar, sc *scope) {
 
 // read mentions a relation that the statement takes data from.
 func (s *stmt) read(rv *pg_query.RangeVar) []*catalog.Table {
-	before := s.sourcing
-	s.sourcing = true
-	defer func() { s.sourcing = before }()
-	return s.mention(rv)
+	var found []*catalog.Table
+	s.taking(!s.defining, func() { found = s.mention(rv) })
+	return found
+}
+
+// taking has what f notes be sources of the statement, and their rows be read where reading
+// says so.
+func (s *stmt) taking(reading bool, f func()) {
+	sourcing, before := s.sourcing, s.reading
+	s.sourcing, s.reading = true, reading
+	f()
+	s.sourcing, s.reading = sourcing, before
+}
+
+// defines has names that f walks stand for what is defined or changed. Queries in it read all
+// the same.
+func (s *stmt) defines(f func()) {
+	before := s.defining
+	s.defining = true
+	f()
+	s.defining = before
 }
 
 func aliasOf(rv *pg_query.RangeVar) string {
@@ -58,7 +75,7 @@ func aliasOf(rv *pg_query.RangeVar) string {
 func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
 	found := s.lookup(rv)
 	if len(found) == 0 {
-		s.stray, s.out.Opaque = true, true
+		s.stray, s.unseen, s.out.Opaque = true, s.unseen || s.reading, true
 		s.strays = append(s.strays, s.places(rv)...)
 		if rv.Schemaname == "" {
 			s.strays = append(s.strays, hoop.TableName("pg_temp", rv.Relname))
@@ -88,12 +105,15 @@ func isTempSchema(name string) bool {
 
 // note adds a table and its relatives, and what comes with reading it.
 func (s *stmt) note(t *catalog.Table) {
-	if s.tables[t] && (!s.sourcing || s.sources[t]) {
+	if s.tables[t] && (!s.sourcing || s.sources[t]) && (!s.reading || s.seen[t]) {
 		return
 	}
 	s.tables[t] = true
 	if s.sourcing {
 		s.sources[t] = true
+	}
+	if s.reading {
+		s.seen[t] = true
 	}
 	if t.System {
 		s.systemRelation(t)

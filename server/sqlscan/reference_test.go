@@ -44,6 +44,13 @@ on a target.
 ## How it is decided
 
 - Names without a schema mean every table of that name, in any schema, with its partitions and inheritance relatives.
+- Every table that a statement reads has the effect ` + "`read`" + `, whatever the command and whether rows come back: as PostgreSQL demands the
+  privilege SELECT on it. What a write changes is not read for its own condition and expressions, but is where it stands besides
+  (a sub-select, FROM, RETURNING). Rows that another name shows from now on (RENAME, SET SCHEMA, INHERIT, ATTACH) count as read, and so
+  does what the text of a function, trigger or rule reads that is made.
+- The session's own temporary objects are under ` + "`pg_temp`" + `. Reading one also reads what it was filled from. A grant that is narrowed to
+  tables always covers them: what went into one was read within the grant.
+- Large objects are the table ` + "`pg_catalog.pg_largeobject`" + `: a grant that is narrowed to other tables does not cover them.
 - A function counts as every function of its name. The body of a user's function in SQL or PL/pgSQL is read: one that only
   computes and reads counts as a read of the tables that it names, any other is ` + "`opaque`" + `, as is one with EXECUTE or in another
   language. Functions that came with an extension and are immutable, or make random values, are harmless. PostgreSQL's own are
@@ -108,6 +115,9 @@ func writeHarm(b *strings.Builder, name string, h harm) {
 	}
 	if h.blind {
 		notes = append(notes, "*blind*")
+	}
+	if h.in != "" {
+		notes = append(notes, "on `pg_catalog."+h.in+"`")
 	}
 	if h.keeps {
 		notes = append(notes, "*keeping*")

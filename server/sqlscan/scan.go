@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -147,6 +148,11 @@ type stmt struct {
 	tables   map[*catalog.Table]bool // every table mentioned, relatives and views' sources included
 	sources  map[*catalog.Table]bool // those of tables that the statement takes data from
 	sourcing bool                    // what is noted now is a source
+	seen     map[*catalog.Table]bool // those of tables whose rows it reads, for the effect read
+	inside   map[string]bool         // relations of pg_catalog that it reads by functions: canonical names
+	unseen   bool                    // it reads what has a name that was not found
+	reading  bool                    // rows of what is noted now are read
+	defining bool                    // names stand for what is defined, or changed, not for rows
 	inCTE    int                     // depth of WITH queries: what they return is used again
 	stray    bool                    // a name was not found: any table may be meant
 	strays   []string                // what such names can be
@@ -179,6 +185,7 @@ type stmt struct {
 func newStmt(b *builder, n *pg_query.Node) *stmt {
 	return &stmt{
 		builder: b, node: n, tables: map[*catalog.Table]bool{}, sources: map[*catalog.Table]bool{}, names: newNames(),
+		seen: map[*catalog.Table]bool{}, inside: map[string]bool{},
 		ran: newCode(b.cat), results: map[uint32]bool{}, types: map[string]bool{}, decided: map[hoop.ColumnRef]bool{},
 		limitedCTE: map[*pg_query.CommonTableExpr]bool{},
 	}
@@ -205,8 +212,10 @@ func (s *stmt) flush() {
 		}
 	}
 	s.flushDerive()
-	if s.rows {
-		s.use(hoop.EffectRead, "", all...)
+	if read := s.readNames(); s.rows {
+		s.use(hoop.EffectRead, "", append(read, all...)...)
+	} else if len(read) > 0 {
+		s.use(hoop.EffectRead, "", read...)
 	}
 	cols := s.inferred()
 	for c := range s.decided {
@@ -222,6 +231,17 @@ func (s *stmt) flush() {
 // a name was not found.
 func (s *stmt) tableNames() []string {
 	return s.namesOf(s.tables)
+}
+
+// readNames are the canonical names of everything whose rows the statement reads, whether
+// they come back or not: PostgreSQL demands the privilege SELECT on it. What a statement
+// changes is not among it, for its own conditions and expressions.
+func (s *stmt) readNames() []string {
+	names := append(canonicals(slices.Collect(maps.Keys(s.seen))), slices.Collect(maps.Keys(s.inside))...)
+	if s.unseen {
+		names = append(names, "*")
+	}
+	return sortedSet(names)
 }
 
 func (s *stmt) namesOf(tables map[*catalog.Table]bool) []string {

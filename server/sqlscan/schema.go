@@ -38,7 +38,7 @@ func (s *stmt) role(verb, why string, tables ...string) {
 
 // parts walks everything below a command that names columns only to define something.
 func (s *stmt) parts(n *pg_query.Node) {
-	s.quietly(func() { children(n, func(c *pg_query.Node) { s.walk(c, where{}) }) })
+	s.defines(func() { s.quietly(func() { children(n, func(c *pg_query.Node) { s.walk(c, where{}) }) }) })
 }
 
 // code gives the effect of leaving code behind that runs later, unseen.
@@ -120,6 +120,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		s.fired = s.canonical(x.CreateTrigStmt.Relation)
 	case *pg_query.Node_RuleStmt:
 		s.code("CREATE RULE", s.canonical(x.RuleStmt.Relation)...)
+		s.quietly(func() { s.walk(x.RuleStmt.WhereClause, where{}) })
 		for _, a := range x.RuleStmt.Actions {
 			s.walk(a, where{output: true})
 		}

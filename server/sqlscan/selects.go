@@ -62,8 +62,8 @@ func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
 
 // selectStmt walks one SELECT, VALUES or set operation.
 func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
-	defer func(outer string) { s.about = outer }(s.about)
-	s.about = s.oneSetting(q)
+	defer func(outer string, defining bool) { s.about, s.defining = outer, defining }(s.about, s.defining)
+	s.about, s.defining = s.oneSetting(q), false
 	w = s.with(q.WithClause, w)
 	deciding := where{scope: w.scope}
 	if q.IntoClause != nil {

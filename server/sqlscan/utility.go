@@ -203,9 +203,7 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 		s.cmd.Verb = "REFRESH MATERIALIZED VIEW"
 		into := s.canonical(x.RefreshMatViewStmt.Relation)
 		for _, t := range s.lookup(x.RefreshMatViewStmt.Relation) {
-			s.sourcing = true
-			s.view(t)
-			s.sourcing = false
+			s.taking(true, func() { s.view(t) })
 		}
 		s.out.Opaque = true
 		s.use(hoop.EffectWrite, "REFRESH", into...)
@@ -242,7 +240,11 @@ func (s *stmt) do(d *pg_query.DoStmt) {
 func (s *stmt) copy(c *pg_query.CopyStmt) {
 	s.cmd.Verb = "COPY"
 	if c.IsProgram || c.Filename != "" {
-		s.use(hoop.EffectServer, "COPY with a server file or program")
+		var from []string
+		if c.IsFrom {
+			from = []string{"*"} // tables are files, too
+		}
+		s.use(hoop.EffectServer, "COPY with a server file or program", from...)
 	}
 	if c.IsFrom {
 		s.cmd.CopyFile = c.IsProgram || c.Filename != ""
