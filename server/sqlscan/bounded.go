@@ -47,7 +47,7 @@ func (l *limiter) from(n *pg_query.Node) {
 	case *pg_query.Node_RangeFunction:
 		alias := x.RangeFunction.GetAlias().GetAliasname()
 		l.tables[alias] = nil
-		l.fixed[alias] = alias != "" && listFunction(x.RangeFunction)
+		l.fixed[alias] = alias != "" && l.s.listFunction(x.RangeFunction)
 	case *pg_query.Node_JoinExpr:
 		l.from(x.JoinExpr.Larg)
 		l.from(x.JoinExpr.Rarg)
@@ -79,7 +79,7 @@ func (s *stmt) spend() bool {
 
 // listFunction reports whether a function in FROM only spreads a value that the
 // client sent.
-func listFunction(rf *pg_query.RangeFunction) bool {
+func (s *stmt) listFunction(rf *pg_query.RangeFunction) bool {
 	for _, item := range rf.Functions {
 		for _, n := range listOf(item) {
 			f := n.GetFuncCall()
@@ -94,10 +94,8 @@ func listFunction(rf *pg_query.RangeFunction) bool {
 			default:
 				return false
 			}
-			for _, a := range f.Args {
-				if !columnFree(a) {
-					return false
-				}
+			if !s.on.given(f.Args...) {
+				return false
 			}
 		}
 	}
@@ -318,10 +316,10 @@ func notNull(n *pg_query.Node) bool {
 
 func (l *limiter) rows(left, right *pg_query.RowExpr) map[string]bool {
 	for i := range min(len(left.Args), len(right.Args)) {
-		if a := l.column(left.Args[i]); a != "" && columnFree(right.Args[i]) {
+		if a := l.column(left.Args[i]); a != "" && l.s.on.same(right.Args[i]) {
 			return set(a)
 		}
-		if a := l.column(right.Args[i]); a != "" && columnFree(left.Args[i]) {
+		if a := l.column(right.Args[i]); a != "" && l.s.on.same(left.Args[i]) {
 			return set(a)
 		}
 	}
@@ -374,7 +372,10 @@ func (l *limiter) value(e *pg_query.A_Expr, n *pg_query.Node) bool {
 		op := stringsOf(e.Name)
 		return sub.SubLinkType == pg_query.SubLinkType_EXPR_SUBLINK && len(op) > 0 && op[len(op)-1] == "=" && l.independent(sub.Subselect)
 	}
-	return columnFree(n)
+	if e.Kind == pg_query.A_Expr_Kind_AEXPR_OP_ANY { // as many as it has elements
+		return l.s.on.given(n)
+	}
+	return l.s.on.same(n)
 }
 
 // column gives the alias whose column the expression shows without folding its values
@@ -396,7 +397,7 @@ func (l *limiter) column(n *pg_query.Node) string {
 		if parts := stringsOf(x.AExpr.Name); x.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_OP && len(parts) > 0 && x.AExpr.Lexpr != nil {
 			switch parts[len(parts)-1] {
 			case "+", "-", "->", "->>", "#>", "#>>", "||":
-				if columnFree(x.AExpr.Rexpr) {
+				if l.s.on.same(x.AExpr.Rexpr) {
 					return l.column(x.AExpr.Lexpr)
 				}
 			}
@@ -418,7 +419,7 @@ func (l *limiter) inFunction(f *pg_query.FuncCall) string {
 	}
 	alias := ""
 	for _, a := range f.Args {
-		if columnFree(a) {
+		if l.s.on.same(a) {
 			continue
 		}
 		got := l.column(a)
@@ -494,26 +495,4 @@ func (l *limiter) links(cond *pg_query.Node, out map[string][]string) {
 	if a != "" && b != "" && a != b {
 		out[a], out[b] = append(out[a], b), append(out[b], a)
 	}
-}
-
-// columnFree reports whether an expression is the same for every row: no column, no
-// sub-select, no volatile function.
-func columnFree(n *pg_query.Node) bool {
-	switch x := n.GetNode().(type) {
-	case *pg_query.Node_ColumnRef, *pg_query.Node_SubLink, *pg_query.Node_CurrentOfExpr:
-		return false
-	case *pg_query.Node_FuncCall:
-		parts := stringsOf(x.FuncCall.Funcname)
-		if len(parts) == 0 || volatileNames[parts[len(parts)-1]] {
-			return false
-		}
-	}
-	free := true
-	known := children(n, func(c *pg_query.Node) { free = free && columnFree(c) })
-	return free && known
-}
-
-// volatileNames give another value for every row.
-var volatileNames = map[string]bool{
-	"random": true, "random_normal": true, "clock_timestamp": true, "nextval": true, "gen_random_uuid": true, "timeofday": true,
 }

@@ -118,6 +118,7 @@ type answer struct {
 // measurer finds out what a text takes out of tables.
 type measurer struct {
 	cat    *catalog.Snapshot
+	on     *dependence
 	copies load            // goes to another place; of the whole statement
 	seen   map[string]bool // tables that the text names and that are read as they are
 	code   bool            // functions run that may read anything in Reads
@@ -130,7 +131,7 @@ type measurer struct {
 // the tables that it can read, by its Analysis. The result depends on no literal that
 // Analysis.Free names.
 func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string) []hoop.Carry {
-	m := &measurer{cat: cat, seen: map[string]bool{}}
+	m := &measurer{cat: cat, on: newDependence(cat), seen: map[string]bool{}}
 	var all load
 	for _, raw := range p.Tree.GetStmts() {
 		all = all.or(m.statement(raw.GetStmt()))

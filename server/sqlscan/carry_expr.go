@@ -142,7 +142,7 @@ func (lv *level) call(f *pg_query.FuncCall, deciding bool) {
 		}
 		return
 	case !aggregate:
-		lv.m.code = lv.m.code || len(found) == 0 || has(func(fn *catalog.Function) bool { return takesAway(fn, f.Args) })
+		lv.m.code = lv.m.code || len(found) == 0 || has(func(fn *catalog.Function) bool { return lv.m.takesAway(fn, f.Args) })
 		return
 	}
 	lv.m.code = lv.m.code || users
@@ -169,7 +169,7 @@ func (lv *level) call(f *pg_query.FuncCall, deciding bool) {
 
 // takesAway reports whether a function can read what the text does not show, or keep
 // its arguments where they can be read again.
-func takesAway(fn *catalog.Function, args []*pg_query.Node) bool {
+func (m *measurer) takesAway(fn *catalog.Function, args []*pg_query.Node) bool {
 	h, listed := harmOf(fn.Name)
 	switch {
 	case !fn.System:
@@ -177,7 +177,7 @@ func takesAway(fn *catalog.Function, args []*pg_query.Node) bool {
 	case !listed:
 		return fn.Volatility == catalog.Volatile
 	case h.keeps || fn.Name == "set_config":
-		return !argsFree(call{args: args, text: true})
+		return !m.on.given(args...)
 	case h.effect == hoop.EffectWrite || h.effect == hoop.EffectSession:
 		return h.blind // nextval, pg_sleep
 	}

@@ -29,6 +29,7 @@ type code struct {
 	temp     bool            // it may leave something in the session
 	session  bool            // it reads settings
 	acts     bool            // it does more than read
+	keeps    bool            // it puts arguments where they can be read again, in the session or for others to find
 	identity string          // a function with hoop.* settings of its own; "" for none
 	bytes    int             // of bodies that were read
 	types    map[uint32]bool // of values in it
@@ -101,7 +102,7 @@ func (c *code) add(from *code) {
 		c.into[name] = true
 	}
 	c.reads, c.writes, c.temp = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp
-	c.session, c.acts = c.session || from.session, c.acts || from.acts
+	c.session, c.acts, c.keeps = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps
 	c.identity = cmp.Or(c.identity, from.identity)
 }
 
@@ -110,7 +111,17 @@ func (c *code) add(from *code) {
 var pureExtensions = map[string]bool{
 	"gen_random_uuid": true, "gen_random_bytes": true, "gen_salt": true, "uuid_generate_v1": true, "uuid_generate_v1mc": true,
 	"uuid_generate_v4": true, "pgp_sym_encrypt": true, "pgp_sym_encrypt_bytea": true, "pgp_pub_encrypt": true, "pgp_pub_encrypt_bytea": true,
-	"normal_rand": true, "show_trgm": true, "set_limit": true, "show_limit": true,
+	"normal_rand": true, "show_trgm": true, "show_limit": true,
+}
+
+// keepingExtensions are those that keep what they get in a setting.
+var keepingExtensions = map[string]harm{
+	"set_limit": {effect: hoop.EffectSession, keeps: true, what: "sets a threshold"},
+}
+
+// retains reports whether a function is one of those.
+func retains(f *catalog.Function) bool {
+	return f.Extension && f.Language == "c" && keepingExtensions[f.Name] != harm{}
 }
 
 // PostgreSQL's own OIDs of the types that trigger functions return (pg_type.dat).
@@ -141,6 +152,9 @@ func (c *code) function(f *catalog.Function) {
 		c.builtin(f)
 		return
 	case trusted(f):
+		return
+	case retains(f):
+		c.keeps = true
 		return
 	}
 	c.seen[f.OID] = true
@@ -193,8 +207,11 @@ func (c *code) builtin(f *catalog.Function) {
 	default:
 		c.reads = c.reads || h.blind
 		c.acts = c.acts || h.effect != "" && h.effect != hoop.EffectSession
-		// A sequence, a large object or a lock may hold the value of a row.
-		c.writes = c.writes || h.keeps && h.effect != hoop.EffectSession
+		// A sequence, a large object or a lock may hold the value of a row. What nextval
+		// keeps is which sequence it was.
+		lasting := h.effect == hoop.EffectWrite && f.Name != "nextval" || h.effect == hoop.EffectServer
+		c.writes = c.writes || h.keeps && lasting
+		c.keeps = c.keeps || h.keeps
 	}
 }
 

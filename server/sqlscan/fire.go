@@ -10,12 +10,16 @@ import (
 
 // called notes a user's function that the statement calls, in its own text or by a
 // view. One that only computes, on tables that are known, is what it reads; any other
-// is opaque.
-func (s *stmt) called(f *catalog.Function, why string) {
-	c := newCode(s.cat)
-	c.function(f)
+// is opaque. So is one that keeps what it gets, unless that is in the text.
+func (s *stmt) called(f *catalog.Function, by call, why string) {
+	c := s.on.codeOf(f)
 	s.results[f.Returns] = true
 	s.explicit(c, why)
+	if by.name = f.Name; c.keeps && len(c.names()) > 0 {
+		s.opaque(why + " and keeps a value outside of any table")
+	} else if c.keeps {
+		s.keepsArgs(by)
+	}
 }
 
 // explicit adds code that the statement runs by its text.
@@ -188,7 +192,7 @@ func (s *stmt) casts() {
 			continue
 		}
 		if s.mentions(cast.Source) || s.mentions(cast.Target) {
-			s.called(f, "a cast is a user's")
+			s.called(f, call{}, "a cast is a user's")
 			continue
 		}
 		c := newCode(s.cat)

@@ -51,7 +51,7 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 	}
 	if s.searches(found) {
 		s.asks++
-		s.asksMany = s.asksMany || !argsFree(c) && (!w.output || s.nests())
+		s.asksMany = s.asksMany || !s.on.given(c.args...) && (!w.output || s.nests())
 	}
 }
 
@@ -59,9 +59,7 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 // arguments there.
 func (s *stmt) searches(found []*catalog.Function) bool {
 	return slices.ContainsFunc(found, func(f *catalog.Function) bool {
-		c := newCode(s.cat)
-		c.function(f)
-		return len(c.sources) > 0
+		return len(s.on.codeOf(f).sources) > 0
 	})
 }
 
@@ -108,7 +106,7 @@ func (s *stmt) absent(c call, f *pg_query.FuncCall) bool {
 	if s.shifted || slices.ContainsFunc(stringsOf(f.Funcname), temporary) {
 		return false
 	}
-	return len(f.Args) != 1 || columnFree(f.Args[0]) && len(s.cat.UserTypes(c.name)) == 0
+	return len(f.Args) != 1 || s.on.given(f.Args[0]) && len(s.cat.UserTypes(c.name)) == 0
 }
 
 // function judges one function that may be meant.
@@ -118,13 +116,19 @@ func (s *stmt) function(f *catalog.Function, c call) {
 			s.results[f.Returns] = true
 			return
 		}
+		if retains(f) {
+			h := keepingExtensions[f.Name]
+			s.use(h.effect, c.via+h.what)
+			s.keepsArgs(c)
+			return
+		}
 		if h, listed := harmOf(f.Name); listed && f.Language == "c" && h.effect == hoop.EffectServer {
 			s.use(hoop.EffectServer, c.via+h.what)
 		}
 		if strings.HasPrefix(f.Name, "dblink") && f.Language == "c" && s.runsText(c, c.via+"function "+f.Name+" is a user's") {
 			return
 		}
-		s.called(f, c.via+"function "+hoop.TableName(f.Schema, f.Name)+" is a user's")
+		s.called(f, c, c.via+"function "+hoop.TableName(f.Schema, f.Name)+" is a user's")
 		return
 	}
 	if relation, ok := describes[f.Name]; ok {
@@ -156,12 +160,12 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	} else if h.effect != "" {
 		s.use(h.effect, c.via+h.what, s.harmTables(h, c)...)
 	}
-	if h.keeps && !argsFree(c) {
-		if f.Name == "setval" && c.text {
+	if h.keeps && f.Name == "setval" && c.text {
+		if !s.on.given(c.args...) {
 			s.kept = append(s.kept, c)
-		} else {
-			s.opaque(c.via + f.Name + " keeps a value outside of any table")
 		}
+	} else if h.keeps && (c.text || f.Name != "nextval") { // a view knows its sequence
+		s.keepsArgs(c)
 	}
 	if readsSequence[f.Name] {
 		for _, t := range s.sequences(c) {
@@ -171,6 +175,14 @@ func (s *stmt) function(f *catalog.Function, c call) {
 				s.seen[t] = true
 			}
 		}
+	}
+}
+
+// keepsArgs makes a call opaque whose arguments can be read again, unless whoever wrote
+// the text knows them.
+func (s *stmt) keepsArgs(c call) {
+	if !c.text || !s.on.given(c.args...) {
+		s.opaque(c.via + c.name + " keeps a value outside of any table")
 	}
 }
 
@@ -289,18 +301,6 @@ func splitName(name string) *pg_query.RangeVar {
 	return nil
 }
 
-func argsFree(c call) bool {
-	if !c.text {
-		return false // called inside a view
-	}
-	for _, a := range c.args {
-		if !columnFree(a) {
-			return false
-		}
-	}
-	return true
-}
-
 // constant gives the text of a string constant, with casts around it.
 func constant(n *pg_query.Node) (string, bool) {
 	if c := n.GetTypeCast(); c != nil {
@@ -357,12 +357,16 @@ var (
 	dynamic  = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
 	typed    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
 	files    = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
+	lobFile  = harm{effect: hoop.EffectServer, blind: true, keeps: true, what: "reads or writes server files"}
 	backends = harm{effect: hoop.EffectServer, what: "acts on other backends"}
 	operates = harm{effect: hoop.EffectServer, what: "operates the server"}
+	labels   = harm{effect: hoop.EffectServer, keeps: true, what: "operates the server"}
 	replicas = harm{effect: hoop.EffectServer, what: "replication"}
+	slots    = harm{effect: hoop.EffectServer, keeps: true, what: "replication"}
 	locks    = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
 	internal = harm{effect: hoop.EffectOpaque, what: "is for the server to call"}
 	lobRead  = harm{blind: true, in: "pg_largeobject"}
+	lobMove  = harm{blind: true, keeps: true, in: "pg_largeobject"}                                    // which one is open, and where it is read
 	lobWrite = harm{effect: hoop.EffectWrite, keeps: true, in: "pg_largeobject", what: "large object"} // gives back numbers of its arguments, or new ones
 )
 
@@ -372,11 +376,11 @@ func blind(relation string) harm { return harm{blind: true, in: relation} }
 // harmfulPrefixes covers families of built-in functions.
 var harmfulPrefixes = map[string]harm{
 	"pg_read_": files, "pg_ls_": files, "pg_stat_get_": blind("pg_stat_activity"), "pg_advisory_": locks, "pg_try_advisory_": locks,
-	"pg_logical_": replicas, "pg_replication_": replicas, "pg_create_": replicas, "pg_drop_": replicas, "pg_copy_": replicas,
-	"pg_wal_replay_": replicas, "pg_sync_replication_": replicas, "pg_backup_": operates, "pg_log_": operates, "pg_stat_reset": operates,
+	"pg_logical_": replicas, "pg_replication_": replicas, "pg_replication_origin_": slots, "pg_replication_slot_": slots, "pg_create_": slots, "pg_drop_": replicas, "pg_copy_": slots,
+	"pg_wal_replay_": replicas, "pg_sync_replication_": replicas, "pg_backup_": labels, "pg_log_": operates, "pg_stat_reset": operates,
 	"lo_": lobWrite, "dblink": {effect: hoop.EffectServer, blind: true, what: "connects to another server"},
 	"RI_FKey_": internal, "dsnowball_": internal, "plpgsql_": internal,
-	"binary_upgrade_": operates, "pg_control_": harmless, "txid_": harmless, "pg_xact_": harmless,
+	"binary_upgrade_": labels, "pg_control_": harmless, "txid_": harmless, "pg_xact_": harmless,
 }
 
 // harmful lists PostgreSQL's own functions that do more than compute, and volatile
@@ -385,12 +389,12 @@ var harmfulPrefixes = map[string]harm{
 // opaque.
 var harmful = map[string]harm{
 	// files
-	"lo_import": files, "lo_export": files, "pg_stat_file": files, "pg_file_write": files, "pg_file_rename": files,
+	"lo_import": lobFile, "lo_export": lobFile, "pg_stat_file": files, "pg_file_write": files, "pg_file_rename": files,
 	"pg_file_unlink": files, "pg_file_sync": files, "pg_hba_file_rules": files, "pg_ident_file_mappings": files,
 	"pg_show_all_file_settings": files, "pg_current_logfile": harmless,
 	// the server and other backends
 	"pg_terminate_backend": backends, "pg_cancel_backend": backends, "pg_reload_conf": operates, "pg_rotate_logfile": operates,
-	"pg_rotate_logfile_old": operates, "pg_promote": operates, "pg_switch_wal": operates, "pg_start_backup": operates,
+	"pg_rotate_logfile_old": operates, "pg_promote": operates, "pg_switch_wal": operates, "pg_start_backup": labels,
 	"pg_stop_backup": operates, "pg_import_system_collations": operates, "pg_stat_force_next_flush": operates,
 	"pg_prewarm": operates, "pg_nextoid": operates, "pg_stop_making_pinned_objects": operates, "pg_extension_config_dump": operates,
 	"pg_get_wal_replay_pause_state": harmless, "pg_is_wal_replay_paused": harmless,
@@ -407,9 +411,9 @@ var harmful = map[string]harm{
 	"unique_key_recheck": internal, "brinhandler": internal, "bthandler": internal, "ginhandler": internal, "gisthandler": internal,
 	"hashhandler": internal, "spghandler": internal, "heap_tableam_handler": internal, "bernoulli": internal, "system": internal,
 	// values outside of tables
-	"lo_get": lobRead, "loread": lobRead, "lo_open": lobRead, "lo_lseek": lobRead, "lo_lseek64": lobRead, "lo_tell": lobRead,
-	"lo_tell64": lobRead, "lo_close": lobRead, "lowrite": lobWrite,
-	"nextval": {effect: hoop.EffectWrite, what: "advances a sequence"}, "currval": harmless, "lastval": harmless,
+	"lo_get": lobRead, "loread": lobMove, "lo_open": lobMove, "lo_lseek": lobMove, "lo_lseek64": lobMove, "lo_tell": lobRead,
+	"lo_tell64": lobRead, "lo_close": lobMove, "lowrite": lobWrite,
+	"nextval": {effect: hoop.EffectWrite, keeps: true, what: "advances a sequence"}, "currval": harmless, "lastval": harmless,
 	"setval":     {effect: hoop.EffectWrite, keeps: true, what: "sets a sequence"},
 	"set_config": {effect: hoop.EffectSession, what: "sets a setting"}, "current_setting": {},
 	"pg_notify":                  {effect: hoop.EffectSession, keeps: true, what: "notifies"},
@@ -422,7 +426,7 @@ var harmful = map[string]harm{
 	"pg_sleep":                   {effect: hoop.EffectSession, what: "waits"},
 	"pg_sleep_for":               {effect: hoop.EffectSession, what: "waits"},
 	"pg_sleep_until":             {effect: hoop.EffectSession, what: "waits"},
-	"setseed":                    {effect: hoop.EffectSession, what: "seeds random()"},
+	"setseed":                    {effect: hoop.EffectSession, keeps: true, what: "seeds random()"},
 	"pg_get_keywords":            harmless,
 	"brin_summarize_new_values":  {effect: hoop.EffectDDL, what: "maintains an index"},
 	"brin_summarize_range":       {effect: hoop.EffectDDL, what: "maintains an index"},

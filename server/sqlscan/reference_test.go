@@ -73,13 +73,13 @@ on a target.
 ## Always refused
 
 Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` other than UTF8 among other statements; ` + "`standard_conforming_strings`" + ` off; ` + "`set_config`" + ` with a
-name that is not a constant, with named arguments, or with a value from a table; writing to ` + "`pg_settings`" + `.
+name that is not a constant, with named arguments, or with a value that is not given (see below); writing to ` + "`pg_settings`" + `.
 
 ## Settings that reach beyond the session (` + "`server`" + `)
 
 `)
 	fmt.Fprintf(&b, "By name: %s. By prefix: %s.\n", quoted(slices.Sorted(maps.Keys(serverSettings))), quoted(serverPrefixes))
-	b.WriteString("\n## PostgreSQL's functions that do more than compute\n\n`…` marks a family. *Blind* ones can read what the text does not show; *keeping* ones with a value from a table are `opaque`.\n\n| function | effect | |\n|---|---|---|\n")
+	b.WriteString("\n## PostgreSQL's functions that do more than compute\n\n`…` marks a family. *Blind* ones can read what the text does not show; *keeping* ones are `opaque` with a value that is not *given*: one that is made of anything but constants, parameters and functions, operators and types that compute from these alone, however deep. A column, a sub-select, a user's function that reads a table, a large object, a custom setting and another session's state are not.\n\n| function | effect | |\n|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(harmful)) {
 		writeHarm(&b, name, harmful[name])
 	}

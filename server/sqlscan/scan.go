@@ -162,6 +162,7 @@ type stmt struct {
 	home     string                  // the schema that CREATE SCHEMA makes its elements in
 	derived  []hoop.Use              // what is copied; sources are filled in at the end
 	ran      *code                   // what the text calls
+	on       *dependence
 	changed  []string                // tables that the statement writes to
 	about    string                  // the one name of pg_settings that the query at hand is about
 	kept     []call                  // of setval with more than constants
@@ -186,7 +187,7 @@ func newStmt(b *builder, n *pg_query.Node) *stmt {
 	return &stmt{
 		builder: b, node: n, tables: map[*catalog.Table]bool{}, sources: map[*catalog.Table]bool{}, names: newNames(),
 		seen: map[*catalog.Table]bool{}, inside: map[string]bool{},
-		ran: newCode(b.cat), results: map[uint32]bool{}, types: map[string]bool{}, decided: map[hoop.ColumnRef]bool{},
+		ran: newCode(b.cat), on: newDependence(b.cat), results: map[uint32]bool{}, types: map[string]bool{}, decided: map[hoop.ColumnRef]bool{},
 		limitedCTE: map[*pg_query.CommonTableExpr]bool{},
 	}
 }

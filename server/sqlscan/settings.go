@@ -138,8 +138,8 @@ func (s *stmt) setConfig(c call) {
 		s.forbid("set_config needs the name of the setting as a constant")
 		return
 	}
-	if !columnFree(c.args[1]) {
-		s.forbid("a setting cannot take a value from a table")
+	if !s.on.given(c.args[1:]...) {
+		s.forbid("a setting cannot take a value from a table, or from what may read one")
 		return
 	}
 	value, known := constant(c.args[1])

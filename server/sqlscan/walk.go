@@ -207,12 +207,12 @@ func (s *stmt) operator(name []*pg_query.Node) {
 	}
 	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
 		f, ok := s.cat.Function(op.Function)
-		if !ok || f.Language != "c" && f.Language != "internal" && !f.Extension {
+		if !ok || !compiled(f) {
 			if !ok {
 				s.opaque("operator " + op.Name + " is not known")
 				return
 			}
-			s.called(f, "operator "+op.Name+" is a user's")
+			s.called(f, call{}, "operator "+op.Name+" is a user's")
 		}
 	}
 }

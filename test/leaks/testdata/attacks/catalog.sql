@@ -110,3 +110,21 @@ SELECT oid FROM pg_largeobject_metadata
 SELECT lo_create(replace(secret, '-', '')::oid) FROM $V.victim WHERE id = 1
 \connect
 SELECT oid FROM pg_largeobject_metadata
+-- a function's value in a sequence of the session
+CREATE TEMP SEQUENCE q
+SELECT setval('q', replace(clinic.patient_ssn(1), '-', '')::int)
+SELECT last_value FROM q
+-- a function's value in a sequence
+SELECT setval('$V.seq', replace(clinic.patient_ssn(1), '-', '')::int)
+SELECT last_value FROM $V.seq
+-- a function's value in a sequence, for another session
+CREATE TEMP TABLE d (a int, b int8 DEFAULT setval('$V.seq', replace(clinic.patient_ssn(1), '-', '')::int))
+INSERT INTO d (a) VALUES (1)
+\connect
+SELECT last_value FROM $V.seq
+-- a function's value as an advisory lock
+SELECT pg_try_advisory_lock(replace(clinic.patient_ssn(1), '-', '')::int)
+SELECT objid FROM pg_locks WHERE locktype = 'advisory'
+-- a function's value as the id of a large object
+SELECT lo_create(replace(clinic.patient_ssn(2), '-', '')::oid)
+SELECT oid FROM pg_largeobject_metadata

@@ -30,3 +30,60 @@ CREATE FUNCTION $V.f() RETURNS text LANGUAGE sql AS $$ SELECT set_config('my.val
 SELECT $V.f()
 UPDATE $V.scratch SET code = current_setting('my.value') WHERE id = 1
 SELECT code FROM $V.scratch
+-- a function's value
+SELECT set_config('my.value', clinic.patient_label(2), false)
+SHOW my.value
+-- a function's value, changed and put together
+SELECT set_config('my.value', 'x' || reverse(clinic.patient_label(2)), false)
+SELECT current_setting('my.value')::int
+-- a function's value, of the application's name
+SELECT 1 ORDER BY set_config('application_name', reverse(clinic.patient_label(2)), false)
+SHOW application_name
+-- a function's value, of the search_path
+VALUES (set_config('search_path', quote_ident(clinic.patient_ssn(1)), false))
+SHOW search_path
+-- a function's value, by a function in FROM
+SELECT 1 FROM set_config('my.value', clinic.patient_ssn(1), false) x
+SHOW my.value
+-- a function's value, by a cursor
+BEGIN
+DECLARE c CURSOR FOR SELECT set_config('my.value', clinic.patient_label(2), false) IS NULL
+FETCH c
+SHOW my.value
+-- a function's value, by a prepared statement
+PREPARE p AS SELECT set_config('my.value', clinic.patient_label(2), false) IS NULL
+EXECUTE p
+SHOW my.value
+-- a function's value, as the argument of a prepared statement
+PREPARE p (text) AS SELECT set_config('my.value', $1, false) IS NULL
+EXECUTE p (clinic.patient_label(2))
+SHOW my.value
+-- a function that calls another
+SELECT set_config('my.value', format('%s', clinic.agg_step('', 2)), false) IS NULL
+SHOW my.value
+-- an operator's value
+SELECT set_config('my.value', 2 OPERATOR(clinic.@@@) 1, false) IS NULL
+SHOW my.value
+-- an aggregate's value
+SELECT set_config('my.value', clinic.gather(2), false) IS NULL
+SHOW my.value
+-- a column of what a function gives
+SELECT set_config('my.value', (clinic.out_ssn(1)).code, false) IS NULL
+SHOW my.value
+-- the default of a table of the session
+CREATE TEMP TABLE d (a int, b text DEFAULT set_config('my.value', clinic.patient_label(2), false))
+INSERT INTO d (a) VALUES (1)
+SHOW my.value
+-- the default of a column that is added
+CREATE TEMP TABLE d (a int)
+ALTER TABLE d ADD COLUMN b text DEFAULT set_config('my.value', clinic.patient_label(2), false)
+INSERT INTO d (a) VALUES (1)
+SHOW my.value
+-- a check of a table of the session
+CREATE TEMP TABLE d (a int CHECK (set_config('my.value', clinic.patient_label(2), false) <> ''))
+INSERT INTO d (a) VALUES (1)
+SHOW my.value
+-- a large object
+SELECT lo_from_bytea(7088, full_name::bytea) FROM clinic.patients WHERE id = 2
+SELECT set_config('my.value', encode(lo_get(7088), 'escape'), false) IS NULL
+SHOW my.value

@@ -166,3 +166,15 @@ DROP TABLE t
 CREATE TEMP RECURSIVE VIEW numbers (n) AS SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4
 SELECT n * 2 FROM numbers
 DROP VIEW numbers
+-- values of the text and of functions that compute
+SELECT set_config('my.value', upper('x') || md5('y'), false), set_config('my.other', clinic.add_tax(10)::text, false)
+SELECT current_setting('my.value'), current_setting('my.other')
+SELECT set_config('search_path', current_setting('search_path') || ', clinic', false)
+SHOW search_path
+SELECT setseed(0.5)
+SELECT random()
+SELECT pg_try_advisory_lock(hashtext('x')), pg_advisory_unlock(hashtext('x'))
+CREATE TEMP SEQUENCE counter
+SELECT setval('counter', 40 + 1), nextval('counter'), nextval(('coun' || 'ter')::regclass)
+SELECT last_value FROM counter
+DROP SEQUENCE counter
