@@ -273,7 +273,7 @@ func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
 		return nil
 	}
 	if lr, rr := e.Lexpr.GetRowExpr(), e.Rexpr.GetRowExpr(); lr != nil && rr != nil {
-		return l.rows(lr, rr)
+		return l.rows(stringsOf(e.Name), lr, rr)
 	}
 	if a := l.column(e.Lexpr); a != "" && l.value(e, e.Rexpr) {
 		return set(a)
@@ -314,8 +314,18 @@ func notNull(n *pg_query.Node) bool {
 	return c != nil && !c.Isnull
 }
 
-func (l *limiter) rows(left, right *pg_query.RowExpr) map[string]bool {
-	for i := range min(len(left.Args), len(right.Args)) {
+// rows compares row by row: equal ones are so in every place, for order the first one counts,
+// and it takes a single difference to be unequal.
+func (l *limiter) rows(op []string, left, right *pg_query.RowExpr) map[string]bool {
+	places := min(len(left.Args), len(right.Args))
+	switch op[len(op)-1] {
+	case "=":
+	case "<", ">", "<=", ">=":
+		places = min(places, 1)
+	default:
+		return nil
+	}
+	for i := range places {
 		if a := l.column(left.Args[i]); a != "" && l.s.on.same(right.Args[i]) {
 			return set(a)
 		}
@@ -339,13 +349,18 @@ func matchesAll(e *pg_query.A_Expr) bool {
 			break
 		}
 	}
+	if everything(e, strings.TrimPrefix(op, "pg_catalog."), constant) {
+		return true
+	}
 	pattern := constant.GetAConst().GetSval()
 	if pattern == nil {
 		return false
 	}
 	switch e.Kind {
-	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
 		return strings.Trim(pattern.Sval, "%_") == ""
+	case pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+		return !demands(strings.NewReplacer("%", ".*", "_", ".").Replace(pattern.Sval))
 	}
 	if strings.HasSuffix(op, "@>") || strings.HasSuffix(op, "?&") {
 		return strings.Trim(pattern.Sval, "{}[] ") == ""

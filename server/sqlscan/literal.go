@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/server/pglex"
@@ -30,7 +32,7 @@ func freeLiterals(p *pgparse.Parsed) []bool {
 	if !text.Read(p.SQL) {
 		return nil
 	}
-	f := freer{sql: p.SQL, literals: text.Literals, free: make([]bool, len(text.Literals))}
+	f := freer{sql: p.SQL, literals: text.Literals, free: make([]bool, len(text.Literals)), changes: changes(top, 0)}
 	f.walk(top, 0)
 	return f.free
 }
@@ -40,6 +42,18 @@ type freer struct {
 	sql      string
 	literals []pglex.Literal
 	free     []bool
+	changes  bool // there are conditions of writes: a comparison with the end of a type limits none
+}
+
+// changes reports whether a statement has a part that changes rows.
+func changes(n *pg_query.Node, depth int) bool {
+	switch n.GetNode().(type) {
+	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt:
+		return true
+	}
+	found := depth > maxDepth
+	children(n, func(c *pg_query.Node) { found = found || changes(c, depth+1) })
+	return found
 }
 
 func (f *freer) walk(n *pg_query.Node, depth int) {
@@ -69,7 +83,7 @@ func (f *freer) comparison(e *pg_query.A_Expr) {
 	}
 	switch e.Kind {
 	case pg_query.A_Expr_Kind_AEXPR_OP:
-		if !plainOperators[name[0]] {
+		if !plainOperators[name[0]] || f.changes && strings.ContainsAny(name[0], "<>") && name[0] != "<>" {
 			return
 		}
 		if ofColumn(e.Lexpr) {

@@ -22,6 +22,8 @@ func TestAnalyze_TellsFreeLiterals(t *testing.T) {
 		{"INSERT INTO clinic.patients (id, name) VALUES (1, 'x'), (-2, 'y')", "yyyy"},
 		{"DELETE FROM clinic.patients WHERE id = - /* 8 */ 5", "y"},
 		{"SELECT 1", "-"},
+		{"DELETE FROM clinic.patients WHERE id <= 5 AND 6 > id AND name >= 'x' AND id <> 7", "---y"},
+		{"WITH d AS (DELETE FROM clinic.patients WHERE id <= 5) SELECT id FROM clinic.visits WHERE id = 6", "-y"},
 		{"SELECT set_config(name, 'x', false) FROM pg_settings WHERE name = 'work_mem'", ""},
 		{"SELECT name FROM clinic.patients LIMIT 5", "-"},
 		{"SELECT name FROM clinic.patients WHERE id = 1 OFFSET 5 LIMIT 10", "y--"},
@@ -151,9 +153,12 @@ func varied(t *testing.T, sql string) int {
 func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 	known := []string{
 		"appends",      // beside ||, which frees nothing
+		"atEnd",        // beside < and the like, where writes free nothing
+		"bothBooleans", // words, which are no literals
 		"computed",     // whether there is one
 		"constantText", // values that infer counts, of texts without free literals
 		"constant",     // arguments of functions, SET
+		"everything",   // patterns
 		"expression",   // whether there is one
 		"hasOrdinal",   // whether it is a whole number
 		"figured",      // whether there is one
@@ -167,6 +172,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"operand",      // which literal it is
 		"oneSetting",   // WHERE name = '…': such an analysis has no free literals
 		"setValue",     // SET
+		"textOf",       // of atEnd, and beside = ANY, &&, @>, NOT BETWEEN, which free nothing
 		"smallLimit",   // LIMIT
 	}
 	var readers []string

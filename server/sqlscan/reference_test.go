@@ -64,7 +64,8 @@ on a target.
   trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it.
 - A write is bounded where a column of the table is compared with something that does not depend on the row, or is equal to
   a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
-  values together do not count: such a write is ` + "`unbounded-write`" + `.
+  values together do not count, nor does a pattern that needs no certain character, one that is computed from constants, a comparison
+  with the end of a type, or a sub-select that names columns of the row itself: such a write is ` + "`unbounded-write`" + `.
 - ` + "`opaque`" + ` is an effect that is decided. Apart from it a statement can be *opaque to the gateway* (` + "`O`" + ` below): it can read what its
   text does not show, as views, triggers and cursors do. Where mask rules apply, its results and error texts count as touching
   protected data.

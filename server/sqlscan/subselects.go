@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/server/catalog"
@@ -14,6 +16,9 @@ func (l *limiter) subLink(sub *pg_query.SubLink) map[string]bool {
 	}
 	switch sub.SubLinkType {
 	case pg_query.SubLinkType_ANY_SUBLINK:
+		if l.looksOut(sub.Subselect, nil) {
+			return nil // it gives what the row itself has
+		}
 		if op := stringsOf(sub.OperName); len(op) > 0 && op[len(op)-1] != "=" {
 			return nil
 		}
@@ -116,7 +121,7 @@ func (l *limiter) query(n *pg_query.Node) bool {
 		return l.query(selectNode(q.Larg)) && l.query(selectNode(q.Rarg))
 	}
 	if len(q.ValuesLists) > 0 {
-		return true
+		return !slices.ContainsFunc(q.ValuesLists, l.hasSet)
 	}
 	if smallLimit(q) {
 		return true
@@ -170,6 +175,45 @@ func (l *limiter) hasSet(n *pg_query.Node) bool {
 	found := false
 	children(n, func(c *pg_query.Node) { found = found || l.hasSet(c) })
 	return found
+}
+
+// looksOut reports whether a sub-select may name a column of the row outside: one that none
+// of the tables around it has, from the inside out.
+func (l *limiter) looksOut(n *pg_query.Node, around []*limiter) bool {
+	if q := n.GetSelectStmt(); q != nil && q.Larg == nil {
+		around = append(around[:len(around):len(around)], l.inner(q))
+	}
+	if c := n.GetColumnRef(); c != nil {
+		u, ok := nameOf(c)
+		if !ok {
+			return true
+		}
+		inside := func(in *limiter) bool {
+			if _, alias := in.tables[u.name]; alias && u.qualifier == "" {
+				return true // a row, or what a function in FROM gives
+			}
+			for alias, tables := range in.tables {
+				if u.qualifier == alias || u.qualifier == "" && (u.name == "*" || in.has(alias, u.name) || len(tables) == 0 && !l.ours(u.name)) {
+					return true
+				}
+			}
+			return false
+		}
+		return !slices.ContainsFunc(around, inside)
+	}
+	out := false
+	known := children(n, func(c *pg_query.Node) { out = out || l.looksOut(c, around) })
+	return out || !known
+}
+
+// ours reports whether a table of the row outside has a column of the name.
+func (l *limiter) ours(column string) bool {
+	for alias := range l.tables {
+		if l.has(alias, column) {
+			return true
+		}
+	}
+	return false
 }
 
 // independent reports whether a sub-select does not look at the row outside: every
