@@ -25,6 +25,7 @@ const inferSetup = `
 	CREATE FUNCTION clinic.alike(text, text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 = $2';
 	CREATE VIEW clinic.chosen AS SELECT id FROM clinic.patients WHERE ssn = current_setting('app.chosen', true);
 	CREATE VIEW clinic.ours AS SELECT id, ssn FROM clinic.patients WHERE ward = current_setting('app.ward', true)::int;
+	CREATE FUNCTION clinic.code_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT ssn FROM clinic.patients WHERE id = $1';
 	CREATE TABLE clinic.guesses (x text);
 	INSERT INTO clinic.guesses SELECT lpad(g::text, 9, '0') FROM generate_series(1, 1000) g;`
 
@@ -79,6 +80,14 @@ func TestInference_WhatCounts(t *testing.T) {
 		"rows of a list":              {nil, "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients"},
 		"a limit":                     {nil, "SELECT q.n FROM clinic.patients p, LATERAL (SELECT count(*) AS n FROM (SELECT FROM generate_series(1, 200) LIMIT ascii(p.ssn)) z) q"},
 		"an offset":                   {nil, "SELECT id FROM clinic.patients OFFSET (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3)"},
+		"a sample":                    {nil, "SELECT id FROM clinic.claims TABLESAMPLE bernoulli ((SELECT ascii(ssn) FROM clinic.patients WHERE id = 3))"},
+		"a window":                    {nil, "SELECT count(*) OVER (ROWS (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3) PRECEDING) FROM clinic.guesses"},
+		"a wait":                      {nil, "SELECT pg_sleep(ascii(ssn) / 1e6) FROM clinic.patients WHERE id = 3"},
+		"a set operation":             {nil, "VALUES ('1'), ('2'), ('3'), ('4') INTERSECT SELECT ssn FROM clinic.patients"},
+		"a value by a function":       {[]string{"SELECT id FROM clinic.claims WHERE clinic.code_of(1) > '5'"}, "SELECT id FROM clinic.claims WHERE id = ascii(clinic.code_of(1))"},
+		"rows by a function":          {nil, "SELECT id FROM clinic.claims LIMIT ascii(clinic.code_of(1)) - 45"},
+		"an offset by a function":     {nil, "SELECT id FROM clinic.claims OFFSET ascii(clinic.code_of(1)) - 45"},
+		"a sample by a function":      {nil, "SELECT id FROM clinic.claims TABLESAMPLE bernoulli (ascii(clinic.code_of(1)))"},
 		"a view":                      {[]string{"SELECT id FROM clinic.people WHERE code > '1'"}, "SELECT id FROM clinic.people p ORDER BY p.code"},
 		"column of a view":            {[]string{"SELECT id FROM clinic.people WHERE code = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT n FROM clinic.cards WHERE ssn_ = '4'"},
 		"a view and a list":           {nil, "SELECT p.id FROM clinic.people p, clinic.guesses g WHERE p.code = g.x"},

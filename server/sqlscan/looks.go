@@ -22,6 +22,7 @@ type sight struct {
 	with     []*pg_query.ColumnRef // other columns that it is compared with
 	shown    bool                  // it is in the answer, as masked as that
 	many     bool                  // with values that the text does not list
+	listed   bool                  // with those that it lists
 }
 
 // looker finds the sights of a statement before it is walked.
@@ -33,11 +34,13 @@ type looker struct {
 	list   []hoop.Operand // members of VALUES and of unnest
 	lists  bool           // there are such
 	makes  bool           // functions in FROM, or recursion, make rows
+	on     *dependence
+	told   map[hoop.ColumnRef]bool // read by functions whose values are told in full
 	depth  int
 }
 
 func (s *stmt) looker() *looker {
-	l := &looker{cat: s.cat, sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}}
+	l := &looker{cat: s.cat, sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}, on: s.on, told: map[hoop.ColumnRef]bool{}}
 	var text pglex.Text
 	if text.Read(s.sql) {
 		l.text = &text
@@ -84,6 +87,13 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.spells(x.SelectStmt.LimitOffset)
 	case *pg_query.Node_FuncCall:
 		l.rows(x.FuncCall)
+	case *pg_query.Node_WindowDef:
+		l.spells(x.WindowDef.StartOffset)
+		l.spells(x.WindowDef.EndOffset)
+	case *pg_query.Node_RangeTableSample:
+		for _, a := range append([]*pg_query.Node{x.RangeTableSample.Repeatable}, x.RangeTableSample.Args...) {
+			l.spells(a)
+		}
 	case *pg_query.Node_RangeFunction:
 		l.function(x.RangeFunction)
 	case *pg_query.Node_RangeTableFunc, *pg_query.Node_JsonTable:
@@ -94,12 +104,14 @@ func (l *looker) visit(n *pg_query.Node) {
 	children(n, l.visit)
 }
 
-// spells notes columns that say how many rows come: a number that spells any value.
+// spells notes what says how many rows come, or how long they take: a number that spells
+// any value.
 func (l *looker) spells(n *pg_query.Node) {
 	if c := n.GetColumnRef(); c != nil {
 		l.at(c).many = true
 		return
 	}
+	l.tell(l.read(n))
 	if l.depth++; l.depth <= maxDepth {
 		children(n, l.spells)
 	}
@@ -113,7 +125,7 @@ func (l *looker) rows(f *pg_query.FuncCall) {
 	if elements[name] && len(f.Args) == 1 && f.Args[0].GetColumnRef() != nil {
 		return
 	}
-	if slices.ContainsFunc(l.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Set }) {
+	if slices.ContainsFunc(l.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Set }) || strings.HasPrefix(name, "pg_sleep") {
 		for _, a := range f.Args {
 			l.spells(a)
 		}
@@ -123,6 +135,31 @@ func (l *looker) rows(f *pg_query.FuncCall) {
 var elements = map[string]bool{
 	"unnest": true, "json_array_elements": true, "jsonb_array_elements": true, "json_array_elements_text": true, "jsonb_array_elements_text": true,
 	"json_each": true, "jsonb_each": true, "json_each_text": true, "jsonb_each_text": true, "json_object_keys": true, "jsonb_object_keys": true,
+}
+
+// read gives what users' functions read that n itself calls, as a function, an operator
+// or a type.
+func (l *looker) read(n *pg_query.Node) (code []*code) {
+	called, _ := l.on.calls(n)
+	for _, f := range called {
+		if f.System || trusted(f) {
+			continue
+		}
+		if c := l.on.codeOf(f); len(c.sources) > 0 {
+			code = append(code, c)
+		}
+	}
+	return code
+}
+
+// tell notes that a value of what code reads is told in full, as a number of rows or by
+// what it is compared with.
+func (l *looker) tell(read []*code) {
+	for _, c := range read {
+		for t := range c.sources {
+			l.told[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"}] = true
+		}
+	}
 }
 
 func (l *looker) at(c *pg_query.ColumnRef) *sight {
@@ -222,15 +259,15 @@ var calm = map[string]bool{
 
 // leaf notes which columns an expression puts together.
 func (l *looker) leaf(n *pg_query.Node) {
-	var refs []*pg_query.ColumnRef
-	code := false
-	l.refs(n, false, &refs, &code)
-	if len(refs) < 2 {
+	p := l.parts(n, false)
+	refs, code := p.refs, p.code
+	if len(refs)+len(p.read) < 2 {
 		if len(refs) == 1 && code {
 			l.at(refs[0]).many = true
 		}
 		return
 	}
+	l.tell(p.read)
 	plain := false
 	if e := n.GetAExpr(); e != nil {
 		plain = bare(e.Lexpr) != nil && (bare(e.Rexpr) != nil)
@@ -250,33 +287,50 @@ func (l *looker) leaf(n *pg_query.Node) {
 	}
 }
 
-// refs gathers the columns of an expression; of a sub-select those that it shows, and
-// whether functions make what it shows.
-func (l *looker) refs(n *pg_query.Node, inner bool, out *[]*pg_query.ColumnRef, code *bool) {
+// parts are what an expression is made of: of a sub-select, what it shows.
+type parts struct {
+	refs []*pg_query.ColumnRef
+	read []*code // of users' functions in it: they stand for a column of what they read
+	code bool    // functions make what a sub-select shows, or stand for a column
+}
+
+func (l *looker) parts(n *pg_query.Node, inner bool) *parts {
+	p := &parts{}
+	l.gather(n, inner, p)
+	return p
+}
+
+func (l *looker) gather(n *pg_query.Node, inner bool, p *parts) {
+	if read := l.read(n); len(read) > 0 {
+		p.read, p.code = append(p.read, read...), true
+		if n.GetFuncCall() != nil {
+			return // what it is asked about is not what it gives
+		}
+	}
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
-		*out = append(*out, x.ColumnRef)
+		p.refs = append(p.refs, x.ColumnRef)
 		return
 	case *pg_query.Node_SubLink:
-		l.refs(x.SubLink.Testexpr, inner, out, code)
+		l.gather(x.SubLink.Testexpr, inner, p)
 		if x.SubLink.SubLinkType != pg_query.SubLinkType_EXISTS_SUBLINK {
-			l.refs(x.SubLink.Subselect, true, out, code)
+			l.gather(x.SubLink.Subselect, true, p)
 		}
 		return
 	case *pg_query.Node_SelectStmt:
 		q := x.SelectStmt
 		for _, t := range q.TargetList {
-			l.refs(t, true, out, code)
+			l.gather(t, true, p)
 		}
-		l.refs(selectNode(q.Larg), true, out, code)
-		l.refs(selectNode(q.Rarg), true, out, code)
+		l.gather(selectNode(q.Larg), true, p)
+		l.gather(selectNode(q.Rarg), true, p)
 		return
 	case *pg_query.Node_FuncCall:
 		if inner && !aggregates(x.FuncCall) {
-			*code = true
+			p.code = true
 		}
 	}
-	children(n, func(c *pg_query.Node) { l.refs(c, inner, out, code) })
+	children(n, func(c *pg_query.Node) { l.gather(c, inner, p) })
 }
 
 func aggregates(f *pg_query.FuncCall) bool {
@@ -401,13 +455,12 @@ func (l *looker) selected(q *pg_query.SelectStmt) {
 		q.Op == pg_query.SetOperation_SETOP_UNION && q.All {
 		return
 	}
-	var refs []*pg_query.ColumnRef
-	code := false
-	l.refs(selectNode(q), true, &refs, &code)
-	for _, c := range refs {
+	all := l.parts(selectNode(q), true)
+	l.tell(all.read)
+	for _, c := range all.refs {
 		p := l.at(c)
-		p.many = p.many || code
-		for _, other := range refs {
+		p.many, p.listed = p.many || all.code, true
+		for _, other := range all.refs {
 			if other != c {
 				p.with = append(p.with, other)
 			}
@@ -474,7 +527,7 @@ func (s *stmt) looks() []hoop.Look {
 	}
 	for c := range s.decided {
 		for range max(s.asks, 1) {
-			out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}, Many: s.asksMany})
+			out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}, Many: s.asksMany || l.told[c]})
 			g.look(&out[len(out)-1], nil)
 		}
 	}
@@ -512,6 +565,9 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 	look.Operands = p.operands
 	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
 	look.Many = p.many
+	if p.listed && l.lists {
+		look.Operands, look.Many = append(slices.Clone(look.Operands), l.list...), look.Many || l.makes
+	}
 	for _, c := range p.with {
 		u, ok := nameOf(c)
 		if !ok {

@@ -1,0 +1,51 @@
+package sqlscan
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// A user's function that reads is as a sub-select where it is compared with a column,
+// or says how many rows come.
+func TestAnalyze_ManyByFunction(t *testing.T) {
+	snap := database(t, "code", "manying")
+	for sql, many := range map[string]bool{
+		"SELECT code.label(1)": false,
+		"SELECT id FROM code.departments WHERE code.label(1) = 'x'":                                           false,
+		"SELECT id FROM code.departments LIMIT 3":                                                             false,
+		"SELECT id FROM code.departments WHERE id = length(code.label(1))":                                    true,
+		"SELECT id FROM code.departments WHERE id = (SELECT length(ssn) FROM code.patients)":                  true,
+		"SELECT id FROM code.departments WHERE id = (SELECT length(code.label(1)))":                           true,
+		"SELECT id < length(code.label(1)) FROM code.departments":                                             true,
+		"SELECT d.id FROM code.departments d JOIN code.scratch s ON s.code = code.label(d.id)":                true,
+		"SELECT id FROM code.departments WHERE name = 1 OPERATOR(code.@@@) 2":                                 true,
+		"SELECT id FROM code.departments LIMIT length(code.label(1))":                                         true,
+		"SELECT id FROM code.departments LIMIT (SELECT length(ssn) FROM code.patients)":                       true,
+		"SELECT id FROM code.departments OFFSET length(code.nested(1)) - 5":                                   true,
+		"SELECT id FROM code.departments FETCH FIRST (length(code.label(1))) ROWS ONLY":                       true,
+		"SELECT id FROM code.departments TABLESAMPLE bernoulli (length(code.label(1)))":                       true,
+		"SELECT id FROM code.departments TABLESAMPLE bernoulli (9) REPEATABLE (length(code.label(1)))":        true,
+		"SELECT id FROM code.departments TABLESAMPLE bernoulli ((SELECT length(ssn) FROM code.patients))":     true,
+		"SELECT count(*) OVER (ROWS length(code.label(1)) PRECEDING) FROM code.departments":                   true,
+		"SELECT count(*) OVER (ROWS (SELECT length(ssn) FROM code.patients) PRECEDING) FROM code.departments": true,
+		"SELECT generate_series(1, length(code.label(1)))":                                                    true,
+		"SELECT pg_sleep(length(code.label(1)))":                                                              true,
+		"SELECT pg_sleep(length(ssn)) FROM code.patients":                                                     true,
+		"SELECT id FROM code.departments INTERSECT SELECT length(code.label(1))":                              true,
+		"SELECT n FROM generate_series(1, 9) n WHERE n = length(code.label(1))":                               true,
+		"SELECT v FROM (VALUES ('a'), ('b')) x(v) WHERE v = code.label(1)":                                    true,
+	} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		got := slices.ContainsFunc(Analyze(p, snap, Lineage{}).Looks, func(l hoop.Look) bool {
+			return l.Many && slices.ContainsFunc(l.Columns, func(c hoop.ColumnRef) bool { return c.Table == "patients" })
+		})
+		if got != many {
+			t.Errorf("%s: many is %v", sql, got)
+		}
+	}
+}
