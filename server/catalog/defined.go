@@ -43,6 +43,7 @@ var tableRows = strings.Join([]string{
 	rowsOf("tgrelid", "pg_trigger", "not tgisinternal or tgenabled <> 'O'"),
 	rowsOf("ev_class", "pg_rewrite", "ev_class >= 16384"),
 	rowsOf("polrelid", "pg_policy", "true"),
+	rowsOf("stxrelid", "pg_statistic_ext", "true"),
 	rowsOf("inhrelid", "pg_inherits", "true"),
 	rowsOf("partrelid", "pg_partitioned_table", "true"),
 	rowsOf("seqrelid", "pg_sequence", "true"),

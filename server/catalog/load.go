@@ -55,6 +55,7 @@ rows(k) as (
 	union all select 'D' || oid || ':' || xmin from pg_catalog.pg_ts_dict where oid >= 16384
 	union all select 'u' || oid || ':' || xmin from pg_catalog.pg_ts_parser where oid >= 16384
 	union all select 'U' || oid || ':' || xmin from pg_catalog.pg_ts_template where oid >= 16384
+	union all select 'E' || oid || ':' || xmin from pg_catalog.pg_statistic_ext where stxrelid in (select oid from kept)
 	union all select 'G' || oid || ':' || xmin from pg_catalog.pg_default_acl
 	union all select 'h' || oid || ':' || xmin from pg_catalog.pg_foreign_data_wrapper
 	union all select 'H' || oid || ':' || xmin from pg_catalog.pg_foreign_server
@@ -92,7 +93,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
-		views: &sync.Map{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
+		views: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
 	}}
 	for _, step := range []struct {
 		what string
@@ -116,6 +117,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},
 		{"sequences", l.sequences},
+		{"operator classes", l.comparisons},
 		{"definitions", l.defined},
 	} {
 		if err := step.run(ctx); err != nil {
@@ -162,17 +164,17 @@ func (l *loader) namespaces(ctx context.Context) error {
 func systemSchema(name string) bool { return name == "pg_catalog" || name == "information_schema" }
 
 func (l *loader) classes(ctx context.Context) error {
-	var oid, ns uint32
+	var oid, ns, row uint32
 	var name, kind string
 	var rls bool
-	return l.each(ctx, `select oid, relnamespace, relname::text, relkind::text, relrowsecurity from pg_catalog.pg_class`,
-		[]any{&oid, &ns, &name, &kind, &rls}, func() {
+	return l.each(ctx, `select oid, relnamespace, reltype, relname::text, relkind::text, relrowsecurity from pg_catalog.pg_class`,
+		[]any{&oid, &ns, &row, &name, &kind, &rls}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return // temporary
 			}
 			t := &Table{
-				OID: oid, Schema: schema, Name: name, Kind: Kind(kind[0]), RowSecurity: rls,
+				OID: oid, RowType: row, Schema: schema, Name: name, Kind: Kind(kind[0]), RowSecurity: rls,
 				System: systemSchema(schema) && oid < firstUserOID,
 			}
 			l.snap.tables[oid] = t
@@ -201,6 +203,19 @@ func calledIn(expr string) string {
 	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + expr + `::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m)`
 }
 
+// typesIn is SQL for users' types in a stored query.
+func typesIn(query string) string {
+	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':\w*type (\d{5,10}) ', 'g') m where m[1]::int8 >= 16384)`
+}
+
+// comparingIn is SQL for the functions of users' operators that sort and group in a stored
+// query, and those of its windows' frames.
+func comparingIn(query string) string {
+	return `array(select o.oprcode::oid from pg_catalog.regexp_matches(` + query + `::text, ':(?:sortop|eqop) (\d+)', 'g') m
+		join pg_catalog.pg_operator o on o.oid = m[1]::oid and o.oid >= 16384
+		union select m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':(?:startInRangeFunc|endInRangeFunc) (\d+)', 'g') m where m[1] <> '0')`
+}
+
 // usedIn is SQL for the relations in a stored query.
 func usedIn(query string) string {
 	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':relid (\d+)', 'g') m where m[1]::oid <> ev_class)`
@@ -215,7 +230,7 @@ func (l *loader) functions(ctx context.Context) error {
 	var name, lang, kind, vol, src string
 	var definer, set, ext, identity bool
 	var args int
-	var calls, argTypes []uint32
+	var calls, argTypes, outTypes []uint32
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
 			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then `+body+` else '' end,
 			p.oid >= 16384 and exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'),
@@ -223,22 +238,23 @@ func (l *loader) functions(ctx context.Context) error {
 				pg_catalog.unnest(array[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn, aggmtransfn, aggminvtransfn, aggmfinalfn]) f
 				where a.aggfnoid = p.oid and f <> 0) end,
 			case when p.oid >= 16384 then array(select pg_catalog.unnest(p.proargtypes)) end,
+			case when p.oid >= 16384 then p.proallargtypes end,
 			exists (select from pg_catalog.unnest(p.proconfig) s where pg_catalog.lower(s) like 'hoop.%')
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes, &identity}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes, &outTypes, &identity}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Identity: identity, Args: args, ArgTypes: argTypes, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
+				SecurityDefiner: definer, Identity: identity, Args: args, ArgTypes: argTypes, OutTypes: outTypes, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}
 			l.snap.functions[name] = append(l.snap.functions[name], f)
 			l.snap.byOID[oid] = f
-			calls, argTypes = nil, nil
+			calls, argTypes, outTypes = nil, nil, nil
 		})
 }
 
@@ -371,23 +387,23 @@ const stateLocked = "55P03"
 
 func (l *loader) viewsWith(ctx context.Context, definitionOf string) error {
 	var view uint32
-	var calls, uses []uint32
+	var calls, uses, types []uint32
 	var definition string
 	var foggy bool
-	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+`, `+usedIn("ev_action")+`,
+	return l.each(ctx, `select ev_class, `+calledIn("ev_action")+` || `+comparingIn("ev_action")+`, `+usedIn("ev_action")+`, `+typesIn("ev_action")+`,
 			`+definitionOf+`, ev_action::text ~ '`+fog+`'
 		from pg_catalog.pg_rewrite where rulename = '_RETURN' and oid >= 16384
 			and ev_class in (select oid from pg_catalog.pg_class where relnamespace in `+lasting+`)`,
-		[]any{&view, &calls, &uses, &definition, &foggy}, func() {
+		[]any{&view, &calls, &uses, &types, &definition, &foggy}, func() {
 			if t, ok := l.snap.tables[view]; ok {
-				t.Calls, t.Uses, t.Definition, t.Foggy = calls, uses, definition, foggy
+				t.Calls, t.Uses, t.Types, t.Definition, t.Foggy = calls, uses, types, definition, foggy
 			}
-			calls, uses = nil, nil
+			calls, uses, types = nil, nil, nil
 		})
 }
 
 // code finds users' functions that tables and types call on their own. pg_depend has
-// them: of built-in functions, which it leaves out, none is sought.
+// them: of built-in functions, which it leaves out, volatile ones are sought where no write is needed to run them.
 func (l *loader) code(ctx context.Context) error {
 	var rel, typ, fn uint32
 	var kind string
@@ -398,8 +414,14 @@ func (l *loader) code(ctx context.Context) error {
 				where d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid >= 16384)
 		select adrelid, 0::oid, fn, 'value' from pg_catalog.pg_attrdef x join d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = x.oid
 		union select conrelid, contypid, fn, 'check' from pg_catalog.pg_constraint x join d on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = x.oid
+		union select 0, contypid, p.oid, 'type' from pg_catalog.pg_constraint x join pg_catalog.pg_proc p on p.provolatile = 'v' and p.oid = any (`+calledIn("x.conbin")+`)
+			where contypid <> 0
+		union select polrelid, 0, p.oid, 'policy' from pg_catalog.pg_policy x
+			join pg_catalog.pg_proc p on p.provolatile = 'v' and p.oid = any (`+calledIn("(coalesce(x.polqual::text, '') || coalesce(x.polwithcheck::text, ''))")+`)
 		union select polrelid, 0, fn, 'policy' from pg_catalog.pg_policy x join d on d.classid = 'pg_catalog.pg_policy'::regclass and d.objid = x.oid
 		union select indrelid, 0, fn, 'check' from pg_catalog.pg_index x join d on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = x.indexrelid
+		union select stxrelid, 0, fn, 'check' from pg_catalog.pg_statistic_ext x join d on d.classid = 'pg_catalog.pg_statistic_ext'::regclass and d.objid = x.oid
+		union select partrelid, 0, fn, 'check' from pg_catalog.pg_partitioned_table x join d on d.classid = 'pg_catalog.pg_class'::regclass and d.objid = x.partrelid
 		union select objid, 0, fn, 'value' from d where classid = 'pg_catalog.pg_class'::regclass -- generated columns; partition keys
 		union select 0, objid, fn, 'type' from d where classid = 'pg_catalog.pg_type'::regclass
 		order by 1, 2, 3`,
@@ -419,6 +441,18 @@ func (l *loader) code(ctx context.Context) error {
 				l.typeRuns(typ, r, fn)
 			}
 		})
+}
+
+// comparisons finds users' functions by which values of a type are sorted, hashed and
+// compared, in operator families.
+func (l *loader) comparisons(ctx context.Context) error {
+	var typ, fn uint32
+	return l.each(ctx, `
+		select amproclefttype, amproc::oid from pg_catalog.pg_amproc where oid >= 16384 and amproc::oid >= 16384
+		union select amoplefttype, o.oprcode::oid from pg_catalog.pg_amop a join pg_catalog.pg_operator o on o.oid = a.amopopr
+			where a.oid >= 16384 and o.oprcode::oid >= 16384
+		order by 1, 2`,
+		[]any{&typ, &fn}, func() { l.snap.comparing[typ] = append(l.snap.comparing[typ], fn) })
 }
 
 // typeRuns notes a function that makes values of a type. Those of base types are left

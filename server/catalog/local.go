@@ -50,7 +50,7 @@ func (s *Snapshot) With(version string, local []*Table) *Snapshot {
 		return s.Base()
 	}
 	out := *s.Base()
-	out.base, out.local = s.Base(), local
+	out.base, out.local, out.memo = s.Base(), local, &memo{}
 	out.Version += "+" + version
 	return &out
 }

@@ -47,7 +47,9 @@ type Snapshot struct {
 	schemas   map[string]bool
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	events    []uint32
-	rest      Digest    // of what belongs to no relation and is no function
+	rest      Digest // of what belongs to no relation and is no function
+	comparing map[uint32][]uint32
+	memo      *memo
 	views     *sync.Map // OID of a view to its query, *pg_query.Node: see Define
 
 	base  *Snapshot // without local; nil where there are none
@@ -57,6 +59,7 @@ type Snapshot struct {
 // Table is a relation of any kind.
 type Table struct {
 	OID          uint32
+	RowType      uint32 // the type of its rows, 0 for none
 	Schema, Name string
 	Kind         Kind
 	Columns      []Column   // in order, without dropped and system columns
@@ -70,8 +73,8 @@ type Table struct {
 	// Users' functions that run unseen, by what calls them, operators' included.
 	RunsCode bool     // there is one below
 	Values   []uint32 // defaults and generated columns: they make values of new rows
-	Checks   []uint32 // constraints, indexes and partition keys
-	Policies []uint32 // row-level security
+	Checks   []uint32 // constraints, indexes, statistics and partition keys
+	Policies []uint32 // row-level security; volatile built-in functions too
 	// PolicyUses are relations in policies.
 	PolicyUses []uint32
 	Sequences  []uint32  // that number its rows: serial and identity columns
@@ -80,6 +83,7 @@ type Table struct {
 	Cascades   []Cascade // foreign keys that refer to this table
 	Calls      []uint32  // of a user's view: functions in its query, operators' and casts' included
 	Uses       []uint32  // of a user's view, a session's own too: relations of the catalog in its query
+	Types      []uint32  // of a user's view: users' types in its query
 	// Definition of a user's view or materialized view is its query, names qualified.
 	Definition string
 	Foggy      bool    // of such a view: its query runs code that Calls does not have
@@ -174,6 +178,7 @@ type Function struct {
 	Identity        bool // it runs with hoop.* settings of its own: a SET clause
 	Args            int
 	ArgTypes        []uint32 // of users' functions: types of the arguments that a caller gives
+	OutTypes        []uint32 // of users' functions with OUT arguments or RETURNS TABLE: types of all arguments
 	Source          string   // the body of users' functions; "" of PostgreSQL's
 	Calls           []uint32 // functions of an aggregate; functions in the arguments' defaults
 	Returns         uint32
@@ -274,6 +279,39 @@ func (s *Snapshot) TypeCode(oid uint32) []uint32 {
 	}
 	look(s.types[oid])
 	return out
+}
+
+// TypeCodes calls yield for every type that runs a function when a value of its own is
+// made, in order.
+func (s *Snapshot) TypeCodes(yield func(oid uint32, functions []uint32) bool) {
+	inOrder(s.typeCode, yield)
+}
+
+// Comparisons calls yield for every type of which users' functions sort, hash or compare
+// values, in order: support functions of operator classes, and their operators'.
+func (s *Snapshot) Comparisons(yield func(oid uint32, functions []uint32) bool) {
+	inOrder(s.comparing, yield)
+}
+
+func inOrder(m map[uint32][]uint32, yield func(oid uint32, functions []uint32) bool) {
+	for _, oid := range slices.Sorted(maps.Keys(m)) {
+		if !yield(oid, m[oid]) {
+			return
+		}
+	}
+}
+
+// memo keeps what is derived from a snapshot.
+type memo struct {
+	once  sync.Once
+	value any
+}
+
+// Derived gives what derive made of the snapshot when it was asked first. There is one
+// such thing. It may be called concurrently; derive must not call it.
+func (s *Snapshot) Derived(derive func() any) any {
+	s.memo.once.Do(func() { s.memo.value = derive() })
+	return s.memo.value
 }
 
 // EventTriggers are the functions that run with commands that change the catalog.

@@ -60,6 +60,9 @@ func (b *body) read() {
 		switch t.kind {
 		case tokWord:
 			b.acts = b.acts || doing[t.text]
+			if implying[t.text] {
+				b.implied()
+			}
 			if i == 0 || b.toks[i-1].text != "." { // NEW.copy is a column
 				b.command(i, t.text)
 			}
@@ -84,10 +87,17 @@ func (b *body) named(i int, name string) {
 		schema = b.toks[i-2].text
 		column = column || !b.cat.HasSchema(schema)
 	}
-	if !column {
+	if column {
+		for _, t := range b.cat.Lookup("", name) { // t.c%TYPE
+			for _, col := range t.Columns {
+				b.types[col.Type] = true
+			}
+		}
+	} else {
 		found := b.cat.Lookup(schema, name)
 		for _, t := range found {
 			b.source(t)
+			b.types[t.RowType] = true
 		}
 		if schema == "" && len(found) > 0 {
 			b.find(name)

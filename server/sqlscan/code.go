@@ -34,6 +34,7 @@ type code struct {
 	bytes    int             // of bodies that were read
 	types    map[uint32]bool // of values in it
 	finds    map[string]bool // names without a schema of tables in it
+	met      map[*hook]bool  // what is added by their types and its sources
 }
 
 func newCode(cat *catalog.Snapshot) *code {
@@ -101,6 +102,9 @@ func (c *code) add(from *code) {
 	for name := range from.into {
 		c.into[name] = true
 	}
+	for name := range from.finds {
+		c.find(name)
+	}
 	c.reads, c.writes, c.temp = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp
 	c.session, c.acts, c.keeps = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps
 	c.identity = cmp.Or(c.identity, from.identity)
@@ -163,8 +167,10 @@ func (c *code) function(f *catalog.Function) {
 		c.unreadable()
 	}
 	c.types[f.Returns] = true
-	for _, oid := range f.ArgTypes {
-		c.types[oid] = true
+	for _, list := range [][]uint32{f.ArgTypes, f.OutTypes} {
+		for _, oid := range list {
+			c.types[oid] = true
+		}
 	}
 	c.functions(f.Calls)
 	switch {
@@ -244,6 +250,9 @@ func (c *code) source(t *catalog.Table) {
 	case catalog.KindView:
 		c.reads = c.reads || t.Foggy
 		c.functions(t.Calls)
+		for _, oid := range t.Types {
+			c.types[oid] = true
+		}
 		for _, oid := range t.Uses {
 			if used, ok := c.cat.Table(oid); ok {
 				c.source(used)
@@ -306,23 +315,6 @@ func (c *code) write(t *catalog.Table) {
 	for _, oid := range uses {
 		if used, ok := c.cat.Table(oid); ok {
 			c.write(used)
-		}
-	}
-}
-
-// casts adds users' casts that may run in the code, as those that they run in turn.
-func (c *code) casts() {
-	for again := true; again; {
-		again = false
-		for _, cast := range c.cat.Casts() {
-			f, ok := c.cat.Function(cast.Function)
-			if !ok || c.seen[f.OID] || trusted(f) || f.System {
-				continue
-			}
-			if occurs(c.cat, cast.Source, c.types, c.sources) && occurs(c.cat, cast.Target, c.types, c.sources) {
-				c.function(f)
-				again = true
-			}
 		}
 	}
 }

@@ -89,7 +89,7 @@ func TestCode(t *testing.T) {
 		{"SELECT code.uses_cast(NULL)", "read infer", "patients", ""},
 		{"INSERT INTO code.scratch VALUES (8, ROW(2)::code.ticket) RETURNING code", "read write infer derive", "patients scratch", "patients -> scratch"},
 		{"UPDATE code.ticketed SET note = t WHERE id = 1", "write infer derive", "patients ticketed", "patients ticketed -> ticketed"},
-		{"SELECT t::text FROM code.ticketed", "read", "patients ticketed", ""},
+		{"SELECT t::text FROM code.ticketed", "read infer", "patients ticketed", ""},
 		{"SELECT id FROM code.scratch", "read", "scratch", ""},
 		// defaults, domains
 		{"INSERT INTO code.tickets (id) VALUES (1) RETURNING opener", "read write derive", "patients tickets", "patients -> tickets"},

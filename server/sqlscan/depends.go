@@ -183,7 +183,7 @@ func (d *dependence) codeOf(f *catalog.Function) *code {
 		c = newCode(d.cat)
 		c.function(f)
 		if len(c.seen) > 0 || c.bytes > 0 {
-			c.casts()
+			c.unnamed()
 		}
 		d.code[f.OID] = c
 	}

@@ -13,7 +13,7 @@ import (
 // is opaque. So is one that keeps what it gets, unless that is in the text.
 func (s *stmt) called(f *catalog.Function, by call, why string) {
 	c := s.on.codeOf(f)
-	s.results[f.Returns] = true
+	s.takes(f)
 	s.explicit(c, why)
 	if by.name = f.Name; c.keeps && len(c.names()) > 0 {
 		s.opaque(why + " and keeps a value outside of any table")
@@ -25,16 +25,23 @@ func (s *stmt) called(f *catalog.Function, by call, why string) {
 // explicit adds code that the statement runs by its text.
 func (s *stmt) explicit(c *code, why string) {
 	if len(c.seen) > 0 || c.bytes > 0 {
-		c.casts()
+		c.unnamed()
 	}
-	if c.opaque() {
+	s.runs(c, why, c.opaque(), true)
+}
+
+// runs adds code that runs with the statement. opens says that this is effect opaque,
+// gives that the statement goes on with what the code gives.
+func (s *stmt) runs(c *code, why string, opens, gives bool) {
+	if opens {
 		s.opaque(why)
 	}
-	if c.identity != "" {
-		s.forbid("function " + c.identity + " sets hoop.*, which belongs to the gateway")
-	}
+	s.out.Opaque = s.out.Opaque || c.reads
+	s.identity(c)
 	s.keep(c)
-	s.ran.add(c)
+	if opens || gives {
+		s.ran.add(c)
+	}
 	s.taking(true, func() {
 		for t := range c.sources {
 			s.note(t)
@@ -51,18 +58,13 @@ func (s *stmt) explicit(c *code, why string) {
 // rows it makes. What it copies is a derive.
 func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalog.Table) {
 	if len(c.seen) > 0 {
-		c.casts()
+		c.unnamed()
 	}
 	if c.reads || c.writes {
 		s.out.Opaque = true
 	}
 	s.keep(c)
-	for name := range c.finds {
-		if s.finds == nil {
-			s.builder.finds = map[string]bool{}
-		}
-		s.finds[name] = true
-	}
+	s.lookedUp(c)
 	for t := range c.sources {
 		s.note(t)
 	}
@@ -74,6 +76,16 @@ func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalo
 		tables = append(tables, row.Canonical())
 	}
 	s.copied(why, places, tables)
+}
+
+// lookedUp notes the names by which code finds tables that the text does not call.
+func (s *stmt) lookedUp(c *code) {
+	for name := range c.finds {
+		if s.finds == nil {
+			s.builder.finds = map[string]bool{}
+		}
+		s.finds[name] = true
+	}
 }
 
 // keep notes what code may leave in the session.
@@ -167,7 +179,7 @@ func (s *stmt) trigger(t *catalog.Table, tr catalog.Trigger) {
 // flushCode tells what the code of the statement copies: into what it writes, and into
 // what the statement does with its results.
 func (s *stmt) flushCode() {
-	s.casts()
+	s.unnamed()
 	if s.cataloging {
 		events := newCode(s.cat)
 		events.functions(s.cat.EventTriggers())
@@ -183,29 +195,6 @@ func (s *stmt) flushCode() {
 	}
 }
 
-// casts adds users' casts that may run: where values of the one type and places of the
-// other can be.
-func (s *stmt) casts() {
-	for _, cast := range s.cat.Casts() {
-		f, ok := s.cat.Function(cast.Function)
-		if !ok || trusted(f) || !s.occurs(cast.Source) || !s.occurs(cast.Target) {
-			continue
-		}
-		if s.mentions(cast.Source) || s.mentions(cast.Target) {
-			s.called(f, call{}, "a cast is a user's")
-			continue
-		}
-		c := newCode(s.cat)
-		c.function(f)
-		if len(c.sources) > 0 || c.reads {
-			for _, name := range s.changed {
-				c.into[name] = true
-			}
-		}
-		s.implicit(c, "a cast", nil)
-	}
-}
-
 // mentions reports whether the text names a user's type.
 func (s *stmt) mentions(oid uint32) bool {
 	t := s.cat.Type(oid)
@@ -217,7 +206,7 @@ const firstUserOID = 16384
 
 // occurs reports whether values of a type can be in the statement.
 func (s *stmt) occurs(oid uint32) bool {
-	return s.mentions(oid) || occurs(s.cat, oid, s.results, s.tables)
+	return s.mentions(oid) || occurs(s.cat, oid, s.values, s.tables)
 }
 
 // occurs reports whether values of a type can be where values of types and of tables
@@ -276,7 +265,7 @@ func (s *stmt) leave() bool {
 	}
 	c := newCode(s.cat)
 	c.definition(s.sql[s.cmd.Start:s.cmd.End])
-	c.casts()
+	c.unnamed()
 	if !s.leaving && len(c.seen) == 0 {
 		return false
 	}

@@ -113,7 +113,7 @@ func (s *stmt) absent(c call, f *pg_query.FuncCall) bool {
 func (s *stmt) function(f *catalog.Function, c call) {
 	if !f.System {
 		if trusted(f) {
-			s.results[f.Returns] = true
+			s.takes(f)
 			return
 		}
 		if retains(f) {

@@ -76,6 +76,7 @@ func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
 	found := s.lookup(rv)
 	if len(found) == 0 {
 		s.stray, s.unseen, s.out.Opaque = true, s.unseen || s.reading, true
+		s.anyType = s.anyType || s.sourcing // a table of the session's own may have columns of any type
 		s.strays = append(s.strays, s.places(rv)...)
 		if rv.Schemaname == "" {
 			s.strays = append(s.strays, hoop.TableName("pg_temp", rv.Relname))
@@ -162,6 +163,9 @@ func (s *stmt) holds(t *catalog.Table) {
 // view notes what a user's view reads and calls.
 func (s *stmt) view(v *catalog.Table) {
 	s.uses(v)
+	for _, oid := range v.Types {
+		s.values[oid] = true
+	}
 	for _, oid := range v.Calls {
 		f, ok := s.cat.Function(oid)
 		if !ok {

@@ -55,7 +55,13 @@ on a target.
   computes and reads counts as a read of the tables that it names, any other is ` + "`opaque`" + `, as is one with EXECUTE or in another
   language. Functions that came with an extension and are immutable, or make random values, are harmless. PostgreSQL's own are
   harmless unless they are listed below or volatile.
-- What runs unseen (triggers, defaults, generated columns, checks, policies, casts, rules, event triggers) is no effect of its own,
+- Users' code that reading may run unseen counts as if it were called, where it does more than compute: checks of domains, casts,
+  the comparison of values of a type (operator classes), policies of tables, and immutable functions in indexes, statistics and
+  constraints, which the planner may evaluate. Types of expressions are not inferred. A statement that reads a column of the type
+  (inside a composite, an array or a range, too), names it, declares a parameter of it, or calls a function that takes or gives
+  it, counts as running the code of the type; one that reads the table, as running the table's. A cast runs where both of its
+  types can be there; a parameter whose type nobody knows is ` + "`opaque`" + `.
+- What a change sets off unseen (triggers, defaults, generated columns, checks, rules, event triggers) is no effect of its own,
   but what it copies is a ` + "`derive`" + `: from the tables that its body names and the row it gets, into the tables that it writes and
   the row it makes. Code that cannot be read may copy anything to anywhere (` + "`*`" + `). A trigger that only assigns to a column
   what is computed from nothing else (` + "`NEW.updated := now()`" + `) copies nothing.

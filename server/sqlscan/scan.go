@@ -12,9 +12,12 @@ import (
 	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
-// Lineage is what package lineage knows, which is built on this one. Its functions may be
-// nil.
+// Lineage is what the text does not show: what package lineage knows, which is built on
+// this one, and what the client said beside the text. All of it may be nil.
 type Lineage struct {
+	// Params are types of parameters, as the client declared them; 0 where the target finds
+	// one.
+	Params []uint32
 	// Local says what command i of p makes of the session's own tables; ok is false where
 	// it cannot tell which tables there are afterwards. Without it a session's own objects
 	// are not followed: what makes one has Analysis.Temp.
@@ -167,7 +170,8 @@ type stmt struct {
 	about    string                  // the one name of pg_settings that the query at hand is about
 	kept     []call                  // of setval with more than constants
 	alone    []*catalog.Table        // what an UPDATE at hand changes, where its assignments can read nothing else
-	results  map[uint32]bool         // types that users' functions return
+	values   map[uint32]bool         // types that values may have: what users' functions take and give, what is named or declared
+	anyType  bool                    // they may have every type
 	types    map[string]bool         // users' types that the text names
 	decided  map[hoop.ColumnRef]bool // columns that decide in code
 	asks     int                     // calls in the text of code that reads tables
@@ -187,7 +191,7 @@ func newStmt(b *builder, n *pg_query.Node) *stmt {
 	return &stmt{
 		builder: b, node: n, tables: map[*catalog.Table]bool{}, sources: map[*catalog.Table]bool{}, names: newNames(),
 		seen: map[*catalog.Table]bool{}, inside: map[string]bool{},
-		ran: newCode(b.cat), on: newDependence(b.cat), results: map[uint32]bool{}, types: map[string]bool{}, decided: map[hoop.ColumnRef]bool{},
+		ran: newCode(b.cat), on: newDependence(b.cat), values: map[uint32]bool{}, types: map[string]bool{}, decided: map[hoop.ColumnRef]bool{},
 		limitedCTE: map[*pg_query.CommonTableExpr]bool{},
 	}
 }
@@ -195,6 +199,7 @@ func newStmt(b *builder, n *pg_query.Node) *stmt {
 // run analyses the statement and adds its effects to the builder.
 func (s *stmt) run() {
 	s.utility(s.node)
+	s.declared(s.known.Params)
 	s.fieldFunctions()
 	s.blindParts()
 	s.flushCode()

@@ -2,8 +2,6 @@ package sqlscan
 
 import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
-
-	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
 // maxDepth bounds the walk. PostgreSQL's own stack limit (2 MB) ends deeper statements.
@@ -64,6 +62,7 @@ func (s *stmt) walk(n *pg_query.Node, w where) {
 		}
 		return
 	case *pg_query.Node_SubLink:
+		s.implied(n)
 		s.subLink(x.SubLink, w)
 		return
 	case *pg_query.Node_TypeName:
@@ -96,6 +95,10 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		}
 	case *pg_query.Node_AExpr:
 		s.operator(x.AExpr.Name)
+		s.implied(n)
+		w.output = false
+	case *pg_query.Node_CaseExpr:
+		s.implied(n)
 		w.output = false
 	case *pg_query.Node_SortBy:
 		s.operator(x.SortBy.UseOp)
@@ -104,6 +107,7 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		w.output = w.output && textCast(x.TypeCast)
 	case *pg_query.Node_JoinExpr:
 		s.joinExpr(x.JoinExpr)
+		s.implied(n)
 		w.output = false
 	case *pg_query.Node_RangeSubselect:
 		s.derivedAlias(x.RangeSubselect.Alias)
@@ -217,7 +221,7 @@ func (s *stmt) operator(name []*pg_query.Node) {
 	}
 }
 
-// typeName notes types whose values are made by users' functions.
+// typeName notes types that the text names: making their values may run users' functions.
 func (s *stmt) typeName(t *pg_query.TypeName) {
 	parts := stringsOf(t.Names)
 	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
@@ -226,18 +230,7 @@ func (s *stmt) typeName(t *pg_query.TypeName) {
 	if t.PctType && len(parts) > 1 { // table.column%TYPE
 		return
 	}
-	name := parts[len(parts)-1]
-	for _, t := range s.cat.Lookup("", name) { // a row of the table
-		s.types[t.Canonical()] = true
-	}
-	for _, ut := range s.cat.UserTypes(name) {
-		s.types[hoop.TableName(ut.Schema, name)] = true
-		if code := s.cat.TypeCode(ut.OID); len(code) > 0 {
-			c := newCode(s.cat)
-			c.functions(code)
-			s.explicit(c, "type "+name+" runs a user's function")
-		}
-	}
+	s.namedType(parts[len(parts)-1])
 }
 
 // textCast reports whether a cast cannot fail whatever the value: to text.
