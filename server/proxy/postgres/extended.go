@@ -53,7 +53,7 @@ func (c *conn) parse(frame, body []byte) error {
 	p := &prepared{types: types}
 	e := &expected{kind: 'P'}
 	overtaken := c.judging()
-	m, err := c.understand(c.ctx, text)
+	m, err := c.understandWith(c.ctx, text, types)
 	if err != nil {
 		err = c.unjudged(text, nil, nil, err)
 	}

@@ -94,7 +94,7 @@ func (c *conn) judgeCall(k call) (*running, error) {
 	if !ok {
 		return nil, &stateError{state: stateNoFunction, message: fmt.Sprintf("function with OID %d does not exist", k.function)}
 	}
-	m, err := c.means(c.ctx, callText(f, len(k.params)), snap)
+	m, err := c.means(c.ctx, callText(f, len(k.params)), nil, snap)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"weak"
@@ -29,10 +30,44 @@ type meaning struct {
 	rawCopy  bool
 	encodes  *string  // client_encoding that it sets, and nothing else; "" is what the connection began with
 	outputs  *outputs // shared by texts alike
+	types    []uint32 // of parameters, as the client declared them, where some are users' own
 }
 
-// means finds out what text does in a database that contains snap.
-func (c *conn) means(ctx context.Context, text string, snap *catalog.Snapshot) (*meaning, error) {
+// means finds out what text does in a database that contains snap, with parameters of the
+// types that the client declared. Users' own matter, as a value of one may run users' code
+// that the text does not name.
+func (c *conn) means(ctx context.Context, text string, types []uint32, snap *catalog.Snapshot) (*meaning, error) {
+	if !slices.ContainsFunc(types, func(oid uint32) bool { return oid != 0 && (oid >= firstUserOID || snap.Type(oid) == nil) }) {
+		return c.meansPlain(ctx, text, snap)
+	}
+	if !matter(types, snap) {
+		plain, err := c.meansPlain(ctx, text, snap)
+		if err != nil {
+			return nil, err
+		}
+		m := *plain
+		m.types = types // they may matter later
+		return &m, nil
+	}
+	known := c.proxy.meanings
+	key := meaningKey{weak.Make(snap), formExact, fmt.Sprintf("%s\x00%d", text, types)} // a text has no NUL bytes
+	if m := known.exact(key); m != nil {
+		return m, nil
+	}
+	parsed, err := c.proxy.cfg.Parser.Parse(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	c.define(ctx, parsed, snap)
+	m := meaningOf(parsed, sqlscan.Analyze(parsed, snap, sqlscan.Lineage{Params: types, Local: lineage.Local, View: lineage.View}), snap)
+	m.types = types
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	known.putLocked(&remembered{key: key, meaning: m})
+	return m, nil
+}
+
+func (c *conn) meansPlain(ctx context.Context, text string, snap *catalog.Snapshot) (*meaning, error) {
 	known := c.proxy.meanings
 	if m := known.find(snap, text); m != nil {
 		return m, nil
@@ -43,6 +78,23 @@ func (c *conn) means(ctx context.Context, text string, snap *catalog.Snapshot) (
 	}
 	c.define(ctx, parsed, snap)
 	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap, sqlscan.Lineage{Local: lineage.Local, View: lineage.View})), nil
+}
+
+// firstUserOID is FirstNormalObjectId of PostgreSQL's access/transam.h.
+const firstUserOID = 16384
+
+// matter reports whether declared types change what a text does: a type that the catalog
+// does not have may do anything, the others where there is code that runs unnamed.
+func matter(types []uint32, snap *catalog.Snapshot) bool {
+	return sqlscan.Hooked(snap) || unknownType(types, snap)
+}
+
+func unknownType(types []uint32, snap *catalog.Snapshot) bool {
+	return slices.ContainsFunc(types, func(oid uint32) bool { return oid != 0 && snap.Type(oid) == nil })
+}
+
+func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *meaning {
+	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil}
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was
@@ -144,13 +196,13 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs}
+	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs, nil}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}}
+	m := meaningOf(p, a, snap)
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()

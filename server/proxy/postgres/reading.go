@@ -55,7 +55,7 @@ func (c *conn) read(text string) (*Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := c.means(c.ctx, text, snap)
+	m, err := c.means(c.ctx, text, nil, snap)
 	if err != nil {
 		return nil, err
 	}

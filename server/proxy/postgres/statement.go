@@ -21,7 +21,23 @@ func (c *conn) understand(ctx context.Context, text string) (*meaning, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.means(ctx, text, snap)
+	return c.means(ctx, text, nil, snap)
+}
+
+// understandWith does so for a text whose parameters have types. Those that the catalog
+// does not have yet may have just been made.
+func (c *conn) understandWith(ctx context.Context, text string, types []uint32) (*meaning, error) {
+	snap, err := c.snapshot(ctx)
+	if err == nil && unknownType(types, snap) {
+		c.mu.Lock()
+		c.stale = true
+		c.mu.Unlock()
+		snap, err = c.snapshot(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.means(ctx, text, types, snap)
 }
 
 // snapshot is what the database contains, with the session's own tables; after this
@@ -71,7 +87,7 @@ func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapsh
 		return nil, nil, err
 	}
 	if snap.Version != m.version && m.encodes == nil {
-		m, err = c.means(ctx, m.text, snap)
+		m, err = c.means(ctx, m.text, m.types, snap)
 	}
 	return m, snap, err
 }
