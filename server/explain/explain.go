@@ -125,7 +125,7 @@ func (s *Service) explain(ctx context.Context, as hoop.Identity, t hoop.Target, 
 	}
 	refused := r.Forbidden
 	if refused == nil {
-		refused = r.Uncovered(f.Withheld, f.Rules.Values())
+		refused = r.Uncovered(f.Withheld, f.Rules)
 	}
 	if e := (*hoop.Error)(nil); errors.As(refused, &e) {
 		x.Decision = hoop.Decision{Action: hoop.Deny, Rule: RuleGateway, Reason: "denied: " + e.Message + "; " + e.Hint, Policy: f.Decision.Policy}

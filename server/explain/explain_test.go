@@ -292,6 +292,14 @@ func TestExplain(t *testing.T) {
 				t.Errorf("%s: %+v", sql, x.Decision)
 			}
 		}
+		if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "copy patients (id, ssn, code) to stdout"}); !strings.Contains(x.Decision.Reason, "masked for you: ssn, code; leave them out") {
+			t.Errorf("the reason is %q", x.Decision.Reason)
+		}
+		for _, sql := range []string{"copy patients (id, name) to stdout", "copy (select id, upper(name) from v) to stdout (format csv, header)"} {
+			if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); x.Decision.Action != hoop.Allow || !x.Withheld {
+				t.Errorf("%s: %+v", sql, x)
+			}
+		}
 	})
 	t.Run("limits and budgets", func(t *testing.T) {
 		for sql, rule := range map[string]string{

@@ -47,8 +47,9 @@ type Output struct {
 }
 
 // Outputs gives the columns of the answer to command i of the text, in a database that
-// contains cat; of PREPARE and DECLARE, those of what EXECUTE and FETCH answer with. It is nil where there is none, or where their number is not known. It
-// never fails, and may be called concurrently.
+// contains cat; of PREPARE and DECLARE, those of what EXECUTE and FETCH answer with, and of
+// COPY TO, those of its data. It is nil where there is none, or where their number is not
+// known. It never fails, and may be called concurrently.
 func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 	stmts := p.Tree.GetStmts()
 	if i < 0 || i >= len(stmts) {
@@ -181,6 +182,14 @@ func (a *analysis) top(n *pg_query.Node) *relation {
 		return a.top(x.PrepareStmt.Query)
 	case *pg_query.Node_DeclareCursorStmt: // what FETCH does
 		return a.top(x.DeclareCursorStmt.Query)
+	case *pg_query.Node_CopyStmt:
+		switch {
+		case x.CopyStmt.IsFrom:
+		case x.CopyStmt.Query != nil:
+			return a.top(x.CopyStmt.Query)
+		default:
+			return a.copied(x.CopyStmt)
+		}
 	case *pg_query.Node_SelectStmt:
 		if makesTable(x.SelectStmt) {
 			return nil

@@ -198,6 +198,12 @@ func (r *Rules) scanned(c hoop.Column, s *scanner) *Transform {
 	return &Transform{shape: sh, binary: c.Binary, scan: s}
 }
 
+// Open reports whether a column of one of r's plans shows its values as they are, but for
+// what Text replaces.
+func (r *Rules) Open(t *Transform) bool {
+	return t == nil || t.least == 0 && (t.relay || t.with == "" && t.scan != nil && t.scan == r.scanner)
+}
+
 // Append appends the masked value to dst. A nil value is NULL and stays NULL, but where
 // a computed value's NULLs tell too much; null reports that the result is NULL, and then
 // nothing was appended. changed reports that the result is not the value. dst and value

@@ -175,7 +175,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 	if err != nil {
 		return err
 	}
-	if err := r.uncovered(); err != nil {
+	if err := c.uncovered(r); err != nil {
 		r.end("", refusal(err).state)
 		return err
 	}
@@ -432,8 +432,13 @@ func (c *conn) cursor(name string) (*portal, error) {
 // may stand for something else than when the portal was judged.
 func (c *conn) unchanged(p *portal) error {
 	c.mu.Lock()
-	same, grew, moved := c.generation == p.generation, c.overlay.grew != p.run.grew, c.moved != p.moved
+	now := c.groundLocked()
+	same, grew, moved := c.generation == p.generation, now.grew != p.run.ground.grew, now.moved != p.moved
 	c.mu.Unlock()
+	if p.run.masks && now != p.run.ground && p.run.meaning.copies != nil {
+		return hoop.Errorf(hoop.CodeDenied, "tables, settings or temporary objects may have changed since COPY was bound, and with them what it copies").
+			WithHint("send Bind and Execute of a COPY together")
+	}
 	if moved && len(beyond(p.run.uses)) > 0 {
 		return hoop.Errorf(hoop.CodeDenied, "settings or temporary objects have changed since the portal was bound, and with them what it may do").
 			WithHint("send Bind and Execute together")

@@ -89,7 +89,7 @@ func (c *conn) define(ctx context.Context, p *pgparse.Parsed, snap *catalog.Snap
 }
 
 // outputs gives the lineage of a command; nil where there is none.
-func (a *answerer) outputs(m *meaning, command int, snap *catalog.Snapshot) []lineage.Output {
+func (c *conn) outputs(m *meaning, command int, snap *catalog.Snapshot) []lineage.Output {
 	known := m.outputs
 	known.mu.Lock()
 	out, ok := known.byCommand[command]
@@ -97,11 +97,11 @@ func (a *answerer) outputs(m *meaning, command int, snap *catalog.Snapshot) []li
 	if ok {
 		return out
 	}
-	parsed, err := a.proxy.cfg.Parser.Parse(a.ctx, m.text)
+	parsed, err := c.proxy.cfg.Parser.Parse(c.ctx, m.text)
 	if err != nil {
 		return nil // it was parsed before, so this is a lack of time or memory: withhold
 	}
-	a.define(a.ctx, parsed, snap)
+	c.define(c.ctx, parsed, snap)
 	out = lineage.Outputs(parsed, command, snap)
 	size := 0
 	for _, o := range out {

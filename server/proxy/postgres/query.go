@@ -69,7 +69,7 @@ func (c *conn) judgeQuery(text string) (r *running, ch *change, sent string, err
 	if r, err = c.run(m, false, nil); err != nil {
 		return nil, nil, "", err
 	}
-	if err := r.uncovered(); err != nil {
+	if err := c.uncovered(r); err != nil {
 		r.end("", refusal(err).state)
 		return nil, nil, "", err
 	}

@@ -59,7 +59,7 @@ type running struct {
 	run      *session.Run
 	meaning  *meaning
 	snap     *catalog.Snapshot // of meaning
-	grew     int64             // of the overlay, when it was judged
+	ground   ground            // what names stood for, when it was judged
 	also     []executed        // what it runs by name
 	uses     []hoop.Use        // what was judged
 	st       *hoop.Statement   // the same
@@ -69,6 +69,7 @@ type running struct {
 	fetches  map[int]*cursor   // by command: what FETCH reads from; nil where there is none
 	masks    bool              // some mask rule may apply to its rows
 	withheld bool              // texts of its errors and notices must not reach the client
+	copied   map[int]int       // columns of each COPY TO that may show them though it is withheld
 	commands int
 	res      hoop.Result // touched by the goroutine that reads the target only
 	answered answered    // the same: of the current command

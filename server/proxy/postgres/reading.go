@@ -7,6 +7,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/lineage"
+	"github.com/hoopctl/hoopctl/server/mask"
 )
 
 // Reading is what a text does that a new connection would send alone. Nothing was sent.
@@ -16,7 +17,9 @@ type Reading struct {
 	// Forbidden is why the text is refused whatever the rules say; nil where it is not.
 	Forbidden error
 
+	conn    *conn
 	meaning *meaning
+	snap    *catalog.Snapshot // of meaning
 }
 
 // Answer is what is known of the rows of one command before the target has described them.
@@ -60,7 +63,7 @@ func (c *conn) read(text string) (*Reading, error) {
 		return nil, err
 	}
 	a := m.analysis
-	r := &Reading{meaning: m}
+	r := &Reading{conn: c, meaning: m, snap: snap}
 	if a.Forbidden != "" {
 		r.Forbidden = forbidden(a)
 		r.Statement = &hoop.Statement{Text: m.text, Shape: m.shape, Uses: a.Uses, Reads: a.Reads, Opaque: true, Verb: a.Verb, Database: c.database}
@@ -79,14 +82,13 @@ func (c *conn) read(text string) (*Reading, error) {
 	if r.Statement, _, err = c.statement(c.ctx, m, false, nil); err != nil {
 		return nil, err
 	}
-	reader := &answerer{conn: c}
 	for i, cmd := range a.Commands {
 		if !cmd.ReturnsRows {
 			continue
 		}
 		answer := Answer{Command: i, Plan: cmd.Explain}
 		if cmd.Execute == "" && cmd.Fetch == "" {
-			for _, o := range reader.outputs(m, i, snap) {
+			for _, o := range c.outputs(m, i, snap) {
 				answer.Columns = append(answer.Columns, foreseen(o, snap))
 			}
 		}
@@ -96,10 +98,13 @@ func (c *conn) read(text string) (*Reading, error) {
 }
 
 // Uncovered gives the error with which Serve refuses the text since its answers could
-// not be masked; nil where it does not. withheld says that it reads what is masked,
-// scanned that values are looked for in texts.
-func (r *Reading) Uncovered(withheld, scanned bool) error {
-	return r.meaning.uncovered(withheld, scanned)
+// not be masked; nil where it does not. withheld says that it reads what is masked.
+func (r *Reading) Uncovered(withheld bool, rules *mask.Rules) error {
+	err := isolate(func() error {
+		_, err := r.conn.copyPlan(r.meaning, r.snap, r.Statement, withheld, rules, func(cols []hoop.Column) *mask.Plan { return rules.Plan(r.Statement, cols) })
+		return err
+	})
+	return err
 }
 
 func foreseen(o lineage.Output, snap *catalog.Snapshot) Foreseen {

@@ -388,7 +388,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 		return nil, c.unjudged(text, nil, params, err)
 	}
 	c.mu.Lock()
-	grew := c.overlay.grew
+	on := c.groundLocked()
 	c.mu.Unlock()
 	var st *hoop.Statement
 	var also []executed
@@ -410,7 +410,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, grew: grew, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	return &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs
@@ -434,35 +434,6 @@ func (r *running) readsOwn() bool {
 		}
 	}
 	return false
-}
-
-// uncovered refuses answers that the gateway could not mask.
-func (r *running) uncovered() error {
-	for _, m := range r.meanings {
-		if err := m.uncovered(r.withheld, r.run.Rules().Values()); err != nil {
-			return err
-		}
-		if r.opaque && r.run.Rules().Values() && slices.ContainsFunc(m.copies, func(c copying) bool { return c.format == copyBinary }) {
-			return hoop.Errorf(hoop.CodeDenied, "COPY TO in binary format could deliver values that are masked for you, as types may have changed").
-				WithHint("use FORMAT text or csv, or SELECT")
-		}
-	}
-	return nil
-}
-
-// uncovered does so for one text: withheld says that what it reads is masked, scanned
-// that values are looked for in texts.
-func (m *meaning) uncovered(withheld, scanned bool) error {
-	switch {
-	case !withheld && scanned:
-		return m.scannable()
-	case withheld:
-		if slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.CopyOut }) {
-			return hoop.Errorf(hoop.CodeDenied, "COPY TO would deliver values that are masked for you").
-				WithHint("use SELECT: its values are masked one by one")
-		}
-	}
-	return nil
 }
 
 // forwarded notes what a statement will have changed for those behind it; e was pushed

@@ -42,3 +42,23 @@ BEGIN
 ALTER TABLE clinic.messages ALTER id TYPE text USING body, ALTER body TYPE text USING 'x'
 COPY clinic.messages TO STDOUT WITH (FORMAT binary)
 ROLLBACK
+-- one column among others
+COPY clinic.patients (id, state, mrn) TO STDOUT
+-- under the name of an open column
+COPY (SELECT id, full_name AS state FROM clinic.patients) TO STDOUT WITH (FORMAT csv, HEADER)
+-- an open column beside a protected one, in binary
+COPY clinic.users (id, username, api_token) TO STDOUT WITH (FORMAT binary)
+-- a name that stands for another table once it is bound
+BEGIN
+PREPARE c AS SELECT 1
+CREATE TEMP TABLE departments AS SELECT id, ssn AS name FROM clinic.patients
+COPY departments (id, name) TO STDOUT
+-- columns that changed their names
+BEGIN
+ALTER TABLE $V.victim RENAME code TO was
+ALTER TABLE $V.victim RENAME secret TO code
+COPY $V.victim (id, code) TO STDOUT
+-- a generated column
+COPY (SELECT id, search_key FROM clinic.patients) TO STDOUT
+-- a set operation
+COPY (SELECT state FROM clinic.patients UNION ALL SELECT ssn FROM clinic.patients) TO STDOUT

@@ -64,6 +64,12 @@ COPY clinic.departments TO STDOUT
 -- COPY out of a query
 @only simple
 COPY (SELECT id, name FROM clinic.departments ORDER BY id) TO STDOUT WITH (FORMAT csv, HEADER)
+-- COPY out of the open columns of a protected table
+@only simple
+COPY clinic.patients (id, state, visits) TO STDOUT
+-- COPY out of a query on a protected table
+@only simple
+COPY (SELECT state, count(*) FROM clinic.patients GROUP BY state ORDER BY state) TO STDOUT WITH (FORMAT csv, HEADER)
 -- COPY in
 @copy 80\t1\tC-80\t2\tdone\n81\t1\tC-81\t\N\t\N\n
 @only simple
