@@ -111,11 +111,14 @@ func (c *code) add(from *code) {
 }
 
 // pureExtensions are functions in C of PostgreSQL's own extensions (manual, appendix
-// "Additional Supplied Modules") that are volatile and read and write no table.
+// "Additional Supplied Modules") that are not immutable, and read and write no table.
 var pureExtensions = map[string]bool{
 	"gen_random_uuid": true, "gen_random_bytes": true, "gen_salt": true, "uuid_generate_v1": true, "uuid_generate_v1mc": true,
 	"uuid_generate_v4": true, "pgp_sym_encrypt": true, "pgp_sym_encrypt_bytea": true, "pgp_pub_encrypt": true, "pgp_pub_encrypt_bytea": true,
 	"normal_rand": true, "show_trgm": true, "show_limit": true,
+	// by dictionaries, and by thresholds that are settings
+	"unaccent": true, "unaccent_lexize": true, "similarity_op": true, "word_similarity_op": true, "word_similarity_commutator_op": true,
+	"strict_word_similarity_op": true, "strict_word_similarity_commutator_op": true,
 }
 
 // keepingExtensions are those that keep what they get in a setting.

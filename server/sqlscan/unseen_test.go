@@ -172,6 +172,7 @@ func TestUnseen_Ordinary(t *testing.T) {
 		"SELECT * FROM plain", "SELECT m::int, 'glad'::mood, 5::positive, 'A'::code, 'B'::judged FROM plain ORDER BY m",
 		"SELECT DISTINCT ci, h FROM plain WHERE ci = 'x' AND h @> 'a=>1'", "SELECT ci::text || c, h::jsonb FROM plain",
 		"SELECT CASE id WHEN 1 THEN 2 END FROM plain JOIN plain p USING (ci)", "SELECT $1::text",
+		"SELECT id % 2, word FROM words WHERE bare(word) = bare('x')", "SELECT unaccent(word) FROM words WHERE word % 'wrod' ORDER BY word <-> 'wrod'",
 	} {
 		a := analyzeWith(t, sql, snap, oid("mood"), oid("positive"), oid("judged"), oid("citext"), oid("hstore"))
 		if !onlyReads(a) || a.Opaque {

@@ -126,7 +126,8 @@ func TestFunctions_EveryOneOfExtensionsIsListed(t *testing.T) {
 	want := map[string]string{
 		"keeps": "set_limit",
 		"computes": `gen_random_bytes gen_random_uuid gen_salt normal_rand pgp_pub_encrypt pgp_pub_encrypt_bytea pgp_sym_encrypt
-			pgp_sym_encrypt_bytea show_limit uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4`,
+			pgp_sym_encrypt_bytea show_limit similarity_op strict_word_similarity_commutator_op strict_word_similarity_op unaccent
+			unaccent_lexize uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 word_similarity_commutator_op word_similarity_op`,
 		"server": `dblink dblink_build_sql_delete dblink_build_sql_insert dblink_build_sql_update dblink_cancel_query dblink_close
 			dblink_connect dblink_connect_u dblink_current_query dblink_disconnect dblink_error_message dblink_exec dblink_fdw_validator
 			dblink_fetch dblink_get_connections dblink_get_notify dblink_get_pkey dblink_get_result dblink_is_busy dblink_open
