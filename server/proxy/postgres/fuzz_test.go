@@ -48,15 +48,22 @@ func FuzzCopyRow(f *testing.F) {
 	f.Add([]byte("x\t\n"), "") // a last field that is empty is a field
 	same := func(dst, s []byte) []byte { return append(dst, s...) }
 	f.Fuzz(func(t *testing.T, row []byte, value string) {
-		for _, format := range []copyFormat{copyText, copyCSV} {
-			out, changed, err := format.scanRow(nil, row, same)
+		for _, c := range []copying{
+			{format: copyText, delimiter: '\t'},
+			{format: copyText, delimiter: '|'},
+			{format: copyText, delimiter: 1},
+			{format: copyCSV, delimiter: ',', quote: '"', escape: '"'},
+			{format: copyCSV, delimiter: '\t', quote: '\'', escape: '\\'},
+			{format: copyCSV, delimiter: ';', quote: '|', escape: ';'},
+		} {
+			out, changed, err := c.scanRow(nil, row, same)
 			if err == nil && (changed != 0 || !bytes.Equal(out, row)) {
 				t.Errorf("%q became %q", row, out)
 			}
-			written := map[copyFormat]func(dst, value []byte) []byte{copyText: escape, copyCSV: quote}[format]
-			line := append(written([]byte("x"+map[copyFormat]string{copyText: "\t", copyCSV: ","}[format]), []byte(value)), '\n')
+			written := map[copyFormat]func(dst, value []byte) []byte{copyText: c.escaped, copyCSV: c.quoted}[c.format]
+			line := append(written([]byte{'x', c.delimiter}, []byte(value)), '\n')
 			var fields []string
-			if _, _, err := format.scanRow(nil, line, func(dst, s []byte) []byte { fields = append(fields, string(s)); return same(dst, s) }); err != nil {
+			if _, _, err := c.scanRow(nil, line, func(dst, s []byte) []byte { fields = append(fields, string(s)); return same(dst, s) }); err != nil {
 				t.Errorf("%q: %v", line, err)
 			}
 			if len(fields) != 2 || fields[1] != value {

@@ -26,13 +26,17 @@ func TestValues_ReachNeitherCopyNorErrors(t *testing.T) {
 		"copy notes to stdout":                                 "1\twrite to\\t[email]\\\\x\n2\tsay \"[email]\", or\n3\tx\\n[us-ssn]\n4\tnothing\n",
 		"copy notes to stdout with (format csv, header)":       "id,body\n1,\"write to\t[email]\\x\"\n2,\"say \"\"[email]\"\", or\"\n3,\"x\n[us-ssn]\"\n4,nothing\n",
 		"copy (select body from notes where id = 4) to stdout": "nothing\n",
+
+		"copy notes to stdout with (delimiter '-')":                         "1-write to\\t[email]\\\\x\n2-say \"[email]\", or\n3-x\\n[us\\-ssn]\n4-nothing\n",
+		"copy notes to stdout with (format csv, quote '-')":                 "1,-write to\t[email]\\x-\n2,-say \"[email]\", or-\n3,-x\n[us--ssn]-\n4,nothing\n",
+		"copy notes to stdout with (format csv, escape '@', force_quote *)": "\"1\",\"write to\t[email]\\x\"\n\"2\",\"say @\"[email]@\", or\"\n\"3\",\"x\n[us-ssn]\"\n\"4\",\"nothing\"\n",
 	} {
 		var out bytes.Buffer
 		if _, err := c.PgConn().CopyTo(t.Context(), &out, sql); err != nil || out.String() != want {
 			t.Errorf("%s: %v\n got %q\nwant %q", sql, err, out.String(), want)
 		}
 	}
-	for _, options := range []string{"format binary, encoding 'UTF16'", "format csv, quote '-'", "format csv, escape '@'", "delimiter '-'", "encoding 'UTF16'"} {
+	for _, options := range []string{"format binary, encoding 'UTF16'", "format csv, encoding 'LATIN1'", "encoding 'UTF16'"} {
 		var out bytes.Buffer
 		_, err := c.PgConn().CopyTo(t.Context(), &out, "copy notes to stdout with ("+options+")")
 		if state(err) != "42501" || out.Len() > 0 {
