@@ -280,12 +280,8 @@ func (s *stmt) createTableAs(c *pg_query.CreateTableAsStmt) {
 	}
 	s.newTable(rel)
 	if e := c.Query.GetExecuteStmt(); e != nil {
-		s.opaque("runs what was prepared before")
+		s.execute(e)
 		s.derive("CREATE TABLE AS EXECUTE", s.places(rel), "*")
-		s.cmd.Execute = e.Name
-		for _, p := range e.Params {
-			s.walk(p, where{})
-		}
 	} else {
 		s.walk(c.Query, where{output: true})
 		s.derive("CREATE TABLE AS", s.places(rel))

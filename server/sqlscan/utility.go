@@ -73,11 +73,8 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Prepare = "PREPARE", false, x.PrepareStmt.Name
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_ExecuteStmt:
-		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Execute = "EXECUTE", true, x.ExecuteStmt.Name
-		for _, p := range x.ExecuteStmt.Params {
-			s.walk(p, where{})
-		}
-		s.opaque("runs what was prepared before")
+		s.cmd.Verb, s.cmd.ReturnsRows = "EXECUTE", true
+		s.execute(x.ExecuteStmt)
 	case *pg_query.Node_DeallocateStmt:
 		s.cmd.Verb, s.cmd.Deallocate = "DEALLOCATE", x.DeallocateStmt.Name
 		if x.DeallocateStmt.Isall {
@@ -234,6 +231,22 @@ func (s *stmt) do(d *pg_query.DoStmt) {
 		c.unreadable()
 	}
 	s.explicit(c, "DO runs code")
+}
+
+// execute is EXECUTE, whose statement has an analysis of its own, where the parameters
+// are the client's own values. What the arguments read may end up wherever it keeps a
+// parameter: in a table, a sequence or a setting.
+func (s *stmt) execute(e *pg_query.ExecuteStmt) {
+	s.cmd.Execute = e.Name
+	for _, p := range e.Params {
+		s.walk(p, where{})
+	}
+	s.opaque("runs what was prepared before")
+	if !s.on.given(e.Params...) {
+		c := newCode(s.cat)
+		c.unreadable()
+		s.explicit(c, "what was prepared before may keep what its arguments read")
+	}
 }
 
 // copy handles COPY in its four forms.

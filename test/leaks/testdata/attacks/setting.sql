@@ -58,6 +58,23 @@ SHOW my.value
 PREPARE p (text) AS SELECT set_config('my.value', $1, false) IS NULL
 EXECUTE p (clinic.patient_label(2))
 SHOW my.value
+-- a function's value, stored by a prepared statement
+PREPARE p (text) AS UPDATE $V.scratch SET code = $1 WHERE id = 1
+EXECUTE p (clinic.patient_label(2))
+SELECT code || '' FROM $V.scratch
+-- a function's value, stored by a prepared statement in a table of the session's own
+CREATE TEMP TABLE t (a text)
+PREPARE p AS INSERT INTO t VALUES ($1)
+EXECUTE p (clinic.patient_label(2))
+SELECT a || '' FROM t
+-- a function's value, kept by a prepared statement that makes a table
+PREPARE p (text) AS SELECT set_config('my.value', $1, false) IS NULL
+CREATE TEMP TABLE t AS EXECUTE p (clinic.patient_label(2))
+SHOW my.value
+-- a function's value, kept by a prepared statement whose plan is asked for
+PREPARE p (text) AS SELECT set_config('my.value', $1, false) IS NULL
+EXPLAIN ANALYZE EXECUTE p (clinic.patient_label(2))
+SHOW my.value
 -- a function that calls another
 SELECT set_config('my.value', format('%s', clinic.agg_step('', 2)), false) IS NULL
 SHOW my.value
