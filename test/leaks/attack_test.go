@@ -12,13 +12,16 @@ import (
 // the gateway all scripts have one.
 func shown(t *testing.T, l *line, database string, modes []mode, s script) [][]byte {
 	t.Helper()
-	dsn := l.dsn[database]
+	dsn, target := l.dsn[database], database
 	if s.database != "" {
 		database += "_" + s.database
 	}
 	var out [][]byte
 	var w *wire
 	for _, m := range modes {
+		if target == ruled || target == open1 {
+			l.unprotect(t, target)
+		}
 		switch {
 		case dsn == l.dsn[direct]:
 			w = l.directly(database)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pgserver"
 	"github.com/hoopctl/hoopctl/server/servertest"
@@ -179,6 +180,7 @@ spec:
   databases: [OPEN_cast]
   tls: disable
   record: batched
+  inference_limits: [{columns: ["*.*.*"], values: 100000, scans: 100000, min_group: 0, per: 1h}]
   credential: {username: rt_agent, password: {value: rt_agent_pw}}
 ---
 kind: StatementRule
@@ -200,6 +202,14 @@ spec: {groups: [compliance], owner: compliance-team, secret: {value: auditor-sec
 kind: GroupRole
 name: auditors
 spec: {group: compliance, role: auditor}
+---
+kind: ServiceAccount
+name: admin
+spec: {groups: [admins], owner: it, secret: {value: admin-secret}}
+---
+kind: GroupRole
+name: admins
+spec: {group: admins, role: admin}
 `
 
 // line is the ways to the clinic: by target, and past the gateway.
@@ -208,15 +218,24 @@ type line struct {
 	gateway *servertest.Gateway
 	dsn     map[string]string
 	past    map[string]*wire // connections past the gateway, by database
+	watch   map[string]*wire // connections that only look at what a target protects
+	admin   *api.Client
 }
 
 func start(t *testing.T) *line {
 	t.Helper()
 	g := servertest.Start(t, servertest.Options{PG: pg, Resources: resources()})
 	past, site := fmt.Sprintf("postgres://rt_agent:rt_agent_pw@%s/?sslmode=disable", pg.Address()), g.Connect("agent", ruled)
-	return &line{t, g, map[string]string{
+	l := &line{t, g, map[string]string{
 		direct: past, benignDirect: past, ruled: site, benignRuled: site, open1: g.Connect("agent", open1),
-	}, map[string]*wire{}}
+	}, map[string]*wire{}, map[string]*wire{}, g.API("admin")}
+	t.Cleanup(l.admin.HTTP.CloseIdleConnections)
+	for _, target := range []string{ruled, open1} {
+		if why := l.protection(t, target); why != "" { // attacks on them run at the same time
+			t.Fatal(why)
+		}
+	}
+	return l
 }
 
 // script is one attack or one benign case.

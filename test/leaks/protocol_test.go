@@ -258,6 +258,9 @@ func TestProtocol(t *testing.T) {
 	for _, c := range conversations {
 		t.Run(c.title, func(t *testing.T) {
 			for _, database := range []string{direct, ruled, open1} {
+				if database != direct {
+					l.unprotect(t, database)
+				}
 				w, err := tryOpen(t.Context(), l.dsn[database], database, c.settings)
 				if err == nil {
 					c.talk(w)

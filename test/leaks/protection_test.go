@@ -1,0 +1,82 @@
+package leaks
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/api"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// unprotect begins an attack on a target: it lifts what earlier ones let it inherit, and
+// fails where something stays in force. After code that nobody can read everything of a
+// target is masked, and no later attack could show that it leaks.
+func (l *line) unprotect(t *testing.T, target string) {
+	t.Helper()
+	for _, p := range l.inherited(t, target) {
+		if err := l.admin.Lift(t.Context(), api.Lift{Target: target, Table: p.Table, Reason: "the next attack"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if why := l.protection(t, target); why != "" {
+		t.Fatalf("no attack: %s at its beginning", why)
+	}
+}
+
+// protection says what is in force on a target beside the rules, by what it shows of a
+// column that none names; "" for nothing.
+func (l *line) protection(t *testing.T, target string) string {
+	t.Helper()
+	w := l.watch[target]
+	if w == nil {
+		w = open(l.tb, l.dsn[target], target, nil)
+		l.watch[target] = w
+	}
+	w.got, w.read = w.got[:0], 0
+	if err := w.run(simple, "SELECT name FROM clinic.departments WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if rows := cells(w.got); len(rows) != 1 || string(rows[0][0]) != "Cardiology" {
+		return fmt.Sprintf("%s masks what no rule names: %s", target, told(w.got))
+	}
+	for _, p := range l.inherited(t, target) {
+		return fmt.Sprintf("%s protects %s", target, p.Table)
+	}
+	return ""
+}
+
+func (l *line) inherited(t *testing.T, target string) (out []hoop.Protection) {
+	t.Helper()
+	all, err := l.admin.Protections(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if p.Target == target {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// An attack that would meet what another let the target inherit is none, and does not
+// pass for one; what is lifted before the next.
+func TestAttacks_MeetNoProtection(t *testing.T) {
+	l := start(t)
+	for what, sql := range map[string]string{
+		"everything": "DO $$ BEGIN EXECUTE concat('SELECT ', 1); END $$",
+		"a copy":     "CREATE TABLE archive.copy_left AS SELECT ssn FROM clinic.patients",
+	} {
+		l.unprotect(t, open1)
+		shown(t, l, open1, []mode{simple}, script{lines: []string{sql}, changes: true})
+		if l.protection(t, open1) == "" {
+			t.Errorf("%s is protected, and not seen to be", what)
+		}
+		if got := shown(t, l, open1, []mode{simple}, script{lines: []string{"SELECT name FROM clinic.rooms r JOIN clinic.departments d ON d.id = r.dept_id ORDER BY name LIMIT 1"}}); string(cells(got[0])[0][0]) != "Cardiology" {
+			t.Errorf("the attack after it, %s: %s", what, told(got[0]))
+		}
+	}
+	for _, row := range cells(shown(t, l, open1, []mode{simple}, script{lines: []string{"DROP TABLE archive.copy_left"}, changes: true})[0]) {
+		t.Errorf("dropped: %q", row)
+	}
+}
