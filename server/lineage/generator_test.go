@@ -14,6 +14,7 @@ type generator struct {
 	command int  // of the text, whose outputs the answer has; -1 is the last one
 	top     bool // the next query is the statement itself
 	ordered bool // a protected column orders the rows of the answer
+	called  bool // the text calls functions of the database's own, which lineage does not follow
 	ctes    []genRel
 }
 
@@ -83,6 +84,9 @@ func (g *generator) statement() (string, []bool) {
 			return g.prepared(sql), taints
 		}
 		return sql, taints
+	}
+	if g.chance(20) {
+		return g.handedOn()
 	}
 	before, with := "", ""
 	switch {
@@ -191,7 +195,89 @@ func (g *generator) own() string {
 		more.cols[i].taint = c.taint || taint
 	}
 	g.ctes = append(g.ctes, more)
+	if g.chance(50) {
+		out += g.ownView(more)
+	}
 	return out
+}
+
+// ownView makes a temporary view, of anything or of rel, a table of the session's own
+// that may be filled afterwards: that shows in the view. It is in g.ctes from then on.
+func (g *generator) ownView(rel genRel) string {
+	name := pick(g, []string{"seen", "stored", "v_both"})
+	view := genRel{name: pick(g, []string{name, "pg_temp." + name})}
+	used := map[string]bool{}
+	var names, list []string
+	add := func(c genCol) {
+		c.name = g.colName(used)
+		names, view.cols = append(names, c.name), append(view.cols, c)
+	}
+	if g.chance(50) {
+		sql, cols := g.query(nil, 2, false)
+		for _, c := range cols {
+			add(c)
+		}
+		g.ctes = append(g.ctes, view)
+		return fmt.Sprintf("create temp view %s (%s) as %s; ", name, strings.Join(names, ", "), sql)
+	}
+	in := &genScope{rels: []genRel{{name: "o", cols: rel.cols}}}
+	for range 1 + g.IntN(3) {
+		typ := pick(g, []string{"text", "int"})
+		e, taint := g.expr(in, typ, 1)
+		list = append(list, e)
+		add(genCol{typ: typ, taint: taint})
+	}
+	out := fmt.Sprintf("create %sview %s (%s) as select %s from %s o; ", pick(g, []string{"temp ", ""}), name, strings.Join(names, ", "), strings.Join(list, ", "), rel.name)
+	if g.chance(60) {
+		src := pick(g, genTables)
+		c := &rel.cols[g.IntN(len(rel.cols))]
+		e, taint := g.expr(&genScope{rels: []genRel{{name: "s", cols: src.cols}}}, c.typ, 1)
+		out += fmt.Sprintf("insert into %s (%s) select %s from %s s; ", rel.name, c.name, e, src.name)
+		c.taint = c.taint || taint // rel's columns are those in g.ctes
+		for i := range view.cols {
+			view.cols[i].taint = view.cols[i].taint || taint
+		}
+	}
+	g.ctes = append(g.ctes, view)
+	return out
+}
+
+// handedOn is short commands, each of which shows what the one before it made: what calls
+// and columns give goes into a table of the session's own, then into a view over that,
+// and more is put into the table by column.
+func (g *generator) handedOn() (string, []bool) {
+	value := func() (string, bool, string) {
+		t := pick(g, genTables)
+		s := &genScope{rels: []genRel{{name: "s", cols: t.cols}}}
+		if g.chance(50) { // over a table that holds nothing protected
+			s.rels[0].cols = genTables[1].cols
+			sql, taint := g.call(s, 1)
+			return sql, taint, genTables[1].name
+		}
+		sql, taint := g.column(s, "text", true)
+		return sql, taint, t.name
+	}
+	if g.chance(30) {
+		sql, taint, from := value()
+		return fmt.Sprintf("select %s as a from %s s", sql, from), []bool{taint}
+	}
+	first, held, from := value()
+	own := []bool{held, false} // by column
+	out := fmt.Sprintf("create temp table own as select %s as c0, 'x' as c1 from %s s; ", first, from)
+	rel, shows := "own", []int{0, 1} // columns of rel, by those of own
+	if g.chance(60) {
+		rel, shows = "mine", []int{g.IntN(2), g.IntN(2)}
+		out += fmt.Sprintf("create temp view mine (c0, c1) as select %s, c%d from own; ", fmt.Sprintf(pick(g, []string{"c%d", "upper(c%d)"}), shows[0]), shows[1])
+	}
+	if g.chance(70) {
+		sql, taint, from := value()
+		n := g.IntN(2)
+		out += fmt.Sprintf("insert into own (c%d) select %s from %s s; ", n, sql, from)
+		own[n] = own[n] || taint
+	}
+	n := g.IntN(2)
+	return out + fmt.Sprintf("select %s as a, c%d as b from %s", fmt.Sprintf(pick(g, []string{"c%d", "c%d || ''", "concat(c%d)"}), n), 1-n, rel),
+		[]bool{own[shows[n]], own[shows[1-n]]}
 }
 
 // recursive is a WITH RECURSIVE that shifts values from column to column.
@@ -386,6 +472,12 @@ func (g *generator) relation(s *genScope, depth int, free bool, lateral string) 
 		return genRel{name: alias, cols: []genCol{{"x", "text", at}, {"id", "int", false}}},
 			fmt.Sprintf("%s(values (%s, 1), ('S1', 2)) %s(x, id)", lateral, a, alias), false
 	case kind < 5:
+		if g.chance(20) {
+			protects := g.chance(50)
+			g.called = true
+			name := map[bool]string{true: "ssns", false: "kinds"}[protects]
+			return genRel{name: alias, cols: []genCol{{"u", "text", protects}, {"w", "int", false}}}, fmt.Sprintf("clinic.%s(%d) %s", name, g.IntN(5), alias), false
+		}
 		if g.chance(50) {
 			return genRel{name: alias, cols: []genCol{{alias, "int", false}}}, fmt.Sprintf("generate_series(1, 2) %s", alias), false
 		}
@@ -531,6 +623,9 @@ func (g *generator) expr(s *genScope, typ string, depth int) (string, bool) {
 		return g.column(s, typ, g.chance(60))
 	}
 	sub := func(typ string) (string, bool) { return g.expr(s, typ, depth-1) }
+	if typ == "text" && g.chance(5) {
+		return g.call(s, depth)
+	}
 	a, at := sub("text")
 	b, bt := sub("text")
 	n, nt := sub("int")
@@ -601,6 +696,24 @@ func (g *generator) expr(s *genScope, typ string, depth int) (string, bool) {
 		return fmt.Sprintf("lpad(split_part(%s, '-', 1), 6, %s)", a, b), at || bt
 	}
 	return g.scalar(s, typ, depth)
+}
+
+// call calls a function of the database's own.
+func (g *generator) call(s *genScope, depth int) (string, bool) {
+	a, at := g.expr(s, "text", depth-1)
+	n, nt := g.expr(s, "int", depth-1)
+	g.called = true
+	switch g.IntN(6) {
+	case 0:
+		return fmt.Sprintf("clinic.ssn_of(%s)", n), true
+	case 1:
+		return "clinic.least_mrn()", true
+	case 2:
+		return fmt.Sprintf("clinic.f(%s)", a), at
+	case 3:
+		return fmt.Sprintf("clinic.said(%s, %s)", a, n), at || nt
+	}
+	return fmt.Sprintf("clinic.kind_of(%s)", n), nt
 }
 
 // wholeRow shows a row of the level by the name of its relation.

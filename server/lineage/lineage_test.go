@@ -71,11 +71,16 @@ func run(m *testing.M) int {
 
 func parse(t testing.TB, sql string) *pgparse.Parsed {
 	t.Helper()
+	return parseIn(t, sql, snap)
+}
+
+func parseIn(t testing.TB, sql string, cat *catalog.Snapshot) *pgparse.Parsed {
+	t.Helper()
 	p, err := pool.Parse(context.Background(), sql)
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	define(t, p, snap)
+	define(t, p, cat)
 	return p
 }
 

@@ -34,3 +34,9 @@ create view clinic.v_counted as with recursive r(a, b) as (select 0, 'x'::text u
 create materialized view clinic.m_codes as select kind, max(label) as label, string_agg(ssn, ',' order by label) as ssn from clinic.codes group by kind order by kind;
 create view clinic.v_called as select clinic.f(state) as a, state as b from clinic.patients;
 create view clinic.v_checked as select state::clinic.checked as a, state as b from clinic.patients;
+create function clinic.ssn_of(who bigint) returns text language sql stable as $$ select p.ssn from clinic.patients p where p.id = who $$;
+create function clinic.kind_of(n bigint) returns text language sql stable as $$ select e.kind from clinic.events e where e.id = n $$;
+create function clinic.said(what text, n bigint) returns text language sql stable as $$ select what || ': ' || e.kind from clinic.events e where e.id = n $$;
+create function clinic.least_mrn() returns text language sql stable begin atomic select min(p.mrn) from clinic.patients p; end;
+create function clinic.kinds(lowest bigint) returns table (u text, w int) language sql stable as $$ select e.kind, e.id::int from clinic.events e where e.id >= lowest order by e.id $$;
+create function clinic.ssns(lowest bigint) returns table (u text, w int) language sql stable as $$ select p.ssn, p.id::int from clinic.patients p where p.id >= lowest order by p.id $$;
