@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -30,7 +31,7 @@ import (
 
 // Options say how a journal works; the zero value is fit for use.
 type Options struct {
-	SyncEvery    time.Duration // how long a record that nobody waits for may stay in memory; 50 ms
+	SyncEvery    time.Duration // the window: how old a record that is not durable may be, see Recent; 50 ms
 	Timeout      time.Duration // how long a write, an fsync or a consumer may take before the journal fails; 10 s
 	SegmentBytes int64         // a file that is larger is followed by the next; 32 MiB
 	BatchBytes   int           // records not yet durable, above which Append blocks; 4 MiB
@@ -63,9 +64,10 @@ func (o Options) withDefaults() Options {
 // batch is what one write and one fsync make durable.
 type batch struct {
 	base   Pos
+	since  int64         // by clock, when its first record was appended
 	buf    []byte        // a mark, then frames; empty when there are none
 	done   chan struct{} // made for the first who waits; closed when durable or failed
-	wanted bool          // somebody waits: do not wait for SyncEvery
+	wanted bool          // somebody waits: do not wait for the timer
 }
 
 // Journal is safe for concurrent use.
@@ -87,7 +89,9 @@ type Journal struct {
 	segments []segment // oldest first; the last is being written
 
 	wake   chan struct{} // a batch is wanted, large, or the last
-	timer  *time.Timer   // SyncEvery after the first record of a batch
+	timer  *time.Timer   // half of SyncEvery after the first record of a batch
+	born   time.Time     // of this value: see clock
+	oldest atomic.Int64  // by clock, when the oldest record that is not durable was appended; 0 for none
 	broken chan struct{} // closed by fail
 	fresh  bool          // Open found no segment
 
@@ -127,7 +131,10 @@ func (j *Journal) Append(kind Kind, parts ...[]byte) (Pos, error) {
 	b := j.current
 	if len(b.buf) == 0 {
 		b.buf = j.codec.appendMark(b.buf, b.base)
-		j.timer.Reset(j.opt.SyncEvery)
+		j.timer.Reset(j.opt.SyncEvery / 2)
+		if b.since = j.clock(); j.flying == nil {
+			j.oldest.Store(b.since)
+		}
 	}
 	b.buf = j.codec.append(b.buf, b.base+Pos(len(b.buf)), kind, parts...)
 	if len(b.buf) >= eager {
@@ -136,8 +143,8 @@ func (j *Journal) Append(kind Kind, parts ...[]byte) (Pos, error) {
 	return b.base + Pos(len(b.buf)), nil
 }
 
-// eager is the size of a batch, in bytes, that is written without waiting for
-// SyncEvery: large writes cost no more per byte than larger ones.
+// eager is the size of a batch, in bytes, that is written without waiting for the timer:
+// large writes cost no more per byte than larger ones.
 const eager = 1 << 20
 
 // Wait returns when the record that Append gave pos for is durable, together with all
@@ -183,6 +190,32 @@ func (j *Journal) Wait(ctx context.Context, pos Pos) error {
 	}
 	return j.err
 }
+
+// Recent is for whoever need not wait for a record of their own. It returns at once while
+// every record that is not durable was appended within Options.SyncEvery, and otherwise
+// when that is so again: what goes on without waiting is never further ahead of the disk,
+// however slow that is. Errors: as Wait.
+func (j *Journal) Recent(ctx context.Context) error {
+	for {
+		since := j.oldest.Load()
+		if since == 0 || j.clock()-since <= int64(j.opt.SyncEvery) {
+			return nil
+		}
+		j.mu.Lock()
+		b := j.flying
+		if b == nil {
+			b = j.current
+		}
+		pos := b.base + Pos(len(b.buf))
+		j.mu.Unlock()
+		if err := j.Wait(ctx, pos); err != nil {
+			return err
+		}
+	}
+}
+
+// clock is the time since the journal was opened, in nanoseconds; never 0.
+func (j *Journal) clock() int64 { return int64(time.Since(j.born)) + 1 }
 
 // Failed returns why the journal refuses everything, nil while it does not.
 func (j *Journal) Failed() error {

@@ -186,15 +186,15 @@ func TestJournal_SyncsWithoutWaiters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(49 * time.Millisecond)
+		time.Sleep(24 * time.Millisecond)
 		synctest.Wait()
 		if j.Durable() >= pos {
-			t.Error("synced before the window ended, with nobody waiting")
+			t.Error("synced at once, with nobody waiting")
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
 		if j.Durable() < pos {
-			t.Error("not synced when the window had ended")
+			t.Error("not synced when half of the window had passed")
 		}
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
@@ -247,6 +247,92 @@ func TestJournal_FailsClosedForGood(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever does not wait for records of their own is never further ahead of the disk than
+// the window, however slow it is, and is not held up where the disk keeps up.
+func TestJournal_RecentIsWithinTheWindow(t *testing.T) {
+	for _, takes := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 60 * time.Millisecond, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			const window = 50 * time.Millisecond
+			fsys := faultfs.New()
+			var slow atomic.Bool
+			fsys.Hook = func(op faultfs.Op, _ string) error {
+				if op == faultfs.OpSync && slow.Load() {
+					time.Sleep(takes) // of the bubble's clock
+				}
+				return nil
+			}
+			j := open(t, "/j", journal.Options{Log: quiet, FS: fsys, SyncEvery: window}, nil)
+			slow.Store(true)
+			var at []time.Time
+			var held time.Duration
+			var ends []journal.Pos
+			for range 2000 {
+				pos, err := j.Append(journal.KindEvent, []byte("x"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				at, ends = append(at, time.Now()), append(ends, pos)
+				before := time.Now()
+				if err := j.Recent(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				held += time.Since(before)
+				durable := j.Durable()
+				for i, when := range at {
+					if ends[i] > durable && time.Since(when) > window {
+						t.Fatalf("an fsync of %s: went on %s after a record that is not durable", takes, time.Since(when))
+					}
+				}
+				for len(ends) > 0 && ends[0] <= durable {
+					at, ends = at[1:], ends[1:]
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if takes < window/2 && held > 0 {
+				t.Errorf("an fsync of %s: held up for %s", takes, held)
+			}
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// So it is with a disk that never answers: they are refused when the journal gives it up.
+func TestJournal_RecentIsRefusedWhereTheDiskStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := faultfs.New()
+		stalled := make(chan struct{})
+		var stall atomic.Bool
+		fsys.Hook = func(op faultfs.Op, _ string) error {
+			if op == faultfs.OpSync && stall.Load() {
+				<-stalled
+			}
+			return nil
+		}
+		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
+		stall.Store(true)
+		start := time.Now()
+		for {
+			if _, err := j.Append(journal.KindEvent, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.Recent(t.Context()); err != nil {
+				if hoop.AsError(err).Code != hoop.CodeUnrecorded {
+					t.Errorf("got %v", err)
+				}
+				break
+			}
+			if ahead := time.Since(start); ahead > 50*time.Millisecond {
+				t.Fatalf("still goes on after %s", ahead)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		close(stalled)
+		_ = j.Close() // it failed
+	})
 }
 
 // A disk that never answers makes nobody hang: neither those who wait, nor those whom

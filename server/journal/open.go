@@ -19,6 +19,7 @@ func Open(dir string, opt Options) (*Journal, error) {
 	j := &Journal{
 		dir:     dir,
 		opt:     opt,
+		born:    time.Now(),
 		codec:   frameCodec{table: crc32.MakeTable(crc32.Castagnoli)},
 		wake:    make(chan struct{}, 1),
 		queue:   make(chan *batch, 1),

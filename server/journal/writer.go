@@ -116,6 +116,10 @@ func (j *Journal) publish(b *batch) bool {
 		return false
 	}
 	j.durable = b.base + Pos(len(b.buf))
+	j.oldest.Store(0)
+	if len(j.current.buf) > 0 {
+		j.oldest.Store(j.current.since)
+	}
 	j.segments[len(j.segments)-1].size += int64(len(b.buf))
 	if b.done != nil {
 		close(b.done)

@@ -61,7 +61,7 @@ type Target struct {
 	MaxGrantSessions int `json:"max_grant_sessions,omitempty"`
 	// Which of its connections are kept for the same user's next one; left out, none.
 	Reuse *Reuse `json:"reuse,omitempty"`
-	// When an answer is released: strict (its record is durable) or batched (a moment later).
+	// When an answer is released: strict (its record is durable) or batched (it is at most 50 ms ahead of the disk).
 	Record hoop.RecordMode `json:"record"`
 	// How many rows of which tables one identity may get; what would exceed it has the effect export.
 	ExportBudgets []ExportBudget `json:"export_budgets,omitempty"`

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -59,6 +60,57 @@ func TestSession_DigestsFollowFromTheRecording(t *testing.T) {
 	}
 	if windows < 5 || results < 3 {
 		t.Errorf("%d windows, %d results", windows, results)
+	}
+}
+
+// What a client is told of a refused statement stands with that statement, not with the one
+// before it, whose large answer would else take it along when bytes are kept no more.
+func TestSession_RefusalsStandWithTheirStatement(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup})
+	conn := open(t, g, nil)
+	refused := map[string]string{ // with what the client is told
+		"SELECT FROM WHERE":        "42601",
+		"SELECT pg_read_file('x')": "42501",
+		"SELECT pg_read_file($1)":  "42501",
+	}
+	run := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, args...); state(err) != refused[sql] {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for sql := range refused {
+		run("SELECT repeat('x', 100000) FROM generate_series(1, 30)")
+		if strings.Contains(sql, "$1") {
+			run(sql, "x")
+		} else {
+			run(sql)
+		}
+		run("SELECT 1")
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.Stop()
+	asked, found := map[int64]string{}, 0
+	for _, rec := range recorded(t, g) {
+		switch rec.Kind {
+		case recording.KindStatement:
+			asked[rec.Counter] = rec.Statement.Text
+		case recording.KindOutput:
+			want := refused[asked[rec.Counter]]
+			for _, code := range refused {
+				if said := bytes.Contains(rec.Wire, []byte("C"+code+"\x00")); said && code != want {
+					t.Errorf("%s stands with %q", code, asked[rec.Counter])
+				} else if said {
+					found++
+					break
+				}
+			}
+		}
+	}
+	if found != len(refused) {
+		t.Errorf("%d refusals are in the recording, want %d", found, len(refused))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -140,6 +141,39 @@ func TestSession_NothingRunsUnrecorded(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { close(stalled) })
+}
+
+// A target whose record is batched goes on for the window, and no further: where the disk
+// stalls, what comes behind is neither run nor answered, and refused when the journal gives
+// the disk up, after 10 s.
+func TestSession_BatchedGoesNoFurtherThanItsWindow(t *testing.T) {
+	t.Parallel()
+	stalled := make(chan struct{})
+	t.Cleanup(func() { close(stalled) })
+	d := &disk{}
+	resources := strings.Replace(servertest.Resources, "  tls: disable\n", "  tls: disable\n  record: batched\n", 1)
+	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: resources, FS: d, Broken: true})
+	conn := open(t, g, nil)
+	d.mu.Lock()
+	d.sync = stalls(stalled)
+	d.mu.Unlock()
+	began := time.Now()
+	var last time.Duration // when the last write was acknowledged
+	for n := int64(0); ; n++ {
+		if _, err := conn.Exec(t.Context(), "INSERT INTO scratch VALUES (7)"); err != nil {
+			if state(err) != "58030" {
+				t.Errorf("got %v", err)
+			}
+			if ran := g.Count("SELECT count(*) FROM scratch WHERE x = 7"); ran > n+1 {
+				t.Errorf("%d ran, and %d were acknowledged", ran, n)
+			}
+			break
+		}
+		last = time.Since(began)
+	}
+	if refused := time.Since(began); last > refused/2 {
+		t.Errorf("acknowledged for %s, and refused after %s", last, refused)
+	}
 }
 
 // The data of a COPY makes rows only with its end, and that waits until all of the data is

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -144,10 +145,14 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 			return nil, err
 		}
 	}
-	wait := d.Action == hoop.Approve || st.Changes() && s.target.Record != hoop.RecordBatched
-	if wait {
+	switch {
+	case d.Action == hoop.Approve:
 		if err := s.line.Journal.Wait(ctx, pos); err != nil {
 			return nil, unrecorded(err)
+		}
+	case st.Changes():
+		if err := s.kept(ctx, pos); err != nil {
+			return nil, err
 		}
 	}
 	return r, nil
@@ -374,10 +379,11 @@ func (s *Session) Refuse(ctx context.Context, st *hoop.Statement, reason string,
 	}
 	told := *hoop.AsError(why)
 	told.Message = reason
-	if err := s.refuse(ctx, st, st.Uses, hoop.Decision{Effect: hoop.EffectUnknown, Policy: s.line.Revision()}, &told); err != &told { //nolint:errorlint // the same
-		return err
+	err := s.refuse(ctx, st, st.Uses, hoop.Decision{Effect: hoop.EffectUnknown, Policy: s.line.Revision()}, &told)
+	if r := Refused(err); r != nil {
+		return &refusal{why, r}
 	}
-	return why
+	return err
 }
 
 // refuse puts a refused statement on record, durably, and returns why. Where even
@@ -394,7 +400,26 @@ func (s *Session) refuse(ctx context.Context, st *hoop.Statement, uses []hoop.Us
 	if err != nil {
 		return unrecorded(err)
 	}
-	return why
+	return &refusal{why, r}
+}
+
+// refusal is why a statement was refused that is on record.
+type refusal struct {
+	why error
+	run *Run
+}
+
+func (r *refusal) Error() string { return r.why.Error() }
+func (r *refusal) Unwrap() error { return r.why }
+
+// Refused gives the statement that was refused with err and is on record, nil where there
+// is none. Release takes the answer with it.
+func Refused(err error) *Run {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.run
+	}
+	return nil
 }
 
 // inherit lets the destinations of protected data inherit its protection, before the

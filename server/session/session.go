@@ -69,6 +69,8 @@ type Log interface {
 // Journal makes what was appended durable; one fsync serves all that wait.
 type Journal interface {
 	Wait(ctx context.Context, pos journal.Pos) error
+	// Recent waits while something that is not durable is older than the window.
+	Recent(ctx context.Context) error
 }
 
 // Registry keeps the list of sessions for people to browse.
@@ -263,8 +265,8 @@ func (s *Session) AllRules() *mask.Rules {
 }
 
 // Release records wire, bytes exactly as the client is about to see them, and
-// returns when they may be written to it: at once where the target's record is
-// batched, else when record and results are durable. wire is at most 1 MiB; it is
+// returns when they may be written to it: when record and results are durable, or, where
+// the target's record is batched, while all that is not is within the window. wire is at most 1 MiB; it is
 // copied. r is the statement it answers, nil where it answers none.
 func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
 	s.mu.Lock()
@@ -277,10 +279,19 @@ func (s *Session) Release(ctx context.Context, r *Run, wire []byte) error {
 	if err != nil {
 		return unrecorded(err)
 	}
+	return s.kept(ctx, pos)
+}
+
+// kept returns when whatever comes of a record may happen: when it is durable, or, where
+// the target's record is batched, while what is not durable is within the window.
+func (s *Session) kept(ctx context.Context, pos journal.Pos) error {
+	var err error
 	if s.target.Record == hoop.RecordBatched {
-		return nil
+		err = s.line.Journal.Recent(ctx)
+	} else {
+		err = s.line.Journal.Wait(ctx, pos)
 	}
-	if err := s.line.Journal.Wait(ctx, pos); err != nil {
+	if err != nil {
 		return unrecorded(err)
 	}
 	return nil
@@ -368,14 +379,14 @@ func (s *Session) Received(r *Run, wire []byte) error {
 	return err
 }
 
-// ReceivedAll records the end of the data, and returns when the target may be told: at
-// once where its record is batched, else when all of the data is durable.
+// ReceivedAll records the end of the data, and returns when the target may be told, as
+// Release does.
 func (s *Session) ReceivedAll(ctx context.Context, r *Run, wire []byte) error {
 	pos, err := s.received(r, wire)
-	if err != nil || s.target.Record == hoop.RecordBatched {
+	if err != nil {
 		return err
 	}
-	return unrecorded(s.line.Journal.Wait(ctx, pos))
+	return s.kept(ctx, pos)
 }
 
 func (s *Session) received(r *Run, wire []byte) (journal.Pos, error) {

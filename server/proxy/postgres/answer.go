@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/session"
 )
 
 const (
@@ -19,10 +20,11 @@ const (
 // answerer is the goroutine that reads the target, masks, records and answers.
 type answerer struct {
 	*conn
-	in  *reader  // what the target sends
-	raw int      // where in in.buf relayed bytes begin that are not in window yet
-	win []byte   // to the client, not released yet
-	run *running // the last statement that win answers
+	in     *reader      // what the target sends
+	raw    int          // where in in.buf relayed bytes begin that are not in window yet
+	win    []byte       // to the client, not released yet
+	run    *running     // the last statement that win answers
+	denied *session.Run // one behind it that was refused
 
 	left     int       // bytes still to come of a message that is relayed in parts
 	withheld bool      // the transaction has run a statement whose texts are withheld
@@ -343,7 +345,7 @@ func (a *answerer) message(kind byte, m []byte) error {
 // answers notes which statement is being answered.
 func (a *answerer) answers(e *expected) {
 	if e.run != nil {
-		a.run = e.run
+		a.run, a.denied = e.run, nil
 		a.withheld = a.withheld || e.run.withheld
 	}
 }

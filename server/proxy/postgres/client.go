@@ -10,6 +10,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/session"
 )
 
 // sendSize is how much is gathered for the target before it is sent, when the client
@@ -326,7 +327,7 @@ var missing = rand.Text()
 // is made to.
 func (e *expected) refuse(err error) (sent string) {
 	r := refusal(err)
-	e.refusal = r.append(nil)
+	e.refusal, e.denied = r.append(nil), session.Refused(err)
 	var syntax *pgparse.SyntaxError
 	switch {
 	case errors.As(err, &syntax) && strings.HasSuffix(r.message, " at end of input"):

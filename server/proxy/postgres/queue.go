@@ -13,11 +13,12 @@ type expected struct {
 	batch int64 // number of the Sync, Query or FunctionCall that ends its batch
 	run   *running
 
-	refusal  []byte  // takes the place of the target's ErrorResponse: the message was ours
-	alike    *report // the same, where the target's error tells where in PostgreSQL's sources it arises
-	once     bool    // run is of this message alone
-	ahead    bool    // it stands for a part of a Query message: the client sees rows, tag and errors
-	injected bool    // the client did not send it and sees no answer
+	denied   *session.Run // what was refused, where that is on record
+	refusal  []byte       // takes the place of the target's ErrorResponse: the message was ours
+	alike    *report      // the same, where the target's error tells where in PostgreSQL's sources it arises
+	once     bool         // run is of this message alone
+	ahead    bool         // it stands for a part of a Query message: the client sees rows, tag and errors
+	injected bool         // the client did not send it and sees no answer
 	// unconverted: the client got an error in place of the rest of the answer; of the
 	// goroutine that reads the target.
 	unconverted bool

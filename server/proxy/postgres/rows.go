@@ -317,7 +317,10 @@ func origins(snap *catalog.Snapshot, oid uint32, attr int16) ([]hoop.ColumnRef, 
 
 // session gives the session's view of the statement that the window answers.
 func (a *answerer) session() *session.Run {
-	if a.run == nil {
+	switch {
+	case a.denied != nil:
+		return a.denied
+	case a.run == nil:
 		return nil
 	}
 	return a.run.run

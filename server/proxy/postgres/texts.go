@@ -31,6 +31,7 @@ func (a *answerer) failure(m []byte) error {
 		a.drop(len(m))
 		a.win = append(a.win, a.denial(e)...)
 	case e.refusal != nil:
+		a.denied = e.denied
 		a.drop(len(m))
 		a.win = append(a.win, e.refused(t)...)
 	default:
