@@ -159,6 +159,9 @@ func (v *verifier) others() error {
 	if err != nil {
 		return &Fault{File: ".", Index: -1, What: "the folder cannot be read", Err: err}
 	}
+	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ReadmeFile }) {
+		v.warn("%s is missing, which every export has", ReadmeFile)
+	}
 	for _, e := range entries {
 		switch e.Name() {
 		case ReadmeFile:

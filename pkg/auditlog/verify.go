@@ -151,6 +151,7 @@ type verifier struct {
 	key      note.Verifier
 	now      Checkpoint
 	old      []older // that the log must contain
+	fork     *Fault  // it does not contain one
 	edge     Edge
 	sessions ledger
 	runs     runs
@@ -242,7 +243,8 @@ func (v *verifier) older() error {
 		}
 		v.report.OldSize = v.old[len(v.old)-1].Size
 	}
-	return v.compareOld()
+	v.compareOld()
+	return nil
 }
 
 func (v *verifier) contain(name string, b []byte) error {
@@ -258,15 +260,16 @@ func (v *verifier) contain(name string, b []byte) error {
 	return nil
 }
 
-// compareOld compares the roots when the tree has an older checkpoint's size.
-func (v *verifier) compareOld() error {
+// compareOld compares the roots when the tree has an older checkpoint's size. That the log
+// is a fork is told when the tree is the one that was signed: until then a file may just be
+// damaged.
+func (v *verifier) compareOld() {
 	for _, old := range v.old {
-		if v.edge.Size() == old.Size && v.edge.Root() != old.Root {
-			return &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
+		if v.fork == nil && v.edge.Size() == old.Size && v.edge.Root() != old.Root {
+			v.fork = &Fault{File: CheckpointFile, Index: -1, What: fmt.Sprintf(
 				"the log is a fork: its first %d events are not those of %s", old.Size, old.name)}
 		}
 	}
-	return nil
 }
 
 // bundle is a run of events, taken apart.
@@ -313,7 +316,13 @@ func (v *verifier) events() error {
 			return err
 		}
 	}
-	return v.tree()
+	if err := v.tree(); err != nil {
+		return err
+	}
+	if v.fork != nil {
+		return v.fork
+	}
+	return nil
 }
 
 // bundles checks those from first up to but without count; bundle full has width events.
@@ -381,7 +390,8 @@ func (v *verifier) without(n int64) error {
 	if err := v.edge.AddTile(tlog.Hash(v.above.hashes[at*tlog.HashSize:(at+1)*tlog.HashSize]), v.fullTile); err != nil {
 		return err
 	}
-	return v.compareOld()
+	v.compareOld()
+	return nil
 }
 
 // leaves takes a tile whose events are not in the folder by their hashes.
@@ -404,9 +414,7 @@ func (v *verifier) leaves(n int64, width int) error {
 		if err := v.edge.Add(leaf, v.fullTile); err != nil {
 			return err
 		}
-		if err := v.compareOld(); err != nil {
-			return err
-		}
+		v.compareOld()
 	}
 	return nil
 }
@@ -464,9 +472,7 @@ func (v *verifier) take(b bundle) error {
 		if err := v.edge.Add(b.leaves[i], v.fullTile); err != nil {
 			return err
 		}
-		if err := v.compareOld(); err != nil {
-			return err
-		}
+		v.compareOld()
 		for _, what := range []string{v.sessions.take(index, e), v.runs.take(index, e)} {
 			if what != "" {
 				return &Fault{File: b.path, Index: index, What: what}

@@ -360,6 +360,9 @@ func (f *forger) tampered(t *testing.T, name, way string, change map[string][]by
 	if kind(fault.File) != k && way != "rename" && !slices.ContainsFunc(instead[k], func(p string) bool { return strings.HasPrefix(fault.File, p) }) {
 		t.Errorf("it names %s: %v", fault.File, fault)
 	}
+	if strings.HasPrefix(way, "flip") && strings.Contains(fault.What, "fork") && k != "checkpoint" && k != bundle.CosignedFile {
+		t.Errorf("a damaged file is called a fork: %v", fault)
+	}
 	if name == bundle.ManifestFile || !excused { // of bundle.json: TestBundle_EveryWord
 		return
 	}

@@ -199,7 +199,7 @@ func (s *Session) witnessed(d hoop.Decision) *hoop.Error {
 	if !last.IsZero() && s.line.Now().Sub(last) <= limit {
 		return nil
 	}
-	since := "yet"
+	since := "since the gateway was started"
 	if !last.IsZero() {
 		since = "since " + last.UTC().Format(time.RFC3339)
 	}
