@@ -84,22 +84,28 @@ func (b *Bundle) raw(ctx context.Context, first, end int64, f func(index int64, 
 		}
 		width := int(min(auditlog.TileWidth, end-n*auditlog.TileWidth))
 		rest, err := b.entries(n, width)
-		if err != nil {
-			return err
-		}
-		for i := range width {
+		for i := 0; i < width && err == nil; i++ {
 			var raw []byte
 			if raw, rest, err = auditlog.NextEntry(rest); err != nil {
-				return err
+				break
 			}
 			if index := n*auditlog.TileWidth + int64(i); index >= first {
-				if err := f(index, raw); err != nil {
-					return err
-				}
+				err = f(index, raw)
 			}
+		}
+		if err != nil {
+			return damaged(auditlog.EntriesPath(n, width), err)
 		}
 	}
 	return nil
+}
+
+// damaged names the file of the log that cannot be read.
+func damaged(name string, err error) error {
+	return &hoop.Error{
+		Code: hoop.CodeInternal, Message: fmt.Sprintf("%s of the audit log cannot be read, or was changed", name),
+		Hint: "nothing was exported: an administrator finds the cause in the gateway's log, and restores the file", Err: err,
+	}
 }
 
 var (

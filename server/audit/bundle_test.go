@@ -165,6 +165,25 @@ func TestBundle_VerifiesAndReports(t *testing.T) {
 	}
 }
 
+// A gateway whose own events were changed while it runs exports nothing, and says which file.
+func TestBundle_NamesADamagedFile(t *testing.T) {
+	e, _ := newSite(t)
+	const name = "tile/entries/001"
+	f, err := e.disk.OpenFile("/data/audit/"+name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("{"), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.log.Bundle(t.Context(), audit.BundleOptions{}); err == nil || !strings.HasPrefix(hoop.AsError(err).Message, name+" of the audit log") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Two exports of the same range at the same size of the log are the same bytes, however
 // far the log has gone on; each verifies, against every checkpoint it was made for.
 func TestBundle_SameBytes(t *testing.T) {
