@@ -24,7 +24,7 @@ func TestApproval_ViewsOfTheSessionStandBeforeTables(t *testing.T) {
 ---
 kind: StatementRule
 name: nobody-writes-allowed
-spec: {targets: [pg-prod], groups: ["*"], effects: [read, write, unbounded-write], tables: [public.allowed], decision: deny}
+spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tables: [public.allowed], decision: deny}
 `
 	a := startApprovals(t, servertest.Options{Setup: movable})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }

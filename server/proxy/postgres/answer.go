@@ -494,8 +494,10 @@ func (a *answerer) ready(e *expected, m []byte) error {
 			a.finds = nil
 		}
 		if a.ddl >= 0 && e.batch >= a.ddl {
-			a.ddl, a.joined, a.recoded = -1, false, false
-			a.cat.Expire()
+			if a.ddl, a.joined, a.recoded, a.stale = -1, false, false, true; a.public {
+				a.public = false
+				a.cat.Expire()
+			}
 		}
 	}
 	return nil

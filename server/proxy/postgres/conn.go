@@ -62,6 +62,7 @@ type conn struct {
 	status   byte        // of the last ReadyForQuery: I, T or E
 	stale    bool        // the catalog changed: ask again before judging
 	ddl      int64       // batch of the last uncommitted DDL, -1 for none
+	public   bool        // that DDL is of what others see, too
 	recoded  bool        // by that DDL: see sqlscan.Analysis.Recodes
 	joined   bool        // such DDL made a table a child or a partition of another
 	adopted  int64       // batch that made a table which may be the session's own a child of another; -1 for none
