@@ -263,8 +263,8 @@ type executed struct {
 	tainted bool     // code may have replaced it
 }
 
-// shared reports whether a change of the catalog is of more than the session's own objects.
-func shared(a *sqlscan.Analysis) bool {
+// forOthers reports whether a change of the catalog is of more than the session's own objects.
+func forOthers(a *sqlscan.Analysis) bool {
 	return slices.ContainsFunc(a.Uses, func(u hoop.Use) bool { return !reading(u.Effect) && u.Effect != hoop.EffectDerive }) ||
 		slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxCommitPrepared })
 }
@@ -468,7 +468,7 @@ func (c *conn) forwarded(e *expected) {
 		}
 		if a.DDL {
 			c.ddl = e.batch
-			c.public = c.public || shared(a)
+			c.public = c.public || forOthers(a)
 		}
 		c.recoded = c.recoded || a.Recodes
 		if c.joined = c.joined || a.Joins; a.JoinsOwn {
