@@ -22,20 +22,24 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 	@bin/hoop-gateway dev
 
 # Those that take minutes begin first, so that no processor waits for the last of them.
-LONGEST := ./server/session ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/servertest
-# Matrices of attacks and of forged evidence: one after the other, so that the race detector
+LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/servertest
+# Beside the others: what waits for databases more than it computes, in two halves, and matrices
+# of attacks and of forged evidence. These go one after the other, so that the race detector
 # would find in them what it finds in the packages that they drive, at eight times the cost.
-MATRICES := -run 'TestBundle_|TestTamper_' ./server/audit
+HALF     := TestApproval_
+MATRICES := TestBundle_|TestTamper_
+GOTEST   := go test -shuffle=on -timeout 11m
 
-test: ## every package, under the race detector, in any order; matrices beside them without it
+test: ## every package, under the race detector, in any order; matrices without it
 	@.ci/deps test
 	go vet ./...
 	CGO_ENABLED=0 go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
 	@export HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker CGO_ENABLED=1; set -x; \
-	{ go test -shuffle=on -timeout 11m ./test/leaks && go test -shuffle=on -timeout 11m $(MATRICES); } & matrices=$$!; \
-	go test -race -shuffle=on -p 4 -timeout 11m $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$) && \
-	go test -race -shuffle=on -timeout 11m -skip 'TestBundle_|TestTamper_' ./server/audit; raced=$$?; \
-	wait $$matrices && exit $$raced
+	$(GOTEST) -race -skip '$(HALF)' ./server/session & pids=$$!; \
+	$(GOTEST) -race -run '$(HALF)' ./server/session & pids="$$pids $$!"; \
+	{ $(GOTEST) ./test/leaks && $(GOTEST) -run '$(MATRICES)' ./server/audit && $(GOTEST) -race -skip '$(MATRICES)' ./server/audit; } & pids="$$pids $$!"; \
+	$(GOTEST) -race -p 3 $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$ -e /server/session$$) & pids="$$pids $$!"; \
+	set +x; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
 	@.ci/deps clients
