@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -87,14 +88,18 @@ func TestTessera_AcceptsOurLog(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b[len(b)/2] ^= 1
+			at := len(b) / 2
+			if i := bytes.Index(b[at:], []byte(`"type":"`)); i > 0 {
+				at += i + 1 // within an event: of a changed length their program panics
+			}
+			b[at] ^= 1
 			if err := os.WriteFile(file, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if err := check(t, dir, key); err == nil {
 				t.Errorf("%s was changed, and accepted", name)
 			}
-			b[len(b)/2] ^= 1
+			b[at] ^= 1
 			if err := os.WriteFile(file, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
