@@ -249,6 +249,18 @@ func TestJournal_FailsClosedForGood(t *testing.T) {
 	}
 }
 
+// stalling is a disk on which op takes until the channel is closed, once stall is set.
+func stalling(op faultfs.Op) (fsys *faultfs.FS, stall *atomic.Bool, stalled chan struct{}) {
+	fsys, stall, stalled = faultfs.New(), new(atomic.Bool), make(chan struct{})
+	fsys.Hook = func(o faultfs.Op, _ string) error {
+		if o == op && stall.Load() {
+			<-stalled
+		}
+		return nil
+	}
+	return fsys, stall, stalled
+}
+
 // Whoever does not wait for records of their own is never further ahead of the disk than
 // the window, however slow it is, and is not held up where the disk keeps up.
 func TestJournal_RecentIsWithinTheWindow(t *testing.T) {
@@ -303,15 +315,7 @@ func TestJournal_RecentIsWithinTheWindow(t *testing.T) {
 // So it is with a disk that never answers: they are refused when the journal gives it up.
 func TestJournal_RecentIsRefusedWhereTheDiskStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fsys := faultfs.New()
-		stalled := make(chan struct{})
-		var stall atomic.Bool
-		fsys.Hook = func(op faultfs.Op, _ string) error {
-			if op == faultfs.OpSync && stall.Load() {
-				<-stalled
-			}
-			return nil
-		}
+		fsys, stall, stalled := stalling(faultfs.OpSync)
 		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
 		stall.Store(true)
 		start := time.Now()
@@ -339,15 +343,7 @@ func TestJournal_RecentIsRefusedWhereTheDiskStalls(t *testing.T) {
 // the full batch holds back, nor Close.
 func TestJournal_StalledSyncHangsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fsys := faultfs.New()
-		stalled := make(chan struct{})
-		var stall atomic.Bool
-		fsys.Hook = func(op faultfs.Op, _ string) error {
-			if op == faultfs.OpSync && stall.Load() {
-				<-stalled
-			}
-			return nil
-		}
+		fsys, stall, stalled := stalling(faultfs.OpSync)
 		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys, BatchBytes: 1000}, nil)
 		stall.Store(true)
 		start := time.Now()
@@ -378,15 +374,7 @@ func TestJournal_StalledSyncHangsNobody(t *testing.T) {
 // With nobody waiting, a stalled disk is still noticed.
 func TestJournal_StalledSyncIsNoticedInBatchedMode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fsys := faultfs.New()
-		stalled := make(chan struct{})
-		var stall atomic.Bool
-		fsys.Hook = func(op faultfs.Op, _ string) error {
-			if op == faultfs.OpWrite && stall.Load() {
-				<-stalled
-			}
-			return nil
-		}
+		fsys, stall, stalled := stalling(faultfs.OpWrite)
 		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
 		stall.Store(true)
 		if _, err := j.Append(journal.KindEvent, []byte("x")); err != nil {
@@ -403,15 +391,7 @@ func TestJournal_StalledSyncIsNoticedInBatchedMode(t *testing.T) {
 
 func TestJournal_WaitEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fsys := faultfs.New()
-		stalled := make(chan struct{})
-		var stall atomic.Bool
-		fsys.Hook = func(op faultfs.Op, _ string) error {
-			if op == faultfs.OpSync && stall.Load() {
-				<-stalled
-			}
-			return nil
-		}
+		fsys, stall, stalled := stalling(faultfs.OpSync)
 		j := open(t, "/j", journal.Options{Log: quiet, FS: fsys}, nil)
 		stall.Store(true)
 		gone := errors.New("the client is gone")
