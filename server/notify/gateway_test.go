@@ -131,33 +131,28 @@ func post(t *testing.T, g *servertest.Gateway, payload string, at time.Time, cha
 	return res.StatusCode
 }
 
-// A whole gateway with a file that names a webhook and a Slack channel: a statement is
-// told to both, and approved by a button, through the gateway's own port. What Slack did
-// not sign, what is old, what came before, whoever asked and whoever is nobody decide
-// nothing.
-func TestGateway_ApprovesBySlackAndTellsWebhooks(t *testing.T) {
-	hook := &receiver{t: t, events: make(chan map[string]any, 100)}
-	hooks := httptest.NewServer(hook)
-	defer hooks.Close()
-	chat := &slack{t: t, calls: make(chan string, 100)}
-	chatAPI := httptest.NewServer(chat)
-	defer chatAPI.Close()
-
+// doubles starts those of a webhook's receiver and of Slack, and gives the configuration, as
+// a file has it, that tells of events to the one and has users decide by the other.
+func doubles(t *testing.T, hook, chat http.Handler, events, users string) func(*server.Config) {
+	t.Helper()
+	hooks, chatAPI := httptest.NewServer(hook), httptest.NewServer(chat)
+	t.Cleanup(hooks.Close)
+	t.Cleanup(chatAPI.Close)
 	dir := t.TempDir()
 	for name, text := range map[string]string{"hook": hookSecret, "token": "xoxb-token\n", "signing": signingSecret + "\n", "gateway.yaml": fmt.Sprintf(`
 notify:
   - name: siem
     webhook: {url: "%s/hoop", secret: {file: %[2]s/hook}, allow_http_loopback: true}
-    events: [request, approval]
+    events: %[4]s
   - name: approvals
     slack:
       token: {file: %[2]s/token}
       signing_secret: {file: %[2]s/signing}
       channel: C1
-      users: [{account: T1/U1, subject: dba}, {account: T1/U2, subject: second-dba}]
+      users: %[5]s
       api_url: %[3]s/api
       allow_http_loopback: true
-`, hooks.URL, dir, chatAPI.URL)} {
+`, hooks.URL, dir, chatAPI.URL, events, users)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -166,8 +161,19 @@ notify:
 	if err != nil {
 		t.Fatal(err)
 	}
+	return func(c *server.Config) { c.Notify = file.Notify }
+}
+
+// A whole gateway with a file that names a webhook and a Slack channel: a statement is
+// told to both, and approved by a button, through the gateway's own port. What Slack did
+// not sign, what is old, what came before, whoever asked and whoever is nobody decide
+// nothing.
+func TestGateway_ApprovesBySlackAndTellsWebhooks(t *testing.T) {
+	hook := &receiver{t: t, events: make(chan map[string]any, 100)}
+	chat := &slack{t: t, calls: make(chan string, 100)}
+	configure := doubles(t, hook, chat, "[request, approval]", "[{account: T1/U1, subject: dba}, {account: T1/U2, subject: second-dba}]")
 	g := servertest.Start(t, servertest.Options{
-		Setup: "CREATE TABLE hits (n int); INSERT INTO hits VALUES (0)", Configure: func(c *server.Config) { c.Notify = file.Notify },
+		Setup: "CREATE TABLE hits (n int); INSERT INTO hits VALUES (0)", Configure: configure,
 	})
 	for _, who := range []string{"dba", "second-dba"} { // an account decides while its owner is signed in
 		me, err := g.API(who).Me(t.Context())

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http/cookiejar"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,7 +14,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/server"
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
@@ -46,36 +42,10 @@ type surfaces struct {
 func startSurfaces(t *testing.T) *surfaces {
 	t.Helper()
 	hook := &receiver{t: t, failed: true, events: make(chan map[string]any, 1000)}
-	hooks := httptest.NewServer(hook)
-	t.Cleanup(hooks.Close)
 	chat := &slack{t: t, calls: make(chan string, 1000)}
-	chatAPI := httptest.NewServer(chat)
-	t.Cleanup(chatAPI.Close)
-	dir := t.TempDir()
-	for name, text := range map[string]string{"hook": hookSecret, "token": "xoxb-token\n", "signing": signingSecret + "\n", "gateway.yaml": fmt.Sprintf(`
-notify:
-  - name: siem
-    webhook: {url: "%s/hoop", secret: {file: %[2]s/hook}, allow_http_loopback: true}
-    events: [request, approval, denial, statement, result]
-  - name: approvals
-    slack:
-      token: {file: %[2]s/token}
-      signing_secret: {file: %[2]s/signing}
-      channel: C1
-      users: [{account: T1/U1, subject: second-dba}]
-      api_url: %[3]s/api
-      allow_http_loopback: true
-`, hooks.URL, dir, chatAPI.URL)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file, err := server.LoadConfig(filepath.Join(dir, "gateway.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	configure := doubles(t, hook, chat, "[request, approval, denial, statement, result]", "[{account: T1/U1, subject: second-dba}]")
 	return &surfaces{t, servertest.Start(t, servertest.Options{
-		Resources: maskedRules, Configure: func(c *server.Config) { c.Notify = file.Notify },
+		Resources: maskedRules, Configure: configure,
 		Setup: `create schema clinic; create table clinic.patients (id int primary key, ssn text, tags text[], doc jsonb);
 			create table clinic.copies (id int, ssn text); insert into clinic.patients values (1, 'a', '{}', '{}')`,
 	}), hook.events, chat.calls}
