@@ -28,12 +28,12 @@ rows(k) as (
 	union all select 'p' || oid || ':' || xmin from pg_catalog.pg_proc
 	union all select 'o' || oid || ':' || xmin from pg_catalog.pg_operator where oid >= 16384
 	union all select 's' || oid || ':' || xmin from pg_catalog.pg_cast where oid >= 16384
-	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits
+	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits where inhrelid in (select oid from kept)
 	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where (not tgisinternal or tgenabled <> 'O') and tgrelid in (select oid from kept)
-	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384
+	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384 and ev_class in (select oid from kept)
 	union all select 'k' || oid || ':' || xmin from pg_catalog.pg_constraint where connamespace not in (select oid from temp)
 	union all select 'd' || oid || ':' || xmin from pg_catalog.pg_attrdef where adrelid in (select oid from kept)
-	union all select 'l' || oid || ':' || xmin from pg_catalog.pg_policy
+	union all select 'l' || oid || ':' || xmin from pg_catalog.pg_policy where polrelid in (select oid from kept)
 	union all select 'e' || oid || ':' || xmin from pg_catalog.pg_event_trigger
 	union all select 'x' || indexrelid || ':' || xmin from pg_catalog.pg_index
 		where (indexprs is not null or indpred is not null or indisunique) and indexrelid >= 16384 and indrelid in (select oid from kept)

@@ -3,10 +3,12 @@ package session
 import (
 	"bytes"
 	"encoding/hex"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -91,3 +93,34 @@ func TestParams_BinaryIsReadable(t *testing.T) {
 }
 
 func ptr(s string) *string { return &s }
+
+// Binary values come from the client: what people read is text, and of an array of texts
+// the one that its bytes are.
+func FuzzPrintable(f *testing.F) {
+	types := pgtype.NewMap()
+	for _, v := range []any{[]string{"a", `b "\`, "null", ""}, []*string{nil, ptr("x")}, []string{}} {
+		b, err := types.Encode(pgtype.TextArrayOID, pgtype.BinaryFormatCode, v, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint32(pgtype.TextArrayOID), b)
+	}
+	f.Add(uint32(pgtype.NumericOID), []byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 5})
+	f.Add(uint32(pgtype.IntervalOID), make([]byte, 16))
+	f.Fuzz(func(t *testing.T, oid uint32, value []byte) {
+		got := Printable([]hoop.Param{{Type: oid, Binary: true, Value: value}})
+		if len(got) != 1 || !utf8.ValidString(got[0]) {
+			t.Fatalf("%q", got)
+		}
+		if oid != pgtype.TextArrayOID || strings.HasPrefix(got[0], `\x`) {
+			return
+		}
+		var want, have []*string
+		if err := types.Scan(oid, pgtype.BinaryFormatCode, value, &want); err != nil {
+			t.Fatalf("%s, and %v", got[0], err)
+		}
+		if err := types.Scan(oid, pgtype.TextFormatCode, []byte(got[0]), &have); err != nil || !reflect.DeepEqual(have, want) {
+			t.Errorf("%s is %v, want %v, %v", got[0], have, want, err)
+		}
+	})
+}
