@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -64,7 +65,8 @@ func TestAgent_TellsThatTheTunnelIsLost(t *testing.T) {
 				close(end)
 			}
 			last, err := io.ReadAll(conn)
-			if err != nil {
+			bare := c.cut && c.state == "" && errors.Is(err, syscall.ECONNRESET) // what the client had sent may be unread
+			if err != nil && !bare {
 				t.Fatal(err)
 			}
 			if c.state == "" {

@@ -403,15 +403,20 @@ func TestSlowReader_CostsNoMemory(t *testing.T) {
 					c.Frontend.Send(query(tt.sql))
 					check(t, c.Frontend.Flush())
 				}
-				still := 0
-				eventually(t, "they are held back", func() bool {
+				still, settled := 0, heap()
+				eventually(t, "they are held back, and the heap has settled", func() bool {
 					// Both ends wait for a moment now and then, before the sockets are full.
 					if still++; g.stalled(watch) != n || g.writing() != n {
 						still = 0
 					}
-					return still == 20
+					if still < 20 {
+						return false
+					}
+					before := settled
+					still, settled = 0, heap()
+					return max(before, settled)-min(before, settled) < 256<<10
 				})
-				return heap()
+				return settled
 			}
 			none := heap()
 			one := stall(all[:1], 1)

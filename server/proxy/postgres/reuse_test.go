@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -289,17 +290,19 @@ func TestReuse_MakesRoom(t *testing.T) {
 	if n := g.waiting(); n != 1 {
 		t.Fatalf("%d wait", n)
 	}
-	dial := g.dial
-	full := true
-	g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
-		if full {
-			full = false
-			return nil, (&hoop.Error{Code: hoop.CodeTooMany, Message: "full", Err: &pgconn.PgError{Code: "53300"}})
+	var full atomic.Bool
+	full.Store(true)
+	g.declare(func(*hoop.Target) {
+		dial := g.dial
+		g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
+			if full.CompareAndSwap(true, false) {
+				return nil, (&hoop.Error{Code: hoop.CodeTooMany, Message: "full", Err: &pgconn.PgError{Code: "53300"}})
+			}
+			return dial(ctx, params)
 		}
-		return dial(ctx, params)
-	}
+	})
 	pid(t, g.connect("application_name=other"))
-	if n := g.waiting(); n != 0 || full {
+	if n := g.waiting(); n != 0 || full.Load() {
 		t.Errorf("%d wait", n)
 	}
 }
