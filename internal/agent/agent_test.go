@@ -3,21 +3,16 @@ package agent
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/pbkdf2"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"regexp"
 	"strings"
@@ -29,6 +24,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/tunnel"
+	"github.com/hoopctl/hoopctl/pkg/tunnel/tunneltest"
 )
 
 // gateway is the other end of the tunnel: it reads preambles and gives the rest of
@@ -96,32 +92,6 @@ func startGateway(t *testing.T, addr string, conf *tls.Config, handle func(conte
 	return g
 }
 
-func certificates(t *testing.T) (server, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(leaf)
-	return &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		MinVersion:   tls.VersionTLS13, NextProtos: []string{tunnel.ALPN},
-	}, &tls.Config{RootCAs: roots}
-}
-
 func echo(_ context.Context, s net.Conn) { _, _ = io.Copy(s, s) }
 
 func listen(t *testing.T, gatewayAddr string, client *tls.Config, protocol string) (*Agent, *Listener) {
@@ -165,7 +135,7 @@ func code(n uint32) []byte {
 }
 
 func TestAgent_RelaysAndSpeaksForItself(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	g := startGateway(t, "127.0.0.1:0", server, echo)
 	_, l := listen(t, g.addr, client, "postgres")
 	if l.Host != "127.0.0.1" || l.Port == 0 || len(l.Password) < 32 || l.User == "" {
@@ -241,7 +211,7 @@ func TestListener_Rounds(t *testing.T) {
 
 // An end of the client's input is passed on while the answer still comes.
 func TestAgent_HalfClose(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	g := startGateway(t, "127.0.0.1:0", server, func(_ context.Context, s net.Conn) {
 		n, err := io.Copy(io.Discard, s)
 		fmt.Fprintf(s, "%d %v", n, err)
@@ -262,7 +232,7 @@ func TestAgent_HalfClose(t *testing.T) {
 // One client that leaves in the middle of a large answer ended every connection of a
 // local agent elsewhere.
 func TestAgent_VanishedClientHarmsNobody(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	ended := make(chan error, 1)
 	g := startGateway(t, "127.0.0.1:0", server, func(ctx context.Context, s net.Conn) {
 		b := make([]byte, 1)
@@ -330,7 +300,7 @@ func fatalOf(t *testing.T, c *net.TCPConn) *pgproto3.ErrorResponse {
 }
 
 func TestAgent_TellsWhyThereIsNoConnection(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	t.Run("gateway out of reach", func(t *testing.T) {
 		free, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -346,7 +316,7 @@ func TestAgent_TellsWhyThereIsNoConnection(t *testing.T) {
 	})
 	t.Run("untrusted certificate", func(t *testing.T) {
 		g := startGateway(t, "127.0.0.1:0", server, echo)
-		_, other := certificates(t)
+		_, other := tunneltest.Certificates(t, tunnel.ALPN)
 		_, l := listen(t, g.addr, other, "postgres")
 		if e := fatalOf(t, dial(t, l)); e.Code != "08001" || !strings.Contains(e.Message, "trusted") {
 			t.Errorf("got %+v", e)
@@ -368,7 +338,7 @@ func TestAgent_TellsWhyThereIsNoConnection(t *testing.T) {
 }
 
 func TestAgent_RedialsWhenTheGatewayComesBack(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	g := startGateway(t, "127.0.0.1:0", server, echo)
 	_, l := listen(t, g.addr, client, "other")
 	talk := func() error {
@@ -402,7 +372,7 @@ func TestAgent_PortInUse(t *testing.T) {
 }
 
 func TestAgent_CloseEndsEverything(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	g := startGateway(t, "127.0.0.1:0", server, echo)
 	a, l := listen(t, g.addr, client, "other")
 	c := dial(t, l)
@@ -430,7 +400,7 @@ func TestAgent_CloseEndsEverything(t *testing.T) {
 // Who waits for the gateway's last words gets them before the ports and the tunnel end,
 // and no new connection holds that up.
 func TestAgent_DrainWaitsForLastWords(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	arrived, speak := make(chan struct{}), make(chan struct{})
 	g := startGateway(t, "127.0.0.1:0", server, func(_ context.Context, s net.Conn) {
 		close(arrived)

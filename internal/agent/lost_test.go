@@ -19,6 +19,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/tunnel"
+	"github.com/hoopctl/hoopctl/pkg/tunnel/tunneltest"
 )
 
 // What came before the tunnel was lost decides whether, and how, the client is told.
@@ -40,7 +41,7 @@ func TestAgent_TellsThatTheTunnelIsLost(t *testing.T) {
 		{"the gateway ends the session", signedIn, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			server, client := certificates(t)
+			server, client := tunneltest.Certificates(t, tunnel.ALPN)
 			came, end := make(chan struct{}), make(chan struct{})
 			g := startGateway(t, "127.0.0.1:0", server, func(ctx context.Context, s net.Conn) {
 				_, _ = s.Write(c.says)
@@ -86,7 +87,7 @@ func TestAgent_TellsThatTheTunnelIsLost(t *testing.T) {
 
 // Nobody reads an answer to a CancelRequest: there is none.
 func TestAgent_CancelGetsNoAnswer(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, tunnel.ALPN)
 	g := startGateway(t, "127.0.0.1:0", server, func(context.Context, net.Conn) {})
 	_, l := listen(t, g.addr, client, "postgres")
 	conn := dial(t, l)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"github.com/hoopctl/hoopctl/pkg/tunnel/tunneltest"
 )
 
 // tcpPair is a connection as the two ends see it.
@@ -428,7 +430,7 @@ func TestMux_HalfClosedForever(t *testing.T) {
 // A client's socket gets every byte in order, whether the tunnel's reader could write
 // them or somebody had to be woken.
 func TestStream_WriteToSocketThatStandsStill(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	const n = 12 << 20
 	pattern := func(off int) byte { return byte(off*31 + off>>13) }
 	c := dial(t, serveStreams(t, server, discard(), func(_ context.Context, s net.Conn) {
@@ -486,7 +488,7 @@ func TestStream_WriteToSocketThatStandsStill(t *testing.T) {
 
 // Many who write at once share writes and are all held back by a slow connection.
 func TestMux_ManyWriters(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	c := dial(t, serveStreams(t, server, discard(), echo), client)
 	all(t, []int{1, 100, 5000, maxFrame, 2 * maxFrame, 1 << 20}, func() (io.ReadWriteCloser, error) { return c.Open() })
 	c.mux.w.mu.Lock()

@@ -3,50 +3,18 @@ package tunnel
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-)
 
-// certificates gives a server's and a client's configuration that fit together.
-func certificates(t *testing.T) (server, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(leaf)
-	server = &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		MinVersion:   tls.VersionTLS13, NextProtos: []string{ALPN},
-	}
-	return server, &tls.Config{RootCAs: roots}
-}
+	"github.com/hoopctl/hoopctl/pkg/tunnel/tunneltest"
+)
 
 // serveStreams runs a tunnel's server end for each connection until the test ends.
 func serveStreams(t *testing.T, conf *tls.Config, log *slog.Logger, handle func(context.Context, net.Conn)) (addr string) {
@@ -100,7 +68,7 @@ func echo(_ context.Context, s net.Conn) { _, _ = io.Copy(s, s) }
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestTunnel_ManyStreamsBothWays(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	c := dial(t, serveStreams(t, server, discard(), echo), client)
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -132,7 +100,7 @@ func TestTunnel_ManyStreamsBothWays(t *testing.T) {
 }
 
 func TestTunnel_PanicEndsItsStreamOnly(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	var log lockedBuffer
 	c := dial(t, serveHandler(t, server, slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context, s net.Conn) func() {
 		b := make([]byte, 1)
@@ -174,7 +142,7 @@ func TestTunnel_PanicEndsItsStreamOnly(t *testing.T) {
 }
 
 func TestTunnel_StalledStreamHoldsUpNobody(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	stalled := make(chan struct{})
 	c := dial(t, serveStreams(t, server, discard(), func(ctx context.Context, s net.Conn) {
 		b := make([]byte, 1)
@@ -214,7 +182,7 @@ func TestTunnel_StalledStreamHoldsUpNobody(t *testing.T) {
 }
 
 func TestDial_RefusesWhatIsNoGateway(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	for name, change := range map[string]func(*tls.Config){
 		"other protocol": func(c *tls.Config) { c.NextProtos = []string{"h2"} },
 		"no protocol":    func(c *tls.Config) { c.NextProtos = nil },
@@ -230,7 +198,7 @@ func TestDial_RefusesWhatIsNoGateway(t *testing.T) {
 		})
 	}
 	t.Run("untrusted", func(t *testing.T) {
-		_, other := certificates(t)
+		_, other := tunneltest.Certificates(t, ALPN)
 		if c, err := Dial(t.Context(), serveStreams(t, server, discard(), echo), other); err == nil {
 			_ = c.Close()
 			t.Error("Dial succeeded")
@@ -239,7 +207,7 @@ func TestDial_RefusesWhatIsNoGateway(t *testing.T) {
 }
 
 func TestServe_EndsWithItsContext(t *testing.T) {
-	server, client := certificates(t)
+	server, client := tunneltest.Certificates(t, ALPN)
 	l, err := tls.Listen("tcp", "127.0.0.1:0", server)
 	if err != nil {
 		t.Fatal(err)

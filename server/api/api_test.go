@@ -232,7 +232,7 @@ func TestAPI_BreakGlassAndReview(t *testing.T) {
 		t.Fatalf("%+v, %v", targets, err)
 	}
 	got, err := g.as("alice").NewRequest(ctx, wire.NewRequest{Target: "glass", Reason: "the ward is dark", Duration: hoop.Duration(time.Hour), BreakGlass: true})
-	if err != nil || got.Grant == nil || !got.Grant.BreakGlass || g.log.count(hoop.EventAlert) != 1 {
+	if err != nil || got.Grant == nil || !got.Grant.BreakGlass || len(g.log.Of(hoop.EventAlert)) != 1 {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	if _, err := g.as("ann").Review(ctx, got.Grant.ID, "fine"); err == nil {
@@ -256,7 +256,7 @@ func TestAPI_BreakGlassAndReview(t *testing.T) {
 
 func TestAPI_AFaultOfOursTellsNothing(t *testing.T) {
 	g := newGateway(t)
-	g.log.fail(errors.New("write /var/lib/hoop/secret-path: no space left"))
+	g.log.Fail(errors.New("write /var/lib/hoop/secret-path: no space left"))
 	got := g.raw("POST", wire.PathRequests, `{"target":"open"}`, "Authorization", "Bearer token-alice", "Content-Type", "application/json")
 	if got.status != 503 || got.problem.Code != hoop.CodeUnrecorded || strings.Contains(got.body, "secret-path") {
 		t.Errorf("%d %s", got.status, got.body)

@@ -77,7 +77,7 @@ func TestRecording_ReadIsOnRecordBeforeTheFirstByte(t *testing.T) {
 		{Kind: recording.KindOutput, Wire: []byte{0, 1, 255}},
 		{Kind: recording.KindEnd},
 	}, before: func() {
-		if g.log.count(hoop.EventRead) != 1 {
+		if len(g.log.Of(hoop.EventRead)) != 1 {
 			t.Error("read before it was on record")
 		}
 	}}
@@ -101,7 +101,7 @@ func TestRecording_ReadIsOnRecordBeforeTheFirstByte(t *testing.T) {
 	if err := lines.Err(); err != nil || !slices.Equal(kinds, []recording.Kind{recording.KindStart, recording.KindOutput, recording.KindEnd}) {
 		t.Errorf("%v, %v", kinds, err)
 	}
-	e := g.log.events[0]
+	e := g.log.Events()[0]
 	if e.Subject != "paul" || e.Session != "s1" || e.Target != "open" || e.Time.IsZero() {
 		t.Errorf("event %+v", e)
 	}
@@ -142,7 +142,7 @@ func TestRecording_NotRecordedNotRead(t *testing.T) {
 	g := newGateway(t)
 	g.session("s1", "alice", true)
 	g.session("unrecorded", "alice", true)
-	g.log.fail(errors.New("disk full"))
+	g.log.Fail(errors.New("disk full"))
 	g.tape = &tape{end: io.EOF, before: func() { t.Error("read though the log cannot write") }}
 	_, err := g.as("ann").Recording(t.Context(), "s1")
 	wantCode(t, err, hoop.CodeUnrecorded)
@@ -177,7 +177,7 @@ func TestRecording_ADamagedOneIsBrokenOff(t *testing.T) {
 func TestExport_ForThoseWhoExamine(t *testing.T) {
 	g := newGateway(t)
 	g.export = func(_ context.Context, w io.Writer) error {
-		if g.log.count(hoop.EventExport) == 0 {
+		if len(g.log.Of(hoop.EventExport)) == 0 {
 			t.Error("exported before it was on record")
 		}
 		_, err := io.WriteString(w, "tar")
@@ -187,7 +187,7 @@ func TestExport_ForThoseWhoExamine(t *testing.T) {
 		_, err := g.as(who).Export(t.Context())
 		wantCode(t, err, hoop.CodeDenied)
 	}
-	if n := g.log.count(hoop.EventExport); n != 0 {
+	if n := len(g.log.Of(hoop.EventExport)); n != 0 {
 		t.Errorf("%d events of refused exports", n)
 	}
 	for _, who := range []string{"ann", "root"} {
@@ -201,7 +201,7 @@ func TestExport_ForThoseWhoExamine(t *testing.T) {
 			t.Errorf("%q, %v", b, err)
 		}
 	}
-	if n := g.log.count(hoop.EventExport); n != 2 {
+	if n := len(g.log.Of(hoop.EventExport)); n != 2 {
 		t.Errorf("%d events", n)
 	}
 	if key, err := g.as("alice").LogKey(t.Context()); err != nil || key.Verifier != "hoop+key" {
@@ -217,7 +217,7 @@ func TestExport_ForThoseWhoExamine(t *testing.T) {
 		}
 		body.Close()
 	}
-	g.log.fail(errors.New("disk full"))
+	g.log.Fail(errors.New("disk full"))
 	_, err := g.as("ann").Export(t.Context())
 	wantCode(t, err, hoop.CodeUnrecorded)
 }
@@ -233,7 +233,7 @@ func TestBundle_ForThoseWhoExamine(t *testing.T) {
 	g := newGateway(t)
 	var asked api.BundleRequest
 	g.bundle = func(ask api.BundleRequest) (api.Bundle, error) {
-		if g.log.count(hoop.EventExport) == 0 {
+		if len(g.log.Of(hoop.EventExport)) == 0 {
 			t.Error("exported before it was on record")
 		}
 		asked = ask
@@ -274,7 +274,7 @@ func TestBundle_ForThoseWhoExamine(t *testing.T) {
 			t.Errorf("%s: %d %s", q, got.status, got.body)
 		}
 	}
-	g.log.fail(errors.New("disk full"))
+	g.log.Fail(errors.New("disk full"))
 	_, err = g.as("ann").Bundle(t.Context(), wire.BundleAsk{})
 	wantCode(t, err, hoop.CodeUnrecorded)
 }
@@ -365,7 +365,7 @@ func TestEvents_ForThoseWhoExamine(t *testing.T) {
 	} else {
 		body.Close()
 	}
-	if n := g.log.count(hoop.EventExport); n != 1 {
+	if n := len(g.log.Of(hoop.EventExport)); n != 1 {
 		t.Errorf("it is on record %d times", n)
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	wire "github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/hoop/hooptest"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/pkg/siem"
 	"github.com/hoopctl/hoopctl/server/api"
@@ -63,39 +63,6 @@ func (access) BreakGlass(_ context.Context, _ hoop.Identity, target string) (gra
 		return grant.Access{Rule: "glass", MaxDuration: hoop.Duration(time.Hour), ReasonRequired: true, Reviewers: []string{"compliance"}}, nil
 	}
 	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass gives you %s", target)
-}
-
-type auditLog struct {
-	mu     sync.Mutex
-	events []hoop.Event
-	err    error
-}
-
-func (l *auditLog) Write(_ context.Context, e *hoop.Event) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
-	}
-	l.events = append(l.events, *e)
-	return nil
-}
-
-func (l *auditLog) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-}
-
-func (l *auditLog) count(t hoop.EventType) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.events {
-		if e.Type == t {
-			n++
-		}
-	}
-	return n
 }
 
 // tape is a recording: records, then an error.
@@ -144,7 +111,7 @@ type gateway struct {
 	t      *testing.T
 	store  *store.Store
 	grants *grant.Service
-	log    *auditLog
+	log    *hooptest.Log
 	tape   *tape
 	film   func() api.Recording // instead of tape
 	now    time.Time            // the API's clock; zero: the real one
@@ -177,7 +144,7 @@ func newGateway(t *testing.T) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{t: t, store: st, log: &auditLog{}, tape: &tape{end: io.EOF}, logged: make(logged, 100)}
+	g := &gateway{t: t, store: st, log: &hooptest.Log{}, tape: &tape{end: io.EOF}, logged: make(logged, 100)}
 	rules := access{
 		"open": {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
 		"one":  {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), ReasonRequired: true, Approval: &hoop.ApprovalRule{Groups: []string{"dba", "ops"}, Count: 1}},

@@ -36,20 +36,21 @@ func TestExplain(t *testing.T) {
 	if _, err := g.as("ann").TestPolicy(t.Context(), wire.PolicyCases{Text: "cases: 'secret'"}); err != nil {
 		t.Fatal(err)
 	}
-	if n := g.log.count(hoop.EventExplain); n != 2 {
+	if n := len(g.log.Of(hoop.EventExplain)); n != 2 {
 		t.Fatalf("%d events", n)
 	}
-	e := g.log.events[len(g.log.events)-2]
+	events := g.log.Events()
+	e := events[len(events)-2]
 	if e.Text != "SELECT $1" || e.Subject != "ann" || e.Target != "open" || e.Action != hoop.Approve || e.Rule != "risky" || len(e.Effects) != 1 ||
 		e.Details[1] != (hoop.Detail{Name: "as_groups", Value: "devs,ops"}) {
 		t.Errorf("event %+v", e)
 	}
-	if d := g.log.events[len(g.log.events)-1].Details; d[0].Value != "2" || d[1].Value != "1" {
+	if d := events[len(events)-1].Details; d[0].Value != "2" || d[1].Value != "1" {
 		t.Errorf("of the cases: %+v", d)
 	}
 	_, err = g.as("ann").Explain(t.Context(), wire.Explain{Target: "other", SQL: "SELECT 'secret'"})
 	wantCode(t, err, hoop.CodeDenied)
-	g.log.fail(context.DeadlineExceeded)
+	g.log.Fail(context.DeadlineExceeded)
 	x, err = g.as("ann").Explain(t.Context(), ask)
 	wantCode(t, err, hoop.CodeUnrecorded)
 	if x.Shape != "" {
@@ -59,7 +60,7 @@ func TestExplain(t *testing.T) {
 	wantCode(t, err, hoop.CodeUnrecorded)
 	_, err = g.as("ann").TestPolicy(t.Context(), wire.PolicyCases{Text: strings.Repeat("x", wire.MaxExplained)})
 	wantCode(t, err, hoop.CodeTooLarge)
-	for _, e := range g.log.events {
+	for _, e := range g.log.Events() {
 		if strings.Contains(e.Text+e.Reason, "secret") {
 			t.Errorf("event %+v", e)
 		}

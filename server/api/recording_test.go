@@ -82,7 +82,7 @@ func TestRecording_LiteralsHaveAPermissionOfTheirOwn(t *testing.T) {
 				}
 			}
 			want := hoop.Detail{Name: "literals", Value: map[bool]string{true: "shown", false: "hidden"}[tt.shown]}
-			if e := g.log.events[0]; e.Type != hoop.EventRead || !slices.Contains(e.Details, want) || e.Detail(hoop.ReaderDetail) != tt.reader {
+			if e := g.log.Events()[0]; e.Type != hoop.EventRead || !slices.Contains(e.Details, want) || e.Detail(hoop.ReaderDetail) != tt.reader {
 				t.Errorf("the event %+v", e)
 			}
 		})
@@ -132,7 +132,7 @@ func TestRecording_InParts(t *testing.T) {
 	if err != nil || x.Statements != 40 || !x.Finished || len(x.Marks) < 5 {
 		t.Fatalf("%+v, %v", x, err)
 	}
-	if n := g.log.count(hoop.EventRead); n != 0 {
+	if n := len(g.log.Of(hoop.EventRead)); n != 0 {
 		t.Errorf("the index alone is %d events", n)
 	}
 	var all []*recording.Record
@@ -152,7 +152,7 @@ func TestRecording_InParts(t *testing.T) {
 			t.Fatalf("record %d is %q", i, r.Statement.Text)
 		}
 	}
-	if n := g.log.count(hoop.EventRead); n != 1 {
+	if n := len(g.log.Of(hoop.EventRead)); n != 1 {
 		t.Errorf("%d parts within the hour are %d events", parts, n)
 	}
 	last := x.Marks[len(x.Marks)-1]
@@ -160,12 +160,12 @@ func TestRecording_InParts(t *testing.T) {
 	if err != nil || len(records) != 1 || records[0].Statement.Text != fmt.Sprint("statement ", last.Statements) {
 		t.Errorf("at the last mark: %+v, %v", records, err)
 	}
-	if _, _, _, err := g.as("paul").Part(t.Context(), "s1", last.Position, 1); err != nil || g.log.count(hoop.EventRead) != 2 {
-		t.Errorf("another reader: %v, %d events", err, g.log.count(hoop.EventRead))
+	if _, _, _, err := g.as("paul").Part(t.Context(), "s1", last.Position, 1); err != nil || len(g.log.Of(hoop.EventRead)) != 2 {
+		t.Errorf("another reader: %v, %d events", err, len(g.log.Of(hoop.EventRead)))
 	}
 	g.now = time.Now().Add(time.Hour + time.Minute)
-	if _, _, _, err := c.Part(t.Context(), "s1", last.Position, 1); err != nil || g.log.count(hoop.EventRead) != 3 {
-		t.Errorf("an hour later: %v, %d events", err, g.log.count(hoop.EventRead))
+	if _, _, _, err := c.Part(t.Context(), "s1", last.Position, 1); err != nil || len(g.log.Of(hoop.EventRead)) != 3 {
+		t.Errorf("an hour later: %v, %d events", err, len(g.log.Of(hoop.EventRead)))
 	}
 }
 

@@ -21,16 +21,7 @@ func TestRefused_IsRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	denied := func() (events []hoop.Event) {
-		g.log.mu.Lock()
-		defer g.log.mu.Unlock()
-		for _, e := range g.log.events {
-			if e.Type == hoop.EventAPIDenied {
-				events = append(events, e)
-			}
-		}
-		return events
-	}
+	denied := func() []hoop.Event { return g.log.Of(hoop.EventAPIDenied) }
 	ctx := t.Context()
 	for i, tt := range []struct {
 		who, want string

@@ -90,7 +90,7 @@ func TestDelegate_OnlyByPeople(t *testing.T) {
 		}
 		person := w.signIn("bob").AccessToken
 		before := len(w.store.tokens)
-		w.log.breakWith(errors.New("disk full"))
+		w.log.Fail(errors.New("disk full"))
 		if _, _, err := w.delegate(person, time.Minute); err == nil || len(w.store.tokens) != before {
 			t.Errorf("unrecorded: %v", err)
 		}

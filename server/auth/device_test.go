@@ -198,7 +198,7 @@ func TestDevice_UnrecordedIsRefused(t *testing.T) {
 	if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "alice", true); err != nil {
 		t.Fatal(err)
 	}
-	w.log.breakWith(errors.New("disk full at /var/lib/secret-place"))
+	w.log.Fail(errors.New("disk full at /var/lib/secret-place"))
 	a := w.poll(da.DeviceCode)
 	if a.Status != http.StatusServiceUnavailable || a.Access != "" || strings.Contains(a.Description, "disk") {
 		t.Errorf("got %+v", a)
@@ -209,7 +209,7 @@ func TestDevice_UnrecordedIsRefused(t *testing.T) {
 	if len(w.store.families) != 0 {
 		t.Error("a sign-in is stored that was not recorded")
 	}
-	w.log.breakWith(nil)
+	w.log.Fail(nil)
 	if a := w.poll(da.DeviceCode); a.Error != "invalid_grant" { // burnt: start again
 		t.Errorf("got %+v", a)
 	}

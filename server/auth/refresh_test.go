@@ -330,7 +330,7 @@ func TestRevoke_UnknownAndForeign(t *testing.T) {
 func TestRevoke_UnrecordedStillEnds(t *testing.T) {
 	w := newWorld(t)
 	tok := w.refreshWith(refreshable(w))
-	w.log.breakWith(errors.New("disk full"))
+	w.log.Fail(errors.New("disk full"))
 	a := w.post(pathRevoke, url.Values{"client_id": {ClientID}, "token": {tok.Access}})
 	if a.Status != http.StatusServiceUnavailable || w.who(tok.Access) != "unauthenticated" {
 		t.Errorf("got %+v, %s", a, w.who(tok.Access))

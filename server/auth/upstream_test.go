@@ -562,9 +562,9 @@ func TestSecrets_AreNowhere(t *testing.T) {
 		service := w.secret("ci-agent", "agent-s3cret-value")
 		w.secret("ci-agent", "wrong-s3cret-value")
 		w.post(pathToken, url.Values{"client_id": {ClientID}, "client_secret": {"misplaced-s3cret"}, "grant_type": {"refresh_token"}})
-		w.log.breakWith(errors.New("disk full"))
+		w.log.Fail(errors.New("disk full"))
 		w.secret("ci-agent", "agent-s3cret-value")
-		w.log.breakWith(nil)
+		w.log.Fail(nil)
 		sealed := "" // JSON has it in base64, and it is gone when the sign-in ends
 		for _, f := range w.store.families {
 			sealed += string(f.Credential)
@@ -575,7 +575,7 @@ func TestSecrets_AreNowhere(t *testing.T) {
 			da.DeviceCode, da.UserCode, tok.AccessToken, tok.RefreshToken, a.Access, a.Refresh, service.Access,
 			"agent-s3cret-value", "wrong-s3cret-value", "misplaced-s3cret", "idp-client-secret",
 		}, p.refreshes...)
-		everything := sealed + w.logs.String() + dump(t, w.log.events) + dump(t, w.store.devices) + dump(t, w.store.families) + dump(t, w.store.tokens)
+		everything := sealed + w.logs.String() + dump(t, w.log.Events()) + dump(t, w.store.devices) + dump(t, w.store.families) + dump(t, w.store.tokens)
 		if !strings.Contains(everything, "corp:id2") || !strings.Contains(w.logs.String(), "disk full") {
 			t.Fatal("the test looks at nothing")
 		}

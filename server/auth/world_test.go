@@ -20,6 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/hoop/hooptest"
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
 )
 
@@ -50,35 +51,13 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// memLog is a Log in memory.
-type memLog struct {
-	mu     sync.Mutex
-	events []hoop.Event
-	err    error
-}
-
-func (l *memLog) Write(_ context.Context, e *hoop.Event) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
-	}
-	l.events = append(l.events, *e)
-	return nil
-}
-
-func (l *memLog) breakWith(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-}
+// memLog is a Log in memory that tells what happened in a line each.
+type memLog struct{ hooptest.Log }
 
 // types lists what was recorded: "sign-in alice", with the reason after a colon.
 func (l *memLog) types() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var s []string
-	for _, e := range l.events {
+	for _, e := range l.Events() {
 		line := strings.TrimSpace(string(e.Type) + " " + e.Subject)
 		if e.Reason != "" {
 			line += ": " + e.Reason

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,21 +15,12 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/pgserver/pgservertest"
 )
 
 var server *pgserver.Server // set by TestMain, used by every test
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	var err error
-	if server, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer server.Stop()
-	return m.Run()
-}
+func TestMain(m *testing.M) { pgservertest.Main(m, &server, pgserver.Options{}) }
 
 // database makes a database with a schema and gives a connection to it.
 func database(t *testing.T, schema string) (string, *pgx.Conn) {

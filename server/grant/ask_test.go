@@ -23,7 +23,7 @@ func TestAsk_WithoutApprovalIsGrantedAtOnce(t *testing.T) {
 		if got, want := b.log.types(), "request grant"; got != want {
 			t.Errorf("events %q; want %q", got, want)
 		}
-		if e := b.log.all()[1]; e.Subject != "alice" || e.Grant != g.ID || e.Request != r.ID || e.Target != "open" || e.Rule != "open" {
+		if e := b.log.Events()[1]; e.Subject != "alice" || e.Grant != g.ID || e.Request != r.ID || e.Target != "open" || e.Rule != "open" {
 			t.Errorf("grant event %+v", e)
 		}
 	})
@@ -160,7 +160,7 @@ func TestAsk_Scope(t *testing.T) {
 		if err != nil || !r.Scope.Equal(want) || !g.Scope.Equal(want) {
 			t.Fatalf("request %+v, grant %+v, %v", r, g, err)
 		}
-		for _, e := range b.log.all() {
+		for _, e := range b.log.Events() {
 			if !slices.Contains(e.Details, hoop.Detail{Name: "scope", Value: "infer, read on clinic.*"}) {
 				t.Errorf("event %+v", e)
 			}

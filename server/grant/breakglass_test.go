@@ -35,7 +35,7 @@ func TestBreakGlass(t *testing.T) {
 		if got, want := b.log.types(), "request alert grant"; got != want {
 			t.Errorf("events %q, want %q", got, want)
 		}
-		if e := b.log.all()[1]; e.Subject != "alice" || e.Target != "glass" || e.Rule != "glass" || e.Reason != "the ward has no beds table" {
+		if e := b.log.Events()[1]; e.Subject != "alice" || e.Target != "glass" || e.Rule != "glass" || e.Reason != "the ward has no beds table" {
 			t.Errorf("alert %+v", e)
 		}
 		if got, err := b.InForce(t.Context(), alice, "glass"); err != nil || got.ID != g.ID {
@@ -76,7 +76,7 @@ func TestBreakGlass(t *testing.T) {
 		if err != nil || done.Review == nil || done.Review.By != "ann" || !done.ExpiresAt.Equal(g.ExpiresAt) {
 			t.Fatalf("%+v, %v", done, err)
 		}
-		if e := b.log.all()[len(b.log.all())-1]; e.Type != hoop.EventReview || e.Subject != "ann" || e.Grant != g.ID || e.Reason != "only the beds table was read" {
+		if e := b.log.Events()[len(b.log.Events())-1]; e.Type != hoop.EventReview || e.Subject != "ann" || e.Grant != g.ID || e.Reason != "only the beds table was read" {
 			t.Errorf("event %+v", e)
 		}
 		_, err = b.Review(t.Context(), person("ben", "compliance"), g.ID, "me too")
@@ -92,15 +92,15 @@ func TestBreakGlass(t *testing.T) {
 // The alert is not durable: no grant. The rule is taken away: none either.
 func TestBreakGlass_FailsClosed(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		b.log.hook(func(e hoop.Event) {
+		b.log.Before(func(e hoop.Event) {
 			if e.Type == hoop.EventAlert {
-				b.log.fail(errors.New("no space left on device"))
+				b.log.Fail(errors.New("no space left on device"))
 			}
 		})
 		_, _, err := b.Ask(t.Context(), alice, glass("now"))
 		wantCode(t, err, hoop.CodeUnrecorded)
-		b.log.hook(nil)
-		b.log.fail(nil)
+		b.log.Before(nil)
+		b.log.Fail(nil)
 		if _, err := b.InForce(t.Context(), alice, "glass"); err == nil {
 			t.Error("a grant without an alert")
 		}

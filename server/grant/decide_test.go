@@ -254,7 +254,7 @@ func TestReasons_KeepNoProtectedValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept, err := json.Marshal([]any{b.request(r.ID), b.request(denied.ID), g, reviewed, b.log.all()})
+		kept, err := json.Marshal([]any{b.request(r.ID), b.request(denied.ID), g, reviewed, b.log.Events()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/hoop/hooptest"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/resource"
@@ -85,52 +85,13 @@ func (r *rules) remove(target string) {
 	delete(r.by, target)
 }
 
-// auditLog keeps events, and can fail or block.
-type auditLog struct {
-	mu     sync.Mutex
-	events []hoop.Event
-	err    error
-	before func(hoop.Event) // called before an event is durable
-}
-
-func (l *auditLog) Write(_ context.Context, e *hoop.Event) error {
-	l.mu.Lock()
-	before := l.before
-	l.mu.Unlock()
-	if before != nil {
-		before(*e)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return l.err
-	}
-	l.events = append(l.events, *e)
-	return nil
-}
-
-func (l *auditLog) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
-}
-
-func (l *auditLog) hook(f func(hoop.Event)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.before = f
-}
-
-func (l *auditLog) all() []hoop.Event {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.events)
-}
+// auditLog says what happened in one line.
+type auditLog struct{ hooptest.Log }
 
 // types is what happened, in order.
 func (l *auditLog) types() string {
 	var out []string
-	for _, e := range l.all() {
+	for _, e := range l.Events() {
 		out = append(out, string(e.Type))
 	}
 	return strings.Join(out, " ")

@@ -230,7 +230,7 @@ func TestHold_LiteralsAreNowhereElse(t *testing.T) {
 				t.Errorf("%s still sees the literal", viewer.Subject)
 			}
 		}
-		for _, e := range b.log.all() {
+		for _, e := range b.log.Events() {
 			if has(e) {
 				t.Errorf("event %+v holds the literal", e)
 			}
@@ -247,7 +247,7 @@ func TestRecord_ComesBeforeTheEffect(t *testing.T) {
 		held := b.hold(alice)
 		answer := b.await(t.Context(), held.ID)
 		synctest.Wait()
-		b.log.hook(func(e hoop.Event) {
+		b.log.Before(func(e hoop.Event) {
 			time.Sleep(3 * time.Second) // a slow disk
 			select {
 			case got := <-answer:
@@ -256,7 +256,7 @@ func TestRecord_ComesBeforeTheEffect(t *testing.T) {
 			}
 		})
 		b.approve(bob, held.ID)
-		b.log.hook(nil)
+		b.log.Before(nil)
 		if got := <-answer; got.r.State != hoop.Approved {
 			t.Errorf("%+v", got)
 		}
@@ -264,7 +264,7 @@ func TestRecord_ComesBeforeTheEffect(t *testing.T) {
 		g := b.granted(alice, "open")
 		ctx, detach := b.attach(g)
 		defer detach()
-		b.log.hook(func(hoop.Event) {
+		b.log.Before(func(hoop.Event) {
 			if ctx.Err() != nil {
 				t.Error("cut before the revocation was durable")
 			}
@@ -284,7 +284,7 @@ func TestRecord_FailureRefusesEveryStep(t *testing.T) {
 		answer := b.await(t.Context(), held.ID)
 		ctx, detach := b.attach(g)
 		defer detach()
-		b.log.fail(full)
+		b.log.Fail(full)
 		for what, step := range map[string]func() error{
 			"ask":               func() error { _, g, err := b.Ask(t.Context(), eve, newRequest("open")); return both(g != nil, err) },
 			"ask for approval":  func() error { _, _, err := b.Ask(t.Context(), eve, newRequest("one")); return err },
@@ -314,7 +314,7 @@ func TestRecord_FailureRefusesEveryStep(t *testing.T) {
 		// request cannot be approved later.
 		got := <-answer
 		wantCode(t, got.err, hoop.CodeUnrecorded)
-		b.log.fail(nil)
+		b.log.Fail(nil)
 		if _, err := b.Approve(t.Context(), bob, held.ID, ""); err == nil {
 			t.Error("approved after its time")
 		}
@@ -371,7 +371,7 @@ func TestHold_ShowsEachOnlyWhatIsMeantForThem(t *testing.T) {
 		b.approve(bob, r.ID)
 		b.Tell(r.ID, hoop.Facts{Transaction: "late"}) // does nothing
 		// What bob could see is on record: in short in the log, whole in the recording.
-		events := b.log.all()
+		events := b.log.Events()
 		told := map[string]string{}
 		for _, d := range events[len(events)-1].Details {
 			told[d.Name] = d.Value

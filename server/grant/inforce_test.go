@@ -119,7 +119,7 @@ func TestAttach_RevocationCutsAtOnce(t *testing.T) {
 		wantCode(t, err, hoop.CodeRevoked)
 		_, err = b.Revoke(t.Context(), admin, g.ID, "")
 		wantCode(t, err, hoop.CodeConflict, "was revoked at")
-		events := b.log.all()
+		events := b.log.Events()
 		if e := events[len(events)-1]; e.Type != hoop.EventRevocation || e.Subject != "root" || e.Grant != g.ID || e.Reason != "leaves today" {
 			t.Errorf("event %+v", e)
 		}

@@ -2,55 +2,26 @@ package grant_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/pgserver/pgservertest"
 	"github.com/hoopctl/hoopctl/server/store"
 )
 
 var pg *pgserver.Server
 
-func TestMain(m *testing.M) {
-	var err error
-	if pg, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := pg.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func newDatabase(t *testing.T) string {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), pg.DSN("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	name := fmt.Sprintf("g%d", time.Now().UnixNano())
-	if _, err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return pg.DSN(name)
-}
+func TestMain(m *testing.M) { pgservertest.Main(m, &pg, pgserver.Options{}) }
 
 // twoGateways share a PostgreSQL store, in real time.
 func twoGateways(t *testing.T) (a, b *bench) {
 	t.Helper()
-	url, r, l := newDatabase(t), newRules(), &auditLog{}
+	url, r, l := pgservertest.NewDatabase(t, pg), newRules(), &auditLog{}
 	a, b = start(t, openStore(t, url), r, l, "a"), start(t, openStore(t, url), r, l, "b")
 	t.Cleanup(func() {
 		for _, g := range []*bench{a, b} {
@@ -166,7 +137,7 @@ func TestDecide_Races(t *testing.T) {
 func raceOnce(t *testing.T, a, b *bench) {
 	t.Helper()
 	r := a.ask(alice, "one")
-	before := len(a.log.all())
+	before := len(a.log.Events())
 	var wg sync.WaitGroup
 	errs := make([]error, 3)
 	for i, decide := range []func() error{
@@ -189,7 +160,7 @@ func raceOnce(t *testing.T, a, b *bench) {
 	if won != 1 || len(got.Approvals) != 1 {
 		t.Errorf("%d of 3 decided, %d on the request", won, len(got.Approvals))
 	}
-	events := a.log.all()[before:]
+	events := a.log.Events()[before:]
 	want := 2 // approval, grant
 	if got.State == hoop.Denied {
 		want = 1
@@ -207,7 +178,7 @@ func raceHeld(t *testing.T, a, b *bench) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
 	answer := a.await(ctx, r.ID)
-	before := len(a.log.all())
+	before := len(a.log.Events())
 	var wg sync.WaitGroup
 	errs := make([]error, 2)
 	wg.Go(func() { _, errs[0] = a.Approve(t.Context(), bob, r.ID, "") })
@@ -237,7 +208,7 @@ func raceHeld(t *testing.T, a, b *bench) {
 	default:
 		t.Errorf("it is %s", final.State)
 	}
-	if n := len(a.log.all()) - before; n != 1 {
+	if n := len(a.log.Events()) - before; n != 1 {
 		t.Errorf("%s: %d events", final.State, n)
 	}
 }

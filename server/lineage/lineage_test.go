@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/catalog/catalogtest"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/pgparse/pgparsetest"
 	"github.com/hoopctl/hoopctl/server/pgserver"
@@ -45,25 +46,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer server.Stop()
-	conn, err := pgx.Connect(ctx, server.DSN("postgres"))
-	if err != nil {
-		return fail(err)
-	}
-	schema, err := os.ReadFile("testdata/schema.sql")
-	if err != nil {
-		return fail(err)
-	}
-	if _, err := conn.Exec(ctx, string(schema)); err != nil {
-		return fail(err)
-	}
-	if err := conn.Close(ctx); err != nil {
-		return fail(err)
-	}
-	cat := catalog.New(catalog.Options{Connect: func(ctx context.Context) (*pgx.Conn, error) {
-		return pgx.Connect(ctx, server.DSN("postgres"))
-	}})
-	defer cat.Close()
-	if snap, err = cat.Snapshot(ctx); err != nil {
+	if snap, err = catalogtest.Load(ctx, server, "testdata/schema.sql"); err != nil {
 		return fail(err)
 	}
 	return m.Run()

@@ -1,9 +1,7 @@
 package pki
 
 import (
-	"bytes"
 	"crypto/x509"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,37 +57,11 @@ func TestIssue_ExpiredAuthorityIsAnError(t *testing.T) {
 // An authority that issued once is the authority after a kill or a power cut, at whatever
 // moment, and one that was still being made stops no start.
 func TestIssue_PowerCut(t *testing.T) {
-	run := func(fsys *faultfs.FS) []byte {
+	faultfs.Keeps(t, func(fsys *faultfs.FS) []byte {
 		cert, err := Issue(fsys, "/data", time.Now(), "localhost")
 		if err != nil {
 			return nil
 		}
 		return cert.Certificate[1]
-	}
-	whole := faultfs.New()
-	run(whole)
-	for cut := 1; cut <= whole.Ops()+1; cut++ {
-		for way := range 8 {
-			chance := rand.New(rand.NewPCG(uint64(cut), uint64(way)))
-			fsys := faultfs.New()
-			fsys.CutAt(cut)
-			ca := run(fsys)
-			if way%2 == 1 {
-				fsys = fsys.Kill()
-				fsys.CutAt(1 + chance.IntN(whole.Ops()+1))
-				if again := run(fsys); ca == nil {
-					ca = again
-				} else if again != nil && !bytes.Equal(again, ca) {
-					t.Fatalf("cut at %d: another authority after a kill", cut)
-				}
-			}
-			if way < 2 {
-				chance = nil
-			}
-			again := run(fsys.Crash(chance))
-			if again == nil || ca != nil && !bytes.Equal(again, ca) {
-				t.Fatalf("cut at %d, way %d: the authority is gone: issued %v, again %v", cut, way, ca != nil, again != nil)
-			}
-		}
-	}
+	})
 }

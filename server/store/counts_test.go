@@ -12,6 +12,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/budget"
 	"github.com/hoopctl/hoopctl/server/infer"
+	"github.com/hoopctl/hoopctl/server/pgserver/pgservertest"
 	"github.com/hoopctl/hoopctl/server/store"
 )
 
@@ -110,7 +111,7 @@ func inferClaim(value string) []infer.Claim {
 
 // A gateway that is started again finds what was counted.
 func TestCounts_OutliveARestart(t *testing.T) {
-	for name, url := range map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "store.db"), "postgres": newDatabase(t)} {
+	for name, url := range map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "store.db"), "postgres": pgservertest.NewDatabase(t, pg)} {
 		t.Run(name, func(t *testing.T) {
 			s, err := store.Open(t.Context(), url)
 			if err != nil {
@@ -145,7 +146,7 @@ func TestCounts_OutliveARestart(t *testing.T) {
 
 // Two gateways on one store, eight streams each: together never more than the limit.
 func TestCounts_TwoGatewaysShareTheLimit(t *testing.T) {
-	url := newDatabase(t)
+	url := pgservertest.NewDatabase(t, pg)
 	gateways := []*store.Store{open(t, url), open(t, url)}
 	var rows, values atomic.Int64
 	var wg sync.WaitGroup

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,12 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/pgserver/pgservertest"
 	"github.com/hoopctl/hoopctl/server/store"
 )
 
@@ -29,34 +28,7 @@ var (
 
 var pg *pgserver.Server
 
-func TestMain(m *testing.M) {
-	var err error
-	if pg, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := pg.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// newDatabase makes an empty database and gives its URL.
-func newDatabase(t *testing.T) string {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), pg.DSN("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	name := fmt.Sprintf("t%d", time.Now().UnixNano())
-	if _, err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return pg.DSN(name)
-}
+func TestMain(m *testing.M) { pgservertest.Main(m, &pg, pgserver.Options{}) }
 
 func open(t *testing.T, url string) *store.Store {
 	t.Helper()
@@ -75,7 +47,7 @@ func open(t *testing.T, url string) *store.Store {
 // onBoth runs a test of the suite on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, test func(t *testing.T, s *store.Store)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, open(t, "sqlite:"+filepath.Join(t.TempDir(), "store.db"))) })
-	t.Run("postgres", func(t *testing.T) { test(t, open(t, newDatabase(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, open(t, pgservertest.NewDatabase(t, pg))) })
 }
 
 // at is a moment as exact as the store keeps it.
@@ -177,7 +149,7 @@ func TestRequests_StatementIsNeverStored(t *testing.T) {
 			t.Errorf("stored %+v, %v", got, err)
 		}
 	}
-	t.Run("postgres", func(t *testing.T) { test(t, open(t, newDatabase(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, open(t, pgservertest.NewDatabase(t, pg))) })
 	t.Run("sqlite", func(t *testing.T) {
 		test(t, open(t, "sqlite:"+path))
 		for _, name := range []string{path, path + "-wal"} {
@@ -535,5 +507,5 @@ func TestInherited_StaysUntilLifted(t *testing.T) {
 }
 
 func TestOpen_SeveralGatewaysMigrateAtOnce(t *testing.T) {
-	store.OpenMany(t, newDatabase(t), 4)
+	store.OpenMany(t, pgservertest.NewDatabase(t, pg), 4)
 }

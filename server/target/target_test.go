@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"math/big"
 	"net"
 	"os"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/pgserver"
+	"github.com/hoopctl/hoopctl/server/pgserver/pgservertest"
 	"github.com/hoopctl/hoopctl/server/resource"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,17 +32,7 @@ import (
 
 var server *pgserver.Server
 
-func TestMain(m *testing.M) {
-	var err error
-	if server, err = pgserver.Start(context.Background(), pgserver.Options{}); err != nil {
-		log.Fatal(err)
-	}
-	code := m.Run()
-	if err := server.Stop(); err != nil {
-		log.Print(err)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { pgservertest.Main(m, &server, pgserver.Options{}) }
 
 // declared is the test server as a target, changed by edit.
 func declared(edit ...func(*resource.Target)) (*Dialer, hoop.Target) {
@@ -317,7 +307,7 @@ func admin(t *testing.T, sql string, args ...any) (out string) {
 func serverFile(t *testing.T, name string, content []byte) {
 	t.Helper()
 	path := filepath.Join(admin(t, "SHOW data_directory"), name)
-	admin(t, "COPY (SELECT 1) TO PROGRAM 'umask 077; rm -f "+path+"; : > "+path+"'")
+	admin(t, "COPY (SELECT 1) TO PROGRAM 'umask 077; rm -f "+path+"; cat > "+path+"'") // one that reads nothing may break the pipe
 	oid := admin(t, "SELECT lo_from_bytea(0, $1)", content)
 	admin(t, "SELECT lo_export("+oid+", '"+path+"'), lo_unlink("+oid+")")
 }

@@ -14,11 +14,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/hoop/hooptest"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/api"
 	"github.com/hoopctl/hoopctl/server/auth"
@@ -29,18 +29,6 @@ import (
 	"github.com/hoopctl/hoopctl/server/store"
 	"github.com/hoopctl/hoopctl/server/web"
 )
-
-type auditLog struct {
-	mu     sync.Mutex
-	events []hoop.Event
-}
-
-func (l *auditLog) Write(_ context.Context, e *hoop.Event) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.events = append(l.events, *e)
-	return nil
-}
 
 type access struct{}
 
@@ -77,7 +65,7 @@ type site struct {
 	t        *testing.T
 	grants   *grant.Service
 	store    *store.Store
-	log      *auditLog
+	log      *hooptest.Log
 	linked   string
 	literals bool          // auditors see them
 	later    time.Duration // the web UI's clock runs ahead by
@@ -87,7 +75,7 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "store.db"))
 	must(t, err)
-	s := &site{t: t, store: st, log: &auditLog{}}
+	s := &site{t: t, store: st, log: &hooptest.Log{}}
 	roles := func(id hoop.Identity) []hoop.Role {
 		if id.InGroup("compliance") {
 			return []hoop.Role{hoop.RoleAuditor}
@@ -358,9 +346,7 @@ func TestWeb_HeadersAndSignOut(t *testing.T) {
 		t.Errorf("the script hears %v, %v", resp, err)
 	}
 	must(t, resp.Body.Close())
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	if !slices.ContainsFunc(s.log.events, func(e hoop.Event) bool { return e.Type == hoop.EventSignOut && e.Subject == "avery" }) {
+	if !slices.ContainsFunc(s.log.Events(), func(e hoop.Event) bool { return e.Type == hoop.EventSignOut && e.Subject == "avery" }) {
 		t.Error("the sign-out is not in the log")
 	}
 }
@@ -377,11 +363,9 @@ func TestWeb_SessionsForThoseWhoMaySeeThem(t *testing.T) {
 	if !strings.Contains(b.Text, "SELECT '<script>'") || !strings.Contains(b.Text, "7 rows") || !strings.Contains(b.Text, "NULL") {
 		t.Errorf("session: %s", b.Text)
 	}
-	s.log.mu.Lock()
-	read := slices.ContainsFunc(s.log.events, func(e hoop.Event) bool {
+	read := slices.ContainsFunc(s.log.Events(), func(e hoop.Event) bool {
 		return e.Type == hoop.EventRead && e.Subject == "avery" && e.Session == "5e55"
 	})
-	s.log.mu.Unlock()
 	if !read {
 		t.Error("that it was read is not in the log")
 	}

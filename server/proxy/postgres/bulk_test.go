@@ -308,7 +308,7 @@ func TestRecording_IsWhatTheClientSaw(t *testing.T) {
 	if seen != rec {
 		t.Errorf("the client saw %d bytes, on record are %d", len(seen), len(rec))
 	}
-	results := g.audit.of(hoop.EventResult)
+	results := g.audit.Of(hoop.EventResult)
 	if len(results) == 0 || results[0].Result.Rows != 3 || results[0].Result.Masked == 0 {
 		t.Errorf("results %+v", results)
 	}

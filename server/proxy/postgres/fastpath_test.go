@@ -40,7 +40,7 @@ func TestFunctionCall_LargeObjectsOfPsql(t *testing.T) {
 		t.Errorf("%d bytes came back of %d: %v", len(got), len(data), err)
 	}
 	var names []string
-	for _, e := range g.audit.of(hoop.EventStatement) {
+	for _, e := range g.audit.Of(hoop.EventStatement) {
 		names = append(names, e.Text)
 	}
 	if all := strings.Join(names, "\n"); !strings.Contains(all, `SELECT "pg_catalog"."lowrite"($1, $2)`) || !strings.Contains(all, "lo_unlink") {
@@ -155,7 +155,7 @@ func TestCursor_OfSQLByExecute(t *testing.T) {
 	check(t, c.Conn.Close())
 	check(t, g.ended())
 	var fetched int
-	for _, e := range g.audit.of(hoop.EventStatement) {
+	for _, e := range g.audit.Of(hoop.EventStatement) {
 		if strings.Contains(e.Text, "FETCH ALL FROM") {
 			fetched++
 		}

@@ -88,7 +88,7 @@ func TestCancel_ReachesItsOwnSessionOnly(t *testing.T) {
 	if n := g.backends(watch, "select pg_sleep"); n != 1 {
 		t.Errorf("%d sleep after one was cancelled", n)
 	}
-	if n := len(g.audit.of(hoop.EventCancel)); n != 1 {
+	if n := len(g.audit.Of(hoop.EventCancel)); n != 1 {
 		t.Errorf("%d cancels are on record", n)
 	}
 	check(t, two.PgConn().CancelRequest(t.Context()))
@@ -738,11 +738,11 @@ func TestRefusal_IsOnRecord(t *testing.T) {
 				once++
 				continue // it costs a worker each time; its description is what fails, before anything is to run
 			}
-			before := len(g.audit.of(hoop.EventStatement))
+			before := len(g.audit.Of(hoop.EventStatement))
 			if _, err := c.Exec(t.Context(), sql, mode); state(err) == "" {
 				t.Errorf("%.50s (%s): %v", sql, name, err)
 			}
-			all := g.audit.of(hoop.EventStatement)[before:]
+			all := g.audit.Of(hoop.EventStatement)[before:]
 			if len(all) != 1 || all[0].Action != hoop.Deny || all[0].Reason == "" || len(all[0].Effects) == 0 || strings.Contains(fmt.Sprintf("%+v", all), "secret") {
 				t.Errorf("%.50s (%s): the log has %+v", sql, name, all)
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/pkg/hoop/hooptest"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/infer"
@@ -435,28 +436,10 @@ func (g *testGrants) Tell(id int64, f hoop.Facts) {
 	}
 }
 
-type testAudit struct {
-	mu     sync.Mutex // guards events
-	events []hoop.Event
-}
+type testAudit struct{ hooptest.Log }
 
 func (a *testAudit) Append(e *hoop.Event) (journal.Pos, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.events = append(a.events, *e)
-	return 0, nil
-}
-
-func (a *testAudit) of(kind hoop.EventType) []hoop.Event {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var out []hoop.Event
-	for _, e := range a.events {
-		if e.Type == kind {
-			out = append(out, e)
-		}
-	}
-	return out
+	return 0, a.Write(context.Background(), e)
 }
 
 type testMasks struct{ set *mask.Set }

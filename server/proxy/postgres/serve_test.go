@@ -84,7 +84,7 @@ func TestServe_WrongPasswordAndUser(t *testing.T) {
 	if n := len(g.sessions); n != 0 {
 		t.Errorf("%d sessions were opened before the password was known", n)
 	}
-	denied := g.audit.of(hoop.EventSessionDenied)
+	denied := g.audit.Of(hoop.EventSessionDenied)
 	if len(denied) != 3 {
 		t.Errorf("%d of 3 attempts are in the log", len(denied))
 	}

@@ -23,7 +23,7 @@ func TestResult_RowsGivenAndRowsChanged(t *testing.T) {
 	told := func() string {
 		t.Helper()
 		var all []string
-		results := g.audit.of(hoop.EventResult)
+		results := g.audit.Of(hoop.EventResult)
 		for _, e := range results[seen:] {
 			all = append(all, fmt.Sprintf("%d given %d changed", e.Result.Rows, e.Result.Changed))
 		}

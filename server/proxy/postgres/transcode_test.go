@@ -217,7 +217,7 @@ func TestEncoding_NoEquivalent(t *testing.T) {
 	if d := cmp.Diff(same(flow(shared.pg.DSN(g.target.Database))), same(flow(g.dsn()))); d != "" {
 		t.Errorf("-direct +gateway:\n%s", d)
 	}
-	for _, e := range g.audit.of(hoop.EventResult) {
+	for _, e := range g.audit.Of(hoop.EventResult) {
 		if e.Result.SQLState == "22P05" && e.Result.Tag != "" {
 			t.Errorf("on record: %+v", e.Result)
 		}

@@ -36,7 +36,7 @@ func TestWitness_NothingRunsUncosigned(t *testing.T) {
 		t.Errorf("got %d rows, %v", n, err)
 	}
 	denied := 0
-	for _, e := range g.audit.of(hoop.EventStatement) {
+	for _, e := range g.audit.Of(hoop.EventStatement) {
 		if e.Rule == "cosigned_within" && e.Action == hoop.Deny {
 			denied++
 		}
@@ -87,7 +87,7 @@ func TestWitness_CosignedAgainAfterAnApproval(t *testing.T) {
 		t.Errorf("columns %q, %v", columns, err)
 	}
 	denied := 0
-	for _, e := range g.audit.of(hoop.EventStatement) {
+	for _, e := range g.audit.Of(hoop.EventStatement) {
 		if e.Rule == "cosigned_within" && e.Action == hoop.Deny {
 			denied++
 		}
