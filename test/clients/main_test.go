@@ -211,8 +211,8 @@ func database(t *testing.T, dsn string) string {
 // directly is the URL of the same database past the gateway.
 func directly(t *testing.T, dsn string) string { return pg.DSN(database(t, dsn)) }
 
-// eventually waits until a condition on the server holds, and gives how long it took.
-func eventually(t *testing.T, dsn, condition string, args ...any) time.Duration {
+// eventually waits until a condition on the server holds.
+func eventually(t *testing.T, dsn, condition string, args ...any) {
 	t.Helper()
 	c, err := pgx.Connect(t.Context(), directly(t, dsn))
 	must(t, err)
@@ -223,11 +223,10 @@ func eventually(t *testing.T, dsn, condition string, args ...any) time.Duration 
 		var ok bool
 		must(t, c.QueryRow(t.Context(), "SELECT "+condition, args...).Scan(&ok))
 		if ok {
-			return time.Since(begun)
+			return
 		}
 	}
 	t.Fatalf("it does not come to pass that %s", condition)
-	return 0
 }
 
 // busy waits until a statement that contains text runs in the database.

