@@ -174,7 +174,11 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 		s.copy(x.CopyStmt)
 	case *pg_query.Node_ExplainStmt:
 		s.utility(x.ExplainStmt.Query)
+		local := s.cmd.Local
 		s.cmd = Command{Verb: "EXPLAIN", ReturnsRows: true, Explain: true, Execute: s.cmd.Execute, Start: s.cmd.Start, End: s.cmd.End}
+		if runs(x.ExplainStmt) {
+			s.cmd.Local = local // with ANALYZE what it stores is stored
+		}
 		s.rows = true
 		// Plans show constants that code may have made, and statistics by their estimates: of
 		// tables that the text does not name, unless it only plans what needs no code.

@@ -25,6 +25,7 @@ func TestOverlay(t *testing.T) {
 		"like one with code":                  {[]string{"create temp table t (like coded including all)", "insert into t default values"}, "select a || '' from t", ""},
 		"like one with a default":             {[]string{"create temp table t (like numbered including defaults)", "insert into t (a) values ('x')"}, "select a || '', n + 1 from t", "x|2"},
 		"filled later":                        {[]string{"create temp table t (a text, b text)", "insert into t select name, ssn from patients where id = 1"}, "select a, b from t", "Ann|"},
+		"filled in a plan":                    {[]string{"create temp table t (a text, b text)", "explain analyze insert into t select name, ssn from patients where id = 1"}, "select a, b, b || '' from t", "Ann||"},
 		"updated":                             {[]string{"create temp table t as select 1 as id, 'x' as a, 'y' as b", "update t set b = p.ssn from patients p where p.id = t.id"}, "select a, b from t", "x|"},
 		"returning":                           {[]string{"create temp table t (a text, b text)"}, "insert into t select name, ssn from patients where id = 1 returning a, b", "Ann|"},
 		"a copy of a copy":                    {[]string{"create temp table t as select ssn from patients", "create temp table u as select ssn as x, 1 as y from t"}, "select x, y + 1 from u limit 1", "|2"},

@@ -17,6 +17,10 @@ EXPLAIN (ANALYZE, TIMING off) SELECT id FROM $V.scratch WHERE code = $V.fold()
 -- EXPLAIN ANALYZE writes
 EXPLAIN ANALYZE INSERT INTO $V.scratch (id, code) SELECT id + 10, secret FROM $V.victim
 SELECT code FROM $V.scratch
+-- EXPLAIN ANALYZE fills a table of its own
+CREATE TEMP TABLE t (x text)
+EXPLAIN ANALYZE INSERT INTO t SELECT secret FROM $V.victim
+SELECT x FROM t
 -- EXPLAIN ANALYZE makes a table
 EXPLAIN ANALYZE CREATE TABLE $V.out AS SELECT secret AS x FROM $V.victim
 SELECT x FROM $V.out
