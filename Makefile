@@ -70,13 +70,11 @@ test-browser: ## Chromium: sign-in by sample users, OpenID Connect and SAML; app
 	go vet -tags signin ./test/signin
 	go test -tags signin -count=1 -timeout 5m -run Browser ./test/signin
 
+# Those after the demo mostly wait for each other's programs: three of them at once.
 test-all: ## the demo, real clients, identity providers and browsers, other people's verifiers, every fsync left out once
 	@$(MAKE) --no-print-directory demo
-	@$(MAKE) --no-print-directory test-clients
-	@$(MAKE) --no-print-directory test-providers
-	@$(MAKE) --no-print-directory test-browser
-	@$(MAKE) --no-print-directory test-interop
-	@$(MAKE) --no-print-directory crash-mutants
+	@for what in clients providers browser interop; do .ci/deps $$what || exit; done
+	@$(MAKE) --no-print-directory -j 3 test-clients test-browser crash-mutants test-interop test-providers
 
 check: ## what every commit passes
 	@test -z "$$(gofmt -l cmd internal pkg server test)" || { gofmt -l cmd internal pkg server test; exit 1; }
