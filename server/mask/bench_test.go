@@ -2,6 +2,10 @@ package mask
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,9 +42,43 @@ func TestAppend_AllocatesNothing(t *testing.T) {
 	}
 	r := allDetectors(t).For(anybody, "pg")
 	tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false)}).Columns[0]
-	buf, clean := make([]byte, 0, 1024), []byte("Patient resting, tolerates diet, follow-up with the ward at noon; 2 tablets.")
-	if n := testing.AllocsPerRun(100, func() { tr.Append(buf, clean) }); n != 0 {
-		t.Errorf("scan of clean text: %v allocations", n)
+	for kind, text := range cleanTexts() {
+		buf := make([]byte, 0, 2*len(text))
+		if out, _, changed := tr.Append(buf, text); changed {
+			t.Errorf("%s is no clean text: %.300s", kind, out)
+		}
+		if n := testing.AllocsPerRun(20, func() { tr.Append(buf, text) }); n != 0 {
+			t.Errorf("scan of %s: %v allocations", kind, n)
+		}
+	}
+}
+
+// cleanTexts are texts of several kinds in which nothing is found.
+func cleanTexts() map[string][]byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	var log, csv, json strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&log, "level=info msg=request status=200 bytes=%d dur=%d.%03dms seq=%d shard=%d worker=%d\n", r.IntN(100000), r.IntN(80), r.IntN(1000), 1000000+i, r.IntN(64), r.IntN(16))
+		fmt.Fprintf(&csv, "%d,%d.%02d,ward-%c,ok,%d,%d,true,%d\n", i, r.IntN(500), r.IntN(100), 'a'+rune(r.IntN(26)), r.IntN(10), r.IntN(100), r.IntN(1000))
+		fmt.Fprintf(&json, `{"id":%d,"kind":"lab","value":%d.%d,"unit":"mmol/L","flags":["high","checked"],"normal":{"low":3.5,"high":5.1},"ok":true},`, i, r.IntN(9), r.IntN(9))
+	}
+	return map[string][]byte{
+		"note": note,
+		"prose": []byte(strings.Repeat("It was a bright cold morning in the early spring, and the clocks of the town were striking as the old man "+
+			"walked slowly down to the harbour. Nobody spoke to him; nobody ever did. ", 20)),
+		"german": []byte(strings.Repeat("Die Untersuchung der Lunge ergab keinen Befund, der Patient fühlt sich wohl und kann übermorgen entlassen "+
+			"werden. Über die weitere Behandlung wird später entschieden. ", 20)),
+		"chinese":  []byte(strings.Repeat("患者一般情况良好，体温正常，肺部听诊清晰，腹部柔软无压痛。继续目前的药物治疗，注意饮食和运动。", 20)),
+		"json":     []byte(json.String()),
+		"log":      []byte(log.String()),
+		"csv":      []byte(csv.String()),
+		"digits":   bytes.Repeat([]byte("0123 "), 800),
+		"capitals": bytes.Repeat([]byte("NORMAL SINUS RHYTHM, NO ACUTE FINDINGS. "), 100),
+		"titles":   bytes.Repeat([]byte("Springfield General Hospital "), 100),
+		"cell":     []byte("Springfield General Hospital"),
+		"word":     []byte("completed"),
+		"one byte": bytes.Repeat([]byte("X"), 4000),
+		"at signs": bytes.Repeat([]byte("@"), 4000),
 	}
 }
 
@@ -64,22 +102,21 @@ func BenchmarkScan(b *testing.B) {
 		}}},
 	} {
 		r := compile(b, c.rule).For(anybody, "pg")
-		for _, size := range []struct {
-			name  string
-			value []byte
-		}{{"note", note}, {"cell", []byte("Springfield General Hospital")}, {"digits", bytes.Repeat([]byte("0123 "), 800)}} {
-			b.Run(c.name+"/"+size.name, func(b *testing.B) {
+		texts := cleanTexts()
+		for _, kind := range slices.Sorted(maps.Keys(texts)) {
+			value := texts[kind]
+			b.Run(c.name+"/"+kind, func(b *testing.B) {
 				tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false)}).Columns[0]
-				b.SetBytes(int64(len(size.value)))
+				b.SetBytes(int64(len(value)))
 				b.ReportAllocs()
 				var buf []byte
 				start := cpuTime()
 				for b.Loop() {
-					buf, _, _ = tr.Append(buf[:0], size.value)
+					buf, _, _ = tr.Append(buf[:0], value)
 				}
 				// A busy machine stretches the clock's time, not this.
 				if used := cpuTime() - start; used > 0 {
-					b.ReportMetric(float64(len(size.value))*float64(b.N)/1e6/used.Seconds(), "cpu-MB/s")
+					b.ReportMetric(float64(len(value))*float64(b.N)/1e6/used.Seconds(), "cpu-MB/s")
 				}
 			})
 		}

@@ -11,28 +11,32 @@ const digits = "0123456789"
 // detector's bit in masks. Detectors prefer finding too much to too little: a number
 // that only looks like one is masked.
 var builtins = [...]detector{
-	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) { return r.n == 3 && r.next == nextDigit, r.n == 9 }},
-	{name: "email", triggers: "@", find: findEmail},
+	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) { return r.n == 3 && r.next.digit(" -."), r.n == 9 }},
+	{name: "email", triggers: "@", then: domainBytes, find: findEmail},
 	{name: "phone", triggers: "(+", then: digits + "(", find: findPhone, words: wordsPhone, number: func(r numeral) (plain, near bool) {
-		return (r.n == 3 || r.n == 1) && r.next == nextDigit, r.n == 3 && r.next == nextDigit || r.n == 7 || r.n == 10 || r.n == 11
+		return (r.n == 3 || r.n == 1) && r.next.digit(phoneSeps), r.n == 3 && r.next.digit(phoneSeps) || r.n == 7 || r.n == 10 || r.n == 11
 	}},
-	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) { return r.n <= 3 && r.next == nextDigit, false }},
+	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) { return r.n <= 3 && r.next == nextDot, false }},
 	{name: "url", triggers: ":wW", then: "/wW", find: findURL},
-	{name: "credit-card", find: findCard, number: func(r numeral) (plain, near bool) { return r.n >= 13 || r.next == nextDigit && r.n <= 6, false }},
+	{name: "credit-card", find: findCard, first: "23456", number: func(r numeral) (plain, near bool) {
+		return r.n >= 13 || (r.next == nextBlank || r.next == nextDash) && r.n <= 6, false
+	}},
 	{name: "iban", find: findIBAN, number: func(r numeral) (plain, near bool) { return r.letter && r.n >= 2, false }},
-	{name: "npi", find: findNPI, words: wordsNPI, number: func(r numeral) (plain, near bool) { return r.n == 10, false }},
+	{name: "npi", find: findNPI, words: wordsNPI, first: "12", number: func(r numeral) (plain, near bool) { return r.n == 10, false }},
 	{name: "dea", find: findDEA, number: func(r numeral) (plain, near bool) { return r.letter && (r.n == 7 || r.n == 8), false }},
 	{name: "vin", find: findVIN, number: func(r numeral) (plain, near bool) { return r.letter || r.next == nextLetter || r.n == 17, false }},
 	{name: "mac", triggers: ":-.", then: hexDigits + "ABCDEF", find: findMAC},
 	{name: "uuid", triggers: "-", then: hexDigits + "ABCDEF", find: findUUID},
 	{name: "date", find: findDate, words: wordsDate, number: func(r numeral) (plain, near bool) {
-		return r.n <= 2 || r.n == 4, r.n == 8 || r.n == 6
+		return (r.n <= 2 || r.n == 4) && (r.word || r.next.letters() || r.next.digit(dateSeps)), r.n == 8 || r.n == 6
 	}},
-	{name: "age", find: findAge, number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
-	{name: "zip", find: findZIP, words: wordsZIP, number: func(r numeral) (plain, near bool) { return r.n == 5, r.n == 5 || r.n == 9 }},
+	{name: "age", find: findAge, first: "19", number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
+	{name: "zip", find: findZIP, words: wordsZIP, number: func(r numeral) (plain, near bool) {
+		return r.n == 5 && (r.word || r.next.digit("-")), r.n == 5 || r.n == 9
+	}},
 	{name: "mrn", find: findMRN, words: wordsMRN, number: func(r numeral) (plain, near bool) {
 		_, near = token3(r)
-		return r.n >= 6 && r.n <= 9 || r.n == 2 && r.next == nextDigit && !r.letter, near
+		return r.n >= 6 && r.n <= 9 || r.n == 2 && r.next.digit("-") && !r.letter, near
 	}},
 	{name: "health-plan", find: findPlan, words: append([]string{"id"}, wordsPlan...), number: func(r numeral) (plain, near bool) {
 		_, near = token3(r)
@@ -45,14 +49,26 @@ var builtins = [...]detector{
 	{name: "icd-10", find: findICD, number: func(r numeral) (plain, near bool) { return r.letter && r.n <= 6, false }},
 	{name: "cpt", find: findCPT, words: wordsCPT, number: func(r numeral) (plain, near bool) { return false, r.n == 4 || r.n == 5 }},
 	{name: "ndc", find: findNDC, words: []string{"ndc", "drug"}, number: func(r numeral) (plain, near bool) {
-		return (r.n == 4 || r.n == 5) && r.next == nextDigit, r.n == 10 || r.n == 11
+		return (r.n == 4 || r.n == 5) && r.next.digit("-"), r.n == 10 || r.n == 11
 	}},
-	{name: "address", find: findAddress, number: func(r numeral) (plain, near bool) { return r.n <= 6 && !r.letter, false }},
+	{name: "address", triggers: "xX", then: " #", find: findAddress, number: func(r numeral) (plain, near bool) {
+		return r.n <= 6 && !r.letter && (r.next == nextName || r.next == nextLetter || r.next == nextBlank), false
+	}},
 	{name: "name", triggers: capitals, find: findName},
 	{name: "city", triggers: capitals, find: findCity},
 }
 
 const capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ\xc3"
+
+// domainBytes is what a domain is made of.
+var domainBytes = func() (all string) {
+	for c := range 256 {
+		if domainByte(byte(c)) {
+			all += string([]byte{byte(c)})
+		}
+	}
+	return all
+}()
 
 // hexColon is what may follow a colon of an IPv6 address.
 const hexColon = hexDigits + "ABCDEF:"
@@ -74,7 +90,7 @@ var (
 
 // token3 is for what stands in tokens with three digits or more after a word.
 func token3(r numeral) (plain, near bool) {
-	return false, r.n >= 3 || r.letter || r.next == nextDigit || r.next == nextLetter
+	return false, r.n >= 3 || r.letter || r.next.digit("-/") || r.next == nextLetter
 }
 
 // builtin gives the detector of that name (resource.Detectors).
@@ -179,8 +195,11 @@ func follows(s []byte, i int, words ...string) bool {
 		for end > from && isFiller(s[end-1]) {
 			end--
 		}
+		if end == from || !isAlnum(s[end-1]) {
+			return false
+		}
 		for _, word := range words {
-			if endsInWord(s[from:end], word) {
+			if word[len(word)-1] == s[end-1]|0x20 && endsInWord(s[from:end], word) {
 				return true
 			}
 		}
@@ -204,10 +223,11 @@ func isFiller(c byte) bool {
 // fillerWords say nothing.
 var fillerWords = []string{"number", "num", "no", "nr", "id", "is", "code", "of", "s", "the", "on"}
 
-// fillerWord gives the length of such a word at the end of w.
+// fillerWord gives the length of such a word at the end of w, which is not empty.
 func fillerWord(w []byte) int {
+	last := w[len(w)-1] | 0x20
 	for _, filler := range fillerWords {
-		if endsInWord(w, filler) {
+		if filler[len(filler)-1] == last && endsInWord(w, filler) {
 			return len(filler)
 		}
 	}

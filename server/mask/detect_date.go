@@ -133,10 +133,10 @@ func namedMonth(s []byte, i int) (start, end int) {
 	if d := number(s[i:end]); d < 1 || d > 31 {
 		return 0, 0
 	}
-	for _, suffix := range []string{"st", "nd", "rd", "th"} {
-		if bytes.HasPrefix(s[end:], []byte(suffix)) {
+	if end+1 < len(s) {
+		switch uint16(s[end])<<8 | uint16(s[end+1]) {
+		case 's'<<8 | 't', 'n'<<8 | 'd', 'r'<<8 | 'd', 't'<<8 | 'h':
 			end += 2
-			break
 		}
 	}
 	if start = monthBefore(s, i); start >= 0 {
@@ -175,6 +175,9 @@ func monthBefore(s []byte, i int) int {
 	start := end
 	for start > 0 && end-start < 10 && isAlpha(s[start-1]) {
 		start--
+	}
+	if end-start < 3 {
+		return -1
 	}
 	if n := monthName(s[start:end]); n == 0 || n != end-start {
 		return -1

@@ -10,9 +10,25 @@ type word struct {
 	initial    bool // one letter
 }
 
-// nameByte is what words of names are made of: letters, apostrophes, dashes, and
+// nameBytes says what words of names are made of: letters, apostrophes, dashes, and
 // letters beyond ASCII.
-func nameByte(c byte) bool { return isAlpha(c) || c == '\'' || c == '-' || c >= 0x80 }
+var nameBytes = func() (kinds [256]byte) {
+	for i := range kinds {
+		c := byte(i)
+		if isAlpha(c) || c == '\'' || c == '-' || c >= 0x80 {
+			kinds[c] |= ofName
+		}
+		if c >= 'a' && c <= 'z' {
+			kinds[c] |= ofLower
+		}
+	}
+	return kinds
+}()
+
+const (
+	ofName  = 1 << iota // stands in names
+	ofLower             // is a lower-case letter
+)
 
 // capitalAt reads the word that starts with a capital at i.
 func capitalAt(s []byte, i int) (w word, ok bool) {
@@ -20,11 +36,12 @@ func capitalAt(s []byte, i int) (w word, ok bool) {
 		return w, false
 	}
 	const limit = 32
-	lower, end := false, i+1
-	for end < len(s) && end-i < limit && nameByte(s[end]) {
-		lower = lower || s[end] >= 'a' && s[end] <= 'z'
-		end++
+	rest, n, kinds := s[i+1:min(len(s), i+limit)], 0, byte(0)
+	for n < len(rest) && nameBytes[rest[n]]&ofName != 0 {
+		kinds |= nameBytes[rest[n]]
+		n++
 	}
+	lower, end := kinds&ofLower != 0, i+1+n
 	if end-i == limit || end < len(s) && (isDigit(s[end]) || s[end] == '_') {
 		return w, false
 	}
@@ -77,24 +94,44 @@ const maxWords = 6
 // findName finds names of persons: after a title, before a degree or a date of birth,
 // after a word that persons follow, and by lists of names.
 func findName(s []byte, i int) (start, end int) {
-	first, ok := firstCapital(s, i)
-	if !ok {
+	var seen reader
+	first, ok := seen.capitalAt(s, i)
+	if !ok || inWord(s, i) {
 		return 0, 0
 	}
-	return nameFrom(s, first)
+	return nameFrom(&seen, s, first)
 }
 
-// firstCapital reads the word at i where one starts there.
-func firstCapital(s []byte, i int) (first word, ok bool) {
-	if i > 0 {
-		if c := s[i-1]; isAlnum(c) || c >= 0x80 || (c == '\'' || c == '-') && alnumAt(s, i-2) {
-			return first, false
-		}
+// inWord reports that a word goes on at i, so that none starts there.
+func inWord(s []byte, i int) bool {
+	if i == 0 {
+		return false
 	}
-	return capitalAt(s, i)
+	c := s[i-1]
+	return isAlnum(c) || c >= 0x80 || (c == '\'' || c == '-') && alnumAt(s, i-2)
 }
 
-func nameFrom(s []byte, first word) (start, end int) {
+// reader keeps the words of one text that were read last, since the detectors of names
+// and of cities read on from every one of them.
+type reader struct{ words [8]readWord }
+
+type readWord struct {
+	at   int // where it starts, from 1; 0 where nothing was read
+	ok   bool
+	word word
+}
+
+// capitalAt is capitalAt, read once.
+func (r *reader) capitalAt(s []byte, i int) (w word, ok bool) {
+	kept := &r.words[i/4%len(r.words)]
+	if kept.at != i+1 {
+		kept.word, kept.ok = capitalAt(s, i)
+		kept.at = i + 1
+	}
+	return kept.word, kept.ok
+}
+
+func nameFrom(seen *reader, s []byte, first word) (start, end int) {
 	if first.flags&isStop != 0 && first.flags&isGiven == 0 {
 		return 0, 0
 	}
@@ -106,21 +143,21 @@ func nameFrom(s []byte, first word) (start, end int) {
 			return 0, 0
 		}
 		if s[first.end] == ' ' && !person(s, first.end) {
-			if next, ok := capitalAt(s, first.end+1); !ok || next.flags&(isStop|isPlace|isEponym) != 0 && !next.initial {
+			if next, ok := seen.capitalAt(s, first.end+1); !ok || next.flags&(isStop|isPlace|isEponym) != 0 && !next.initial {
 				return 0, 0
 			}
 		}
 	}
 	var buf [maxWords]word
-	list := nameWords(s, first, buf[:0])
-	if end = named(s, list, cue); end == 0 {
+	list := nameWords(seen, s, first, buf[:0])
+	if end = named(seen, s, list, cue); end == 0 {
 		return 0, 0
 	}
 	return i, end
 }
 
 // nameWords reads the words of a name from its first one on.
-func nameWords(s []byte, first word, list []word) []word {
+func nameWords(seen *reader, s []byte, first word, list []word) []word {
 	list = append(list, first)
 	for len(list) < maxWords {
 		at := list[len(list)-1].end
@@ -146,7 +183,7 @@ func nameWords(s []byte, first word, list []word) []word {
 				return list
 			}
 		}
-		w, ok := capitalAt(s, at)
+		w, ok := seen.capitalAt(s, at)
 		if !ok || !w.initial && !w.name() && w.flags&isJoint == 0 && w.flags&isSuffix == 0 || w.flags&isTitle != 0 && !w.name() {
 			break
 		}
@@ -156,7 +193,7 @@ func nameWords(s []byte, first word, list []word) []word {
 }
 
 // named decides how much of list is a name, 0 for nothing.
-func named(s []byte, list []word, cue uint64) (end int) {
+func named(seen *reader, s []byte, list []word, cue uint64) (end int) {
 	first := list[0]
 	if !first.name() && !(first.initial && len(list) > 1) {
 		return 0
@@ -179,7 +216,7 @@ func named(s []byte, list []word, cue uint64) (end int) {
 		return last.end
 	}
 	known := first.flags&(isGiven|isSurname) != 0
-	if end := reversed(s, list, cue); end != 0 {
+	if end := reversed(seen, s, list, cue); end != 0 {
 		return end
 	}
 	if len(list) > 1 {
@@ -230,12 +267,12 @@ func reachOf(list []word, from int) int {
 }
 
 // reversed reads Last, First M.
-func reversed(s []byte, list []word, cue uint64) (end int) {
+func reversed(seen *reader, s []byte, list []word, cue uint64) (end int) {
 	first, at := list[0], list[len(list)-1].end
 	if len(list) > 3 || at+2 >= len(s) || s[at] != ',' || s[at+1] != ' ' {
 		return 0
 	}
-	next, ok := capitalAt(s, at+2)
+	next, ok := seen.capitalAt(s, at+2)
 	if !ok || next.caps != first.caps && !next.initial || next.flags&isStop != 0 || next.flags&isDegree != 0 || !next.name() {
 		return 0
 	}
@@ -248,7 +285,7 @@ func reversed(s []byte, list []word, cue uint64) (end int) {
 	}
 	end = next.end
 	if end+1 < len(s) && s[end] == ' ' {
-		if w, ok := capitalAt(s, end+1); ok && w.initial {
+		if w, ok := seen.capitalAt(s, end+1); ok && w.initial {
 			end = w.end
 		}
 	}
@@ -306,7 +343,8 @@ func strongCue(s []byte, i int) bool {
 	for start > 0 && end-start < 14 && isAlpha(s[start-1]) {
 		start--
 	}
-	switch string(bytes.ToLower(s[start:end])) {
+	var buf [14]byte
+	switch string(appendLower(buf[:0], s[start:end])) {
 	case "dear", "hi", "hello", "thanks", "regards", "sincerely", "mother", "father", "wife", "husband", "son", "daughter", "brother", "sister",
 		"spouse", "nurse", "pharmacist", "interpreter", "partner", "friend":
 		return true
@@ -333,13 +371,37 @@ func behind(s []byte, i int) bool {
 	case n == 0:
 		return false
 	case isUpper(w[0]):
-		w = bytes.ReplaceAll(w, []byte("."), nil)
+		var buf [24]byte
+		if bytes.IndexByte(w, '.') >= 0 {
+			w = appendLetters(buf[:0], w)
+		}
 		return allUpper(w[1:]) && (words.get(w)&isDegree != 0 || string(w) == "DOB" || string(w) == "MRN" || string(w) == "SSN") ||
 			string(w) == "PharmD" || string(w) == "PhD"
 	case bytes.HasPrefix(rest, []byte("is a ")):
 		return digitAt(rest, 5) || bytes.HasPrefix(rest[5:], []byte("pleas"))
 	}
 	return false
+}
+
+// appendLower appends w in lower case, which is ASCII.
+func appendLower(dst, w []byte) []byte {
+	for _, c := range w {
+		if isUpper(c) {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// appendLetters appends w without its dots.
+func appendLetters(dst, w []byte) []byte {
+	for _, c := range w {
+		if c != '.' {
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // person reports that what follows at i is said of persons: "states", or a relation in

@@ -11,6 +11,9 @@ const maxDomain = 255
 
 // findEmail finds the address around an @.
 func findEmail(s []byte, at int) (start, end int) {
+	if at == 0 || !localByte(s[at-1]) {
+		return 0, 0
+	}
 	start = at
 	for start > 0 && at-start < maxDomain && localByte(s[start-1]) {
 		start--
@@ -86,6 +89,10 @@ func findIP(s []byte, i int) (start, end int) {
 		end--
 	}
 	if start > 0 && (isAlnum(s[start-1]) || s[start-1] == ':') || alnumAt(s, end) || end-start < 3 {
+		return 0, 0
+	}
+	// There are two colons at least, and one does not stand alone at the beginning.
+	if n := bytes.Count(s[start:end], []byte{':'}); n < 2 || n > 8 || s[start] == ':' && s[start+1] != ':' {
 		return 0, 0
 	}
 	if _, err := netip.ParseAddr(string(s[start:end])); err != nil {

@@ -341,8 +341,7 @@ func afterState(s []byte, i int) bool {
 	for j > 0 && i-j < 4 && (s[j-1] == ' ' || s[j-1] == ',' || s[j-1] == '.' || s[j-1] == '|' || s[j-1] == '\t' || s[j-1] == '\n') {
 		j--
 	}
-	return j < i && j >= 2 && !alnumAt(s, j-3) && isUpper(s[j-2]) && isUpper(s[j-1]) &&
-		bytes.Contains([]byte(states), []byte{' ', s[j-2], s[j-1], ' '})
+	return j < i && j >= 2 && !alnumAt(s, j-3) && isUpper(s[j-2]) && isUpper(s[j-1]) && isStateCode(s[j-2:j])
 }
 
 // afterCity reports that a city's or a state's name stands before i.
@@ -394,6 +393,15 @@ func addressEnds(s []byte, end int) bool {
 		if _, e := findAddress(s, j); e == end {
 			return true
 		}
+		box := j - 1
+		for box > 0 && j-box <= 3 && in(" #", s[box]) {
+			box--
+		}
+		if letterAt(s, box) {
+			if _, e := poBox(s, box); e == end {
+				return true
+			}
+		}
 	}
 	return false
 }
@@ -419,10 +427,15 @@ func subscriberID(s []byte, i int) (start, end int) {
 	if !ok || !follows(s, start, "id") {
 		return 0, 0
 	}
-	before := bytes.ToLower(s[max(0, start-60):start])
-	for _, w := range []string{"subscriber", "member", "insured", "policy"} {
-		if bytes.Contains(before, []byte(w)) {
-			return start, end
+	before := s[max(0, start-60):start]
+	for i, c := range before {
+		if !in("smip", c|0x20) {
+			continue
+		}
+		for _, w := range []string{"subscriber", "member", "insured", "policy"} {
+			if len(before)-i >= len(w) && equalFold(w, before[i:i+len(w)]) {
+				return start, end
+			}
 		}
 	}
 	return 0, 0

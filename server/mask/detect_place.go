@@ -1,12 +1,15 @@
 package mask
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // findAddress finds street addresses by house number and kind of street, and P.O.
 // boxes.
 func findAddress(s []byte, i int) (start, end int) {
-	if start = poBox(s, i); start >= 0 {
-		return start, tokenEnd(s, i)
+	if !isDigit(s[i]) {
+		return poBox(s, i)
 	}
 	end = i + run(s, i, 7)
 	if end < len(s) && isAlpha(s[end]) && !alnumAt(s, end+1) {
@@ -111,42 +114,40 @@ func tokenEnd(s []byte, i int) int {
 	return i
 }
 
-// poBox finds where "P.O. Box " before i starts, -1 where it is not there.
-func poBox(s []byte, i int) int {
-	end := i
-	for end > 0 && i-end < 3 && (s[end-1] == ' ' || s[end-1] == '#') {
-		end--
+// poBox reads the number of P.O. Box 123, whose x is at i.
+func poBox(s []byte, i int) (start, end int) {
+	at := i + 1
+	for at < len(s) && at-i <= 3 && in(" #", s[at]) {
+		at++
 	}
-	if end == i || end < 6 || s[end-1]|0x20 != 'x' {
-		return -1
+	if n := run(s, at, 7); at == i+1 || n == 0 || n > 6 {
+		return 0, 0
 	}
-	from := max(0, end-16)
-	before := bytes.ToLower(s[from:end])
 	for _, form := range []string{"p.o. box", "po box", "p. o. box", "p.o.box", "post office box", "p o box"} {
-		if bytes.HasSuffix(before, []byte(form)) {
-			if at := end - len(form); !alnumAt(s, at-1) {
-				return at
-			}
+		if start = i + 1 - len(form); start >= 0 && equalFold(form, s[start:i+1]) && !alnumAt(s, start-1) {
+			return start, tokenEnd(s, at)
 		}
 	}
-	return -1
+	return 0, 0
 }
 
 // findCity finds a city before a state or ZIP code, after words such as "lives in",
 // and counties.
 func findCity(s []byte, i int) (start, end int) {
-	first, ok := firstCapital(s, i)
-	if !ok {
+	var seen reader
+	first, ok := seen.capitalAt(s, i)
+	if !ok || inWord(s, i) {
 		return 0, 0
 	}
-	return cityFrom(s, first)
+	return cityFrom(&seen, s, first)
 }
 
-func cityFrom(s []byte, first word) (start, end int) {
+func cityFrom(seen *reader, s []byte, first word) (start, end int) {
 	i := first.start
 	if first.initial || first.flags&isStop != 0 && first.flags&isCity == 0 {
 		return 0, 0
 	}
+	cue := cityCue(s, i)
 	list := 1
 	end = first.end
 	for {
@@ -154,7 +155,7 @@ func cityFrom(s []byte, first word) (start, end int) {
 		case stateSure:
 			return i, end
 		case stateMaybe:
-			if first.flags&isCity != 0 || cityCue(s, i) {
+			if first.flags&isCity != 0 || cue {
 				return i, end
 			}
 		}
@@ -168,7 +169,7 @@ func cityFrom(s []byte, first word) (start, end int) {
 		if at >= len(s) || s[at] != ' ' {
 			break
 		}
-		next, ok := capitalAt(s, at+1)
+		next, ok := seen.capitalAt(s, at+1)
 		if !ok || list == 3 {
 			break
 		}
@@ -182,11 +183,11 @@ func cityFrom(s []byte, first word) (start, end int) {
 	}
 	if list > 1 && first.flags&isCity == 0 {
 		// Words that merely stand together: the first may be the city alone.
-		if !cityCue(s, i) {
+		if !cue {
 			return 0, 0
 		}
 	}
-	if cityCue(s, i) && (first.flags&isCity != 0 || strongCityCue(s, i) && first.flags&(isStop|isState) == 0) &&
+	if cue && (first.flags&isCity != 0 || strongCityCue(s, i) && first.flags&(isStop|isState) == 0) &&
 		!followedBy(s, end, isPlace) && first.flags&isTitle == 0 && !first.caps {
 		return i, end
 	}
@@ -262,6 +263,9 @@ func stateAfter(s []byte, i int) int {
 const stateInitials = "ACDFGHIKLMNOPRSTUVW"
 
 func twoWordState(s []byte) bool {
+	if !in("NSWR", s[0]) {
+		return false
+	}
 	for _, name := range []string{"New York", "New Jersey", "New Mexico", "New Hampshire", "North Carolina", "South Carolina", "North Dakota", "South Dakota", "West Virginia", "Rhode Island"} {
 		if bytes.HasPrefix(s, []byte(name)) {
 			return true
@@ -270,9 +274,15 @@ func twoWordState(s []byte) bool {
 	return false
 }
 
-func isStateCode(w []byte) bool {
-	return bytes.Contains([]byte(states), []byte{' ', w[0], w[1], ' '})
-}
+// isStateCode reports whether two capitals are the code of a state.
+func isStateCode(w []byte) bool { return stateCodes[w[0]-'A'][w[1]-'A'] }
+
+var stateCodes = func() (codes [26][26]bool) {
+	for code := range strings.FieldsSeq(states) {
+		codes[code[0]-'A'][code[1]-'A'] = true
+	}
+	return codes
+}()
 
 // cityCue reports that the word before i is in, from, of, to, near, or City.
 func cityCue(s []byte, i int) bool {

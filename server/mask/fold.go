@@ -2,7 +2,9 @@ package mask
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"unicode"
 	"unicode/utf8"
@@ -17,7 +19,14 @@ import (
 // folded is such a text.
 type folded struct {
 	text []byte
-	at   []int32 // where each byte of text comes from
+	runs []foldRun // in order; the first starts at 0
+}
+
+// foldRun is a stretch of a folded text: what stands there as it is, or one character that
+// stands for what was written as size bytes.
+type foldRun struct {
+	to, from int32 // where it starts in the folded text, and in what was folded
+	size     int32 // of what was folded; 0 for a stretch as it is
 }
 
 var foldings = sync.Pool{New: func() any { return &folded{} }}
@@ -32,40 +41,69 @@ func fold(v []byte) *folded {
 		return nil
 	}
 	f := foldings.Get().(*folded)
-	f.text, f.at = append(f.text[:0], v[:i]...), f.at[:0]
-	for n := range i {
-		f.at = append(f.at, int32(n))
-	}
+	f.text, f.runs = f.text[:0], append(f.runs[:0], foldRun{})
+	kept := 0 // up to here it is in text
 	for i < len(v) {
-		if v[i] < utf8.RuneSelf && v[i] != '&' && v[i] != '\\' {
-			f.text, f.at = append(f.text, v[i]), append(f.at, int32(i))
-			i++
+		if size := unfolded(v[i:]); size > 0 {
+			i += size
 			continue
 		}
 		r, size := runeAt(v[i:])
-		switch c, ok := foldRune(r); {
-		case !ok:
-			for n := range size {
-				f.text, f.at = append(f.text, v[i+n]), append(f.at, int32(i+n))
+		c, ok := foldRune(r)
+		if ok {
+			f.text = append(f.text, v[kept:i]...)
+			if c != 0 {
+				f.runs = append(f.runs, foldRun{int32(len(f.text)), int32(i), int32(size)})
+				f.text = append(f.text, c)
 			}
-		case c != 0:
-			f.text, f.at = append(f.text, c), append(f.at, int32(i))
+			kept = i + size
+			f.runs = append(f.runs, foldRun{int32(len(f.text)), int32(kept), 0})
 		}
 		i += size
 	}
+	f.text = append(f.text, v[kept:]...)
 	return f
+}
+
+// unfolded gives the length of what stands for nothing else at the start of v, as far as
+// that shows at once: ASCII but for escapes, and most letters of East Asian scripts
+// (U+4000 to U+9FFF, U+B000 to U+CFFF). 0 says that it must be looked at.
+func unfolded(v []byte) int {
+	switch c := v[0]; {
+	case c < utf8.RuneSelf:
+		if c == '&' || c == '\\' {
+			return 0
+		}
+		return 1
+	case c >= 0xe4 && c <= 0xe9 || c == 0xeb || c == 0xec:
+		if len(v) > 2 && v[1]&0xc0 == 0x80 && v[2]&0xc0 == 0x80 {
+			return 3
+		}
+	}
+	return 0
 }
 
 func (f *folded) free() { foldings.Put(f) }
 
-// origin says where a stretch of the folded text is in v.
-func (f *folded) origin(v []byte, start, end int) (from, to int) {
-	from, to = int(f.at[start]), int(f.at[end-1])
-	if v[to] == f.text[end-1] {
-		return from, to + 1
+// origin says where a stretch of the folded text is in what was folded.
+func (f *folded) origin(start, end int) (from, to int) {
+	from, _ = f.place(start)
+	_, to = f.place(end - 1)
+	return from, to
+}
+
+// place says where the byte at i of the folded text starts and ends in what was folded.
+func (f *folded) place(i int) (start, end int) {
+	n, found := slices.BinarySearchFunc(f.runs, int32(i), func(r foldRun, i int32) int { return cmp.Compare(r.to, i) })
+	if !found {
+		n--
 	}
-	_, size := runeAt(v[to:])
-	return from, to + size
+	for n+1 < len(f.runs) && f.runs[n+1].to == int32(i) { // the last of those that start there: the others are empty
+		n++
+	}
+	r := f.runs[n]
+	start = int(r.from) + i - int(r.to)
+	return start, start + max(int(r.size), 1)
 }
 
 // firstEscape is where the first character is that is written as a number.
@@ -153,6 +191,10 @@ func folds(v []byte) bool {
 	for i := 0; i < len(v); {
 		if v[i] < utf8.RuneSelf {
 			i++
+			continue
+		}
+		if size := unfolded(v[i:]); size > 0 {
+			i += size
 			continue
 		}
 		r, size := utf8.DecodeRune(v[i:])

@@ -1,6 +1,9 @@
 package mask
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // A text is walked once. At each run of digits and at a few other bytes, tables say
 // which detectors could find something there, so that most of a text costs no more than
@@ -11,7 +14,11 @@ type numeral struct {
 	n      int // digits, at most maxRun
 	next   nextKind
 	letter bool // one stands right before
+	word   bool // one stands before, with at most maxGap bytes between that are neither letter nor digit
 }
+
+// maxGap is as many bytes as a detector skips between a word and a number.
+const maxGap = 4
 
 // maxRun is the longest run that is told from longer ones.
 const maxRun = 20
@@ -21,19 +28,36 @@ type nextKind byte
 
 const (
 	nextOther  nextKind = iota
-	nextDigit           // after one or two separators
+	nextBlank           // a digit after one blank
+	nextDash            // after one dash
+	nextDot             // after one dot
+	nextSlash           // after one slash
+	nextDigit           // after another separator, or several
 	nextLetter          // right behind
 	nextWord            // a letter after a separator
 	nextName            // a capital after a blank
 	nextKinds
 )
 
+// digit reports that more digits follow, after one of seps or a separator that is none of
+// ASCII's.
+func (k nextKind) digit(seps string) bool {
+	if k >= nextBlank && k <= nextSlash {
+		return in(seps, " -./"[k-nextBlank])
+	}
+	return k == nextDigit
+}
+
+// letters reports that letters follow.
+func (k nextKind) letters() bool { return k >= nextLetter }
+
 // gates hold a bit for each of builtins: which can start at a byte, at a number, and
 // at a number with one of their words before it.
 type gates struct {
 	byte    [256]uint64
-	plain   [maxRun + 1][nextKinds][2]uint64
+	plain   [maxRun + 1][nextKinds][2][2]uint64
 	near    [maxRun + 1][nextKinds][2]uint64
+	first   [10]uint64             // which can start with this digit
 	then    [len(builtins)]byteSet // what may follow the trigger
 	numbers uint64                 // those that look at numbers
 }
@@ -70,15 +94,22 @@ func newGates() *gates {
 			continue
 		}
 		g.numbers |= 1 << bit
+		for c := range g.first {
+			if d.first == "" || strings.IndexByte(d.first, byte('0'+c)) >= 0 {
+				g.first[c] |= 1 << bit
+			}
+		}
 		for n := 1; n <= maxRun; n++ {
 			for next := range nextKinds {
 				for letter := range 2 {
-					plain, near := d.number(numeral{n, next, letter == 1})
-					if plain {
-						g.plain[n][next][letter] |= 1 << bit
-					}
-					if near {
-						g.near[n][next][letter] |= 1 << bit
+					for word := range 2 {
+						plain, near := d.number(numeral{n, next, letter == 1, word == 1})
+						if plain {
+							g.plain[n][next][letter][word] |= 1 << bit
+						}
+						if near {
+							g.near[n][next][letter] |= 1 << bit
+						}
 					}
 				}
 			}
@@ -95,30 +126,57 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	}
 	r.n = min(end-i, maxRun)
 	r.letter = i > 0 && isAlpha(v[i-1])
+	at := i
+	for at > 0 && i-at < maxGap && !isAlnum(v[at-1]) {
+		at--
+	}
+	r.word = at > 0 && isAlpha(v[at-1])
 	if end == len(v) {
 		return r, end
 	}
-	switch c := v[end]; {
-	case isAlpha(c):
+	c := v[end]
+	if isAlpha(c) {
 		r.next = nextLetter
-	case c == ' ' || c == '-' || c == '.' || c == '/' || c == ',' || c == ')' || c >= 0x80:
-		j := end + 1
-		for j < len(v) && j < end+4 && (isFiller(v[j]) || v[j] >= 0x80) {
-			j++
+		return r, end
+	}
+	kind := afterDigits[c]
+	if kind == nextOther {
+		return r, end
+	}
+	j := end + 1
+	if j < len(v) && isDigit(v[j]) {
+		if c != ',' && c != ')' {
+			r.next = kind
 		}
-		if j == len(v) {
-			break
-		}
-		if isDigit(v[j]) {
-			r.next = nextDigit
-		} else if isAlpha(v[j]) {
-			if r.next = nextWord; isUpper(v[j]) && c == ' ' && j == end+1 {
-				r.next = nextName
-			}
+		return r, end
+	}
+	for j < len(v) && j < end+4 && (isFiller(v[j]) || v[j] >= 0x80) {
+		j++
+	}
+	if j == len(v) {
+		return r, end
+	}
+	if isDigit(v[j]) {
+		r.next = nextDigit
+	} else if isAlpha(v[j]) {
+		if r.next = nextWord; isUpper(v[j]) && c == ' ' && j == end+1 {
+			r.next = nextName
 		}
 	}
 	return r, end
 }
+
+// afterDigits says what a separator is, with a digit right behind it; nextOther is none.
+var afterDigits = func() (kinds [256]nextKind) {
+	for c := range kinds {
+		if c >= 0x80 {
+			kinds[c] = nextDigit
+		}
+	}
+	kinds[' '], kinds['-'], kinds['.'], kinds['/'] = nextBlank, nextDash, nextDot, nextSlash
+	kinds[','], kinds[')'] = nextDigit, nextDigit
+	return kinds
+}()
 
 // cues says, for the last word of each phrase that detectors look for before a number,
 // which detectors those are. fillers are words that say nothing.
@@ -155,12 +213,12 @@ func near(v []byte, i int) (bits uint64) {
 		for end > from && isFiller(v[end-1]) {
 			end--
 		}
+		if end == from || !isAlpha(v[end-1]) { // all of them end with letters
+			return bits
+		}
 		start := end
 		for start > from && isAlnum(v[start-1]) {
 			start--
-		}
-		if start == end {
-			return bits
 		}
 		got := cues.get(v[start:end])
 		bits |= got
@@ -211,13 +269,21 @@ func (d *dictionary) get(word []byte) uint64 {
 	}
 }
 
-// hashWord is FNV-1a over lower case.
+// hashWord is a hash of the first and the last eight bytes of a word and of its length,
+// in lower case.
 func hashWord(w []byte) uint32 {
-	h := uint32(2166136261)
-	for _, c := range w {
-		h = (h ^ uint32(c|0x20)) * 16777619
+	const lower = 0x2020202020202020
+	var a, b uint64
+	switch n := len(w); {
+	case n >= 8:
+		a, b = binary.LittleEndian.Uint64(w), binary.LittleEndian.Uint64(w[n-8:])
+	case n >= 4:
+		a, b = uint64(binary.LittleEndian.Uint32(w)), uint64(binary.LittleEndian.Uint32(w[n-4:]))
+	case n > 0:
+		a = uint64(w[0]) | uint64(w[n/2])<<8 | uint64(w[n-1])<<16
 	}
-	return h ^ h>>15
+	h := ((a|lower)^uint64(len(w))<<56)*0x9e3779b97f4a7c15 ^ (b|lower)*0xc2b2ae3d27d4eb4f
+	return uint32(h>>32) ^ uint32(h>>11)
 }
 
 func equalFold(lower string, w []byte) bool {

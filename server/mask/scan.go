@@ -26,6 +26,7 @@ type detector struct {
 	triggers string
 	then     string
 	number   func(numeral) (plain, near bool)
+	first    string // digits that such a number can start with; any, where that is empty
 	words    []string
 
 	re   *regexp.Regexp
@@ -92,7 +93,7 @@ func (s *scanner) found(v []byte) (found []span) {
 	}
 	defer f.free()
 	for _, hit := range s.look(f.text, nil) {
-		hit.start, hit.end = f.origin(v, hit.start, hit.end)
+		hit.start, hit.end = f.origin(hit.start, hit.end)
 		found = append(found, hit)
 	}
 	return found
@@ -130,6 +131,7 @@ func (s *scanner) spans(v []byte) []span {
 
 // scan walks the text and asks the detectors where gates open.
 func (s *scanner) scan(v []byte, found []span) []span {
+	var seen reader
 	for i := 0; i < len(v); i++ {
 		c := v[i]
 		if !s.wake[c] {
@@ -137,12 +139,10 @@ func (s *scanner) scan(v []byte, found []span) []span {
 		}
 		if c >= '0' && c <= '9' {
 			r, end := numeralAt(v, i)
-			letter := 0
-			if r.letter {
-				letter = 1
-			}
-			bits := gate.plain[r.n][r.next][letter] & s.enabled
-			if close := gate.near[r.n][r.next][letter] & s.enabled &^ bits; close != 0 {
+			letter, word := place(r.letter), place(r.word)
+			mine := s.enabled & gate.first[c-'0']
+			bits := gate.plain[r.n][r.next][letter][word] & mine
+			if close := gate.near[r.n][r.next][letter] & mine &^ bits; close != 0 {
 				bits |= close & s.near(v, i)
 			}
 			if bits != 0 {
@@ -154,8 +154,8 @@ func (s *scanner) scan(v []byte, found []span) []span {
 		if i+1 == len(v) {
 			break
 		}
-		if gate.byte[c]&s.enabled&capitalBits != 0 {
-			found = s.capital(v, i, found)
+		if gate.byte[c]&s.enabled&capitalBits != 0 && !inWord(v, i) {
+			found = s.capital(&seen, v, i, found)
 		}
 		next := v[i+1]
 		bits := gate.byte[c] & s.enabled &^ capitalBits
@@ -171,19 +171,27 @@ func (s *scanner) scan(v []byte, found []span) []span {
 	return found
 }
 
+// place is where a table has what holds.
+func place(holds bool) int {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
 // capital looks for names and cities at a word with a capital.
-func (s *scanner) capital(v []byte, i int, found []span) []span {
-	first, ok := firstCapital(v, i)
+func (s *scanner) capital(seen *reader, v []byte, i int, found []span) []span {
+	first, ok := seen.capitalAt(v, i)
 	if !ok || first.flags&(isStop|isGiven|isCity) == isStop {
 		return found
 	}
 	if e := s.by[bitName]; e != nil {
-		if start, end := nameFrom(v, first); end > start {
+		if start, end := nameFrom(seen, v, first); end > start {
 			found = append(found, span{start, end, e})
 		}
 	}
 	if e := s.by[bitCity]; e != nil {
-		if start, end := cityFrom(v, first); end > start {
+		if start, end := cityFrom(seen, v, first); end > start {
 			found = append(found, span{start, end, e})
 		}
 	}
