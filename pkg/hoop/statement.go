@@ -112,6 +112,9 @@ type Look struct {
 	Against [][]ColumnRef
 	Many    bool // it is compared with values that the text does not list
 	View    bool // it is a column of a view
+	// Near are further values that it is tested for, in ways that are no plain comparison of
+	// the column: in rows, under casts and functions, by way of other columns.
+	Near []Operand
 	// Counted says that it may decide which rows an aggregate counts, Least how many rows
 	// the statement itself wants in every group that it shows; 0 where that is not proven.
 	Counted bool

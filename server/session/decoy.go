@@ -1,13 +1,14 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/journal"
@@ -19,12 +20,9 @@ type decoys struct {
 	list []hoop.Decoy
 	hits map[int]bool // of list, in rows since the last Touched; rows belong to one goroutine
 	told map[int]bool // of list, for this statement
-}
 
-// oid of types whose binary form is not their text.
-const (
-	oidInt8, oidInt2, oidInt4, oidUUID = 20, 21, 23, 2950
-)
+	types *pgtype.Map
+}
 
 // minDecoyPart is how long a decoy must be to be looked for within other texts.
 const minDecoyPart = 6
@@ -46,14 +44,9 @@ func (d *decoys) looked(decoy hoop.Decoy, st *hoop.Statement) bool {
 		if !slices.Contains(look.Columns, decoy.Column) {
 			continue
 		}
-		for _, op := range look.Operands {
-			if op.Param > 0 && op.Param <= len(st.Params) && st.Params[op.Param-1].Binary && !op.Array {
-				if slices.ContainsFunc(decoy.Values, func(v string) bool { return binaryEquals(st.Params[op.Param-1].Value, v) }) {
-					return true
-				}
-			}
-			for _, v := range operands(st, []hoop.Operand{op}) {
-				if slices.ContainsFunc(decoy.Values, func(want string) bool { return string(v) == want || op.Array && binaryEquals(v, want) }) {
+		for _, op := range slices.Concat(look.Operands, look.Near) {
+			for _, v := range d.texts(st, op) {
+				if slices.ContainsFunc(decoy.Values, func(want string) bool { return same(v, want) }) {
 					return true
 				}
 			}
@@ -62,27 +55,89 @@ func (d *decoys) looked(decoy hoop.Decoy, st *hoop.Statement) bool {
 	return false
 }
 
-// binaryEquals compares a value in some binary format with its text.
-func binaryEquals(v []byte, text string) bool {
+// texts are the values that an operand can be, as text.
+func (d *decoys) texts(st *hoop.Statement, op hoop.Operand) (out []string) {
+	if op.Param == 0 || op.Param > len(st.Params) || !st.Params[op.Param-1].Binary {
+		for _, v := range operands(st, []hoop.Operand{op}) {
+			out = append(out, string(v))
+		}
+		return out
+	}
+	p := st.Params[op.Param-1]
+	if text, ok := textOf(d.types, p.Type, p.Value); ok {
+		out = append(out, text)
+		for _, v := range elements([]byte(text)) {
+			out = append(out, string(v))
+		}
+		return out
+	}
+	for _, v := range append(binaryElements(p.Value), p.Value) {
+		out = append(out, plausible(v)...)
+	}
+	return out
+}
+
+// plausible gives a value in some binary format as the texts that it may be.
+func plausible(v []byte) []string {
+	out := []string{string(v)}
 	switch len(v) {
 	case 2:
-		if strconv.Itoa(int(int16(binary.BigEndian.Uint16(v)))) == text {
-			return true
-		}
+		out = append(out, strconv.Itoa(int(int16(binary.BigEndian.Uint16(v)))))
 	case 4:
-		if strconv.Itoa(int(int32(binary.BigEndian.Uint32(v)))) == text {
-			return true
-		}
+		out = append(out, strconv.Itoa(int(int32(binary.BigEndian.Uint32(v)))))
 	case 8:
-		if strconv.FormatInt(int64(binary.BigEndian.Uint64(v)), 10) == text {
-			return true
-		}
+		out = append(out, strconv.FormatInt(int64(binary.BigEndian.Uint64(v)), 10))
 	case 16:
-		if hex.EncodeToString(v) == strings.ReplaceAll(strings.ToLower(text), "-", "") {
-			return true
-		}
+		out = append(out, hex.EncodeToString(v))
 	}
-	return string(v) == text
+	return out
+}
+
+// same reports whether v is the decoy want, perhaps written in another way: with blanks
+// around it (char(n) has some behind), 50.0 and +050 for 50, a UUID without dashes.
+func same(v, want string) bool {
+	v = strings.TrimSpace(v)
+	if v == want {
+		return true
+	}
+	if n, ok := decimal(want); ok && (want[0] != '0' || strings.HasPrefix(want, "0.") || want == "0") { // 007 is rather a code
+		m, ok := decimal(v)
+		return ok && m == n
+	}
+	n, ok := uuidDigits(want)
+	m, also := uuidDigits(v)
+	return ok && also && n == m
+}
+
+// decimal is a number without what need not be written: 50 for +050.0. A number with an
+// exponent is none.
+func decimal(s string) (string, bool) {
+	digits, negative := strings.CutPrefix(s, "-")
+	if !negative {
+		digits = strings.TrimPrefix(s, "+")
+	}
+	whole, part, point := strings.Cut(digits, ".")
+	if whole+part == "" || strings.Trim(whole+part, "0123456789") != "" {
+		return "", false
+	}
+	whole = strings.TrimLeft(whole, "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if part = strings.TrimRight(part, "0"); point && part != "" {
+		whole += "." + part
+	}
+	if negative && whole != "0" {
+		whole = "-" + whole
+	}
+	return whole, true
+}
+
+// uuidDigits are the digits of a UUID, however it is written (PostgreSQL manual, "UUID
+// Type").
+func uuidDigits(s string) (string, bool) {
+	s = strings.ToLower(strings.ReplaceAll(strings.Trim(s, "{}"), "-", ""))
+	return s, len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // watch has the plan look at the columns that may show decoys.
@@ -93,12 +148,58 @@ func (d *decoys) watch(p *mask.Plan, st *hoop.Statement, cols []hoop.Column) {
 			origin := slices.Contains(col.Origins, decoy.Column)
 			switch {
 			case col.Proven && origin:
-				p.Watch(n, func(v []byte) { d.seen(i, equals(col, v, decoy.Values)) })
-			case !col.Proven && (origin || len(col.Origins) == 0 && reads):
-				p.Watch(n, func(v []byte) { d.seen(i, contains(v, decoy.Values)) })
+				p.Watch(n, func(v []byte) {
+					text, _ := d.text(col.Type, col.Binary, v)
+					d.seen(i, slices.ContainsFunc(decoy.Values, func(want string) bool { return same(text, want) }))
+				})
+			case !col.Proven && (origin || !col.Derived && reads):
+				p.Watch(n, func(v []byte) {
+					text, parts := d.text(col.Type, col.Binary, v)
+					d.seen(i, contains(text, decoy.Values, parts && origin))
+				})
 			}
 		}
 	}
+}
+
+// text is a value as the target shows it in text, as far as its type is known here; parts
+// says that it is made of others, as arrays, rows and JSON are.
+func (d *decoys) text(t *hoop.Type, isBinary bool, v []byte) (text string, parts bool) {
+	for t.Kind == hoop.TypeDomain && t.Elem != nil {
+		t = t.Elem
+	}
+	parts = t.Kind == hoop.TypeArray || t.Kind == hoop.TypeComposite || t.OID == pgtype.RecordOID || t.OID == pgtype.JSONOID || t.OID == pgtype.JSONBOID
+	if !isBinary {
+		return string(v), parts
+	}
+	if text, ok := textOf(d.types, t.OID, v); ok {
+		return text, parts
+	}
+	if t.Kind == hoop.TypeComposite || t.OID == pgtype.RecordOID {
+		return d.rowText(v), parts
+	}
+	return string(v), parts
+}
+
+// rowText gives the fields of a row in binary (record_send: 4B number of fields, then of
+// each 4B type, 4B length, value), as far as they can be read.
+func (d *decoys) rowText(v []byte) string {
+	var fields []string
+	for rest := v[min(4, len(v)):]; len(rest) >= 8; {
+		oid, n := binary.BigEndian.Uint32(rest), int32(binary.BigEndian.Uint32(rest[4:]))
+		if rest = rest[8:]; n < 0 {
+			continue
+		}
+		if int(n) > len(rest) {
+			break
+		}
+		text, ok := textOf(d.types, oid, rest[:n])
+		if !ok {
+			text = string(rest[:n])
+		}
+		fields, rest = append(fields, text), rest[n:]
+	}
+	return strings.Join(fields, ",")
 }
 
 func (d *decoys) seen(i int, hit bool) {
@@ -107,21 +208,31 @@ func (d *decoys) seen(i int, hit bool) {
 	}
 }
 
-func equals(col hoop.Column, v []byte, values []string) bool {
-	if col.Binary {
-		switch col.Type.OID {
-		case oidInt2, oidInt4, oidInt8, oidUUID:
-			return slices.ContainsFunc(values, func(want string) bool { return binaryEquals(v, want) })
-		}
-	}
-	v = bytes.TrimRight(v, " ") // of char(n)
-	return slices.ContainsFunc(values, func(want string) bool { return string(v) == want })
+// contains reports whether one of values is in text: shorter ones than minDecoyPart only
+// where parts says that text is made of values, and as one of these.
+func contains(text string, values []string, parts bool) bool {
+	return slices.ContainsFunc(values, func(want string) bool {
+		return same(text, want) || len(want) >= minDecoyPart && strings.Contains(text, want) || parts && stands(text, want)
+	})
 }
 
-func contains(v []byte, values []string) bool {
-	return slices.ContainsFunc(values, func(want string) bool {
-		return string(v) == want || len(want) >= minDecoyPart && bytes.Contains(v, []byte(want))
-	})
+// stands reports whether want is in text with neither letter nor digit beside it.
+func stands(text, want string) bool {
+	for at := 0; want != ""; {
+		i := strings.Index(text[at:], want)
+		if i < 0 {
+			return false
+		}
+		if at += i; !alnum(text, at-1) && !alnum(text, at+len(want)) {
+			return true
+		}
+		at++
+	}
+	return false
+}
+
+func alnum(s string, i int) bool {
+	return i >= 0 && i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i]|0x20 >= 'a' && s[i]|0x20 <= 'z' || s[i] >= 0x80)
 }
 
 // touched raises an alert for each decoy, once for a statement. The error ends the

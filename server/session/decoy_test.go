@@ -28,30 +28,59 @@ func decoyed(t *testing.T, action string) string {
 	return strings.Replace(servertest.Resources, "  credential:", fmt.Sprintf(`  honeytokens:
     - {table: clinic.patients, column: id, values: ["48"], from: {file: %s}, action: %s}
     - {table: clinic.patients, column: ssn, values: ["000000048"]}
+    - {table: clinic.keys, column: u, values: ["6F2B1C9E-0d7a-4a4e-9c55-1f0e2d3c4b5a"]}
+    - {table: clinic.keys, column: n, values: ["12.50"]}
+    - {table: clinic.keys, column: d, values: ["2001-02-03"]}
   credential:`, file, action), 1)
 }
 
 // Every way to touch a decoy raises one alert, which has no value in it; what touches
 // none raises none.
 func TestDecoys_Alert(t *testing.T) {
-	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: decoyed(t, "alert")})
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup + `
+		CREATE TABLE clinic.keys (u uuid, n numeric(10,2), d date);
+		INSERT INTO clinic.keys VALUES ('6f2b1c9e-0d7a-4a4e-9c55-1f0e2d3c4b5a', 12.5, '2001-02-03');`, Resources: decoyed(t, "alert")})
 	for name, c := range map[string]struct {
 		sql  string
 		args []any
 		want string // "how" of the alerts
 	}{
-		"compared":           {"SELECT 1 FROM clinic.patients WHERE id = 50", nil, "compared"},
-		"in a list":          {"SELECT 1 FROM clinic.patients WHERE id IN (1, 49)", nil, "compared"},
-		"bound, binary":      {"SELECT 1 FROM clinic.patients WHERE id = $1", []any{48}, "compared"},
-		"bound, array":       {"SELECT 1 FROM clinic.patients WHERE id = ANY($1)", []any{[]int32{1, 48}}, "compared"},
-		"written":            {"UPDATE clinic.patients SET ward = 1 WHERE id = 50", nil, "compared"},
-		"in a row":           {"SELECT id FROM clinic.patients WHERE id > 48", nil, "delivered"},
-		"under another name": {"SELECT x.key FROM (SELECT id AS key, ward FROM clinic.patients) x WHERE x.key BETWEEN 49 AND 60", nil, "delivered"},
-		"in text":            {"SELECT 'x' || ssn FROM clinic.patients WHERE ward = 0", nil, "delivered"},
-		"untouched":          {"SELECT id, ssn FROM clinic.patients WHERE id < 48", nil, ""},
-		"another column":     {"SELECT ward FROM clinic.patients WHERE ward = 50", nil, ""},
-		"another table":      {"SELECT id FROM clinic.claims WHERE id = 50", nil, ""},
-		"not shown":          {"SELECT count(*) FROM clinic.patients", nil, ""},
+		"compared":             {"SELECT 1 FROM clinic.patients WHERE id = 50", nil, "compared"},
+		"in a list":            {"SELECT 1 FROM clinic.patients WHERE id IN (1, 49)", nil, "compared"},
+		"bound, binary":        {"SELECT 1 FROM clinic.patients WHERE id = $1", []any{48}, "compared"},
+		"bound, array":         {"SELECT 1 FROM clinic.patients WHERE id = ANY($1)", []any{[]int32{1, 48}}, "compared"},
+		"written":              {"UPDATE clinic.patients SET ward = 1 WHERE id = 50", nil, "compared"},
+		"shown":                {"SELECT id FROM clinic.patients WHERE id > 48", nil, "delivered"},
+		"under another name":   {"SELECT x.key FROM (SELECT id AS key, ward FROM clinic.patients) x WHERE x.key BETWEEN 49 AND 60", nil, "delivered"},
+		"in text":              {"SELECT 'x' || ssn FROM clinic.patients WHERE ward = 0", nil, "delivered"},
+		"untouched":            {"SELECT id, ssn FROM clinic.patients WHERE id < 48", nil, ""},
+		"another column":       {"SELECT ward FROM clinic.patients WHERE ward = 50", nil, ""},
+		"another table":        {"SELECT id FROM clinic.claims WHERE id = 50", nil, ""},
+		"not shown":            {"SELECT count(*) FROM clinic.patients", nil, ""},
+		"another number":       {"SELECT ward FROM clinic.patients WHERE id % 50 = 2 AND id < 48 ORDER BY ward LIMIT 48", nil, ""},
+		"another spelling":     {"SELECT ward FROM clinic.patients WHERE id = 050.0", nil, "compared"},
+		"as text":              {"SELECT ward FROM clinic.patients WHERE id::text = '50'", nil, "compared"},
+		"in a row":             {"SELECT ward FROM clinic.patients WHERE (ward, id) = (2, 50)", nil, "compared"},
+		"in the other place":   {"SELECT ward FROM clinic.patients WHERE (id, ward) = (2, 50)", nil, ""},
+		"in rows":              {"SELECT ward FROM clinic.patients WHERE (ward, id) IN ((2, 3), (2, 50))", nil, "compared"},
+		"in VALUES":            {"SELECT ward FROM clinic.patients WHERE id IN (VALUES (3), (50))", nil, "compared"},
+		"in an array":          {"SELECT ward FROM clinic.patients WHERE ARRAY[id] <@ '{3,50}'", nil, "compared"},
+		"in a query":           {"SELECT ward FROM clinic.patients WHERE id = (SELECT 50)", nil, "compared"},
+		"in WITH":              {"WITH k AS (SELECT 50 AS i) SELECT ward FROM clinic.patients p, k WHERE p.id = k.i", nil, "compared"},
+		"in CASE":              {"SELECT CASE id WHEN 50 THEN 1 END FROM clinic.patients WHERE id < 3", nil, "compared"},
+		"by a join":            {"SELECT p.ward FROM clinic.claims c JOIN clinic.patients p ON p.id = c.id WHERE c.id = 50", nil, "compared"},
+		"bound, in a row":      {"SELECT ward FROM clinic.patients WHERE (ward, id) = ($1, $2)", []any{2, 50}, "compared"},
+		"whole rows":           {"SELECT patients FROM clinic.patients WHERE id > 49", nil, "delivered"},
+		"as an array":          {"SELECT array_agg(id) FROM clinic.patients", nil, "delivered"},
+		"as JSON":              {"SELECT jsonb_build_object('id', id) FROM clinic.patients WHERE id > 49", nil, "delivered"},
+		"deleted":              {"DELETE FROM clinic.patients WHERE id = 50 AND ward = 99", nil, "compared"},
+		"written, returned":    {"UPDATE clinic.patients SET ward = ward WHERE id > 49 RETURNING id", nil, "delivered"},
+		"numeric, text":        {"SELECT 1 FROM clinic.keys WHERE n = 12.5", nil, "compared"},
+		"numeric, binary":      {"SELECT n FROM clinic.keys", nil, "delivered"},
+		"date, binary":         {"SELECT d FROM clinic.keys", nil, "delivered"},
+		"date, bound":          {"SELECT 1 FROM clinic.keys WHERE d = $1", []any{"2001-02-03"}, "compared"},
+		"UUID, binary":         {"SELECT u FROM clinic.keys", nil, "delivered"},
+		"UUID, without dashes": {"SELECT 1 FROM clinic.keys WHERE u = '6f2b1c9e0d7a4a4e9c551f0e2d3c4b5a'", nil, "compared"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(alerts(t, g))
@@ -69,13 +98,32 @@ func TestDecoys_Alert(t *testing.T) {
 				t.Fatalf("%d alerts, want one", len(got))
 			}
 			e := fmt.Sprint(got[0])
-			if !strings.Contains(e, c.want) || !strings.Contains(e, "clinic.patients.") {
+			if !strings.Contains(e, c.want) || !strings.Contains(e, "clinic.patients.") && !strings.Contains(e, "clinic.keys.") {
 				t.Errorf("%s", e)
 			}
 			for _, v := range []string{"48", "49", "50"} {
 				if strings.Contains(fmt.Sprint(got[0].Text, got[0].Details, got[0].Reason), v) {
 					t.Errorf("the value is in the event: %s", e)
 				}
+			}
+		})
+	}
+	for name, script := range map[string][]string{
+		"executed":        {"PREPARE q (int) AS SELECT ward FROM clinic.patients WHERE id = $1", "EXECUTE q (50)"},
+		"executed, array": {"PREPARE q (int[]) AS SELECT ward FROM clinic.patients WHERE id = ANY ($1)", "EXECUTE q ('{1,50}')"},
+		"by a cursor":     {"BEGIN", "DECLARE c CURSOR FOR SELECT id AS k FROM clinic.patients ORDER BY id", "FETCH 3 FROM c", "MOVE 40 IN c", "FETCH ALL FROM c"},
+		"kept":            {"CREATE TEMP TABLE t AS SELECT id AS k, ward FROM clinic.patients", "SELECT ward FROM t WHERE k = 50"},
+		"among others":    {"SELECT 1; SELECT ward FROM clinic.patients WHERE id = 50; SELECT 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, conn := len(alerts(t, g)), open(t, g, nil)
+			for _, sql := range script {
+				if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+					t.Fatalf("%s: %v", sql, err)
+				}
+			}
+			if n := len(alerts(t, g)) - before; n == 0 {
+				t.Error("no alert")
 			}
 		})
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/journal"
@@ -140,7 +142,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 		return nil, unrecorded(err)
 	}
 	if len(s.target.Decoys) > 0 {
-		r.decoys = decoys{s.target.Decoys, map[int]bool{}, map[int]bool{}}
+		r.decoys = decoys{s.target.Decoys, map[int]bool{}, map[int]bool{}, pgtype.NewMap()}
 		if err := s.touched(ctx, r, r.decoys.compared(st), "compared"); err != nil {
 			return nil, err
 		}

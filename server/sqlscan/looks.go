@@ -23,6 +23,7 @@ type sight struct {
 	shown    bool                  // it is in the answer, as masked as that
 	many     bool                  // with values that the text does not list
 	listed   bool                  // with those that it lists
+	near     []hoop.Operand        // see hoop.Look
 }
 
 // looker finds the sights of a statement before it is walked.
@@ -35,7 +36,9 @@ type looker struct {
 	lists  bool           // there are such
 	makes  bool           // functions in FROM, or recursion, make rows
 	on     *dependence
-	told   map[hoop.ColumnRef]bool // read by functions whose values are told in full
+	pairs  [][2]*pg_query.ColumnRef // columns that are equal to each other
+	made   []hoop.Operand           // what queries of nothing but constants give
+	told   map[hoop.ColumnRef]bool  // read by functions whose values are told in full
 	depth  int
 }
 
@@ -46,6 +49,7 @@ func (s *stmt) looker() *looker {
 		l.text = &text
 	}
 	l.visit(s.node)
+	l.pass()
 	l.shows(s.node.GetSelectStmt())
 	return l
 }
@@ -65,11 +69,18 @@ func (l *looker) visit(n *pg_query.Node) {
 			l.leaf(n)
 		}
 		l.comparison(x.AExpr)
+		l.tests(x.AExpr)
 	case *pg_query.Node_SubLink:
 		l.leaf(n)
+		if x.SubLink.SubLinkType == pg_query.SubLinkType_ANY_SUBLINK {
+			l.equal(x.SubLink.Testexpr, x.SubLink.Subselect)
+		}
 	case *pg_query.Node_CaseExpr:
 		if x.CaseExpr.Arg != nil {
 			l.leaf(n)
+			for _, when := range x.CaseExpr.Args {
+				l.equal(x.CaseExpr.Arg, when.GetCaseWhen().GetExpr())
+			}
 		}
 	case *pg_query.Node_CaseWhen:
 		l.condition(x.CaseWhen.Expr)
@@ -441,6 +452,11 @@ func (l *looker) array(n *pg_query.Node) (ops []hoop.Operand, ok bool) {
 
 // selected notes what a SELECT lists and makes, and what set operations compare.
 func (l *looker) selected(q *pg_query.SelectStmt) {
+	if len(q.FromClause) == 0 {
+		for _, t := range q.TargetList {
+			l.made = append(l.made, l.values(t.GetResTarget().GetVal())...)
+		}
+	}
 	for _, row := range q.ValuesLists {
 		l.lists = true
 		for _, v := range listOf(row) {
@@ -562,7 +578,7 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 	if p == nil {
 		return look
 	}
-	look.Operands = p.operands
+	look.Operands, look.Near = p.operands, p.near
 	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
 	look.Many = p.many
 	if p.listed && l.lists {

@@ -23,11 +23,12 @@ const maxOrigins = 500
 
 // derive says of the columns that their description does not prove what they are
 // computed from, where that is known. It is asked for only where it can matter: the
-// statement reads something protected, and nothing that its text does not show. A
+// statement reads something protected and nothing that its text does not show, or the
+// target has decoys. A
 // statement that stores values may have computed what RETURNING shows.
 func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapshot) {
 	own := e.run.snap
-	if !e.run.withheld || !e.run.stores && !slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
+	if !e.run.withheld && !e.run.run.Watches() || !e.run.stores && !slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
 		return
 	}
 	var out []lineage.Output
