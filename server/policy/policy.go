@@ -171,21 +171,26 @@ func compile(module *Module) (*ast.Compiler, error) {
 	return c, nil
 }
 
+// elsewhere are families of functions, and functions, that reach out of the evaluation or
+// give another answer next time or on another machine, beside those that OPA calls
+// nondeterministic: zones are the machine's (TZ), certificates are verified as of now, and
+// templates print addresses (%p).
+var elsewhere = []string{
+	"http.", "net.", "rand.", "uuid.", "opa.", "rego.", "providers.", "io.jwt.", "time.",
+	"crypto.x509.parse_and_verify_certificates", "strings.render_template", "trace", "print", "internal.print",
+}
+
+// pure are the functions of those families that depend on nothing but their arguments.
+var pure = []string{"time.parse_duration_ns", "time.parse_rfc3339_ns"}
+
 // capabilities are OPA's without what reaches out of the evaluation or gives another
 // answer next time.
 func capabilities() *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
 	c.AllowNet = []string{}
 	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool {
-		if b.Nondeterministic {
-			return true
-		}
-		for _, prefix := range []string{"http.", "net.", "rand.", "uuid.", "opa.", "rego.", "providers.", "io.jwt."} {
-			if strings.HasPrefix(b.Name, prefix) {
-				return true
-			}
-		}
-		return slices.Contains([]string{"time.now_ns", "trace", "print", "internal.print"}, b.Name)
+		begins := func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) }
+		return b.Nondeterministic || slices.ContainsFunc(elsewhere, begins) && !slices.Contains(pure, b.Name)
 	})
 	return c
 }

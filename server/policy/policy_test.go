@@ -454,6 +454,12 @@ func TestNew_RefusesModules(t *testing.T) {
 		"environment":      {"package hoop.site\ndeny contains \"a\" if opa.runtime().env.HOME", "opa.runtime"},
 		"output":           {"package hoop.site\ndeny contains \"a\" if trace(\"x\")", "trace"},
 		"tokens":           {"package hoop.site\ndeny contains \"a\" if io.jwt.decode_verify(\"x\", {})", "io.jwt"},
+		"the zone":         {"package hoop.site\ndeny contains \"a\" if time.clock([0, \"Local\"])[0] > 1", "time.clock"},
+		"zone of a text":   {"package hoop.site\ndeny contains \"a\" if time.parse_ns(\"MST\", \"CET\") > 1", "time.parse_ns"},
+		"clock of a chain": {"package hoop.site\ndeny contains \"a\" if crypto.x509.parse_and_verify_certificates(\"x\")[0]", "crypto.x509.parse_and_verify_certificates"},
+		"clock by option":  {"package hoop.site\ndeny contains \"a\" if crypto.x509.parse_and_verify_certificates_with_options(\"x\", {})[0]", "crypto.x509.parse_and_verify_certificates_with_options"},
+		"addresses":        {"package hoop.site\ndeny contains strings.render_template(\"{{printf `%p` .}}\", {})", "strings.render_template"},
+		"remote schemas":   {"package hoop.site\ndeny contains \"a\" if json.match_schema({}, {\"$ref\": \"http://x\"})[0]", "json.match_schema"},
 		"recursion":        {"package hoop.site\ndeny contains x if some x in deny", "recursive"},
 		"unused, strict":   {"package hoop.site\nimport data.a\n", "unused"},
 		"asks the shipped": {"package hoop.site\ndeny contains \"a\" if data.hoop.policy.nothing(1)", "undefined function"},
@@ -562,25 +568,54 @@ deny contains "leak" if contains(json.marshal(data.hoop.resources), "hunter2")
 	}
 }
 
+// siteRules are forms that a rule of the site's may have, with holes for a name, groups, a
+// count and a condition: sets, and what is none, is undefined, fails or does not end soon.
+var siteRules = []string{
+	"deny contains %[1]q if %[4]s",
+	"deny contains x if { x := {%[1]q, \"\"}[_]; %[4]s }",
+	"deny contains 7 if %[4]s",
+	"deny := {%[1]q} if %[4]s",
+	"deny := true if %[4]s",
+	"default deny := {%[1]q}",
+	"default deny := false",
+	"default approve := {\"action\": \"allow\"}",
+	"deny := set() if %[4]s else := {%[1]q}",
+	"deny.%[1]s contains %[1]q if %[4]s",
+	"deny[%[1]q] := \"allow\" if %[4]s",
+	"deny(x) := x",
+	"f(x) := 1 if x\nf(x) := %[3]d if x\ndeny contains %[1]q if f(%[4]s) == 1",
+	"deny contains %[1]q if 1 / (%[3]d - 1) == 1",
+	"deny contains %[1]q if data.hoop.resources.nothing.here",
+	"deny contains %[1]q if { every u in input.uses { u.effect != \"ddl\" }; not input.nothing }",
+	"deny contains %[1]q if { some rule in data.hoop.policy.decision; rule == \"allow\" }",
+	"decision := {\"action\": \"allow\", \"rule\": \"site\", \"use\": 0}",
+	"allow contains %[1]q",
+	"approve contains {\"reason\": %[1]q, \"groups\": %[2]s, \"count\": %[3]d, \"timeout\": \"1m\"} if %[4]s",
+	"approve contains {\"groups\": %[2]s, \"count\": %[3]d, \"timeout\": \"900h\"} if %[4]s",
+	"approve contains {\"groups\": %[2]s, \"count\": %[3]d, \"timeout\": \"-1m\"} if %[4]s",
+	"approve contains {\"groups\": %[2]s, \"count\": 1.5, \"timeout\": \"1m\", \"action\": \"allow\"} if %[4]s",
+	"approve contains object.union(input.decision, {\"action\": \"allow\"}) if %[4]s",
+	"approve := [] if %[4]s",
+	"approve contains null if %[4]s",
+}
+
 // A site's module, whatever it says, makes no decision laxer.
 func TestSite_OnlyStricter(t *testing.T) {
 	plain := engine(t, rules, "")
+	compiled := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var module strings.Builder
 		module.WriteString("package hoop.site\n")
 		condition := rapid.SampledFrom([]string{"true", "false", `input.target == "pg"`, `"agents" in input.identity.groups`, `input.decision.action == "approve"`, `input.uses[_].effect == "ddl"`})
 		for i := range rapid.IntRange(0, 3).Draw(rt, "rules") {
-			if rapid.Bool().Draw(rt, "deny") {
-				fmt.Fprintf(&module, "deny contains \"r%d\" if %s\n", i, condition.Draw(rt, "if"))
-			} else {
-				fmt.Fprintf(&module, "approve contains {\"groups\": [%q], \"count\": %d, \"timeout\": \"1m\"} if %s\n",
-					rapid.SampledFrom([]string{"agents", "dba", "x"}).Draw(rt, "group"), rapid.IntRange(0, 3).Draw(rt, "count"), condition.Draw(rt, "if"))
-			}
+			fmt.Fprintf(&module, rapid.SampledFrom(siteRules).Draw(rt, "form")+"\n%.0[1]s%.0[2]s%.0[3]d%.0[4]s", fmt.Sprintf("r%d", i),
+				rapid.SampledFrom([]string{`["agents"]`, `["dba"]`, `["x", "agents"]`, `[]`, `[""]`}).Draw(rt, "groups"), rapid.IntRange(0, 3).Draw(rt, "count"), condition.Draw(rt, "if"))
 		}
 		e, err := New(t.Context(), load(t, rules), &Module{"site.rego", module.String()})
 		if err != nil {
-			rt.Fatal(err)
+			return // nothing is decided by what was refused
 		}
+		compiled++
 		id := hoop.Identity{Subject: "alice", Groups: rapid.SliceOfN(rapid.SampledFrom([]string{"agents", "dba", "people"}), 0, 2).Draw(rt, "groups")}
 		var uses []hoop.Use
 		for range rapid.IntRange(0, 3).Draw(rt, "uses") {
@@ -606,4 +641,7 @@ func TestSite_OnlyStricter(t *testing.T) {
 			}
 		}
 	})
+	if compiled < 10 {
+		t.Errorf("only %d modules were good enough to be asked", compiled)
+	}
 }
