@@ -266,6 +266,9 @@ func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
 		if e.Kind == pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT && in.negated && !notNull(e.Rexpr) {
 			return nil
 		}
+		if in.negated && e.Kind == pg_query.A_Expr_Kind_AEXPR_BETWEEN && reversed(listOf(e.Rexpr)) { // NOT x BETWEEN 5 AND 4
+			return nil
+		}
 	default: // = ALL ('{}') is true, NULLIF is no condition
 		return nil
 	}

@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +20,8 @@ func everything(e *pg_query.A_Expr, op string, constant *pg_query.Node) bool {
 		return bothBooleans(listOf(e.Rexpr))
 	case pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN:
 		return reversed(listOf(e.Rexpr))
+	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM:
+		return !slices.ContainsFunc(listOf(e.Rexpr), func(bound *pg_query.Node) bool { return !atEnd(bound) })
 	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:
 		return unread(constant)
 	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
@@ -111,11 +115,11 @@ func textOf(n *pg_query.Node) string {
 // lasts are the first and last values of types: those of integers, and the first place of a
 // table.
 var lasts = map[string]bool{
-	"32767": true, "-32768": true, "2147483647": true, "-2147483648": true, "9223372036854775807": true, "-9223372036854775808": true,
-	"infinity": true, "-infinity": true, "(0,0)": true, "(0,1)": true,
+	"32767": true, "-32768": true, "2147483647": true, "-2147483648": true, "(0,0)": true, "(0,1)": true,
 }
 
-// atEnd reports whether an expression is a constant at the end of its type.
+// atEnd reports whether an expression is a constant at the end of its type, or beyond: what
+// bigint has no room for, infinities and NaN, the greatest of numbers.
 func atEnd(n *pg_query.Node) bool {
 	bare := n
 	for bare.GetTypeCast() != nil {
@@ -124,7 +128,9 @@ func atEnd(n *pg_query.Node) bool {
 	if s := bare.GetAConst().GetSval(); s != nil && s.Sval == "" {
 		return true
 	}
-	return lasts[strings.ToLower(textOf(n))]
+	text := strings.TrimSpace(textOf(n))
+	number, err := strconv.ParseFloat(text, 64) // beyond float64 it is infinite, with an error
+	return lasts[text] || math.Abs(number) >= math.MaxInt64 || err == nil && math.IsNaN(number)
 }
 
 // unlimited reports whether a constant is a range that has everything, or is in everything.

@@ -92,7 +92,7 @@ func (f *freer) comparison(e *pg_query.A_Expr) {
 			f.mark(e.Lexpr)
 		}
 	case pg_query.A_Expr_Kind_AEXPR_IN, pg_query.A_Expr_Kind_AEXPR_BETWEEN:
-		if ofColumn(e.Lexpr) {
+		if ofColumn(e.Lexpr) && !(f.changes && e.Kind == pg_query.A_Expr_Kind_AEXPR_BETWEEN) {
 			f.mark(listOf(e.Rexpr)...)
 		}
 	}

@@ -19,6 +19,7 @@ var serverSettings = map[string]bool{
 	"lo_compat_privileges": true, "compute_query_id": true, "backtrace_functions": true, "update_process_title": true,
 	"max_stack_depth": true, "temp_file_limit": true, "deadlock_timeout": true, "commit_delay": true, "jit_provider": true,
 	"extension_control_path": true, "extension_destdir": true, "restrict_nonsystem_relation_kind": true,
+	"event_triggers": true,
 }
 
 var serverPrefixes = []string{
