@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
@@ -214,5 +215,37 @@ func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
 	}
 	if n := a.Count("SELECT sum(n) FROM allowed"); n != 0 {
 		t.Errorf("code of the database's changed another table: %d", n)
+	}
+}
+
+// Whoever reads the log finds with each statement that people were asked about the request
+// that asked them, whatever became of it; with others none.
+func TestApproval_EventsNameTheRequest(t *testing.T) {
+	a := startApprovals(t, servertest.Options{})
+	conn := open(t, a.Gateway, nil)
+	run(t, conn, "SELECT 1")
+	want := []int64{0}
+	ask := func(decide func(held hoop.Request)) {
+		t.Helper()
+		done := exec(conn, hit)
+		held := a.pending(1)[0]
+		decide(held)
+		<-done
+		want = append(want, held.ID)
+	}
+	ask(func(held hoop.Request) { a.decide(held.ID, true) })
+	ask(func(held hoop.Request) { a.decide(held.ID, false) })
+	ask(func(held hoop.Request) {
+		a.Direct("CREATE RULE r AS ON UPDATE TO hits DO ALSO UPDATE other.hits SET n = 1000")
+		a.decide(held.ID, true)
+	})
+	var got []int64
+	for _, e := range events(t, a.Gateway) {
+		if e.Type == hoop.EventStatement {
+			got = append(got, e.Request)
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }

@@ -67,6 +67,7 @@ type Run struct {
 	exports *exports
 	infers  *inferences
 	decoys  decoys
+	request int64 // that asked people about it; 0 where nobody was asked
 	number  int64 // counter of its event in the session
 	at      time.Time
 	result  hoop.Result
@@ -75,9 +76,10 @@ type Run struct {
 // Preview tells early what Judge would refuse outright, before the parameters are
 // known. A refusal is put on record as Judge's is.
 func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
+	r := &Run{session: s, st: st}
 	uses, _, err := s.uses(ctx, st)
 	if err != nil {
-		return s.refuse(ctx, st, st.Uses, hoop.Decision{}, hoop.AsError(err))
+		return s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
@@ -86,7 +88,7 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
 	if d.Action != hoop.Deny {
 		return nil
 	}
-	return s.refuse(ctx, st, uses, d, denied(d))
+	return s.refuse(ctx, r, uses, d, denied(d))
 }
 
 // Judge takes a statement through the line up to the target: grant, decision,
@@ -98,45 +100,46 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	if err := s.inForce(); err != nil {
 		return nil, err
 	}
+	r := &Run{session: s, st: st}
 	uses, exports, err := s.uses(ctx, st)
 	if err != nil {
-		return nil, s.refuse(ctx, st, st.Uses, hoop.Decision{}, hoop.AsError(err))
+		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.witnessed(d); err != nil {
-		return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
+		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 	}
 	infers := s.infers(st, s.rules())
 	if d, err = infers.limit(ctx, s, d); err != nil {
-		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	switch d.Action {
 	case hoop.Allow:
 	case hoop.Approve:
-		now, err := s.hold(ctx, ask, uses, d)
-		if err != nil {
-			return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+		var now hoop.Decision
+		if r.request, now, err = s.hold(ctx, ask, uses, d); err != nil {
+			return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 		}
 		if err := s.witnessed(now); err != nil { // people took their time
-			return nil, s.refuse(ctx, st, uses, hoop.Decision{Rule: "cosigned_within"}, err)
+			return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 		}
 	default:
-		return nil, s.refuse(ctx, st, uses, d, denied(d))
+		return nil, s.refuse(ctx, r, uses, d, denied(d))
 	}
 	if err := infers.begin(ctx, s.line, d.Action == hoop.Approve); err != nil {
-		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	if err := exports.begin(ctx, s.line, st); err != nil {
-		return nil, s.refuse(ctx, st, uses, d, hoop.AsError(err))
+		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	if err := s.inherit(ctx, uses); err != nil {
 		return nil, err
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
-	r := &Run{session: s, st: st, rules: s.rules(), exports: exports, infers: infers, at: s.line.Now()}
+	r.rules, r.exports, r.infers, r.at = s.rules(), exports, infers, s.line.Now()
 	pos, err := s.recordStatement(r, uses, d, nil)
 	if err != nil {
 		return nil, unrecorded(err)
@@ -229,8 +232,9 @@ func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, e
 }
 
 // hold puts the statement to people and waits. Without an error exactly this
-// statement was approved and still means the same; now is what the policy decides then.
-func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) (now hoop.Decision, err error) {
+// statement was approved and still means the same; now is what the policy decides then. id
+// is the request's, 0 where it could not be made.
+func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) (id int64, now hoop.Decision, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var asking sync.WaitGroup
 	defer func() {
@@ -243,7 +247,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	st := ask.Statement
 	digest, err := s.digest(ctx, ask, uses)
 	if err != nil {
-		return now, err
+		return 0, now, err
 	}
 	if st.InTx && d.Approval.Timeout > inTxTimeout {
 		rule := *d.Approval
@@ -265,7 +269,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		Executes: executes, Writing: writing, Facts: facts,
 	})
 	if err != nil {
-		return now, err
+		return 0, now, err
 	}
 	if ask.Facts != nil {
 		asking.Go(func() {
@@ -285,24 +289,24 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	}
 	answer, err := s.line.Grants.Await(ctx, req.ID)
 	if err != nil {
-		return now, err
+		return req.ID, now, err
 	}
 	if err := s.frame(recording.Record{Kind: recording.KindApproval, At: s.since(), Request: &answer}); err != nil {
-		return now, unrecorded(err)
+		return req.ID, now, unrecorded(err)
 	}
 	if err := verdict(answer); err != nil {
-		return now, err
+		return req.ID, now, err
 	}
 	if answer.Digest != digest {
-		return now, hoop.Errorf(hoop.CodeDenied, "approval %d names another statement", answer.ID)
+		return req.ID, now, hoop.Errorf(hoop.CodeDenied, "approval %d names another statement", answer.ID)
 	}
 	if err := s.inForce(); err != nil {
-		return now, err
+		return req.ID, now, err
 	}
 	if now, err = s.stillHolds(ctx, uses, d); err != nil {
-		return now, err
+		return req.ID, now, err
 	}
-	return now, ask.Confirm()
+	return req.ID, now, ask.Confirm()
 }
 
 // stillHolds asks the policy again once people agreed to what it decided: rules that
@@ -381,7 +385,7 @@ func (s *Session) Refuse(ctx context.Context, st *hoop.Statement, reason string,
 	}
 	told := *hoop.AsError(why)
 	told.Message = reason
-	err := s.refuse(ctx, st, st.Uses, hoop.Decision{Effect: hoop.EffectUnknown, Policy: s.line.Revision()}, &told)
+	err := s.refuse(ctx, &Run{session: s, st: st}, st.Uses, hoop.Decision{Effect: hoop.EffectUnknown, Policy: s.line.Revision()}, &told)
 	if r := Refused(err); r != nil {
 		return &refusal{why, r}
 	}
@@ -390,8 +394,8 @@ func (s *Session) Refuse(ctx context.Context, st *hoop.Statement, reason string,
 
 // refuse puts a refused statement on record, durably, and returns why. Where even
 // that fails, the fault of the record is what the client hears.
-func (s *Session) refuse(ctx context.Context, st *hoop.Statement, uses []hoop.Use, d hoop.Decision, why *hoop.Error) error {
-	r := &Run{session: s, st: st, at: s.line.Now()}
+func (s *Session) refuse(ctx context.Context, r *Run, uses []hoop.Use, d hoop.Decision, why *hoop.Error) error {
+	r.at = s.line.Now()
 	pos, err := s.recordStatement(r, uses, d, why)
 	if err == nil {
 		// The client may be gone (that may be why it is refused); the record stays.
@@ -460,7 +464,7 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := &s.event
-	*e = hoop.Event{Type: hoop.EventStatement, Text: r.st.Shape, Action: d.Action, Rule: d.Rule, Reason: d.Reason}
+	*e = hoop.Event{Type: hoop.EventStatement, Request: r.request, Text: r.st.Shape, Action: d.Action, Rule: d.Rule, Reason: d.Reason}
 	for _, u := range uses {
 		e.Effects = append(e.Effects, u.Effect)
 		e.Tables = append(e.Tables, u.Tables...)
