@@ -71,7 +71,7 @@ func (f *Factory) describeStatement(s *sheet, r hoop.Request) {
 		s.text(x)
 	}
 	if r.Hidden > 0 {
-		s.ours(f.IO.Dim("  " + counted(int64(r.Hidden), "value") + " masked for you; what runs has them in clear"))
+		s.ours(f.IO.Dim("  " + hoop.Counted(int64(r.Hidden), "value") + " masked for you; what runs has them in clear"))
 	}
 	s.ours(f.IO.Bold("Effects:"))
 	for _, u := range r.Effects {
@@ -90,7 +90,7 @@ func (f *Factory) describeFacts(s *sheet, x hoop.Facts) {
 	line := func(name, value string) { s.words(fmt.Sprintf("  %-12s ", name), value) }
 	s.ours(f.IO.Bold("What is known:"))
 	line("session", fmt.Sprintf("%s from %s, %s, since %s: %s, %s, %s masked", cmp.Or(x.Session.Client, "an unnamed client"), x.Session.RemoteAddr,
-		x.Session.Database, f.clock(x.Session.StartedAt), counted(x.Session.Statements, "statement"), counted(x.Session.Rows, "row"), counted(x.Session.Masked, "cell")))
+		x.Session.Database, f.clock(x.Session.StartedAt), hoop.Counted(x.Session.Statements, "statement"), hoop.Counted(x.Session.Rows, "row"), hoop.Counted(x.Session.Masked, "cell")))
 	if x.Pending {
 		line("target", "being asked…")
 		return
@@ -119,13 +119,6 @@ func columnsOf(columns []hoop.ColumnRef, more bool) string {
 		tables = append(tables, "and others")
 	}
 	return strings.Join(tables, "; ")
-}
-
-func counted(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func kindOf(id hoop.Identity) string {

@@ -59,6 +59,15 @@ func (e Estimate) String() string {
 	return "about " + n + " would " + e.What
 }
 
+// Counted is a number with the name of what it counts, which has a plain plural.
+func Counted(n int64, what string) string {
+	s := strconv.FormatInt(n, 10) + " " + what
+	if n != 1 {
+		s += "s"
+	}
+	return s
+}
+
 // Locks are those that the waiting backend holds in the target.
 type Locks struct {
 	Held    []Lock `json:"held"`

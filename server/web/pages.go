@@ -60,6 +60,7 @@ func newPages(now func() time.Time) (*pages, error) {
 		"live":    func(g hoop.Grant) bool { return g.InForce(now()) },
 		"lines":   func(s string) int { return strings.Count(s, "\n") + 1 },
 		"add":     func(a, b int) int { return a + b },
+		"counted": hoop.Counted,
 		"param":   param,
 		"mine":    func(p page, id hoop.Identity) bool { return p.Who.Identity.Subject == id.Subject },
 	}).ParseFS(files, "templates/*.html")

@@ -179,7 +179,7 @@ func (s *site) holdOf(who hoop.Identity) int64 {
 			Params: []hoop.Purpose{{Known: true}},
 		}},
 		Facts: &hoop.Facts{
-			Session: hoop.SessionSoFar{Client: "psql", RemoteAddr: "192.0.2.7", StartedAt: time.Now(), Statements: 3}, Transaction: "one is open",
+			Session: hoop.SessionSoFar{Client: "psql", RemoteAddr: "192.0.2.7", StartedAt: time.Now(), Statements: 1}, Transaction: "one is open",
 			Estimate: hoop.Estimate{Known: true, Rows: 1234, What: "change"},
 			Locks:    hoop.Locks{Held: []hoop.Lock{{On: "clinic.patients", Mode: "RowShareLock"}}, Blocked: 2},
 		},
@@ -208,7 +208,7 @@ func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	for _, want := range []string{
 		"DELETE FROM clinic.patients WHERE ssn = '[masked]'", "U+202E evil U+202C U+3164 <b>", "1 value is masked for you", "$1 5", "unbounded-write clinic.patients no limit",
 		"about 1,234 would change", "one is open", "RowShareLock on clinic.patients; 2 other backends wait for them", "psql from 192.0.2.7", "From dana on behalf of kim, for lee",
-		"A transaction is open and keeps its locks", "Approvers dba",
+		"A transaction is open and keeps its locks", "Approvers dba", "1 statement, 0 rows, 0 masked cells so far",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(b.Text), " "), want) {
 			t.Errorf("no %q in: %s", want, b.Text)
