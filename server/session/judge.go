@@ -88,7 +88,7 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
 	if d.Action != hoop.Deny {
 		return nil
 	}
-	return s.refuse(ctx, r, uses, d, denied(d))
+	return s.refuse(ctx, r, uses, d, s.denied(d))
 }
 
 // Judge takes a statement through the line up to the target: grant, decision,
@@ -127,7 +127,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 			return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 		}
 	default:
-		return nil, s.refuse(ctx, r, uses, d, denied(d))
+		return nil, s.refuse(ctx, r, uses, d, s.denied(d))
 	}
 	if err := infers.begin(ctx, s.line, d.Action == hoop.Approve); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
@@ -317,7 +317,7 @@ func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, d hoop.Decisi
 	case err != nil:
 		return now, err
 	case now.Action == hoop.Deny:
-		return now, denied(now)
+		return now, s.denied(now)
 	case now.Action == hoop.Approve && (now.Approval.Count > d.Approval.Count || !slices.Equal(now.Approval.Groups, d.Approval.Groups)):
 		return now, hoop.Errorf(hoop.CodeDenied, "the rules changed while the statement waited, and others must approve it now").
 			WithHint("run the statement again")
@@ -356,10 +356,10 @@ func verdict(r hoop.Request) error {
 }
 
 // denied is the policy's no, for the client.
-func denied(d hoop.Decision) *hoop.Error {
-	e := hoop.Errorf(hoop.CodeDenied, "denied by %s: %s", ruleName(d.Rule), d.Reason)
+func (s *Session) denied(d hoop.Decision) *hoop.Error {
+	e := hoop.Errorf(hoop.CodeDenied, "denied by %s: %s", ruleName(d.Rule), strings.TrimPrefix(d.Reason, "denied: "))
 	if d.Rule == ruleScope {
-		return e.WithHint("ask for a grant that covers it: hoopctl request TARGET, with --effects and --tables, or without")
+		return e.WithHint("ask for a grant that covers it: hoopctl request %s, with --effects and --tables, or without", s.target.Name)
 	}
 	return e.WithHint("an administrator can allow it with a StatementRule for effect %s", d.Effect)
 }

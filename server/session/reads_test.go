@@ -1,11 +1,13 @@
 package session_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -89,7 +91,11 @@ func TestRead_WhateverTheCommand(t *testing.T) {
 	t.Run("grant", func(t *testing.T) {
 		g := servertest.Start(t, servertest.Options{Setup: readable, Resources: allowed("")})
 		conn := narrowed(t, g, scope)
-		refusesAll(t, conn, "outside the scope of the grant", "read on public.secrets")
+		refusesAll(t, conn, "denied by your grant: read on public.secrets", "outside the scope of the grant")
+		var refused *pgconn.PgError
+		if _, err := conn.Exec(t.Context(), "SELECT ssn FROM secrets"); !errors.As(err, &refused) || !strings.Contains(refused.Hint, "hoopctl request pg-prod,") {
+			t.Errorf("the hint names no target: %+v", refused)
+		}
 		for _, sql := range []string{
 			"SELECT lo_get(1)", "SELECT lo_open(1, 262144)", "DELETE FROM zed WHERE id = 1 AND lo_get(1) = ''", "SELECT * FROM pg_largeobject",
 			"SELECT lo_from_bytea(0, 'x')", "SELECT pg_catalog.loread(0, 10)",
@@ -118,7 +124,7 @@ name: nobody-reads-secrets
 spec: {targets: [pg-prod], groups: ["*"], effects: [read], tables: [public.secrets], decision: deny}
 `)})
 		conn := connected(t, g.Connect("agent", "pg-prod"))
-		refusesAll(t, conn, "denied by rule nobody-reads-secrets", "denied: read")
+		refusesAll(t, conn, "denied by rule nobody-reads-secrets: read", "")
 		run(t, conn, "INSERT INTO secrets VALUES (3, 'x')")
 		run(t, conn, "UPDATE secrets SET ssn = 'y' WHERE id = 3")
 		run(t, conn, "ALTER TABLE secrets ADD COLUMN more text")

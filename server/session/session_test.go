@@ -226,7 +226,7 @@ func TestSession_SiteModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Reload(servertest.Resources, fmt.Sprintf(module, "patients are closed today"))
-	if err := read(); state(err) != "42501" || !strings.Contains(err.Error(), "denied by rule site: denied: patients are closed today") {
+	if err := read(); state(err) != "42501" || !strings.Contains(err.Error(), "denied by rule site: patients are closed today") {
 		t.Errorf("after the module was loaded: %v", err)
 	}
 	g.Reload(servertest.Resources, "package hoop.site\n\ndeny contains time.now_ns()\n")
