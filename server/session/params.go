@@ -143,6 +143,15 @@ var plainBinary = map[uint32]bool{
 	pgtype.NameOID: true, pgtype.JSONOID: true, pgtype.JSONBOID: true,
 }
 
+// Text gives a bound value as PostgreSQL writes it in text; ok is false where it is binary and
+// of a type that is not known, or no text. types is of the caller alone.
+func Text(types *pgtype.Map, p hoop.Param) (text string, ok bool) {
+	if p.Binary {
+		return textOf(types, p.Type, p.Value)
+	}
+	return string(p.Value), utf8.Valid(p.Value)
+}
+
 // textOf gives a binary value as PostgreSQL writes it in text.
 func textOf(types *pgtype.Map, oid uint32, value []byte) (string, bool) {
 	t, ok := types.TypeForOID(oid)
@@ -151,6 +160,9 @@ func textOf(types *pgtype.Map, oid uint32, value []byte) (string, bool) {
 	}
 	if array, ok := t.Codec.(*pgtype.ArrayCodec); ok {
 		return arrayOf(types, array.ElementType.OID, value)
+	}
+	if codec, ok := t.Codec.(*pgtype.RangeCodec); ok {
+		return rangeOf(types, codec.ElementType.OID, value)
 	}
 	if !plainBinary[oid] {
 		return "", false
@@ -206,6 +218,42 @@ func arrayOf(types *pgtype.Map, elem uint32, b []byte) (string, bool) {
 		items = append(items, quoted(item))
 	}
 	return "{" + strings.Join(items, ",") + "}", len(b) == 0
+}
+
+// rangeOf reads a binary range (PostgreSQL's range_recv: 1B flags, then 4B size + value of each
+// bound that it has).
+func rangeOf(types *pgtype.Map, elem uint32, b []byte) (string, bool) {
+	const empty, lowerIncluded, upperIncluded, noLower, noUpper = 0x01, 0x02, 0x04, 0x08, 0x10
+	if len(b) == 0 || !plainBinary[elem] {
+		return "", false
+	}
+	flags := b[0]
+	b = b[1:]
+	if flags&empty != 0 {
+		return "empty", len(b) == 0
+	}
+	bound := func(none bool) (text string, ok bool) {
+		if none {
+			return "", true
+		}
+		if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
+			return "", false
+		}
+		n := int(binary.BigEndian.Uint32(b))
+		text, ok = textOf(types, elem, b[4:4+n])
+		b = b[4+n:]
+		return `"` + text + `"`, ok
+	}
+	lower, ok1 := bound(flags&noLower != 0)
+	upper, ok2 := bound(flags&noUpper != 0)
+	left, right := "(", ")"
+	if flags&lowerIncluded != 0 {
+		left = "["
+	}
+	if flags&upperIncluded != 0 {
+		right = "]"
+	}
+	return left + lower + "," + upper + right, ok1 && ok2 && len(b) == 0
 }
 
 // quoted is an element of an array as its text has it (PostgreSQL manual, "Array Input and

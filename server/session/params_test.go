@@ -80,6 +80,11 @@ func TestParams_BinaryIsReadable(t *testing.T) {
 		{binary(pgtype.JSONBOID, map[string]int{"a": 1}), `{"a":1}`},
 		{binary(pgtype.TextArrayOID, []*string{ptr("123-45-6789"), nil, ptr(""), ptr("null"), ptr(`a "b\`)}), `{123-45-6789,NULL,"","null","a \"b\\"}`},
 		{binary(pgtype.Int4ArrayOID, []int32{}), "{}"},
+		{binary(pgtype.Int4rangeOID, pgtype.Range[pgtype.Int4]{Lower: pgtype.Int4{Int32: 1, Valid: true}, LowerType: pgtype.Inclusive, Upper: pgtype.Int4{Int32: 5, Valid: true}, UpperType: pgtype.Exclusive, Valid: true}), `["1","5")`},
+		{binary(pgtype.TstzrangeOID, pgtype.Range[pgtype.Timestamptz]{LowerType: pgtype.Unbounded, UpperType: pgtype.Unbounded, Valid: true}), "(,)"},
+		{binary(pgtype.DaterangeOID, pgtype.Range[pgtype.Date]{LowerType: pgtype.Empty, UpperType: pgtype.Empty, Valid: true}), "empty"},
+		{hoop.Param{Type: pgtype.Int4rangeOID, Binary: true, Value: []byte{2, 0xff, 0xff, 0xff, 0xff}}, `\x02ffffffff`},
+		{hoop.Param{Type: pgtype.Int4rangeOID, Binary: true, Value: []byte{0x18, 1}}, `\x1801`},
 		{huge, `\x` + hex.EncodeToString(huge.Value)},
 		{binary(pgtype.Int4ArrayOID, [][]int32{{1}}), `\x0000000200000000000000170000000100000001000000010000000100000004` + "00000001"},
 		{hoop.Param{Type: pgtype.Int4OID, Binary: true, Value: []byte{1}}, `\x01`},
@@ -106,6 +111,7 @@ func FuzzPrintable(f *testing.F) {
 		f.Add(uint32(pgtype.TextArrayOID), b)
 	}
 	f.Add(uint32(pgtype.NumericOID), []byte{0, 1, 0, 0, 0, 0, 0, 0, 0, 5})
+	f.Add(uint32(pgtype.Int4rangeOID), []byte{2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9})
 	f.Add(uint32(pgtype.IntervalOID), make([]byte, 16))
 	f.Fuzz(func(t *testing.T, oid uint32, value []byte) {
 		got := Printable([]hoop.Param{{Type: oid, Binary: true, Value: value}})

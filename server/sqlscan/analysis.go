@@ -31,7 +31,10 @@ type Analysis struct {
 	// Absent says that the text calls a function of a name that the catalog does not have,
 	// so that it fails before any of it runs; "" where it does not. Where the session may
 	// have made what the catalog does not show yet, it is effect opaque instead.
-	Absent   string
+	Absent string
+	// Swayed says that what the text changes has a limit unless values of parameters take it
+	// away: Lineage.Values tells.
+	Swayed   bool
 	Commands []Command // one per statement in the text
 	// Temp says that the text may create session-local objects or settings that the
 	// catalog does not show, or act as another role: later statements of the session

@@ -2,7 +2,6 @@ package sqlscan
 
 import (
 	"maps"
-	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -100,6 +99,22 @@ func (s *stmt) listFunction(rf *pg_query.RangeFunction) bool {
 		}
 	}
 	return len(rf.Functions) > 0
+}
+
+// bounds has judge decide whether the rows that change have a limit. Where they have one
+// whatever the values of parameters, judge is not asked about these (Analysis.Swayed).
+func (s *stmt) bounds(sc *scope, judge func(l *limiter) (why string, bounded bool)) (why string, bounded bool) {
+	s.met = false
+	why, bounded = judge(s.limiter(sc))
+	if !bounded || !s.met || s.known.Values != nil || s.out.Swayed {
+		return why, bounded
+	}
+	known := s.limitedCTE
+	s.limitedCTE, s.doubting = map[*pg_query.CommonTableExpr]bool{}, true
+	_, always := judge(s.limiter(sc))
+	s.limitedCTE, s.doubting = known, false
+	s.out.Swayed = !always
+	return why, bounded
 }
 
 // verdict decides a statement's WHERE for its target.
@@ -246,13 +261,14 @@ func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
 	if in.either && (in.negated || !picks(e)) {
 		return nil
 	}
+	e = l.s.valued(e)
 	switch e.Kind {
 	case pg_query.A_Expr_Kind_AEXPR_OP:
 		if parts := stringsOf(e.Name); len(parts) == 0 || !comparisons[parts[len(parts)-1]] {
 			return nil
 		}
 	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
-		if in.negated { // NOT x = ANY ('{}')
+		if in.negated || !picks(e) && !ordered[lastOf(e.Name)] { // NOT x = ANY ('{}'), x <> ANY ('{1,2}')
 			return nil
 		}
 	case pg_query.A_Expr_Kind_AEXPR_DISTINCT: // IS DISTINCT FROM NULL is IS NOT NULL
@@ -272,7 +288,7 @@ func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
 	default: // = ALL ('{}') is true, NULLIF is no condition
 		return nil
 	}
-	if matchesAll(e) {
+	if l.matchesAll(e) {
 		return nil
 	}
 	if lr, rr := e.Lexpr.GetRowExpr(), e.Rexpr.GetRowExpr(); lr != nil && rr != nil {
@@ -337,50 +353,6 @@ func (l *limiter) rows(op []string, left, right *pg_query.RowExpr) map[string]bo
 		}
 	}
 	return nil
-}
-
-// matchesAll finds patterns that match everything, as in LIKE '%', ~ '.*', @> '{}'.
-func matchesAll(e *pg_query.A_Expr) bool {
-	op := strings.Join(stringsOf(e.Name), ".")
-	constant := e.Rexpr
-	for {
-		if c := constant.GetTypeCast(); c != nil {
-			constant = c.Arg
-		} else if f := constant.GetFuncCall(); f != nil && len(f.Args) > 0 && escapes(f) {
-			constant = f.Args[0]
-		} else {
-			break
-		}
-	}
-	if everything(e, strings.TrimPrefix(op, "pg_catalog."), constant) {
-		return true
-	}
-	pattern := constant.GetAConst().GetSval()
-	if pattern == nil {
-		return false
-	}
-	switch e.Kind {
-	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
-		return strings.Trim(pattern.Sval, "%_") == ""
-	case pg_query.A_Expr_Kind_AEXPR_SIMILAR:
-		return !demands(strings.NewReplacer("%", ".*", "_", ".").Replace(pattern.Sval))
-	}
-	if strings.HasSuffix(op, "@>") || strings.HasSuffix(op, "?&") {
-		return strings.Trim(pattern.Sval, "{}[] ") == ""
-	}
-	if strings.HasSuffix(op, "~~") || strings.HasSuffix(op, "~~*") {
-		return strings.Trim(pattern.Sval, "%_") == ""
-	}
-	if strings.HasPrefix(strings.TrimPrefix(op, "pg_catalog."), "~") || strings.HasPrefix(op, "!~") {
-		return strings.Trim(pattern.Sval, `^$.*+?(){}[]|\-%_,0123456789wWsSdD `) == ""
-	}
-	return false
-}
-
-// escapes finds what the grammar makes of SIMILAR TO and of LIKE … ESCAPE.
-func escapes(f *pg_query.FuncCall) bool {
-	parts := stringsOf(f.Funcname)
-	return len(parts) > 0 && (parts[len(parts)-1] == "similar_to_escape" || parts[len(parts)-1] == "like_escape")
 }
 
 // value reports whether the other side of a comparison does not depend on the row.

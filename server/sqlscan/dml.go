@@ -155,9 +155,10 @@ func (s *stmt) onConflict(q *pg_query.InsertStmt, into []string, w where) {
 	if oc.Action != pg_query.OnConflictAction_ONCONFLICT_UPDATE {
 		return
 	}
-	lim := s.limiter(w.scope)
-	lim.target(q.Relation)
-	bounded := lim.query(q.SelectStmt) || lim.limits(oc.WhereClause, aliasOf(q.Relation))
+	_, bounded := s.bounds(w.scope, func(lim *limiter) (string, bool) {
+		lim.target(q.Relation)
+		return "", lim.query(q.SelectStmt) || lim.limits(oc.WhereClause, aliasOf(q.Relation))
+	})
 	s.write(into, bounded, "ON CONFLICT DO UPDATE", "of as many rows as a query gives")
 	s.sets(oc.TargetList, q.Relation, into, w, "excluded")
 	s.walk(oc.WhereClause, where{scope: w.scope})
@@ -169,12 +170,13 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 	for _, n := range q.FromClause {
 		s.walk(n, where{scope: w.scope, output: true})
 	}
-	lim := s.limiter(w.scope)
-	lim.target(q.Relation)
-	for _, n := range q.FromClause {
-		lim.from(n)
-	}
-	why, bounded := lim.verdict(q.WhereClause, aliasOf(q.Relation))
+	why, bounded := s.bounds(w.scope, func(lim *limiter) (string, bool) {
+		lim.target(q.Relation)
+		for _, n := range q.FromClause {
+			lim.from(n)
+		}
+		return lim.verdict(q.WhereClause, aliasOf(q.Relation))
+	})
 	s.write(into, bounded, "UPDATE", why)
 	if len(q.FromClause) == 0 && q.WithClause == nil && w.scope == nil {
 		s.alone = s.plainTables(q.Relation)
@@ -191,12 +193,13 @@ func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
 	for _, n := range q.UsingClause {
 		s.walk(n, where{scope: w.scope, output: true})
 	}
-	lim := s.limiter(w.scope)
-	lim.target(q.Relation)
-	for _, n := range q.UsingClause {
-		lim.from(n)
-	}
-	why, bounded := lim.verdict(q.WhereClause, aliasOf(q.Relation))
+	why, bounded := s.bounds(w.scope, func(lim *limiter) (string, bool) {
+		lim.target(q.Relation)
+		for _, n := range q.UsingClause {
+			lim.from(n)
+		}
+		return lim.verdict(q.WhereClause, aliasOf(q.Relation))
+	})
 	s.write(into, bounded, "DELETE", why)
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
@@ -207,10 +210,14 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 	into := s.target(q.Relation, inserts|updates|deletes)
 	s.walk(q.SourceRelation, where{scope: w.scope, output: true})
 	s.walk(q.JoinCondition, where{scope: w.scope})
-	lim := s.limiter(w.scope)
-	lim.target(q.Relation)
-	lim.from(q.SourceRelation)
-	why, bounded := lim.verdict(q.JoinCondition, aliasOf(q.Relation))
+	merged := func(judge func(lim *limiter) (string, bool)) (string, bool) {
+		return s.bounds(w.scope, func(lim *limiter) (string, bool) {
+			lim.target(q.Relation)
+			lim.from(q.SourceRelation)
+			return judge(lim)
+		})
+	}
+	why, bounded := merged(func(lim *limiter) (string, bool) { return lim.verdict(q.JoinCondition, aliasOf(q.Relation)) })
 	s.derive("MERGE", into)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
@@ -223,7 +230,9 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 		case pg_query.CmdType_CMD_INSERT, pg_query.CmdType_CMD_NOTHING:
 			ok = true
 		default:
-			ok = ok || lim.limits(c.Condition, aliasOf(q.Relation))
+			if !ok {
+				_, ok = merged(func(lim *limiter) (string, bool) { return "", lim.limits(c.Condition, aliasOf(q.Relation)) })
+			}
 		}
 		s.write(into, ok, "MERGE", why)
 		s.walk(c.Condition, where{scope: w.scope})

@@ -1,7 +1,6 @@
 package sqlscan
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,46 +12,125 @@ import (
 // What is true for every value that a column can have limits nothing. There is no end of
 // such conditions; these are the usual ones (docs/limitations.md).
 
-// everything finds comparisons with a constant that no value, or next to none, fails.
-func everything(e *pg_query.A_Expr, op string, constant *pg_query.Node) bool {
+// matchesAll finds comparisons with a constant that no value, or next to none, fails, as
+// in LIKE '%', ~ '.*', @> '{}', and those of which a value is not known.
+func (l *limiter) matchesAll(e *pg_query.A_Expr) bool {
+	op := strings.TrimPrefix(strings.Join(stringsOf(e.Name), "."), "pg_catalog.")
+	if l.s.doubts() && (hasParameter(e.Lexpr) || hasParameter(e.Rexpr)) {
+		return l.sways(e, op)
+	}
 	switch e.Kind {
 	case pg_query.A_Expr_Kind_AEXPR_IN:
-		return bothBooleans(listOf(e.Rexpr))
+		return l.mayBeBoolean(e.Lexpr) && bothBooleans(slices.DeleteFunc(slices.Clone(listOf(e.Rexpr)), free))
 	case pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN:
 		return reversed(listOf(e.Rexpr))
 	case pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_BETWEEN_SYM:
-		return !slices.ContainsFunc(listOf(e.Rexpr), func(bound *pg_query.Node) bool { return !atEnd(bound) })
-	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:
-		return unread(constant)
+		return l.allAtEnd(e.Lexpr, listOf(e.Rexpr))
+	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
+		return l.likesAll(e.Rexpr)
+	case pg_query.A_Expr_Kind_AEXPR_SIMILAR:
+		p, ok := l.s.pattern(e.Rexpr)
+		return !ok || !demands(strings.NewReplacer("%", ".*", "_", ".").Replace(p))
 	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
-		return oneMatchesAll(e, op)
+		return l.oneMatchesAll(e, op)
 	}
 	switch op {
-	case "~", "~*":
-		p := constant.GetAConst().GetSval()
-		return unread(constant) || p != nil && !demands(p.Sval)
-	case "~~", "~~*", "^@":
-		p := constant.GetAConst().GetSval()
-		return unread(constant) || op == "^@" && p != nil && p.Sval == ""
+	case "~~", "~~*", "!~~", "!~~*":
+		return l.likesAll(e.Rexpr)
+	case "^@":
+		p, ok := l.s.pattern(e.Rexpr)
+		return !ok || p == ""
 	case "<", "<=", ">", ">=":
-		return atEnd(e.Rexpr) || atEnd(e.Lexpr)
-	case "@>", "&&":
-		return unread(constant) || unlimited(e.Lexpr) || unlimited(e.Rexpr)
+		return l.pastEnd(e.Lexpr, e.Rexpr)
+	case "@>", "&&", "?&":
+		return !l.s.filled(e.Rexpr) || l.s.rangeOfAll(e.Rexpr) || l.s.rangeOfAll(e.Lexpr)
+	case "~", "~*":
+		p, ok := l.s.pattern(e.Rexpr)
+		return !ok || !demands(p)
+	case "!~", "!~*":
+		p, ok := l.s.pattern(e.Rexpr)
+		return ok && vague(p)
 	}
 	return false
 }
 
-// unread reports whether a constant is the result of an expression, which may be any:
-// '%' || ”. One with a parameter is what the client makes of it.
-func unread(n *pg_query.Node) bool {
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().Arg
+// free reports whether a member of IN is a literal that Analysis.Free has: its value counts
+// for nothing.
+func free(n *pg_query.Node) bool {
+	c := uncast(n).GetAConst()
+	return c.GetSval() != nil && c.Location >= 0
+}
+
+// ordered are the operators that the end of a type makes true for all.
+var ordered = map[string]bool{"<": true, "<=": true, ">": true, ">=": true}
+
+// sways reports whether a comparison with a parameter may be true for every row.
+func (l *limiter) sways(e *pg_query.A_Expr, op string) bool {
+	switch e.Kind {
+	case pg_query.A_Expr_Kind_AEXPR_IN:
+		return l.mayBeBoolean(e.Lexpr)
+	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
+		return op != "=" || l.mayBeBoolean(e.Lexpr)
+	case pg_query.A_Expr_Kind_AEXPR_OP:
+		switch op {
+		case "~~", "~~*", "!~~", "!~~*", "^@", "<", "<=", ">", ">=", "~", "~*", "!~", "!~*":
+			return true
+		case "@>", "&&", "?&":
+			return !sure(e.Rexpr)
+		}
+		return false
+	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
+		return false
 	}
-	switch n.GetNode().(type) {
-	case *pg_query.Node_FuncCall, *pg_query.Node_AExpr, *pg_query.Node_CoalesceExpr, *pg_query.Node_CaseExpr, *pg_query.Node_MinMaxExpr:
-		return !hasParameter(n)
-	case *pg_query.Node_AArrayExpr:
-		return len(n.GetAArrayExpr().Elements) == 0
+	return true
+}
+
+// likesAll reports whether a pattern of LIKE is matched by everything, or may be.
+func (l *limiter) likesAll(n *pg_query.Node) bool {
+	p, ok := l.s.pattern(n)
+	return !ok || strings.Trim(p, "%_") == ""
+}
+
+// vague finds regular expressions without a letter: what such a one does not match may be all.
+func vague(p string) bool {
+	return strings.Trim(p, `^$.*+?(){}[]|\-%_,0123456789wWsSdD `) == ""
+}
+
+// filled reports whether what a value must contain is certainly something: a constant that
+// is not empty, an array or an object with members.
+func (s *stmt) filled(n *pg_query.Node) bool {
+	if sure(n) {
+		return true
+	}
+	n = uncast(n)
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_AConst:
+		return x.AConst.GetSval() == nil || strings.Trim(x.AConst.GetSval().Sval, "{}[] ") != ""
+	case *pg_query.Node_FuncCall:
+		switch name := lastOf(x.FuncCall.Funcname); {
+		case hasParameter(n), strings.HasSuffix(name, "range"):
+			return true
+		case len(x.FuncCall.Args) > 0 && (name == "string_to_array" || name == "to_jsonb"):
+			text, null, ok := s.fold(x.FuncCall.Args[0], 0)
+			return ok && (null || strings.Trim(text, "{}[] ") != "")
+		}
+		return false
+	case *pg_query.Node_AExpr, *pg_query.Node_CoalesceExpr, *pg_query.Node_CaseExpr, *pg_query.Node_MinMaxExpr, *pg_query.Node_AArrayExpr:
+		return hasParameter(n)
+	}
+	return true
+}
+
+// sure reports whether an expression has members whatever its values.
+func sure(n *pg_query.Node) bool {
+	n = uncast(n)
+	if a := n.GetAArrayExpr(); a != nil {
+		return len(a.Elements) > 0
+	}
+	f := n.GetFuncCall()
+	switch lastOf(f.GetFuncname()) {
+	case "jsonb_build_object", "jsonb_build_array":
+		return len(f.Args) > 0
 	}
 	return false
 }
@@ -63,36 +141,52 @@ func hasParameter(n *pg_query.Node) bool {
 	return found
 }
 
-// reversed reports whether bounds are numbers that stand the wrong way round.
+// reversed reports whether bounds stand the wrong way round: as numbers, or by their text.
 func reversed(bounds []*pg_query.Node) bool {
 	if len(bounds) != 2 {
 		return false
 	}
-	low, err := strconv.ParseFloat(textOf(bounds[0]), 64)
-	high, err2 := strconv.ParseFloat(textOf(bounds[1]), 64)
-	return err == nil && err2 == nil && low > high
+	low, high := textOf(bounds[0]), textOf(bounds[1])
+	a, err := strconv.ParseFloat(low, 64)
+	b, err2 := strconv.ParseFloat(high, 64)
+	if err == nil && err2 == nil {
+		return a > b
+	}
+	return low > high
 }
 
 // oneMatchesAll reports whether a pattern or value in an array is matched by everything.
-func oneMatchesAll(e *pg_query.A_Expr, op string) bool {
-	items := e.Rexpr.GetAArrayExpr().GetElements()
+func (l *limiter) oneMatchesAll(e *pg_query.A_Expr, op string) bool {
+	items := uncast(e.Rexpr).GetAArrayExpr().GetElements()
+	if text := uncast(e.Rexpr).GetAConst().GetSval(); text != nil {
+		elements, ok := arrayElements(text.Sval)
+		if !ok {
+			return l.sways(e, op)
+		}
+		for _, el := range elements {
+			items = append(items, pg_query.MakeAConstStrNode(el, -1))
+		}
+	}
+	if op == "=" {
+		return l.mayBeBoolean(e.Lexpr) && bothBooleans(items)
+	}
 	for _, item := range items {
-		if matchesAll(&pg_query.A_Expr{Kind: pg_query.A_Expr_Kind_AEXPR_OP, Name: e.Name, Lexpr: e.Lexpr, Rexpr: item}) {
+		if l.matchesAll(&pg_query.A_Expr{Kind: pg_query.A_Expr_Kind_AEXPR_OP, Name: e.Name, Lexpr: e.Lexpr, Rexpr: item}) {
 			return true
 		}
 	}
-	text := strings.ReplaceAll(textOf(e.Rexpr), " ", "")
-	return op == "=" && (bothBooleans(items) || text == "{t,f}" || text == "{f,t}" || text == "{true,false}" || text == "{false,true}")
+	return false
 }
 
+// bothBooleans reports whether both truth values are among constants.
 func bothBooleans(items []*pg_query.Node) bool {
 	seen := map[bool]bool{}
 	for _, item := range items {
-		for item.GetTypeCast() != nil {
-			item = item.GetTypeCast().Arg
-		}
-		if b := item.GetAConst().GetBoolval(); b != nil {
-			seen[b.Boolval] = true
+		switch strings.ToLower(strings.TrimSpace(textOf(item))) {
+		case "t", "true", "y", "yes", "on", "1":
+			seen[true] = true
+		case "f", "false", "n", "no", "off", "0":
+			seen[false] = true
 		}
 	}
 	return len(seen) == 2
@@ -100,9 +194,7 @@ func bothBooleans(items []*pg_query.Node) bool {
 
 // textOf gives the text of a constant, with its casts taken off.
 func textOf(n *pg_query.Node) string {
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().Arg
-	}
+	n = uncast(n)
 	if a := n.GetAExpr(); a != nil && a.Lexpr == nil && len(stringsOf(a.Name)) == 1 && stringsOf(a.Name)[0] == "-" {
 		return "-" + textOf(a.Rexpr)
 	}
@@ -110,36 +202,6 @@ func textOf(n *pg_query.Node) string {
 		return ""
 	}
 	return constantText(n.GetAConst())
-}
-
-// lasts are the first and last values of types: those of integers, and the first place of a
-// table.
-var lasts = map[string]bool{
-	"32767": true, "-32768": true, "2147483647": true, "-2147483648": true, "(0,0)": true, "(0,1)": true,
-}
-
-// atEnd reports whether an expression is a constant at the end of its type, or beyond: what
-// bigint has no room for, infinities and NaN, the greatest of numbers.
-func atEnd(n *pg_query.Node) bool {
-	bare := n
-	for bare.GetTypeCast() != nil {
-		bare = bare.GetTypeCast().Arg
-	}
-	if s := bare.GetAConst().GetSval(); s != nil && s.Sval == "" {
-		return true
-	}
-	text := strings.TrimSpace(textOf(n))
-	number, err := strconv.ParseFloat(text, 64) // beyond float64 it is infinite, with an error
-	return lasts[text] || math.Abs(number) >= math.MaxInt64 || err == nil && math.IsNaN(number)
-}
-
-// unlimited reports whether a constant is a range that has everything, or is in everything.
-func unlimited(n *pg_query.Node) bool {
-	switch strings.ToLower(strings.ReplaceAll(textOf(n), " ", "")) {
-	case "(,)", "[,)", "(,]", "[,]", "empty", "{(,)}":
-		return true
-	}
-	return false
 }
 
 // demands reports whether a regular expression is shown to need a certain character in each

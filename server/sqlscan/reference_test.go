@@ -72,6 +72,10 @@ on a target.
   a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
   values together do not count, nor does a pattern that needs no certain character, one that is computed from constants, a comparison
   with the end of a type, or a sub-select that names columns of the row itself: such a write is ` + "`unbounded-write`" + `.
+- Values of parameters count where the limit of a write hangs on them, as of ` + "`note LIKE $1`, `data @> $1`, `live = ANY ($1)`, `id > $1`" + `: bound
+  ones, in text or binary, and the constants that EXECUTE has. Where one cannot be read (binary, of a type that nobody declared or that has parts;
+  PREPARE and EXECUTE in one text), the write is ` + "`unbounded-write`" + `. Patterns that are put together with ||, concat, coalesce, lower, upper and
+  replace are put together for that; other expressions beside a pattern's operator count as any pattern.
 - ` + "`opaque`" + ` is an effect that is decided. Apart from it a statement can be *opaque to the gateway* (` + "`O`" + ` below): it can read what its
   text does not show, as views, triggers and cursors do. Where mask rules apply, its results and error texts count as touching
   protected data.

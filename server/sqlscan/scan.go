@@ -18,6 +18,10 @@ type Lineage struct {
 	// Params are types of parameters, as the client declared them; 0 where the target finds
 	// one.
 	Params []uint32
+	// Values are those of the parameters, for the question only whether what the text
+	// changes has a limit: where they are nil, each counts as one that limits. The types of
+	// those that are known count as those of constants do.
+	Values []Value
 	// Local says what command i of p makes of the session's own tables; ok is false where
 	// it cannot tell which tables there are afterwards. Without it a session's own objects
 	// are not followed: what makes one has Analysis.Temp.
@@ -184,7 +188,9 @@ type stmt struct {
 	depth      int
 
 	limitedCTE map[*pg_query.CommonTableExpr]bool
-	steps      int // of limiters
+	steps      int  // of limiters
+	met        bool // they have met a parameter,
+	doubting   bool // and take none for a value that limits
 }
 
 func newStmt(b *builder, n *pg_query.Node) *stmt {

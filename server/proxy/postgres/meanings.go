@@ -28,9 +28,10 @@ type meaning struct {
 	listens  []string     // channels of LISTEN
 	copies   []copying
 	rawCopy  bool
-	encodes  *string  // client_encoding that it sets, and nothing else; "" is what the connection began with
-	outputs  *outputs // shared by texts alike
-	types    []uint32 // of parameters, as the client declared them, where some are users' own
+	encodes  *string         // client_encoding that it sets, and nothing else; "" is what the connection began with
+	outputs  *outputs        // shared by texts alike
+	types    []uint32        // of parameters, as the client declared them, where some are users' own
+	values   []sqlscan.Value // of parameters, where what it changes has a limit or none by them
 }
 
 // means finds out what text does in a database that contains snap, with parameters of the
@@ -94,7 +95,7 @@ func unknownType(types []uint32, snap *catalog.Snapshot) bool {
 }
 
 func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *meaning {
-	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil}
+	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil, nil}
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was
@@ -196,7 +197,7 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs, nil}
+	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs, nil, nil}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.

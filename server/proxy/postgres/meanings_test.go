@@ -346,4 +346,15 @@ func BenchmarkMeanings(b *testing.B) {
 			sqlscan.Analyze(p, snap, sqlscan.Lineage{})
 		}
 	})
+	b.Run("values-of-a-binding", func(b *testing.B) { // what Bind costs where a limit hangs on them
+		const sql = "UPDATE people SET balance = 0 WHERE born < $1 AND name LIKE $2"
+		for b.Loop() {
+			p, err := shared.parser.Parse(b.Context(), sql)
+			if err != nil {
+				b.Fatal(err)
+			}
+			values := valuesOf([]hoop.Param{{Value: []byte("2020-01-01")}, {Value: []byte("a%")}})
+			sqlscan.Analyze(p, snap, sqlscan.Lineage{Values: values})
+		}
+	})
 }

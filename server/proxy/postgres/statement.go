@@ -87,7 +87,7 @@ func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapsh
 		return nil, nil, err
 	}
 	if snap.Version != m.version && m.encodes == nil {
-		m, err = c.means(ctx, m.text, m.types, snap)
+		m, err = c.meansAgain(ctx, m, snap)
 	}
 	return m, snap, err
 }
@@ -108,7 +108,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if len(a.Looks) > 0 && (c.sess == nil || c.sess.Compares()) { // Read has no session
 		st.Looks, st.Literal = a.Looks, literals(m.text)
 	}
-	also, err := c.executed(ctx, m, st, 0)
+	also, err := c.executed(ctx, m, st, params, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,7 +151,7 @@ const maxNesting = 8
 
 // executed adds to st what the statements do that m executes by name, and gives their
 // meanings.
-func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, depth int) ([]executed, error) {
+func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, params []hoop.Param, depth int) ([]executed, error) {
 	if depth > maxNesting {
 		return nil, hoop.Errorf(hoop.CodeInvalid, "EXECUTE is nested too deep").WithHint("prepare the statement itself")
 	}
@@ -178,6 +178,9 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		if inner.analysis.Forbidden != "" {
 			return nil, forbidden(inner.analysis)
 		}
+		if inner, err = c.withArguments(ctx, inner, m, i, params); err != nil {
+			return nil, err
+		}
 		if m.bare {
 			// The text adds nothing to what was prepared.
 			st.Uses, st.Reads, st.Opaque = nil, nil, false
@@ -195,7 +198,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, dep
 		}
 		st.Shape += " -- " + inner.shape
 		all = append(all, executed{i, inner, p.types, tainted})
-		deeper, err := c.executed(ctx, inner, st, depth+1)
+		deeper, err := c.executed(ctx, inner, st, nil, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -391,6 +394,9 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	text := m.text
 	m, snap, err := c.renew(c.ctx, m)
 	if err != nil {
+		return nil, c.unjudged(text, nil, params, err)
+	}
+	if m, err = c.withParams(c.ctx, m, snap, params); err != nil {
 		return nil, c.unjudged(text, nil, params, err)
 	}
 	c.mu.Lock()

@@ -152,7 +152,7 @@ func (c *conn) unmoved(ctx context.Context, r *running) error {
 		if changed {
 			break
 		}
-		now, err := c.means(ctx, m.text, m.types, local)
+		now, err := c.meansAgain(ctx, m, local)
 		if err != nil {
 			return err
 		}

@@ -35,3 +35,20 @@ PREPARE p AS SELECT 1
 ROLLBACK
 PREPARE p AS SELECT clinic.wipe()
 EXECUTE p
+-- a pattern that is everything
+PREPARE p (text) AS DELETE FROM clinic.victim WHERE name LIKE $1
+EXECUTE p ('%')
+-- a pattern that is put together
+PREPARE p (text) AS DELETE FROM clinic.victim WHERE name LIKE '%' || $1 || '%'
+EXECUTE p ('')
+-- an object that everything contains
+PREPARE p (jsonb) AS DELETE FROM clinic.victim WHERE data @> $1
+EXECUTE p ('{}')
+-- the least number
+PREPARE p (int) AS DELETE FROM clinic.victim WHERE id > $1
+EXECUTE p (-2147483648)
+-- both truth values
+PREPARE p (boolean[]) AS DELETE FROM clinic.victim WHERE active = ANY ($1)
+EXECUTE p ('{t,f}')
+-- a pattern, at once
+PREPARE p (text) AS DELETE FROM clinic.victim WHERE name LIKE $1; EXECUTE p ('%')
