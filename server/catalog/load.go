@@ -93,7 +93,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
-		views: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
+		views: &sync.Map{}, bodies: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
 	}}
 	for _, step := range []struct {
 		what string
@@ -231,6 +231,7 @@ func (l *loader) functions(ctx context.Context) error {
 	var definer, set, ext, identity bool
 	var args int
 	var calls, argTypes, outTypes []uint32
+	var argNames []string
 	return l.each(ctx, `select p.oid, p.pronamespace, p.proname::text, l.lanname::text, p.prokind::text, p.provolatile::text, p.prosecdef,
 			p.pronargs::int4, p.prorettype, p.proretset, case when p.oid >= 16384 then `+body+` else '' end,
 			p.oid >= 16384 and exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'),
@@ -239,22 +240,23 @@ func (l *loader) functions(ctx context.Context) error {
 				where a.aggfnoid = p.oid and f <> 0) end,
 			case when p.oid >= 16384 then array(select pg_catalog.unnest(p.proargtypes)) end,
 			case when p.oid >= 16384 then p.proallargtypes end,
+			case when p.oid >= 16384 then p.proargnames end,
 			exists (select from pg_catalog.unnest(p.proconfig) s where pg_catalog.lower(s) like 'hoop.%')
 		from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang`,
-		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes, &outTypes, &identity}, func() {
+		[]any{&oid, &ns, &name, &lang, &kind, &vol, &definer, &args, &ret, &set, &src, &ext, &calls, &argTypes, &outTypes, &argNames, &identity}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return
 			}
 			f := &Function{
 				OID: oid, Schema: schema, Name: name, Language: lang, Kind: kind[0], Volatility: Volatility(vol[0]),
-				SecurityDefiner: definer, Identity: identity, Args: args, ArgTypes: argTypes, OutTypes: outTypes, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
+				SecurityDefiner: definer, Identity: identity, Args: args, ArgTypes: argTypes, OutTypes: outTypes, ArgNames: argNames, Source: src, Calls: calls, Returns: ret, Set: set, Extension: ext,
 				// A built-in that was replaced by PL code is a user's.
 				System: systemSchema(schema) && oid < firstUserOID && (lang == "internal" || lang == "sql" || lang == "c"),
 			}
 			l.snap.functions[name] = append(l.snap.functions[name], f)
 			l.snap.byOID[oid] = f
-			calls, argTypes, outTypes = nil, nil, nil
+			calls, argTypes, outTypes, argNames = nil, nil, nil, nil
 		})
 }
 
@@ -293,11 +295,14 @@ func (l *loader) triggers(ctx context.Context) error {
 	var rel uint32
 	var tr Trigger
 	var kind int32
-	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, `+calledIn("tgqual")+`
-		from pg_catalog.pg_trigger where not tgisinternal order by tgrelid, tgname`,
-		[]any{&rel, &tr.Name, &tr.Function, &kind, &tr.Calls}, func() {
+	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, `+calledIn("tgqual")+`,
+			array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = tgrelid and a.attnum = any (tgattr) order by a.attnum),
+			array(select x::text from pg_catalog.unnest(array[tgoldtable, tgnewtable]) x where x is not null)
+		from pg_catalog.pg_trigger where not tgisinternal and tgenabled <> 'D' order by tgrelid, tgname`,
+		[]any{&rel, &tr.Name, &tr.Function, &kind, &tr.Calls, &tr.Columns, &tr.Moved}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
 				tr.On = Event(kind) & (OnInsert | OnDelete | OnUpdate | OnTruncate)
+				tr.EachRow = kind&forEachRow != 0
 				tr.Rewrites = kind&forEachRow != 0 && kind&(before|insteadOf) != 0
 				t.HasTriggers = true
 				t.Triggers = append(t.Triggers, tr)

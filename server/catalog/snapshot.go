@@ -51,6 +51,7 @@ type Snapshot struct {
 	comparing map[uint32][]uint32
 	memo      *memo
 	views     *sync.Map // OID of a view to its query, *pg_query.Node: see Define
+	bodies    *sync.Map // OID of a function to its *Body: see Tell
 
 	base  *Snapshot // without local; nil where there are none
 	local []*Table  // of one session
@@ -122,13 +123,16 @@ type Column struct {
 	Stored     bool    // of a temporary view: they are values of tables, as they are
 }
 
-// Trigger is a user's trigger.
+// Trigger is a user's trigger that is not switched off.
 type Trigger struct {
 	Name     string
 	Function uint32
 	Calls    []uint32 // functions of its WHEN condition
 	On       Event
-	Rewrites bool // it may change the row that is written: BEFORE or INSTEAD OF, for each row
+	Columns  []string // of UPDATE OF: the columns; none where any UPDATE fires it
+	Moved    []string // names that its function has for the rows that were changed: REFERENCING
+	EachRow  bool     // it fires for each row, not once
+	Rewrites bool     // it may change the row that is written: BEFORE or INSTEAD OF, for each row
 }
 
 // Event is a set of kinds of change.
@@ -179,6 +183,7 @@ type Function struct {
 	Args            int
 	ArgTypes        []uint32 // of users' functions: types of the arguments that a caller gives
 	OutTypes        []uint32 // of users' functions with OUT arguments or RETURNS TABLE: types of all arguments
+	ArgNames        []string // of users' functions: names of arguments, "" for none
 	Source          string   // the body of users' functions; "" of PostgreSQL's
 	Calls           []uint32 // functions of an aggregate; functions in the arguments' defaults
 	Returns         uint32
@@ -237,6 +242,27 @@ func (s *Snapshot) Query(view *Table) *pg_query.Node {
 	q, _ := s.views.Load(view.OID)
 	n, _ := q.(*pg_query.Node)
 	return n
+}
+
+// Body is what the code of a function runs, as PostgreSQL's grammar reads it: statements, and
+// expressions as SELECT. A parameter in them is a variable.
+type Body struct{ Pieces []Piece }
+
+// Piece is one statement of a function.
+type Piece struct {
+	Stmt  *pg_query.Node
+	Loops []int // the pieces that the loops around it go over; -1 for a loop that nothing is known to limit
+}
+
+// Tell tells the body of a function, which the catalog does not parse; nil where nobody can
+// read it. It may be called concurrently; the body must not be changed any more.
+func (s *Snapshot) Tell(f *Function, b *Body) { s.bodies.Store(f.OID, b) }
+
+// Body is what was told of a function; told is false where nothing was.
+func (s *Snapshot) Body(f *Function) (b *Body, told bool) {
+	v, told := s.bodies.Load(f.OID)
+	b, _ = v.(*Body)
+	return b, told
 }
 
 // Type finds a type by OID; nil where there is none.

@@ -169,6 +169,7 @@ func (s *stmt) alterTableCmd(c *pg_query.AlterTableCmd, tables []string) {
 		pg_query.AlterTableType_AT_EnableTrigUser, pg_query.AlterTableType_AT_DisableTrigUser, pg_query.AlterTableType_AT_EnableRule,
 		pg_query.AlterTableType_AT_EnableAlwaysRule, pg_query.AlterTableType_AT_EnableReplicaRule, pg_query.AlterTableType_AT_DisableRule:
 		s.opaque("turns triggers or rules on or off")
+		s.awakes = true
 	case pg_query.AlterTableType_AT_SetTableSpace, pg_query.AlterTableType_AT_SetAccessMethod:
 		s.use(hoop.EffectServer, "moves a table on the server's disks", tables...)
 	case pg_query.AlterTableType_ALTER_TABLE_TYPE_UNDEFINED:
@@ -349,7 +350,7 @@ func (s *stmt) indexes() {
 func (s *stmt) rewritten(tables []*catalog.Table) {
 	for _, t := range tables {
 		for _, t := range append(s.cat.Related(t), t) {
-			s.made(t)
+			s.made(t, inserts)
 		}
 	}
 }

@@ -72,6 +72,9 @@ type Analysis struct {
 	// Looks are the places where columns decide, for the effect infer: see hoop.Look.
 	// Operands name literals of the text as pglex counts them.
 	Looks []hoop.Look
+	// Untold are functions that run unseen and whose body the catalog was not told, so that
+	// they count as code that cannot be read: see Study.
+	Untold []*catalog.Function
 	// Free says, for each literal of the text as pglex counts them, that its value does
 	// not change the analysis (but for Command.End): a text with the same key whose other
 	// literals are the same has the same one. It is nil where that is not known.

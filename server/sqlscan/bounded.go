@@ -45,6 +45,9 @@ func (l *limiter) from(n *pg_query.Node) {
 		l.fixed[alias] = l.query(x.RangeSubselect.Subquery)
 	case *pg_query.Node_RangeFunction:
 		alias := x.RangeFunction.GetAlias().GetAliasname()
+		if items := x.RangeFunction.Functions; alias == "" && len(items) == 1 && len(listOf(items[0])) > 0 {
+			alias = lastOf(listOf(items[0])[0].GetFuncCall().GetFuncname())
+		}
 		l.tables[alias] = nil
 		l.fixed[alias] = alias != "" && l.s.listFunction(x.RangeFunction)
 	case *pg_query.Node_JoinExpr:
@@ -86,14 +89,7 @@ func (s *stmt) listFunction(rf *pg_query.RangeFunction) bool {
 				continue
 			}
 			parts := stringsOf(f.Funcname)
-			switch parts[len(parts)-1] {
-			case "unnest", "json_array_elements", "jsonb_array_elements", "json_array_elements_text", "jsonb_array_elements_text",
-				"json_to_recordset", "jsonb_to_recordset", "json_populate_recordset", "jsonb_populate_recordset",
-				"string_to_table", "regexp_split_to_table":
-			default:
-				return false
-			}
-			if !s.on.given(f.Args...) {
+			if !spreading[parts[len(parts)-1]] || !s.on.given(f.Args...) {
 				return false
 			}
 		}
@@ -115,6 +111,14 @@ func (s *stmt) bounds(sc *scope, judge func(l *limiter) (why string, bounded boo
 	s.limitedCTE, s.doubting = known, false
 	s.out.Swayed = !always
 	return why, bounded
+}
+
+// spreading are functions that give the parts of a value, each once.
+var spreading = map[string]bool{
+	"unnest": true, "json_array_elements": true, "jsonb_array_elements": true, "json_array_elements_text": true, "jsonb_array_elements_text": true,
+	"json_to_recordset": true, "jsonb_to_recordset": true, "json_populate_recordset": true, "jsonb_populate_recordset": true,
+	"json_each": true, "jsonb_each": true, "json_each_text": true, "jsonb_each_text": true, "json_object_keys": true, "jsonb_object_keys": true,
+	"string_to_table": true, "regexp_split_to_table": true,
 }
 
 // verdict decides a statement's WHERE for its target.

@@ -16,6 +16,7 @@ const (
 	inserts change = 1 << iota
 	updates
 	deletes
+	truncates
 )
 
 // target resolves the table that a statement changes. A CTE's name means the table
@@ -35,6 +36,22 @@ func (s *stmt) target(rv *pg_query.RangeVar, c change) []string {
 	}
 	s.changed = append(s.changed, s.found(tables)...)
 	return tables
+}
+
+// changes is target, where an UPDATE sets columns. few says that the rows that change have a
+// limit: what they fire has one then.
+func (s *stmt) changes(rv *pg_query.RangeVar, c change, few bool, sets []*pg_query.Node) []string {
+	s.many = !few
+	defer func() { s.many = false }()
+	if c&updates != 0 {
+		s.assigned = map[string]bool{}
+		for _, n := range sets {
+			s.assigned[n.GetResTarget().GetName()] = true
+			s.resets = s.resets || n.GetResTarget().GetVal().GetSetToDefault() != nil
+		}
+		defer func() { s.assigned, s.resets = nil, false }()
+	}
+	return s.target(rv, c)
 }
 
 // consequences notes what changing a table sets off, and names the tables that
@@ -69,6 +86,9 @@ func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []
 	}
 	s.fires(t, c)
 	for _, rel := range s.cat.Related(t) {
+		if t.Kind == catalog.KindPartitioned && c&updates != 0 { // a row may move to another partition
+			s.fires(rel, c|inserts|deletes)
+		}
 		s.fires(rel, c)
 		if rel.HasRules {
 			s.out.Opaque = true
@@ -83,6 +103,7 @@ func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []
 
 // through names the tables that a view or a rule passes a change on to.
 func (s *stmt) through(oids []uint32, c change, seen map[uint32]bool) []string {
+	defer s.assignsAny()()
 	var out []string
 	for _, oid := range oids {
 		if t, ok := s.cat.Table(oid); ok && !t.System {
@@ -93,7 +114,15 @@ func (s *stmt) through(oids []uint32, c change, seen map[uint32]bool) []string {
 	return out
 }
 
+// assignsAny has any column be set, until it is undone.
+func (s *stmt) assignsAny() (undo func()) {
+	before := s.assigned
+	s.assigned = nil
+	return func() { s.assigned = before }
+}
+
 func (s *stmt) cascade(t *catalog.Table, c change, seen map[uint32]bool) []string {
+	defer s.assignsAny()()
 	var out []string
 	for _, fk := range t.Cascades {
 		if c&deletes != 0 && fk.OnDelete || c&updates != 0 && fk.OnUpdate {
@@ -112,6 +141,9 @@ func (s *stmt) write(tables []string, bounded bool, verb, why string) {
 	if isOwn(tables) {
 		return // target said so
 	}
+	if bounded && s.endless && verb != "INSERT" {
+		bounded, why = false, "in a loop that may go over every row"
+	}
 	if bounded {
 		s.use(hoop.EffectWrite, verb, tables...)
 		return
@@ -125,7 +157,8 @@ func (s *stmt) insertStmt(q *pg_query.InsertStmt, w where) {
 	if q.OnConflictClause.GetAction() == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
 		c |= updates
 	}
-	into := s.target(q.Relation, c)
+	_, few := s.bounds(w.scope, func(lim *limiter) (string, bool) { return "", q.SelectStmt == nil || lim.query(q.SelectStmt) })
+	into := s.changes(q.Relation, c, few, q.GetOnConflictClause().GetTargetList())
 	s.write(into, true, "INSERT", "")
 	s.walk(q.SelectStmt, where{scope: w.scope, output: true})
 	for _, n := range q.Cols {
@@ -166,10 +199,6 @@ func (s *stmt) onConflict(q *pg_query.InsertStmt, into []string, w where) {
 
 func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 	w = s.with(q.WithClause, w)
-	into := s.target(q.Relation, updates)
-	for _, n := range q.FromClause {
-		s.walk(n, where{scope: w.scope, output: true})
-	}
 	why, bounded := s.bounds(w.scope, func(lim *limiter) (string, bool) {
 		lim.target(q.Relation)
 		for _, n := range q.FromClause {
@@ -177,6 +206,10 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 		}
 		return lim.verdict(q.WhereClause, aliasOf(q.Relation))
 	})
+	into := s.changes(q.Relation, updates, bounded, q.TargetList)
+	for _, n := range q.FromClause {
+		s.walk(n, where{scope: w.scope, output: true})
+	}
 	s.write(into, bounded, "UPDATE", why)
 	if len(q.FromClause) == 0 && q.WithClause == nil && w.scope == nil {
 		s.alone = s.plainTables(q.Relation)
@@ -189,10 +222,6 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 
 func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
 	w = s.with(q.WithClause, w)
-	into := s.target(q.Relation, deletes)
-	for _, n := range q.UsingClause {
-		s.walk(n, where{scope: w.scope, output: true})
-	}
 	why, bounded := s.bounds(w.scope, func(lim *limiter) (string, bool) {
 		lim.target(q.Relation)
 		for _, n := range q.UsingClause {
@@ -200,6 +229,10 @@ func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
 		}
 		return lim.verdict(q.WhereClause, aliasOf(q.Relation))
 	})
+	into := s.changes(q.Relation, deletes, bounded, nil)
+	for _, n := range q.UsingClause {
+		s.walk(n, where{scope: w.scope, output: true})
+	}
 	s.write(into, bounded, "DELETE", why)
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
@@ -207,9 +240,6 @@ func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
 
 func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 	w = s.with(q.WithClause, w)
-	into := s.target(q.Relation, inserts|updates|deletes)
-	s.walk(q.SourceRelation, where{scope: w.scope, output: true})
-	s.walk(q.JoinCondition, where{scope: w.scope})
 	merged := func(judge func(lim *limiter) (string, bool)) (string, bool) {
 		return s.bounds(w.scope, func(lim *limiter) (string, bool) {
 			lim.target(q.Relation)
@@ -218,6 +248,10 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 		})
 	}
 	why, bounded := merged(func(lim *limiter) (string, bool) { return lim.verdict(q.JoinCondition, aliasOf(q.Relation)) })
+	c, sets := mergeChanges(q)
+	into := s.changes(q.Relation, c, bounded, sets)
+	s.walk(q.SourceRelation, where{scope: w.scope, output: true})
+	s.walk(q.JoinCondition, where{scope: w.scope})
 	s.derive("MERGE", into)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
@@ -248,6 +282,24 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 		}
 	}
 	s.returning(q.ReturningList, q.Relation, w)
+}
+
+// mergeChanges gives what MERGE does to its target, and what it sets there.
+func mergeChanges(q *pg_query.MergeStmt) (c change, sets []*pg_query.Node) {
+	for _, n := range q.MergeWhenClauses {
+		switch w := n.GetMergeWhenClause(); w.GetCommandType() {
+		case pg_query.CmdType_CMD_INSERT:
+			c |= inserts
+		case pg_query.CmdType_CMD_UPDATE:
+			c, sets = c|updates, append(sets, w.TargetList...)
+		case pg_query.CmdType_CMD_DELETE:
+			c |= deletes
+		case pg_query.CmdType_CMD_NOTHING:
+		default:
+			c |= inserts | updates | deletes
+		}
+	}
+	return c, sets
 }
 
 // sourceAlias is the name of MERGE's source in expressions, "" where it has none.

@@ -12,8 +12,11 @@ import (
 // view. One that only computes, on tables that are known, is what it reads; any other
 // is opaque. So is one that keeps what it gets, unless that is in the text.
 func (s *stmt) called(f *catalog.Function, by call, why string) {
+	if s.takes(f); s.unseen {
+		s.effectsOf(f, nil, why)
+		return
+	}
 	c := s.on.codeOf(f)
-	s.takes(f)
 	s.explicit(c, why)
 	if by.name = f.Name; c.keeps && len(c.names()) > 0 {
 		s.opaque(why + " and keeps a value outside of any table")
@@ -52,9 +55,8 @@ func (s *stmt) runs(c *code, why string, opens, gives bool) {
 	})
 }
 
-// implicit adds code that runs though the text does not call it: existing triggers and
-// defaults must not make every INSERT one that people approve, so it is no effect of
-// its own. row is the table whose rows it gets, nil for none; into are the tables whose
+// implicit adds what code copies, and leaves in the session, that runs though the text does
+// not call it; its other effects are those of its statements: see behind. row is the table whose rows it gets, nil for none; into are the tables whose
 // rows it makes. What it copies is a derive.
 func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalog.Table) {
 	if len(c.seen) > 0 {
@@ -106,17 +108,47 @@ func (s *stmt) copied(why string, into, tables []string) {
 // fires adds what a change of a table sets off: triggers, defaults, checks.
 func (s *stmt) fires(t *catalog.Table, c change) {
 	for _, tr := range t.Triggers {
-		if tr.On&events(c) != 0 {
+		if s.concerns(t, tr, events(c)) {
 			s.trigger(t, tr)
 		}
 	}
 	if c&(inserts|updates) != 0 {
-		s.made(t)
+		s.made(t, c)
 	}
 }
 
-// made adds what runs when rows of a table are made.
-func (s *stmt) made(t *catalog.Table) {
+// concerns reports whether a trigger fires for a change: UPDATE OF only where the command
+// sets one of the columns, or one that is generated may change with those.
+func (s *stmt) concerns(t *catalog.Table, tr catalog.Trigger, by catalog.Event) bool {
+	if tr.On&by != catalog.OnUpdate || len(tr.Columns) == 0 || s.assigned == nil {
+		return tr.On&by != 0
+	}
+	return slices.ContainsFunc(tr.Columns, func(name string) bool {
+		col, ok := t.Column(name)
+		return !ok || col.Generated || s.assigned[name]
+	})
+}
+
+// made adds what runs when rows of a table are made. Defaults are for new rows, and where
+// they are asked for.
+func (s *stmt) made(t *catalog.Table, c change) {
+	s.behind("a default or a generated column of "+t.Canonical(), true, func(in *stmt) {
+		for _, oid := range t.Values {
+			if f, ok := s.cat.Function(oid); c&inserts != 0 || s.resets || !ok || f.Volatility == catalog.Immutable {
+				in.runsOID(oid)
+			}
+		}
+	})
+	s.behind("a check of "+t.Canonical(), true, func(in *stmt) {
+		for _, oid := range t.Checks {
+			in.runsOID(oid)
+		}
+		for _, col := range t.Columns {
+			for _, oid := range s.cat.TypeCode(col.Type) {
+				in.runsOID(oid)
+			}
+		}
+	})
 	for _, oid := range t.Sequences {
 		if seq, ok := s.cat.Table(oid); ok {
 			s.reads[seq.Canonical()] = true
@@ -147,7 +179,7 @@ func events(c change) catalog.Event {
 	for _, x := range [...]struct {
 		change change
 		event  catalog.Event
-	}{{inserts, catalog.OnInsert}, {updates, catalog.OnUpdate}, {deletes, catalog.OnDelete | catalog.OnTruncate}} {
+	}{{inserts, catalog.OnInsert}, {updates, catalog.OnUpdate}, {deletes, catalog.OnDelete}, {truncates, catalog.OnTruncate}} {
 		if c&x.change != 0 {
 			e |= x.event
 		}
@@ -156,6 +188,16 @@ func events(c change) catalog.Event {
 }
 
 func (s *stmt) trigger(t *catalog.Table, tr catalog.Trigger) {
+	s.behind("trigger "+tr.Name+" of "+t.Canonical(), tr.EachRow || len(tr.Moved) > 0, func(in *stmt) {
+		for _, oid := range tr.Calls {
+			in.runsOID(oid)
+		}
+		if f, ok := s.cat.Function(tr.Function); ok {
+			in.effectsOf(f, tr.Moved, "function "+hoop.TableName(f.Schema, f.Name))
+		} else {
+			in.opaque("a function that is not known")
+		}
+	})
 	c := newCode(s.cat)
 	c.functions([]uint32{tr.Function})
 	c.functions(tr.Calls)

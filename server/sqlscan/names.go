@@ -75,7 +75,7 @@ func aliasOf(rv *pg_query.RangeVar) string {
 func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
 	found := s.lookup(rv)
 	if len(found) == 0 {
-		s.stray, s.unseen, s.out.Opaque = true, s.unseen || s.reading, true
+		s.stray, s.lost, s.out.Opaque = true, s.lost || s.reading, true
 		s.anyType = s.anyType || s.sourcing // a table of the session's own may have columns of any type
 		s.strays = append(s.strays, s.places(rv)...)
 		if rv.Schemaname == "" {

@@ -61,8 +61,15 @@ on a target.
   (inside a composite, an array or a range, too), names it, declares a parameter of it, or calls a function that takes or gives
   it, counts as running the code of the type; one that reads the table, as running the table's. A cast runs where both of its
   types can be there; a parameter whose type nobody knows is ` + "`opaque`" + `.
-- What a change sets off unseen (triggers, defaults, generated columns, checks, rules, event triggers) is no effect of its own,
-  but what it copies is a ` + "`derive`" + `: from the tables that its body names and the row it gets, into the tables that it writes and
+- What a change sets off (triggers that fire for the command, with the functions in their WHEN; functions of users in defaults, generated columns,
+  constraints and domains) counts as if the statement did it: each statement and expression in a body in SQL or PL/pgSQL is read by PostgreSQL's
+  grammar, and has its own effects on its own tables, with what it fires and calls in turn. Variables, NEW and OLD are values of which nothing is known: a condition
+  ` + "`id = NEW.id`" + ` limits, ` + "`name LIKE NEW.name`" + ` does not. In a loop over anything but the parts of a value or a query with a limit, and
+  for each row of a change that has none (INSERT from a query, too), UPDATE and DELETE are ` + "`unbounded-write`" + `. What cannot be read (EXECUTE, other languages) is ` + "`opaque`" + `, but for trigger functions of PostgreSQL and its extensions that only look at the row.
+  A trigger that is switched off does not count, nor does UPDATE OF other columns; ENABLE REPLICA does. So a grant or a rule that is narrowed to tables
+  must name what triggers write and read: whoever writes a log's rows by a trigger writes the log. What columns decide in there is not counted.
+- Event triggers have no effect of their own. Rules make a statement ` + "`opaque`" + `.
+- What a change sets off copies, too: a ` + "`derive`" + ` from the tables that its body names and the row it gets, into the tables that it writes and
   the row it makes. Code that cannot be read may copy anything to anywhere (` + "`*`" + `). A trigger that only assigns to a column
   what is computed from nothing else (` + "`NEW.updated := now()`" + `) copies nothing.
 - A column that is computed from itself (` + "`SET card = reverse(card)`" + `) is a ` + "`derive`" + ` where a rule protects it: its mask would leave

@@ -35,7 +35,8 @@ type Lineage struct {
 // Analyze says what p can do in a database that contains cat. It never fails: what it
 // does not understand has effect unknown. It may be called concurrently.
 func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis {
-	b := &builder{cat: cat, known: known, sql: p.SQL, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}}
+	b := newBuilder(cat, known)
+	b.sql = p.SQL
 	stmts := p.Tree.GetStmts()
 	b.out.Multi = len(stmts)
 	for i, raw := range stmts {
@@ -73,18 +74,24 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis 
 
 // builder gathers the analysis of one text.
 type builder struct {
-	cat      *catalog.Snapshot
-	known    Lineage
-	views    map[*catalog.Table]map[string][]hoop.ColumnRef // what known.View has said
-	sql      string
-	out      *Analysis
-	left     []hoop.Use // of code that earlier statements left behind
-	uses     []*hoop.Use
-	reads    map[string]bool
-	settings map[string]bool
-	finds    map[string]bool // see Analysis.Finds; nil for none
-	named    bool            // a literal that is compared with a column names a setting
-	shifted  bool            // an earlier statement changed names, roles, settings or objects
+	cat        *catalog.Snapshot
+	known      Lineage
+	views      map[*catalog.Table]map[string][]hoop.ColumnRef // what known.View has said
+	sql        string
+	out        *Analysis
+	left       []hoop.Use // of code that earlier statements left behind
+	uses       []*hoop.Use
+	reads      map[string]bool
+	settings   map[string]bool
+	finds      map[string]bool // see Analysis.Finds; nil for none
+	behindOnce map[firing]bool // code whose effects are told, that runs unseen
+	unseen     bool            // what is analysed is such code
+	named      bool            // a literal that is compared with a column names a setting
+	shifted    bool            // an earlier statement changed names, roles, settings or objects
+}
+
+func newBuilder(cat *catalog.Snapshot, known Lineage) *builder {
+	return &builder{cat: cat, known: known, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}, behindOnce: map[firing]bool{}}
 }
 
 // add merges a use into those of the same effect and reason.
@@ -157,7 +164,7 @@ type stmt struct {
 	sourcing bool                    // what is noted now is a source
 	seen     map[*catalog.Table]bool // those of tables whose rows it reads, for the effect read
 	inside   map[string]bool         // relations of pg_catalog that it reads by functions: canonical names
-	unseen   bool                    // it reads what has a name that was not found
+	lost     bool                    // it reads what has a name that was not found
 	reading  bool                    // rows of what is noted now are read
 	defining bool                    // names stand for what is defined, or changed, not for rows
 	inCTE    int                     // depth of WITH queries: what they return is used again
@@ -184,8 +191,15 @@ type stmt struct {
 	opened     bool     // it has effect opaque
 	cataloging bool     // it changes the catalog
 	leaving    bool     // it leaves code behind
+	awakes     bool     // it switches triggers or rules on
 	fired      []string // tables on which it makes a trigger
 	depth      int
+
+	assigned map[string]bool // columns that an UPDATE at hand sets; nil for any
+	resets   bool            // and to their defaults
+	around   *scope          // names that code has for the rows that fired it
+	endless  bool            // it runs as often as a query without a limit has rows
+	many     bool            // so do triggers of what it changes
 
 	limitedCTE map[*pg_query.CommonTableExpr]bool
 	steps      int  // of limiters
@@ -250,7 +264,7 @@ func (s *stmt) tableNames() []string {
 // changes is not among it, for its own conditions and expressions.
 func (s *stmt) readNames() []string {
 	names := append(canonicals(slices.Collect(maps.Keys(s.seen))), slices.Collect(maps.Keys(s.inside))...)
-	if s.unseen {
+	if s.lost {
 		names = append(names, "*")
 	}
 	return sortedSet(names)

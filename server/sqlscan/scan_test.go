@@ -61,7 +61,17 @@ func analyze(t testing.TB, sql string) *Analysis {
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	return Analyze(p, snap, Lineage{})
+	return study(t, p, snap, Lineage{})
+}
+
+// study analyses a text as the gateway does.
+func study(t testing.TB, p *pgparse.Parsed, snap *catalog.Snapshot, known Lineage) *Analysis {
+	t.Helper()
+	a, err := Study(p, snap, known, func(sql string) (*pgparse.Parsed, error) { return pool.Parse(context.Background(), sql) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // summary is an analysis in one line: effects, then O for Opaque, T for Temp, D for

@@ -62,7 +62,7 @@ var plainDDL = map[string]bool{
 // code tells that there is some in it. Without something that was dropped, another of its
 // name is found, which counted before.
 func (s *stmt) recodes(code bool) bool {
-	return s.cataloging && (code || !plainDDL[s.cmd.Verb]) && !strings.HasPrefix(s.cmd.Verb, "DROP ")
+	return s.cataloging && (code || s.awakes || !plainDDL[s.cmd.Verb]) && !strings.HasPrefix(s.cmd.Verb, "DROP ")
 }
 
 // schemaCommand handles DDL and privileges.

@@ -60,7 +60,7 @@ func (p *simpleParser) peek() lexeme {
 	if p.at < len(p.toks) {
 		return p.toks[p.at]
 	}
-	return lexeme{tokOther, ""}
+	return lexeme{kind: tokOther}
 }
 
 func (p *simpleParser) take(text string) bool {

@@ -6,6 +6,8 @@ import "strings"
 type lexeme struct {
 	kind tokenKind
 	text string // names as PostgreSQL compares them; the content of strings
+
+	start, end int // its place in the source
 }
 
 type tokenKind byte
@@ -28,8 +30,12 @@ const nameBytes = 63
 func tokenize(src string) (out []lexeme, ok bool) {
 	t := tokenizer{src: src}
 	for t.at < len(src) {
+		from, n := t.at, len(t.out)
 		if !t.next() {
 			return nil, false
+		}
+		for i := n; i < len(t.out); i++ {
+			t.out[i].start, t.out[i].end = from, t.at
 		}
 	}
 	return t.out, true
@@ -41,7 +47,9 @@ type tokenizer struct {
 	out []lexeme
 }
 
-func (t *tokenizer) add(kind tokenKind, text string) { t.out = append(t.out, lexeme{kind, text}) }
+func (t *tokenizer) add(kind tokenKind, text string) {
+	t.out = append(t.out, lexeme{kind: kind, text: text})
+}
 
 func (t *tokenizer) peek(n int) byte {
 	if t.at+n < len(t.src) {

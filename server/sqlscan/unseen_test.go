@@ -50,7 +50,7 @@ func analyzeWith(t *testing.T, sql string, snap *catalog.Snapshot, params ...uin
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	return Analyze(p, snap, Lineage{Params: params})
+	return study(t, p, snap, Lineage{Params: params})
 }
 
 // drawn runs f in a READ ONLY transaction and gives the error that says that it wrote.

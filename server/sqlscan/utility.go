@@ -11,7 +11,7 @@ import (
 // utility analyses a whole statement: queries, and the commands of PostgreSQL's
 // reference that are none.
 func (s *stmt) utility(n *pg_query.Node) {
-	top := where{output: true}
+	top := where{scope: s.around, output: true}
 	switch x := n.GetNode().(type) {
 	case nil:
 		return // an empty statement: ";"
@@ -290,14 +290,20 @@ func (s *stmt) truncate(t *pg_query.TruncateStmt) {
 	var tables []string
 	for _, n := range t.Relations {
 		rv := n.GetRangeVar()
-		if into := s.target(rv, deletes); !isOwn(into) {
+		if into := s.target(rv, truncates); !isOwn(into) {
 			tables = append(tables, into...)
 		}
 		if t.Behavior != pg_query.DropBehavior_DROP_CASCADE {
 			continue
 		}
 		for _, table := range s.lookup(rv) {
-			tables = append(tables, s.referencing(table.OID, map[uint32]bool{})...)
+			more := map[uint32]bool{}
+			tables = append(tables, s.referencing(table.OID, more)...)
+			for oid := range more {
+				if ref, ok := s.cat.Table(oid); ok && ref != table {
+					s.fires(ref, truncates)
+				}
+			}
 		}
 	}
 	if len(tables) > 0 {

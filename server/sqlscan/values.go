@@ -242,7 +242,7 @@ func arrayElements(text string) (out []string, ok bool) {
 // Arguments gives the values that the command at place of a text executes a prepared
 // statement with: constants, and values of its own parameters.
 func Arguments(p *pgparse.Parsed, place int, cat *catalog.Snapshot, own []Value) []Value {
-	s := newStmt(&builder{cat: cat, known: Lineage{Values: own}}, p.Tree.GetStmts()[place].GetStmt())
+	s := newStmt(newBuilder(cat, Lineage{Values: own}), p.Tree.GetStmts()[place].GetStmt())
 	out := []Value{}
 	var look func(n *pg_query.Node)
 	look = func(n *pg_query.Node) {

@@ -60,7 +60,11 @@ func (c *conn) means(ctx context.Context, text string, types []uint32, snap *cat
 		return nil, err
 	}
 	c.define(ctx, parsed, snap)
-	m := meaningOf(parsed, sqlscan.Analyze(parsed, snap, sqlscan.Lineage{Params: types, Local: lineage.Local, View: lineage.View}), snap)
+	a, err := c.study(ctx, parsed, snap, sqlscan.Lineage{Params: types})
+	if err != nil {
+		return nil, err
+	}
+	m := meaningOf(parsed, a, snap)
 	m.types = types
 	known.mu.Lock()
 	defer known.mu.Unlock()
@@ -78,7 +82,17 @@ func (c *conn) meansPlain(ctx context.Context, text string, snap *catalog.Snapsh
 		return nil, err
 	}
 	c.define(ctx, parsed, snap)
-	return known.add(snap, parsed, sqlscan.Analyze(parsed, snap, sqlscan.Lineage{Local: lineage.Local, View: lineage.View})), nil
+	a, err := c.study(ctx, parsed, snap, sqlscan.Lineage{})
+	if err != nil {
+		return nil, err
+	}
+	return known.add(snap, parsed, a), nil
+}
+
+// study analyses a text, after the bodies of the code that it sets off were parsed.
+func (c *conn) study(ctx context.Context, p *pgparse.Parsed, snap *catalog.Snapshot, known sqlscan.Lineage) (*sqlscan.Analysis, error) {
+	known.Local, known.View = lineage.Local, lineage.View
+	return sqlscan.Study(p, snap, known, func(sql string) (*pgparse.Parsed, error) { return c.proxy.cfg.Parser.Parse(ctx, sql) })
 }
 
 // firstUserOID is FirstNormalObjectId of PostgreSQL's access/transam.h.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
-	"github.com/hoopctl/hoopctl/server/lineage"
 	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
@@ -58,7 +57,9 @@ func (c *conn) withValues(ctx context.Context, m *meaning, snap *catalog.Snapsho
 	c.define(ctx, parsed, snap)
 	with := *m
 	with.values = values
-	with.analysis = sqlscan.Analyze(parsed, snap, sqlscan.Lineage{Params: m.types, Values: values, Local: lineage.Local, View: lineage.View})
+	if with.analysis, err = c.study(ctx, parsed, snap, sqlscan.Lineage{Params: m.types, Values: values}); err != nil {
+		return nil, err
+	}
 	with.analysis.Swayed = true // with other values it may do something else
 	return &with, nil
 }

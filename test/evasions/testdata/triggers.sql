@@ -23,3 +23,17 @@ CREATE TEMP SEQUENCE s
 -- a policy
 ALTER TABLE clinic.loose ENABLE ROW LEVEL SECURITY
 CREATE POLICY p ON clinic.loose USING (clinic.wipe() = 1)
+-- a trigger that was there
+INSERT INTO clinic.trapped VALUES (1)
+-- a trigger that was there, by a trigger that was there
+UPDATE clinic.chained SET note = 'x' WHERE id = 1
+-- a trigger that was there, by a cascade
+DELETE FROM clinic.owner WHERE id = 1
+-- a trigger that was there, by COPY
+COPY clinic.loaded FROM '/dev/null'
+-- a default that was there
+INSERT INTO clinic.defaulting DEFAULT VALUES
+-- a check that was there
+INSERT INTO clinic.checking VALUES (1)
+-- a trigger that runs text
+INSERT INTO clinic.running VALUES (1)
