@@ -296,3 +296,43 @@ func TestApproval_DoubleSpendAtTwoGateways(t *testing.T) {
 		t.Errorf("it ran %d times", n)
 	}
 }
+
+// Where the target would not run a statement anyway, since its transaction or an earlier
+// message of its pipeline failed, nobody is asked about it.
+func TestApproval_NobodyIsAskedInVain(t *testing.T) {
+	a := startApprovals(t, servertest.Options{})
+	conn := open(t, a.Gateway, nil)
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		run(t, conn, "BEGIN")
+		if _, err := conn.Exec(t.Context(), "SELECT 1/0", mode); state(err) != "22012" {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), hit, mode); state(err) != "25P02" {
+			t.Errorf("%s: in a transaction that failed: %v", mode, err)
+		}
+		run(t, conn, "ROLLBACK")
+	}
+	l := dial(t, a)
+	l.send(slices.Concat(pipelined("SELECT 1/0"), pipelined(hit), []pgproto3.FrontendMessage{&pgproto3.Sync{}})...)
+	if seen := l.until(ready); !slices.Equal(seen, []string{"22012"}) {
+		t.Errorf("behind what failed: %v", seen)
+	}
+	asked, err := a.API("dba").Requests(t.Context(), api.RequestFilter{Inbox: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) > 0 {
+		t.Errorf("people were asked: %+v", asked)
+	}
+
+	// What ends the transaction first would run.
+	run(t, conn, "BEGIN")
+	if _, err := conn.Exec(t.Context(), "SELECT 1/0"); state(err) != "22012" {
+		t.Fatal(err)
+	}
+	done := exec(conn, "ROLLBACK; "+hit, pgx.QueryExecModeSimpleProtocol)
+	a.decide(a.pending(1)[0].ID, true)
+	if err := <-done; err != nil || a.hits() != 1 {
+		t.Errorf("behind ROLLBACK: %v, it ran %d times", err, a.hits())
+	}
+}

@@ -35,6 +35,10 @@ type Ask struct {
 	// what an approval binds to, instead of how the text is written. Where it fails,
 	// nobody is asked.
 	Tree func(ctx context.Context) ([][]byte, error)
+	// Ready is called before people are asked. It waits until the target has answered what
+	// came before; an error says why it would not run the statement, so that nobody needs
+	// to decide.
+	Ready func(ctx context.Context) error
 	// Held is called at once when people must agree first, so that the client can be
 	// told; an error ends the request.
 	Held func(Hold) error
@@ -244,6 +248,9 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	defer stop()
 
+	if err := ask.Ready(ctx); err != nil {
+		return 0, now, err
+	}
 	st := ask.Statement
 	digest, err := s.digest(ctx, ask, uses)
 	if err != nil {

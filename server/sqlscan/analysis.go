@@ -107,6 +107,19 @@ func (a *Analysis) Inert() bool {
 	return true
 }
 
+// Exits reports whether the text begins with a command that PostgreSQL runs in a
+// transaction that has failed (IsTransactionExitStmt in postgres.c).
+func (a *Analysis) Exits() bool {
+	if len(a.Commands) == 0 {
+		return false
+	}
+	switch a.Commands[0].Tx {
+	case TxCommit, TxRollback, TxRollbackTo, TxPrepare:
+		return true
+	}
+	return false
+}
+
 // Tx is what a command does to the transaction.
 type Tx byte
 

@@ -45,6 +45,7 @@ func (c *conn) asking(st *hoop.Statement, m *meaning, snap *catalog.Snapshot, al
 			}
 			return all, nil
 		},
+		Ready: func(ctx context.Context) error { return c.ready(ctx, m) },
 		Writing: func(ctx context.Context) ([]string, []hoop.Writing) {
 			return c.writings(ctx, st, m, also)
 		},

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/session"
 )
 
@@ -123,12 +124,27 @@ func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (run 
 	return nil, true, err
 }
 
-// held gives the client the answers to what came before, and then the number of the
-// approval that it waits for.
-func (c *conn) held(ctx context.Context, h session.Hold) error {
+// ready gives the client the answers to what came before, and tells why the target would
+// not run the statement, whoever agreed to it: an earlier message of its pipeline failed,
+// or its transaction did.
+func (c *conn) ready(ctx context.Context, m *meaning) error {
 	if err := c.barrier(ctx); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.skipping: // where the client hears nothing
+		return hoop.Errorf(hoop.CodeConflict, "an earlier message of the pipeline failed")
+	case c.status == 'E' && !m.analysis.Exits():
+		aborted := &stateError{state: "25P02", message: "current transaction is aborted, commands ignored until end of transaction block"}
+		return hoop.Errorf(hoop.CodeConflict, "%s", aborted.message).Wrap(aborted)
+	}
+	return nil
+}
+
+// held tells the client the number of the approval that it waits for.
+func (c *conn) held(ctx context.Context, h session.Hold) error {
 	who := "someone in group " + strings.Join(h.Groups, ", ") + " other than you"
 	if h.Count > 1 {
 		who = fmt.Sprintf("%d people in group %s other than you", h.Count, strings.Join(h.Groups, ", "))
