@@ -157,6 +157,7 @@ type Command struct {
 	ResetAll    bool   // RESET ALL or DISCARD ALL: settings are those the connection began with
 	Untemp      bool   // DISCARD ALL or TEMP: with no transaction open, what earlier Temp warned of is gone
 	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
+	Commits     bool   // it may commit by itself where no transaction is open
 	Start, End  int    // bytes in the text; End is exclusive
 	// Local is what becomes of the session's own tables when it succeeds.
 	Local []catalog.Change

@@ -15,6 +15,7 @@ func (c *code) body(src, lang string) {
 	toks, ok := tokenize(src)
 	if !ok || c.bytes > maxCode {
 		c.unreadable()
+		c.commits = true
 		return
 	}
 	b := body{code: c, toks: toks, sql: lang == "sql"}
@@ -140,7 +141,10 @@ func (b *body) command(i int, word string) {
 	case "do":
 		if w := b.word(i + 1); w != "update" && w != "nothing" && w != "instead" && w != "also" {
 			b.unreadable()
+			b.commits = true
 		}
+	case "commit", "rollback":
+		b.commits = b.commits || b.word(i-1) != "on" // ON COMMIT DROP
 	case "language":
 		if w := b.word(i + 1); b.defines && w != "sql" && w != "plpgsql" {
 			b.unreadable()

@@ -29,6 +29,7 @@ type code struct {
 	temp     bool            // it may leave something in the session
 	session  bool            // it reads settings
 	acts     bool            // it does more than read
+	commits  bool            // it may commit, where it is a procedure or DO
 	keeps    bool            // it puts arguments where they can be read again, in the session or for others to find
 	identity string          // a function with hoop.* settings of its own; "" for none
 	bytes    int             // of bodies that were read
@@ -106,7 +107,7 @@ func (c *code) add(from *code) {
 		c.find(name)
 	}
 	c.reads, c.writes, c.temp = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp
-	c.session, c.acts, c.keeps = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps
+	c.session, c.acts, c.keeps, c.commits = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps, c.commits || from.commits
 	c.identity = cmp.Or(c.identity, from.identity)
 }
 
@@ -181,6 +182,7 @@ func (c *code) function(f *catalog.Function) {
 	case f.Language == "sql", f.Language == "plpgsql":
 		c.body(f.Source, f.Language)
 	default:
+		c.commits = c.commits || f.Kind == 'p'
 		c.unreadable()
 	}
 }

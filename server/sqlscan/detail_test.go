@@ -225,7 +225,7 @@ func TestAnalyze_Commands(t *testing.T) {
 		"EXPLAIN EXECUTE p":                    {Verb: "EXPLAIN", Execute: "p", Explain: true, ReturnsRows: true, End: 17},
 		"CREATE TABLE clinic.z AS EXECUTE p":   {Verb: "CREATE TABLE AS", Execute: "p", End: 34},
 		"DEALLOCATE ALL":                       {Verb: "DEALLOCATE", Deallocate: "*", End: 14},
-		"DISCARD ALL":                          {Verb: "DISCARD", Deallocate: "*", CloseCursor: "*", Discard: true, ResetAll: true, Untemp: true, End: 11},
+		"DISCARD ALL":                          {Verb: "DISCARD", Deallocate: "*", CloseCursor: "*", Discard: true, ResetAll: true, Untemp: true, Commits: true, End: 11},
 		"DECLARE c CURSOR FOR SELECT 1":        {Verb: "DECLARE CURSOR", Declare: "c", End: 29},
 		"FETCH ALL FROM c":                     {Verb: "FETCH", Fetch: "c", ReturnsRows: true, End: 16},
 		"CLOSE c":                              {Verb: "CLOSE", CloseCursor: "c", End: 7},

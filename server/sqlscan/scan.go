@@ -219,6 +219,7 @@ func newStmt(b *builder, n *pg_query.Node) *stmt {
 // run analyses the statement and adds its effects to the builder.
 func (s *stmt) run() {
 	s.utility(s.node)
+	s.cmd.Commits = s.cmd.Commits || s.commits(s.node)
 	s.declared(s.known.Params)
 	s.fieldFunctions()
 	s.blindParts()

@@ -233,7 +233,9 @@ func (s *stmt) do(d *pg_query.DoStmt) {
 		c.body(body, lang)
 	} else {
 		c.unreadable()
+		c.commits = true
 	}
+	s.cmd.Commits = c.commits
 	s.explicit(c, "DO runs code")
 }
 
