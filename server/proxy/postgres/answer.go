@@ -34,6 +34,7 @@ type answerer struct {
 	mute     bool      // what is read is not for the client
 	long     *longRow  // a masked row that is too long to be held; nil where there is none
 	fatality error     // the target's last word was relayed: it has ended the connection
+	kept     kept      // a tag that waits for the end of its transaction
 
 	stopped chan struct{} // closed when loop has returned
 }
@@ -293,10 +294,15 @@ func (a *answerer) message(kind byte, m []byte) error {
 		return nil
 	case 'N':
 		return a.notice(m)
-	case 'A':
-		return a.notification(m)
-	case 'S':
-		return a.parameterStatus(m)
+	case 'A', 'S':
+		handle := a.notification
+		if kind == 'S' {
+			handle = a.parameterStatus
+		}
+		if a.kept.run != nil {
+			return a.meanwhile(m, handle)
+		}
+		return handle(m)
 	case 'E':
 		return a.failure(m)
 	}
@@ -308,9 +314,20 @@ func (a *answerer) message(kind byte, m []byte) error {
 		return a.unseen(e, kind, m)
 	}
 	a.answers(e)
+	if e.closes && kind == 'C' {
+		a.drop(len(m))
+		a.giveTag()
+		return nil
+	}
 	switch kind {
 	case 'Z':
-		if a.mute = false; e.unconverted {
+		a.mute = false
+		switch {
+		case e.keeps:
+			return a.between(e, m)
+		case e.closes:
+			a.giveTag()
+		case e.unconverted:
 			a.failed(m)
 		}
 		return a.ready(e, m)
@@ -408,9 +425,14 @@ func (a *answerer) complete(e *expected, m []byte) error {
 // ended relays the end of a command: of one among several in a Query message, or of an
 // Execute.
 func (a *answerer) ended(e *expected, m []byte, tag string) error {
-	a.relayed(len(m))
 	if e.run == nil || e.kind != 'Q' && e.kind != 'E' {
 		return a.fault("end of a command while an answer to %q is due", e.kind)
+	}
+	keeps := e.keeps && !e.unconverted && (e.kind == 'E' || e.tags+1 >= e.run.commands)
+	if keeps {
+		a.keepTag(e, m, tag)
+	} else {
+		a.relayed(len(m))
 	}
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
@@ -424,7 +446,9 @@ func (a *answerer) ended(e *expected, m []byte, tag string) error {
 			return nil
 		}
 	}
-	e.run.end(tag, "")
+	if !keeps {
+		e.run.end(tag, "")
+	}
 	if e.kind == 'E' {
 		e.settle(-1, !e.unconverted)
 		if e.unconverted {

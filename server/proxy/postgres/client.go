@@ -31,7 +31,12 @@ func (c *conn) serveClient() error {
 		if err := c.send(); err != nil {
 			return err
 		}
-		if _, err := c.in.fill(); err != nil {
+		if done, err := c.concludes(); err != nil {
+			return err
+		} else if done {
+			continue
+		}
+		if err := c.more(); err != nil {
 			return c.clientError(err)
 		}
 		c.idle.stir()
@@ -299,14 +304,19 @@ func (c *conn) push(e *expected) bool {
 func (c *conn) sync(frame []byte) error {
 	ch := c.changing
 	c.changing = nil
+	c.push(&expected{kind: 'S', change: ch})
+	c.synced(frame)
+	return c.changed(ch)
+}
+
+// synced sends a Sync message that was pushed.
+func (c *conn) synced(frame []byte) {
 	c.mu.Lock()
-	c.pushLocked(&expected{kind: 'S', change: ch})
 	c.skipping = false
 	c.mu.Unlock()
 	c.refused = false
 	c.unsettled, c.midway = c.unsettled || c.midway, false
 	c.out = append(c.out, frame...)
-	return c.changed(ch)
 }
 
 // refusedText is what the target is sent in place of a refused statement: it fails
@@ -327,7 +337,7 @@ var missing = rand.Text()
 // is made to.
 func (e *expected) refuse(err error) (sent string) {
 	r := refusal(err)
-	e.refusal, e.denied = r.append(nil), session.Refused(err)
+	e.refusal, e.state, e.denied = r.append(nil), r.state, session.Refused(err)
 	var syntax *pgparse.SyntaxError
 	switch {
 	case errors.As(err, &syntax) && strings.HasSuffix(r.message, " at end of input"):

@@ -84,6 +84,8 @@ type conn struct {
 	begunBatch bool                    // an Execute was
 	worn       bool                    // the connection may not be used again
 	over       bool                    // the session is: the connection is another's
+	reading    bool                    // the client is waited for, while something is enclosed
+	roused     bool                    // which has been answered
 
 	// charset is the client's encoding, nil for UTF8. The goroutine that reads the client
 	// changes it, when all is quiet.
@@ -99,12 +101,13 @@ type conn struct {
 	partial bool       // a message was written in part
 
 	// Of the goroutine that reads the client:
-	out     []byte    // to the target, not sent yet
-	refused bool      // skip the client's messages until Sync
-	gate    *expected // COPY FROM STDIN that was forwarded; see passGate
-	passing int       // bytes still to come of a long CopyData
-	holds   int       // bytes of a long Bind message that count
-	keeping bool      // these are forwarded
+	out      []byte    // to the target, not sent yet
+	refused  bool      // skip the client's messages until Sync
+	gate     *expected // COPY FROM STDIN that was forwarded; see passGate
+	enclosed *enclosed // whose transaction is still to be ended; nil for none
+	passing  int       // bytes still to come of a long CopyData
+	holds    int       // bytes of a long Bind message that count
+	keeping  bool      // these are forwarded
 
 	changing  *change // of the client's encoding, when the batch ends
 	character []byte  // the beginning of one, at the end of the last CopyData
@@ -187,6 +190,7 @@ func (c *conn) finish(err error, a *answerer, g *guard) error {
 	c.stop(err)
 	<-a.stopped
 	<-g.quiet // deadlines stay as they are from here on
+	a.loseTag(stateAdminShutdown)
 	c.endAll()
 	c.release()
 	err = context.Cause(c.ctx) // whatever was first

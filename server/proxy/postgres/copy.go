@@ -33,10 +33,12 @@ func (c *conn) passGate(kind byte, frame []byte) (handled bool, err error) {
 		c.gate.copying = false
 		c.mu.Unlock()
 		err := c.copyEnd(frame)
-		if c.gate.kind == 'E' {
+		if gate := c.gate; gate.kind == 'E' {
 			// One Execute is one COPY. Its end is told after the next Sync only, so there is
 			// nothing to wait for.
-			c.gate = nil
+			if c.gate = nil; err == nil && gate.run.held {
+				err = c.afterwards(gate.run)
+			}
 		}
 		return true, err
 	case 'S', 'H':
@@ -87,6 +89,9 @@ func (c *conn) awaitCopy() (copying bool, err error) {
 	c.mu.Unlock()
 	if over {
 		c.gate = nil
+		if err == nil && c.enclosed != nil {
+			err = c.conclude()
+		}
 	}
 	return copying, err
 }

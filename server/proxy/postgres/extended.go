@@ -376,7 +376,7 @@ func (c *conn) execute(frame, body []byte) error {
 	}
 	c.forwarded(e)
 	c.out = append(c.out, frame...)
-	if p.run.held {
+	if p.run.held && c.gate == nil { // else its data is still to come
 		return c.afterwards(p.run)
 	}
 	return nil

@@ -37,12 +37,16 @@ func (c *conn) functionCall(frame, body []byte) error {
 		return c.refuseQuery(err)
 	}
 	e := &expected{kind: 'F', run: r}
+	c.enclose(e)
 	if !c.push(e) {
 		r.end("", "")
 		return nil
 	}
 	c.forwarded(e)
 	c.out = append(c.out, frame...)
+	if e.keeps {
+		return c.conclude()
+	}
 	return nil
 }
 

@@ -93,6 +93,9 @@ func (c *conn) owned(e *expected, body []byte, more ...byte) {
 // unseen takes in the answer to a message of the gateway's own.
 func (a *answerer) unseen(e *expected, kind byte, m []byte) error {
 	a.drop(len(m))
+	if kind == 'C' && e.kind == 'Q' {
+		return nil // ReadyForQuery follows
+	}
 	switch want := map[byte]byte{'P': '1', 'B': '2', 'E': 'C', 'C': '3', 'S': 'Z', 'Q': 'Z'}[e.kind]; {
 	case kind != want || kind == 'Z' && len(m) != headerSize+1:
 		return a.fault("answer of type %q to a message of the gateway's own of type %q", kind, e.kind)

@@ -37,6 +37,7 @@ func (c *conn) query(body []byte) error {
 	}
 	e := &expected{kind: 'Q', run: r, change: ch}
 	e.changes(ch)
+	c.enclose(e)
 	if !c.push(e) {
 		r.end("", "")
 		return nil
@@ -44,6 +45,9 @@ func (c *conn) query(body []byte) error {
 	c.forwarded(e)
 	m, at := begin(c.out, 'Q')
 	c.out = end(appendString(m, sent), at)
+	if e.keeps && c.gate == nil {
+		return c.conclude()
+	}
 	return c.changed(ch)
 }
 

@@ -16,17 +16,18 @@ import (
 // compared a last time when it has run, and before its transaction can commit: for what
 // it found later than that, as functions, triggers and cascades.
 
-// apart reports whether a text that people agreed to can be sent in these steps.
+// apart reports whether a text that people agreed to can be sent in these steps; see
+// enclose for others.
 func (r *running) apart() bool {
 	commands := r.meaning.analysis.Commands
 	return r.held && r.meaning.encodes == nil && len(commands) == 1 && !commands[0].CopyIn && commands[0].Tx == sqlscan.TxNone
 }
 
-// stays reports whether what a statement changed in the catalog, or code that it ran
-// committed, may show before its transaction has ended.
-func (r *running) stays() bool {
+// commits reports whether a statement may commit by itself, where no transaction is open,
+// so that there is nothing left to roll back when it has run.
+func (r *running) commits() bool {
 	for _, m := range r.meanings {
-		if a := m.analysis; a.DDL || slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Verb == "CALL" || cmd.Verb == "DO" }) {
+		if slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Commits }) {
 			return true
 		}
 	}
@@ -35,7 +36,6 @@ func (r *running) stays() bool {
 
 // stepwise sends what stands for a Query message of text; the client sees the answer to one.
 func (c *conn) stepwise(text string, r *running) error {
-	sync := []byte{'S', 0, 0, 0, 4}
 	if !c.push(&expected{kind: 'P', run: r, ahead: true}) {
 		r.end("", "")
 		return nil
@@ -53,14 +53,14 @@ func (c *conn) stepwise(text string, r *running) error {
 		if err := c.refuse(err); err != nil {
 			return err
 		}
-		return c.sync(sync)
+		return c.closeSteps(r)
 	case !bound: // the client has been told why
-		return c.sync(sync)
+		return c.closeSteps(r)
 	}
 	c.push(&expected{kind: 'D', portal: p, ahead: true})
 	m, at = begin(c.out, 'D')
 	c.out = end(append(m, 'P', 0), at)
-	e := &expected{kind: 'E', portal: p, run: r}
+	e := &expected{kind: 'E', portal: p, run: r, keeps: true}
 	c.push(e)
 	c.forwarded(e)
 	m, at = begin(c.out, 'E')
@@ -68,7 +68,17 @@ func (c *conn) stepwise(text string, r *running) error {
 	if err := c.afterwards(r); err != nil {
 		return err
 	}
-	return c.sync(sync)
+	if _, err := c.fail('S'); err != nil {
+		return err
+	}
+	return c.closeSteps(r)
+}
+
+// closeSteps ends what stands for a Query message, and its transaction where none was open.
+func (c *conn) closeSteps(r *running) error {
+	c.push(&expected{kind: 'S', run: r, closes: true})
+	c.synced([]byte{'S', 0, 0, 0, 4})
+	return nil
 }
 
 // steady waits until the target has bound what people agreed to; bound is false where it
@@ -96,18 +106,27 @@ func (c *conn) steady(r *running) (bound bool, err error) {
 // afterwards refuses to go on after a statement that people agreed to, where something
 // was defined otherwise by the time that it had run: its transaction fails.
 func (c *conn) afterwards(r *running) error {
-	if slices.ContainsFunc(r.meaning.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.CopyIn }) {
-		return nil // its data is still to come
-	}
 	if err := c.barrier(c.ctx); err != nil {
 		return errTerminated
 	}
 	c.mu.Lock()
 	alone := c.status == 'I'
 	c.mu.Unlock()
-	if c.isSkipping() || alone && r.stays() {
+	if c.isSkipping() || alone && r.commits() {
 		return nil
 	}
+	switch err := c.stands(r); {
+	case c.ctx.Err() != nil:
+		return errTerminated
+	case err != nil:
+		return c.refuse(err)
+	}
+	return nil
+}
+
+// stands refuses what a statement did that people agreed to and that has run, where
+// something is defined otherwise by now.
+func (c *conn) stands(r *running) error {
 	overtaken := c.judging()
 	err := c.unmoved(c.ctx, r)
 	if err != nil {
@@ -121,13 +140,7 @@ func (c *conn) afterwards(r *running) error {
 	if overtaken() && err == nil {
 		err = errCancelled()
 	}
-	switch {
-	case c.ctx.Err() != nil:
-		return errTerminated
-	case err != nil:
-		return c.refuse(err)
-	}
-	return nil
+	return err
 }
 
 // unmoved refuses a statement that would be judged otherwise by now, and one that people

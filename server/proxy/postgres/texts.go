@@ -39,8 +39,13 @@ func (a *answerer) failure(m []byte) error {
 			return err
 		}
 	}
+	state := a.shownState(t)
+	if e.refusal != nil {
+		state = e.state
+	}
+	a.loseTag(state)
 	if e.run != nil {
-		e.run.end("", a.shownState(t))
+		e.run.end("", state)
 	}
 	a.conn.mu.Lock()
 	defer a.conn.mu.Unlock()
