@@ -87,7 +87,7 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
-		return err
+		return s.refuse(ctx, r, uses, hoop.Decision{Rule: "policy"}, hoop.AsError(err))
 	}
 	if d.Action != hoop.Deny {
 		return nil
@@ -101,17 +101,17 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
 // held, its request ends too.
 func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	st := ask.Statement
-	if err := s.inForce(); err != nil {
-		return nil, err
-	}
 	r := &Run{session: s, st: st}
+	if err := s.inForce(); err != nil {
+		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{Rule: "grant"}, hoop.AsError(err))
+	}
 	uses, exports, err := s.uses(ctx, st)
 	if err != nil {
 		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
-		return nil, err
+		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: "policy"}, hoop.AsError(err))
 	}
 	if err := s.witnessed(d); err != nil {
 		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: "cosigned_within"}, err)
@@ -140,7 +140,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	if err := s.inherit(ctx, uses); err != nil {
-		return nil, err
+		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
 	r.rules, r.exports, r.infers, r.at = s.rules(), exports, infers, s.line.Now()

@@ -364,6 +364,7 @@ func (e *expected) refused(t told) []byte {
 
 // refuseQuery answers a Query message with err.
 func (c *conn) refuseQuery(err error) error {
+	err = c.onRecord(err)
 	e := &expected{kind: 'Q'}
 	if sent := e.refuse(err); c.push(e) {
 		m, at := begin(c.out, 'Q')
@@ -375,6 +376,7 @@ func (c *conn) refuseQuery(err error) error {
 // refuse answers a message of the extended protocol with err, and skips up to Sync.
 // The statement that fails in its place has a name, lest the unnamed one be replaced.
 func (c *conn) refuse(err error) error {
+	err = c.onRecord(err)
 	c.refused = true
 	e := &expected{kind: 'P'}
 	if sent := e.refuse(err); c.push(e) {

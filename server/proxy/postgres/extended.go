@@ -176,8 +176,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 		return err
 	}
 	if err := c.uncovered(r); err != nil {
-		r.end("", refusal(err).state)
-		return err
+		return c.disallowed(r, err)
 	}
 	if len(frame) > longMessage {
 		for i := range params {
@@ -356,14 +355,14 @@ func (c *conn) execute(frame, body []byte) error {
 		return c.refuseOrEnd(err)
 	}
 	if err := c.unchanged(p); err != nil {
-		return c.refuse(err)
+		return c.refusePortal(p, err)
 	}
 	if bound, err := c.executable(p); !bound || err != nil {
 		return err
 	}
 	ch, _, err := c.changes(p.run.meaning)
 	if err != nil {
-		return c.refuse(err)
+		return c.refusePortal(p, err)
 	}
 	c.changing = ch
 	e := &expected{kind: 'E', portal: p, run: p.run, once: cursor}
@@ -380,6 +379,17 @@ func (c *conn) execute(frame, body []byte) error {
 		return c.afterwards(p.run)
 	}
 	return nil
+}
+
+// refusePortal refuses an Execute, once what the portal was executed for before has ended.
+func (c *conn) refusePortal(p *portal, err error) error {
+	if c.barrier(c.ctx) != nil {
+		return errTerminated
+	}
+	if c.isSkipping() {
+		return nil // it is not executed at all
+	}
+	return c.refuse(c.disallowed(p.run, err))
 }
 
 // executable reports whether a portal may go on, and refuses it where the catalog has
@@ -403,9 +413,7 @@ func (c *conn) executable(p *portal) (bool, error) {
 	case c.ctx.Err() != nil:
 		return false, errTerminated
 	case err != nil:
-		err = c.unjudged(p.run.meaning.text, p.run.meaning, p.run.st.Params, err)
-		p.run.end("", refusal(err).state)
-		return false, c.refuse(err)
+		return false, c.refusePortal(p, err)
 	}
 	return true, nil
 }

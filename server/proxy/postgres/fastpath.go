@@ -114,8 +114,7 @@ func (c *conn) judgeCall(k call) (*running, error) {
 	if r.result != nil && r.result.Rule != "" {
 		err := hoop.Errorf(hoop.CodeDenied, "the result of %s would have to be masked for you", f.Name).
 			WithHint("call the function in a SELECT: its value is masked there")
-		r.end("", refusal(err).state)
-		return nil, err
+		return nil, c.disallowed(r, err)
 	}
 	return r, nil
 }

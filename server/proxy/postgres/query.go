@@ -74,8 +74,7 @@ func (c *conn) judgeQuery(text string) (r *running, ch *change, sent string, err
 		return nil, nil, "", err
 	}
 	if err := c.uncovered(r); err != nil {
-		r.end("", refusal(err).state)
-		return nil, nil, "", err
+		return nil, nil, "", c.disallowed(r, err)
 	}
 	return r, ch, sent, nil
 }

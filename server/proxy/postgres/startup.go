@@ -72,6 +72,7 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 		return nil, s.fail(ctx, err)
 	}
 	if err := st.check(); err != nil {
+		_, _ = open(ctx, session.Start{Protocol: "postgres", Client: st.params["application_name"], Refused: err}) // for the log
 		return nil, s.fail(ctx, err)
 	}
 	if st.database == "" || st.database == st.user {

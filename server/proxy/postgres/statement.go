@@ -11,6 +11,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pglex"
 	"github.com/hoopctl/hoopctl/server/pgparse"
+	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
@@ -302,6 +303,24 @@ func (c *conn) unjudged(text string, m *meaning, params []hoop.Param, err error)
 		err = notUTF8(text)
 	}
 	return c.sess.Refuse(c.ctx, st, reason, err)
+}
+
+// onRecord puts a refusal on record that is not yet: every error in place of the target's
+// answer is one. Who cancelled has an event of that, and where the record is at fault there
+// can be none.
+func (c *conn) onRecord(err error) error {
+	if code := asError(err).Code; session.Refused(err) != nil || code == hoop.CodeCancelled || code == hoop.CodeUnrecorded {
+		return err
+	}
+	return c.unjudged("", nil, nil, err)
+}
+
+// disallowed puts on record that a statement which was judged is refused after all, and
+// ends it.
+func (c *conn) disallowed(r *running, err error) error {
+	err = c.unjudged(r.meaning.text, r.meaning, r.st.Params, err)
+	r.end("", refusal(err).state)
+	return err
 }
 
 func forbidden(a *sqlscan.Analysis) error {
