@@ -257,11 +257,10 @@ func (a *answerer) write(wire []byte) error {
 			}
 			return err
 		}
-		// Until the last byte is out, nothing else may be put in between.
-		a.partial = true
 		if err := a.writeLocked(part); err != nil {
 			return err
 		}
+		// Until the last byte is out, nothing else may be put in between.
 		a.partial = a.left > 0 || a.long != nil && a.long.sent || len(wire) > 0
 	}
 	return nil

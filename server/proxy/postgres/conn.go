@@ -314,12 +314,16 @@ func (c *conn) writeLocked(wire []byte) error {
 	if err := c.ended(); err != nil {
 		return err
 	}
+	was := c.partial
+	c.partial = true // until all of it is out; what is refused above has not begun
 	if cs := c.charset.Load(); cs != nil {
-		return c.writeIn(cs, wire)
-	}
-	if _, err := c.nc.Write(wire); err != nil {
+		if err := c.writeIn(cs, wire); err != nil {
+			return err
+		}
+	} else if _, err := c.nc.Write(wire); err != nil {
 		return errors.Join(errClientGone, err)
 	}
+	c.partial = was
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/journal"
+	"github.com/hoopctl/hoopctl/server/session"
 )
 
 var errOver = hoop.Errorf(hoop.CodeRevoked, "the grant for pg was revoked").WithHint("hoopctl request pg")
@@ -98,4 +100,39 @@ func (g *gateway) atRest(c *pgx.Conn) (n int) {
 		g.t.Fatal(err)
 	}
 	return n
+}
+
+// ending is a journal that has the session end at the moment when an answer is on record and
+// the client has not got it.
+type ending struct {
+	session.Journal
+	end func()
+}
+
+func (j *ending) Wait(ctx context.Context, pos journal.Pos) error {
+	err := j.Journal.Wait(ctx, pos)
+	if j.end != nil {
+		j.end()
+	}
+	return err
+}
+
+// A session that ends between the record of an answer and the answer itself is told why:
+// nothing of a message is on its way.
+func TestSever_BetweenRecordAndAnswer(t *testing.T) {
+	g := setup(t, "")
+	j := &ending{Journal: g.line.Journal}
+	g.line.Journal = j
+	c := rawConn(t, g.dsn())
+	j.end = func() {
+		j.end = nil
+		g.grants.end(errOver)
+		<-g.only().sess.Context().Done()
+	}
+	c.Frontend.Send(query("select 1"))
+	check(t, c.Frontend.Flush())
+	m, err := c.Frontend.Receive()
+	if e, failed := m.(*pgproto3.ErrorResponse); !failed || e.Severity != "FATAL" || e.Message != errOver.Message {
+		t.Errorf("got %+v, %v", m, err)
+	}
 }
