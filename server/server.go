@@ -142,7 +142,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return err
 	}
 	if g.grants, err = grant.New(ctx, grant.Options{
-		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.audit.VerifierKey(), Log: g.log,
+		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.audit.VerifierKey(), URL: func() string { return g.url }, Log: g.log,
 		Masks: func(id hoop.Identity, target string) *mask.Rules { return g.protect.For(id, target) },
 	}); err != nil {
 		return err

@@ -217,6 +217,7 @@ type Request struct {
 	Writing     []Writing    `json:"-"`                     // of Statement, then of each of Executes
 	Shape       string       `json:"shape,omitempty"`       // of a held statement: its text without literals; stays when Statement and Params go
 	Gateway     string       `json:"gateway,omitempty"`     // of a held statement: the gateway that holds it
+	GatewayURL  string       `json:"gateway_url,omitempty"` // the same: where it can be approved
 	Effects     []Use        `json:"effects,omitempty"`
 	Digest      string       `json:"digest,omitempty"` // hex; binds the approval to the statement
 	InTx        bool         `json:"in_transaction,omitempty"`

@@ -118,12 +118,20 @@ func (s *Service) check(ctx context.Context, by hoop.Identity, r *hoop.Request, 
 	}
 	if r.Kind == hoop.RequestStatement {
 		if !s.holds(r.ID) {
-			return Access{}, hoop.Errorf(hoop.CodeConflict, "request %d is held by another gateway, and only that one knows the statement", r.ID).
-				WithHint("approve it there")
+			return Access{}, elsewhere(r)
 		}
 		return Access{}, nil
 	}
 	return s.stillAllowed(ctx, r)
+}
+
+// elsewhere refuses to approve a statement that another gateway holds, and names that one.
+func elsewhere(r *hoop.Request) error {
+	if r.GatewayURL == "" { // it was held by an older version
+		return hoop.Errorf(hoop.CodeConflict, "request %d is held by another gateway, and only that one knows the statement", r.ID).WithHint("approve it there")
+	}
+	return hoop.Errorf(hoop.CodeConflict, "request %d is held by the gateway %s, and only that one knows the statement", r.ID, r.GatewayURL).
+		WithHint("hoopctl approve %d --gateway %s", r.ID, r.GatewayURL)
 }
 
 // stillAllowed asks the policy again: the rules may have become stricter while the

@@ -91,6 +91,7 @@ type Options struct {
 	// Masks are the mask rules in force for whoever is shown a held statement.
 	Masks   func(hoop.Identity, string) *mask.Rules
 	Gateway string           // which one we are, where several share the store; the same after a restart
+	URL     func() string    // its public_url, once statements are held
 	Now     func() time.Time // left out: time.Now
 	Log     *slog.Logger     // left out: slog.Default
 }
@@ -120,6 +121,7 @@ type Service struct {
 	roles   func(hoop.Identity) []hoop.Role
 	masks   func(hoop.Identity, string) *mask.Rules
 	gateway string
+	url     func() string
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -140,8 +142,11 @@ type Service struct {
 // Close it.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, masks: o.Masks, gateway: o.Gateway, now: o.Now, log: o.Log,
+		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, masks: o.Masks, gateway: o.Gateway, url: o.URL, now: o.Now, log: o.Log,
 		questions: map[int64]*question{}, live: map[string]map[*Lease]struct{}{},
+	}
+	if s.url == nil {
+		s.url = func() string { return "" }
 	}
 	if s.now == nil {
 		s.now = time.Now

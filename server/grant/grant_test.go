@@ -160,7 +160,7 @@ func masks(id hoop.Identity, target string) *mask.Rules {
 
 func start(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway string) *bench {
 	t.Helper()
-	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway})
+	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway, URL: func() string { return "https://" + gateway }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error
 	if r.Duration <= 0 {
 		r.Duration = hoop.Duration(defaultHoldTimeout)
 	}
-	r.Kind, r.State, r.Gateway = hoop.RequestStatement, hoop.Pending, s.gateway
+	r.Kind, r.State, r.Gateway, r.GatewayURL = hoop.RequestStatement, hoop.Pending, s.gateway, s.url()
 	r.Count, r.CreatedAt = max(1, r.Count), s.stamp()
 	r.ExpiresAt = r.CreatedAt.Add(time.Duration(r.Duration))
 	r.DecidedAt, r.DecisionWhy, r.Approvals = time.Time{}, "", nil

@@ -88,7 +88,7 @@ func TestShared_NobodyApprovesAStatementBlind(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	_, err := b.Approve(t.Context(), bob, held.ID, "")
-	wantCode(t, err, hoop.CodeConflict, "another gateway")
+	wantCode(t, err, hoop.CodeConflict, "held by the gateway https://a,", "--gateway https://a")
 	if _, err := b.Deny(t.Context(), bob, held.ID, "no"); err != nil {
 		t.Fatal(err)
 	}
