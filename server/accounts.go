@@ -45,5 +45,6 @@ func (g *Gateway) disable(ctx context.Context, by hoop.Identity, d api.Disable) 
 	done.Grants, revoked = g.grants.RevokeAll(ctx, by, d.Subject, d.Reason)
 	// People's words are about a target, or nothing: an event of sign-in carries none.
 	done.SignIns, ended = g.signIn.Disable(ctx, d.Subject, "disabled by "+by.Subject)
-	return done, errors.Join(revoked, ended)
+	left := g.grants.Leave(ctx, hoop.Identity{Subject: d.Subject})
+	return done, errors.Join(revoked, ended, left)
 }

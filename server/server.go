@@ -309,8 +309,11 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 		OnSignInEnd: func(_ context.Context, signIn string) {
 			g.grants.CutSignIn(signIn, "the sign-in of who started the agent has ended")
 		},
-		OnChange: func(_ context.Context, id hoop.Identity) {
+		OnChange: func(ctx context.Context, id hoop.Identity) {
 			g.grants.Cut(id.Subject, hoop.CauseIdentity, "its groups have changed")
+			if err := g.grants.Leave(context.WithoutCancel(ctx), id); err != nil {
+				g.log.ErrorContext(ctx, "requests that somebody approved who has other groups now", "subject", id.Subject, "err", err)
+			}
 		},
 	}
 	if len(opts.DevUsers) > 0 {

@@ -287,6 +287,33 @@ func (s *Service) cancel(ctx context.Context, id int64, by hoop.Identity, why st
 	})
 }
 
+// Leave is for when id is known to have other groups than before, or none: requests that it
+// has approved and may not decide any more, and that wait for others, are cancelled, since
+// whoever approves them next counts on it.
+func (s *Service) Leave(ctx context.Context, id hoop.Identity) error {
+	const page = 1000
+	for before := int64(0); ; {
+		some, err := s.store.Requests(ctx, hoop.Pending, before, page)
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			r := &some[i]
+			before = r.ID
+			if !slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && a.By == id.Subject }) || id.InAnyGroup(r.Groups) {
+				continue
+			}
+			_, err := s.cancel(ctx, r.ID, hoop.Identity{}, id.Subject+", who approved it, may not decide it any more")
+			if err != nil && hoop.AsError(err).Code != hoop.CodeConflict { // it has ended meanwhile
+				return err
+			}
+		}
+		if len(some) < page {
+			return nil
+		}
+	}
+}
+
 // expire ends a pending request whose time has run out.
 func (s *Service) expire(ctx context.Context, id int64) (hoop.Request, error) {
 	return s.end(ctx, id, func(r *hoop.Request, now time.Time) (*hoop.Event, error) {

@@ -64,6 +64,38 @@ func TestApprove_CountsDistinctPeople(t *testing.T) {
 	})
 }
 
+// Somebody who leaves the groups between their approval and the last one takes the request
+// along: it must be asked for anew. What they did not approve, or may still decide, stays.
+func TestLeave_BetweenTwoApprovals(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		r, other := b.ask(alice, "two"), b.ask(person("erin"), "two")
+		b.approve(bob, r.ID)
+		b.approve(carol, other.ID)
+		if err := b.Leave(t.Context(), bob); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.request(r.ID); got.State != hoop.Pending {
+			t.Errorf("bob is still there, and the request is %s", got.State)
+		}
+		gone := bob
+		gone.Groups = nil
+		if err := b.Leave(t.Context(), gone); err != nil {
+			t.Fatal(err)
+		}
+		_, err := b.Approve(t.Context(), carol, r.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "was cancelled")
+		if got := b.request(r.ID); got.State != hoop.Cancelled || !strings.Contains(got.DecisionWhy, "may not decide it any more") {
+			t.Errorf("%+v", got)
+		}
+		if got := b.request(other.ID); got.State != hoop.Pending {
+			t.Errorf("the other is %s", got.State)
+		}
+		if _, err = b.InForce(t.Context(), alice, "two"); err == nil {
+			t.Error("there is a grant")
+		}
+	})
+}
+
 func mail(id hoop.Identity, address string) hoop.Identity {
 	id.Email = address
 	return id
