@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -181,8 +183,27 @@ func inboxOf(t *testing.T, g *servertest.Gateway, who string) *world {
 	}
 	return &world{env: map[string]string{
 		"HOOPCTL_CONFIG_DIR": t.TempDir(), "HOOPCTL_GATEWAY": g.URL, "HOOPCTL_CA_FILE": g.DataDir + "/ca.pem", "HOOPCTL_TOKEN": token,
-		"PATH": os.Getenv("PATH"), "NO_COLOR": "1", "TZ": "UTC",
+		"PATH": os.Getenv("PATH"), "NO_COLOR": "1", "TZ": noonZone(t),
 	}}
+}
+
+// noonZone is a time zone where it is noon, as TZ has one: what happened just now was
+// today, whenever the test runs. It is a file without transitions (RFC 9636 §3): a header with
+// the counts of one type and four characters, then 4B offset + 1B DST + 1B index, and a name.
+func noonZone(t *testing.T) string {
+	t.Helper()
+	now := time.Now().UTC()
+	offset := int32(12*time.Hour/time.Second) - int32(now.Sub(now.Truncate(24*time.Hour))/time.Second)
+	zone := append([]byte("TZif"), make([]byte, 16)...)
+	for _, count := range []uint32{0, 0, 0, 0, 1, 4} {
+		zone = binary.BigEndian.AppendUint32(zone, count)
+	}
+	zone = append(binary.BigEndian.AppendUint32(zone, uint32(offset)), 0, 0)
+	path := filepath.Join(t.TempDir(), "noon")
+	if err := os.WriteFile(path, append(zone, "LMT\x00"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // openInbox opens somebody's inbox on a terminal of 80x24.
