@@ -115,6 +115,10 @@ type Look struct {
 	// Near are further values that it is tested for, in ways that are no plain comparison of
 	// the column: in rows, under casts and functions, by way of other columns.
 	Near []Operand
+	// Wrote says that Operands, or any number of values, are written into it: it decides
+	// nothing until it is searched. Together they make one value.
+	Wrote, Together bool
+	Fails           bool // a constraint may compare it with what is written: it decides where that fails
 	// Counted says that it may decide which rows an aggregate counts, Least how many rows
 	// the statement itself wants in every group that it shows; 0 where that is not proven.
 	Counted bool

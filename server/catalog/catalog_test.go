@@ -314,6 +314,32 @@ func TestSnapshot_Keys(t *testing.T) {
 	}
 }
 
+// What a change may fail on: expressions and conditions of indexes, checks and both sides of
+// foreign keys count.
+func TestSnapshot_Clashes(t *testing.T) {
+	db, _ := database(t, `
+		create table t (a int, b text unique, c int, d int check (d > 1), e int, f int, check (e <> f), x int);
+		create unique index on t (lower(b)) where a > 1;
+		create index on t (x);
+		create table r (t text references t (b), n int not null)`)
+	snap := snapshot(t, newCatalog(t, db, Options{}))
+	for name, want := range map[string][]string{"t": {"r.t t.b", "t.a t.b", "t.b", "t.d", "t.e t.f"}, "r": {"r.t t.b"}} {
+		var got []string
+		for _, clash := range snap.Lookup("public", name)[0].Clashes {
+			var columns []string
+			for _, c := range clash {
+				columns = append(columns, c.Table+"."+c.Column)
+			}
+			slices.Sort(columns)
+			got = append(got, strings.Join(columns, " "))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s can fail on %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 	db, conn := database(t, "create table t (a int); create function f() returns int language sql as 'select 1'")
 	c := newCatalog(t, db, Options{})

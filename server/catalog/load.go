@@ -113,6 +113,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"foreign keys", l.cascades},
 		{"views", l.views},
 		{"keys", l.keys},
+		{"constraints", l.clashes},
 		{"code of tables", l.code},
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},

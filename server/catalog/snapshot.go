@@ -63,10 +63,11 @@ type Table struct {
 	RowType      uint32 // the type of its rows, 0 for none
 	Schema, Name string
 	Kind         Kind
-	Columns      []Column   // in order, without dropped and system columns
-	Parents      []uint32   // what it inherits from or is a partition of, direct
-	Children     []uint32   // direct
-	Keys         [][]string // columns that no two rows of this table itself have in common
+	Columns      []Column           // in order, without dropped and system columns
+	Parents      []uint32           // what it inherits from or is a partition of, direct
+	Children     []uint32           // direct
+	Keys         [][]string         // columns that no two rows of this table itself have in common
+	Clashes      [][]hoop.ColumnRef // columns of a constraint or a unique index that a change of this table may fail on
 	Triggers     []Trigger
 	HasTriggers  bool // users' triggers
 	HasRules     bool // rules other than a view's _RETURN

@@ -41,7 +41,7 @@ func (d *decoys) compared(st *hoop.Statement) (hit []int) {
 
 func (d *decoys) looked(decoy hoop.Decoy, st *hoop.Statement) bool {
 	for _, look := range st.Looks {
-		if !slices.Contains(look.Columns, decoy.Column) {
+		if look.Wrote || !slices.Contains(look.Columns, decoy.Column) {
 			continue
 		}
 		for _, op := range slices.Concat(look.Operands, look.Near) {

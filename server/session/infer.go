@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,9 @@ func principals(id hoop.Identity) []string {
 // inferences is what a statement can tell about protected columns by comparing them.
 type inferences struct {
 	claims []infer.Claim
+	fails  []infer.Claim // counted where a constraint fails
+	wrote  []infer.Claim // what is written, not counted
+	known  *infer.Count  // searched, and written into more often than the limit allows; nil: none
 	used   []infer.Count
 	small  *small // nil where groups are large enough, or left out
 	counts []int  // columns of the answer in which counts below least are left out
@@ -80,8 +84,20 @@ type small struct {
 func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 	x := &inferences{}
 	protected := func(c hoop.ColumnRef) bool { _, ok := rules.Protects(c); return ok }
-	var found map[string]*infer.Claim
+	found, fails, wrote := map[string]*infer.Claim{}, map[string]*infer.Claim{}, map[string]*infer.Claim{}
 	for _, look := range st.Looks {
+		if look.Wrote || look.Fails {
+			for _, c := range look.Columns {
+				switch {
+				case !protected(c):
+				case look.Wrote:
+					writes(wrote, st, look, c.String())
+				default:
+					claimOn(fails, c.String()).Looks = 1
+				}
+			}
+			continue
+		}
 		joined := look.Joined && slices.ContainsFunc(look.Against, func(group []hoop.ColumnRef) bool { return !slices.ContainsFunc(group, protected) })
 		var values [][]byte
 		for _, c := range look.Columns {
@@ -91,15 +107,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			if values == nil && !lists(st, look.Operands) {
 				values = operands(st, look.Operands)
 			}
-			name := c.String()
-			if found == nil {
-				found = map[string]*infer.Claim{}
-			}
-			claim := found[name]
-			if claim == nil {
-				claim = &infer.Claim{Limit: infer.Limit{Key: infer.Key{Column: name}}}
-				found[name] = claim
-			}
+			claim := claimOn(found, c.String())
 			claim.Compared = append(claim.Compared, values...)
 			if !look.Exact {
 				claim.Looks++
@@ -108,14 +116,8 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			claim.Many = claim.Many || look.Many || joined || lists(st, look.Operands)
 		}
 	}
-	names := make([]string, 0, len(found))
-	for name := range found {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		x.claims = append(x.claims, s.claimsOf(name, found[name], st)...)
-	}
+	x.claims, x.fails, x.wrote = s.allClaims(found, st), s.allClaims(fails, st), s.allClaims(wrote, st)
+	x.searched(s)
 	return x
 }
 
@@ -149,6 +151,14 @@ func (s *Session) applying(c hoop.ColumnRef) (which []int) {
 	return which
 }
 
+// allClaims puts claims to their limits, in the order of the columns' names.
+func (s *Session) allClaims(found map[string]*infer.Claim, st *hoop.Statement) (out []infer.Claim) {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, s.claimsOf(name, found[name], st)...)
+	}
+	return out
+}
+
 // claimsOf puts a claim on a column to every limit and every principal that it is for.
 func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) (out []infer.Claim) {
 	var ref hoop.ColumnRef
@@ -173,16 +183,20 @@ func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) 
 
 // limit has people decide where a limit would be exceeded and nobody else does.
 func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) (hoop.Decision, error) {
-	if len(x.claims) == 0 || d.Action != hoop.Allow {
+	all := slices.Concat(x.claims, x.fails)
+	if len(all) == 0 || d.Action != hoop.Allow {
 		return d, nil
 	}
-	over, err := s.line.Inference.Over(ctx, x.claims)
+	over, err := s.line.Inference.Over(ctx, all)
 	if err != nil {
 		return d, s.line.uncounted(ctx, err)
 	}
 	why, approval := "", s.line.Policy.Approvers()
 	if len(over) > 0 {
 		why, approval = exceeded(over[0]), s.approvers(over[0])
+	} else if x.known != nil {
+		why, approval = fmt.Sprintf("%s is searched or sorted by whom wrote more than %d values into it within %s",
+			x.known.Key.Column, x.known.Values, hoop.Duration(x.known.Per)), s.approvers(*x.known)
 	} else if x.small != nil {
 		n := x.small.limit.MinGroup
 		why = fmt.Sprintf("it may show groups of fewer than %d rows that %s decides; with HAVING count(*) >= %d over one table, "+
@@ -222,6 +236,9 @@ func exceeded(c infer.Count) string {
 // begin counts what a statement that may run compares; approved says that people or a
 // rule agreed.
 func (x *inferences) begin(ctx context.Context, l *Line, approved bool) (err error) {
+	for _, c := range x.wrote {
+		l.written.add(c, l.Now())
+	}
 	var over []infer.Count
 	switch {
 	case len(x.claims) == 0:

@@ -27,6 +27,9 @@ const inferSetup = `
 	CREATE VIEW clinic.ours AS SELECT id, ssn FROM clinic.patients WHERE ward = current_setting('app.ward', true)::int;
 	CREATE FUNCTION clinic.code_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT ssn FROM clinic.patients WHERE id = $1';
 	CREATE TABLE clinic.guesses (x text);
+	CREATE TABLE clinic.cardholders (card text UNIQUE, id int PRIMARY KEY, limit_ int, pin int, CHECK (limit_ <> pin));
+	INSERT INTO clinic.cardholders VALUES ('1', 1, 0, 5);
+	CREATE TABLE clinic.payments (id int PRIMARY KEY, card text REFERENCES clinic.cardholders (card));
 	INSERT INTO clinic.guesses SELECT lpad(g::text, 9, '0') FROM generate_series(1, 1000) g;`
 
 // inferring is the sample resources with masked columns and limits of so many values
@@ -37,7 +40,7 @@ func inferring(values, scans int) string {
 ---
 kind: MaskRule
 name: identifiers
-spec: {targets: [pg-prod], columns: [clinic.patients.ssn, clinic.patients.mrn, clinic.claims.member_ssn], with: redact}
+spec: {targets: [pg-prod], columns: [clinic.patients.ssn, clinic.patients.mrn, clinic.claims.member_ssn, clinic.cardholders.card, clinic.cardholders.pin], with: redact}
 ---
 kind: ServiceAccount
 name: reader
@@ -53,57 +56,82 @@ func TestInference_WhatCounts(t *testing.T) {
 		fits []string
 		over string
 	}{
-		"values":                      {[]string{"SELECT id FROM clinic.patients WHERE ssn = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('2', '3')", "SELECT id FROM clinic.patients WHERE ssn = '3'"}, "SELECT id FROM clinic.patients WHERE ssn = '4'"},
-		"members of IN":               {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3', '4')"},
-		"an array":                    {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('{1,2,3,4}')"},
-		"ARRAY[]":                     {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(ARRAY['1', '2', '3', '4'])"},
-		"alternatives":                {nil, "SELECT id FROM clinic.patients WHERE ssn = '1' OR ssn = '2' OR ssn <> '3' OR '4' = ssn"},
-		"VALUES":                      {nil, "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1'), ('2'), ('3'), ('4')) v(x) ON p.ssn = v.x"},
-		"unnest":                      {nil, "SELECT p.id FROM clinic.patients p, unnest('{1,2,3,4}'::text[]) x WHERE x = p.ssn"},
-		"a series":                    {nil, "SELECT p.id FROM clinic.patients p JOIN generate_series(1, 1000) g ON p.ssn = lpad(g::text, 9, '0')"},
-		"another table":               {nil, "SELECT p.id FROM clinic.patients p, clinic.guesses g WHERE p.ssn = g.x"},
-		"a sub-select":                {nil, "SELECT id FROM clinic.patients WHERE ssn IN (SELECT x FROM clinic.guesses)"},
-		"crossed lists":               {nil, "SELECT p.id FROM clinic.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d) WHERE p.ssn = a.d || b.d"},
-		"a split text":                {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
-		"ranges":                      {[]string{"SELECT id FROM clinic.patients WHERE ssn > '1'"}, "SELECT id FROM clinic.patients WHERE ssn > '2'"},
-		"two in one":                  {nil, "SELECT id FROM clinic.patients WHERE ssn LIKE '1%' OR ssn LIKE '2%'"},
-		"parts of values":             {[]string{"SELECT id FROM clinic.patients WHERE left(ssn, 1) = '0'"}, "SELECT id FROM clinic.patients WHERE right(ssn, 1) = '0'"},
-		"casts":                       {[]string{"SELECT id FROM clinic.patients WHERE ssn::char(1) = '0'"}, "SELECT id FROM clinic.patients WHERE ssn::char(2) = '0'"},
-		"computed names":              {nil, "SELECT id FROM (SELECT id, left(ssn, 1) AS ssn FROM clinic.patients) q WHERE ssn = '0'"}, // twice: there and here
-		"sorts":                       {[]string{"SELECT id FROM clinic.patients ORDER BY ssn"}, "SELECT count(*) FROM clinic.patients GROUP BY ssn"},
-		"joins of masked":             {[]string{"SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"}, "SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"},
-		"writes":                      {[]string{"UPDATE clinic.patients SET ward = 1 WHERE ssn = '1'", "DELETE FROM clinic.claims WHERE member_ssn = '2'"}, "UPDATE clinic.patients SET ward = 1 WHERE ssn IN ('2', '3', '4')"},
-		"prepared":                    {[]string{"PREPARE q (text) AS SELECT id FROM clinic.patients WHERE ssn = $1", "EXECUTE q ('1')", "EXECUTE q ('2')", "EXECUTE q ('3')"}, "EXECUTE q ('4')"},
-		"prepared, a list":            {[]string{"PREPARE q (text[]) AS SELECT id FROM clinic.patients WHERE ssn = ANY ($1)"}, "EXECUTE q ('{1,2,3,4}')"},
-		"several in a text":           {nil, "SELECT id FROM clinic.patients WHERE ssn = '1'; SELECT id FROM clinic.patients WHERE ssn IN ('2', '3', '4')"},
-		"how many rows":               {nil, "SELECT p.id FROM clinic.patients p, generate_series(1, ascii(p.ssn))"},
-		"rows of a list":              {nil, "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients"},
-		"a limit":                     {nil, "SELECT q.n FROM clinic.patients p, LATERAL (SELECT count(*) AS n FROM (SELECT FROM generate_series(1, 200) LIMIT ascii(p.ssn)) z) q"},
-		"an offset":                   {nil, "SELECT id FROM clinic.patients OFFSET (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3)"},
-		"a sample":                    {nil, "SELECT id FROM clinic.claims TABLESAMPLE bernoulli ((SELECT ascii(ssn) FROM clinic.patients WHERE id = 3))"},
-		"a window":                    {nil, "SELECT count(*) OVER (ROWS (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3) PRECEDING) FROM clinic.guesses"},
-		"a wait":                      {nil, "SELECT pg_sleep(ascii(ssn) / 1e6) FROM clinic.patients WHERE id = 3"},
-		"a set operation":             {nil, "VALUES ('1'), ('2'), ('3'), ('4') INTERSECT SELECT ssn FROM clinic.patients"},
-		"a value by a function":       {[]string{"SELECT id FROM clinic.claims WHERE clinic.code_of(1) > '5'"}, "SELECT id FROM clinic.claims WHERE id = ascii(clinic.code_of(1))"},
-		"rows by a function":          {nil, "SELECT id FROM clinic.claims LIMIT ascii(clinic.code_of(1)) - 45"},
-		"an offset by a function":     {nil, "SELECT id FROM clinic.claims OFFSET ascii(clinic.code_of(1)) - 45"},
-		"a sample by a function":      {nil, "SELECT id FROM clinic.claims TABLESAMPLE bernoulli (ascii(clinic.code_of(1)))"},
-		"a view":                      {[]string{"SELECT id FROM clinic.people WHERE code > '1'"}, "SELECT id FROM clinic.people p ORDER BY p.code"},
-		"column of a view":            {[]string{"SELECT id FROM clinic.people WHERE code = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT n FROM clinic.cards WHERE ssn_ = '4'"},
-		"a view and a list":           {nil, "SELECT p.id FROM clinic.people p, clinic.guesses g WHERE p.code = g.x"},
-		"a copy":                      {[]string{"SELECT id FROM clinic.stored WHERE other > '1'"}, "SELECT id FROM clinic.stored s, clinic.patients p WHERE s.other = p.ssn"},
-		"two views":                   {nil, "SELECT p.id FROM clinic.people p JOIN clinic.stored s ON s.other = p.code"},
-		"a function":                  {[]string{"SELECT clinic.named('1')"}, "SELECT clinic.named('2')"},
-		"a function twice":            {nil, "SELECT clinic.named('1'), clinic.named('2')"},
-		"a function of a series":      {nil, "SELECT clinic.named(lpad(g::text, 9, '0')) FROM generate_series(1, 1000) g"},
-		"a function of a list":        {nil, "SELECT clinic.named(x) FROM (VALUES ('1'), ('2')) v (x)"},
-		"a function of rows":          {[]string{"SELECT clinic.named(x) FROM clinic.guesses"}, "SELECT x FROM clinic.guesses ORDER BY clinic.named(x)"},
-		"rows of a function":          {nil, "SELECT x FROM clinic.guesses WHERE clinic.named(x) > 0"},
-		"a function of an expression": {[]string{"SELECT id FROM clinic.patients WHERE clinic.alike(ssn, '1')"}, "SELECT id FROM clinic.patients WHERE clinic.alike(ssn, '2')"},
-		"a function of both":          {nil, "SELECT id FROM clinic.patients, clinic.guesses WHERE clinic.alike(ssn, x)"},
-		"a function inside":           {nil, "SELECT x FROM (SELECT x, clinic.named(x) AS n FROM clinic.guesses) q WHERE n > 0"},
-		"a view of a setting":         {[]string{"SET app.chosen = '1'; SELECT id FROM clinic.chosen"}, "SET app.chosen = '2'; SELECT id FROM clinic.chosen"},
-		"columns apart":               {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
+		"values":                        {[]string{"SELECT id FROM clinic.patients WHERE ssn = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('2', '3')", "SELECT id FROM clinic.patients WHERE ssn = '3'"}, "SELECT id FROM clinic.patients WHERE ssn = '4'"},
+		"members of IN":                 {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3', '4')"},
+		"an array":                      {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('{1,2,3,4}')"},
+		"ARRAY[]":                       {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(ARRAY['1', '2', '3', '4'])"},
+		"alternatives":                  {nil, "SELECT id FROM clinic.patients WHERE ssn = '1' OR ssn = '2' OR ssn <> '3' OR '4' = ssn"},
+		"VALUES":                        {nil, "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1'), ('2'), ('3'), ('4')) v(x) ON p.ssn = v.x"},
+		"unnest":                        {nil, "SELECT p.id FROM clinic.patients p, unnest('{1,2,3,4}'::text[]) x WHERE x = p.ssn"},
+		"a series":                      {nil, "SELECT p.id FROM clinic.patients p JOIN generate_series(1, 1000) g ON p.ssn = lpad(g::text, 9, '0')"},
+		"another table":                 {nil, "SELECT p.id FROM clinic.patients p, clinic.guesses g WHERE p.ssn = g.x"},
+		"a sub-select":                  {nil, "SELECT id FROM clinic.patients WHERE ssn IN (SELECT x FROM clinic.guesses)"},
+		"crossed lists":                 {nil, "SELECT p.id FROM clinic.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d) WHERE p.ssn = a.d || b.d"},
+		"a split text":                  {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
+		"ranges":                        {[]string{"SELECT id FROM clinic.patients WHERE ssn > '1'"}, "SELECT id FROM clinic.patients WHERE ssn > '2'"},
+		"two in one":                    {nil, "SELECT id FROM clinic.patients WHERE ssn LIKE '1%' OR ssn LIKE '2%'"},
+		"parts of values":               {[]string{"SELECT id FROM clinic.patients WHERE left(ssn, 1) = '0'"}, "SELECT id FROM clinic.patients WHERE right(ssn, 1) = '0'"},
+		"casts":                         {[]string{"SELECT id FROM clinic.patients WHERE ssn::char(1) = '0'"}, "SELECT id FROM clinic.patients WHERE ssn::char(2) = '0'"},
+		"computed names":                {nil, "SELECT id FROM (SELECT id, left(ssn, 1) AS ssn FROM clinic.patients) q WHERE ssn = '0'"}, // twice: there and here
+		"sorts":                         {[]string{"SELECT id FROM clinic.patients ORDER BY ssn"}, "SELECT count(*) FROM clinic.patients GROUP BY ssn"},
+		"joins of masked":               {[]string{"SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"}, "SELECT p.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"},
+		"writes":                        {[]string{"UPDATE clinic.patients SET ward = 1 WHERE ssn = '1'", "DELETE FROM clinic.claims WHERE member_ssn = '2'"}, "UPDATE clinic.patients SET ward = 1 WHERE ssn IN ('2', '3', '4')"},
+		"prepared":                      {[]string{"PREPARE q (text) AS SELECT id FROM clinic.patients WHERE ssn = $1", "EXECUTE q ('1')", "EXECUTE q ('2')", "EXECUTE q ('3')"}, "EXECUTE q ('4')"},
+		"prepared, a list":              {[]string{"PREPARE q (text[]) AS SELECT id FROM clinic.patients WHERE ssn = ANY ($1)"}, "EXECUTE q ('{1,2,3,4}')"},
+		"several in a text":             {nil, "SELECT id FROM clinic.patients WHERE ssn = '1'; SELECT id FROM clinic.patients WHERE ssn IN ('2', '3', '4')"},
+		"how many rows":                 {nil, "SELECT p.id FROM clinic.patients p, generate_series(1, ascii(p.ssn))"},
+		"rows of a list":                {nil, "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients"},
+		"a limit":                       {nil, "SELECT q.n FROM clinic.patients p, LATERAL (SELECT count(*) AS n FROM (SELECT FROM generate_series(1, 200) LIMIT ascii(p.ssn)) z) q"},
+		"an offset":                     {nil, "SELECT id FROM clinic.patients OFFSET (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3)"},
+		"a sample":                      {nil, "SELECT id FROM clinic.claims TABLESAMPLE bernoulli ((SELECT ascii(ssn) FROM clinic.patients WHERE id = 3))"},
+		"a window":                      {nil, "SELECT count(*) OVER (ROWS (SELECT ascii(ssn) FROM clinic.patients WHERE id = 3) PRECEDING) FROM clinic.guesses"},
+		"a wait":                        {nil, "SELECT pg_sleep(ascii(ssn) / 1e6) FROM clinic.patients WHERE id = 3"},
+		"a set operation":               {nil, "VALUES ('1'), ('2'), ('3'), ('4') INTERSECT SELECT ssn FROM clinic.patients"},
+		"a value by a function":         {[]string{"SELECT id FROM clinic.claims WHERE clinic.code_of(1) > '5'"}, "SELECT id FROM clinic.claims WHERE id = ascii(clinic.code_of(1))"},
+		"rows by a function":            {nil, "SELECT id FROM clinic.claims LIMIT ascii(clinic.code_of(1)) - 45"},
+		"an offset by a function":       {nil, "SELECT id FROM clinic.claims OFFSET ascii(clinic.code_of(1)) - 45"},
+		"a sample by a function":        {nil, "SELECT id FROM clinic.claims TABLESAMPLE bernoulli (ascii(clinic.code_of(1)))"},
+		"a view":                        {[]string{"SELECT id FROM clinic.people WHERE code > '1'"}, "SELECT id FROM clinic.people p ORDER BY p.code"},
+		"column of a view":              {[]string{"SELECT id FROM clinic.people WHERE code = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT n FROM clinic.cards WHERE ssn_ = '4'"},
+		"a view and a list":             {nil, "SELECT p.id FROM clinic.people p, clinic.guesses g WHERE p.code = g.x"},
+		"a copy":                        {[]string{"SELECT id FROM clinic.stored WHERE other > '1'"}, "SELECT id FROM clinic.stored s, clinic.patients p WHERE s.other = p.ssn"},
+		"two views":                     {nil, "SELECT p.id FROM clinic.people p JOIN clinic.stored s ON s.other = p.code"},
+		"a function":                    {[]string{"SELECT clinic.named('1')"}, "SELECT clinic.named('2')"},
+		"a function twice":              {nil, "SELECT clinic.named('1'), clinic.named('2')"},
+		"a function of a series":        {nil, "SELECT clinic.named(lpad(g::text, 9, '0')) FROM generate_series(1, 1000) g"},
+		"a function of a list":          {nil, "SELECT clinic.named(x) FROM (VALUES ('1'), ('2')) v (x)"},
+		"a function of rows":            {[]string{"SELECT clinic.named(x) FROM clinic.guesses"}, "SELECT x FROM clinic.guesses ORDER BY clinic.named(x)"},
+		"rows of a function":            {nil, "SELECT x FROM clinic.guesses WHERE clinic.named(x) > 0"},
+		"a function of an expression":   {[]string{"SELECT id FROM clinic.patients WHERE clinic.alike(ssn, '1')"}, "SELECT id FROM clinic.patients WHERE clinic.alike(ssn, '2')"},
+		"a function of both":            {nil, "SELECT id FROM clinic.patients, clinic.guesses WHERE clinic.alike(ssn, x)"},
+		"a function inside":             {nil, "SELECT x FROM (SELECT x, clinic.named(x) AS n FROM clinic.guesses) q WHERE n > 0"},
+		"a view of a setting":           {[]string{"SET app.chosen = '1'; SELECT id FROM clinic.chosen"}, "SET app.chosen = '2'; SELECT id FROM clinic.chosen"},
+		"sorted among a list":           {[]string{"SELECT id FROM (SELECT id, ssn FROM clinic.patients UNION ALL VALUES (-1, '1'), (-2, '2')) q ORDER BY ssn"}, "SELECT id FROM clinic.patients WHERE ssn IN ('3', '4')"},
+		"sorted among a long list":      {nil, "SELECT id FROM clinic.patients UNION ALL VALUES (-1) ORDER BY 1; SELECT id, ssn FROM clinic.patients UNION ALL VALUES (-1, '1'), (-2, '2'), (-3, '3'), (-4, '4') ORDER BY ssn"},
+		"sorted among a series":         {nil, "WITH q AS (SELECT id, ssn FROM clinic.patients UNION ALL SELECT -g, lpad(g::text, 9, '0') FROM generate_series(1, 1000) g) SELECT id FROM q ORDER BY ssn"},
+		"sorted among other rows":       {nil, "SELECT id, ssn FROM clinic.patients UNION ALL SELECT -1, x FROM clinic.guesses ORDER BY ssn"},
+		"sorted among rows inside":      {nil, "WITH RECURSIVE q AS (SELECT id, ssn FROM clinic.patients UNION ALL SELECT -1, ssn FROM (SELECT x AS ssn FROM clinic.guesses) g) SELECT id FROM q ORDER BY ssn"},
+		"sorted among listed rows":      {nil, "WITH a (k) AS (SELECT ssn FROM clinic.patients), b (k) AS (SELECT x FROM clinic.guesses) SELECT k FROM a UNION ALL SELECT k FROM b ORDER BY k"},
+		"sorted by what list":           {nil, "SELECT v.b FROM clinic.patients p, LATERAL (VALUES (p.ssn, '0'), (lpad(p.id::text, 9, '0'), '1')) v(a, b) ORDER BY v.a"},
+		"sorted with masked":            {[]string{"SELECT id FROM (SELECT id, ssn AS k FROM clinic.patients UNION ALL SELECT id, member_ssn FROM clinic.claims) q ORDER BY k"}, "SELECT id FROM clinic.patients ORDER BY ssn"},
+		"under the name of a constant":  {[]string{"SELECT id FROM (SELECT 0 AS id, '1' AS k UNION ALL SELECT id, ssn FROM clinic.patients) q WHERE k > '1'"}, "SELECT id FROM (SELECT 0 AS id, '1' AS k UNION ALL SELECT id, ssn FROM clinic.patients) q WHERE k > '1'"},
+		"under a name of a table":       {nil, "SELECT 1 FROM (TABLE clinic.guesses UNION ALL SELECT p.ssn AS other FROM clinic.patients p) q WHERE x > '1'"},
+		"under its own name":            {[]string{"SELECT mrn FROM (SELECT * FROM clinic.patients UNION ALL SELECT * FROM clinic.patients) q WHERE mrn > '3' AND ward = 1"}, "SELECT id FROM clinic.patients ORDER BY mrn"},
+		"a difference":                  {nil, "SELECT x FROM clinic.patients p, clinic.guesses WHERE p.id = 3 ORDER BY ascii(ssn) - ascii(x)"},
+		"a difference that groups":      {nil, "SELECT count(*) FROM clinic.patients p, clinic.guesses GROUP BY ascii(ssn) - ascii(x)"},
+		"a difference in a window":      {nil, "SELECT x, row_number() OVER (PARTITION BY ascii(ssn) - ascii(x)) FROM clinic.patients, clinic.guesses"},
+		"a difference inside":           {nil, "SELECT x FROM (SELECT x, ascii(ssn) - ascii(x) AS k FROM clinic.patients, clinic.guesses) q WHERE k = 0"},
+		"a difference, no comparison":   {nil, "SELECT x FROM clinic.patients, clinic.guesses WHERE NOT (ascii(ssn) - ascii(x))::bool"},
+		"a choice that sorts":           {nil, "SELECT x FROM clinic.patients p, clinic.guesses ORDER BY CASE WHEN x = '1' THEN ssn ELSE x END"},
+		"recursion under its own name":  {nil, "WITH RECURSIVE r (i, ssn) AS (SELECT 0, ssn FROM clinic.patients WHERE id = 3 UNION ALL SELECT i + 1, left(ssn, -1) FROM r WHERE ssn > '') SELECT i FROM r"},
+		"recursion":                     {nil, "WITH RECURSIVE r (i, x) AS (SELECT 0, ascii(ssn) FROM clinic.patients WHERE id = 3 UNION ALL SELECT i + 1, x - 1 FROM r WHERE x > 0) SELECT i FROM r"},
+		"what was written":              {[]string{"INSERT INTO clinic.claims VALUES (101, '3'), (102, '6')", "SELECT id FROM clinic.claims WHERE member_ssn > '5'", "INSERT INTO clinic.claims VALUES (103, '3'), (104, '4'), (105, '5')"}, "SELECT c.id FROM clinic.claims c ORDER BY member_ssn"},
+		"what was written by a query":   {[]string{"INSERT INTO clinic.claims SELECT 1000, x FROM clinic.guesses WHERE x = '000000007'"}, "SELECT p.id, c.id FROM clinic.patients p JOIN clinic.claims c ON c.member_ssn = p.ssn"},
+		"what is written":               {nil, "INSERT INTO clinic.claims VALUES (201, '1'), (202, '2'), (203, '3'), (204, '4'); SELECT id FROM clinic.claims ORDER BY member_ssn"},
+		"what was written by an update": {[]string{"UPDATE clinic.claims SET member_ssn = '1' || '1' WHERE id = 1", "UPDATE clinic.claims SET member_ssn = '11' WHERE id = 2", "UPDATE clinic.claims SET member_ssn = '3' WHERE id = 3", "UPDATE clinic.claims SET member_ssn = '4' WHERE id = 4"}, "SELECT id FROM clinic.claims WHERE member_ssn > '1'"},
+		"a conflict":                    {[]string{"INSERT INTO clinic.cardholders VALUES ('2', 2) ON CONFLICT (card) DO UPDATE SET limit_ = 1", "INSERT INTO clinic.cardholders VALUES ('3', 3), ('4', 4) ON CONFLICT DO NOTHING"}, "INSERT INTO clinic.cardholders VALUES ('5', 5) ON CONFLICT ON CONSTRAINT cardholders_card_key DO NOTHING"},
+		"conflicts with a query":        {[]string{"INSERT INTO clinic.cardholders SELECT x, 77 FROM clinic.guesses WHERE x = '000000077' ON CONFLICT (id) DO NOTHING"}, "INSERT INTO clinic.cardholders SELECT x, 77 FROM clinic.guesses WHERE x = '000000077' ON CONFLICT (card) DO NOTHING"},
+		"columns apart":                 {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g.Reload(inferring(3, 1)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
@@ -122,6 +150,44 @@ func TestInference_WhatCounts(t *testing.T) {
 			}
 			if _, err := conn.PgConn().Exec(t.Context(), "SELECT id FROM clinic.patients WHERE id = 5 ORDER BY ward; SELECT id FROM clinic.ours").ReadAll(); err != nil {
 				t.Errorf("columns that are not protected are limited too: %v", err)
+			}
+		})
+	}
+}
+
+// What a constraint says of a value is a search, where it fails.
+func TestInference_Constraints(t *testing.T) {
+	setup := inferSetup + "INSERT INTO clinic.cardholders VALUES ('2', 2), ('3', 3); INSERT INTO clinic.payments VALUES (5, '3')"
+	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: inferring(3, 2)})
+	for name, sql := range map[string]string{
+		"a unique column":     "INSERT INTO clinic.cardholders VALUES ('1', 7)",
+		"a unique column set": "UPDATE clinic.cardholders SET card = '1' WHERE id = 2",
+		"a foreign key":       "INSERT INTO clinic.payments VALUES (1, '987')",
+		"a referring row":     "DELETE FROM clinic.cardholders WHERE id = 3",
+		"a check":             "UPDATE clinic.cardholders SET limit_ = 5 WHERE id = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.Reload(inferring(3, 2)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
+			conn, err := pgx.Connect(t.Context(), g.Connect(account(name), "pg-prod"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(context.Background())
+			for range 9 { // what does not fail tells nothing
+				if _, err := conn.Exec(t.Context(), "UPDATE clinic.cardholders SET card = '1', limit_ = 4 WHERE id = 1"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				if _, err := conn.Exec(t.Context(), sql); !strings.HasPrefix(state(err), "23") {
+					t.Errorf("%s: %v, want the target's error", sql, err)
+				}
+			}
+			if _, err := conn.Exec(t.Context(), sql); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "infer") {
+				t.Errorf("%s: %v, want 42501 for the inference limit", sql, err)
+			}
+			if _, err := conn.Exec(t.Context(), "UPDATE clinic.patients SET ward = 4 WHERE id = 3"); err != nil {
+				t.Errorf("another table: %v", err)
 			}
 		})
 	}

@@ -558,6 +558,7 @@ func (r *Run) Rules() *mask.Rules { return r.rules }
 // bytes that tell the client. It is called once.
 func (r *Run) Done(res hoop.Result) {
 	r.countEnd(res.SQLState)
+	r.failed(res.SQLState)
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()

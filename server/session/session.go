@@ -95,6 +95,8 @@ type Line struct {
 	Cosigned   func() time.Time // when the newest checkpoint was cosigned that counts; zero: none was
 	Now        func() time.Time
 	Log        *slog.Logger
+
+	written writings // into protected columns
 }
 
 // Peer is who opened the stream.

@@ -172,6 +172,7 @@ func (s *stmt) insertStmt(q *pg_query.InsertStmt, w where) {
 	if q.OnConflictClause != nil {
 		s.onConflict(q, into, w)
 	}
+	s.inserted(q)
 	s.returning(q.ReturningList, q.Relation, w)
 }
 
@@ -194,6 +195,7 @@ func (s *stmt) onConflict(q *pg_query.InsertStmt, into []string, w where) {
 	})
 	s.write(into, bounded, "ON CONFLICT DO UPDATE", "of as many rows as a query gives")
 	s.sets(oc.TargetList, q.Relation, into, w, "excluded")
+	s.writeSet(q.Relation, oc.TargetList)
 	s.walk(oc.WhereClause, where{scope: w.scope})
 }
 
@@ -216,6 +218,7 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 	}
 	s.sets(q.TargetList, q.Relation, into, w, "")
 	s.alone = nil
+	s.writeSet(q.Relation, q.TargetList)
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
 }
@@ -234,6 +237,7 @@ func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
 		s.walk(n, where{scope: w.scope, output: true})
 	}
 	s.write(into, bounded, "DELETE", why)
+	s.deleted(q.Relation)
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
 }
@@ -253,6 +257,7 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 	s.walk(q.SourceRelation, where{scope: w.scope, output: true})
 	s.walk(q.JoinCondition, where{scope: w.scope})
 	s.derive("MERGE", into)
+	s.loaded(q.Relation, nil)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
 		if c == nil {

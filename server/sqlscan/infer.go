@@ -18,10 +18,14 @@ type names struct {
 	aliases map[string][]source
 	derived map[string][]*pg_query.Node // output name: expressions that go by it
 	loose   map[string]bool             // column names given by an alias list or a function
+	listed  map[string][]*pg_query.Node // of these: what WITH queries have in their places
+	lost    map[string]bool             // of these: it is not known what they are
+	more    map[string]bool             // of these: they are made of more than constants and themselves
 	fields  map[usedName]bool           // every qualified name: a function in column notation, where it is no column
 	all     bool                        // every column of every table decides
 	natural bool                        // they are compared with each other
 	shown   map[string]bool             // every name of a column reference, "*" too
+	piles   []pile                      // what set operations put under one name
 	renamed map[string]bool             // aliases that give their columns other names
 	starred map[string]bool             // aliases that * stands for, in whichever SELECT
 	stars   bool                        // * may stand for any alias
@@ -38,7 +42,7 @@ type source struct {
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }
@@ -46,7 +50,7 @@ func (n *names) alias(name string, src source) { n.aliases[name] = append(n.alia
 func (s *stmt) columnAliases(a *pg_query.Alias) {
 	for _, c := range stringsOf(a.GetColnames()) {
 		s.names.renamed[a.Aliasname] = true
-		s.names.loose[c] = true
+		s.names.loose[c], s.names.lost[c] = true, true
 	}
 }
 
@@ -205,6 +209,9 @@ type resolver struct {
 	out     map[hoop.ColumnRef]bool
 	shown   map[hoop.ColumnRef]bool // of out: columns of views, whose origins are there too
 	blind   bool                    // a column whose origins are not known
+	made    []*pg_query.Node        // what queries inside have under the names that were resolved
+	vague   bool                    // it may be any column
+	placed  bool                    // names that WITH queries list stand for what is in their places
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
@@ -280,6 +287,7 @@ func (b *builder) viewColumns(t *catalog.Table) map[string][]hoop.ColumnRef {
 }
 
 func (r *resolver) everything() {
+	r.vague = true
 	for t := range r.s.tables {
 		r.whole(t)
 	}
@@ -307,6 +315,13 @@ func (r *resolver) resolve(u usedName) {
 		r.everything()
 		return
 	}
+	exprs, placed := r.s.names.listed[u.name]
+	if placed = placed && r.placed && !r.s.names.lost[u.name]; placed {
+		for _, e := range exprs {
+			r.made = append(r.made, e)
+			r.within(e)
+		}
+	}
 	found := false
 	for t := range r.s.tables {
 		if _, ok := t.Column(u.name); ok {
@@ -323,10 +338,11 @@ func (r *resolver) resolve(u usedName) {
 	for _, made := range [2][]*pg_query.Node{r.s.names.derived[u.name], r.s.names.derived[anyName]} {
 		for _, expr := range made {
 			found = true
+			r.made = append(r.made, expr)
 			r.within(expr)
 		}
 	}
-	if r.s.names.loose[u.name] || !found && !systemColumns[u.name] {
+	if !placed && (r.s.names.loose[u.name] || !found && !systemColumns[u.name]) {
 		r.everything()
 	}
 }

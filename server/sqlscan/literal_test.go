@@ -181,6 +181,8 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"setValue",      // SET
 		"textOf",        // of atEnd, and beside = ANY, &&, @>, NOT BETWEEN, which free nothing, and BETWEEN, which frees nothing in writes
 		"smallLimit",    // LIMIT
+		"lists",         // whether there is one
+		"ofItself",      // whether there is one
 	}
 	var readers []string
 	files, err := os.ReadDir(".")

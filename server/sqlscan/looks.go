@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -32,9 +33,11 @@ type looker struct {
 	text   *pglex.Text // nil where the text is none that pglex reads
 	sql    string
 	sights map[*pg_query.ColumnRef]*sight
-	list   []hoop.Operand // members of VALUES and of unnest
-	lists  bool           // there are such
-	makes  bool           // functions in FROM, or recursion, make rows
+	list   []hoop.Operand   // members of VALUES and of unnest
+	lists  bool             // there are such
+	makes  bool             // functions in FROM, or recursion, make rows
+	recurs bool             // there is WITH RECURSIVE
+	mixed  []*pg_query.Node // see mixing; nil until somebody asks
 	on     *dependence
 	pairs  [][2]*pg_query.ColumnRef // columns that are equal to each other
 	made   []hoop.Operand           // what queries of nothing but constants give
@@ -43,14 +46,19 @@ type looker struct {
 }
 
 func (s *stmt) looker() *looker {
+	l := s.newLooker()
+	l.visit(s.node)
+	l.pass()
+	l.shows(s.node.GetSelectStmt())
+	return l
+}
+
+func (s *stmt) newLooker() *looker {
 	l := &looker{cat: s.cat, sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}, on: s.on, told: map[hoop.ColumnRef]bool{}}
 	var text pglex.Text
 	if text.Read(s.sql) {
 		l.text = &text
 	}
-	l.visit(s.node)
-	l.pass()
-	l.shows(s.node.GetSelectStmt())
 	return l
 }
 
@@ -94,11 +102,19 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.condition(x.SelectStmt.WhereClause)
 		l.condition(x.SelectStmt.HavingClause)
 		l.selected(x.SelectStmt)
+		for _, n := range slices.Concat(x.SelectStmt.GroupClause, x.SelectStmt.DistinctClause) {
+			l.key(n)
+		}
 		l.spells(x.SelectStmt.LimitCount)
 		l.spells(x.SelectStmt.LimitOffset)
 	case *pg_query.Node_FuncCall:
 		l.rows(x.FuncCall)
+	case *pg_query.Node_SortBy:
+		l.key(n)
 	case *pg_query.Node_WindowDef:
+		for _, n := range x.WindowDef.PartitionClause {
+			l.key(n)
+		}
 		l.spells(x.WindowDef.StartOffset)
 		l.spells(x.WindowDef.EndOffset)
 	case *pg_query.Node_RangeTableSample:
@@ -110,7 +126,7 @@ func (l *looker) visit(n *pg_query.Node) {
 	case *pg_query.Node_RangeTableFunc, *pg_query.Node_JsonTable:
 		l.makes = true
 	case *pg_query.Node_WithClause:
-		l.makes = l.makes || x.WithClause.Recursive
+		l.makes, l.recurs = l.makes || x.WithClause.Recursive, l.recurs || x.WithClause.Recursive
 	}
 	children(n, l.visit)
 }
@@ -196,7 +212,8 @@ func compares(e *pg_query.A_Expr) bool {
 	return true
 }
 
-// condition looks at functions that are conditions themselves: starts_with(a, b).
+// condition looks at what is a condition itself, and no comparison: starts_with(a, b),
+// (a - b)::bool.
 func (l *looker) condition(n *pg_query.Node) {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_BoolExpr:
@@ -209,7 +226,13 @@ func (l *looker) condition(n *pg_query.Node) {
 		l.condition(x.NullTest.Arg)
 	case *pg_query.Node_TypeCast:
 		l.condition(x.TypeCast.Arg)
-	case *pg_query.Node_FuncCall, *pg_query.Node_CoalesceExpr, *pg_query.Node_MinMaxExpr, *pg_query.Node_RowExpr:
+	case *pg_query.Node_CaseExpr:
+		for _, w := range x.CaseExpr.Args {
+			l.condition(w.GetCaseWhen().GetResult())
+		}
+		l.condition(x.CaseExpr.Defresult)
+	case *pg_query.Node_SubLink: // visited as one
+	default:
 		l.leaf(n)
 	}
 }
@@ -300,9 +323,10 @@ func (l *looker) leaf(n *pg_query.Node) {
 
 // parts are what an expression is made of: of a sub-select, what it shows.
 type parts struct {
-	refs []*pg_query.ColumnRef
-	read []*code // of users' functions in it: they stand for a column of what they read
-	code bool    // functions make what a sub-select shows, or stand for a column
+	refs  []*pg_query.ColumnRef
+	read  []*code // of users' functions in it: they stand for a column of what they read
+	code  bool    // functions make what a sub-select shows, or stand for a column
+	value bool    // gather nothing that only decides which value it is
 }
 
 func (l *looker) parts(n *pg_query.Node, inner bool) *parts {
@@ -322,6 +346,15 @@ func (l *looker) gather(n *pg_query.Node, inner bool, p *parts) {
 	case *pg_query.Node_ColumnRef:
 		p.refs = append(p.refs, x.ColumnRef)
 		return
+	case *pg_query.Node_WindowDef, *pg_query.Node_SortBy:
+		if p.value {
+			return
+		}
+	case *pg_query.Node_CaseWhen:
+		if p.value {
+			l.gather(x.CaseWhen.Result, inner, p)
+			return
+		}
 	case *pg_query.Node_SubLink:
 		l.gather(x.SubLink.Testexpr, inner, p)
 		if x.SubLink.SubLinkType != pg_query.SubLinkType_EXISTS_SUBLINK {
@@ -405,10 +438,10 @@ func (l *looker) operand(n *pg_query.Node) (op hoop.Operand, ok bool) {
 		return op, false
 	}
 	if l.text != nil && c.Location >= 0 {
-		for i, lit := range l.text.Literals {
-			if lit.Start == int(c.Location) || lit.Start > int(c.Location) && int(c.Location) < len(l.sql) && l.sql[c.Location] == '-' {
-				return hoop.Operand{Literal: i}, true
-			}
+		all, at := l.text.Literals, int(c.Location)
+		i := sort.Search(len(all), func(i int) bool { return all[i].Start >= at }) // they are in order
+		if i < len(all) && (all[i].Start == at || at < len(l.sql) && l.sql[at] == '-') {
+			return hoop.Operand{Literal: i}, true
 		}
 	}
 	return hoop.Operand{Literal: -1, Text: constantText(c)}, true
@@ -540,6 +573,9 @@ func (s *stmt) looks() []hoop.Look {
 		}
 		out = append(out, s.look(l, d))
 		g.look(&out[len(out)-1], d.ref)
+		if look, ok := s.rounds(l, d); ok {
+			out = append(out, look)
+		}
 	}
 	for c := range s.decided {
 		for range max(s.asks, 1) {
@@ -576,8 +612,10 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 		return look
 	}
 	if p == nil {
-		return look
+		p = &sight{}
 	}
+	p = &sight{exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), many: p.many, listed: p.listed, near: p.near}
+	s.blend(l, r, p, d)
 	look.Operands, look.Near = p.operands, p.near
 	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
 	look.Many = p.many
@@ -588,6 +626,14 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 		u, ok := nameOf(c)
 		if !ok {
 			look.Many = true
+			continue
+		}
+		if u.name == d.name.name && s.counts(u) {
+			continue
+		}
+		if u.name == d.name.name && s.placed(u) { // a recursion makes it of itself: see rounds
+			look.Against = append(look.Against, s.inPlace(u).relatives()...)
+			look.Joined = look.Joined || len(look.Against) > 0
 			continue
 		}
 		other := s.newResolver()

@@ -188,6 +188,10 @@ type stmt struct {
 	asks     int                     // calls in the text of code that reads tables
 	asksMany bool                    // one of them decides, by values that the text does not list
 
+	wrote     []hoop.Look // what the statement writes, and may fail on
+	conflicts []hoop.Look // what ON CONFLICT compares
+	given     *looker     // reads what is written
+
 	opened     bool     // it has effect opaque
 	cataloging bool     // it changes the catalog
 	leaving    bool     // it leaves code behind
@@ -248,6 +252,10 @@ func (s *stmt) flush() {
 	for c := range s.decided {
 		cols = append(cols, c)
 	}
+	for _, look := range s.conflicts {
+		cols = append(cols, look.Columns...)
+	}
+	s.out.Looks = append(append(s.out.Looks, s.conflicts...), s.wrote...)
 	if len(cols) > 0 {
 		s.add(hoop.Use{Effect: hoop.EffectInfer, Tables: all, Columns: cols, Why: "columns decide what comes back"})
 		s.out.Looks = append(s.out.Looks, s.looks()...)

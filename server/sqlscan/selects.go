@@ -30,9 +30,7 @@ func (s *stmt) with(c *pg_query.WithClause, w where) where {
 			continue
 		}
 		s.names.alias(cte.Ctename, source{derived: true})
-		for _, col := range stringsOf(cte.Aliascolnames) {
-			s.names.loose[col] = true
-		}
+		s.lists(cte, inner)
 		s.cteExtras(cte, w)
 		s.inCTE++
 		s.walk(cte.Ctequery, where{scope: inner, output: true})
@@ -48,13 +46,15 @@ func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
 		for _, col := range stringsOf(c.SearchColList) {
 			s.usedAt(usedName{name: col}, nil)
 		}
-		s.names.loose[c.SearchSeqColumn] = true
+		s.names.loose[c.SearchSeqColumn], s.names.lost[c.SearchSeqColumn] = true, true
 	}
 	if c := cte.CycleClause; c != nil {
 		for _, col := range stringsOf(c.CycleColList) {
 			s.usedAt(usedName{name: col}, nil)
 		}
-		s.names.loose[c.CycleMarkColumn], s.names.loose[c.CyclePathColumn] = true, true
+		for _, col := range []string{c.CycleMarkColumn, c.CyclePathColumn} {
+			s.names.loose[col], s.names.lost[col] = true, true
+		}
 		s.walk(c.CycleMarkValue, where{scope: w.scope})
 		s.walk(c.CycleMarkDefault, where{scope: w.scope})
 	}
@@ -70,6 +70,7 @@ func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
 		s.into(q.IntoClause)
 	}
 	if q.Op != pg_query.SetOperation_SETOP_NONE && q.Op != pg_query.SetOperation_SET_OPERATION_UNDEFINED {
+		s.stack(q, w.scope)
 		branch := w
 		if !q.All || q.Op != pg_query.SetOperation_SETOP_UNION {
 			branch.output = false // rows are compared
@@ -96,6 +97,9 @@ func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
 	}
 	for _, row := range q.ValuesLists {
 		s.walk(row, w)
+	}
+	if len(q.ValuesLists) > 1 {
+		s.stack(q, w.scope)
 	}
 	for _, n := range q.FromClause {
 		s.walk(n, where{scope: w.scope, output: true})
