@@ -40,6 +40,7 @@ type ExplainedEffect struct {
 const (
 	TransformClear = "clear" // the value as it is
 	TransformScan  = "scan"  // what value rules find in it is replaced
+	TransformDeny  = "deny"  // COPY is refused because of it
 )
 
 // ExplainedColumn is one column of an answer.

@@ -136,7 +136,7 @@ func (s *Service) explain(ctx context.Context, as hoop.Identity, t hoop.Target, 
 	if f.Least > 0 {
 		x.Notes = append(x.Notes, fmt.Sprintf("counts below %d are NULL in the answer, since a protected column decides what is counted", f.Least))
 	}
-	if f.Rules.Any() && len(x.Columns) > 0 {
+	if f.Rules.Any() && slices.ContainsFunc(r.Answers, func(a postgres.Answer) bool { return !a.Copy }) {
 		x.Notes = append(x.Notes, "the server's description of the answer decides together with this: where the two contradict each other, the column is masked")
 	}
 	return x, nil
@@ -168,6 +168,9 @@ func columns(rules *mask.Rules, st *hoop.Statement, a postgres.Answer) []api.Exp
 			}
 		}
 		x.Why = why(rules, st, a, c, x)
+		if a.Copy && !rules.Open(plan[i]) {
+			x.Transform, x.Why = api.TransformDeny, x.Why+"; COPY cannot mask it"
+		}
 		if c.Itself != nil {
 			if t := treatment(rules, proven[0]); t != treated {
 				x.Itself = &t
@@ -210,6 +213,8 @@ func why(rules *mask.Rules, st *hoop.Statement, a postgres.Answer, c postgres.Fo
 	switch {
 	case !rules.Any():
 		return "clear: no mask rule applies here"
+	case x.Rule == mask.Unproven && a.Copy:
+		return origin + "; it could be any column that the statement can read"
 	case x.Rule == mask.Unproven:
 		return origin + "; masked as the most sensitive column that the statement can read, unless the server describes it as a column of a table that no rule protects"
 	case x.Transform == api.TransformScan:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -294,6 +295,24 @@ func TestExplain(t *testing.T) {
 		}
 		if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "copy patients (id, ssn, code) to stdout"}); !strings.Contains(x.Decision.Reason, "masked for you: ssn, code; leave them out") {
 			t.Errorf("the reason is %q", x.Decision.Reason)
+		}
+		for sql, want := range map[string]string{
+			"copy patients (id, ssn, note) to stdout":                                             "id scan [public.kids.id public.patients.id], ssn deny [public.kids.ssn public.patients.ssn], note deny [public.kids.note public.patients.note]",
+			"copy (select title, id || phone as x from wards join patients using (id)) to stdout": "title scan [public.wards.title], x deny [public.kids.id public.kids.phone public.patients.id public.patients.phone public.wards.id]",
+			"copy (select title from wards) to stdout":                                            "title scan [public.wards.title]",
+			"copy (select h(id) from patients) to stdout":                                         "h deny []",
+		} {
+			var got []string
+			x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql})
+			for _, c := range x.Columns {
+				got = append(got, fmt.Sprintf("%s %s %v", c.Name, c.Transform, c.Origins))
+				if denied := strings.HasSuffix(c.Why, "; COPY cannot mask it"); denied != (c.Transform == api.TransformDeny) || c.Itself != nil {
+					t.Errorf("%s: %+v", sql, c)
+				}
+			}
+			if s := strings.Join(got, ", "); s != want {
+				t.Errorf("%s: %s, want %s", sql, s, want)
+			}
 		}
 		for _, sql := range []string{"copy patients (id, name) to stdout", "copy (select id, upper(name) from v) to stdout (format csv, header)"} {
 			if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); x.Decision.Action != hoop.Allow || !x.Withheld {

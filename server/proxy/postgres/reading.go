@@ -13,7 +13,7 @@ import (
 // Reading is what a text does that a new connection would send alone. Nothing was sent.
 type Reading struct {
 	Statement *hoop.Statement
-	Answers   []Answer // of the commands that answer with rows
+	Answers   []Answer // of the commands that answer with rows, or with data of COPY
 	// Forbidden is why the text is refused whatever the rules say; nil where it is not.
 	Forbidden error
 
@@ -26,6 +26,7 @@ type Reading struct {
 type Answer struct {
 	Command int // in the text, from 0
 	Plan    bool
+	Copy    bool       // it is data of COPY, which the target does not describe
 	Columns []Foreseen // nil: how many there are is not known
 }
 
@@ -83,13 +84,17 @@ func (c *conn) read(text string) (*Reading, error) {
 		return nil, err
 	}
 	for i, cmd := range a.Commands {
-		if !cmd.ReturnsRows {
+		if !cmd.ReturnsRows && !cmd.CopyOut {
 			continue
 		}
-		answer := Answer{Command: i, Plan: cmd.Explain}
+		answer := Answer{Command: i, Plan: cmd.Explain, Copy: cmd.CopyOut}
 		if cmd.Execute == "" && cmd.Fetch == "" {
 			for _, o := range c.outputs(m, i, snap) {
-				answer.Columns = append(answer.Columns, foreseen(o, snap))
+				f := foreseen(o, snap)
+				if answer.Copy {
+					f.Itself = nil
+				}
+				answer.Columns = append(answer.Columns, f)
 			}
 		}
 		r.Answers = append(r.Answers, answer)
