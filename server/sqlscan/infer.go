@@ -149,6 +149,16 @@ func figured(n *pg_query.Node, depth int) (name string, weak bool) {
 			return name, false
 		}
 		return "case", true
+	case *pg_query.Node_AIndirection: // the last field, whatever subscripts there are
+		for _, i := range slices.Backward(x.AIndirection.Indirection) {
+			if field := i.GetString_(); field != nil {
+				return field.Sval, false
+			}
+			if i.GetAStar() != nil {
+				return anyName, false
+			}
+		}
+		return figured(x.AIndirection.Arg, depth+1)
 	case *pg_query.Node_CollateClause:
 		return figured(x.CollateClause.Arg, depth+1)
 	case *pg_query.Node_CoalesceExpr:

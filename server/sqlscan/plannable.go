@@ -123,22 +123,24 @@ func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`,
 // several times the last counts (PostgreSQL's ExplainQuery).
 func analyzes(e *pg_query.ExplainStmt) (yes bool) {
 	for _, o := range e.Options {
-		d := o.GetDefElem()
-		if d.GetDefname() != "analyze" {
-			continue
-		}
-		switch v := d.GetArg().GetNode().(type) {
-		case *pg_query.Node_String_:
-			yes = !strings.EqualFold(v.String_.Sval, "false") && !strings.EqualFold(v.String_.Sval, "off")
-		case *pg_query.Node_Integer:
-			yes = v.Integer.Ival != 0
-		case *pg_query.Node_Boolean:
-			yes = v.Boolean.Boolval
-		default:
-			yes = true
+		if d := o.GetDefElem(); d.GetDefname() == "analyze" {
+			yes = chosen(d)
 		}
 	}
 	return yes
+}
+
+// chosen reports whether an option is not switched off (PostgreSQL's defGetBoolean).
+func chosen(d *pg_query.DefElem) bool {
+	switch v := d.GetArg().GetNode().(type) {
+	case *pg_query.Node_String_:
+		return !strings.EqualFold(v.String_.Sval, "false") && !strings.EqualFold(v.String_.Sval, "off")
+	case *pg_query.Node_Integer:
+		return v.Integer.Ival != 0
+	case *pg_query.Node_Boolean:
+		return v.Boolean.Boolval
+	}
+	return true
 }
 
 // executes looks at the text that an EXECUTE's name stands for: a PREPARE, or one that

@@ -352,11 +352,16 @@ func (s *stmt) lock(l *pg_query.LockStmt) {
 	s.use(hoop.EffectServer, "a lock above ACCESS SHARE", tables...)
 }
 
-// runs reports whether EXPLAIN may run the statement, or shows more than its plan.
+// runs reports whether EXPLAIN may run the statement, or shows more than its plan. Tools
+// name each option, most of them switched off.
 func runs(e *pg_query.ExplainStmt) bool {
 	for _, o := range e.Options {
-		switch o.GetDefElem().GetDefname() {
+		switch d := o.GetDefElem(); d.GetDefname() {
 		case "costs", "verbose", "format", "summary":
+		case "analyze", "buffers", "settings", "timing", "wal", "memory", "generic_plan":
+			if chosen(d) {
+				return true
+			}
 		default:
 			return true
 		}

@@ -122,3 +122,8 @@ SELECT n.label, s.city FROM clinic.name_cache n JOIN clinic.patient_states s USI
 EXPLAIN (COSTS off) SELECT * FROM clinic.departments WHERE id = 1
 EXPLAIN (VERBOSE, COSTS off) SELECT d.name, count(*) FROM clinic.departments d JOIN clinic.rooms r ON r.dept_id = d.id WHERE r.beds > 1 GROUP BY d.name ORDER BY 1
 EXPLAIN (FORMAT json, COSTS off) UPDATE clinic.rooms SET beds = 3 WHERE id = 1
+-- a field of a row beside USING
+SELECT id, (home).city, kind FROM clinic.patients JOIN clinic.encounters USING (id) ORDER BY 1
+@masked 2
+-- EXPLAIN as tools send it, each option named
+EXPLAIN (FORMAT JSON, ANALYZE FALSE, VERBOSE FALSE, COSTS FALSE, BUFFERS FALSE, TIMING FALSE, SUMMARY FALSE, SETTINGS FALSE, WAL FALSE) SELECT * FROM clinic.departments WHERE id = 1
