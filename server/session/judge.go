@@ -78,21 +78,22 @@ type Run struct {
 }
 
 // Preview tells early what Judge would refuse outright, before the parameters are
-// known. A refusal is put on record as Judge's is.
-func (s *Session) Preview(ctx context.Context, st *hoop.Statement) error {
+// known. A refusal is put on record as Judge's is. withheld is as Run.Withheld would have
+// it: a target that only parses the statement may run code for its constants already.
+func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld bool, err error) {
 	r := &Run{session: s, st: st}
-	uses, _, err := s.uses(ctx, st)
+	uses, exports, err := s.uses(ctx, st)
 	if err != nil {
-		return s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
+		return false, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
-		return s.refuse(ctx, r, uses, hoop.Decision{Rule: "policy"}, hoop.AsError(err))
+		return false, s.refuse(ctx, r, uses, hoop.Decision{Rule: "policy"}, hoop.AsError(err))
 	}
 	if d.Action != hoop.Deny {
-		return nil
+		return s.rules().Withheld(st) || exports.withheld, nil
 	}
-	return s.refuse(ctx, r, uses, d, s.denied(d))
+	return false, s.refuse(ctx, r, uses, d, s.denied(d))
 }
 
 // Judge takes a statement through the line up to the target: grant, decision,

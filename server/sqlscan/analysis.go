@@ -67,6 +67,9 @@ type Analysis struct {
 	// Recodes says that it may change what code runs by a name, or with a type: until the
 	// catalog shows that, what runs behind it in its transaction may be any code.
 	Recodes bool
+	// Parses is what runs code that does more than read as soon as the target parses the
+	// text, as it may: it reads constants of arrays, rows and ranges then. "" where nothing does.
+	Parses string
 	// Forbidden is why the text is refused whatever the rules say; "" where it is not.
 	Forbidden string
 	// Looks are the places where columns decide, for the effect infer: see hoop.Look.

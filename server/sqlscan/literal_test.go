@@ -163,6 +163,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"cutTo",         // the length of a type
 		"expression",    // whether there is one
 		"hasOrdinal",    // whether it is a whole number
+		"hasText",       // whether there is a string
 		"figured",       // whether there is one
 		"filled",        // beside @>, &&, ?&, which free nothing
 		"fold",          // patterns; arguments of EXECUTE, which frees nothing

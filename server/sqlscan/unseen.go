@@ -21,6 +21,7 @@ type hook struct {
 	table  *catalog.Table // or rows of this table do
 	gives  bool           // a value that the statement goes on with
 	policy bool
+	input  bool // it runs where a value of the type is read from text
 	why    string
 }
 
@@ -37,10 +38,10 @@ func Hooked(cat *catalog.Snapshot) bool { return len(hooks(cat)) > 0 }
 func findHooks(cat *catalog.Snapshot) []*hook {
 	f := hookFinder{cat: cat}
 	for oid, functions := range cat.TypeCodes {
-		f.ofType(oid, "type "+typeName(cat, oid)+" runs a user's function", functions)
+		f.add(&hook{first: oid, second: oid, input: true, why: "type " + typeName(cat, oid) + " runs a user's function"}, functions)
 	}
 	for oid, functions := range cat.Comparisons {
-		f.ofType(oid, "values of type "+typeName(cat, oid)+" are compared by a user's function", functions)
+		f.add(&hook{first: oid, second: oid, why: "values of type " + typeName(cat, oid) + " are compared by a user's function"}, functions)
 	}
 	for _, c := range cat.Casts() {
 		f.add(&hook{first: c.Source, second: c.Target, gives: true, why: "a cast is a user's"}, []uint32{c.Function})
@@ -62,10 +63,6 @@ func typeName(cat *catalog.Snapshot, oid uint32) string {
 type hookFinder struct {
 	cat *catalog.Snapshot
 	all []*hook
-}
-
-func (f *hookFinder) ofType(oid uint32, why string, functions []uint32) {
-	f.add(&hook{first: oid, second: oid, why: why}, functions)
 }
 
 // add adds a hook that runs functions. What came with an extension or is in C is trusted, as
@@ -192,7 +189,20 @@ func (s *stmt) hook(h *hook) {
 	}
 	c := newCode(s.cat)
 	c.add(h.code)
+	if h.input && (c.does() || c.opaque()) && hasText(s.node, 0) {
+		s.out.Parses = h.why
+	}
 	s.runs(c, h.why, c.does(), h.gives)
+}
+
+// hasText reports whether a string constant stands in n, which may be read as a value of any
+// type.
+func hasText(n *pg_query.Node, depth int) (found bool) {
+	if n.GetAConst().GetSval() != nil || depth > maxDepth {
+		return true
+	}
+	known := children(n, func(c *pg_query.Node) { found = found || hasText(c, depth+1) })
+	return found || !known
 }
 
 // stores adds casts that may run where values are put into columns.

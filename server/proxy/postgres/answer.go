@@ -364,6 +364,7 @@ func (a *answerer) answers(e *expected) {
 		a.run, a.denied = e.run, nil
 		a.withheld = a.withheld || e.run.withheld
 	}
+	a.withheld = a.withheld || e.withheld
 }
 
 // parameters notes of which types the parameters are, by a ParameterDescription: 2B count +

@@ -142,3 +142,41 @@ func TestDeclared_Judged(t *testing.T) {
 		t.Errorf("%d rows were written, %v", n, err)
 	}
 }
+
+// The target reads constants when it parses a statement: what their checks say then stays
+// masked, and those that write do not run before the statement is judged.
+func TestParse_RunsChecks(t *testing.T) {
+	g := setup(t, declaredSchema, maskRules()...)
+	direct := g.direct()
+	c, tap := g.tapped()
+	for _, sql := range []string{"SELECT '{5}'::told[]", "SELECT '(5)'::told_row"} {
+		if _, err := c.PgConn().Prepare(t.Context(), "p", sql, nil); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+		if _, err := c.PgConn().Prepare(t.Context(), "", sql, nil); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+		_ = c.PgConn().Exec(t.Context(), "DEALLOCATE p").Close()
+	}
+	if got := tap.String(); strings.Contains(got, marker) || !strings.Contains(got, withheldText) {
+		t.Errorf("the client got %q", got)
+	}
+	for _, sql := range []string{"SELECT '{5}'::writes[]", "SELECT '(5)'::writes_row", "INSERT INTO writing SELECT ('{5}'::writes[])[1]"} {
+		var pg *pgconn.PgError
+		if _, err := c.PgConn().Prepare(t.Context(), "", sql, nil); !errors.As(err, &pg) || pg.Code != "42501" || pg.Hint == "" {
+			t.Errorf("%s: %v, want a refusal", sql, err)
+		}
+	}
+	for _, sql := range []string{"SELECT $1::writes[]", "SELECT 5::writes", "SELECT '{5}'::later[]"} {
+		if _, err := c.PgConn().Prepare(t.Context(), "", sql, nil); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	var n int
+	if err := direct.QueryRow(t.Context(), "select count(*) from written").Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d rows were written by Parse, %v", n, err)
+	}
+	if err := c.PgConn().Exec(t.Context(), "SELECT '{5}'::writes[]").Close(); err != nil {
+		t.Errorf("in a Query message: %v", err)
+	}
+}

@@ -13,8 +13,11 @@ import (
 type prepared struct {
 	meaning *meaning
 	types   []uint32 // of parameters, as the client declared them
-	tainted bool     // guarded by conn.mu: code may have replaced it
-	told    []uint32 // guarded by conn.mu: types of parameters, as the target described them
+	// withheld: texts that come where the target parses it, or describes it, could show
+	// what is masked.
+	withheld bool
+	tainted  bool     // guarded by conn.mu: code may have replaced it
+	told     []uint32 // guarded by conn.mu: types of parameters, as the target described them
 }
 
 // portal is a prepared statement bound to parameters.
@@ -65,6 +68,7 @@ func (c *conn) parse(frame, body []byte) error {
 	if err == nil {
 		p.meaning = m
 		err = c.preview(p)
+		e.withheld = p.withheld
 	}
 	if overtaken() && err == nil {
 		err = errCancelled()
@@ -100,6 +104,7 @@ func (c *conn) refuseName(name string, err error) error {
 	return c.refuse(err)
 }
 
+// preview asks the session about p before its parameters are known.
 func (c *conn) preview(p *prepared) error {
 	a := p.meaning.analysis
 	for _, cmd := range a.Commands {
@@ -108,10 +113,15 @@ func (c *conn) preview(p *prepared) error {
 		}
 	}
 	st, _, err := c.statement(c.ctx, p.meaning, false, nil)
+	if err == nil && a.Parses != "" {
+		err = hoop.Errorf(hoop.CodeDenied, "the target could run code when it parses this, before it is judged: %s", a.Parses).
+			WithHint("send the values as parameters, or the statement in a Query message")
+	}
 	if err != nil {
 		return c.unjudged(p.meaning.text, p.meaning, nil, err)
 	}
-	return c.sess.Preview(c.ctx, st)
+	p.withheld, err = c.sess.Preview(c.ctx, st)
+	return err
 }
 
 // named finds a prepared statement, after the target's answer where it hangs on that.
@@ -310,7 +320,9 @@ func (c *conn) describe(frame, body []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if kind == 'S' {
-		e.asks, _ = c.prepared.lookup(name, c.batch)
+		var known bool
+		e.asks, known = c.prepared.lookup(name, c.batch)
+		e.withheld = !known && c.sess.Masks() || e.asks != nil && e.asks.withheld
 	}
 	if c.pushLocked(e) {
 		c.out = append(c.out, frame...)

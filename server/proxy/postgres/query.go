@@ -93,7 +93,7 @@ func (c *conn) changeNamesLocked(e *expected, outer int, m *meaning) {
 		switch {
 		case cmd.Prepare != "":
 			// A text with several commands counts as a whole, which is more than the one.
-			c.defineLocked(e, at, cmd.Prepare, &prepared{meaning: m})
+			c.defineLocked(e, at, cmd.Prepare, &prepared{meaning: m, withheld: e.run != nil && e.run.withheld})
 		case cmd.Deallocate == "*" || cmd.Discard:
 			c.generation++
 			for name := range c.prepared.slots {

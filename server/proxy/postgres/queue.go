@@ -18,6 +18,7 @@ type expected struct {
 	state    string       // its SQLSTATE
 	alike    *report      // the same, where the target's error tells where in PostgreSQL's sources it arises
 	once     bool         // run is of this message alone
+	withheld bool         // texts of its errors and notices must not reach the client, as in running
 	ahead    bool         // it stands for a part of a Query message: the client sees rows, tag and errors
 	injected bool         // the client did not send it and sees no answer
 	keeps    bool         // its last tag, and its ReadyForQuery, are for the client when what closes it has succeeded

@@ -6,6 +6,8 @@ CREATE EXTENSION pageinspect;
 CREATE EXTENSION hstore;
 CREATE EXTENSION pgcrypto;
 CREATE EXTENSION citext;
+CREATE EXTENSION postgres_fdw;
+CREATE EXTENSION file_fdw;
 CREATE SCHEMA clinic;
 CREATE SCHEMA archive;
 
@@ -129,4 +131,9 @@ CREATE TABLE clinic.long_notes (id int PRIMARY KEY);
 ALTER TABLE clinic.kv_store ALTER COLUMN c1 SET STORAGE EXTERNAL;
 INSERT INTO clinic.kv_store VALUES ('long', repeat('x', 3000) || '{{word}}', 'n', 'n', '2024-01-03');
 INSERT INTO clinic.kv_store SELECT 'k' || n, NULL, NULL, NULL, NULL FROM generate_series(1, 20) n;
+-- The same database by way of a foreign server, under names that no rule has.
+DO $$ BEGIN EXECUTE format('CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host ''127.0.0.1'', port %L, dbname ''rt_clinic'')', current_setting('port')); END $$;
+CREATE USER MAPPING FOR PUBLIC SERVER loop OPTIONS (user 'rt_agent', password 'rt_agent_pw');
+CREATE FOREIGN TABLE clinic.far (id int, full_name text OPTIONS (column_name 'full_name'), ssn text) SERVER loop OPTIONS (schema_name 'clinic', table_name 'patients');
+CREATE VIEW clinic.farther AS SELECT id, full_name || '' AS who FROM clinic.far;
 ANALYZE;
