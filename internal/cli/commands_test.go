@@ -37,7 +37,7 @@ func TestExitCodes(t *testing.T) {
 		{"the gateway's trouble", func(w *world) {
 			w.problem["GET /api/v1/targets"] = api.Problem{Code: hoop.CodeUnavailable, Title: "the store is down"}
 		}, "targets", ExitFailed, "hoopctl: error: the store is down\n"},
-		{"waiting", nil, "request pg-pay --reason x", ExitPending, "hoopctl: error: request 17 for pg-pay waits for one of dba\n"},
+		{"waiting", nil, "request pg-pay --reason x", ExitPending, "hoopctl: request 17 for pg-pay waits for one of dba\nhoopctl: hint: "},
 		{"another gateway's certificate", func(w *world) { w.env["HOOPCTL_CA_FILE"] = "" }, "targets", ExitFailed, "hoopctl: hint: pass --ca-file F"},
 		{"nobody listens", func(w *world) { w.env["HOOPCTL_GATEWAY"] = "https://127.0.0.1:1" }, "targets", ExitFailed, "nothing listens there"},
 		{"no https", nil, "targets --gateway http://localhost", ExitUsage, "must begin with https://"},
@@ -55,8 +55,12 @@ func TestExitCodes(t *testing.T) {
 			if got.code != tc.code || !strings.Contains(got.errOut, tc.want) {
 				t.Errorf("got %d, stderr %q, want %d, %q", got.code, got.errOut, tc.code, tc.want)
 			}
-			if n := strings.Count(got.errOut, "hoopctl: error: "); tc.code != 0 && n != 1 {
+			lines := strings.Split(got.errOut, "\n")
+			if n := len(lines) - 1 - strings.Count(got.errOut, "hoopctl: hint: "); tc.code != 0 && n != 1 {
 				t.Errorf("the error was printed %d times:\n%s", n, got.errOut)
+			}
+			if want := tc.code != 0 && tc.code != ExitPending; strings.Contains(got.errOut, "error: ") != want {
+				t.Errorf("whether it is an error:\n%s", got.errOut)
 			}
 		})
 	}

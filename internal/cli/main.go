@@ -77,10 +77,16 @@ func beforeRun(cmd *cobra.Command, f func()) {
 	}
 }
 
-// print says what went wrong and what to do next, on stderr.
+// print says what went wrong and what to do next, on stderr. That people still have to
+// decide is no error.
 func (f *Factory) print(err error) {
-	fmt.Fprintf(f.IO.ErrOut, "hoopctl: error: %s\n", iostreams.Printable(err.Error()))
-	if e := (*hoop.Error)(nil); errors.As(err, &e) && e.Hint != "" {
+	var e *hoop.Error
+	if errors.As(err, &e) && e.Code == hoop.CodePending {
+		f.note(err.Error())
+	} else {
+		fmt.Fprintf(f.IO.ErrOut, "hoopctl: error: %s\n", iostreams.Printable(err.Error()))
+	}
+	if e != nil && e.Hint != "" {
 		fmt.Fprintf(f.IO.ErrOut, "hoopctl: hint: %s\n", iostreams.Printable(e.Hint))
 	}
 }
