@@ -4,14 +4,12 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := go tool -modfile=tools/go.mod
-# One way to compile for everything but the race detector, so that the cache has it: what users get.
-export GOFLAGS += -buildvcs=false -trimpath
-export CGO_ENABLED = 0
+export GOFLAGS += -buildvcs=false
 
 .PHONY: build demo dev test test-clients test-interop test-all crash crash-mutants check bench bench-mask bench-verify bench-quick generate fuzz clean
 
 build: ## bin/hoopctl and bin/hoop-gateway, pure Go
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 demo: ## the whole line on a sample clinic, and nothing left running
 	@.ci/deps demo
@@ -31,17 +29,16 @@ LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/serve
 HALF     := TestApproval_
 MATRICES := TestBundle_|TestTamper_
 GOTEST   := go test -shuffle=on -timeout 11m
-RACE     := CGO_ENABLED=1 $(GOTEST) -race
 
 test: ## every package, under the race detector, in any order; matrices without it
 	@.ci/deps test
 	go vet ./...
-	go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
-	@export HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker; set -x; \
-	$(RACE) -skip '$(HALF)' ./server/session & pids=$$!; \
-	$(RACE) -run '$(HALF)' ./server/session & pids="$$pids $$!"; \
-	{ $(GOTEST) ./test/leaks && $(GOTEST) -run '$(MATRICES)' ./server/audit && $(RACE) -skip '$(MATRICES)' ./server/audit; } & pids="$$pids $$!"; \
-	$(RACE) -p 3 $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$ -e /server/session$$) & pids="$$pids $$!"; \
+	CGO_ENABLED=0 go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
+	@export HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker CGO_ENABLED=1; set -x; \
+	$(GOTEST) -race -skip '$(HALF)' ./server/session & pids=$$!; \
+	$(GOTEST) -race -run '$(HALF)' ./server/session & pids="$$pids $$!"; \
+	{ $(GOTEST) ./test/leaks && $(GOTEST) -run '$(MATRICES)' ./server/audit && $(GOTEST) -race -skip '$(MATRICES)' ./server/audit; } & pids="$$pids $$!"; \
+	$(GOTEST) -race -p 3 $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$ -e /server/session$$) & pids="$$pids $$!"; \
 	set +x; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
