@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,8 +48,12 @@ func TestAppend_AllocatesNothing(t *testing.T) {
 		if out, _, changed := tr.Append(buf, text); changed {
 			t.Errorf("%s is no clean text: %.300s", kind, out)
 		}
-		if n := testing.AllocsPerRun(20, func() { tr.Append(buf, text) }); n != 0 {
-			t.Errorf("scan of %s: %v allocations", kind, n)
+		least := math.Inf(1) // of several: what a sync.Pool keeps may be dropped at any time
+		for range 20 {
+			least = min(least, testing.AllocsPerRun(1, func() { tr.Append(buf, text) }))
+		}
+		if least != 0 {
+			t.Errorf("scan of %s: %v allocations", kind, least)
 		}
 	}
 }
