@@ -432,31 +432,19 @@ func (s *stmt) fieldFunctions() {
 	}
 }
 
+// isColumn reports whether a qualified name is a column for sure: its qualifier is a table
+// that has one of this name. What a sub-select, or a row in brackets, has is not looked for.
 func (s *stmt) isColumn(u usedName) bool {
 	sources := s.names.aliases[u.qualifier]
-	derived := len(sources) == 0
 	for _, src := range sources {
-		derived = derived || src.derived
+		if src.derived {
+			return false
+		}
 		for _, t := range src.tables {
 			if _, ok := t.Column(u.name); !ok {
 				return false
 			}
 		}
 	}
-	if !derived || s.names.loose[u.name] {
-		return true
-	}
-	for _, expr := range s.names.derived[u.name] {
-		if c := expr.GetColumnRef(); c == nil { // the reference itself proves nothing
-			return true
-		} else if inner, ok := nameOf(c); ok && inner.name != u.name {
-			return true
-		}
-	}
-	for t := range s.tables {
-		if _, ok := t.Column(u.name); ok {
-			return true
-		}
-	}
-	return false
+	return len(sources) > 0
 }

@@ -61,6 +61,12 @@ SELECT * FROM json_to_record('{"a": 1}') AS t(a clinic.checked)
 SELECT l.wipe_row FROM clinic.loose l
 -- as a field of a row in brackets
 SELECT (l).wipe_row FROM clinic.loose l
+-- as a field of a row in brackets, cast
+SELECT ((l).wipe_row)::text FROM clinic.loose l
+-- as a field of a row, and a column of the answer has its name
+SELECT 1 AS wipe_row, (l).wipe_row FROM clinic.loose l
+-- as a field of a sub-select's row, and a column of the answer has its name
+SELECT 1 AS wipe_record, q.wipe_record FROM (SELECT id FROM clinic.loose) q
 -- in a view
 SELECT * FROM clinic.wiping
 -- in a set operation

@@ -16,6 +16,7 @@ CREATE VIEW clinic.shown AS SELECT id, name FROM clinic.victim;
 CREATE FUNCTION clinic.wipe() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DELETE FROM clinic.victim; RETURN 1; END $$;
 CREATE FUNCTION clinic.wipe(int) RETURNS int LANGUAGE sql AS $$ SELECT clinic.wipe() $$;
 CREATE FUNCTION clinic.wipes() RETURNS SETOF int LANGUAGE sql AS $$ DELETE FROM clinic.victim RETURNING id $$;
+CREATE FUNCTION clinic.wipe_record(record) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN clinic.wipe(); END $$;
 CREATE FUNCTION clinic.wipe_row(clinic.loose) RETURNS int LANGUAGE sql AS $$ SELECT clinic.wipe() $$;
 CREATE FUNCTION clinic.wipe_step(int, int) RETURNS int LANGUAGE sql AS $$ SELECT clinic.wipe() $$;
 CREATE AGGREGATE clinic.wipe_all(int) (sfunc = clinic.wipe_step, stype = int, initcond = '0');
