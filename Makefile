@@ -23,10 +23,11 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 
 # Those that take minutes begin first, so that no processor waits for the last of them.
 LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/servertest
-# Beside the others: what waits for databases more than it computes, in two halves, and matrices
+# Beside the others: what waits for databases more than it computes, in three parts, and matrices
 # of attacks and of forged evidence. These go one after the other, so that the race detector
 # would find in them what it finds in the packages that they drive, at eight times the cost.
-HALF     := TestApproval_
+APPROVAL := TestApproval_
+SESSION  := TestSession_|TestCounts_|TestReport_
 MATRICES := TestBundle_|TestTamper_
 GOTEST   := go test -shuffle=on -timeout 11m
 
@@ -34,9 +35,11 @@ test: ## every package, under the race detector, in any order; matrices without 
 	@.ci/deps test
 	go vet ./...
 	CGO_ENABLED=0 go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
+	CGO_ENABLED=1 go build -race ./... # once, before several need it
 	@export HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker CGO_ENABLED=1; set -x; \
-	$(GOTEST) -race -skip '$(HALF)' ./server/session & pids=$$!; \
-	$(GOTEST) -race -run '$(HALF)' ./server/session & pids="$$pids $$!"; \
+	$(GOTEST) -race -run '$(APPROVAL)' ./server/session & pids=$$!; \
+	$(GOTEST) -race -run '$(SESSION)' ./server/session & pids="$$pids $$!"; \
+	$(GOTEST) -race -skip '$(APPROVAL)|$(SESSION)' ./server/session & pids="$$pids $$!"; \
 	{ $(GOTEST) ./test/leaks && $(GOTEST) -run '$(MATRICES)' ./server/audit && $(GOTEST) -race -skip '$(MATRICES)' ./server/audit; } & pids="$$pids $$!"; \
 	$(GOTEST) -race -p 3 $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$ -e /server/session$$) & pids="$$pids $$!"; \
 	set +x; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
