@@ -238,12 +238,7 @@ func TestApproval_PortalsOfFunctionsRedefined(t *testing.T) {
 // A transaction that was prepared takes what was approved in it along, once; ending it is
 // asked about in whatever session. Nothing that waits or was bound in it can follow it.
 func TestApproval_TwoPhase(t *testing.T) {
-	a := startApprovals(t, servertest.Options{Setup: raced, Resources: servertest.Resources + `
----
-kind: StatementRule
-name: two-phase
-spec: {targets: [pg-prod], groups: ["*"], effects: [server], tables: ["*"], decision: allow}
-`})
+	a := startApprovals(t, servertest.Options{Setup: raced})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 	asked := func(conn *pgx.Conn, sql string, approve bool) {
 		t.Helper()

@@ -153,11 +153,7 @@ func (s *stmt) transaction(t *pg_query.TransactionStmt) {
 		return
 	}
 	s.cmd.Verb, s.cmd.Tx, s.cmd.Chain = kind.verb, kind.tx, t.Chain
-	if kind.tx == TxPrepare { // it keeps its locks, and can be committed, when session and grant are gone
-		s.use(hoop.EffectServer, "leaves a transaction open that no session ends", "*")
-	} else {
-		s.use(hoop.EffectSession, "")
-	}
+	s.use(hoop.EffectSession, "")
 	switch kind.tx {
 	case TxCommit, TxPrepare:
 		s.out.Opaque = true // deferred triggers and constraints fire now
