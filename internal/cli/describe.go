@@ -75,7 +75,7 @@ func (f *Factory) describeStatement(s *sheet, r hoop.Request) {
 	}
 	s.ours(f.IO.Bold("Effects:"))
 	for _, u := range r.Effects {
-		s.item(effect(u))
+		s.item(u.Line())
 	}
 	if r.Facts != nil {
 		f.describeFacts(s, *r.Facts)
@@ -128,28 +128,6 @@ func kindOf(id hoop.Identity) string {
 	}
 	if len(id.Chain) > 0 {
 		s += ", on behalf of " + strings.Join(id.Chain, " of ")
-	}
-	return s
-}
-
-// effect is one effect in a line: what, on which tables, into which, why.
-func effect(u hoop.Use) string {
-	s := string(u.Effect)
-	if len(u.Tables) > 0 {
-		s += " on " + strings.Join(u.Tables, ", ")
-	}
-	if len(u.Into) > 0 {
-		s += " into " + strings.Join(u.Into, ", ")
-	}
-	if len(u.Columns) > 0 {
-		var c []string
-		for _, x := range u.Columns {
-			c = append(c, x.String())
-		}
-		s += " by " + strings.Join(c, ", ")
-	}
-	if u.Why != "" {
-		s += ": " + u.Why
 	}
 	return s
 }

@@ -70,6 +70,24 @@ type Use struct {
 	Why   string `json:"why,omitempty"` // for people: "DELETE without a condition"
 }
 
+// Line is the effect for people: what, on which tables, into which, by which columns, why.
+func (u Use) Line() string {
+	s := string(u.Effect)
+	if len(u.Tables) > 0 {
+		s += " on " + strings.Join(u.Tables, ", ")
+	}
+	if len(u.Into) > 0 {
+		s += " into " + strings.Join(u.Into, ", ")
+	}
+	for i, c := range u.Columns {
+		s += map[bool]string{true: " by ", false: ", "}[i == 0] + c.String()
+	}
+	if u.Why != "" {
+		s += ": " + u.Why
+	}
+	return s
+}
+
 // Statement is what a client wants to run: one Query message, or one bound portal.
 // Its fields are set by the proxy and read by the line; nothing changes them after
 // Judge.

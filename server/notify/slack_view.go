@@ -83,7 +83,7 @@ func described(r *hoop.Request, now time.Time) []string {
 		line("Would run, without its values", "\n"+r.Shape)
 	}
 	for _, u := range r.Effects {
-		line("Effect", effect(u))
+		line("Effect", u.Line())
 	}
 	if f := r.Facts; f != nil {
 		lines = append(lines, known(f)...)
@@ -124,24 +124,6 @@ func known(f *hoop.Facts) []string {
 		protected = strings.Join(columns, ", ")
 	}
 	return append(lines, "Rows: "+f.Estimate.String(), "Protected: "+protected, "Transaction: "+f.Transaction, "Locks: "+f.Locks.String())
-}
-
-// effect is one effect in a line.
-func effect(u hoop.Use) string {
-	s := string(u.Effect)
-	if len(u.Tables) > 0 {
-		s += " on " + strings.Join(u.Tables, ", ")
-	}
-	if len(u.Into) > 0 {
-		s += " into " + strings.Join(u.Into, ", ")
-	}
-	for i, c := range u.Columns {
-		s += map[bool]string{true: " by ", false: ", "}[i == 0] + c.String()
-	}
-	if u.Why != "" {
-		s += ": " + u.Why
-	}
-	return s
 }
 
 // plainError is an error as the person may see it.

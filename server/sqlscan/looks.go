@@ -283,14 +283,6 @@ func (l *looker) shown(n *pg_query.Node) {
 	}
 }
 
-// calm are functions that take any text, and fail for none.
-var calm = map[string]bool{
-	"upper": true, "lower": true, "initcap": true, "btrim": true, "ltrim": true, "rtrim": true, "length": true, "char_length": true,
-	"concat": true, "concat_ws": true, "md5": true, "reverse": true, "left": true, "right": true, "to_json": true, "to_jsonb": true,
-	"json_build_object": true, "jsonb_build_object": true, "json_build_array": true, "jsonb_build_array": true, "row_to_json": true,
-	"count": true, "array_agg": true, "string_agg": true, "json_agg": true, "jsonb_agg": true, "quote_literal": true, "quote_nullable": true,
-}
-
 // leaf notes which columns an expression puts together.
 func (l *looker) leaf(n *pg_query.Node) {
 	p := l.parts(n, false)

@@ -380,3 +380,11 @@ func (l *looker) key(n *pg_query.Node) {
 		}
 	}
 }
+
+// calm are functions that take any text, and fail for none.
+var calm = map[string]bool{
+	"upper": true, "lower": true, "initcap": true, "btrim": true, "ltrim": true, "rtrim": true, "length": true, "char_length": true,
+	"concat": true, "concat_ws": true, "md5": true, "reverse": true, "left": true, "right": true, "to_json": true, "to_jsonb": true,
+	"json_build_object": true, "jsonb_build_object": true, "json_build_array": true, "jsonb_build_array": true, "row_to_json": true,
+	"count": true, "array_agg": true, "string_agg": true, "json_agg": true, "jsonb_agg": true, "quote_literal": true, "quote_nullable": true,
+}
