@@ -166,6 +166,13 @@ func (g *gateway) declare(edit func(*hoop.Target)) {
 	edit(&g.target)
 }
 
+// adjust changes what sessions to come depend on.
+func (g *gateway) adjust(edit func(*session.Line)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	edit(g.line)
+}
+
 func (g *gateway) newLine(rules []resource.MaskRule) {
 	t := g.t
 	dir := t.TempDir()

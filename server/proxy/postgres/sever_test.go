@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -102,17 +103,17 @@ func (g *gateway) atRest(c *pgx.Conn) (n int) {
 	return n
 }
 
-// ending is a journal that has the session end at the moment when an answer is on record and
-// the client has not got it.
+// ending is a journal that has the session end, once, at the moment when an answer is on record
+// and the client has not got it.
 type ending struct {
 	session.Journal
-	end func()
+	end atomic.Pointer[func()]
 }
 
 func (j *ending) Wait(ctx context.Context, pos journal.Pos) error {
 	err := j.Journal.Wait(ctx, pos)
-	if j.end != nil {
-		j.end()
+	if end := j.end.Swap(nil); end != nil {
+		(*end)()
 	}
 	return err
 }
@@ -121,14 +122,14 @@ func (j *ending) Wait(ctx context.Context, pos journal.Pos) error {
 // nothing of a message is on its way.
 func TestSever_BetweenRecordAndAnswer(t *testing.T) {
 	g := setup(t, "")
-	j := &ending{Journal: g.line.Journal}
-	g.line.Journal = j
+	j := &ending{Journal: g.journal}
+	g.adjust(func(l *session.Line) { l.Journal = j })
 	c := rawConn(t, g.dsn())
-	j.end = func() {
-		j.end = nil
+	end := func() {
 		g.grants.end(errOver)
 		<-g.only().sess.Context().Done()
 	}
+	j.end.Store(&end)
 	c.Frontend.Send(query("select 1"))
 	check(t, c.Frontend.Flush())
 	m, err := c.Frontend.Receive()

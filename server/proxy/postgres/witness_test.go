@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/session"
 )
 
 // Where the target demands that a witness has cosigned the log lately, nothing runs
@@ -15,7 +16,7 @@ func TestWitness_NothingRunsUncosigned(t *testing.T) {
 	g := setup(t, `CREATE TABLE t (a int)`)
 	g.declare(func(t *hoop.Target) { t.CosignedWithin = hoop.Duration(5 * time.Minute) })
 	var at atomic.Pointer[time.Time]
-	g.line.Cosigned = func() time.Time { return *at.Load() }
+	g.adjust(func(l *session.Line) { l.Cosigned = func() time.Time { return *at.Load() } })
 	set := func(t time.Time) { at.Store(&t) }
 	set(time.Now())
 	c := g.connect()
@@ -52,7 +53,7 @@ func TestWitness_CosignedAgainAfterAnApproval(t *testing.T) {
 	g := setup(t, `CREATE TABLE t (a int)`)
 	g.declare(func(t *hoop.Target) { t.CosignedWithin = hoop.Duration(5 * time.Minute) })
 	var at atomic.Pointer[time.Time]
-	g.line.Cosigned = func() time.Time { return *at.Load() }
+	g.adjust(func(l *session.Line) { l.Cosigned = func() time.Time { return *at.Load() } })
 	set := func(t time.Time) { at.Store(&t) }
 	set(time.Now())
 	c := g.connect()
