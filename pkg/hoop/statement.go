@@ -136,7 +136,12 @@ type Look struct {
 	// Wrote says that Operands, or any number of values, are written into it: it decides
 	// nothing until it is searched. Together they make one value.
 	Wrote, Together bool
-	Fails           bool // a constraint may compare it with what is written: it decides where that fails
+	// Fails says that a constraint may compare it with what is written: it decides where that
+	// fails, and where Errs in any other way too.
+	Fails, Errs bool
+	// Hidden says that it decides only where the session may have tables of its own that are
+	// not followed.
+	Hidden bool
 	// Counted says that it may decide which rows an aggregate counts, Least how many rows
 	// the statement itself wants in every group that it shows; 0 where that is not proven.
 	Counted bool
@@ -234,6 +239,9 @@ type ColumnRef struct {
 	Table  string `json:"table"`
 	Column string `json:"column"` // "*" is every column
 }
+
+// AnyColumn stands for a column that may be any of the target's.
+var AnyColumn = ColumnRef{Schema: "*", Table: "*", Column: "*"}
 
 // String is the canonical name, quoted as in SQL where needed.
 func (c ColumnRef) String() string {

@@ -25,7 +25,7 @@ type Change struct {
 	Brief bool
 
 	// Grown tells, where Made is nil, what the tables of the name hold besides: its
-	// columns by name, "*" for every column.
+	// columns by name, "*" for every column, and what they clash by.
 	Grown *Table
 }
 
@@ -38,6 +38,9 @@ func (c Change) Size() int {
 	n := 256
 	for _, col := range t.Columns {
 		n += 128 + 64*(len(col.Holds.Columns)+len(col.Over))
+	}
+	for _, clash := range t.Clashes {
+		n += 64 * len(clash)
 	}
 	return n + 4*len(t.Uses)
 }
@@ -224,10 +227,24 @@ func (t *Table) Grow(delta *Table) (grown *Table, changed bool) {
 			changed, c.Stored = true, false
 		}
 	}
+	for _, clash := range delta.Clashes {
+		if !slices.ContainsFunc(out.Clashes, func(c []hoop.ColumnRef) bool { return slices.Equal(c, clash) }) {
+			out.Clashes, changed = append(slices.Clip(out.Clashes), clash), true
+		}
+	}
 	if !changed {
 		return t, false
 	}
 	return &out, true
+}
+
+// Held is what the values of a column of t, of a session's own, come from: of all columns
+// where there is none of the name.
+func (t *Table) Held(column string) Holds {
+	if c, ok := t.Column(column); ok {
+		return c.Holds
+	}
+	return t.Everything()
 }
 
 // Everything is what all values of t, of a session's own, come from.

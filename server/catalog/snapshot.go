@@ -67,7 +67,7 @@ type Table struct {
 	Parents      []uint32           // what it inherits from or is a partition of, direct
 	Children     []uint32           // direct
 	Keys         [][]string         // columns that no two rows of this table itself have in common
-	Clashes      [][]hoop.ColumnRef // columns of a constraint or a unique index that a change of this table may fail on
+	Clashes      [][]hoop.ColumnRef // columns of what a change of this table may fail on: of a constraint or a unique index, of a session's own of a generated column, an index or a type too
 	Triggers     []Trigger
 	HasTriggers  bool // users' triggers
 	HasRules     bool // rules other than a view's _RETURN

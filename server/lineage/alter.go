@@ -41,7 +41,7 @@ func (l *locals) alterTable(x *pg_query.AlterTableStmt) {
 	}
 	l.alter(x.Relation, func(t *catalog.Table) (*catalog.Table, bool) {
 		a := &altering{locals: l, was: t, now: *t, fits: true}
-		a.now.Columns = slices.Clone(t.Columns)
+		a.now.Columns, l.clashes = slices.Clone(t.Columns), nil
 		for p := range lastPass + 1 {
 			for _, n := range x.Cmds {
 				c := n.GetAlterTableCmd()
@@ -53,6 +53,7 @@ func (l *locals) alterTable(x *pg_query.AlterTableStmt) {
 		if !a.fits {
 			return nil, true
 		}
+		a.now.Clashes = slices.Concat(t.Clashes, clashesOf(t.Name, l.clashes))
 		return a.generated(), true
 	})
 }
@@ -98,7 +99,7 @@ func (a *altering) do(c *pg_query.AlterTableCmd) bool {
 	case pg_query.AlterTableType_AT_AddColumn:
 		return a.addColumn(def, c.MissingOk)
 	case pg_query.AlterTableType_AT_AddConstraint:
-		return a.constraint(c.Def.GetConstraint())
+		return a.constraint(c.Def.GetConstraint(), "")
 	case pg_query.AlterTableType_AT_DropColumn, pg_query.AlterTableType_AT_AlterColumnType, pg_query.AlterTableType_AT_ColumnDefault,
 		pg_query.AlterTableType_AT_DropExpression:
 	default:
@@ -142,6 +143,7 @@ func (a *altering) changeType(col *catalog.Column, def *pg_query.ColumnDef) bool
 	if !sqlscan.PlainType(a.cat, def.GetTypeName()) || !a.systemType(def.GetTypeName()) {
 		return false
 	}
+	a.typed(col.Name, def.TypeName)
 	if def.RawDefault == nil {
 		return true
 	}
@@ -175,6 +177,7 @@ func (l *locals) rename(x *pg_query.RenameStmt) {
 		switch x.RenameType {
 		case pg_query.ObjectType_OBJECT_TABLE:
 			next.Name = x.Newname
+			next.Clashes = clashesOf(next.Name, names(t.Clashes))
 		case pg_query.ObjectType_OBJECT_TABCONSTRAINT:
 		case pg_query.ObjectType_OBJECT_COLUMN:
 			next.Columns = slices.Clone(t.Columns)
@@ -183,6 +186,15 @@ func (l *locals) rename(x *pg_query.RenameStmt) {
 				return nil, true
 			}
 			col.Name = x.Newname
+			clashes := names(t.Clashes)
+			for _, clash := range clashes {
+				for i := range clash {
+					if clash[i] == x.Subname {
+						clash[i] = x.Newname
+					}
+				}
+			}
+			next.Clashes = clashesOf(t.Name, clashes)
 		default:
 			return nil, false
 		}

@@ -52,6 +52,7 @@ func executes(n *pg_query.RawStmt) bool {
 type locals struct {
 	analysis
 	changes []catalog.Change
+	clashes [][]string // columns of what the rows of the table at hand may fail on
 	ok      bool
 }
 
@@ -87,6 +88,8 @@ func (l *locals) command(n *pg_query.Node) {
 		l.ok = false
 	case *pg_query.Node_ExplainStmt, *pg_query.Node_PrepareStmt:
 		l.ok = !l.makes(n) // EXPLAIN ANALYZE does
+	case *pg_query.Node_IndexStmt:
+		l.index(x.IndexStmt)
 	case *pg_query.Node_CopyStmt:
 		if x.CopyStmt.IsFrom && (x.CopyStmt.IsProgram || x.CopyStmt.Filename != "") {
 			l.grown(x.CopyStmt.Relation.GetRelname(), nil)
@@ -142,7 +145,7 @@ func (l *locals) create(c *pg_query.CreateStmt) {
 			t.Columns = append(t.Columns, col)
 			all = all.And(col.Holds)
 		case *pg_query.Node_Constraint:
-			if !l.constraint(x.Constraint) {
+			if !l.constraint(x.Constraint, "") {
 				l.ok = false
 				return
 			}
@@ -166,6 +169,7 @@ func (l *locals) create(c *pg_query.CreateStmt) {
 			t.Columns[i].Holds = all
 		}
 	}
+	t.Clashes = clashesOf(t.Name, l.clashes)
 	l.add(t, c.IfNotExists, c.Oncommit)
 }
 
@@ -188,6 +192,7 @@ func (l *locals) like(c *pg_query.TableLikeClause) ([]catalog.Column, bool) {
 	if c.Options&(likeConstraints|likeDefaults|likeGenerated|likeIndexes) != 0 && (from.RunsCode || len(from.Values)+len(from.Checks) > 0) {
 		return nil, false
 	}
+	l.likeClashes(from, c.Options&(likeConstraints|likeGenerated|likeIndexes) != 0)
 	var cols []catalog.Column
 	for _, col := range from.Columns {
 		made := catalog.Column{Name: col.Name, Mod: -1}
@@ -233,6 +238,7 @@ func (l *locals) column(d *pg_query.ColumnDef) (catalog.Column, bool) {
 	if !sqlscan.PlainType(l.cat, d.TypeName) || !l.systemType(d.TypeName) {
 		return col, false
 	}
+	l.typed(d.Colname, d.TypeName)
 	for _, n := range append(slices.Clone(d.Constraints), &pg_query.Node{}) {
 		c := n.GetConstraint()
 		if c == nil {
@@ -244,11 +250,12 @@ func (l *locals) column(d *pg_query.ColumnDef) (catalog.Column, bool) {
 			col.Holds = l.holds(l.expr(c.RawExpr, &scope{}))
 		case pg_query.ConstrType_CONSTR_GENERATED:
 			col.Generated = true
+			l.clashing(c.RawExpr)
 			if l.expr(c.RawExpr, &scope{items: []item{{rel: &relation{rest: &flow{}}}}}).unknown {
 				return col, false
 			}
 		default:
-			if !l.constraint(c) {
+			if !l.constraint(c, d.Colname) {
 				return col, false
 			}
 		}
@@ -267,15 +274,24 @@ func (l *locals) systemType(t *pg_query.TypeName) bool {
 	return len(l.cat.Lookup("", name)) == 0 && !t.GetPctType()
 }
 
-// constraint reports whether a constraint runs nothing but PostgreSQL's own functions
-// and changes no rows.
-func (l *locals) constraint(c *pg_query.Constraint) bool {
+// constraint notes what a constraint may fail on, of a column or, where that is "", of the
+// table. It reports whether it runs nothing but PostgreSQL's own functions and changes no
+// rows.
+func (l *locals) constraint(c *pg_query.Constraint, column string) bool {
 	switch c.Contype {
-	case pg_query.ConstrType_CONSTR_NULL, pg_query.ConstrType_CONSTR_NOTNULL, pg_query.ConstrType_CONSTR_PRIMARY,
-		pg_query.ConstrType_CONSTR_UNIQUE, pg_query.ConstrType_CONSTR_IDENTITY, pg_query.ConstrType_CONSTR_ATTR_DEFERRABLE,
+	case pg_query.ConstrType_CONSTR_PRIMARY, pg_query.ConstrType_CONSTR_UNIQUE: // USING INDEX has the index's clash
+		if names := stringsOf(c.Keys); len(names) > 0 {
+			l.clashes = append(l.clashes, names)
+		} else if column != "" {
+			l.clashes = append(l.clashes, []string{column})
+		}
+		return true
+	case pg_query.ConstrType_CONSTR_NULL, pg_query.ConstrType_CONSTR_NOTNULL,
+		pg_query.ConstrType_CONSTR_IDENTITY, pg_query.ConstrType_CONSTR_ATTR_DEFERRABLE,
 		pg_query.ConstrType_CONSTR_ATTR_NOT_DEFERRABLE, pg_query.ConstrType_CONSTR_ATTR_DEFERRED, pg_query.ConstrType_CONSTR_ATTR_IMMEDIATE:
 		return true
 	case pg_query.ConstrType_CONSTR_CHECK:
+		l.clashing(c.RawExpr)
 		return !l.expr(c.RawExpr, &scope{items: []item{{rel: &relation{rest: &flow{}}}}}).unknown
 	}
 	return false

@@ -252,6 +252,9 @@ func (r *Rules) anyColumn() bool {
 // Protects reports whether a rule names the column, and which. Free-text columns
 // count. A Column of "*" asks for any column of the table.
 func (r *Rules) Protects(c hoop.ColumnRef) (rule string, ok bool) {
+	if c == hoop.AnyColumn {
+		return Inherited, r.anyColumn()
+	}
 	if best := r.strictest(c); best != nil {
 		return best.name, true
 	}

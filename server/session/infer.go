@@ -66,6 +66,7 @@ func principals(id hoop.Identity) []string {
 type inferences struct {
 	claims []infer.Claim
 	fails  []infer.Claim // counted where a constraint fails
+	errs   []infer.Claim // counted where anything fails
 	wrote  []infer.Claim // what is written, not counted
 	known  *infer.Count  // searched, and written into more often than the limit allows; nil: none
 	used   []infer.Count
@@ -84,7 +85,7 @@ type small struct {
 func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 	x := &inferences{}
 	protected := func(c hoop.ColumnRef) bool { _, ok := rules.Protects(c); return ok }
-	found, fails, wrote := map[string]*infer.Claim{}, map[string]*infer.Claim{}, map[string]*infer.Claim{}
+	found, fails, errs, wrote := map[string]*infer.Claim{}, map[string]*infer.Claim{}, map[string]*infer.Claim{}, map[string]*infer.Claim{}
 	for _, look := range st.Looks {
 		if look.Wrote || look.Fails {
 			for _, c := range look.Columns {
@@ -92,6 +93,8 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 				case !protected(c):
 				case look.Wrote:
 					writes(wrote, st, look, c.String())
+				case look.Errs:
+					claimOn(errs, c.String()).Looks = 1
 				default:
 					claimOn(fails, c.String()).Looks = 1
 				}
@@ -116,7 +119,8 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			claim.Many = claim.Many || look.Many || joined || lists(st, look.Operands)
 		}
 	}
-	x.claims, x.fails, x.wrote = s.allClaims(found, st), s.allClaims(fails, st), s.allClaims(wrote, st)
+	x.claims, x.wrote = s.allClaims(found, st), s.allClaims(wrote, st)
+	x.fails, x.errs = s.allClaims(fails, st), s.allClaims(errs, st)
 	x.searched(s)
 	return x
 }
@@ -141,11 +145,11 @@ func (x *inferences) group(s *Session, look hoop.Look, c hoop.ColumnRef) {
 func (s *Session) applying(c hoop.ColumnRef) (which []int) {
 	last := len(s.learned) - 1
 	for i, l := range s.learned[:last] {
-		if slices.ContainsFunc(l.columns, func(p resource.ColumnPattern) bool { return p.Match(c) }) {
+		if c == hoop.AnyColumn || slices.ContainsFunc(l.columns, func(p resource.ColumnPattern) bool { return p.Match(c) }) {
 			which = append(which, i)
 		}
 	}
-	if which == nil {
+	if which == nil || c == hoop.AnyColumn {
 		which = append(which, last)
 	}
 	return which
@@ -183,7 +187,7 @@ func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) 
 
 // limit has people decide where a limit would be exceeded and nobody else does.
 func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) (hoop.Decision, error) {
-	all := slices.Concat(x.claims, x.fails)
+	all := slices.Concat(x.claims, x.fails, x.errs)
 	if len(all) == 0 || d.Action != hoop.Allow {
 		return d, nil
 	}
@@ -230,7 +234,11 @@ func exceeded(c infer.Count) string {
 	if !c.Free.IsZero() {
 		when = "there is room for it again at " + c.Free.UTC().Format("2006-01-02 15:04:05 MST")
 	}
-	return fmt.Sprintf("more comparisons with %s than %d values and %d searches, sorts or joins in %s; %s", c.Key.Column, c.Values, c.Scans, hoop.Duration(c.Per), when)
+	column := c.Key.Column
+	if column == hoop.AnyColumn.String() {
+		column = "what may be any protected column"
+	}
+	return fmt.Sprintf("more comparisons with %s than %d values and %d searches, sorts or joins in %s; %s", column, c.Values, c.Scans, hoop.Duration(c.Per), when)
 }
 
 // begin counts what a statement that may run compares; approved says that people or a

@@ -129,14 +129,22 @@ func distinct(values [][]byte) [][]byte {
 }
 
 // failed counts a search where a constraint compared what is written with what is stored,
-// and said so. A count that fails ends the session before the error is told.
+// and said so, or a table of the session's own did in any way. A count that fails ends the
+// session before the error is told.
 func (r *Run) failed(state string) {
-	if !strings.HasPrefix(state, "23") || r.infers == nil || len(r.infers.fails) == 0 {
+	if state == "" || r.infers == nil {
+		return
+	}
+	told := r.infers.errs
+	if strings.HasPrefix(state, "23") {
+		told = slices.Concat(told, r.infers.fails)
+	}
+	if len(told) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.session.ctx), 10*time.Second)
 	defer cancel()
-	used, err := r.session.line.Inference.Add(ctx, r.infers.fails)
+	used, err := r.session.line.Inference.Add(ctx, told)
 	if err != nil {
 		r.session.silence(r.session.line.uncounted(ctx, err))
 	}

@@ -90,6 +90,7 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 	verb := "ALTER " + strings.ReplaceAll(strings.TrimPrefix(a.Objtype.String(), "OBJECT_"), "_", " ")
 	if s.altersOwn(a.Relation) {
 		s.ownAltered(verb, a.Relation)
+		s.ownAltering(a.Relation)
 		for _, n := range a.Cmds {
 			if def := n.GetAlterTableCmd().GetDef(); def != nil {
 				s.walkColumns(def)

@@ -47,6 +47,9 @@ type Analysis struct {
 	// something into it (CREATE without a schema too, since pg_temp may stand first in
 	// the path) has Temp itself.
 	Temp bool
+	// Hides says that the text may make a table of the session's own that is not followed, or
+	// alter one so, until one with Command.Untemp has succeeded.
+	Hides bool
 	// Veils are the names that views get which may be the session's own, quoted where
 	// necessary: PostgreSQL finds those before any table of the name, and what later texts
 	// do to it reaches the tables that the view shows.

@@ -22,6 +22,7 @@ const (
 // target resolves the table that a statement changes. A CTE's name means the table
 // here: PostgreSQL never writes to a CTE.
 func (s *stmt) target(rv *pg_query.RangeVar, c change) []string {
+	s.targets = append(s.targets, rv)
 	if isTempSchema(rv.Schemaname) || s.own(rv) {
 		s.use(hoop.EffectSession, "a temporary object")
 	}
@@ -172,7 +173,7 @@ func (s *stmt) insertStmt(q *pg_query.InsertStmt, w where) {
 	if q.OnConflictClause != nil {
 		s.onConflict(q, into, w)
 	}
-	s.inserted(q)
+	s.inserted(q, w.scope)
 	s.returning(q.ReturningList, q.Relation, w)
 }
 
@@ -257,7 +258,7 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 	s.walk(q.SourceRelation, where{scope: w.scope, output: true})
 	s.walk(q.JoinCondition, where{scope: w.scope})
 	s.derive("MERGE", into)
-	s.loaded(q.Relation, nil)
+	s.loaded(q.Relation, nil, true)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
 		if c == nil {

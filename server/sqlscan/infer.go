@@ -241,16 +241,8 @@ func (r *resolver) add(t *catalog.Table, column string) {
 	}
 	r.blind = r.blind || t.Kind == catalog.KindForeign
 	if t.Temporary {
-		for _, c := range t.Columns {
-			for _, from := range c.Holds.Columns {
-				if column == c.Name || column == "*" {
-					r.out[from] = true
-				}
-			}
-		}
-		for _, from := range t.Counts.Columns {
-			r.out[from] = true
-		}
+		r.holding(t.Counts)
+		r.holding(t.Held(column)) // of * there is none
 	}
 	r.out[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: column}] = true
 }

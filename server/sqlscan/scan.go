@@ -188,9 +188,12 @@ type stmt struct {
 	asks     int                     // calls in the text of code that reads tables
 	asksMany bool                    // one of them decides, by values that the text does not list
 
-	wrote     []hoop.Look // what the statement writes, and may fail on
-	conflicts []hoop.Look // what ON CONFLICT compares
-	given     *looker     // reads what is written
+	wrote     []hoop.Look          // what the statement writes, and may fail on
+	conflicts []hoop.Look          // what ON CONFLICT compares
+	clashing  []clash              // of both: what is told when the statement was walked
+	copying   []hoop.Use           // of derived: those that copy something
+	targets   []*pg_query.RangeVar // what it writes to
+	given     *looker              // reads what is written
 
 	opened     bool     // it has effect opaque
 	cataloging bool     // it changes the catalog
@@ -252,6 +255,8 @@ func (s *stmt) flush() {
 	for c := range s.decided {
 		cols = append(cols, c)
 	}
+	s.clashed()
+	s.hidden()
 	for _, look := range s.conflicts {
 		cols = append(cols, look.Columns...)
 	}

@@ -236,6 +236,7 @@ func likes(c *pg_query.CreateStmt, rv *pg_query.RangeVar) bool {
 func (s *stmt) ownIndex(n *pg_query.Node, x *pg_query.IndexStmt) {
 	s.cmd.Verb = "CREATE INDEX"
 	s.use(hoop.EffectSession, "a temporary object")
+	s.ownAltering(x.Relation)
 	for _, t := range s.lookup(x.Relation) {
 		s.note(t)
 	}

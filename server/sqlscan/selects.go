@@ -239,6 +239,7 @@ func (s *stmt) into(c *pg_query.IntoClause) {
 
 // newTable gives the effects of making a table: nobody else sees a temporary one.
 func (s *stmt) newTable(rv *pg_query.RangeVar) {
+	s.targets = append(s.targets, rv)
 	if s.cataloging = true; !s.makesOwn() {
 		s.changesCatalog()
 	}
@@ -278,15 +279,14 @@ func (s *stmt) flushDerive() {
 	held, known := s.held()
 	for _, u := range s.derived {
 		if known && isOwn(u.Into) && len(u.Tables) == 0 {
-			if u.Columns = held; len(held) > 0 {
-				s.add(u)
+			if u.Columns = held; len(held) == 0 {
+				continue
 			}
+		} else if u.Tables = append(u.Tables, sources...); len(u.Tables) == 0 {
 			continue
 		}
-		u.Tables = append(u.Tables, sources...)
-		if len(u.Tables) > 0 {
-			s.add(u)
-		}
+		s.add(u)
+		s.copying = append(s.copying, u)
 	}
 }
 

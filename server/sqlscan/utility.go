@@ -270,7 +270,7 @@ func (s *stmt) copy(c *pg_query.CopyStmt) {
 		s.cmd.CopyIn = !s.cmd.CopyFile
 		into := s.target(c.Relation, inserts)
 		s.use(hoop.EffectImport, "", into...)
-		s.loaded(c.Relation, stringsOf(c.Attlist))
+		s.loaded(c.Relation, stringsOf(c.Attlist), false)
 		if !s.cmd.CopyIn {
 			s.derive("COPY from a server file or program", into, "*")
 		}

@@ -8,12 +8,22 @@ package postgres
 type shadows struct {
 	last   int64     // batch of the statement that was forwarded last
 	made   int       // statements forwarded that may cast one
+	hid    int       // made, at the last of those that may leave a table which is not followed
 	undone int       // how many of these are undone
 	undo   *expected // the DISCARD under way, nil for none
 	before int       // made, when it was forwarded
 }
 
 func (s *shadows) any() bool { return s.made > s.undone }
+
+// hides reports whether one may be a table that is not followed.
+func (s *shadows) hides() bool { return s.hid > s.undone }
+
+// lost notes that a table is not followed.
+func (s *shadows) lost() {
+	s.made++
+	s.hid = s.made
+}
 
 // forwarded notes what e runs.
 func (s *shadows) forwarded(e *expected) {
@@ -23,7 +33,10 @@ func (s *shadows) forwarded(e *expected) {
 		s.undo = nil
 	}
 	for _, m := range e.run.meanings {
-		if m.analysis.Temp {
+		switch {
+		case m.analysis.Hides:
+			s.lost()
+		case m.analysis.Temp:
 			s.made++
 		}
 	}

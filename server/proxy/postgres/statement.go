@@ -123,6 +123,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if made {
 		st.Opaque = true
 	}
+	if !c.shadows.hides() {
+		st.Looks = slices.DeleteFunc(slices.Clone(st.Looks), func(l hoop.Look) bool { return l.Hidden })
+	}
 	if tainted {
 		st.Uses = append(slices.Clone(st.Uses), taintedUse)
 	}
@@ -502,7 +505,7 @@ func (c *conn) forwarded(e *expected) {
 		c.changeNamesLocked(e, at, m)
 		followed := c.overlay.forwarded(e, at, m)
 		if !followed {
-			c.shadows.made++
+			c.shadows.lost()
 		}
 		c.veils.forwarded(e, a, followed)
 		for _, cmd := range a.Commands {
