@@ -30,6 +30,7 @@ const inferSetup = `
 	CREATE TABLE clinic.cardholders (card text UNIQUE, id int PRIMARY KEY, limit_ int, pin int, CHECK (limit_ <> pin));
 	INSERT INTO clinic.cardholders VALUES ('1', 1, 0, 5);
 	CREATE TABLE clinic.payments (id int PRIMARY KEY, card text REFERENCES clinic.cardholders (card));
+	CREATE TABLE clinic.refunds (id int PRIMARY KEY, card text REFERENCES clinic.cardholders (card) DEFERRABLE INITIALLY DEFERRED);
 	INSERT INTO clinic.guesses SELECT lpad(g::text, 9, '0') FROM generate_series(1, 1000) g;`
 
 // inferring is the sample resources with masked columns and limits of so many values
@@ -131,6 +132,10 @@ func TestInference_WhatCounts(t *testing.T) {
 		"what was written by an update": {[]string{"UPDATE clinic.claims SET member_ssn = '1' || '1' WHERE id = 1", "UPDATE clinic.claims SET member_ssn = '11' WHERE id = 2", "UPDATE clinic.claims SET member_ssn = '3' WHERE id = 3", "UPDATE clinic.claims SET member_ssn = '4' WHERE id = 4"}, "SELECT id FROM clinic.claims WHERE member_ssn > '1'"},
 		"a conflict":                    {[]string{"INSERT INTO clinic.cardholders VALUES ('2', 2) ON CONFLICT (card) DO UPDATE SET limit_ = 1", "INSERT INTO clinic.cardholders VALUES ('3', 3), ('4', 4) ON CONFLICT DO NOTHING"}, "INSERT INTO clinic.cardholders VALUES ('5', 5) ON CONFLICT ON CONSTRAINT cardholders_card_key DO NOTHING"},
 		"conflicts with a query":        {[]string{"INSERT INTO clinic.cardholders SELECT x, 77 FROM clinic.guesses WHERE x = '000000077' ON CONFLICT (id) DO NOTHING"}, "INSERT INTO clinic.cardholders SELECT x, 77 FROM clinic.guesses WHERE x = '000000077' ON CONFLICT (card) DO NOTHING"},
+		"counters of a transaction":     {[]string{"SELECT n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'claims'"}, "SELECT relname FROM pg_stat_xact_user_tables WHERE n_tup_hot_upd = 1"},
+		"a lock on keys":                {[]string{"SELECT id FROM clinic.claims FOR KEY SHARE NOWAIT"}, "SELECT id FROM clinic.claims WHERE id = 1 FOR KEY SHARE SKIP LOCKED"},
+		"a counter by a function":       {[]string{"SELECT pg_stat_get_xact_tuples_hot_updated('clinic.claims'::regclass)"}, "SELECT 1 WHERE pg_stat_get_xact_tuples_hot_updated('clinic.claims'::regclass) = 1"},
+		"statistics":                    {[]string{"SELECT tablename FROM pg_stats WHERE most_common_vals::text LIKE '%5%'"}, "SELECT tablename FROM pg_stats WHERE histogram_bounds::text LIKE '%5%'"},
 		"columns apart":                 {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +170,10 @@ func TestInference_Constraints(t *testing.T) {
 		"a foreign key":       "INSERT INTO clinic.payments VALUES (1, '987')",
 		"a referring row":     "DELETE FROM clinic.cardholders WHERE id = 3",
 		"a check":             "UPDATE clinic.cardholders SET limit_ = 5 WHERE id = 1",
+		"at COMMIT":           "BEGIN; INSERT INTO clinic.refunds VALUES (1, '987'); COMMIT",
+		"at COMMIT, apart":    "BEGIN|INSERT INTO clinic.refunds VALUES (1, '987')|COMMIT",
+		"at COMMIT, behind":   "BEGIN|INSERT INTO clinic.refunds VALUES (1, '987')|UPDATE clinic.patients SET ward = 4 WHERE id = 3; COMMIT",
+		"put off no more":     "BEGIN|INSERT INTO clinic.refunds VALUES (1, '987')|SET CONSTRAINTS ALL IMMEDIATE",
 	} {
 		t.Run(name, func(t *testing.T) {
 			g.Reload(inferring(3, 2)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
@@ -178,12 +187,23 @@ func TestInference_Constraints(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			run := func() (err error) {
+				for _, sql := range strings.Split(sql, "|") {
+					if _, err = conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+						break
+					}
+				}
+				if conn.PgConn().TxStatus() != 'I' {
+					_, _ = conn.Exec(t.Context(), "ROLLBACK")
+				}
+				return err
+			}
 			for range 2 {
-				if _, err := conn.Exec(t.Context(), sql); !strings.HasPrefix(state(err), "23") {
+				if err := run(); !strings.HasPrefix(state(err), "23") {
 					t.Errorf("%s: %v, want the target's error", sql, err)
 				}
 			}
-			if _, err := conn.Exec(t.Context(), sql); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "infer") {
+			if err := run(); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "infer") {
 				t.Errorf("%s: %v, want 42501 for the inference limit", sql, err)
 			}
 			if _, err := conn.Exec(t.Context(), "UPDATE clinic.patients SET ward = 4 WHERE id = 3"); err != nil {

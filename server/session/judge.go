@@ -145,6 +145,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
 	r.rules, r.exports, r.infers, r.at = s.rules(), exports, infers, s.line.Now()
+	s.owe(st, infers.fails)
 	pos, err := s.recordStatement(r, uses, d, nil)
 	if err != nil {
 		return nil, unrecorded(err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/record"
@@ -139,6 +140,7 @@ type Session struct {
 	records []recording.Record  // on their way to rec; their room is used again
 	event   hoop.Event          // on its way to the log
 	asked   recording.Statement // of records, while one of it is there
+	owed    []infer.Claim       // what a constraint may fail on that waits for COMMIT
 	closed  bool
 	silent  error // nothing more may be released, and why
 }

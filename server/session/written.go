@@ -137,7 +137,7 @@ func (r *Run) failed(state string) {
 	}
 	told := r.infers.errs
 	if strings.HasPrefix(state, "23") {
-		told = slices.Concat(told, r.infers.fails)
+		told = r.session.owes(slices.Concat(told, r.infers.fails))
 	}
 	if len(told) == 0 {
 		return
@@ -149,4 +149,32 @@ func (r *Run) failed(state string) {
 		r.session.silence(r.session.line.uncounted(ctx, err))
 	}
 	r.infers.used = append(r.infers.used, used...)
+}
+
+// owe keeps what a statement of a transaction may fail on: a constraint that is deferred
+// says so at COMMIT.
+func (s *Session) owe(st *hoop.Statement, fails []infer.Claim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !st.InTx {
+		s.owed = nil
+	}
+	s.owed = joined(s.owed, fails)
+}
+
+// owes adds to claims what the constraints of the transaction may have failed on.
+func (s *Session) owes(claims []infer.Claim) []infer.Claim {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return joined(claims, s.owed)
+}
+
+// joined adds claims to others, one for each limit.
+func joined(claims, more []infer.Claim) []infer.Claim {
+	for _, c := range more {
+		if !slices.ContainsFunc(claims, func(o infer.Claim) bool { return o.Key == c.Key }) {
+			claims = append(claims, c)
+		}
+	}
+	return claims
 }

@@ -240,6 +240,9 @@ func (r *resolver) add(t *catalog.Table, column string) {
 		}
 	}
 	r.blind = r.blind || t.Kind == catalog.KindForeign
+	if spells(t, column) {
+		r.out[hoop.AnyColumn] = true
+	}
 	if t.Temporary {
 		r.holding(t.Counts)
 		r.holding(t.Held(column)) // of * there is none

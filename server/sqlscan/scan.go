@@ -189,7 +189,7 @@ type stmt struct {
 	asksMany bool                    // one of them decides, by values that the text does not list
 
 	wrote     []hoop.Look          // what the statement writes, and may fail on
-	conflicts []hoop.Look          // what ON CONFLICT compares
+	conflicts []hoop.Look          // what ON CONFLICT compares, and others do that no expression shows
 	clashing  []clash              // of both: what is told when the statement was walked
 	copying   []hoop.Use           // of derived: those that copy something
 	targets   []*pg_query.RangeVar // what it writes to

@@ -184,6 +184,9 @@ func (s *stmt) locking(q *pg_query.SelectStmt, w where) {
 	var tables []string
 	for _, n := range q.LockingClause {
 		lc := n.GetLockingClause()
+		if lc.GetStrength() == pg_query.LockClauseStrength_LCS_FORKEYSHARE {
+			s.tells() // it waits for an UPDATE under way only where that changes a key
+		}
 		for _, rel := range lc.GetLockedRels() { // aliases of FROM, not tables
 			for _, src := range s.names.aliases[rel.GetRangeVar().GetRelname()] {
 				for _, t := range src.tables {

@@ -14,7 +14,26 @@ var blindRelations = map[string]bool{
 	"pg_statistic": true, "pg_statistic_ext_data": true, "pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
 	"pg_stat_activity": true, "pg_stat_statements": true, "pg_prepared_statements": true, "pg_cursors": true,
 	"pg_largeobject": true, "pg_largeobject_metadata": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true,
-	"pg_backend_memory_contexts": true, // how long the values are that a cursor holds
+	"pg_backend_memory_contexts": true,                                                                    // how long the values are that a cursor holds
+	"pg_stat_xact_all_tables":    true, "pg_stat_xact_user_tables": true, "pg_stat_xact_sys_tables": true, // whether an UPDATE changed a value
+}
+
+// valueColumns are those of such relations that are made of stored values: what they are
+// compared with, any column of the target is.
+var valueColumns = map[string][]string{
+	"pg_stats":              {"most_common_vals", "histogram_bounds", "most_common_elems"},
+	"pg_stats_ext_exprs":    {"most_common_vals", "histogram_bounds", "most_common_elems"},
+	"pg_stats_ext":          {"most_common_vals"},
+	"pg_statistic":          {"stavalues1", "stavalues2", "stavalues3", "stavalues4", "stavalues5"},
+	"pg_largeobject":        {"data"},
+	"pg_attribute":          {"attmissingval"},
+	"pg_statistic_ext_data": {"stxdmcv", "stxdexpr"},
+}
+
+// spells reports whether a column is made of values of any table; "*" is each.
+func spells(t *catalog.Table, column string) bool {
+	names := valueColumns[t.Name]
+	return t.System && (slices.Contains(names, column) || column == "*" && len(names) > 0 && blindRelations[t.Name])
 }
 
 // blindColumns are columns of other relations that hold such values: defaults of columns
@@ -69,6 +88,9 @@ var secretRelations = map[string]bool{
 
 // systemRelation judges reading a relation of pg_catalog or information_schema.
 func (s *stmt) systemRelation(t *catalog.Table) {
+	if strings.HasPrefix(t.Name, "pg_stat_xact_") && blindRelations[t.Name] {
+		s.tells()
+	}
 	switch {
 	case secretRelations[t.Name]:
 		s.out.Opaque = true
@@ -85,4 +107,10 @@ func (s *stmt) systemWrite(t *catalog.Table) {
 	if t.Name == "pg_settings" {
 		s.forbid("settings are set with SET")
 	}
+}
+
+// tells notes that the statement can see whether values that are written had been there
+// before: by counters of what its transaction changed, or by a lock.
+func (s *stmt) tells() {
+	s.conflicts = append(s.conflicts, hoop.Look{Columns: []hoop.ColumnRef{hoop.AnyColumn}})
 }
