@@ -154,10 +154,14 @@ func findCard(s []byte, i int) (start, end int) {
 }
 
 // findIBAN finds ISO 13616 account numbers: two letters, two check digits (ISO 7064
-// mod 97-10), 11 to 30 letters and digits, blanks between groups of four.
+// mod 97-10: from 02 to 98), 11 to 30 letters and digits, blanks or dashes between groups of
+// four.
 func findIBAN(s []byte, i int) (start, end int) {
 	start = i - 2
 	if !runStart(s, i) || start < 0 || !isAlpha(s[start]) || !isAlpha(s[start+1]) || alnumAt(s, start-1) || !digitAt(s, i+1) {
+		return 0, 0
+	}
+	if check := int(s[i]-'0')*10 + int(s[i+1]-'0'); check < 2 || check > 98 {
 		return 0, 0
 	}
 	var b [34]byte
@@ -173,7 +177,7 @@ func findIBAN(s []byte, i int) (start, end int) {
 			if n >= 15 && !alnumAt(s, j+1) && mod97(b[:n]) == 1 {
 				end = j + 1
 			}
-		case s[j] == ' ' && n%4 == 0 && s[j-1] != ' ':
+		case (s[j] == ' ' || s[j] == '-') && n%4 == 0 && isAlnum(s[j-1]):
 		default:
 			return start, end
 		}

@@ -98,6 +98,7 @@ func mark(text string, start, end int) string {
 // these are no chance.
 var floors = map[string][2]int{
 	"name": {955, 990}, "city": {985, 990}, "zip": {990, 995}, "mrn": {915, 995}, "date": {990, 995}, "address": {995, 995}, "health-plan": {990, 990}, "plate": {995, 985},
+	"mac": {780, 995}, "uuid": {740, 995}, // those without separators are digits like any other
 }
 
 // otherFloor is for detectors that floors does not name.

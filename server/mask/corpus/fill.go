@@ -91,8 +91,9 @@ var fills = map[string]fill{
 	"ndc": {"ndc", func(g *generator) string {
 		return pick(g, g.digits("0###-####-##"), g.digits("5####-###-##"), g.digits("6####-####-#"), g.digits("0####-####-##"))
 	}},
-	"mac":  {"mac", func(g *generator) string { return g.digits("hh:hh:hh:hh:hh:hh") }},
-	"uuid": {"uuid", func(g *generator) string { return g.digits("hhhhhhhh-hhhh-4hhh-ahhh-hhhhhhhhhhhh") }},
+	"mac":  {"mac", (*generator).mac},
+	"uuid": {"uuid", (*generator).uuid},
+	"iban": {"iban", (*generator).iban},
 
 	// What identifies nobody, and looks as if it could.
 	"n":   {"", func(g *generator) string { return strconv.Itoa(1 + g.r.IntN(9)) }},
@@ -112,6 +113,9 @@ var fills = map[string]fill{
 	"range":   {"", func(g *generator) string { return pick(g, "3-5", "10-14", "135-145", "0.6-1.2", "4000-11000") }},
 	"disease": {"", func(g *generator) string { return pick(g, diseases...) }},
 	"eponym":  {"", func(g *generator) string { return pick(g, eponyms...) }},
+	"hash":    {"", func(g *generator) string { return g.digits(strings.Repeat("h", 40)) }},
+	"notiban": {"", func(g *generator) string { return pick(g, "DE", "NL", "AT") + g.digits("00 #### #### ####") }}, // no IBAN has 00
+	"notmac":  {"", func(g *generator) string { return g.digits("hh:hh:hh:hh:hh") }},
 }
 
 var months = []string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Jan", "Feb", "Mar", "Sept", "Oct", "Dec"}
@@ -264,4 +268,54 @@ func (g *generator) vin() string {
 	}
 	b[8] = "0123456789X"[sum%11]
 	return string(b)
+}
+
+func (g *generator) mac() string {
+	m := g.digits("hh:hh:hh:hh:hh:hh")
+	if g.heldOut {
+		return pick(g, m, strings.ToUpper(m), strings.ToUpper(strings.ReplaceAll(m, ":", "-")), g.digits("hhhh.hhhh.hhhh"), strings.ReplaceAll(m, ":", ""))
+	}
+	return m
+}
+
+func (g *generator) uuid() string {
+	u := g.digits("hhhhhhhh-hhhh-4hhh-ahhh-hhhhhhhhhhhh")
+	if g.heldOut {
+		return pick(g, u, strings.ToUpper(u), g.digits("hhhhhhhh-hhhh-7hhh-bhhh-hhhhhhhhhhhh"), strings.ReplaceAll(u, "-", ""))
+	}
+	return u
+}
+
+// iban is an account number with the check digits of ISO 13616.
+func (g *generator) iban() string {
+	country := pick(g, "DE", "GB", "NL", "ES", "AT", "CH")
+	bban := map[string]string{
+		"DE": "##################", "GB": "AAAA##############", "NL": "AAAA##########", "ES": "####################",
+		"AT": "################", "CH": "#################",
+	}[country]
+	if g.heldOut {
+		country = pick(g, "FR", "BE", "PL", "NO", "IE", "LU")
+		bban = map[string]string{
+			"FR": "##########A##########N#", "BE": "############", "PL": "########################", "NO": "###########",
+			"IE": "AAAA##############", "LU": "###A##A######A##",
+		}[country]
+	}
+	bban = g.digits(bban)
+	rest := 0
+	for _, c := range bban + country + "00" {
+		if c >= 'A' {
+			rest = (rest*100 + int(c-'A') + 10) % 97
+		} else {
+			rest = (rest*10 + int(c-'0')) % 97
+		}
+	}
+	whole := country + fmt.Sprintf("%02d", 98-rest) + bban
+	var groups []string
+	for s := whole; s != ""; s = s[min(4, len(s)):] {
+		groups = append(groups, s[:min(4, len(s))])
+	}
+	if g.heldOut {
+		return pick(g, whole, strings.Join(groups, " "), strings.Join(groups, "-"), strings.ToLower(whole))
+	}
+	return pick(g, whole, strings.Join(groups, " "), strings.Join(groups, "-"))
 }

@@ -85,6 +85,8 @@ var dev = templates{
 		"Spoke with {first} (sister), who will pick up the patient at {time}.",
 		"Seen with medical student {name}.",
 		"{name} was last seen {date}; BP {bp}.",
+		"Refund of {money} to IBAN {iban}.",
+		"International patient, pays from {iban}, {name}.",
 	},
 	clean: []string{
 		"BP {bp}, HR {nn}, RR {nn}, SpO2 {nn}% on room air.",
@@ -138,6 +140,7 @@ var dev = templates{
 		"Vital Signs Stable. Mental Status Exam: Appropriate affect.",
 		"Dosed at {nn} mg/kg over {n}-{nn} hours; max 4 g/day.",
 		"ATTENTION: HIGH FALL RISK. DO NOT RESUSCITATE ORDER ON FILE.",
+		"Image checksum {hash} verified.",
 		"Phase 3 trial, arm 2B, cohort {nnn}; hazard ratio 0.{nn} (95% CI 0.5-1.{nn}).",
 	},
 }
@@ -220,6 +223,12 @@ var heldOut = templates{
 		"Message from {name}: I still have pain, can Dr. {last} call me at {phone}?",
 		"Scrub nurse: {first} {last}. Anesthesia: Dr. {last}.",
 		"AUTHORIZATION FOR {upname}",
+		"IBAN: {iban}",
+		"Wire transfer ({iban}) confirmed on {date}.",
+		"Telemetry box {mac} moved to bed {n}.",
+		"dhcp: lease for [{mac}] from {ip}",
+		"Study object {uuid} sent to the archive.",
+		"request-id={uuid} status=200",
 	},
 	clean: []string{
 		"T {nn}.{n} C, P {nn}, BP {bp}, sat {nn}% RA.",
@@ -266,5 +275,8 @@ var heldOut = templates{
 		"Levels C3-C4, T11-T12, L5-S1; ratio 3:1; grade 2+ pulses.",
 		"Protocol v{version}, amendment {n}, dated revision {year}.",
 		"Social Work and Case Management met with family.",
+		"Interface build {hash} rolled back.",
+		"Form {notiban} is out of print.",
+		"Pump program {notmac} loaded.",
 	},
 }
