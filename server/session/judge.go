@@ -553,6 +553,15 @@ func (r *Run) Plan(cols []hoop.Column) *mask.Plan {
 // statement must not reach the client.
 func (r *Run) Withheld() bool { return r.rules.Withheld(r.st) || r.exports.withheld }
 
+// Protected are the tables with protected values that the statement reads, by canonical
+// name; there are none where it is not known which it can read.
+func (r *Run) Protected() []string {
+	if r.st.Opaque {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.st.Reads), func(t string) bool { return !r.rules.ProtectsTable(t) })
+}
+
 // Rules gives the mask rules that were in force when the statement was judged.
 func (r *Run) Rules() *mask.Rules { return r.rules }
 

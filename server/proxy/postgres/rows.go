@@ -75,6 +75,7 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 	a.unproven(cols)
 	if plan := r.run.Plan(cols); !plan.Clear() {
 		r.plan = plan
+		a.tellPlan(e)
 	}
 	return nil
 }
