@@ -352,6 +352,8 @@ func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 		"create rule r as on delete to t do instead nothing", "alter table t enable row level security", "create policy p on t using (true)", "alter policy p on t using (f() = 1)",
 		"alter table t alter z set default 1", "alter table t alter z set default f()", "create index on t ((z + 1))",
 		"create unique index tz on t (z)", "drop index tz", "alter table t add constraint k unique (z, c)", "alter table t drop constraint k",
+		"create type mood as enum ('a')", "alter type mood add value 'b'", "create type span as range (subtype = float8)", "create cast (text as span) with inout",
+		"create function same(int, int) returns bool language sql as 'select $1 = $2'", "create operator === (leftarg = int, rightarg = int, function = same)",
 		"create domain d as text", "alter domain d add check (value <> '')",
 		"create function ev() returns event_trigger language plpgsql as 'begin end'", "create event trigger ev on sql_drop execute function ev()",
 		"drop table t cascade",
@@ -373,9 +375,14 @@ func TestSnapshot_VersionFollowsEveryChange(t *testing.T) {
 	mustExec(t, conn, `create temp table tt (a int default 1); create index on tt ((a + 1)); insert into s.u values (1);
 		create temp view tv as select a from tt; create or replace temp view tv as select a, 1 as b from tt;
 		create temp table tc () inherits (tt); create rule r as on delete to tt do instead nothing;
-		alter table tt enable row level security; create policy p on tt using (true)`)
+		alter table tt enable row level security; create policy p on tt using (true);
+		create type pg_temp.mood as enum ('a', 'b'); alter type pg_temp.mood add value 'c'; create type pg_temp.span as range (subtype = float8);
+		create domain pg_temp.short as text check (value < 'x'); create type pg_temp.pair as (a int, b text);
+		create function pg_temp.same(int, int) returns bool language sql as 'select $1 = $2';
+		create or replace function pg_temp.same(int, int) returns bool language sql as 'select $2 = $1';
+		create aggregate pg_temp.total (int) (sfunc = int4pl, stype = int)`)
 	if got, _ := c.Refresh(t.Context()); got != old {
-		t.Error("temporary tables and views, or rows, made a new snapshot")
+		t.Error("temporary objects, or rows, made a new snapshot")
 	}
 	if len(old.Lookup("", "tt")) != 0 {
 		t.Error("a temporary table of another session is in the snapshot")

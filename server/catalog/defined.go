@@ -55,6 +55,9 @@ var tableRows = strings.Join([]string{
 // lasting is SQL for the schemas that are not one session's own.
 const lasting = `(select oid from pg_catalog.pg_namespace where nspname !~ '^pg_(toast_)?temp_')`
 
+// lastingTypes is SQL for the types there.
+const lastingTypes = `(select oid from pg_catalog.pg_type where typnamespace in ` + lasting + `)`
+
 // restRows is SQL for what belongs to no relation and is no function: types, operators,
 // and how they compare; languages and text search; foreign servers; what rights new
 // objects come with; and which roles policies do not count for. Row types of tables are
@@ -66,10 +69,10 @@ var restRows = strings.Join([]string{
 	columnsOf("0", "pg_attribute", "attrelid, attnum, attname, atttypid, atttypmod, attcollation",
 		"attnum > 0 and not attisdropped and attrelid in (select oid from pg_catalog.pg_class where relkind = 'c' and relnamespace in "+lasting+")"),
 	rowsOf("0", "pg_constraint", "contypid <> 0 and connamespace in "+lasting),
-	rowsOf("0", "pg_enum", "true"),
-	rowsOf("0", "pg_range", "rngtypid >= 16384"),
+	rowsOf("0", "pg_enum", "enumtypid in "+lastingTypes),
+	rowsOf("0", "pg_range", "rngtypid >= 16384 and rngtypid in "+lastingTypes),
 	rowsOf("0", "pg_operator", "oid >= 16384"),
-	rowsOf("0", "pg_cast", "oid >= 16384"),
+	rowsOf("0", "pg_cast", usersCast),
 	rowsOf("0", "pg_opclass", "oid >= 16384"),
 	rowsOf("0", "pg_opfamily", "oid >= 16384"),
 	rowsOf("0", "pg_amop", "oid >= 16384"),

@@ -13,21 +13,27 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
+// usersCast is SQL for the casts that run users' functions or none: those that come with a
+// range are internal.
+const usersCast = `oid >= 16384 and castfunc not in (select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang where l.lanname = 'internal')`
+
 // versionQuery digests the rows of every catalog table that load reads by their
-// identity and the transaction that wrote them (xmin). Temporary relations come and
-// go and are left out.
+// identity and the transaction that wrote them (xmin). Temporary relations, types and
+// functions come and go and are left out, as load leaves them out. Operators are not, since a
+// statement that names one may mean that of another session.
 const versionQuery = `
 with temp as (select oid from pg_catalog.pg_namespace where nspname ~ '^pg_(toast_)?temp_'),
 kept as (select oid from pg_catalog.pg_class where relnamespace not in (select oid from temp)),
+types as (select oid from pg_catalog.pg_type where typnamespace not in (select oid from temp)),
 rows(k) as (
 	select 'n' || oid || ':' || xmin from pg_catalog.pg_namespace where oid not in (select oid from temp)
 	union all select 'c' || oid || ':' || xmin from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't')
 	union all select 'a' || attrelid || '.' || attnum || ':' || xmin from pg_catalog.pg_attribute where attrelid >= 16384 and attnum > 0
 		and attrelid in (select oid from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't'))
 	union all select 't' || oid || ':' || xmin from pg_catalog.pg_type where oid >= 16384 and typnamespace not in (select oid from temp)
-	union all select 'p' || oid || ':' || xmin from pg_catalog.pg_proc
+	union all select 'p' || oid || ':' || xmin from pg_catalog.pg_proc where pronamespace not in (select oid from temp)
 	union all select 'o' || oid || ':' || xmin from pg_catalog.pg_operator where oid >= 16384
-	union all select 's' || oid || ':' || xmin from pg_catalog.pg_cast where oid >= 16384
+	union all select 's' || oid || ':' || xmin from pg_catalog.pg_cast where ` + usersCast + `
 	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits where inhrelid in (select oid from kept)
 	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where (not tgisinternal or tgenabled <> 'O') and tgrelid in (select oid from kept)
 	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384 and ev_class in (select oid from kept)
@@ -38,10 +44,10 @@ rows(k) as (
 	union all select 'x' || indexrelid || ':' || xmin from pg_catalog.pg_index
 		where (indexprs is not null or indpred is not null or indisunique) and indexrelid >= 16384 and indrelid in (select oid from kept)
 	union all select 'q' || seqrelid || ':' || xmin from pg_catalog.pg_sequence where seqrelid in (select oid from kept)
-	union all select 'm' || oid || ':' || xmin from pg_catalog.pg_enum
+	union all select 'm' || oid || ':' || xmin from pg_catalog.pg_enum where enumtypid in (select oid from types)
 	union all select 'P' || partrelid || ':' || xmin from pg_catalog.pg_partitioned_table where partrelid in (select oid from kept)
 	union all select 'f' || ftrelid || ':' || xmin from pg_catalog.pg_foreign_table where ftrelid in (select oid from kept)
-	union all select 'R' || rngtypid || ':' || xmin from pg_catalog.pg_range where rngtypid >= 16384
+	union all select 'R' || rngtypid || ':' || xmin from pg_catalog.pg_range where rngtypid >= 16384 and rngtypid in (select oid from types)
 	union all select 'C' || oid || ':' || xmin from pg_catalog.pg_opclass where oid >= 16384
 	union all select 'F' || oid || ':' || xmin from pg_catalog.pg_opfamily where oid >= 16384
 	union all select 'O' || oid || ':' || xmin from pg_catalog.pg_amop where oid >= 16384
@@ -272,9 +278,7 @@ func (l *loader) operators(ctx context.Context) error {
 
 func (l *loader) casts(ctx context.Context) error {
 	var c Cast
-	return l.each(ctx, `select c.castsource, c.casttarget, c.castfunc, c.castcontext = 'i' from pg_catalog.pg_cast c
-		left join (pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang) on p.oid = c.castfunc
-		where c.oid >= 16384 and l.lanname is distinct from 'internal'`,
+	return l.each(ctx, `select castsource, casttarget, castfunc, castcontext = 'i' from pg_catalog.pg_cast where `+usersCast,
 		[]any{&c.Source, &c.Target, &c.Function, &c.Implicit}, func() { l.snap.casts = append(l.snap.casts, c) })
 }
 
