@@ -66,7 +66,8 @@ func (d *decoys) texts(st *hoop.Statement, op hoop.Operand) (out []string) {
 	p := st.Params[op.Param-1]
 	if text, ok := textOf(d.types, p.Type, p.Value); ok {
 		out = append(out, text)
-		for _, v := range elements([]byte(text)) {
+		list, _ := arrayText([]byte(text))
+		for _, v := range elements(list) {
 			out = append(out, string(v))
 		}
 		return out

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -311,8 +312,8 @@ func operands(st *hoop.Statement, list []hoop.Operand) [][]byte {
 		if value == nil {
 			continue
 		}
-		if op.Array && len(value) > 1 && value[0] == '{' {
-			out = append(out, elements(value)...)
+		if list, ok := arrayText(value); op.Array && ok {
+			out = append(out, elements(list)...)
 			continue
 		}
 		out = append(out, value)
@@ -331,13 +332,24 @@ func unquoted(text string) string {
 	return text
 }
 
-// elements are those of an array in text; how they are quoted does not matter for
-// counting them.
+// arrayText gives the part of a text that PostgreSQL reads as an array: blanks may stand before
+// it, and bounds, as in [1:2]={a,b} (manual, "Array Input and Output Syntax").
+func arrayText(text []byte) (list []byte, ok bool) {
+	list = bytes.TrimSpace(text)
+	if bytes.HasPrefix(list, []byte("[")) {
+		_, list, _ = bytes.Cut(list, []byte("="))
+		list = bytes.TrimSpace(list)
+	}
+	return list, bytes.HasPrefix(list, []byte("{"))
+}
+
+// elements are those of an array in text, without quotes and backslashes. What stands
+// between them is not told apart any further: they are for counting and comparing.
 func elements(v []byte) (out [][]byte) {
 	at, quoted := 0, false
 	add := func(e []byte) {
-		if e = []byte(strings.Trim(string(e), "{} \"")); len(e) > 0 {
-			out = append(out, e)
+		if e = bytes.Trim(e, "{} \"\t\n\r\v\f"); len(e) > 0 {
+			out = append(out, unescaped(e))
 		}
 	}
 	for i := 0; i < len(v); i++ {
@@ -352,6 +364,21 @@ func elements(v []byte) (out [][]byte) {
 		}
 	}
 	add(v[at:])
+	return out
+}
+
+// unescaped is an element without the backslashes that take a sign for itself.
+func unescaped(e []byte) []byte {
+	if bytes.IndexByte(e, '\\') < 0 {
+		return e
+	}
+	out := make([]byte, 0, len(e))
+	for i := 0; i < len(e); i++ {
+		if e[i] == '\\' && i+1 < len(e) {
+			i++
+		}
+		out = append(out, e[i])
+	}
 	return out
 }
 

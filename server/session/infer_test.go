@@ -60,6 +60,8 @@ func TestInference_WhatCounts(t *testing.T) {
 		"values":                        {[]string{"SELECT id FROM clinic.patients WHERE ssn = '1'", "SELECT id FROM clinic.patients WHERE ssn IN ('2', '3')", "SELECT id FROM clinic.patients WHERE ssn = '3'"}, "SELECT id FROM clinic.patients WHERE ssn = '4'"},
 		"members of IN":                 {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3', '4')"},
 		"an array":                      {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('{1,2,3,4}')"},
+		"an array with bounds":          {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY('[1:4]={1,2,3,4}')"},
+		"an array behind a blank":       {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(' {1,2,3,4}'::text[])"},
 		"ARRAY[]":                       {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(ARRAY['1', '2', '3', '4'])"},
 		"alternatives":                  {nil, "SELECT id FROM clinic.patients WHERE ssn = '1' OR ssn = '2' OR ssn <> '3' OR '4' = ssn"},
 		"VALUES":                        {nil, "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1'), ('2'), ('3'), ('4')) v(x) ON p.ssn = v.x"},

@@ -8,7 +8,7 @@ import (
 )
 
 func TestOperands(t *testing.T) {
-	literals := []string{"'it''s'", "5", `'{a,"b,c",NULL,{d}}'`}
+	literals := []string{"'it''s'", "5", `'{a,"b,c",NULL,{d}}'`, "' {a,b}'", `'[1:2] = {a,b\-c}'`, `'[0:0][1:2]={{"a\"b",c}}'`}
 	st := &hoop.Statement{
 		Params:  []hoop.Param{{Value: []byte("x")}, {Value: nil}, {Value: []byte("{p,q}")}},
 		Literal: func(n int) (string, bool) { return literals[n], n < len(literals) },
@@ -21,6 +21,9 @@ func TestOperands(t *testing.T) {
 		"[{p,q}]":        {{Literal: -1, Param: 3}},
 		"[a b,c NULL d]": {{Literal: 2, Array: true}},
 		"[t]":            {{Literal: -1, Text: "t"}},
+		"[a b]":          {{Literal: 3, Array: true}},
+		"[a b-c]":        {{Literal: 4, Array: true}},
+		"[a\"b c]":       {{Literal: 5, Array: true}},
 	} {
 		if got := fmt.Sprintf("%s", operands(st, ops)); got != want {
 			t.Errorf("%v: %s, want %s", ops, got, want)
