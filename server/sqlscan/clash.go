@@ -204,14 +204,13 @@ func (s *stmt) inserted(q *pg_query.InsertStmt, sc *scope) {
 			}
 		}
 		before := len(s.wrote)
-		switch src := q.SelectStmt.GetSelectStmt(); {
-		case src == nil: // DEFAULT VALUES
-		case len(src.ValuesLists) > 0 || len(src.FromClause) == 0 && src.Larg == nil && src.WithClause == nil:
+		if src := q.SelectStmt.GetSelectStmt(); src != nil { // else DEFAULT VALUES
 			f.rows, f.unknown = s.filledBy(src, sc)
-			s.writeRows(t, f.names, f.rows)
-		default:
-			f.rows, f.unknown = s.filledBy(src, sc)
-			s.writeRows(t, f.names, nil)
+			rows := f.rows
+			if len(src.ValuesLists) == 0 && (len(src.FromClause) > 0 || src.Larg != nil || src.WithClause != nil) {
+				rows = nil // any number
+			}
+			s.writeRows(t, f.names, rows)
 		}
 		if q.OnConflictClause != nil {
 			s.arbitrated(t, q.OnConflictClause.Infer, s.wrote[before:], f)

@@ -313,7 +313,10 @@ func (p *plReader) command() bool {
 	case p.skip("loop"):
 		return p.loop(noEnd)
 	case p.skip("while"):
-		return p.expression("loop") && p.loop(noEnd)
+		p.loops = append(p.loops, noEnd) // what it asks is asked again each time
+		ok := p.expression("loop")
+		p.loops = p.loops[:len(p.loops)-1]
+		return ok && p.loop(noEnd)
 	case p.skip("for"):
 		return p.forLoop()
 	case p.skip("foreach"):
@@ -460,8 +463,8 @@ func (p *plReader) returns() bool {
 		return true
 	case p.skip("query"):
 		return !p.is("execute") && p.statement()
-	case p.is("next"):
-		p.at++
+	case p.skip("next") && p.skip(";"): // the row is in variables
+		return true
 	}
 	return p.expression(";")
 }
