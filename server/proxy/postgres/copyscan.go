@@ -76,6 +76,10 @@ func copyingOf(c *pg_query.CopyStmt) copying {
 			sign = &out.quote
 		case "escape":
 			sign = &out.escape
+		case "encoding": // the target's session has UTF8 anyway
+			if !isUTF8(text) {
+				return copying{format: copyOther}
+			}
 		case "header", "force_quote", "null": // what is NULL shows nothing
 		default:
 			return copying{format: copyOther}
@@ -299,7 +303,7 @@ func (a *answerer) copyRow(e *expected, m []byte) error {
 func (m *meaning) scannable() error {
 	if slices.ContainsFunc(m.copies, func(c copying) bool { return c.format == copyOther }) {
 		return hoop.Errorf(hoop.CodeDenied, "COPY TO in this format could deliver values that are masked for you").
-			WithHint("use FORMAT text or csv without ENCODING, or SELECT; FORMAT binary copies ordinary tables only")
+			WithHint("use FORMAT text or csv in UTF8, or SELECT; FORMAT binary copies ordinary tables only")
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ func TestCopySigns(t *testing.T) {
 		"delimiter '|'", "delimiter ';' null 'none'", "(delimiter '''')", "(delimiter E'\\x01', header)", "(format text, delimiter '\"')",
 		"(format csv, delimiter ';', force_quote *)", "(format csv, delimiter '|', force_quote *)", "(format csv, quote '''', force_quote *)", "(format csv, escape '\\', force_quote *)",
 		"(format csv, quote '|', escape ';', delimiter E'\\t', force_quote *, header)", "(format csv, escape ',', force_quote *)", "csv quote '|' escape '\\' force quote *",
+		"(encoding 'UTF8')", "(format csv, encoding 'utf-8', force_quote *)",
 	} {
 		want, err := copiedOut(t, direct, "copy wanted to stdout "+options)
 		check(t, err)
@@ -33,7 +34,7 @@ func TestCopySigns(t *testing.T) {
 			t.Errorf("%s: %v\n got %q\nwant %q", options, err, got, want)
 		}
 	}
-	for _, options := range []string{"(encoding 'LATIN1')", "(format csv, encoding 'UTF8')"} {
+	for _, options := range []string{"(encoding 'LATIN1')", "(format csv, encoding 'SQL_ASCII')"} {
 		if got, err := copiedOut(t, c, "copy notes to stdout "+options); state(err) != "42501" || got != "" {
 			t.Errorf("%s: %q, %v", options, got, err)
 		}
