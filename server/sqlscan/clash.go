@@ -223,6 +223,12 @@ func (s *stmt) inserted(q *pg_query.InsertStmt, sc *scope) {
 // it may have others.
 func (s *stmt) filledBy(q *pg_query.SelectStmt, sc *scope) (rows [][]*pg_query.Node, unknown bool) {
 	for _, leaf := range branches(q) {
+		for _, list := range leaf.GetValuesLists() { // maybe many thousands
+			rows = append(rows, listOf(list))
+		}
+		if len(leaf.GetValuesLists()) > 0 {
+			continue
+		}
 		cells, ok := s.rowsOf(leaf, sc, 0)
 		for _, row := range cells {
 			exprs := make([]*pg_query.Node, len(row))
