@@ -28,6 +28,9 @@ func (s *stmt) alterCommand(n *pg_query.Node) bool {
 		if x.AlterDomainStmt.Subtype == "X" {
 			s.use(hoop.EffectDestroy, "drops a constraint", "*")
 		}
+		for _, t := range s.cat.UserTypes(lastOf(x.AlterDomainStmt.TypeName)) {
+			s.behind("a check of "+hoop.TableName(t.Schema, lastOf(x.AlterDomainStmt.TypeName)), true, func(in *stmt) { in.runAll(s.cat.TypeCode(t.OID)) })
+		}
 		s.parts(n)
 	case *pg_query.Node_AlterEnumStmt, *pg_query.Node_AlterTypeStmt:
 		s.ddl("ALTER TYPE", "*")
@@ -323,25 +326,27 @@ func (s *stmt) moveToSchema(a *pg_query.AlterObjectSchemaStmt) {
 
 func (s *stmt) reindex(r *pg_query.ReindexStmt) {
 	s.out.Opaque = true // index expressions run
-	defer s.indexes()
 	switch r.Kind {
 	case pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX, pg_query.ReindexObjectType_REINDEX_OBJECT_TABLE:
 		s.cmd.Verb = "REINDEX"
 		s.use(hoop.EffectDDL, "", s.canonical(r.Relation)...)
+		s.indexes(r.Kind == pg_query.ReindexObjectType_REINDEX_OBJECT_INDEX) // of which table is not known
 	case pg_query.ReindexObjectType_REINDEX_OBJECT_SCHEMA:
 		s.cmd.Verb = "REINDEX"
 		s.use(hoop.EffectDDL, "", s.inSchema(r.Name)...)
+		s.indexes(true)
 	default:
 		s.cmd.Verb = "REINDEX"
 		s.use(hoop.EffectServer, "REINDEX of a database", "*")
+		s.indexes(true)
 	}
 }
 
-// indexes adds the code of indexes and checks of the tables mentioned, or of all where
-// none is.
-func (s *stmt) indexes() {
+// indexes adds the code of indexes and checks of the tables mentioned, or of all.
+func (s *stmt) indexes(all bool) {
 	for t := range s.cat.Tables {
-		if t.RunsCode && (len(s.tables) == 0 || s.tables[t]) {
+		if t.RunsCode && (all || s.tables[t]) {
+			s.checked(t)
 			s.checks(t)
 		}
 	}
@@ -371,7 +376,7 @@ func (s *stmt) vacuum(v *pg_query.VacuumStmt) {
 	s.out.Opaque = true        // index expressions run
 	effect := hoop.EffectWrite // no row and no definition changes
 	why := "maintenance"
-	s.indexes()
+	s.indexes(len(v.Rels) == 0)
 	for _, o := range v.Options {
 		if d := o.GetDefElem(); strings.EqualFold(d.GetDefname(), "full") && !isFalse(d.Arg) {
 			effect, why = hoop.EffectServer, "VACUUM FULL"

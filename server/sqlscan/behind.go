@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +31,7 @@ func (s *stmt) behind(why string, often bool, run func(in *stmt)) {
 	in := newStmt(b, nil)
 	in.endless = often && (s.endless || s.many)
 	run(in)
+	in.unnamed()
 	in.flush()
 	out := b.finish()
 	for _, u := range out.Uses {
@@ -65,6 +67,13 @@ func (s *stmt) runsOID(oid uint32) {
 	}
 }
 
+// runAll adds functions that are named by their OIDs.
+func (s *stmt) runAll(oids []uint32) {
+	for _, oid := range oids {
+		s.runsOID(oid)
+	}
+}
+
 // rowTriggers are trigger functions in C, PostgreSQL's own and those of its extensions
 // (manual, appendix "Additional Supplied Modules"): most look at the row, and change nothing else.
 var rowTriggers = map[string]harm{
@@ -82,9 +91,7 @@ func (s *stmt) effectsOf(f *catalog.Function, moved []string, why string) {
 		return
 	}
 	s.behindOnce[key] = true
-	for _, oid := range f.Calls {
-		s.runsOID(oid)
-	}
+	s.runAll(f.Calls)
 	switch h, row := rowTriggers[f.Name]; {
 	case f.Identity:
 		s.opaque(why + " sets hoop.*")
@@ -111,6 +118,9 @@ func (s *stmt) runsBody(f *catalog.Function, moved []string, why string) {
 		s.opaque(why + " cannot be read")
 		return
 	}
+	for oid := range s.on.codeOf(f).types { // of its variables: what is put into them is a value of the type
+		s.values[oid] = true
+	}
 	around := &scope{ctes: map[string]*pg_query.CommonTableExpr{}}
 	for _, name := range moved {
 		around.ctes[name] = &pg_query.CommonTableExpr{}
@@ -121,6 +131,7 @@ func (s *stmt) runsBody(f *catalog.Function, moved []string, why string) {
 	for _, p := range body.Pieces {
 		in := newStmt(s.builder, p.Stmt)
 		in.around = around
+		maps.Copy(in.values, s.values)
 		in.endless = s.endless || slices.ContainsFunc(p.Loops, func(i int) bool {
 			return i < 0 || i >= len(body.Pieces) || !in.ends(body.Pieces[i].Stmt, around)
 		})

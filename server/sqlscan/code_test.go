@@ -88,7 +88,7 @@ func TestCode(t *testing.T) {
 		{"SELECT ROW(2)::code.ticket::text", "read infer", "patients", ""},
 		{"SELECT code.uses_cast(NULL)", "read infer", "patients", ""},
 		{"INSERT INTO code.scratch VALUES (8, ROW(2)::code.ticket) RETURNING code", "read write infer derive", "patients scratch", "patients -> scratch"},
-		{"UPDATE code.ticketed SET note = t WHERE id = 1", "write infer derive", "patients ticketed", "patients ticketed -> ticketed"},
+		{"UPDATE code.ticketed SET note = t WHERE id = 1", "read write infer derive", "patients ticketed", "patients ticketed -> ticketed"},
 		{"SELECT t::text FROM code.ticketed", "read infer", "patients ticketed", ""},
 		{"SELECT id FROM code.scratch", "read", "scratch", ""},
 		// defaults, domains

@@ -115,6 +115,9 @@ func (s *stmt) fires(t *catalog.Table, c change) {
 	if c&(inserts|updates) != 0 {
 		s.made(t, c)
 	}
+	if c&truncates == 0 {
+		s.behind("a policy of "+t.Canonical(), true, func(in *stmt) { in.runAll(t.Policies) })
+	}
 }
 
 // concerns reports whether a trigger fires for a change: UPDATE OF only where the command
@@ -139,16 +142,7 @@ func (s *stmt) made(t *catalog.Table, c change) {
 			}
 		}
 	})
-	s.behind("a check of "+t.Canonical(), true, func(in *stmt) {
-		for _, oid := range t.Checks {
-			in.runsOID(oid)
-		}
-		for _, col := range t.Columns {
-			for _, oid := range s.cat.TypeCode(col.Type) {
-				in.runsOID(oid)
-			}
-		}
-	})
+	s.checked(t)
 	for _, oid := range t.Sequences {
 		if seq, ok := s.cat.Table(oid); ok {
 			s.reads[seq.Canonical()] = true
@@ -163,7 +157,17 @@ func (s *stmt) made(t *catalog.Table, c change) {
 	s.checks(t)
 }
 
-// checks adds the code of constraints, indexes, policies and domains.
+// checked adds the effects of constraints, indexes and domains.
+func (s *stmt) checked(t *catalog.Table) {
+	s.behind("a check of "+t.Canonical(), true, func(in *stmt) {
+		in.runAll(t.Checks)
+		for _, col := range t.Columns {
+			in.runAll(s.cat.TypeCode(col.Type))
+		}
+	})
+}
+
+// checks adds what is copied by the code of constraints, indexes, policies and domains.
 func (s *stmt) checks(t *catalog.Table) {
 	c := newCode(s.cat)
 	c.functions(t.Checks)
@@ -189,9 +193,8 @@ func events(c change) catalog.Event {
 
 func (s *stmt) trigger(t *catalog.Table, tr catalog.Trigger) {
 	s.behind("trigger "+tr.Name+" of "+t.Canonical(), tr.EachRow || len(tr.Moved) > 0, func(in *stmt) {
-		for _, oid := range tr.Calls {
-			in.runsOID(oid)
-		}
+		in.values[t.RowType] = true
+		in.runAll(tr.Calls)
 		if f, ok := s.cat.Function(tr.Function); ok {
 			in.effectsOf(f, tr.Moved, "function "+hoop.TableName(f.Schema, f.Name))
 		} else {

@@ -62,8 +62,8 @@ on a target.
   it, counts as running the code of the type; one that reads the table, as running the table's. A cast runs where both of its
   types can be there; a parameter whose type nobody knows is ` + "`opaque`" + `.
 - What a change sets off (triggers that fire for the command, with the functions in their WHEN; functions of users in defaults, generated columns,
-  constraints and domains) counts as if the statement did it: each statement and expression in a body in SQL or PL/pgSQL is read by PostgreSQL's
-  grammar, and has its own effects on its own tables, with what it fires and calls in turn. Variables, NEW and OLD are values of which nothing is known: a condition
+  constraints, policies, domains and casts; in indexes and statistics for ANALYZE and REINDEX, too) counts as if the statement did it: each statement and expression in a body in SQL or PL/pgSQL is read by PostgreSQL's
+  grammar, and has its own effects on its own tables, with what it fires and calls in turn. What is put into a variable counts as a value of its type. Variables, NEW and OLD are values of which nothing is known: a condition
   ` + "`id = NEW.id`" + ` limits, ` + "`name LIKE NEW.name`" + ` does not. In a loop over anything but the parts of a value or a query with a limit, and
   for each row of a change that has none (INSERT from a query, too), UPDATE and DELETE are ` + "`unbounded-write`" + `. What cannot be read (EXECUTE, other languages) is ` + "`opaque`" + `, but for trigger functions of PostgreSQL and its extensions that only look at the row.
   A trigger that is switched off does not count, nor does UPDATE OF other columns; ENABLE REPLICA does. So a grant or a rule that is narrowed to tables

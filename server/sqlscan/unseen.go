@@ -16,6 +16,7 @@ import (
 // if it ran the hook.
 type hook struct {
 	code   *code
+	runs   []uint32       // the functions
 	first  uint32         // a type: values of it set the hook off,
 	second uint32         // beside values of this one
 	table  *catalog.Table // or rows of this table do
@@ -75,6 +76,7 @@ func (f *hookFinder) add(h *hook, functions []uint32) {
 		}
 		if oid != 0 {
 			h.code.functions([]uint32{oid})
+			h.runs = append(h.runs, oid)
 		}
 	}
 	if len(h.code.seen)+len(h.code.builtins) > 0 || h.code.opaque() {
@@ -205,7 +207,8 @@ func hasText(n *pg_query.Node, depth int) (found bool) {
 	return found || !known
 }
 
-// stores adds casts that may run where values are put into columns.
+// stores adds casts that may run where values are put into columns, and where a change
+// compares them.
 func (s *stmt) stores(all []*hook, done map[*hook]bool) {
 	for _, h := range all {
 		if done[h] || !h.gives || !s.occurs(h.first) || !s.occurs(h.second) {
@@ -219,6 +222,7 @@ func (s *stmt) stores(all []*hook, done map[*hook]bool) {
 			}
 		}
 		s.implicit(c, "a cast", nil)
+		s.behind("a cast", true, func(in *stmt) { in.runAll(h.runs) })
 	}
 }
 
