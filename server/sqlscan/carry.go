@@ -255,9 +255,11 @@ func (m *measurer) relation(rv *pg_query.RangeVar) item {
 		case t.System && blindStatistics[t.Name] || t.Kind == catalog.KindToast || t.Schema == "pg_toast":
 			it.load = it.load.plus(load{"*": hoop.Whole})
 		case t.Temporary && t.Kind == catalog.KindView:
-			m.views = true
+			m.views, it.made = true, true
 			it.load = it.load.plus(m.sources(t))
-		case t.System, t.Temporary:
+		case t.System:
+		case t.Temporary:
+			it.made = true // the session chose what is in it
 		case t.Kind == catalog.KindView || t.Kind == catalog.KindMatView:
 			m.views = true
 			names = append(names, t.Canonical())

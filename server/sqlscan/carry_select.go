@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -57,7 +58,7 @@ type item struct {
 	// renamed says that its columns have other names here than in the catalog.
 	renamed bool
 	columns map[string]bool // of a sub-select: those whose names the text shows
-	made    bool            // a column of it may be computed: one sum of it can show all its parts
+	made    bool            // a column of it may be computed or chosen by the client: one sum of it can show all its parts
 }
 
 func (lv *level) spotInside() spot {
@@ -182,7 +183,7 @@ func (lv *level) selectStmt(q *pg_query.SelectStmt) answer {
 func (lv *level) setOperation(q *pg_query.SelectStmt) answer {
 	p := spot{outer: lv.outer, with: lv.with, each: lv.each, deciding: lv.deciding}
 	l, r := lv.m.query(selectNode(q.Larg), p), lv.m.query(selectNode(q.Rarg), p)
-	a := answer{load: l.load.or(r.load), rows: add(l.rows, r.rows), made: l.made || r.made}
+	a := answer{load: l.load.or(r.load), rows: add(l.rows, r.rows), made: l.made || r.made || listsNumbers(q.Larg) || listsNumbers(q.Rarg)}
 	if q.Op != pg_query.SetOperation_SETOP_UNION {
 		a.load, a.rows = l.load.plus(r.load), l.rows // a row says something of both
 	}
@@ -190,6 +191,14 @@ func (lv *level) setOperation(q *pg_query.SelectStmt) answer {
 		a.load = a.load.plus(lv.exprs(list, true))
 	}
 	return a
+}
+
+// listsNumbers reports whether a SELECT gives a constant that can be summed.
+func listsNumbers(q *pg_query.SelectStmt) bool {
+	return slices.ContainsFunc(q.GetTargetList(), func(target *pg_query.Node) bool {
+		c := target.GetResTarget().GetVal().GetAConst()
+		return c.GetIval() != nil || c.GetFval() != nil || strings.ContainsAny(c.GetSval().GetSval(), "0123456789")
+	})
 }
 
 // limit reads LIMIT n.

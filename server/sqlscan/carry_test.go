@@ -6,10 +6,17 @@ import (
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // carried shows what sql takes out of tables: "patients:1", "copies patients:*".
 func carried(t testing.TB, sql string) string {
+	t.Helper()
+	return carriedIn(t, snap, sql)
+}
+
+// carriedIn is carried in a database that contains snap.
+func carriedIn(t testing.TB, snap *catalog.Snapshot, sql string) string {
 	t.Helper()
 	p, err := pool.Parse(t.Context(), sql)
 	if err != nil {
@@ -106,6 +113,9 @@ func TestCarries(t *testing.T) {
 		"SELECT avg(x) FROM (SELECT id FROM clinic.patients UNION ALL SELECT id * 1000 FROM clinic.patients) s(x)":                                                  "patients:*",
 		"SELECT (SELECT sum(s.x)) FROM (SELECT id * 1000 AS x FROM clinic.patients) s":                                                                              "patients:*",
 		"SELECT sum(x) FROM clinic.patients p, LATERAL (VALUES (p.id * 1000)) s(x)":                                                                                 "patients:*",
+		"SELECT sum(s.x) FROM clinic.patients p JOIN (VALUES (1, 1), (2, 1000)) s(id, x) ON s.id = p.id":                                                            "patients:*",
+		"SELECT sum(s.x) FROM clinic.patients p JOIN (SELECT 1 AS id, 1 AS x UNION ALL SELECT 2, 1000) s ON s.id = p.id":                                            "patients:*",
+		"SELECT sum(s.x::numeric) FROM (SELECT 1 AS id, '1' AS x UNION ALL SELECT 2, '1000') s WHERE EXISTS (SELECT FROM clinic.patients p WHERE p.id = s.id)":      "patients:2",
 		"WITH u AS (UPDATE clinic.patients SET name = 'x' WHERE active RETURNING id * 1000 AS x) SELECT sum(x) FROM u":                                              "patients:*",
 		"SELECT sum(id) FILTER (WHERE id = 1), sum(id) FILTER (WHERE id = 2) FROM clinic.patients":                                                                  "patients:*",
 		"SELECT lag(name) OVER (ORDER BY id) FROM clinic.patients":                                                                                                  "patients:*",
@@ -119,13 +129,13 @@ func TestCarries(t *testing.T) {
 		"SELECT 1 WHERE (SELECT string_agg(name, ',') FROM clinic.patients)::int = 1":                                                                               "patients:*",
 		"SELECT count(set_config('my.a', current_setting('my.a') || name, false)) FROM clinic.patients":                                                             "patients:*",
 		"WITH RECURSIVE r AS (SELECT 1 AS id, '' AS a UNION ALL SELECT id + 1, a || (SELECT name FROM clinic.patients p WHERE p.id = r.id) FROM r) SELECT a FROM r": "patients:*",
-		"SELECT * FROM clinic.active":                                                                                                                               "active:1, patients:*",
-		"SELECT * FROM clinic.stats":                                                                                                                                "patients:*, stats:1",
-		"SELECT count(*) FROM clinic.active":                                                                                                                        "active:1, patients:*",
-		"SELECT * FROM pg_catalog.pg_stats":                                                                                                                         "*:*",
-		"SELECT xmlagg(xmlelement(name x, name)) FROM clinic.patients":                                                                                              "patients:*",
-		"SELECT mode() WITHIN GROUP (ORDER BY name) FROM clinic.patients":                                                                                           "patients:*",
-		"SELECT * FROM json_to_recordset((SELECT json_agg(p) FROM clinic.patients p)) AS x(name text)":                                                              "patients:*",
+		"SELECT * FROM clinic.active":                                                                  "active:1, patients:*",
+		"SELECT * FROM clinic.stats":                                                                   "patients:*, stats:1",
+		"SELECT count(*) FROM clinic.active":                                                           "active:1, patients:*",
+		"SELECT * FROM pg_catalog.pg_stats":                                                            "*:*",
+		"SELECT xmlagg(xmlelement(name x, name)) FROM clinic.patients":                                 "patients:*",
+		"SELECT mode() WITHIN GROUP (ORDER BY name) FROM clinic.patients":                              "patients:*",
+		"SELECT * FROM json_to_recordset((SELECT json_agg(p) FROM clinic.patients p)) AS x(name text)": "patients:*",
 		// Bounded.
 		"SELECT string_agg(name, ',') FROM clinic.patients WHERE id = 1":                                              "patients:1",
 		"SELECT json_agg(p) FROM clinic.patients p WHERE p.id = $1":                                                   "patients:1",
@@ -166,6 +176,22 @@ func TestCarries(t *testing.T) {
 		"SELECT 1; SELECT name FROM clinic.patients": "patients:1",
 	} {
 		if got := carried(t, sql); got != want {
+			t.Errorf("%s\ncarries %q, want %q", sql, got, want)
+		}
+	}
+}
+
+// What a session has stored for itself may be numbers of which a sum shows its parts.
+func TestCarries_SumsOfOwnTables(t *testing.T) {
+	own := snap.After([]catalog.Change{{Made: &catalog.Table{Schema: catalog.TempSchema, Name: "weights", Temporary: true}}})
+	for sql, want := range map[string]string{
+		"SELECT sum(w.x) FROM clinic.patients p JOIN weights w ON w.id = p.id":            "patients:*",
+		"SELECT avg(x) FROM pg_temp.weights WHERE id IN (SELECT id FROM clinic.patients)": "patients:*",
+		"SELECT count(*) FROM clinic.patients p JOIN weights w ON w.id = p.id":            "patients:1",
+		"SELECT sum(x) FROM weights": "",
+		"SELECT sum(v.id) FROM clinic.patients p JOIN clinic.visits v ON v.patient_id = p.id": "patients:1, visits:1",
+	} {
+		if got := carriedIn(t, own, sql); got != want {
 			t.Errorf("%s\ncarries %q, want %q", sql, got, want)
 		}
 	}
