@@ -176,6 +176,9 @@ var hookedSetOffs = []setOff{
 	{name: "ANALYZE of everything", also: indexed, sql: "analyze", want: "write unbounded-write", touches: []string{"unbounded-write patients"}},
 	{name: "REINDEX", also: indexed, sql: "reindex index $S.gi", want: "unbounded-write ddl", touches: []string{"unbounded-write patients"}},
 	{name: "a domain's values", also: "create domain $S.d as int; create table $S.dd (d $S.d); insert into $S.dd values (1); alter domain $S.d add constraint c check ($S.wipe() = 1) not valid", sql: "alter domain $S.d validate constraint c", want: "unbounded-write ddl"},
+	{name: "defaults that LIKE copies", also: "create table $S.g (k int default $S.wipe(), v int)", sql: "create temp table c (like $S.g including defaults)", want: "session unbounded-write ddl"},
+	{name: "checks that LIKE copies", also: "create table $S.g (k int, check ($S.wipe() = k))", sql: "create temp table c (like $S.g including all)", want: "session unbounded-write ddl"},
+	{name: "defaults that LIKE leaves", also: "create table $S.g (k int default $S.wipe(), v int)", sql: "create temp table c (like $S.g)", want: "session ddl"},
 }
 
 // What a change sets off has effects of its own, on the tables that it changes; what the

@@ -200,6 +200,9 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 		s.changesCatalog()
 		s.joins(c.Relation, c.Partbound == nil)
 	}
+	for _, e := range c.TableElts {
+		s.likened(e.GetTableLikeClause())
+	}
 	s.quietly(func() {
 		for _, list := range [][]*pg_query.Node{c.TableElts, c.Constraints} {
 			for _, e := range list {
@@ -229,6 +232,19 @@ func (s *stmt) joins(child *pg_query.RangeVar, inherits bool) {
 // copy is the session's own, nobody else sees anything of it.
 func likes(c *pg_query.CreateStmt, rv *pg_query.RangeVar) bool {
 	return slices.ContainsFunc(c.TableElts, func(e *pg_query.Node) bool { return e.GetTableLikeClause().GetRelation() == rv })
+}
+
+// likened adds what runs when rows go into a copy of a table's definition: of its defaults,
+// checks and indexes nothing is known any more once the copy is there.
+func (s *stmt) likened(like *pg_query.TableLikeClause) {
+	if like.GetOptions() == 0 {
+		return
+	}
+	for _, t := range s.lookup(like.Relation) {
+		if t.RunsCode {
+			s.made(t, inserts)
+		}
+	}
 }
 
 // ownIndex is CREATE INDEX on a table of the session's own. What it complains of are
