@@ -29,7 +29,7 @@ LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/serve
 APPROVAL := TestApproval_
 SESSION  := TestSession_|TestCounts_|TestReport_
 MATRICES := TestBundle_|TestTamper_
-GOTEST   := go test -shuffle=on -timeout 11m
+GOTEST   := go test -vet=off -shuffle=on -timeout 11m
 
 test: ## every package, under the race detector, in any order; matrices without it
 	@.ci/deps test

@@ -272,7 +272,7 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Env = append(os.Environ(), "PATH="+ts.Getenv("PATH"), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"), "TERM=xterm-256color", "NO_COLOR=1")
 	f, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
 	ts.Check(err)
-	watchdog := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	watchdog := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer func() {
 		watchdog.Stop()
 		_ = f.Close()
@@ -290,7 +290,7 @@ func cmdTerminal(ts *testscript.TestScript, neg bool, args []string) {
 		for !bytes.Contains(seen, []byte(text)) {
 			n, err := f.Read(buf)
 			if err != nil {
-				ts.Fatalf("%v before %q: %q", err, text, seen)
+				ts.Fatalf("%v before %q: %q; the command: %v", err, text, seen, cmd.Wait())
 			}
 			seen = append(seen, buf[:n]...)
 			_, _ = ts.Stdout().Write(buf[:n])
