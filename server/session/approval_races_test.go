@@ -198,7 +198,7 @@ func TestApproval_DefinitionsOfOthersTakenBack(t *testing.T) {
 }
 
 // A portal that was approved at Bind is executed as the functions were then, in portions
-// too; one that people were not asked about, under masks or with writes, as well.
+// too.
 func TestApproval_PortalsOfFunctionsRedefined(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: raced})
 	const remade = "CREATE OR REPLACE FUNCTION bump() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE allowed SET n = n + 1 WHERE true; RETURN 1; END'"
@@ -232,6 +232,39 @@ func TestApproval_PortalsOfFunctionsRedefined(t *testing.T) {
 	}
 	if n, m := a.hits(), a.Count("SELECT sum(n) FROM allowed"); n != 5 || m != 0 {
 		t.Errorf("%d and %d", n, m)
+	}
+}
+
+// A portal with writes that nobody was asked about is not executed once its triggers do
+// what people would be asked about and the gateway knows; where they are as they were, it is.
+func TestApproval_PortalsThatNobodyWasAskedAbout(t *testing.T) {
+	const remade = "CREATE OR REPLACE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE true; RETURN NEW; END'"
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	for _, redefined := range []bool{false, true} {
+		before := a.hits()
+		l := dial(t, a)
+		l.send(&pgproto3.Query{String: "BEGIN"})
+		l.until(ready)
+		l.send(&pgproto3.Parse{Query: "UPDATE fired SET n = 2 WHERE n = 1"}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{})
+		l.until(ready)
+		want := []string{"UPDATE 1"}
+		if redefined {
+			a.anew(remade)
+			want = []string{"42501"}
+		}
+		refused := a.refusals()
+		l.send(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{})
+		if seen := l.until(ready); !slices.Equal(seen, want) {
+			t.Errorf("redefined %v: %v, want %v", redefined, seen, want)
+		}
+		if n := a.hits() - before; n != 0 {
+			t.Errorf("redefined %v: it ran %d times", redefined, n)
+		}
+		if n := a.refusals() - refused; (n == 1) != redefined {
+			t.Errorf("redefined %v: %d refusals on record", redefined, n)
+		}
+		l.send(&pgproto3.Query{String: "ROLLBACK"})
+		l.until(ready)
 	}
 }
 
