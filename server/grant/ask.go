@@ -341,8 +341,6 @@ func asked(e *hoop.Event, r *hoop.Request) {
 	}
 }
 
-// cleanReason checks a text that people wrote: it is shown to others in terminals and
-// web pages.
 // guard takes out of people's words what a value rule protects, for the target with
 // nobody excepted: what they say of a patient would leave by webhooks, chats and SIEM
 // sinks, and stay in the log.
@@ -350,6 +348,8 @@ func (s *Service) guard(target, words string) string {
 	return string(s.masks(hoop.Identity{}, target).Text(nil, []byte(words)))
 }
 
+// cleanReason checks a text that people wrote: it is shown to others in terminals and
+// web pages.
 func cleanReason(reason string) (string, error) {
 	reason = strings.TrimSpace(reason)
 	if len(reason) > maxReason {

@@ -14,8 +14,10 @@ var blindRelations = map[string]bool{
 	"pg_statistic": true, "pg_statistic_ext_data": true, "pg_stats": true, "pg_stats_ext": true, "pg_stats_ext_exprs": true,
 	"pg_stat_activity": true, "pg_stat_statements": true, "pg_prepared_statements": true, "pg_cursors": true,
 	"pg_largeobject": true, "pg_largeobject_metadata": true, "pg_stat_ssl": true, "pg_stat_gssapi": true, "pg_stat_replication": true,
-	"pg_backend_memory_contexts": true,                                                                    // how long the values are that a cursor holds
-	"pg_stat_xact_all_tables":    true, "pg_stat_xact_user_tables": true, "pg_stat_xact_sys_tables": true, // whether an UPDATE changed a value
+	// How long the values are that a cursor holds.
+	"pg_backend_memory_contexts": true,
+	// Whether an UPDATE changed a value.
+	"pg_stat_xact_all_tables": true, "pg_stat_xact_user_tables": true, "pg_stat_xact_sys_tables": true,
 }
 
 // valueColumns are those of such relations that are made of stored values: what they are
