@@ -37,12 +37,12 @@ func changed(before, next map[string]auth.ServiceAccount, name string) (cause ho
 	return "", ""
 }
 
-// disable ends all that an identity has: grants first, so that no sign-in meanwhile finds
+// disable ends all that an identity has: requests and grants first, so that no sign-in meanwhile finds
 // one in force.
 func (g *Gateway) disable(ctx context.Context, by hoop.Identity, d api.Disable) (api.Disabled, error) {
 	done := api.Disabled{Subject: d.Subject}
 	var revoked, ended error
-	done.Grants, revoked = g.grants.RevokeAll(ctx, by, d.Subject, d.Reason)
+	done.Grants, done.Requests, revoked = g.grants.RevokeAll(ctx, by, d.Subject, d.Reason)
 	// People's words are about a target, or nothing: an event of sign-in carries none.
 	done.SignIns, ended = g.signIn.Disable(ctx, d.Subject, "disabled by "+by.Subject)
 	left := g.grants.Leave(ctx, hoop.Identity{Subject: d.Subject})

@@ -306,8 +306,11 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 		OnEnd: func(_ context.Context, subject string) {
 			g.grants.Cut(subject, hoop.CauseSignIn, "its sign-in has ended")
 		},
-		OnSignInEnd: func(_ context.Context, signIn string) {
+		OnSignInEnd: func(ctx context.Context, signIn string) {
 			g.grants.CutSignIn(signIn, "the sign-in of who started the agent has ended")
+			if err := g.grants.LeaveSignIn(context.WithoutCancel(ctx), signIn); err != nil {
+				g.log.ErrorContext(ctx, "requests of agents whose sign-in has ended", "err", err)
+			}
 		},
 		OnChange: func(ctx context.Context, id hoop.Identity) {
 			g.grants.Cut(id.Subject, hoop.CauseIdentity, "its groups have changed")

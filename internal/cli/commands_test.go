@@ -279,7 +279,7 @@ func TestDenyAndRevoke(t *testing.T) {
 	if got := w.pipe("revoke", "g1"); got.code != 0 || !strings.Contains(got.errOut, "revoked grant g1 of dana on pg-prod") {
 		t.Errorf("got %+v", got)
 	}
-	if got := w.pipe("revoke", "--identity", "corp:17", "--reason", "left"); got.code != 0 || !strings.Contains(got.errOut, "all that corp:17 had: grants 4, sign-ins 1") {
+	if got := w.pipe("revoke", "--identity", "corp:17", "--reason", "left"); got.code != 0 || !strings.Contains(got.errOut, "all that corp:17 had: grants 4, requests 2, sign-ins 1") {
 		t.Errorf("got %+v", got)
 	}
 	for _, args := range [][]string{{"revoke"}, {"revoke", "g1", "--identity", "corp:17"}} {
@@ -297,6 +297,19 @@ func TestRequest_Wait(t *testing.T) {
 	w.onAsk = func(w *world, r *hoop.Request) { go w.decideWhenAwaited(r, (*world).grant) }
 	got := w.pipe("request", "pg-pay", "--reason", "x", "--wait", "--duration", "30m")
 	if got.code != 0 || got.out != "request\t17\ntarget\tpg-pay\nstate\tapproved\ngrant\tg17\nexpires\t2026-11-23T12:30:00Z\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRequest_WaitIsToldWhyItWasCancelled(t *testing.T) {
+	w := newWorld(t)
+	w.onAsk = func(w *world, r *hoop.Request) {
+		go w.decideWhenAwaited(r, func(_ *world, r *hoop.Request) {
+			r.State, r.DecisionWhy = hoop.Cancelled, "alex, who approved it, may not decide it any more"
+		})
+	}
+	got := w.pipe("request", "pg-pay", "--reason", "x", "--wait")
+	if got.code != ExitUsage || !strings.Contains(got.errOut, "error: request 17 was cancelled: alex, who approved it, may not decide it any more\n") {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -23,7 +23,7 @@ func newRevoke(f *Factory, runF func(*revokeOptions) error) *cobra.Command {
 		Long: `End a grant at once, with the sessions that stand on it.
 
 With --identity, an administrator ends all grants that somebody has or that were given on
-their behalf, all their sign-ins and their live sessions. They can sign in again where the
+their behalf, all their requests, sign-ins and live sessions. They can sign in again where the
 identity provider lets them: disable them there, or take the service account out of the
 resources.`,
 		Args: cobra.MaximumNArgs(1),
@@ -55,7 +55,7 @@ func (o *revokeOptions) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		o.f.notef("ended all that %s had: grants %d, sign-ins %d", done.Subject, done.Grants, done.SignIns)
+		o.f.notef("ended all that %s had: grants %d, requests %d, sign-ins %d", done.Subject, done.Grants, done.Requests, done.SignIns)
 		return nil
 	}
 	g, err := c.Revoke(ctx, o.ID, o.Reason)

@@ -114,10 +114,10 @@ func outcome(a api.RequestAnswer) error {
 		return hoop.Errorf(hoop.CodeExpired, "nobody decided request %d in time", r.ID).
 			WithHint("ask again: hoopctl request %s; and tell %s", r.Target, approvers(r))
 	}
-	return hoop.Errorf(hoop.CodeCancelled, "request %d was %s", r.ID, r.State)
+	return hoop.Errorf(hoop.CodeCancelled, "request %d was %s%s", r.ID, r.State, verdict(r))
 }
 
-// verdict says who denied a request, and why.
+// verdict says who denied a request, and why; or why it was cancelled.
 func verdict(r hoop.Request) string {
 	why := r.DecisionWhy
 	for _, a := range r.Approvals {

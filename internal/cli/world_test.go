@@ -135,7 +135,7 @@ func (w *world) answer(rw http.ResponseWriter, r *http.Request) {
 		if err := json.NewDecoder(r.Body).Decode(&d); err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		send(rw, api.Disabled{Subject: d.Subject, Grants: len(d.Reason), SignIns: 1})
+		send(rw, api.Disabled{Subject: d.Subject, Grants: len(d.Reason), Requests: 2, SignIns: 1})
 	case parts[0] == "grants":
 		w.revoke(rw, parts[1])
 	case parts[0] == "sessions" && len(parts) == 1:

@@ -107,7 +107,8 @@ type Hold struct {
 	Waiting bool `json:"waiting,omitempty"`
 }
 
-// Disable ends every grant and every sign-in of an identity, and its live sessions.
+// Disable ends every grant and every sign-in of an identity, its requests for access and its
+// live sessions.
 type Disable struct {
 	Subject string `json:"subject"`
 	Reason  string `json:"reason"`
@@ -115,9 +116,10 @@ type Disable struct {
 
 // Disabled is what that ended.
 type Disabled struct {
-	Subject string `json:"subject"`
-	Grants  int    `json:"grants"` // those given on its behalf too
-	SignIns int    `json:"sign_ins"`
+	Subject  string `json:"subject"`
+	Grants   int    `json:"grants"` // those given on its behalf too, and those to come
+	Requests int    `json:"requests"`
+	SignIns  int    `json:"sign_ins"`
 }
 
 // NewAgent asks for a token of an agent that acts for the caller, with less than the

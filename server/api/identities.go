@@ -43,8 +43,8 @@ func (h *handler) disable(w http.ResponseWriter, r *http.Request, id hoop.Identi
 	if err != nil {
 		return err
 	}
-	if done.Grants == 0 && done.SignIns == 0 {
-		return hoop.Errorf(hoop.CodeNotFound, "%q has neither a sign-in nor a grant in force", v.Subject).WithHint("hoopctl grants --all lists owners")
+	if done.Grants == 0 && done.Requests == 0 && done.SignIns == 0 {
+		return hoop.Errorf(hoop.CodeNotFound, "%q has neither a sign-in nor a grant, and waits for none", v.Subject).WithHint("hoopctl grants --all lists owners")
 	}
 	return answer(w, http.StatusOK, done)
 }

@@ -29,7 +29,7 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
-	former, err := s.renewable(ctx, &r, ask)
+	former, err := s.renewable(ctx, &r, ask, access)
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
@@ -246,7 +246,7 @@ func tooMany(waiting []hoop.Request) error {
 
 // newGrant is the grant that a request leads to. Its clock starts at the decision, or
 // where the request says, should that be later.
-func newGrant(r *hoop.Request, a Access) *hoop.Grant {
+func newGrant(r *hoop.Request, a Access) (*hoop.Grant, error) {
 	starts := r.DecidedAt
 	if r.StartsAt.After(starts) {
 		starts = r.StartsAt
@@ -256,25 +256,23 @@ func newGrant(r *hoop.Request, a Access) *hoop.Grant {
 		Rule: r.Rule, Reason: r.Reason, Scope: r.Scope, StartsAt: starts, ExpiresAt: untilToken(r.Requester, starts.Add(time.Duration(r.Duration))),
 		MaxSessions: a.MaxSessions, MaxUses: a.MaxUses, BreakGlass: r.BreakGlass, Reviewers: a.Reviewers,
 	}
+	if !g.StartsAt.Before(g.ExpiresAt) {
+		return nil, hoop.Errorf(hoop.CodeConflict, "the token of the agent that asked ended at %s", g.ExpiresAt.UTC().Format(time.RFC3339)).
+			WithHint(`hoopctl deny %d --reason "…"`, r.ID)
+	}
 	r.Grant = g.ID
-	return g
+	return g, nil
 }
 
 // grantOf is what a decided request leads to: a grant, or a later end of the former one
 // where it asked for that.
 func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error) {
 	if r.Renews == "" {
-		return newGrant(r, a), nil
+		return newGrant(r, a)
 	}
-	if err := stillRenewable(former, r.DecidedAt); err != nil {
+	g, err := renewed(former, r, a, r.DecidedAt)
+	if err != nil {
 		return nil, err
-	}
-	g := *former
-	if end := untilToken(r.Requester, r.DecidedAt.Add(time.Duration(r.Duration))); end.After(g.ExpiresAt) {
-		g.ExpiresAt = end
-	}
-	if a.MaxUses > 0 {
-		g.MaxUses = g.Uses + a.MaxUses
 	}
 	g.Renewals = append(slices.Clone(g.Renewals), r.ID)
 	r.Grant = g.ID
@@ -283,7 +281,7 @@ func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error)
 
 // renewable finds the grant that a request is to renew, and takes over its scope; nil
 // where it asks for another grant.
-func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest) (*hoop.Grant, error) {
+func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest, a Access) (*hoop.Grant, error) {
 	if ask.Renews == "" {
 		return nil, nil
 	}
@@ -298,13 +296,38 @@ func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewReq
 		return nil, hoop.Errorf(hoop.CodeInvalid, "a renewal keeps the scope of its grant, and begins with its approval").
 			WithHint("hoopctl request %s, without --renew, asks for another grant", ask.Target)
 	}
-	if err := stillRenewable(&g, r.CreatedAt); err != nil {
+	if _, err := renewed(&g, r, a, r.CreatedAt); err != nil {
 		return nil, err
 	}
 	r.Renews, r.Scope = g.ID, g.Scope
 	return &g, nil
 }
 
+// renewed is a grant as r makes it at now: it ends later, or more sessions may begin
+// under it. A renewal that does neither is refused, before anybody is asked about it.
+func renewed(former *hoop.Grant, r *hoop.Request, a Access, now time.Time) (hoop.Grant, error) {
+	g := *former
+	if err := stillRenewable(former, now); err != nil {
+		return g, err
+	}
+	end := untilToken(r.Requester, now.Add(time.Duration(r.Duration)))
+	if end.After(g.ExpiresAt) {
+		g.ExpiresAt = end
+	}
+	if a.MaxUses > 0 {
+		g.MaxUses = g.Uses + a.MaxUses
+	}
+	if g.ExpiresAt.After(former.ExpiresAt) || g.MaxUses > former.MaxUses && former.MaxUses > 0 {
+		return g, nil
+	}
+	err := hoop.Errorf(hoop.CodeConflict, "grant %s ends at %s already, and with this renewal it would not end later", g.ID, g.ExpiresAt.UTC().Format(time.RFC3339))
+	if end.Before(now.Add(time.Duration(r.Duration))) {
+		return g, err.WithHint("the agent's token ends then: hoopctl agent token starts another agent")
+	}
+	return g, err.WithHint("--duration counts from now, so it takes more than %s", hoop.Duration(former.ExpiresAt.Sub(now).Truncate(time.Second)))
+}
+
+// stillRenewable refuses what no renewal can prolong.
 func stillRenewable(g *hoop.Grant, now time.Time) error {
 	if g.BreakGlass {
 		return hoop.Errorf(hoop.CodeConflict, "grant %s was taken in an emergency, and such a grant is not renewed", g.ID).

@@ -54,6 +54,13 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 		}
 		former = &g
 	}
+	if seen.Kind == hoop.RequestGrant && a.Approve {
+		trial := seen
+		trial.DecidedAt = s.stamp()
+		if _, err := grantOf(&trial, former, access); err != nil {
+			return hoop.Request{}, err // before an approval is on record that changes nothing
+		}
+	}
 	ctx, cancel := stepContext(ctx)
 	defer cancel()
 	var before hoop.Request
@@ -291,27 +298,43 @@ func (s *Service) cancel(ctx context.Context, id int64, by hoop.Identity, why st
 // has approved and may not decide any more, and that wait for others, are cancelled, since
 // whoever approves them next counts on it.
 func (s *Service) Leave(ctx context.Context, id hoop.Identity) error {
-	const page = 1000
-	for before := int64(0); ; {
-		some, err := s.store.Requests(ctx, hoop.Pending, before, page)
-		if err != nil {
-			return err
+	_, err := s.cancelAll(ctx, hoop.Identity{}, func(r *hoop.Request) (bool, string) {
+		approved := slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && a.By == id.Subject })
+		return approved && !id.InAnyGroup(r.Groups), id.Subject + ", who approved it, may not decide it any more"
+	})
+	return err
+}
+
+// LeaveSignIn is for when a sign-in has ended: what its agents asked for is nobody's any
+// more, and is cancelled.
+func (s *Service) LeaveSignIn(ctx context.Context, signIn string) error {
+	_, err := s.cancelAll(ctx, hoop.Identity{}, func(r *hoop.Request) (bool, string) {
+		d := r.Requester.Delegation
+		return d != nil && d.SignIn == signIn, "the sign-in of who started the agent has ended"
+	})
+	return err
+}
+
+// cancelAll cancels those pending requests that which picks, for the reason that it gives,
+// and says how many.
+func (s *Service) cancelAll(ctx context.Context, by hoop.Identity, which func(*hoop.Request) (picked bool, why string)) (cancelled int, err error) {
+	pending, err := s.allPending(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for i := range pending {
+		picked, why := which(&pending[i])
+		if !picked {
+			continue
 		}
-		for i := range some {
-			r := &some[i]
-			before = r.ID
-			if !slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && a.By == id.Subject }) || id.InAnyGroup(r.Groups) {
-				continue
-			}
-			_, err := s.cancel(ctx, r.ID, hoop.Identity{}, id.Subject+", who approved it, may not decide it any more")
-			if err != nil && hoop.AsError(err).Code != hoop.CodeConflict { // it has ended meanwhile
-				return err
-			}
-		}
-		if len(some) < page {
-			return nil
+		switch _, err := s.cancel(ctx, pending[i].ID, by, why); {
+		case err == nil:
+			cancelled++
+		case hoop.AsError(err).Code != hoop.CodeConflict: // it has ended meanwhile
+			return cancelled, err
 		}
 	}
+	return cancelled, nil
 }
 
 // expire ends a pending request whose time has run out.

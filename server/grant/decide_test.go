@@ -96,6 +96,39 @@ func TestLeave_BetweenTwoApprovals(t *testing.T) {
 	})
 }
 
+// agentOf is an agent that acts for somebody, with a token.
+func agentOf(id hoop.Identity, d time.Duration) hoop.Identity {
+	return hoop.Identity{
+		Subject: "agent:" + id.Subject, Name: "agent", Kind: hoop.Service, Groups: id.Groups, Chain: []string{id.Subject},
+		Delegation: &hoop.Delegation{SignIn: "s-" + id.Subject, Targets: []string{"open", "one"}, ExpiresAt: time.Now().Add(d)},
+	}
+}
+
+// What an agent asked for is nobody's once its token or the sign-in of whoever started it
+// has ended.
+func TestApprove_TheAgentIsGoneMeanwhile(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		mine, other := b.ask(agentOf(alice, 10*time.Minute), "one"), b.ask(agentOf(eve, time.Hour), "one")
+		time.Sleep(10 * time.Minute)
+		_, err := b.Approve(t.Context(), bob, mine.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "token of the agent", "hoopctl deny")
+		if err := b.LeaveSignIn(t.Context(), "s-eve"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.Approve(t.Context(), bob, other.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "was cancelled")
+		if got := b.request(mine.ID); got.State != hoop.Pending || len(got.Approvals) != 0 {
+			t.Errorf("%+v", got)
+		}
+		if got, want := b.log.types(), "request request cancel"; got != want {
+			t.Errorf("events %q, want %q", got, want)
+		}
+		if grants, err := b.store.Grants(t.Context(), "", 10); err != nil || len(grants) != 0 {
+			t.Errorf("%+v, %v", grants, err)
+		}
+	})
+}
+
 func mail(id hoop.Identity, address string) hoop.Identity {
 	id.Email = address
 	return id

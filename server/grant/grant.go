@@ -45,6 +45,7 @@ type GrantStore interface {
 	Grant(ctx context.Context, id string) (hoop.Grant, error)
 	GrantsByID(ctx context.Context, ids []string) ([]hoop.Grant, error)
 	GrantsAt(ctx context.Context, subject, target string, at time.Time, limit int) ([]hoop.Grant, error)
+	GrantsAfter(ctx context.Context, subject string, at time.Time, limit int) ([]hoop.Grant, error)
 	Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error)
 	BreakGlassGrants(ctx context.Context, all bool, limit int) ([]hoop.Grant, error)
 }

@@ -258,29 +258,40 @@ func (s *Service) Revoke(ctx context.Context, by hoop.Identity, id, reason strin
 	return s.revoke(ctx, id, by, s.guard(g.Target, reason))
 }
 
-// RevokeAll ends every grant that a subject has or that was given on its behalf: the
-// directory or an administrator disabled it. It says how many. by may be the zero
-// Identity: the gateway itself.
-func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reason string) (revoked int, err error) {
+// RevokeAll ends every grant that a subject has or that was given on its behalf, those to
+// come too, and cancels the requests for more: the directory or an administrator disabled
+// it. It says how many. by may be the zero Identity: the gateway itself.
+func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reason string) (revoked, cancelled int, err error) {
 	if reason, err = cleanReason(reason); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	all, err := s.store.GrantsAt(ctx, "", "", s.now(), 100_000)
+	of := func(owner hoop.Identity) bool {
+		return owner.Subject == subject || owner.Owner == subject || slices.Contains(owner.Chain, subject)
+	}
+	// First, so that none is approved behind the list of grants. Statements that are held
+	// end with their sessions.
+	cancelled, err = s.cancelAll(ctx, by, func(r *hoop.Request) (bool, string) {
+		return r.Kind == hoop.RequestGrant && of(r.Requester), s.guard(r.Target, reason)
+	})
 	if err != nil {
-		return 0, err
+		return 0, cancelled, err
+	}
+	all, err := s.store.GrantsAfter(ctx, "", s.now(), 100_000)
+	if err != nil {
+		return 0, cancelled, err
 	}
 	for _, g := range all {
-		if g.Owner.Subject != subject && g.Owner.Owner != subject && !slices.Contains(g.Owner.Chain, subject) {
+		if !of(g.Owner) {
 			continue
 		}
 		switch _, err := s.revoke(ctx, g.ID, by, s.guard(g.Target, reason)); {
 		case err == nil:
 			revoked++
 		case hoop.AsError(err).Code != hoop.CodeConflict:
-			return revoked, err
+			return revoked, cancelled, err
 		}
 	}
-	return revoked, nil
+	return revoked, cancelled, nil
 }
 
 func (s *Service) mayRevoke(ctx context.Context, by hoop.Identity, g *hoop.Grant) error {

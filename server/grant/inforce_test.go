@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -198,10 +199,30 @@ func TestRevokeAll_OfADisabledIdentity(t *testing.T) {
 		if _, err := b.Revoke(t.Context(), alice, g.ID, ""); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.RevokeAll(t.Context(), hoop.Identity{}, "alice", "disabled in the directory"); err != nil {
+		if _, _, err := b.Ask(t.Context(), alice, api.NewRequest{Target: "open", StartsAt: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		left, err := b.store.GrantsAt(t.Context(), "", "", time.Now(), 100)
+		var waiting []int64
+		for _, id := range []hoop.Identity{alice, forAlice, withOwner(agent, "alice"), eve} {
+			waiting = append(waiting, b.ask(id, "one").ID)
+		}
+		grants, requests, err := b.RevokeAll(t.Context(), admin, "alice", "left; 123-45-6789")
+		if err != nil || grants != 4 || requests != 3 {
+			t.Fatalf("%d grants, %d requests, %v", grants, requests, err)
+		}
+		for i, id := range waiting {
+			r := b.request(id)
+			if i == 3 {
+				if r.State != hoop.Pending {
+					t.Errorf("another's: %+v", r)
+				}
+				continue
+			}
+			if r.State != hoop.Cancelled || !strings.HasPrefix(r.DecisionWhy, "left; ") || strings.Contains(r.DecisionWhy, "6789") {
+				t.Errorf("%+v", r)
+			}
+		}
+		left, err := b.store.GrantsAfter(t.Context(), "", time.Now(), 100)
 		if err != nil || len(left) != 1 || left[0].Owner.Subject != "eve" {
 			t.Errorf("left: %+v, %v", left, err)
 		}

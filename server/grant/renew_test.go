@@ -95,13 +95,13 @@ func TestRenew_Refused(t *testing.T) {
 func TestRenew_TooLate(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
 		g := b.granted(alice, "one")
-		expired, _, err := b.Ask(t.Context(), alice, renewal(g, time.Hour))
+		expired, _, err := b.Ask(t.Context(), alice, renewal(g, 2*time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(59*time.Minute + 59*time.Second)
 		revoked := b.granted(eve, "one")
-		r, _, err := b.Ask(t.Context(), eve, renewal(revoked, time.Hour))
+		r, _, err := b.Ask(t.Context(), eve, renewal(revoked, 2*time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,6 +111,9 @@ func TestRenew_TooLate(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		_, err = b.Approve(t.Context(), bob, r.ID, "")
 		wantCode(t, err, hoop.CodeConflict, "not in force")
+		if got, want := b.log.types(), "request approval grant request request approval grant request revocation"; got != want {
+			t.Errorf("events %q, want %q: no approval that changes nothing is on record", got, want)
+		}
 		time.Sleep(500 * time.Millisecond) // the grant has ended, and the request with it
 		_, err = b.Approve(t.Context(), bob, expired.ID, "")
 		wantCode(t, err, hoop.CodeConflict)
@@ -119,6 +122,59 @@ func TestRenew_TooLate(t *testing.T) {
 				t.Errorf("%s has a grant in force", id.Subject)
 			}
 		}
+	})
+}
+
+// Nobody is asked about a renewal that would change nothing, and none that came to that
+// while it waited is approved.
+func TestRenew_ChangesNothing(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		g := b.granted(alice, "one")
+		time.Sleep(10 * time.Minute)
+		for _, d := range []time.Duration{time.Minute, 50 * time.Minute} {
+			_, _, err := b.Ask(t.Context(), alice, renewal(g, d))
+			wantCode(t, err, hoop.CodeConflict, "would not end later", "more than 50m")
+		}
+		if got, want := b.log.types(), "request approval grant"; got != want {
+			t.Errorf("events %q, want %q", got, want)
+		}
+		shorter, _, err := b.Ask(t.Context(), alice, renewal(g, 51*time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		longer, _, err := b.Ask(t.Context(), alice, renewal(g, 2*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.approve(bob, longer.ID)
+		_, err = b.Approve(t.Context(), bob, shorter.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "would not end later")
+		if now, err := b.InForce(t.Context(), alice, "one"); err != nil || len(now.Renewals) != 1 || time.Until(now.ExpiresAt) != 2*time.Hour {
+			t.Errorf("%+v, %v", now, err)
+		}
+
+		// A rule that lets fewer sessions begin than were left is no reason to renew.
+		b.rules.set("twice", grant.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
+		g = b.granted(alice, "twice")
+		_, _, err = b.Ask(t.Context(), alice, renewal(g, time.Minute))
+		wantCode(t, err, hoop.CodeConflict, "would not end later")
+		_, end := b.attach(g)
+		end()
+		if _, now, err := b.Ask(t.Context(), alice, renewal(g, time.Minute)); err != nil || now.MaxUses != 3 || !now.ExpiresAt.Equal(g.ExpiresAt) {
+			t.Errorf("%+v, %v: one more session may begin", now, err)
+		}
+	})
+}
+
+// An agent's token is the end of its grants, whatever is asked for.
+func TestRenew_EndsWithTheAgentsToken(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		g := b.granted(agentOf(alice, 30*time.Minute), "open")
+		if time.Until(g.ExpiresAt) != 30*time.Minute {
+			t.Fatalf("%+v", g)
+		}
+		_, _, err := b.Ask(t.Context(), g.Owner, renewal(g, 2*time.Hour))
+		wantCode(t, err, hoop.CodeConflict, "would not end later", "hoopctl agent token")
 	})
 }
 

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -225,14 +226,9 @@ func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([
 // current lists a subject's grants that have not ended.
 func (s *Service) current(ctx context.Context, subject string, limit int) ([]hoop.Grant, error) {
 	now := s.now()
-	inForce, err := s.store.GrantsAt(ctx, subject, "", now, limit)
-	if err != nil {
-		return nil, err
-	}
-	newest, err := s.store.Grants(ctx, subject, limit) // by their start, so those to come are first
-	if err != nil {
-		return nil, err
-	}
-	toCome := slices.DeleteFunc(newest, func(g hoop.Grant) bool { return !g.RevokedAt.IsZero() || !g.StartsAt.After(now) })
-	return append(inForce, toCome...), nil
+	found, err := s.store.GrantsAfter(ctx, subject, now, limit)
+	slices.SortStableFunc(found, func(a, b hoop.Grant) int { // those to come behind the others
+		return cmp.Compare(max(0, a.StartsAt.Sub(now)), max(0, b.StartsAt.Sub(now)))
+	})
+	return found, err
 }

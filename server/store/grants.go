@@ -118,6 +118,19 @@ func (s *Store) GrantsAt(ctx context.Context, subject, target string, at time.Ti
 	return found, fault("read grants in force", err)
 }
 
+// GrantsAfter lists the grants of a subject ("" is anybody) that have not ended at a time,
+// those to come too, the one that ends last first, at most limit.
+func (s *Store) GrantsAfter(ctx context.Context, subject string, at time.Time, limit int) ([]hoop.Grant, error) {
+	var w where
+	if subject != "" {
+		w.and("owner = $", subject)
+	}
+	w.and("revoked_at = 0 AND expires_at > $", micros(at))
+	query, args := w.query("SELECT doc FROM grants", "ORDER BY expires_at DESC, id LIMIT $", limit)
+	found, err := docs[hoop.Grant](ctx, s.r, query, args...)
+	return found, fault("list grants that have not ended", err)
+}
+
 // Grants lists the grants of a subject ("" is anybody), ended ones too, newest first,
 // at most limit.
 func (s *Store) Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error) {

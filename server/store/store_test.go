@@ -298,6 +298,36 @@ func ids(gs []hoop.Grant) string {
 	return strings.Join(out, " ")
 }
 
+func TestGrants_NotEnded(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		giveGrant(t, s, "short", "alice", "pg", 0, 10)
+		giveGrant(t, s, "to-come", "alice", "my", 20, 30)
+		giveGrant(t, s, "bobs", "bob", "pg", 5, 30)
+		giveGrant(t, s, "revoked", "bob", "pg", 5, 40)
+		if _, err := s.UpdateGrant(t.Context(), "revoked", func(g *hoop.Grant) error {
+			g.RevokedAt = at(6)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			subject string
+			minute  int
+			want    string
+		}{
+			{"alice", 0, "to-come short"},
+			{"alice", 10, "to-come"}, // the end is not part of it
+			{"", 0, "bobs to-come short"},
+			{"", 30, ""},
+		} {
+			got, err := s.GrantsAfter(t.Context(), tt.subject, at(tt.minute), 10)
+			if err != nil || ids(got) != tt.want {
+				t.Errorf("%q at %d: %q, %v; want %q", tt.subject, tt.minute, ids(got), err, tt.want)
+			}
+		}
+	})
+}
+
 func TestGrants_InForceAt(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		giveGrant(t, s, "short", "alice", "pg", 0, 10)
