@@ -412,7 +412,7 @@ func (g *Gateway) handle(ctx context.Context, conn net.Conn, p *edge.Peer) (rest
 			return nil, hoop.Errorf(hoop.CodeDenied, "there is no target %q for you", p.Preamble.Target).
 				WithHint("hoopctl targets lists what you may reach")
 		}
-		return g.line.Open(ctx, session.Peer{Identity: p.Identity, RemoteAddr: p.RemoteAddr}, t, start)
+		return g.line.Open(ctx, session.Peer{Identity: p.Identity, RemoteAddr: p.RemoteAddr, Still: p.Still}, t, start)
 	}
 	serve, err := g.proxy.Begin(ctx, conn, p.Preamble.User, p.Preamble.Verifier, t, open)
 	who := &caller{subject: p.Identity.Subject, target: p.Preamble.Target}

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -37,6 +38,22 @@ type Peer struct {
 	Err        error // the token was refused; to be told in the stream's protocol
 	Preamble   *tunnel.Preamble
 	RemoteAddr string // of the tunnel
+
+	again func(context.Context) (hoop.Identity, error)
+}
+
+// Still reports by nil that the token is still worth what it was when the stream was
+// opened, and otherwise why not: its sign-in may have ended since, or its groups changed.
+// The error is a *hoop.Error.
+func (p *Peer) Still(ctx context.Context) error {
+	now, err := p.again(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !reflect.DeepEqual(now, p.Identity):
+		return hoop.Errorf(hoop.CodeRevoked, "who you are has changed while you connected").WithHint("connect again")
+	}
+	return nil
 }
 
 // Options of an edge. TLS, Identify and Handle are needed.
@@ -187,9 +204,12 @@ func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string) (rest
 	if stream.SetReadDeadline(time.Time{}) != nil {
 		return nil
 	}
-	peer := &Peer{Preamble: p, RemoteAddr: remote}
-	peer.Identity, peer.Err = e.identify(ctx, p.Token)
-	p.Token = "" // nobody after us needs it
+	token := p.Token
+	p.Token = "" // nobody after us reads it
+	peer := &Peer{Preamble: p, RemoteAddr: remote, again: func(ctx context.Context) (hoop.Identity, error) {
+		return e.identify(ctx, token)
+	}}
+	peer.Identity, peer.Err = peer.again(ctx)
 	return e.opts.Handle(ctx, stream, peer)
 }
 

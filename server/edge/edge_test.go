@@ -220,3 +220,53 @@ func TestEdge_ServeTellsWhyAcceptFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Between a stream's opening and its session, a sign-in may end and groups may change.
+func TestPeer_Still(t *testing.T) {
+	alice := hoop.Identity{Subject: "alice", Groups: []string{"dev"}}
+	for what, c := range map[string]struct {
+		now  hoop.Identity
+		err  error
+		want hoop.Code
+	}{
+		"as before":    {now: hoop.Identity{Subject: "alice", Groups: []string{"dev"}}},
+		"other groups": {now: hoop.Identity{Subject: "alice"}, want: hoop.CodeRevoked},
+		"signed out":   {err: hoop.Errorf(hoop.CodeUnauthenticated, "the sign-in has ended"), want: hoop.CodeUnauthenticated},
+	} {
+		t.Run(what, func(t *testing.T) {
+			asked := 0
+			still := make(chan error, 1)
+			addr, conf, _ := start(t, Options{
+				Identify: func(_ context.Context, token string) (hoop.Identity, error) {
+					if asked++; asked == 1 {
+						return alice, nil
+					}
+					if token != "t" {
+						t.Errorf("token %q", token)
+					}
+					return c.now, c.err
+				},
+				Handle: func(ctx context.Context, _ net.Conn, p *Peer) func() {
+					still <- p.Still(ctx)
+					return nil
+				},
+			})
+			conn, err := tunnel.Dial(t.Context(), addr, conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close() //nolint:errcheck // the test is over
+			s, err := conn.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tunnel.WritePreamble(s, &tunnel.Preamble{Token: "t"}); err != nil {
+				t.Fatal(err)
+			}
+			err = <-still
+			if (err == nil) != (c.want == "") || err != nil && hoop.AsError(err).Code != c.want {
+				t.Errorf("%v; want code %q", err, c.want)
+			}
+		})
+	}
+}

@@ -129,8 +129,11 @@ func (s *Service) attach(ctx context.Context, g hoop.Grant, session bool) (*Leas
 		l.End()
 		return nil, err
 	}
-	// Only now is a revocation sure to reach us: had it come before?
-	now, err := s.begin(ctx, g, session)
+	// Only now are a revocation and new rules sure to reach us: had they come before?
+	now, err := g, s.allowed(ctx, g)
+	if err == nil {
+		now, err = s.begin(ctx, g, session)
+	}
 	if err != nil {
 		l.End()
 		return nil, err
@@ -394,11 +397,19 @@ func (s *Service) Recheck(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for _, g := range live {
-		if _, err := s.terms(ctx, g.Owner, g.Target, g.BreakGlass); err != nil {
-			s.cut(g.ID, hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).
-				WithHint("hoopctl targets lists what you may reach").Because(hoop.CauseAccess).Wrap(err))
+		if err := s.allowed(ctx, g); err != nil {
+			s.cut(g.ID, err)
 		}
 	}
+}
+
+// allowed reports by nil that the access rules still let a grant's owner have its target.
+func (s *Service) allowed(ctx context.Context, g hoop.Grant) error {
+	if _, err := s.terms(ctx, g.Owner, g.Target, g.BreakGlass); err != nil {
+		return hoop.Errorf(hoop.CodeRevoked, "the access rules no longer let you have %s", g.Target).
+			WithHint("hoopctl targets lists what you may reach").Because(hoop.CauseAccess).Wrap(err)
+	}
+	return nil
 }
 
 // cutDue ends what is attached to grants that have ended: by other gateways on a shared

@@ -174,7 +174,8 @@ func TestCut_EndsSessionsAndLeavesTheGrant(t *testing.T) {
 
 func TestRecheck_CutsWhatNoRuleAllows(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		gone, detach := b.attach(b.granted(alice, "open"))
+		open := b.granted(alice, "open")
+		gone, detach := b.attach(open)
 		defer detach()
 		stays, detach2 := b.attach(b.granted(alice, "one"))
 		defer detach2()
@@ -184,6 +185,9 @@ func TestRecheck_CutsWhatNoRuleAllows(t *testing.T) {
 			t.Errorf("cut: %v and %v; want the first only", gone.Err(), stays.Err())
 		}
 		wantCode(t, context.Cause(gone), hoop.CodeRevoked, "access rules")
+		// A session that was opening while the rules changed.
+		_, err := b.Attach(t.Context(), open)
+		wantCode(t, err, hoop.CodeRevoked, "access rules")
 	})
 }
 

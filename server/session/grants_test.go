@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -372,6 +373,60 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 	if _, err := conns["second-dba"].Exec(t.Context(), "SELECT 1"); err != nil {
 		t.Errorf("somebody else: %v", err)
 	}
+}
+
+// Somebody signs out in the middle of connecting: after the gateway has met them, before
+// there is a session that a sign-out would cut.
+func TestSession_SignedOutWhileConnecting(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{})
+	conf, err := pgx.ParseConfig(g.Connect("dba", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	met := conf.Copy()
+	conf.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &halting{Conn: c, halt: func() {
+			// A whole connection over the same tunnel takes longer than to be met.
+			conn, err := pgx.ConnectConfig(ctx, met)
+			if err != nil {
+				t.Errorf("while signed in: %v", err)
+				return
+			}
+			must(t, conn.Close(ctx))
+			signOut(t, g, "dba")
+		}}, err
+	}
+	conn, err := pgx.ConnectConfig(t.Context(), conf)
+	if err == nil {
+		_ = conn.Close(t.Context())
+	}
+	if state(err) != "28000" || !strings.Contains(err.Error(), "sign-in has ended") {
+		t.Errorf("%v", err)
+	}
+}
+
+// halting is a client's connection that halts once, after the first eight bytes: with them
+// a startup packet has begun.
+type halting struct {
+	net.Conn
+	once sync.Once
+	halt func()
+}
+
+// Write implements io.Writer.
+func (h *halting) Write(b []byte) (n int, err error) {
+	const begun = 8
+	h.once.Do(func() {
+		if n, err = h.Conn.Write(b[:begun]); err == nil {
+			h.halt()
+		}
+	})
+	if err != nil {
+		return n, err
+	}
+	rest, err := h.Conn.Write(b[n:])
+	return n + rest, err
 }
 
 // signOut ends the sign-in of one of People.

@@ -104,6 +104,8 @@ type Line struct {
 type Peer struct {
 	Identity   hoop.Identity
 	RemoteAddr string
+	// Still reports by nil that Identity is still signed in, as who it was.
+	Still func(ctx context.Context) error
 }
 
 // Start is what the client said when it connected.
@@ -157,7 +159,7 @@ func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start St
 	}
 	err := start.Refused
 	if err == nil {
-		err = s.open(ctx)
+		err = s.open(ctx, peer.Still)
 	}
 	if err != nil {
 		e := hoop.AsError(err)
@@ -167,7 +169,7 @@ func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start St
 	return s, nil
 }
 
-func (s *Session) open(ctx context.Context) (err error) {
+func (s *Session) open(ctx context.Context, still func(context.Context) error) (err error) {
 	if !s.target.HasDatabase(s.info.Database) {
 		return hoop.Errorf(hoop.CodeNoDatabase, "database %q of target %s is not offered", s.info.Database, s.target.Name).
 			WithHint("the target lists %s; an administrator can add others", strings.Join(append([]string{s.target.Database}, s.target.Databases...), ", "))
@@ -178,6 +180,11 @@ func (s *Session) open(ctx context.Context) (err error) {
 	}
 	s.info.Grant, s.scopes = g.ID, scopes(s.info.Identity, g.Scope)
 	if s.lease, err = s.line.Grants.Attach(context.WithoutCancel(ctx), g); err != nil {
+		return err
+	}
+	// Only now is the end of a sign-in sure to reach us: had it come before?
+	if err := still(ctx); err != nil {
+		s.lease.End()
 		return err
 	}
 	s.ctx, s.end = context.WithCancelCause(s.lease.Context())

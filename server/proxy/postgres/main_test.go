@@ -240,7 +240,10 @@ func (g *gateway) serve(ctx context.Context, c net.Conn) {
 		if g.refuse != nil {
 			return nil, g.refuse
 		}
-		s, err := g.line.Open(ctx, session.Peer{Identity: hoop.Identity{Subject: "alice", Name: "Alice", Groups: []string{"dev"}}, RemoteAddr: c.RemoteAddr().String()}, target, st)
+		s, err := g.line.Open(ctx, session.Peer{
+			Identity:   hoop.Identity{Subject: "alice", Name: "Alice", Groups: []string{"dev"}},
+			RemoteAddr: c.RemoteAddr().String(), Still: func(context.Context) error { return nil },
+		}, target, st)
 		if err == nil {
 			g.sessions = append(g.sessions, s)
 		}
