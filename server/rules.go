@@ -130,9 +130,6 @@ func (r *rules) Literals(id hoop.Identity) bool {
 	return len(id.Chain) == 0 && r.current.Load().set.Literals(id)
 }
 
-// MaskRules are the declared ones.
-func (r *rules) MaskRules() []resource.MaskRule { return r.current.Load().set.MaskRules }
-
 // Target finds a target with its credential.
 func (r *rules) Target(name string) (*resource.Target, bool) {
 	return r.current.Load().set.Target(name)

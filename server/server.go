@@ -249,7 +249,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	if err != nil {
 		return err
 	}
-	if g.protect, err = protect.New(ctx, db, g.rules.MaskRules(), key); err != nil {
+	if g.protect, err = protect.New(ctx, db, g.rules.current.Load().set, key); err != nil {
 		return err
 	}
 	if db.Shared() {
@@ -498,7 +498,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if err := g.writeAll(ctx, append([]*hoop.Event{loaded}, resourceEvents(loaded.Policy, changes)...)...); err != nil {
 		return err
 	}
-	if err := g.protect.Declare(ctx, next.set.MaskRules); err != nil {
+	if err := g.protect.Declare(ctx, next.set); err != nil {
 		return err
 	}
 	former := g.rules.current.Swap(next)

@@ -168,7 +168,7 @@ func stricter(a, b *rule) int {
 // For gives the rules that apply to an identity on a target: those that name the
 // target and except none of the identity's groups. It is never nil.
 func (s *Set) For(id hoop.Identity, target string) *Rules {
-	r := &Rules{set: s, inherited: s.inherited[target]}
+	r := &Rules{set: s}
 	for _, c := range s.rules {
 		if !resource.NamesTarget(c.targets, target) || id.InAnyGroup(c.except) {
 			continue
@@ -182,7 +182,9 @@ func (s *Set) For(id hoop.Identity, target string) *Rules {
 			r.values = append(r.values, c)
 		}
 	}
-	r.all = s.anywhere[target] && len(r.columns)+len(r.free) > 0
+	if len(r.columns)+len(r.free) > 0 { // else what was copied is shown where it came from
+		r.inherited, r.all = s.inherited[target], s.anywhere[target]
+	}
 	r.scanner = newScanner(s, r.values)
 	return r
 }

@@ -31,19 +31,19 @@ type Rules struct {
 	state atomic.Pointer[state]
 
 	mu       sync.Mutex // guards what follows, and the order of changes
-	declared []resource.MaskRule
+	declared *resource.Set
 	compiled []hoop.Protection // what state was made with
 }
 
 // New loads what was inherited and compiles it with the declared rules. key is the
 // secret of keyed transforms, 32 bytes.
-func New(ctx context.Context, store Store, declared []resource.MaskRule, key []byte) (*Rules, error) {
+func New(ctx context.Context, store Store, declared *resource.Set, key []byte) (*Rules, error) {
 	r := &Rules{store: store, key: key}
 	return r, r.Declare(ctx, declared)
 }
 
 // Declare puts other declared rules in force. On an error the former stay.
-func (r *Rules) Declare(ctx context.Context, declared []resource.MaskRule) error {
+func (r *Rules) Declare(ctx context.Context, declared *resource.Set) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.compile(ctx, declared); err != nil {
@@ -53,22 +53,33 @@ func (r *Rules) Declare(ctx context.Context, declared []resource.MaskRule) error
 	return nil
 }
 
-func (r *Rules) compile(ctx context.Context, declared []resource.MaskRule) error {
+func (r *Rules) compile(ctx context.Context, declared *resource.Set) error {
 	inherited, err := r.store.Inherited(ctx)
 	if err != nil {
 		return fmt.Errorf("load inherited masks: %w", err)
 	}
 	tables := map[string][]string{}
 	for _, p := range inherited {
-		tables[p.Target] = append(tables[p.Target], p.Table)
+		for _, target := range beside(declared, p.Target) {
+			tables[target] = append(tables[target], p.Table)
+		}
 	}
-	set, err := mask.Compile(declared, tables, r.key)
+	set, err := mask.Compile(declared.MaskRules, tables, r.key)
 	if err != nil {
 		return fmt.Errorf("compile mask rules: %w", err)
 	}
 	r.compiled = inherited
 	r.state.Store(&state{set: set, found: map[string]*mask.Rules{}})
 	return nil
+}
+
+// beside gives the targets that show what was copied by way of one: those that lead to the
+// same database.
+func beside(declared *resource.Set, target string) []string {
+	if t, ok := declared.Target(target); ok {
+		return declared.Beside(t)
+	}
+	return nil // it is declared no more
 }
 
 // Refresh puts in force what others let inherit, or lifted, in the same store.
@@ -138,8 +149,8 @@ func (s *state) rules(id hoop.Identity, target string) *mask.Rules {
 	return r
 }
 
-// Inherit protects every column of tables (canonical names) on target, durably, from
-// now on. Temporary tables need no memory: no catalog lists them, and what no catalog
+// Inherit protects every column of tables (canonical names) on target, and on those that
+// lead to the same database, durably, from now on. Temporary tables need no memory: no catalog lists them, and what no catalog
 // lists is masked.
 func (r *Rules) Inherit(ctx context.Context, target string, tables []string, session string) error {
 	var lasting []string

@@ -43,16 +43,32 @@ func rules(t *testing.T, store Store) *Rules {
 	set, err := resource.Parse("test.yaml", []byte(`
 kind: Target
 name: db
-spec: {type: postgres, address: "127.0.0.1:5432", database: x, tls: disable, credential: {username: u, password: {value: p}}}
+spec: {type: postgres, address: "db.example:5432", database: x, tls: disable, credential: {username: u, password: {value: p}}}
+---
+kind: Target
+name: same
+spec: {type: postgres, address: "DB.example:5432", database: y, databases: [x], tls: disable, credential: {username: u, password: {value: p}}}
+---
+kind: Target
+name: open
+spec: {type: postgres, address: "db.example:5432", database: x, tls: disable, credential: {username: u, password: {value: p}}}
+---
+kind: Target
+name: far
+spec: {type: postgres, address: "db.example:5433", database: x, tls: disable, credential: {username: u, password: {value: p}}}
+---
+kind: Target
+name: apart
+spec: {type: postgres, address: "db.example:5432", database: z, tls: disable, credential: {username: u, password: {value: p}}}
 ---
 kind: MaskRule
 name: ssn
-spec: {targets: [db], columns: [public.patients.ssn], with: redact, except: [privacy]}
+spec: {targets: [db, same, far, apart], columns: [public.patients.ssn], with: redact, except: [privacy]}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := New(t.Context(), store, set.MaskRules, make([]byte, 32))
+	r, err := New(t.Context(), store, set, make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +95,34 @@ func TestRules_InheritedAtOnceAndForGood(t *testing.T) {
 	}
 	if !r.For(dev, "db").ProtectsTable("public.patients") || r.For(officer, "db").ProtectsTable("public.patients") {
 		t.Error("rules of one identity were given to another")
+	}
+}
+
+// What was copied by way of one target is protected by way of others that lead to the same
+// database, for whom column rules apply there.
+func TestRules_InheritedBesides(t *testing.T) {
+	r := rules(t, &memory{})
+	dev, officer := hoop.Identity{Groups: []string{"devs"}}, hoop.Identity{Groups: []string{"privacy"}}
+	check := func(when string, want map[string]bool) {
+		t.Helper()
+		for target, want := range want {
+			if got := r.For(dev, target).ProtectsTable("public.copies"); got != want {
+				t.Errorf("%s: on %s the copy is protected: %v", when, target, got)
+			}
+			if r.For(officer, target).ProtectsTable("public.copies") {
+				t.Errorf("%s: on %s it is protected from who sees what it is a copy of", when, target)
+			}
+		}
+	}
+	for _, from := range []string{"db", "same"} {
+		if err := r.Inherit(t.Context(), from, []string{"public.copies"}, "s1"); err != nil {
+			t.Fatal(err)
+		}
+		check("copied by way of "+from, map[string]bool{"db": true, "same": true, "open": false, "far": false, "apart": false})
+		if err := r.Lift(t.Context(), from, "public.copies"); err != nil {
+			t.Fatal(err)
+		}
+		check("lifted again", map[string]bool{"db": false, "same": false, "open": false, "far": false, "apart": false})
 	}
 }
 

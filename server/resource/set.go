@@ -2,6 +2,7 @@ package resource
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -60,6 +61,20 @@ func (s *Set) Target(name string) (*Target, bool) {
 	}
 	return nil, false
 }
+
+// Beside gives the names of the targets that lead to a database of t: of one address, and
+// of t itself.
+func (s *Set) Beside(t *Target) (names []string) {
+	for i := range s.Targets {
+		if other := &s.Targets[i]; strings.EqualFold(other.Address, t.Address) && slices.ContainsFunc(other.all(), func(d string) bool { return slices.Contains(t.all(), d) }) {
+			names = append(names, other.Name)
+		}
+	}
+	return names
+}
+
+// all are the databases that may be asked for.
+func (t *Target) all() []string { return append(slices.Clone(t.Databases), t.Database) }
 
 // ServiceAccount finds a service account by its name.
 func (s *Set) ServiceAccount(name string) (*ServiceAccount, bool) {

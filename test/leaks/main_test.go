@@ -46,6 +46,7 @@ const (
 	direct = "clinic_direct"
 	ruled  = "clinic_ruled" // target of that name: the site's rules
 	open1  = "clinic_open"  // target of that name: every statement is allowed
+	beside = "clinic_side"  // another target that leads to clinic_open
 
 	benignDirect = "benign_direct"
 	benignRuled  = "benign_ruled" // of the target with the site's rules
@@ -163,11 +164,11 @@ func resources() string {
 	var out strings.Builder
 	for doc := range strings.SplitSeq(site, "\n---\n") {
 		if strings.Contains(doc, "kind: MaskRule") {
-			doc = strings.ReplaceAll(doc, "["+ruled+"]", "["+ruled+", "+open1+"]")
+			doc = strings.ReplaceAll(doc, "["+ruled+"]", "["+ruled+", "+open1+", "+beside+"]")
 		}
 		out.WriteString(doc + "\n---\n")
 	}
-	return out.String() + strings.ReplaceAll(openTarget, "OPEN", open1)
+	return out.String() + strings.NewReplacer("OPEN", open1, "BESIDE", beside).Replace(openTarget)
 }
 
 const openTarget = `
@@ -181,6 +182,16 @@ spec:
   tls: disable
   record: batched
   inference_limits: [{columns: ["*.*.*"], values: 100000, scans: 100000, min_group: 0, per: 1h}]
+  credential: {username: rt_agent, password: {value: rt_agent_pw}}
+---
+kind: Target
+name: BESIDE
+spec:
+  type: postgres
+  address: ${ADDRESS}
+  database: other
+  databases: [OPEN]
+  tls: disable
   credential: {username: rt_agent, password: {value: rt_agent_pw}}
 ---
 kind: StatementRule

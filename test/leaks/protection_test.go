@@ -2,6 +2,7 @@ package leaks
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
@@ -79,4 +80,31 @@ func TestAttacks_MeetNoProtection(t *testing.T) {
 	for _, row := range cells(shown(t, l, open1, []mode{simple}, script{lines: []string{"DROP TABLE archive.copy_left"}, changes: true})[0]) {
 		t.Errorf("dropped: %q", row)
 	}
+}
+
+// What was copied by way of one target is masked by way of every other that leads to the
+// same database, until it is lifted.
+func TestCopies_ThroughAnotherTarget(t *testing.T) {
+	l := start(t)
+	search := newSearcher(canaries.all)
+	l.unprotect(t, open1)
+	w := open(t, l.gateway.Connect("agent", beside), open1, nil)
+	read := func() [][]byte {
+		at := len(w.got)
+		for _, m := range allModes {
+			if err := w.run(m, "SELECT full_name AS x FROM archive.copy_beside"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return views(w.got[at:])
+	}
+	shown(t, l, open1, []mode{simple}, script{lines: []string{"CREATE TABLE archive.copy_beside AS SELECT full_name FROM clinic.patients"}, changes: true})
+	if found := search.in(read()); len(found) > 0 {
+		t.Errorf("LEAK through %s: %s", beside, strings.Join(found[:min(len(found), 3)], "; "))
+	}
+	l.unprotect(t, open1)
+	if found := search.in(read()); len(found) == 0 {
+		t.Error("no attack: nothing is shown where the copy is not protected")
+	}
+	shown(t, l, open1, []mode{simple}, script{lines: []string{"DROP TABLE archive.copy_beside"}, changes: true})
 }
