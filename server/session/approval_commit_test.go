@@ -58,7 +58,7 @@ func TestApproval_DefinitionsOfOthersBeforeTheCommit(t *testing.T) {
 	a.anew(bump)
 	call := &pgproto3.FunctionCall{Function: uint32(a.Count("SELECT 'bump'::regproc::oid::bigint")), ResultFormatCode: 1}
 	type msgs = []pgproto3.FrontendMessage
-	query := func(text string) msgs { return msgs{&pgproto3.Query{String: text}} }
+	text := func(text string) msgs { return msgs{&pgproto3.Query{String: text}} }
 	data := msgs{&pgproto3.CopyData{Data: []byte("1\n")}, &pgproto3.CopyDone{}}
 	const everything = "SELECT (SELECT sum(n) FROM hits) + (SELECT sum(n) FROM fired) + (SELECT count(*) FROM copied) + (SELECT count(*) FROM pg_attribute WHERE attrelid = 'fired'::regclass)"
 	for name, tt := range map[string]struct {
@@ -67,14 +67,14 @@ func TestApproval_DefinitionsOfOthersBeforeTheCommit(t *testing.T) {
 		lock    string
 		changes string
 	}{
-		"several":         {query("SELECT 1; UPDATE fired SET n = n + 1 WHERE true; SELECT 2"), nil, "UPDATE fired SET n = n", own},
-		"COPY":            {query("COPY copied FROM STDIN"), data, "LOCK TABLE copied IN SHARE MODE", own},
-		"COPY and others": {query("UPDATE hits SET n = n + 1 WHERE true; COPY copied FROM STDIN; SELECT 1"), data, "LOCK TABLE copied IN SHARE MODE", own},
+		"several":         {text("SELECT 1; UPDATE fired SET n = n + 1 WHERE true; SELECT 2"), nil, "UPDATE fired SET n = n", own},
+		"COPY":            {text("COPY copied FROM STDIN"), data, "LOCK TABLE copied IN SHARE MODE", own},
+		"COPY and others": {text("UPDATE hits SET n = n + 1 WHERE true; COPY copied FROM STDIN; SELECT 1"), data, "LOCK TABLE copied IN SHARE MODE", own},
 		"COPY by Execute": {msgs{&pgproto3.Parse{Query: "COPY copied FROM STDIN"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}}, append(data[:2:2], &pgproto3.Sync{}), "LOCK TABLE copied IN SHARE MODE", own},
 		"a call":          {msgs{call}, nil, "UPDATE hits SET n = n", bump},
-		"DO":              {query("DO 'BEGIN UPDATE fired SET n = n + 1 WHERE true; END'"), nil, "UPDATE fired SET n = n", own},
-		"CALL":            {query("CALL bumps()"), nil, "UPDATE fired SET n = n", own},
-		"DDL":             {query("ALTER TABLE fired ADD COLUMN m int DEFAULT bump()"), nil, "UPDATE fired SET n = n", bump},
+		"DO":              {text("DO 'BEGIN UPDATE fired SET n = n + 1 WHERE true; END'"), nil, "UPDATE fired SET n = n", own},
+		"CALL":            {text("CALL bumps()"), nil, "UPDATE fired SET n = n", own},
+		"DDL":             {text("ALTER TABLE fired ADD COLUMN m int DEFAULT bump()"), nil, "UPDATE fired SET n = n", bump},
 		"DDL by Execute":  {append(pipelined("ALTER TABLE fired ADD COLUMN m int DEFAULT bump()"), &pgproto3.Sync{}), nil, "UPDATE fired SET n = n", bump},
 	} {
 		for _, within := range []bool{false, true} {
@@ -87,22 +87,17 @@ func TestApproval_DefinitionsOfOthersBeforeTheCommit(t *testing.T) {
 				before, stood := a.refusals(), a.Count(everything)
 				l := dial(t, a)
 				if within {
-					<-l.exchange(nil, query("BEGIN")...)
+					<-l.exchange(nil, text("BEGIN")...)
 				}
 				done := l.exchange(tt.copied, tt.sends...)
-				held := a.pending(1)[0]
-				other := a.past()
-				run(t, other, "BEGIN")
-				run(t, other, tt.lock)
-				a.decide(held.ID, true)
-				a.waits()
+				other := a.behind(l.PID, a.pending(1)[0], tt.lock)
 				a.Direct(writes.Replace(tt.changes))
 				run(t, other, "COMMIT")
 				if seen := <-done; len(seen) == 0 || seen[len(seen)-1] != "42501" {
 					t.Errorf("it went on: %v", seen)
 				}
 				if within {
-					if seen := <-l.exchange(nil, query("COMMIT")...); len(seen) != 1 || seen[0] != "ROLLBACK" {
+					if seen := <-l.exchange(nil, text("COMMIT")...); len(seen) != 1 || seen[0] != "ROLLBACK" {
 						t.Errorf("COMMIT of its transaction: %v", seen)
 					}
 				}
@@ -112,7 +107,7 @@ func TestApproval_DefinitionsOfOthersBeforeTheCommit(t *testing.T) {
 				if n := a.refusals(); n != before+1 {
 					t.Errorf("%d refusals on record, want one more than %d", n, before)
 				}
-				if seen := <-l.exchange(nil, query("SELECT 1")...); len(seen) != 1 || seen[0] != "SELECT 1" {
+				if seen := <-l.exchange(nil, text("SELECT 1")...); len(seen) != 1 || seen[0] != "SELECT 1" {
 					t.Errorf("afterwards: %v", seen)
 				}
 				a.anew(tt.changes)

@@ -22,7 +22,7 @@ import (
 
 // counted is a table whose one row says how often a held statement ran.
 const counted = `
-	DROP SCHEMA IF EXISTS other, public CASCADE;
+	DROP SCHEMA IF EXISTS other, postgres, public CASCADE;
 	DROP ROLE IF EXISTS plain;
 	CREATE SCHEMA public;
 	CREATE TABLE hits (n int);
@@ -123,6 +123,21 @@ func exec(conn *pgx.Conn, sql string, args ...any) <-chan error {
 	done := make(chan error, 1)
 	go func() {
 		_, err := conn.Exec(context.Background(), sql, args...)
+		done <- err
+	}()
+	return done
+}
+
+// query does so in the mode that args or conn say: Exec sends a Query message whatever they
+// say, where there are no arguments for the statement itself.
+func query(conn *pgx.Conn, sql string, args ...any) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		rows, err := conn.Query(context.Background(), sql, args...)
+		rows.Close()
+		if err == nil {
+			err = rows.Err()
+		}
 		done <- err
 	}()
 	return done

@@ -304,10 +304,10 @@ func TestApproval_NobodyIsAskedInVain(t *testing.T) {
 	conn := open(t, a.Gateway, nil)
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
 		run(t, conn, "BEGIN")
-		if _, err := conn.Exec(t.Context(), "SELECT 1/0", mode); state(err) != "22012" {
+		if err := <-query(conn, "SELECT 1/0", mode); state(err) != "22012" {
 			t.Fatal(err)
 		}
-		if _, err := conn.Exec(t.Context(), hit, mode); state(err) != "25P02" {
+		if err := <-query(conn, hit, mode); state(err) != "25P02" {
 			t.Errorf("%s: in a transaction that failed: %v", mode, err)
 		}
 		run(t, conn, "ROLLBACK")
