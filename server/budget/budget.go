@@ -144,7 +144,10 @@ func room(counts []*count, limits []Limit, now time.Time) int64 {
 }
 
 // part is the number of the part of a stretch that a time is in.
-func part(at time.Time, per time.Duration) int64 { return at.UnixNano() / int64(per/slots) }
+func part(at time.Time, per time.Duration) int64 { return at.UnixNano() / step(per) }
+
+// step is how long a part is, in nanoseconds: slots of them are no shorter than the stretch.
+func step(per time.Duration) int64 { return (int64(per) + slots - 1) / slots }
 
 // count is one sliding window: the parts that still count, in no order.
 type count struct {
@@ -166,11 +169,10 @@ func (n *count) sum() (sum int64) {
 // most is where a count stays that nobody can use up, rather than turning over.
 const most = 1 << 62
 
-// forget drops the parts that ended longer ago than the stretch. The present part
-// counts with the slots+1 before it: per/slots is rounded down, so slots parts alone
-// could be shorter than the stretch. Parts to come count too: a clock was set back.
+// forget drops the parts that ended longer ago than the stretch: the present part counts
+// with the slots before it. Parts to come count too: a clock was set back.
 func (n *count) forget(now int64) {
-	n.Parts = slices.DeleteFunc(n.Parts, func(p counted) bool { return p.Rows == 0 || p.Part < now-slots-1 })
+	n.Parts = slices.DeleteFunc(n.Parts, func(p counted) bool { return p.Rows == 0 || p.Part < now-slots })
 }
 
 // add counts rows in a part, or takes back as many as are counted there.

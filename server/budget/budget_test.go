@@ -108,7 +108,7 @@ func TestCounter_NeverMoreThanTheLimit(t *testing.T) {
 				t.Fatalf("%d rows within %s, the limit is %d", sum, per, l.Rows)
 			}
 		}
-		clk.at = clk.at.Add(per + 3*per/slots)
+		clk.at = clk.at.Add(per + per/slots + slots) // one part later, and what a part was rounded up by
 		if room := gateways[0].room(l); room != l.Rows {
 			t.Fatalf("after a stretch of nothing there is room for %d of %d", room, l.Rows)
 		}

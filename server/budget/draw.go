@@ -98,8 +98,7 @@ func (d *Draw) take(ctx context.Context, rows, want int64) (ok bool, err error) 
 		ok, d.at, left = true, now, d.limits[0].Per
 		for i, l := range d.limits {
 			counts[i].add(part(now, l.Per), want)
-			step := int64(l.Per / slots)
-			left = min(left, time.Duration(step-now.UnixNano()%step))
+			left = min(left, time.Duration(step(l.Per)-now.UnixNano()%step(l.Per)))
 		}
 	})
 	if err != nil || !ok {

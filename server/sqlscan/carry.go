@@ -22,7 +22,8 @@ import (
 // of the answer carries all the rows below them. These are any number (hoop.Whole),
 // unless a unique key that is equal to a constant, a LIMIT or VALUES bounds them.
 // count, and sum and avg of a column over a whole table, take nothing out of a query
-// that gives one row.
+// that gives one row; but a text with more than freeCounts counts under a condition, each of
+// which may be about one row, takes a row for each.
 //
 // What the tree does not show counts as the whole: views, functions that do more than
 // compute, a WITH query that refers to itself.
@@ -107,6 +108,10 @@ func (l load) gathered(n int) load {
 	return out
 }
 
+// freeCounts is how many counts of some rows of a table a text has for nothing: as many as a
+// page of figures has.
+const freeCounts = 16
+
 // answer is what a query gives: what a row carries, and how many rows at most.
 type answer struct {
 	load    load
@@ -118,23 +123,32 @@ type answer struct {
 // measurer finds out what a text takes out of tables.
 type measurer struct {
 	cat    *catalog.Snapshot
+	tree   *pg_query.ParseResult
 	on     *dependence
 	copies load            // goes to another place; of the whole statement
+	told   load            // what counts under a condition may be about; likewise
 	seen   map[string]bool // tables that the text names and that are read as they are
 	code   bool            // functions run that may read anything in Reads
 	views  bool            // so do views
 	lost   bool            // a part of the text is not understood
 	depth  int
+
+	words map[string]bool // see collect; nil until somebody asks
 }
 
 // Carries says what p takes out of tables, in a database that contains cat. reads are
 // the tables that it can read, by its Analysis. The result depends on no literal that
 // Analysis.Free names.
 func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string) []hoop.Carry {
-	m := &measurer{cat: cat, on: newDependence(cat), seen: map[string]bool{}}
+	m := &measurer{cat: cat, tree: p.Tree, on: newDependence(cat), seen: map[string]bool{}}
 	var all load
 	for _, raw := range p.Tree.GetStmts() {
 		all = all.or(m.statement(raw.GetStmt()))
+	}
+	for k, n := range m.told {
+		if n == hoop.Whole || n > freeCounts {
+			m.copies = m.copies.plus(load{k: n})
+		}
 	}
 	out := append(all.list(false), m.copies.list(true)...)
 	switch {
@@ -252,6 +266,7 @@ func (m *measurer) relation(rv *pg_query.RangeVar) item {
 	var names []string
 	for _, t := range m.cat.Lookup(rv.Schemaname, rv.Relname) {
 		switch {
+		case t.System && blindStatistics[t.Name] && !m.statistics(t, aliasOf(rv)):
 		case t.System && blindStatistics[t.Name] || t.Kind == catalog.KindToast || t.Schema == "pg_toast":
 			it.load = it.load.plus(load{"*": hoop.Whole})
 		case t.Temporary && t.Kind == catalog.KindView:

@@ -149,6 +149,8 @@ func (lv *level) call(f *pg_query.FuncCall, deciding bool) {
 	lv.aggregates = true
 	switch name {
 	case "count":
+		lv.counted++
+		lv.singles = lv.singles || f.AggFilter != nil || len(f.Args) > 0 && !column(f.Args[0])
 	case "sum", "avg":
 		lv.values = true
 		if f.AggFilter != nil || f.AggDistinct || len(f.AggOrder) > 0 || len(f.Args) != 1 || !column(f.Args[0]) || lv.makes() {
@@ -255,7 +257,9 @@ func (lv *level) insert(q *pg_query.InsertStmt) answer {
 	if oc := q.OnConflictClause; oc != nil {
 		lv.names["excluded"] = true
 		lv.copyExprs(oc.TargetList, hoop.Whole)
-		shown = shown.plus(lv.expr(oc.WhereClause, true))
+		deciding := lv.expr(oc.WhereClause, true)
+		lv.mark(deciding, target, hoop.Whole)
+		shown = shown.plus(deciding)
 		if oc.Action == pg_query.OnConflictAction_ONCONFLICT_UPDATE {
 			shown = shown.plus(target.load)
 		}
@@ -277,8 +281,9 @@ func (lv *level) update(q *pg_query.UpdateStmt) answer {
 	target := lv.items[len(lv.items)-1]
 	lv.m.copy(from, target.rows)
 	lv.copyExprs(q.TargetList, target.rows)
-	extra := from.plus(lv.exprs(lv.quals, true)).plus(lv.expr(q.WhereClause, true))
-	return lv.returning(q.ReturningList, target.load.plus(extra), target.rows)
+	deciding := lv.exprs(lv.quals, true).plus(lv.expr(q.WhereClause, true))
+	lv.mark(deciding, target, target.rows)
+	return lv.returning(q.ReturningList, target.load.plus(from).plus(deciding), target.rows)
 }
 
 func (lv *level) delete(q *pg_query.DeleteStmt) answer {
@@ -289,12 +294,24 @@ func (lv *level) delete(q *pg_query.DeleteStmt) answer {
 	lv.target(q.Relation)
 	lv.keys(q.WhereClause)
 	target := lv.items[len(lv.items)-1]
-	var all load
-	for _, it := range lv.items {
-		all = all.plus(it.load)
+	deciding := lv.exprs(lv.quals, true).plus(lv.expr(q.WhereClause, true))
+	for _, it := range lv.items[:len(lv.items)-1] {
+		deciding = deciding.plus(it.load)
 	}
-	extra := lv.exprs(lv.quals, true).plus(lv.expr(q.WhereClause, true))
-	return lv.returning(q.ReturningList, all.plus(extra), target.rows)
+	lv.mark(deciding, target, target.rows)
+	return lv.returning(q.ReturningList, target.load.plus(deciding), target.rows)
+}
+
+// mark notes that what a row of l says decides which of n rows of another table are changed:
+// whoever reads that table later learns it.
+func (lv *level) mark(l load, target item, n int) {
+	others := load{}
+	for k, have := range l {
+		if _, own := target.load[k]; !own {
+			others[k] = have
+		}
+	}
+	lv.m.copy(others, n)
 }
 
 func (lv *level) merge(q *pg_query.MergeStmt) answer {
@@ -308,13 +325,15 @@ func (lv *level) merge(q *pg_query.MergeStmt) answer {
 		rows = times(rows, it.rows)
 	}
 	lv.m.copy(all, rows)
-	all = all.plus(lv.target(q.Relation).load).plus(lv.expr(q.JoinCondition, true))
+	target, deciding := lv.target(q.Relation), lv.expr(q.JoinCondition, true)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
-		all = all.plus(lv.expr(c.GetCondition(), true))
+		deciding = deciding.plus(lv.expr(c.GetCondition(), true))
 		lv.copyExprs(c.GetTargetList(), hoop.Whole)
 		lv.copyExprs(c.GetValues(), hoop.Whole)
 	}
+	lv.mark(deciding, target, hoop.Whole)
+	all = all.plus(target.load).plus(deciding)
 	return lv.returning(q.ReturningList, all, hoop.Whole)
 }
 

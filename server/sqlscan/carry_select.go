@@ -43,6 +43,8 @@ type level struct {
 	full  bool             // FULL JOIN: rows of one side stand beside those of the other
 
 	aggregates bool // it groups
+	counted    int  // how many counts it has
+	singles    bool // one of them counts some of its rows
 	values     bool // an aggregate shows or compares values: sum, avg, min, max
 	gathers    bool // one row shows values of many
 	spreads    bool // a function makes several rows of one
@@ -245,6 +247,9 @@ func (lv *level) answer(extra load, q *pg_query.SelectStmt) answer {
 		a.load = all.plus(extra.gathered(rows))
 	case one && !lv.each && lv.counts(q):
 		a.load = extra
+		if lv.singles || q.WhereClause != nil {
+			lv.m.told = lv.m.told.plus(from.gathered(lv.counted))
+		}
 	}
 	if one {
 		a.rows = 1
