@@ -11,7 +11,15 @@ func TestReview(t *testing.T) {
 		t.Errorf("without a finding: %+v", got)
 	}
 	const open = "g1\topen\tpg-prod\tdana\t2026-11-23T11:00:00Z\t2026-11-23T12:30:00Z\tticket\t-\n"
-	if got := w.pipe("audit", "reviews"); got.code != 0 || got.out != open {
+	for _, args := range [][]string{{"audit"}, {"audit", "reviews"}} {
+		if got := w.pipe(args...); got.code != 0 || got.out != open {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	if got := w.terminal("audit"); got.code != 0 || !strings.Contains(got.out, "ticket") || !strings.Contains(got.errOut, "hoopctl audit --help") {
+		t.Errorf("%+v", got)
+	}
+	if got := w.pipe("audit", "x"); got.code != ExitUsage || got.out != "" {
 		t.Errorf("%+v", got)
 	}
 	if got := w.pipe("review", "g1", "--finding", "all in order"); got.code != 0 || !strings.Contains(got.errOut, "reviewed grant g1 of dana on pg-prod") {
