@@ -168,7 +168,7 @@ func (g *Gateway) expire(ctx context.Context, rec *record.Recorder, gone map[str
 				Details: []hoop.Detail{
 					{Name: auditlog.ExpiredHash, Value: k.event.Record.SHA256},
 					{Name: "size", Value: strconv.FormatInt(k.event.Record.Size, 10)},
-					{Name: "retention", Value: hoop.Duration(keep).String()},
+					{Name: "retention", Value: hoop.Duration(keep).Text()},
 					{Name: "session_subject", Value: k.event.Subject},
 				},
 			}); err != nil {

@@ -96,8 +96,8 @@ func TestLists(t *testing.T) {
 			"targets", "targets",
 			"" +
 				"NAME     TYPE      DATABASE  APPROVAL  REASON    AT MOST  GRANT ENDS\n" +
-				"pg-prod  postgres  clinic    none      optional  8h0m0s   in 30m\n" +
-				"pg-pay   postgres  pay       1 of dba  required  1h0m0s   -\n" +
+				"pg-prod  postgres  clinic    none      optional  8h       in 30m\n" +
+				"pg-pay   postgres  pay       1 of dba  required  1h       -\n" +
 				"web      http                none      optional  0s       -\n",
 			"" +
 				"pg-prod\tpostgres\tclinic\tnone\toptional\t8h0m0s\t2026-11-23T12:30:00Z\n" +
@@ -109,10 +109,10 @@ func TestLists(t *testing.T) {
 			"" +
 				"ID  STATE    TARGET   FROM      ASKED   EXPIRES  WHAT\n" +
 				"3   pending  pg-prod  ci-agent  1m ago  in 1m    DELETE FROM patients;\\n-- all\\…\n" +
-				"4   denied   pg-pay   dana      3h ago  -        access for 1h0m0s: ticket\n",
+				"4   denied   pg-pay   dana      3h ago  -        access for 1h: ticket\n",
 			"" +
 				"3\tpending\tpg-prod\tci-agent\t2026-11-23T11:59:00Z\t2026-11-23T12:01:00Z\tDELETE FROM patients;\\n-- all\\tof them\\x1b[2J\n" +
-				"4\tdenied\tpg-pay\tdana\t2026-11-23T09:00:00Z\t-\taccess for 1h0m0s: ticket\n",
+				"4\tdenied\tpg-pay\tdana\t2026-11-23T09:00:00Z\t-\taccess for 1h: ticket\n",
 		},
 		{
 			"grants", "grants",
@@ -482,7 +482,7 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	w.now = func() time.Time { return time.Now().Add(time.Hour) }
-	if got := w.pipe("doctor"); got.code != ExitFailed || !strings.Contains(got.out, "clock\tfailed\tthis machine's clock differs from the gateway's by 1h0m") {
+	if got := w.pipe("doctor"); got.code != ExitFailed || !strings.Contains(got.out, "clock\tfailed\tthis machine's clock differs from the gateway's by 1h") {
 		t.Errorf("a clock that is off: got %+v", got)
 	}
 	w.env["HOOPCTL_CA_FILE"] = ""

@@ -157,7 +157,7 @@ func TestConnect_Countdown(t *testing.T) {
 		go w.decideWhenAwaited(r, func(_ *world, r *hoop.Request) { r.State = hoop.Expired })
 	}
 	got := w.terminal("connect", "pg-pay", "--reason", "x")
-	if got.code != ExitDenied || !strings.Contains(got.errOut, "\r\x1b[Kwaiting for approval of request 17, 1h0m0s left") {
+	if got.code != ExitDenied || !strings.Contains(got.errOut, "\r\x1b[Kwaiting for approval of request 17, 1h left") {
 		t.Errorf("got %+v", got)
 	}
 	if !strings.Contains(got.errOut, "\r\x1b[Khoopctl: error: nobody decided request 17 in time\n") {

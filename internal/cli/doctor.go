@@ -207,7 +207,7 @@ func (o *doctorOptions) clock(ctx context.Context, c *api.Client) check {
 	}
 	skew := o.f.Now().Sub(there).Round(time.Second)
 	if skew.Abs() > maxSkew {
-		return check{"clock", "failed", fmt.Sprintf("this machine's clock differs from the gateway's by %s", skew), "set the clock, and keep it by NTP"}
+		return check{"clock", "failed", fmt.Sprintf("this machine's clock differs from the gateway's by %s", hoop.Duration(skew)), "set the clock, and keep it by NTP"}
 	}
 	return check{"clock", "ok", "within " + maxSkew.String() + " of the gateway's", ""}
 }

@@ -48,7 +48,7 @@ func TestPolicyExplain_Terminal(t *testing.T) {
 		"decision   approve\n" +
 		"rule       risky\n" +
 		"why        needs approval: derive\n" +
-		"approval   2 of dba within 2m0s\n" +
+		"approval   2 of dba within 2m\n" +
 		"\n" +
 		"EFFECT  DECISION  RULE   ON             WHY\n" +
 		"derive  approve   risky  c.p, into c.q  copies\n" +

@@ -165,7 +165,7 @@ func (o *policyExplainOptions) action(a hoop.Action) cell {
 	return painted(string(a), o.f.IO.Red)
 }
 
-// byWhom says who must approve: "2 of dba, ops within 2m0s".
+// byWhom says who must approve: "2 of dba, ops within 2m".
 func byWhom(a *hoop.ApprovalRule) string {
 	if a == nil {
 		return ""

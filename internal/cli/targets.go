@@ -49,7 +49,7 @@ func (o *targetsOptions) run(ctx context.Context) error {
 			ends = o.f.when(x.Grant.ExpiresAt)
 			ends.paint = o.f.IO.Green
 		}
-		t.add(text(x.Name), text(x.Type), text(x.Database), text(x.Approval), text(x.Reason), text(x.MaxDuration.String()), ends)
+		t.add(text(x.Name), text(x.Type), text(x.Database), text(x.Approval), text(x.Reason), cell{text: x.MaxDuration.String(), raw: x.MaxDuration.Text()}, ends)
 	}
 	return t.write(o.f.IO, "No target is open to you; an administrator declares access rules.")
 }

@@ -83,7 +83,7 @@ func (f *Factory) countdown(r hoop.Request) (stop func()) {
 		for {
 			left := max(r.ExpiresAt.Sub(f.Now()), 0).Round(time.Second)
 			fmt.Fprintf(f.IO.ErrOut, "\r\x1b[K%s",
-				iostreams.OneLine(fmt.Sprintf("waiting for approval of request %d, %s left", r.ID, left)))
+				iostreams.OneLine(fmt.Sprintf("waiting for approval of request %d, %s left", r.ID, hoop.Duration(left))))
 			select {
 			case <-tick.C:
 			case <-quit:

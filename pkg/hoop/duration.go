@@ -14,11 +14,24 @@ const Day = Duration(24 * time.Hour)
 // days may also be read as "2190d".
 type Duration time.Duration
 
-// String is the form of time.Duration.
-func (d Duration) String() string { return time.Duration(d).String() }
+// String is for people: the form of time.Duration without the units of which there are none
+// at its end, as in "1h" and "1h30m". UnmarshalText reads it too.
+func (d Duration) String() string {
+	s := d.Text()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
 
-// MarshalText implements encoding.TextMarshaler.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+// Text is for programs: the form of time.Duration, as in "1h0m0s".
+func (d Duration) Text() string { return time.Duration(d).String() }
+
+// MarshalText implements encoding.TextMarshaler. It gives Text.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.Text()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler; negative durations are errors.
 func (d *Duration) UnmarshalText(b []byte) error {

@@ -113,7 +113,7 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 			dst = appendList(dst, a.Groups)
 		}
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(a.Count), 10)
-		dst = append(JSONString(append(dst, `,"timeout":`...), a.Timeout.String()), '}')
+		dst = append(JSONString(append(dst, `,"timeout":`...), a.Timeout.Text()), '}')
 	}
 	dst = JSONString(append(dst, `,"policy":`...), d.Policy)
 	if o := d.Observed; o != nil {

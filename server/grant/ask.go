@@ -48,7 +48,7 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	r, err = s.store.AddRequest(ctx, r, func(r *hoop.Request) (*hoop.Grant, error) {
 		e := event(hoop.EventRequest, r.CreatedAt, r)
 		e.Subject, e.Chain, e.Reason = id.Subject, id.Chain, r.Reason
-		detail(e, "duration", "%s", r.Duration)
+		detail(e, "duration", "%s", r.Duration.Text())
 		asked(e, r)
 		if err := s.record(ctx, e); err != nil || access.Approval != nil {
 			return nil, err

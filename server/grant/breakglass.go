@@ -27,7 +27,7 @@ func alert(r *hoop.Request) *hoop.Event {
 	e := event(hoop.EventAlert, r.CreatedAt, r)
 	e.Subject, e.Chain, e.Reason = r.Requester.Subject, r.Requester.Chain, r.Reason
 	e.Text = "a grant was taken in an emergency, without an approval"
-	detail(e, "duration", "%s", r.Duration)
+	detail(e, "duration", "%s", r.Duration.Text())
 	return e
 }
 

@@ -69,7 +69,7 @@ func described(r *hoop.Request, now time.Time) []string {
 		from += ", on behalf of " + strings.Join(r.Requester.Chain, ", for ")
 	}
 	line("From", from+" on "+r.Target)
-	line("Expires", "in "+r.ExpiresAt.Sub(now).Round(time.Second).String())
+	line("Expires", "in "+hoop.Duration(r.ExpiresAt.Sub(now).Round(time.Second)).String())
 	if r.Kind == hoop.RequestGrant {
 		line("Access for", r.Duration.String())
 		line("Renews", r.Renews)

@@ -240,7 +240,7 @@ func heavier(a, b int64) int64 {
 }
 
 func (c claim) spent() *hoop.Error {
-	return hoop.Errorf(hoop.CodeLimitExceeded, "the export budget is used up: %d rows of %s in %s", c.Rows, strings.Join(c.tables, ", "), c.Per).
+	return hoop.Errorf(hoop.CodeLimitExceeded, "the export budget is used up: %d rows of %s in %s", c.Rows, strings.Join(c.tables, ", "), hoop.Duration(c.Per)).
 		WithHint("wait, or send the statement again: as long as there is no room, a rule or an approver decides about it")
 }
 

@@ -272,7 +272,7 @@ func (x *inferences) details() (out []hoop.Detail) {
 		if i > 0 && c.Key.Column == x.used[i-1].Key.Column && c.Key.Rule == x.used[i-1].Key.Rule {
 			continue // the same for whom the identity acts for
 		}
-		out = append(out, hoop.Detail{Name: "infer " + c.Key.Column, Value: fmt.Sprintf("%d of %d values, %d of %d scans in %s", c.UsedValues, c.Values, c.UsedScans, c.Scans, hoop.Duration(c.Per))})
+		out = append(out, hoop.Detail{Name: "infer " + c.Key.Column, Value: fmt.Sprintf("%d of %d values, %d of %d scans in %s", c.UsedValues, c.Values, c.UsedScans, c.Scans, c.Per)})
 	}
 	return out
 }

@@ -153,7 +153,7 @@ func (c *conn) held(ctx context.Context, h session.Hold) error {
 		severity: "NOTICE", state: "00000",
 		message: fmt.Sprintf("approval %d needed: %s", h.ID, strings.TrimPrefix(h.Reason, "needs approval: ")),
 		hint: fmt.Sprintf("hoopctl approve %d (%s; expires in %s)", h.ID, who,
-			time.Until(h.ExpiresAt).Round(time.Second)),
+			hoop.Duration(time.Until(h.ExpiresAt).Round(time.Second))),
 	}
 	if h.InTx {
 		r.detail = "a transaction is open: its locks are kept meanwhile, so there is a minute at most"
