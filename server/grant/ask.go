@@ -84,7 +84,7 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 	}
 	if a.ReasonRequired && reason == "" {
 		return hoop.Request{}, hoop.Errorf(hoop.CodeInvalid, "rule %s wants a reason", a.Rule).
-			WithHint(`hoopctl request %s --reason "…"`, ask.Target)
+			WithHint(`%s --reason "…"`, command(ask))
 	}
 	duration, err := grantDuration(ask, a)
 	if err != nil {
@@ -117,6 +117,18 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 		r.ExpiresAt = now.Add(time.Duration(a.Approval.Timeout))
 	}
 	return r, nil
+}
+
+// command is how a request is typed, as far as it says which rules apply.
+func command(ask api.NewRequest) string {
+	s := "hoopctl request " + ask.Target
+	switch {
+	case ask.BreakGlass:
+		return s + " --break-glass"
+	case ask.Renews != "":
+		return s + " --renew"
+	}
+	return s
 }
 
 // delegated fits the request of an agent into what it was given: people see its scope,
@@ -158,10 +170,10 @@ func grantDuration(ask api.NewRequest, a Access) (hoop.Duration, error) {
 		d = min(longest, hoop.Duration(defaultDuration))
 	case d < hoop.Duration(time.Second):
 		return 0, hoop.Errorf(hoop.CodeInvalid, "a grant cannot last %s", d).
-			WithHint("ask for a second at least: hoopctl request %s --duration 1h", ask.Target)
+			WithHint("ask for a second at least: %s --duration 1h", command(ask))
 	case d > longest:
 		return 0, hoop.Errorf(hoop.CodeInvalid, "rule %s gives %s for at most %s, not %s", a.Rule, ask.Target, longest, d).
-			WithHint("hoopctl request %s --duration %s", ask.Target, longest)
+			WithHint("%s --duration %s", command(ask), longest)
 	}
 	return hoop.Duration(time.Duration(d).Truncate(time.Microsecond)), nil
 }

@@ -21,7 +21,11 @@ func TestBreakGlass(t *testing.T) {
 		_, _, err := b.Ask(t.Context(), alice, newRequest("glass"))
 		wantCode(t, err, hoop.CodeDenied, "--break-glass")
 		_, _, err = b.Ask(t.Context(), alice, glass(""))
-		wantCode(t, err, hoop.CodeInvalid, "reason")
+		wantCode(t, err, hoop.CodeInvalid, `hoopctl request glass --break-glass --reason "…"`)
+		long := glass("the ward is dark")
+		long.Duration = hoop.Duration(2 * time.Hour)
+		_, _, err = b.Ask(t.Context(), alice, long)
+		wantCode(t, err, hoop.CodeInvalid, "hoopctl request glass --break-glass --duration 1h")
 		_, _, err = b.Ask(t.Context(), bob, glass("I am no dev"))
 		wantCode(t, err, hoop.CodeDenied)
 		if got := b.log.types(); got != "" {

@@ -177,6 +177,9 @@ func open(r *hoop.Request, now time.Time) error {
 		what = "was denied at " + at + decidedBy(r)
 	default:
 		what = "was cancelled at " + at
+		if r.DecisionWhy != "" {
+			what += ": " + r.DecisionWhy
+		}
 	}
 	return hoop.Errorf(hoop.CodeConflict, "request %d %s", r.ID, what).WithHint("hoopctl requests shows what is open")
 }

@@ -83,7 +83,7 @@ func TestLeave_BetweenTwoApprovals(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := b.Approve(t.Context(), carol, r.ID, "")
-		wantCode(t, err, hoop.CodeConflict, "was cancelled")
+		wantCode(t, err, hoop.CodeConflict, "was cancelled", "bob, who approved it, may not decide it any more")
 		if got := b.request(r.ID); got.State != hoop.Cancelled || !strings.Contains(got.DecisionWhy, "may not decide it any more") {
 			t.Errorf("%+v", got)
 		}
