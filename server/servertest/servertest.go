@@ -121,6 +121,7 @@ type Gateway struct {
 	gw      *server.Gateway
 	config  *server.Config
 	tls     *tls.Config
+	http    *http.Client // of API: one, since tests that wait ask often
 	stop    func()
 	mu      sync.Mutex
 	sources map[string]oauth2.TokenSource
@@ -238,6 +239,8 @@ func (g *Gateway) trust(caFile string) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	g.tls = &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: tls.VersionTLS13}
+	g.http = g.HTTP()
+	g.tb.Cleanup(g.http.CloseIdleConnections)
 }
 
 // declare writes the files that the gateway reads.
@@ -347,7 +350,7 @@ func (g *Gateway) signIn(person string) (oauth2.TokenSource, error) {
 // API is the HTTP API as the account.
 func (g *Gateway) API(account string) *api.Client {
 	return &api.Client{
-		Base: g.URL, HTTP: g.HTTP(), Agent: "servertest",
+		Base: g.URL, HTTP: g.http, Agent: "servertest",
 		Token: func(ctx context.Context) (string, error) { return g.Token(ctx, account) },
 	}
 }
