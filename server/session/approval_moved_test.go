@@ -102,6 +102,158 @@ func TestApproval_CursorsGoOnAsTheyWere(t *testing.T) {
 	}
 }
 
+// The same of a cursor WITH HOLD, whose query runs when its transaction ends. Who changes
+// what it finds is asked about that, and who commits, where others changed it.
+func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable + `;
+		CREATE FUNCTION sets() RETURNS int LANGUAGE plpgsql AS 'BEGIN SET search_path = other; RETURN 1; END'`})
+	const declare = "DECLARE c CURSOR WITH HOLD FOR SELECT bump() FROM generate_series(1, 3)"
+	for name, tt := range map[string]struct {
+		texts []string
+		asked []bool // of all but the last
+		last  string // which is asked about, and denied
+	}{
+		"the search_path":          {[]string{"BEGIN", declare}, []bool{false, true}, "SET search_path = other"},
+		"of the transaction":       {[]string{"BEGIN", declare}, []bool{false, true}, "SELECT set_config('search_path', 'other', true)"},
+		"of a prepared statement":  {[]string{"PREPARE p AS SELECT set_config('search_path', 'other', true)", "BEGIN", declare}, []bool{false, false, true}, "EXECUTE p"},
+		"with COMMIT":              {[]string{"BEGIN", declare}, []bool{false, true}, "SET search_path = other; COMMIT"},
+		"a table of its own":       {[]string{"BEGIN", declare}, []bool{false, true}, "CREATE TEMP TABLE hits (n int)"},
+		"a view of its own":        {[]string{"BEGIN", declare}, []bool{false, true}, "CREATE TEMP VIEW hits AS SELECT n FROM allowed"},
+		"code that people allowed": {[]string{"BEGIN", declare, "SELECT sets()"}, []bool{false, true, true}, "COMMIT"},
+		"others, before COMMIT":    {[]string{"BEGIN", declare, "@CREATE OR REPLACE FUNCTION step() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2'"}, []bool{false, true, false}, "COMMIT"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+			for i, sql := range tt.texts {
+				if past, ok := strings.CutPrefix(sql, "@"); ok {
+					a.Direct(past)
+					continue
+				}
+				done := exec(conn, sql)
+				if tt.asked[i] {
+					a.decide(a.pending(1)[0].ID, true)
+				}
+				if err := <-done; err != nil {
+					t.Fatalf("%s: %v", sql, err)
+				}
+			}
+			done := exec(conn, tt.last)
+			a.decide(a.pending(1)[0].ID, false)
+			if err := <-done; state(err) != "42501" {
+				t.Errorf("%s: %v", tt.last, err)
+			}
+		})
+	}
+
+	// In a pipeline, whose end commits.
+	a.t = t
+	l := dial(t, a)
+	l.send(slices.Concat(pipelined(declare), pipelined("SET search_path = other"), []pgproto3.FrontendMessage{&pgproto3.Sync{}})...)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, true)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, false)
+	l.until(ready)
+	if n, m := a.hits(), a.Count("SELECT sum(n) FROM allowed"); n != 0 || m != 0 {
+		t.Errorf("%d and %d", n, m)
+	}
+
+	// As it was, it runs; what reads is nobody's business.
+	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	for _, sql := range []string{"BEGIN", declare, "COMMIT", "SET search_path = other", "FETCH ALL FROM c", "BEGIN", "DECLARE d CURSOR WITH HOLD FOR SELECT 1", "SET search_path = public", "COMMIT", "FETCH ALL FROM d"} {
+		done := exec(conn, sql)
+		if sql == declare {
+			a.decide(a.pending(1)[0].ID, true)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if n := a.Count("SELECT sum(n) FROM hits"); n != 3 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
+// FETCH goes on in a portal, too, and so does Execute once its name may stand for a cursor.
+// That is asked about where the portal does more than read and things have changed.
+func TestApproval_PortalsGoOnAsTheyWere(t *testing.T) {
+	const own, notes = "CREATE OR REPLACE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+		"CREATE OR REPLACE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE true; RETURN NEW; END'"
+	a := startApprovals(t, servertest.Options{Setup: raced})
+	type msgs = []pgproto3.FrontendMessage
+	text := func(sql string) msgs { return msgs{&pgproto3.Query{String: sql}} }
+	execute := msgs{&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{}}
+	const call, write = "SELECT bump() FROM generate_series(1, 3)", "UPDATE fired SET n = 2 WHERE n = 1 RETURNING n"
+	for name, tt := range map[string]struct {
+		sql    string
+		change msgs
+		past   string
+		goes   msgs
+		free   bool // nobody is asked about it
+	}{
+		"FETCH behind a search_path":         {call, text("SET search_path = other"), "", text("FETCH ALL FROM p"), false},
+		"MOVE behind it":                     {call, text("SET search_path = other"), "", text("MOVE ALL FROM p"), false},
+		"a prepared FETCH behind it":         {call, text("SET search_path = other"), "", append(pipelined("FETCH ALL FROM p"), &pgproto3.Sync{}), false},
+		"FETCH behind a view of its own":     {call, text("CREATE TEMP VIEW hits AS SELECT n FROM allowed"), "", text("FETCH ALL FROM p"), false},
+		"Execute behind another cursor":      {call, text("DECLARE c CURSOR FOR SELECT 1"), "", execute, false},
+		"FETCH behind a function of others":  {call, nil, "CREATE OR REPLACE FUNCTION step() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2'", text("FETCH ALL FROM p"), false},
+		"FETCH of writes, behind a trigger":  {write, nil, notes, text("FETCH ALL FROM p"), false},
+		"FETCH of a portal as it was":        {call, text("SELECT 1"), "", text("FETCH ALL FROM p"), true},
+		"FETCH of writes as they were":       {write, text("SELECT 1"), "", text("FETCH ALL FROM p"), true},
+		"FETCH of reads behind what changes": {"SELECT 1", text("SET search_path = other"), "", text("FETCH ALL FROM p"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			before := a.Count("SELECT (SELECT sum(n) FROM public.hits) + 100 * (SELECT sum(n) FROM other.hits) + (SELECT sum(n) FROM allowed)")
+			l := dial(t, a)
+			l.send(&pgproto3.Query{String: "BEGIN"})
+			l.until(ready)
+			bind := msgs{&pgproto3.Parse{Query: tt.sql}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{}}
+			if tt.sql == call {
+				l.send(bind...)
+				l.until(notice)
+				a.decide(a.pending(1)[0].ID, true)
+				l.until(ready)
+				bind = nil
+			}
+			if tt.past == "" { // in one burst
+				l.send(slices.Concat(bind, tt.change, tt.goes)...)
+			} else {
+				l.send(bind...)
+				if bind != nil {
+					l.until(ready)
+				}
+				a.Direct(tt.past)
+				l.send(tt.goes...)
+			}
+			if !tt.free {
+				l.until(notice)
+				a.decide(a.pending(1)[0].ID, false)
+				if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+					t.Errorf("%v", seen)
+				}
+				if n := a.Count("SELECT (SELECT sum(n) FROM public.hits) + 100 * (SELECT sum(n) FROM other.hits) + (SELECT sum(n) FROM allowed)"); n != before {
+					t.Errorf("it ran: %d", n-before)
+				}
+			} else {
+				if tt.sql != call {
+					l.until(ready)
+				}
+				l.until(ready)
+				if seen := l.until(ready); len(seen) == 0 || !strings.HasPrefix(seen[len(seen)-1], "FETCH ") {
+					t.Errorf("%v", seen)
+				}
+			}
+			l.send(&pgproto3.Query{String: "ROLLBACK"})
+			l.until(ready)
+			if tt.past == notes {
+				a.anew(own)
+			}
+		})
+	}
+}
+
 // The same of a portal, that was approved at Bind and is executed later.
 func TestApproval_PortalsRunAsTheyWereBound(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable})

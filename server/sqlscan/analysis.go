@@ -156,6 +156,7 @@ type Command struct {
 	Execute     string // EXECUTE name: judge by what was prepared under that name
 	Deallocate  string // DEALLOCATE name; "*" is all, DISCARD ALL too
 	Declare     string // DECLARE name CURSOR
+	Holds       bool   // of Declare: WITH HOLD, so that its query runs when the transaction ends
 	Fetch       string // FETCH or MOVE from name
 	Rewinds     bool   // of Fetch: it does not only go on, so the cursor's query may run again
 	CloseCursor string // CLOSE name; "*" is all

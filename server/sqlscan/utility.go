@@ -8,6 +8,9 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
+// cursorHold is CURSOR_OPT_HOLD of PostgreSQL's nodes/parsenodes.h.
+const cursorHold = 0x0020
+
 // utility analyses a whole statement: queries, and the commands of PostgreSQL's
 // reference that are none.
 func (s *stmt) utility(n *pg_query.Node) {
@@ -84,6 +87,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 	case *pg_query.Node_DeclareCursorStmt:
 		s.utility(x.DeclareCursorStmt.Query)
 		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Declare = "DECLARE CURSOR", false, x.DeclareCursorStmt.Portalname
+		s.cmd.Holds = x.DeclareCursorStmt.Options&cursorHold != 0
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_FetchStmt:
 		s.cmd.Verb, s.cmd.ReturnsRows, s.cmd.Fetch = "FETCH", true, x.FetchStmt.Portalname

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -14,6 +15,11 @@ type cursor struct {
 	at      int
 	lost    bool  // guarded by conn.mu: the name may stand for another one
 	moved   int64 // conn.moved, when it was declared
+}
+
+// held reports whether it runs when its transaction ends, and then more than reads.
+func (cur *cursor) held() bool {
+	return cur.meaning.analysis.Commands[cur.at].Holds && len(beyond(cur.meaning.analysis.Uses)) > 0
 }
 
 // fetched adds to st what cursors read that m fetches from.
@@ -57,22 +63,95 @@ func again(cur *cursor) []hoop.Use {
 }
 
 // onward is what going on in a cursor does whose code may find other things by now than
-// what people agreed to at DECLARE.
+// what people agreed to when it was declared, or bound.
 var onward = []hoop.Use{{
 	Effect: hoop.EffectOpaque, Tables: []string{"*"},
 	Why: "going on in a cursor that runs code, and settings, temporary objects or the catalog have changed since it was declared",
 }}
 
-// strayed reports whether that is so of the cursor of that name that m fetches from; cur
-// is what it is known to be, which may be one that m declares itself.
+// goesOn reports whether m goes on in a cursor, or a portal, that does more than read; it
+// waits for the target's answer where it hangs on that which one a name stands for.
+func (c *conn) goesOn(ctx context.Context, m *meaning) (bool, error) {
+	for _, cmd := range m.analysis.Commands {
+		if cmd.Fetch == "" {
+			continue
+		}
+		c.mu.Lock()
+		_, cursor := c.cursors.lookup(cmd.Fetch, c.batch)
+		_, portal := c.portals.lookup(cmd.Fetch, c.batch)
+		c.mu.Unlock()
+		if !cursor || !portal {
+			if err := c.barrier(ctx); err != nil {
+				return false, err
+			}
+		}
+		c.mu.Lock()
+		src := c.sourceLocked(cmd.Fetch)
+		c.mu.Unlock()
+		if src.runs {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// source is what FETCH reads from by a name: a cursor that was declared in SQL, or a portal
+// that the protocol bound.
+type source struct {
+	cursor  *cursor
+	runs    bool // it does more than read
+	lost    bool // the name may stand for another one
+	version string
+	moved   int64
+}
+
+// sourceLocked finds it. c.mu is held.
+func (c *conn) sourceLocked(name string) source {
+	if cur, known := c.cursors.lookup(name, c.batch); known && cur != nil {
+		return source{cur, len(beyond(cur.meaning.analysis.Uses)) > 0, cur.lost, cur.meaning.version, cur.moved}
+	}
+	if p, known := c.portals.lookup(name, c.batch); known && p != nil {
+		return source{nil, len(beyond(p.run.uses)) > 0, p.forgotten, p.run.meaning.version, p.moved}
+	}
+	return source{}
+}
+
+// strayed reports whether that is so of the cursor or portal of that name that m fetches
+// from; cur is what it is known to be, which may be one that m declares itself.
 func (c *conn) strayed(name string, cur *cursor, m *meaning) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last, known := c.cursors.lookup(name, c.batch)
-	if !known || last == nil || cur != nil && cur != last || len(beyond(last.meaning.analysis.Uses)) == 0 {
+	src := c.sourceLocked(name)
+	if !src.runs || cur != nil && cur != src.cursor {
 		return false
 	}
-	return last.lost || last.meaning.version != m.version || last.moved != c.moved
+	return src.lost || src.version != m.version || src.moved != c.moved
+}
+
+// commitsHeld reports whether m commits a transaction that has such a cursor. c.mu is held.
+func (c *conn) commitsHeld(m *meaning) (held bool) {
+	if !slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxCommit }) {
+		return false
+	}
+	c.cursors.each(func(_ string, cur *cursor) { held = held || cur.held() })
+	return held
+}
+
+// keeps gives the use of a statement that lets cursors WITH HOLD find other things than what
+// people agreed to when they were declared: their queries run when the transaction ends. It
+// changes what they find, or ends the transaction when that has changed. c.mu is held.
+func (c *conn) keeps(m *meaning, also []executed) (uses []hoop.Use) {
+	changes := moves(m.analysis) || slices.ContainsFunc(also, func(x executed) bool { return moves(x.meaning.analysis) })
+	commits := c.commitsHeld(m)
+	c.cursors.each(func(name string, cur *cursor) {
+		if len(uses) == 0 && cur.held() && (changes || commits && (cur.lost || cur.moved != c.moved || cur.meaning.version != m.version)) {
+			uses = []hoop.Use{{
+				Effect: hoop.EffectOpaque, Tables: []string{"*"},
+				Why: "the cursor WITH HOLD " + hoop.QuoteIdent(name) + " runs code when the transaction ends, and settings, temporary objects or the catalog are others than when it was declared",
+			}}
+		}
+	})
+	return uses
 }
 
 // fetches gives, by command of m, the cursors that it fetches from, as far as they are

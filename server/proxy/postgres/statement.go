@@ -78,11 +78,15 @@ func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
 
 // renew does so, and gives the snapshot that the meaning belongs to.
 func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapshot, error) {
-	if m.analysis.Absent != "" { // somebody may have just made it
-		c.mu.Lock()
-		c.stale = true
-		c.mu.Unlock()
+	code, err := c.goesOn(ctx, m)
+	if err != nil {
+		return nil, nil, err
 	}
+	c.mu.Lock()
+	if m.analysis.Absent != "" || code || c.commitsHeld(m) { // somebody may have just made it, or another of it
+		c.stale = true
+	}
+	c.mu.Unlock()
 	snap, err := c.snapshot(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -132,6 +136,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if c.recoded && !a.Inert() {
 		st.Uses = append(slices.Clip(st.Uses), recodedUse)
 	}
+	st.Uses = append(slices.Clip(st.Uses), c.keeps(m, also)...)
 	st.Uses = c.veils.lift(st.Uses, a.Veils)
 	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
