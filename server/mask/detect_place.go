@@ -19,15 +19,20 @@ func findAddress(s []byte, i int) (start, end int) {
 		return 0, 0
 	}
 	at := end + 1
+	const roads = 2 // numbers in a row: 12 5th, 100 County Road 5
+	numbers := 0
 	for n := range 6 {
 		stop := at
 		for stop < len(s) && (isAlnum(s[stop]) || s[stop] == '\'' || s[stop] == '-' || s[stop] >= 0x80) {
 			stop++
 		}
-		if stop == at || !isUpper(s[at]) && !isOrdinal(s[at:stop]) {
+		named := stop > at && isUpper(s[at])
+		if named {
+			numbers = 0
+		} else if numbers++; numbers > roads || !isOrdinal(s[at:stop]) {
 			return 0, 0
 		}
-		if n > 0 && words.get(s[at:stop])&isStreet != 0 && !streetGoesOn(s, stop) {
+		if named && n > 0 && words.get(s[at:stop])&isStreet != 0 && !streetGoesOn(s, stop) {
 			return i, unitEnd(s, stop)
 		}
 		at = stop
