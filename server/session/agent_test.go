@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,52 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
+
+// asking are rules with a target, pg-two, for which so many of the dba must agree.
+func asking(count int) string {
+	return strings.Replace(servertest.Resources, `targets: ["*"], max_duration: 8h`, "targets: [pg-prod], max_duration: 8h", 1) + fmt.Sprintf(`
+---
+kind: Target
+name: pg-two
+spec: {type: postgres, address: "${ADDRESS}", database: postgres, tls: disable, credential: {username: postgres, password: {value: "${PASSWORD}"}}}
+---
+kind: AccessRule
+name: two
+spec: {groups: [agents, dba], targets: [pg-two], max_duration: 1h, approval: {groups: [dba], count: %d}}
+`, count)
+}
+
+// What an agent asked for is nobody's once whoever started it has signed out, and the
+// approval of a statement that it waits with runs nothing.
+func TestAgent_EndsWithTheSignIn(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Resources: asking(1)})
+	started, err := a.API("dba").NewAgent(t.Context(), api.NewAgent{Targets: []string{"pg-prod", "pg-two"}, Duration: hoop.Duration(10 * time.Minute)})
+	must(t, err)
+	a.Hold("agent-of-dba", started.Token)
+	asked, err := a.API("agent-of-dba").NewRequest(t.Context(), api.NewRequest{Target: "pg-two"})
+	must(t, err)
+	conn, err := pgx.Connect(t.Context(), a.Connect("agent-of-dba", "pg-prod"))
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close(t.Context()) })
+	done := exec(conn, "UPDATE hits SET n = n + 1 WHERE true")
+	held := a.inbox("second-dba", 2)[0]
+	signOut(t, a.Gateway, "dba")
+	if err := <-done; state(err) != "57P01" || !strings.Contains(err.Error(), "sign-in of who started the agent has ended") {
+		t.Errorf("the statement that waits: %v", err)
+	}
+	for what, id := range map[string]int64{"the statement": held.ID, "the request for access": asked.Request.ID} {
+		r, err := a.API("auditor").Request(t.Context(), id, 20*time.Second) // the session ends beside us
+		if err != nil || r.Request.State != hoop.Cancelled {
+			t.Errorf("%s: %+v, %v", what, r.Request, err)
+		}
+		if _, err := a.API("second-dba").Approve(t.Context(), id, ""); hoop.AsError(err).Code != hoop.CodeConflict {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if a.hits() != 0 {
+		t.Error("it has run")
+	}
+}
 
 // An agent has a grant of its own, which ends with its token, for the targets that it was
 // given, within the scope that it was given, whatever it asks for.
@@ -66,17 +113,7 @@ spec: {type: postgres, address: "${ADDRESS}", database: postgres, tls: disable, 
 	}
 	// What its scope has is held as for everybody; neither it nor who started it decides.
 	done := exec(conn, "UPDATE public.hits SET n = n + 1 WHERE true")
-	others := &approvals{a.Gateway, t}
-	var held hoop.Request
-	for held.ID == 0 {
-		all, err := a.API("second-dba").Requests(t.Context(), api.RequestFilter{State: hoop.Pending, Inbox: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(all) == 1 {
-			held = all[0]
-		}
-	}
+	held := a.inbox("second-dba", 1)[0]
 	for _, who := range []string{"agent-of-dba", "dba"} {
 		if _, err := a.API(who).Approve(t.Context(), held.ID, ""); hoop.AsError(err).Code != hoop.CodeDenied {
 			t.Errorf("%s: %v", who, err)
@@ -88,7 +125,7 @@ spec: {type: postgres, address: "${ADDRESS}", database: postgres, tls: disable, 
 	if _, err := a.API("second-dba").Approve(t.Context(), held.ID, ""); err != nil {
 		t.Error(err)
 	}
-	if err := <-done; err != nil || others.hits() != 1 {
+	if err := <-done; err != nil || a.hits() != 1 {
 		t.Errorf("approved: %v", err)
 	}
 	// Everything it did names whom it acts for.

@@ -53,10 +53,16 @@ type approvals struct {
 // pending waits until exactly so many statements wait for the dba, newest first.
 func (a *approvals) pending(n int) []hoop.Request {
 	a.t.Helper()
+	return a.inbox("dba", n)
+}
+
+// inbox waits until exactly so many requests wait for somebody, newest first.
+func (a *approvals) inbox(who string, n int) []hoop.Request {
+	a.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.After(20 * time.Second); ; {
-		found, err := a.API("dba").Requests(a.t.Context(), api.RequestFilter{State: hoop.Pending, Inbox: true})
+		found, err := a.API(who).Requests(a.t.Context(), api.RequestFilter{State: hoop.Pending, Inbox: true})
 		if err != nil {
 			a.t.Fatal(err)
 		}

@@ -446,15 +446,29 @@ func signOut(t *testing.T, g *servertest.Gateway, who string) {
 	}
 }
 
-// An administrator ends all that somebody has, at once: the grant, the sign-in, and what is
-// open.
+// An administrator ends all that somebody has, at once: grants, those to come too, what
+// waits for one, and what they approved of others' that waits for more people; the sign-in,
+// and what is open.
 func TestSession_DisabledByAnAdministrator(t *testing.T) {
-	g := servertest.Start(t, servertest.Options{Resources: servertest.Resources + `
+	g := servertest.Start(t, servertest.Options{Resources: asking(2) + `
 ---
 kind: GroupRole
 name: administrators
 spec: {group: compliance, role: admin}
 `})
+	ask := func(account string, n api.NewRequest) int64 {
+		t.Helper()
+		a, err := g.API(account).NewRequest(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Request.ID
+	}
+	waiting := map[string]int64{"the dba's own": ask("dba", api.NewRequest{Target: "pg-two"}), "the agent's": ask("agent", api.NewRequest{Target: "pg-two"})}
+	ask("dba", api.NewRequest{Target: "pg-prod", StartsAt: time.Now().Add(time.Hour)})
+	if r, err := g.API("dba").Approve(t.Context(), waiting["the agent's"], ""); err != nil || r.State != hoop.Pending {
+		t.Fatalf("%+v, %v", r, err)
+	}
 	conn, err := pgx.Connect(t.Context(), g.Connect("dba", "pg-prod"))
 	if err != nil {
 		t.Fatal(err)
@@ -464,7 +478,7 @@ spec: {group: compliance, role: admin}
 		t.Errorf("the agent disabled the dba: %v", err)
 	}
 	done, err := g.API("auditor").Disable(t.Context(), api.Disable{Subject: "dba", Reason: "left today"})
-	if err != nil || done.Grants != 1 || done.SignIns != 1 {
+	if err != nil || done.Grants != 2 || done.Requests != 1 || done.SignIns != 1 {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -476,8 +490,13 @@ spec: {group: compliance, role: admin}
 		t.Errorf("the dba's sign-in: %v", err)
 	}
 	all, err := g.API("auditor").Grants(t.Context(), true)
-	if err != nil || len(all) != 1 || all[0].RevokedBy != "service:auditor" {
+	if err != nil || len(all) != 2 || all[0].RevokedBy != "service:auditor" || all[1].RevokedBy != "service:auditor" {
 		t.Errorf("%+v, %v", all, err)
+	}
+	for whose, why := range map[string]string{"the dba's own": "left today", "the agent's": "dba, who approved it, may not decide it any more"} {
+		if a, err := g.API("auditor").Request(t.Context(), waiting[whose], 0); err != nil || a.Request.State != hoop.Cancelled || a.Request.DecisionWhy != why {
+			t.Errorf("%s: %+v, %v", whose, a.Request, err)
+		}
 	}
 	if _, err := g.API("auditor").Disable(t.Context(), api.Disable{Subject: "dba"}); hoop.AsError(err).Code != hoop.CodeNotFound {
 		t.Errorf("again: %v", err)

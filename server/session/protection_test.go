@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,36 @@ kind: GroupRole
 name: admins
 spec: {group: admins, role: admin}
 `
+
+// Where the protection of a copy cannot be stored, nothing is copied, and the refusal is on
+// record: with people's approval behind it, too.
+func TestProtection_CannotBeStored(t *testing.T) {
+	pg, config := sharing(t)
+	g := servertest.Start(t, servertest.Options{PG: pg, Config: config, Resources: servertest.Resources + protectedRules})
+	conn := open(t, g, nil)
+	must(t, pg.Exec(t.Context(), "store", `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$;
+		CREATE TRIGGER full_disk BEFORE INSERT ON inherited FOR EACH ROW EXECUTE FUNCTION full_disk()`))
+	const copies = "CREATE TABLE clinic.copies AS SELECT ssn AS secret FROM clinic.patients"
+	decided := answer(t, g, true, nil)
+	_, err := conn.Exec(t.Context(), copies)
+	must(t, <-decided)
+	if err == nil || !strings.Contains(err.Error(), "protection could not be stored") {
+		t.Errorf("%v", err)
+	}
+	if n := g.Count("SELECT count(*) FROM pg_class WHERE relname = 'copies'"); n != 0 {
+		t.Error("the copy is there")
+	}
+	got := denials(t, g)
+	if len(got) != 1 || got[0].Request == 0 || !slices.Contains(got[0].Effects, hoop.EffectDerive) || !strings.Contains(got[0].Reason, "protection could not be stored") {
+		t.Errorf("events of it: %+v", got)
+	}
+	must(t, pg.Exec(t.Context(), "store", "DROP TRIGGER full_disk ON inherited"))
+	decided = answer(t, g, true, nil)
+	if _, err := conn.Exec(t.Context(), copies); err != nil {
+		t.Errorf("once it can be: %v", err)
+	}
+	must(t, <-decided)
+}
 
 // Code that nobody can read has everything masked from then on, and a copy is masked as
 // a whole; an administrator lifts either, with a reason that is on record, and nobody else.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -239,6 +240,19 @@ func TestSession_SiteModule(t *testing.T) {
 	g.Reload(servertest.Resources, "package hoop.site\n")
 	if err := read(); err != nil {
 		t.Errorf("after the rule was taken out: %v", err)
+	}
+	// One that fails on some statements denies those, and each is on record.
+	g.Reload(servertest.Resources, "package hoop.site\n\ndeny contains 7 if input.uses[_].tables[_].table == \"patients\"\n")
+	before := len(denials(t, g))
+	if err := read(); state(err) != "42501" || !strings.Contains(err.Error(), "the policy could not decide") {
+		t.Errorf("under a module that fails: %v", err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT 1"); err != nil {
+		t.Errorf("what it does not fail on: %v", err)
+	}
+	got := denials(t, g)[before:]
+	if len(got) != 1 || got[0].Rule != "policy" || !strings.Contains(got[0].Reason, "the policy could not decide") || got[0].Policy == "" || !slices.Contains(got[0].Tables, "public.patients") {
+		t.Errorf("events of it: %+v", got)
 	}
 }
 
