@@ -107,7 +107,7 @@ type Statement struct {
 	InTx     bool     // a transaction is open (implicit ones count), so a hold keeps locks
 	Database string
 	// Literal gives a literal of Text by its number, as it stands there; ok is false where
-	// it cannot. Nil where there are no Looks.
+	// it cannot. Nil where nobody asks.
 	Literal func(n int) (text string, ok bool)
 }
 

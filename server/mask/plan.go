@@ -246,7 +246,7 @@ func (t *Transform) Append(dst, value []byte) (out []byte, null, changed bool) {
 // apply masks one value of a shape at a depth of nesting; ok is false where the value
 // could not be decoded, and then out is worth nothing.
 func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
-	if s.domain && t.scan == nil && t.with != resource.Tokenize {
+	if s.domain && t.scan == nil {
 		return t.inDomain(s, dst, v, depth)
 	}
 	switch s.kind {
@@ -276,18 +276,23 @@ func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null,
 }
 
 // inDomain masks a value of a domain: another value could violate its check, so that only
-// one which is left as it is stays.
+// one which is left as it is stays, and one of its format.
 func (t *Transform) inDomain(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
-	if t.with != resource.Age90 {
-		return dst, true, true, true
+	switch {
+	case t.with == resource.Age90:
+		under := *s
+		under.domain = false
+		out, null, _, ok = t.apply(&under, dst, v, depth)
+		if !ok || null || !bytes.Equal(out[len(dst):], v) {
+			return dst, true, true, ok
+		}
+		return out, false, true, true
+	case t.with == resource.Tokenize && s.kind == shapeText && s.oid != oidXML:
+		if out, ok := t.ff1.tokenize(dst, v); ok {
+			return out, false, true, true
+		}
 	}
-	under := *s
-	under.domain = false
-	out, null, _, ok = t.apply(&under, dst, v, depth)
-	if !ok || null || !bytes.Equal(out[len(dst):], v) {
-		return dst, true, true, ok
-	}
-	return out, false, true, true
+	return dst, true, true, true
 }
 
 // scanOther scans what has no place for a marker: a match makes it NULL.

@@ -276,6 +276,8 @@ func TestTransforms(t *testing.T) {
 		{resource.Zip3, `2139`, base(oidInt4), ""},
 		{resource.Tokenize, `'hello'::bytea`, base(oidBytea), ""},
 		{resource.Tokenize, `'abc'::text`, base(oidText), "[masked]"},
+		{resource.Tokenize, `'abc'::text`, &hoop.Type{Kind: hoop.TypeDomain, Elem: base(oidText)}, ""},
+		{resource.Tokenize, `'{abc}'::text[]`, arrayOf(&hoop.Type{Kind: hoop.TypeDomain, Elem: base(oidText)}), "{NULL}"},
 		{resource.Hash, `true`, base(oidBool), ""},
 	} {
 		for format, name := range []string{"text", "binary"} {

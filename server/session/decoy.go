@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ type decoys struct {
 	list []hoop.Decoy
 	hits map[int]bool // of list, in rows since the last Touched; rows belong to one goroutine
 	told map[int]bool // of list, for this statement
+	// stored are tables into which the session put a decoy, of list: joined with its column they
+	// test for it.
+	stored map[int]map[string]bool
 
 	types *pgtype.Map
 }
@@ -32,28 +36,98 @@ const minDecoyPart = 6
 func (d *decoys) compared(st *hoop.Statement) (hit []int) {
 	for i, decoy := range d.list {
 		table := hoop.TableName(decoy.Column.Schema, decoy.Column.Table)
-		if st.Verb == "COPY" && slices.Contains(st.Reads, table) || d.looked(decoy, st) {
+		if st.Verb == "COPY" && slices.Contains(st.Reads, table) || d.looked(i, st) {
 			hit = append(hit, i)
 		}
 	}
+	d.keep(st)
 	return hit
 }
 
-func (d *decoys) looked(decoy hoop.Decoy, st *hoop.Statement) bool {
+func (d *decoys) looked(i int, st *hoop.Statement) bool {
+	decoy := d.list[i]
 	for _, look := range st.Looks {
 		if look.Wrote || !slices.Contains(look.Columns, decoy.Column) {
 			continue
 		}
-		for _, op := range slices.Concat(look.Operands, look.Near) {
-			for _, v := range d.texts(st, op) {
-				if slices.ContainsFunc(decoy.Values, func(want string) bool { return same(v, want) }) {
-					return true
-				}
+		if d.tested(look.Operands, st, decoy.Values, !look.Exact) || d.tested(look.Near, st, decoy.Values, true) {
+			return true
+		}
+		for _, group := range look.Against {
+			if slices.ContainsFunc(group, func(c hoop.ColumnRef) bool {
+				return d.stored[i][hoop.TableName(c.Schema, c.Table)] || c.Schema == ownTables && d.stored[i][ownTables]
+			}) {
+				return true
 			}
 		}
 	}
 	return false
 }
+
+// tested reports whether one of the operands is one of values. Those of a pattern or of a
+// function may have it in them, in other letters.
+func (d *decoys) tested(list []hoop.Operand, st *hoop.Statement, values []string, within bool) bool {
+	for _, op := range list {
+		for _, v := range d.texts(st, op) {
+			if slices.ContainsFunc(values, func(want string) bool {
+				return same(v, want) || within && len(want) >= minDecoyPart && stands(strings.ToLower(v), strings.ToLower(want))
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stores are the commands that put values of the text into tables.
+var stores = map[string]bool{"INSERT": true, "UPDATE": true, "MERGE": true, "CREATE TABLE AS": true, "SELECT INTO": true, "CREATE VIEW": true, "EXECUTE": true}
+
+// ownTables stands for every temporary table: their effect, session, names none.
+const ownTables = "pg_temp"
+
+// keep notes the tables into which the statement may have put a decoy that it has.
+func (d *decoys) keep(st *hoop.Statement) {
+	if !stores[st.Verb] {
+		return
+	}
+	var tables []string
+	for _, u := range st.Uses {
+		switch u.Effect {
+		case hoop.EffectRead, hoop.EffectInfer:
+		case hoop.EffectSession:
+			tables = append(tables, ownTables)
+		default:
+			tables = append(append(tables, u.Tables...), u.Into...)
+		}
+	}
+	var all []hoop.Operand
+	for n := range st.Params {
+		all = append(all, hoop.Operand{Param: n + 1, Literal: -1, Array: true})
+	}
+	for n := 0; st.Literal != nil; n++ {
+		text, ok := st.Literal(n)
+		if !ok {
+			break
+		}
+		all = append(all, hoop.Operand{Text: text, Literal: -1, Array: true})
+	}
+	for i, decoy := range d.list {
+		if !d.tested(all, st, decoy.Values, true) {
+			continue
+		}
+		if d.stored[i] == nil {
+			d.stored[i] = map[string]bool{}
+		}
+		for _, table := range tables {
+			if table != hoop.TableName(decoy.Column.Schema, decoy.Column.Table) && len(d.stored[i]) < maxStored {
+				d.stored[i][table] = true
+			}
+		}
+	}
+}
+
+// maxStored is how many tables of a session are noted for a decoy.
+const maxStored = 1000
 
 // texts are the values that an operand can be, as text.
 func (d *decoys) texts(st *hoop.Statement, op hoop.Operand) (out []string) {
@@ -74,6 +148,9 @@ func (d *decoys) texts(st *hoop.Statement, op hoop.Operand) (out []string) {
 	}
 	for _, v := range append(binaryElements(p.Value), p.Value) {
 		out = append(out, plausible(v)...)
+		if text, ok := textOf(d.types, pgtype.NumericOID, v); ok {
+			out = append(out, text)
+		}
 	}
 	return out
 }
@@ -85,9 +162,11 @@ func plausible(v []byte) []string {
 	case 2:
 		out = append(out, strconv.Itoa(int(int16(binary.BigEndian.Uint16(v)))))
 	case 4:
-		out = append(out, strconv.Itoa(int(int32(binary.BigEndian.Uint32(v)))))
+		n := binary.BigEndian.Uint32(v)
+		out = append(out, strconv.Itoa(int(int32(n))), strconv.FormatFloat(float64(math.Float32frombits(n)), 'f', -1, 32))
 	case 8:
-		out = append(out, strconv.FormatInt(int64(binary.BigEndian.Uint64(v)), 10))
+		n := binary.BigEndian.Uint64(v)
+		out = append(out, strconv.FormatInt(int64(n), 10), strconv.FormatFloat(math.Float64frombits(n), 'f', -1, 64))
 	case 16:
 		out = append(out, hex.EncodeToString(v))
 	}
@@ -110,16 +189,33 @@ func same(v, want string) bool {
 	return ok && also && n == m
 }
 
-// decimal is a number without what need not be written: 50 for +050.0. A number with an
-// exponent is none.
+// maxExponent is up to which exponent numbers are told.
+const maxExponent = 400
+
+// decimal is a number without what need not be written: 50 for +050.0, and for 5e1.
 func decimal(s string) (string, bool) {
 	digits, negative := strings.CutPrefix(s, "-")
 	if !negative {
 		digits = strings.TrimPrefix(s, "+")
 	}
+	exponent := 0
+	if i := strings.IndexAny(digits, "eE"); i > 0 {
+		n, err := strconv.Atoi(digits[i+1:])
+		if err != nil || n > maxExponent || n < -maxExponent {
+			return "", false
+		}
+		digits, exponent = digits[:i], n
+	}
 	whole, part, point := strings.Cut(digits, ".")
 	if whole+part == "" || strings.Trim(whole+part, "0123456789") != "" {
 		return "", false
+	}
+	if exponent > 0 {
+		part += strings.Repeat("0", max(0, exponent-len(part)))
+		whole, part, point = whole+part[:exponent], part[exponent:], true
+	} else if exponent < 0 {
+		whole = strings.Repeat("0", max(0, -exponent-len(whole))) + whole
+		whole, part, point = whole[:len(whole)+exponent], whole[len(whole)+exponent:]+part, true
 	}
 	whole = strings.TrimLeft(whole, "0")
 	if whole == "" {

@@ -29,7 +29,7 @@ func FuzzPlausible(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte, text string) {
 		got := slices.ContainsFunc(plausible(value), func(v string) bool { return same(v, text) })
 		want := same(string(value), text)
-		for _, oid := range []uint32{pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.UUIDOID} {
+		for _, oid := range []uint32{pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.Float4OID, pgtype.Float8OID, pgtype.UUIDOID} {
 			if read, ok := textOf(types, oid, value); ok && same(read, text) {
 				want = true
 			}
@@ -52,6 +52,14 @@ func TestSame(t *testing.T) {
 		{"050", "50", true},
 		{"50.00", "50", true},
 		{"50.", "50", true},
+		{"5e1", "50", true},
+		{"0.05E+3", "50", true},
+		{"5000e-2", "50", true},
+		{"5e2", "50", false},
+		{"5e-1", "0.5", true},
+		{"1e-2", "0.01", true},
+		{".e1", "0", false},
+		{"5e999999999", "50", false},
 		{"-50", "50", false},
 		{"500", "50", false},
 		{"5", "50", false},

@@ -80,6 +80,12 @@ func TestDecoys_Alert(t *testing.T) {
 		"date, binary":         {"SELECT d FROM clinic.keys", nil, "delivered"},
 		"date, bound":          {"SELECT 1 FROM clinic.keys WHERE d = $1", []any{"2001-02-03"}, "compared"},
 		"UUID, binary":         {"SELECT u FROM clinic.keys", nil, "delivered"},
+		"numeric, bound":       {"SELECT 1 FROM clinic.patients WHERE id = $1::float8", []any{50.0}, "compared"},
+		"with an exponent":     {"SELECT 1 FROM clinic.patients WHERE id = 5e1", nil, "compared"},
+		"as a pattern":         {"SELECT 1 FROM clinic.patients WHERE ssn LIKE '000000048%'", nil, "compared"},
+		"as an expression":     {"SELECT 1 FROM clinic.patients WHERE ssn ~ '^000000048$'", nil, "compared"},
+		"as a bound pattern":   {"SELECT 1 FROM clinic.patients WHERE ssn LIKE $1", []any{"%000000048"}, "compared"},
+		"another pattern":      {"SELECT 1 FROM clinic.patients WHERE ssn LIKE '0000000481%'", nil, ""},
 		"UUID, without dashes": {"SELECT 1 FROM clinic.keys WHERE u = '6f2b1c9e0d7a4a4e9c551f0e2d3c4b5a'", nil, "compared"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +119,10 @@ func TestDecoys_Alert(t *testing.T) {
 		"executed, array": {"PREPARE q (int[]) AS SELECT ward FROM clinic.patients WHERE id = ANY ($1)", "EXECUTE q ('{1,50}')"},
 		"by a cursor":     {"BEGIN", "DECLARE c CURSOR FOR SELECT id AS k FROM clinic.patients ORDER BY id", "FETCH 3 FROM c", "MOVE 40 IN c", "FETCH ALL FROM c"},
 		"kept":            {"CREATE TEMP TABLE t AS SELECT id AS k, ward FROM clinic.patients", "SELECT ward FROM t WHERE k = 50"},
+		"stored":          {"CREATE TEMP TABLE k (i int)", "INSERT INTO k VALUES (3), (50)", "SELECT ward FROM clinic.patients p JOIN k ON k.i = p.id"},
+		"made, a list":    {"CREATE TEMP TABLE k AS SELECT 50 AS i", "SELECT ward FROM clinic.patients WHERE id IN (TABLE k)"},
+		"made, EXISTS":    {"CREATE TEMP TABLE k AS VALUES (50)", "SELECT ward FROM clinic.patients p WHERE EXISTS (SELECT FROM k WHERE k.column1 = p.id)"},
+		"stored, changed": {"CREATE TEMP TABLE k AS SELECT 1 AS i", "UPDATE k SET i = 50 WHERE i = 1", "SELECT ward FROM clinic.patients, k WHERE id = i"},
 		"among others":    {"SELECT 1; SELECT ward FROM clinic.patients WHERE id = 50; SELECT 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -124,6 +134,24 @@ func TestDecoys_Alert(t *testing.T) {
 			}
 			if n := len(alerts(t, g)) - before; n == 0 {
 				t.Error("no alert")
+			}
+		})
+	}
+	for name, script := range map[string][]string{
+		"stored only":           {"CREATE TEMP TABLE k (i int)", "INSERT INTO k VALUES (50)", "TABLE k"},
+		"another value stored":  {"CREATE TEMP TABLE k AS SELECT 47 AS i", "SELECT ward FROM clinic.patients JOIN k ON i = id"},
+		"another table's":       {"CREATE TEMP TABLE k AS SELECT 50 AS i", "SELECT ward FROM clinic.patients p JOIN clinic.claims c ON c.id = p.id WHERE p.id < 48"},
+		"another column's join": {"CREATE TEMP TABLE k AS SELECT 50 AS i", "SELECT ward FROM clinic.patients JOIN k ON i = ward"},
+	} {
+		t.Run("no touch: "+name, func(t *testing.T) {
+			before, conn := len(alerts(t, g)), open(t, g, nil)
+			for _, sql := range script {
+				if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+					t.Fatalf("%s: %v", sql, err)
+				}
+			}
+			if n := len(alerts(t, g)) - before; n != 0 {
+				t.Errorf("%d alerts", n)
 			}
 		})
 	}

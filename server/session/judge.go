@@ -151,7 +151,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 		return nil, unrecorded(err)
 	}
 	if len(s.target.Decoys) > 0 {
-		r.decoys = decoys{s.target.Decoys, map[int]bool{}, map[int]bool{}, pgtype.NewMap()}
+		r.decoys = decoys{list: s.target.Decoys, hits: map[int]bool{}, told: map[int]bool{}, stored: s.stored, types: pgtype.NewMap()}
 		if err := s.touched(ctx, r, r.decoys.compared(st), "compared"); err != nil {
 			return nil, err
 		}

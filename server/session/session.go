@@ -129,6 +129,8 @@ type Session struct {
 	// allowances are of export budgets; their cursors belong to Judge.
 	allowances []*allowance
 	learned    []learned // inference limits
+	// stored are tables with decoys of the target, see decoys; of Judge.
+	stored map[int]map[string]bool
 
 	mu      sync.Mutex // guards what follows, and the order of events and frames
 	info    hoop.SessionInfo
@@ -150,7 +152,7 @@ type Session struct {
 // Open begins a session: grant, recording, event, all durable before it returns. One that
 // does not begin has an event too. The error is a *hoop.Error.
 func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
-	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target), learned: limitsOf(target)}
+	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target), learned: limitsOf(target), stored: map[int]map[string]bool{}}
 	s.mac = hmac.New(sha256.New, s.key)
 	s.info = hoop.SessionInfo{
 		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,

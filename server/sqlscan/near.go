@@ -17,6 +17,8 @@ func (l *looker) tests(e *pg_query.A_Expr) {
 		switch lastOf(e.Name) {
 		case "=", "<>", "!=", "@>", "<@", "&&":
 			l.equal(e.Lexpr, e.Rexpr)
+		case "~", "~*", "~~", "~~*", "^@":
+			l.near(l.subjects(e.Lexpr), l.values(e.Rexpr))
 		}
 	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NULLIF,
 		pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE, pg_query.A_Expr_Kind_AEXPR_SIMILAR:

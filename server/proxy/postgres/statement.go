@@ -110,7 +110,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st.Opens, st.Fetches = cursors(a)
 	c.fetched(m, st)
-	if len(a.Looks) > 0 && (c.sess == nil || c.sess.Compares()) { // Read has no session
+	if c.sess == nil || c.sess.Compares() { // Read has no session
 		st.Looks, st.Literal = a.Looks, literals(m.text)
 	}
 	also, err := c.executed(ctx, m, st, params, 0)
