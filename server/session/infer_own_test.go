@@ -139,3 +139,37 @@ func TestInference_OwnTablesAreFree(t *testing.T) {
 		}
 	}
 }
+
+// How much room the session's own tables take, and where in them a row is, tells how long what
+// was copied into them is: it counts as a search of that, and as none where nothing was.
+func TestInference_Sizes(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: copying(3, 1)})
+	for name, sql := range map[string]string{
+		"a size":               "SELECT pg_relation_size('t')",
+		"a size, all of it":    "SELECT pg_size_pretty(pg_total_relation_size('t'::regclass))",
+		"sizes of indexes":     "SELECT relname, pg_indexes_size(oid) FROM pg_class WHERE relname = 't'",
+		"a size of everything": "SELECT pg_database_size(current_database())",
+		"a place":              "SELECT ctid FROM t",
+		"a place, compared":    "SELECT count(*) FROM t WHERE ctid < '(1,0)'",
+		"a number of pages":    "SELECT relpages FROM pg_class WHERE relname = 't'",
+		"all of a row":         "SELECT * FROM pg_class WHERE relname = 't'",
+		"a number of blocks":   "SELECT heap_blks_hit FROM pg_statio_user_tables",
+		"by a function":        "SELECT r.n FROM pg_class c, LATERAL (SELECT pg_table_size(c.oid) AS n) r WHERE relname = 't'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for table, refused := range map[string]bool{"SELECT repeat(x, 10) AS s FROM clinic.guesses": false, "SELECT ssn AS s FROM clinic.patients, generate_series(1, 9)": true} {
+				conn := as(t, g, copying(3, 1), strings.ReplaceAll(name, ",", "")+fmt.Sprint(refused))
+				if _, err := conn.PgConn().Exec(t.Context(), "CREATE TEMP TABLE t AS "+table).ReadAll(); err != nil {
+					t.Fatal(err)
+				}
+				var err error
+				for range 3 {
+					_, err = conn.PgConn().Exec(t.Context(), sql).ReadAll()
+				}
+				if (err != nil) != refused || refused && (state(err) != "42501" || !strings.Contains(err.Error(), "clinic.patients.ssn")) {
+					t.Errorf("after %s: %v", table, err)
+				}
+			}
+		})
+	}
+}

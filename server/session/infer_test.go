@@ -137,6 +137,7 @@ func TestInference_WhatCounts(t *testing.T) {
 		"counters of a transaction":     {[]string{"SELECT n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'claims'"}, "SELECT relname FROM pg_stat_xact_user_tables WHERE n_tup_hot_upd = 1"},
 		"a lock on keys":                {[]string{"SELECT id FROM clinic.claims FOR KEY SHARE NOWAIT"}, "SELECT id FROM clinic.claims WHERE id = 1 FOR KEY SHARE SKIP LOCKED"},
 		"a counter by a function":       {[]string{"SELECT pg_stat_get_xact_tuples_hot_updated('clinic.claims'::regclass)"}, "SELECT 1 WHERE pg_stat_get_xact_tuples_hot_updated('clinic.claims'::regclass) = 1"},
+		"a whole row of the catalog":    {[]string{"SELECT attname FROM pg_attribute a WHERE a::text LIKE '%5%'"}, "SELECT attname FROM pg_attribute ORDER BY pg_attribute LIMIT 1"},
 		"statistics":                    {[]string{"SELECT tablename FROM pg_stats WHERE most_common_vals::text LIKE '%5%'"}, "SELECT tablename FROM pg_stats WHERE histogram_bounds::text LIKE '%5%'"},
 		"columns apart":                 {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {

@@ -230,6 +230,7 @@ func (s *stmt) run() {
 	s.declared(s.known.Params)
 	s.fieldFunctions()
 	s.blindParts()
+	s.sizes(false)
 	s.flushCode()
 	s.flushKept()
 	s.flush()

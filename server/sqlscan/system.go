@@ -35,7 +35,7 @@ var valueColumns = map[string][]string{
 // spells reports whether a column is made of values of any table; "*" is each.
 func spells(t *catalog.Table, column string) bool {
 	names := valueColumns[t.Name]
-	return t.System && (slices.Contains(names, column) || column == "*" && len(names) > 0 && blindRelations[t.Name])
+	return t.System && len(names) > 0 && (column == "*" || slices.Contains(names, column))
 }
 
 // blindColumns are columns of other relations that hold such values: defaults of columns
