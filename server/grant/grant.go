@@ -106,6 +106,7 @@ const (
 
 const (
 	tick        = 500 * time.Millisecond // how often expiry and other gateways' decisions are looked for
+	clockSkew   = time.Minute            // by which the clocks of gateways on one store may differ
 	stepTimeout = 20 * time.Second       // of one step, log and store together
 	maxPending  = 50                     // undecided requests of one requester
 	maxReason   = 1000                   // bytes

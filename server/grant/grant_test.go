@@ -160,7 +160,14 @@ func masks(id hoop.Identity, target string) *mask.Rules {
 
 func start(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway string) *bench {
 	t.Helper()
-	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway, URL: func() string { return "https://" + gateway }})
+	return startAhead(t, st, r, l, gateway, 0)
+}
+
+// startAhead is start with a clock that is so far ahead.
+func startAhead(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway string, ahead time.Duration) *bench {
+	t.Helper()
+	now := func() time.Time { return time.Now().Add(ahead) }
+	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway, URL: func() string { return "https://" + gateway }, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

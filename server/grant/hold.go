@@ -149,6 +149,15 @@ func (s *Service) holds(id int64) bool {
 	return q != nil && q.local && q.settled.IsZero()
 }
 
+// dueAt is when a request is ended here because its time ran out. What another gateway holds
+// is for that one to end, by its own clock; here only where it has not, as one that died.
+func (s *Service) dueAt(r *hoop.Request) time.Time {
+	if r.Kind == hoop.RequestStatement && r.Gateway != s.gateway {
+		return r.ExpiresAt.Add(clockSkew)
+	}
+	return r.ExpiresAt
+}
+
 // settleDue ends requests whose time ran out and finds what other gateways decided.
 func (s *Service) settleDue(ctx context.Context) {
 	for _, id := range s.dueQuestions() {
@@ -173,7 +182,7 @@ func (s *Service) dueQuestions() []int64 {
 	var due []int64
 	for id, q := range s.questions {
 		switch {
-		case q.settled.IsZero() && !now.Before(q.request.ExpiresAt):
+		case q.settled.IsZero() && !now.Before(s.dueAt(&q.request)):
 			due = append(due, id)
 		case !q.settled.IsZero() && now.Sub(q.settled) > time.Minute:
 			delete(s.questions, id)

@@ -28,7 +28,15 @@ func aStatement(by hoop.Identity) hoop.Request {
 
 func (b *bench) hold(by hoop.Identity) hoop.Request {
 	b.t.Helper()
-	r, err := b.Hold(b.t.Context(), aStatement(by))
+	return b.holdFor(by, 2*time.Minute)
+}
+
+// holdFor is hold where people have so long.
+func (b *bench) holdFor(by hoop.Identity, d time.Duration) hoop.Request {
+	b.t.Helper()
+	q := aStatement(by)
+	q.Duration = hoop.Duration(d)
+	r, err := b.Hold(b.t.Context(), q)
 	if err != nil {
 		b.t.Fatal(err)
 	}

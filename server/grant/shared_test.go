@@ -112,6 +112,64 @@ func TestShared_AStartingGatewayLeavesOthersStatementsAlone(t *testing.T) {
 	}
 }
 
+// Gateways whose clocks differ by less than a minute: none ends what people still decide
+// at another, not even where they have a minute only; a grant counts at each by its own
+// clock, and a revocation at once.
+func TestShared_ClocksDiffer(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		other := func(gateway string, ahead time.Duration) *bench {
+			return startAhead(t, b.store, b.rules, b.log, gateway, ahead)
+		}
+		held := b.holdFor(alice, time.Minute)
+		answer := b.await(t.Context(), held.ID)
+		ahead := other("ahead", 59*time.Second)
+		time.Sleep(50 * time.Second)
+		if got := b.request(held.ID); got.State != hoop.Pending {
+			t.Fatalf("50 s after it was held: %+v", got)
+		}
+		b.approve(bob, held.ID)
+		if got := <-answer; got.err != nil || got.r.State != hoop.Approved {
+			t.Errorf("%+v", got)
+		}
+		ahead.Close()
+
+		// One that died leaves what it held to the others.
+		held = b.holdFor(alice, time.Minute)
+		b.Close()
+		ahead = other("ahead", 59*time.Second)
+		time.Sleep(62 * time.Second)
+		if got := b.request(held.ID); got.State != hoop.Expired {
+			t.Errorf("nobody is there any more: %+v", got)
+		}
+		ahead.Close()
+
+		b.Service = start(t, b.store, b.rules, b.log, "").Service
+		g := b.granted(alice, "open")
+		behind := other("behind", -40*time.Second)
+		if _, err := behind.InForce(t.Context(), alice, "open"); err == nil {
+			t.Error("it has begun where it is earlier")
+		}
+		time.Sleep(41 * time.Second)
+		if got, err := behind.InForce(t.Context(), alice, "open"); err != nil || got.ID != g.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		time.Sleep(time.Until(g.ExpiresAt) - time.Minute)
+		ctx, end := behind.attach(g)
+		defer end()
+		if _, err := b.Revoke(t.Context(), admin, g.ID, "enough"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := behind.InForce(t.Context(), alice, "open"); err == nil {
+			t.Error("it is in force where it is earlier than its revocation")
+		}
+		_, err := behind.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeRevoked)
+		time.Sleep(101 * time.Second)
+		<-ctx.Done() // by its own clock
+		behind.Close()
+	})
+}
+
 // Of two people who decide at once, one decides and the other hears so.
 func TestDecide_Races(t *testing.T) {
 	for _, name := range []string{"one sqlite gateway", "two gateways on postgres"} {
