@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -86,18 +87,18 @@ type small struct {
 func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 	x := &inferences{}
 	protected := func(c hoop.ColumnRef) bool { _, ok := rules.Protects(c); return ok }
-	found, fails, errs, wrote := map[string]*infer.Claim{}, map[string]*infer.Claim{}, map[string]*infer.Claim{}, map[string]*infer.Claim{}
+	found, fails, errs, wrote := byColumn{}, byColumn{}, byColumn{}, byColumn{}
 	for _, look := range st.Looks {
 		if look.Wrote || look.Fails {
 			for _, c := range look.Columns {
 				switch {
 				case !protected(c):
 				case look.Wrote:
-					writes(wrote, st, look, c.String())
+					wrote.write(c, st, look)
 				case look.Errs:
-					claimOn(errs, c.String()).Looks = 1
+					errs.on(c).Looks = 1
 				default:
-					claimOn(fails, c.String()).Looks = 1
+					fails.on(c).Looks = 1
 				}
 			}
 			continue
@@ -111,7 +112,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			if values == nil && !lists(st, look.Operands) {
 				values = operands(st, look.Operands)
 			}
-			claim := claimOn(found, c.String())
+			claim := found.on(c)
 			claim.Compared = append(claim.Compared, values...)
 			if !look.Exact {
 				claim.Looks++
@@ -120,8 +121,8 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 			claim.Many = claim.Many || look.Many || joined || lists(st, look.Operands)
 		}
 	}
-	x.claims, x.wrote = s.allClaims(found, st), s.allClaims(wrote, st)
-	x.fails, x.errs = s.allClaims(fails, st), s.allClaims(errs, st)
+	x.claims, x.wrote = found.claims(s), wrote.claims(s)
+	x.fails, x.errs = fails.claims(s), errs.claims(s)
 	x.searched(s)
 	return x
 }
@@ -156,31 +157,31 @@ func (s *Session) applying(c hoop.ColumnRef) (which []int) {
 	return which
 }
 
-// allClaims puts claims to their limits, in the order of the columns' names.
-func (s *Session) allClaims(found map[string]*infer.Claim, st *hoop.Statement) (out []infer.Claim) {
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		out = append(out, s.claimsOf(name, found[name], st)...)
+// byColumn is what a statement claims on each column.
+type byColumn map[hoop.ColumnRef]*infer.Claim
+
+// on gives the claim on a column, which it makes where there is none.
+func (b byColumn) on(c hoop.ColumnRef) *infer.Claim {
+	if b[c] == nil {
+		b[c] = &infer.Claim{}
 	}
-	return out
+	return b[c]
 }
 
-// claimsOf puts a claim on a column to every limit and every principal that it is for.
-func (s *Session) claimsOf(name string, claim *infer.Claim, st *hoop.Statement) (out []infer.Claim) {
-	var ref hoop.ColumnRef
-	for _, look := range st.Looks {
-		if i := slices.IndexFunc(look.Columns, func(c hoop.ColumnRef) bool { return c.String() == name }); i >= 0 {
-			ref = look.Columns[i]
-		}
-	}
-	for _, i := range s.applying(ref) {
-		l := s.learned[i]
-		for _, who := range principals(s.info.Identity) {
-			c := *claim
-			c.Limit = infer.Limit{
-				Key:    infer.Key{Principal: who, Target: s.target.Name, Column: name, Rule: strconv.Itoa(i)},
-				Values: l.Values, Scans: l.Scans, Per: time.Duration(l.Per),
+// claims puts them to every limit and every principal that they are for, in the order of
+// the columns' names.
+func (b byColumn) claims(s *Session) (out []infer.Claim) {
+	for _, column := range slices.SortedFunc(maps.Keys(b), func(x, y hoop.ColumnRef) int { return cmp.Compare(x.String(), y.String()) }) {
+		for _, i := range s.applying(column) {
+			l := s.learned[i]
+			for _, who := range principals(s.info.Identity) {
+				c := *b[column]
+				c.Limit = infer.Limit{
+					Key:    infer.Key{Principal: who, Target: s.target.Name, Column: column.String(), Rule: strconv.Itoa(i)},
+					Values: l.Values, Scans: l.Scans, Per: time.Duration(l.Per),
+				}
+				out = append(out, c)
 			}
-			out = append(out, c)
 		}
 	}
 	return out

@@ -85,23 +85,15 @@ func (x *writing) forget(now time.Time) {
 	}
 }
 
-// writes adds what a look says is written to the claims on its columns.
-func writes(found map[string]*infer.Claim, st *hoop.Statement, look hoop.Look, name string) {
-	claim := claimOn(found, name)
+// write adds what a look says is written into a column.
+func (b byColumn) write(c hoop.ColumnRef, st *hoop.Statement, look hoop.Look) {
+	claim := b.on(c)
 	values := operands(st, look.Operands)
 	if look.Together {
 		values = [][]byte{bytes.Join(values, []byte{0})}
 	}
 	claim.Compared = append(claim.Compared, values...)
 	claim.Many = claim.Many || look.Many
-}
-
-// claimOn gives the claim on a column, which it makes where there is none.
-func claimOn(found map[string]*infer.Claim, name string) *infer.Claim {
-	if found[name] == nil {
-		found[name] = &infer.Claim{Limit: infer.Limit{Key: infer.Key{Column: name}}}
-	}
-	return found[name]
 }
 
 // searched finds a column that the statement searches, and into which whoever sends it
