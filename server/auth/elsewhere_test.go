@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/auth/authtest"
 )
 
 // neighbour is another gateway on the same store, with live sessions of its own.
@@ -28,7 +30,7 @@ func (n *neighbour) said() []string {
 	return told
 }
 
-func newNeighbour(t *testing.T, w *world) *neighbour {
+func newNeighbour(t *testing.T, w *world, adjust ...func(*Options)) *neighbour {
 	t.Helper()
 	n := &neighbour{}
 	tell := func(what string) {
@@ -39,11 +41,63 @@ func newNeighbour(t *testing.T, w *world) *neighbour {
 	o := w.o
 	o.OnEnd = func(_ context.Context, subject string) { tell("end " + subject) }
 	o.OnChange = func(_ context.Context, id hoop.Identity) { tell("change " + id.Subject) }
+	for _, f := range adjust {
+		f(&o)
+	}
 	var err error
 	if n.Server, err = New(o); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// Gateways on one store have keys of their own, and none can ask about sign-ins that another
+// took. Each leaves them to that one, and ends them only where it is gone.
+func TestRun_AnotherGatewayAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, withIDP(t, newIDP(t)))
+		w.store.shared = true
+		n := newNeighbour(t, w, func(o *Options) { o.Secret = bytes.Repeat([]byte{8}, 32) })
+		da := w.begin()
+		if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "", true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.oauth().DeviceAccessToken(w.ctx(), da); err != nil {
+			t.Fatal(err)
+		}
+		here, stopHere := context.WithCancel(t.Context())
+		there, stopThere := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = n.Run(there) })
+		running.Go(func() { _ = w.Run(here) })
+		defer running.Wait()
+		defer stopThere()
+		defer stopHere()
+
+		live := func() bool {
+			f, err := w.store.Families(t.Context(), "corp:id2", time.Now())
+			return err == nil && len(f) == 1 && time.Since(f[0].CheckedAt) < maxAccessLife
+		}
+		if due, err := n.due(t.Context(), time.Now().Add(recheckAfter+1), 1); err != nil || len(due) != 0 {
+			t.Errorf("the other gateway is to ask: %+v, %v", due, err)
+		}
+		for range 6 {
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if !live() {
+				t.Fatal("it has ended, or nobody asks about it")
+			}
+		}
+		if got := n.said(); len(got) != 0 {
+			t.Errorf("the other gateway was told %q", got)
+		}
+		stopHere()
+		time.Sleep(abandonAfter + 2*recheckEvery)
+		synctest.Wait()
+		if got := n.said(); live() || !slices.Equal(got, []string{"end corp:id2"}) {
+			t.Errorf("the gateway that asked is gone, and the other was told %q", got)
+		}
+	})
 }
 
 // What one gateway ends, another on the same store has cut too, within its next look, once,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,9 +12,12 @@ import (
 )
 
 const (
-	recheckEvery   = 30 * time.Second
-	recheckAfter   = maxAccessLife - recheckEvery // so that no identity stands longer than that unasked
-	recheckBatch   = 2000
+	recheckEvery = 30 * time.Second
+	recheckAfter = maxAccessLife - recheckEvery // so that no identity stands longer than that unasked
+	recheckBatch = 2000
+	// abandonAfter is when a sign-in is ended that another gateway on the store took and has
+	// not asked about. No token of it was good for longer than maxAccessLife.
+	abandonAfter   = 3 * maxAccessLife
 	recheckAtATime = 16
 	lapseEvery     = time.Second
 	sweepEvery     = 10 * time.Minute
@@ -102,7 +106,7 @@ func (s *Server) cutUnlessElsewhere(ctx context.Context, subject string) {
 // recheckDue asks about every family whose identity was last vouched for too long ago.
 func (s *Server) recheckDue(ctx context.Context) error {
 	now := s.now()
-	due, err := s.o.Store.Due(ctx, now, now.Add(-recheckAfter), recheckBatch)
+	due, err := s.due(ctx, now, recheckBatch)
 	if err != nil {
 		return fmt.Errorf("list sign-ins to check: %w", err)
 	}
@@ -117,6 +121,31 @@ func (s *Server) recheckDue(ctx context.Context) error {
 	}
 	wg.Wait()
 	return nil
+}
+
+// due lists the families that this gateway is to ask about, those first that were asked about
+// the longest ago. It looks through so many, and through more where none of those is one.
+func (s *Server) due(ctx context.Context, now time.Time, batch int) ([]Family, error) {
+	for {
+		found, err := s.o.Store.Due(ctx, now, now.Add(-recheckAfter), batch)
+		if err != nil {
+			return nil, err
+		}
+		last := len(found) < batch
+		due := slices.DeleteFunc(found, func(f Family) bool { return s.anothers(&f, now) })
+		if last || len(due) > 0 {
+			return due, nil
+		}
+		batch *= 2
+	}
+}
+
+// anothers reports whether another gateway on the same store, with a key of its own, is to ask
+// about a family: only that one can read what the identity provider gave. One that is gone
+// asks no more.
+func (s *Server) anothers(f *Family, now time.Time) bool {
+	_, err := s.keys.open(f.Credential, "credential")
+	return err != nil && now.Sub(f.CheckedAt) < abandonAfter
 }
 
 // errFresh says that somebody else was quicker.
