@@ -294,9 +294,10 @@ type Type struct {
 	OID    uint32
 	Name   string // "text", "clinic.address_t"
 	Kind   TypeKind
-	Elem   *Type   // of an array, a domain's base, a range's bound
-	Fields []*Type // of a composite
-	Mod    int32   // type modifier, -1 for none; varchar(n) has n+4
+	Elem   *Type    // of an array, a domain's base, a range's bound
+	Fields []*Type  // of a composite
+	Ends   []string // of an enum: its first and its last value, none where it has none
+	Mod    int32    // type modifier, -1 for none; varchar(n) has n+4
 
 	Unchecked bool // a domain that is known to have no check of its own
 }

@@ -191,6 +191,9 @@ func TestSnapshot_TypesFunctionsOperators(t *testing.T) {
 		if len(got) != 1 {
 			t.Fatalf("%s: %+v, want one type", name, got)
 		}
+		if ends := s.Type(got[0].OID).Ends; name == "mood" && !slices.Equal(ends, []string{"good", "bad"}) {
+			t.Errorf("ends of %s: %q", name, ends)
+		}
 		if want.Schema, want.OID = "clinic", got[0].OID; got[0] != want || s.Type(want.OID) == nil {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}

@@ -12,8 +12,9 @@ type rawType struct {
 	name, typ            string
 	length               int16
 	mod                  int32
-	subtype, rangeOfMult uint32 // of a range; of a multirange
-	checked              bool   // a domain with a check of its own
+	subtype, rangeOfMult uint32   // of a range; of a multirange
+	checked              bool     // a domain with a check of its own
+	ends                 []string // of an enum: its first and its last value
 }
 
 func (l *loader) types(ctx context.Context) error {
@@ -35,6 +36,18 @@ func (l *loader) types(ctx context.Context) error {
 				l.snap.userTypes[r.name] = append(l.snap.userTypes[r.name], ut)
 			}
 		})
+	if err != nil {
+		return err
+	}
+	var label string
+	err = l.each(ctx, `select enumtypid, enumlabel::text from pg_catalog.pg_enum order by enumtypid, enumsortorder`, []any{&oid, &label}, func() {
+		if r, ok := l.raw[oid]; ok {
+			r.ends = append(r.ends[:min(1, len(r.ends))], label)
+			if len(r.ends) == 1 {
+				r.ends = append(r.ends, label)
+			}
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -79,6 +92,8 @@ func (l *loader) typeOf(oid uint32) *hoop.Type {
 		}
 	case hoop.TypeDomain:
 		t.Elem, t.Mod, t.Unchecked = l.typeOf(r.base), r.mod, !r.checked
+	case hoop.TypeEnum:
+		t.Ends = r.ends
 	case hoop.TypeRange:
 		t.Elem = l.typeOf(r.subtype)
 	case hoop.TypeMultirange:

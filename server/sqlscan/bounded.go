@@ -292,7 +292,7 @@ func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
 	default: // = ALL ('{}') is true, NULLIF is no condition
 		return nil
 	}
-	if l.matchesAll(e) {
+	if l.matchesAll(e) || in.negated && e.Kind == pg_query.A_Expr_Kind_AEXPR_OP && l.wholeEnum(opposite[lastOf(e.Name)], e.Lexpr, e.Rexpr) {
 		return nil
 	}
 	if lr, rr := e.Lexpr.GetRowExpr(), e.Rexpr.GetRowExpr(); lr != nil && rr != nil {

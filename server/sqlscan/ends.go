@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,6 +76,32 @@ func (l *limiter) pastEnd(left, right *pg_query.Node) bool {
 	return l.atEnd(left, right) || l.atEnd(right, left)
 }
 
+// ofEnum gives the first and the last value of the enums that a column may be of.
+func (l *limiter) ofEnum(column *pg_query.Node) (out [][]string) {
+	for _, oid := range l.typesOf(column) {
+		if t := l.base(oid); t != nil && len(t.Ends) > 0 {
+			out = append(out, t.Ends)
+		}
+	}
+	return out
+}
+
+// wholeEnum reports whether every value of a column's enum is in an order with a constant: at
+// least the first, at most the last.
+func (l *limiter) wholeEnum(op string, left, right *pg_query.Node) bool {
+	end := map[string]int{">=": 0, "<=": 1}
+	i, ok := end[op]
+	is := func(n *pg_query.Node, i int) func(ends []string) bool {
+		return func(ends []string) bool {
+			return textOf(n) == ends[i] || lastOf(uncast(n).GetFuncCall().GetFuncname()) == [...]string{"enum_first", "enum_last"}[i]
+		}
+	}
+	return ok && (slices.ContainsFunc(l.ofEnum(left), is(right, i)) || slices.ContainsFunc(l.ofEnum(right), is(left, 1-i)))
+}
+
+// opposite are the operators that tell what others, negated, tell.
+var opposite = map[string]string{"<": ">=", ">": "<="}
+
 // plainNumbers reports whether types are known, and all of them are integers.
 func plainNumbers(types []uint32) bool {
 	for _, oid := range types {
@@ -88,7 +115,7 @@ func plainNumbers(types []uint32) bool {
 // allAtEnd reports whether both bounds of BETWEEN are at the ends of a column's type.
 func (l *limiter) allAtEnd(column *pg_query.Node, bounds []*pg_query.Node) bool {
 	for _, n := range bounds {
-		if !l.atEnd(column, n) {
+		if !l.atEnd(column, n) && !l.wholeEnum(">=", column, n) && !l.wholeEnum("<=", column, n) {
 			return false
 		}
 	}
@@ -117,13 +144,18 @@ func (l *limiter) typesOf(n *pg_query.Node) (types []uint32) {
 func (l *limiter) mayBeBoolean(n *pg_query.Node) bool {
 	types := l.typesOf(n)
 	for _, oid := range types {
-		t := l.s.cat.Type(oid)
-		for t != nil && t.Kind == hoop.TypeDomain {
-			t = t.Elem
-		}
-		if t == nil || t.OID == oidBool {
+		if t := l.base(oid); t == nil || t.OID == oidBool {
 			return true
 		}
 	}
 	return len(types) == 0
+}
+
+// base gives a type, of a domain the one that it is over; nil where it is not known.
+func (l *limiter) base(oid uint32) *hoop.Type {
+	t := l.s.cat.Type(oid)
+	for t != nil && t.Kind == hoop.TypeDomain {
+		t = t.Elem
+	}
+	return t
 }

@@ -41,7 +41,7 @@ func (l *limiter) matchesAll(e *pg_query.A_Expr) bool {
 		p, ok := l.s.pattern(e.Rexpr)
 		return !ok || p == ""
 	case "<", "<=", ">", ">=":
-		return l.pastEnd(e.Lexpr, e.Rexpr)
+		return l.pastEnd(e.Lexpr, e.Rexpr) || l.wholeEnum(op, e.Lexpr, e.Rexpr)
 	case "@>", "&&", "?&":
 		return !l.s.filled(e.Rexpr) || l.s.rangeOfAll(e.Rexpr) || l.s.rangeOfAll(e.Lexpr)
 	case "~", "~*":
@@ -157,6 +157,9 @@ func reversed(bounds []*pg_query.Node) bool {
 
 // oneMatchesAll reports whether a pattern or value in an array is matched by everything.
 func (l *limiter) oneMatchesAll(e *pg_query.A_Expr, op string) bool {
+	if lastOf(uncast(e.Rexpr).GetFuncCall().GetFuncname()) == "enum_range" {
+		return true
+	}
 	items := uncast(e.Rexpr).GetAArrayExpr().GetElements()
 	if text := uncast(e.Rexpr).GetAConst().GetSval(); text != nil {
 		elements, ok := arrayElements(text.Sval)

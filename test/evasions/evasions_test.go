@@ -275,7 +275,7 @@ func state(t *testing.T, conn *pgx.Conn) string {
 		`SELECT string_agg(concat_ws(' ', n.nspname, relname, relkind, relacl, relowner), '|' ORDER BY n.nspname, relname)
 			FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE n.nspname IN ('clinic', 'public')`,
 		`SELECT string_agg(concat_ws(' ', proname, pg_get_function_identity_arguments(p.oid), prosrc, prosecdef), '|' ORDER BY proname, p.oid) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE n.nspname IN ('clinic', 'public')`,
-		`SELECT string_agg(concat_ws(' ', attrelid::regclass, attname, atttypid), '|' ORDER BY attrelid, attnum) FROM pg_attribute WHERE attrelid = 'clinic.victim'::regclass`,
+		`SELECT string_agg(concat_ws(' ', attrelid::regclass, attname, atttypid::regtype), '|' ORDER BY attrelid, attnum) FROM pg_attribute WHERE attrelid = 'clinic.victim'::regclass`,
 		`SELECT string_agg(concat_ws(' ', rolname, rolsuper, rolcanlogin), '|' ORDER BY rolname) FROM pg_roles`,
 		`SELECT concat_ws(' ', count(*), string_agg(roleid::text || member, ' ' ORDER BY roleid, member)) FROM pg_auth_members`,
 		`SELECT concat_ws(' ', count(*), string_agg(setconfig::text, ' ')) FROM pg_db_role_setting`,

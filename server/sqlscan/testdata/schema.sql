@@ -29,6 +29,9 @@ create function clinic.eq(text, int) returns boolean language sql as $$ select t
 create operator clinic.=== (leftarg = text, rightarg = int, function = clinic.eq);
 create domain clinic.checked as text check (clinic.f(value) is not null);
 create type clinic.mood as enum ('good', 'bad');
+create type clinic.grade as enum ('Not yet', 'fair', 'fine');
+create domain clinic.graded as clinic.grade;
+create table clinic.grades (id int primary key, grade clinic.grade not null, again clinic.graded);
 create view clinic.wraps as select clinic.f(name) as n from clinic.patients;
 create extension citext schema public;
 create extension dblink schema public;

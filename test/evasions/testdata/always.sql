@@ -78,3 +78,18 @@ DELETE FROM clinic.victim v WHERE EXISTS (SELECT 1 FROM clinic.victim w WHERE w.
 DELETE FROM clinic.victim WHERE id >= (SELECT min(id) FROM clinic.victim)
 -- an UPDATE
 UPDATE clinic.victim SET name = 'x' WHERE 'a' = 'a'
+-- an enum from its first value on
+DELETE FROM clinic.victim WHERE mood >= 'Calm down'
+-- an enum up to its last value
+DELETE FROM clinic.victim WHERE 'upset'::clinic.mood >= mood
+-- an enum not before its first value
+DELETE FROM clinic.victim WHERE NOT mood < 'Calm down'
+-- an enum between its ends
+DELETE FROM clinic.victim WHERE mood BETWEEN 'Calm down' AND 'upset'
+-- an enum from its first value on, as a function gives it
+DELETE FROM clinic.victim WHERE mood >= enum_first(NULL::clinic.mood)
+-- one of all values of an enum
+DELETE FROM clinic.victim WHERE mood = ANY (enum_range(NULL::clinic.mood))
+-- an enum from its first value on, as a parameter
+PREPARE p AS DELETE FROM clinic.victim WHERE mood >= $1
+EXECUTE p ('Calm down')

@@ -1,5 +1,6 @@
 CREATE SCHEMA clinic;
-CREATE TABLE clinic.victim (id int PRIMARY KEY, name text, active boolean, tags text[], data jsonb);
+CREATE TYPE clinic.mood AS ENUM ('Calm down', 'calm', 'upset');
+CREATE TABLE clinic.victim (id int PRIMARY KEY, name text, active boolean, tags text[], data jsonb, mood clinic.mood NOT NULL DEFAULT 'calm');
 INSERT INTO clinic.victim SELECT n, 'name ' || n, n % 2 = 0, '{a}', '{"k": 1}' FROM generate_series(1, 12) n;
 CREATE TABLE clinic.child (id int PRIMARY KEY, victim_id int REFERENCES clinic.victim ON DELETE CASCADE ON UPDATE CASCADE);
 INSERT INTO clinic.child SELECT n, n FROM generate_series(1, 12) n;
