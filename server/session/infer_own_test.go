@@ -173,3 +173,43 @@ func TestInference_Sizes(t *testing.T) {
 		})
 	}
 }
+
+// DDL that reads the rows of a table counts as a search where it fails; what does not fail tells
+// nothing.
+func TestInference_DDL(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup + "INSERT INTO clinic.cardholders VALUES ('2', 2, 0, 5)", Resources: copying(3, 2)})
+	for name, c := range map[string]struct{ sql, state string }{
+		"a unique index":            {"CREATE UNIQUE INDEX ON clinic.cardholders (pin)", "23505"},
+		"an index of an expression": {"CREATE INDEX ON clinic.cardholders ((1 / (pin - 5)))", "22012"},
+		"an index of some rows":     {"CREATE INDEX ON clinic.cardholders (id) WHERE 1 / (pin - 5) > 0", "22012"},
+		"another type":              {"ALTER TABLE clinic.cardholders ALTER pin TYPE numeric(1, 1)", "22003"},
+		"another type, computed":    {"ALTER TABLE clinic.cardholders ALTER id TYPE int USING 1 / (pin - 5)", "22012"},
+		"a key":                     {"ALTER TABLE clinic.cardholders ADD UNIQUE (pin)", "23505"},
+		"a foreign key":             {"ALTER TABLE clinic.cardholders ADD FOREIGN KEY (pin) REFERENCES clinic.payments (id)", "23503"},
+		"an exclusion":              {"ALTER TABLE clinic.cardholders ADD EXCLUDE USING btree (pin WITH =)", "23P01"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := as(t, g, copying(3, 2), name+" by ddl")
+			try := func(sql string) error {
+				_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
+				return err
+			}
+			for range 5 {
+				if err := try("CREATE INDEX other ON clinic.cardholders (pin) WHERE id > 0; ALTER TABLE clinic.cardholders ALTER id TYPE int; DROP INDEX clinic.other"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				if err := try(c.sql); state(err) != c.state {
+					t.Fatalf("%v, want the target's error", err)
+				}
+			}
+			if err := try(c.sql); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "infer") {
+				t.Errorf("%v, want 42501 for the inference limit", err)
+			}
+			if err := try("CREATE INDEX other ON clinic.guesses (x); DROP INDEX clinic.other"); err != nil {
+				t.Errorf("what reads no protected column: %v", err)
+			}
+		})
+	}
+}

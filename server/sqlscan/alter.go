@@ -131,6 +131,9 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 		if c.Def != nil {
 			s.alterTableDef(c, tables)
 		}
+		if a.Objtype == pg_query.ObjectType_OBJECT_TABLE {
+			s.altersRows(a.Relation, c)
+		}
 	}
 	s.cmd.Verb = verb
 }

@@ -190,6 +190,7 @@ type stmt struct {
 
 	wrote     []hoop.Look          // what the statement writes, and may fail on
 	conflicts []hoop.Look          // what ON CONFLICT compares, and others do that no expression shows
+	sized     bool                 // it has noted what sizes tell
 	clashing  []clash              // of both: what is told when the statement was walked
 	copying   []hoop.Use           // of derived: those that copy something
 	targets   []*pg_query.RangeVar // what it writes to

@@ -85,6 +85,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		}
 		s.ddl("CREATE INDEX", s.canonical(x.IndexStmt.Relation)...)
 		s.parts(n)
+		s.indexed(x.IndexStmt)
 		s.rewritten(s.lookup(x.IndexStmt.Relation))
 	case *pg_query.Node_CreateSeqStmt:
 		s.cmd.Verb = "CREATE SEQUENCE"

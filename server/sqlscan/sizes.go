@@ -26,9 +26,10 @@ func (s *stmt) sizes(called bool) {
 	if held.Any {
 		columns = []hoop.ColumnRef{hoop.AnyColumn}
 	}
-	if len(columns) == 0 || !called && !s.measures() {
+	if len(columns) == 0 || s.sized || !called && !s.measures() {
 		return
 	}
+	s.sized = true
 	s.conflicts = append(s.conflicts, hoop.Look{Columns: columns})
 }
 
