@@ -316,3 +316,30 @@ func TestLog_GoesOnAfterRestart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who asks what happened is told of what happened before, though it is on its way to the
+// disk yet.
+func TestEntries_HaveWhatHappenedBefore(t *testing.T) {
+	g, err := start(t.TempDir(), journal.OS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	for n := range 3 {
+		if _, err := g.log.Append(&hoop.Event{Type: hoop.EventSignIn, Subject: "alice", Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		last := int64(-1)
+		for e, err := range g.log.Entries(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Event.Type == hoop.EventSignIn {
+				last++
+			}
+		}
+		if last != int64(n) {
+			t.Errorf("after %d events %d are told", n+1, last+1)
+		}
+	}
+}

@@ -42,9 +42,16 @@ func (l *Log) Grown(ctx context.Context, index int64) {
 	}
 }
 
-// Entries is Events for those who watch.
+// settleTime is how long those who watch wait for what is on its way to a slow disk.
+const settleTime = time.Second
+
+// Entries is Events for those who watch: what happened before they asked is among it,
+// unless the disk is slow to take it. Then it comes later.
 func (l *Log) Entries(ctx context.Context, from int64) iter.Seq2[siem.Entry, error] {
 	return func(yield func(siem.Entry, error) bool) {
+		settled, cancel := context.WithTimeout(ctx, settleTime)
+		_ = l.settle(settled)
+		cancel()
 		for e, err := range l.Events(ctx, from) {
 			if !yield(siem.Entry{Index: e.Index, Event: e.Event}, err) {
 				return
