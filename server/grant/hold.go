@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -85,12 +86,22 @@ func (s *Service) Await(ctx context.Context, id int64) (hoop.Request, error) {
 	case <-timeout.C:
 		return outcome(s.expire(ctx, id))
 	case <-ctx.Done():
-		r, err := outcome(s.cancel(ctx, id, q.request.Requester, "the client went away"))
+		r, err := outcome(s.cancel(ctx, id, q.request.Requester, gone(ctx)))
 		if err == nil && r.State == hoop.Approved { // a moment too late for anybody to run it
 			err = hoop.Errorf(hoop.CodeCancelled, "request %d was approved when nobody waited any more", id)
 		}
 		return r, err
 	}
+}
+
+// gone says why nobody waits for an answer any more: what ended the session, a grant's end
+// say, or else the client.
+func gone(ctx context.Context) string {
+	var stated *hoop.Error
+	if errors.As(context.Cause(ctx), &stated) {
+		return stated.Message
+	}
+	return "the client went away"
 }
 
 // outcome lets a conflict pass as an answer: somebody else ended the request first.

@@ -60,27 +60,31 @@ func (b *bench) await(ctx context.Context, id int64) <-chan outcome {
 
 func TestHold_Outcomes(t *testing.T) {
 	for what, tt := range map[string]struct {
-		end  func(b *bench, r hoop.Request, hangUp func())
+		end  func(b *bench, r hoop.Request, hangUp context.CancelCauseFunc)
 		want hoop.RequestState
+		why  string
 	}{
-		"approved": {func(b *bench, r hoop.Request, _ func()) { b.approve(bob, r.ID) }, hoop.Approved},
-		"denied": {func(b *bench, r hoop.Request, _ func()) {
+		"approved": {func(b *bench, r hoop.Request, _ context.CancelCauseFunc) { b.approve(bob, r.ID) }, hoop.Approved, ""},
+		"denied": {func(b *bench, r hoop.Request, _ context.CancelCauseFunc) {
 			if _, err := b.Deny(b.t.Context(), bob, r.ID, "no"); err != nil {
 				b.t.Error(err)
 			}
-		}, hoop.Denied},
-		"expired":        {func(b *bench, _ hoop.Request, _ func()) { time.Sleep(2*time.Minute + time.Second) }, hoop.Expired},
-		"client is gone": {func(_ *bench, _ hoop.Request, hangUp func()) { hangUp() }, hoop.Cancelled},
-		"cancelled": {func(b *bench, r hoop.Request, _ func()) {
+		}, hoop.Denied, "no"},
+		"expired":        {func(b *bench, _ hoop.Request, _ context.CancelCauseFunc) { time.Sleep(2*time.Minute + time.Second) }, hoop.Expired, ""},
+		"client is gone": {func(_ *bench, _ hoop.Request, hangUp context.CancelCauseFunc) { hangUp(nil) }, hoop.Cancelled, "the client went away"},
+		"the grant ends": {func(_ *bench, _ hoop.Request, hangUp context.CancelCauseFunc) {
+			hangUp(hoop.Errorf(hoop.CodeRevoked, "the grant for open was revoked by root: enough"))
+		}, hoop.Cancelled, "the grant for open was revoked by root: enough"},
+		"cancelled": {func(b *bench, r hoop.Request, _ context.CancelCauseFunc) {
 			if _, err := b.Cancel(b.t.Context(), alice, r.ID); err != nil {
 				b.t.Error(err)
 			}
-		}, hoop.Cancelled},
+		}, hoop.Cancelled, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			run(t, func(t *testing.T, b *bench) {
-				ctx, hangUp := context.WithCancel(t.Context())
-				defer hangUp()
+				ctx, hangUp := context.WithCancelCause(t.Context())
+				defer hangUp(nil)
 				held := b.hold(alice)
 				if held.ID == 0 || held.ExpiresAt.Sub(held.CreatedAt) != 2*time.Minute || held.Statement == "" {
 					t.Errorf("held %+v", held)
@@ -94,8 +98,8 @@ func TestHold_Outcomes(t *testing.T) {
 				}
 				tt.end(b, held, hangUp)
 				got := <-answer
-				if got.err != nil || got.r.State != tt.want || got.r.Digest != "d1" {
-					t.Errorf("%+v, %v; want %s", got.r, got.err, tt.want)
+				if got.err != nil || got.r.State != tt.want || got.r.DecisionWhy != tt.why || got.r.Digest != "d1" {
+					t.Errorf("%+v, %v; want %s, %q", got.r, got.err, tt.want, tt.why)
 				}
 				if got.r.Statement != "" || got.r.Params != nil || got.r.Shape == "" {
 					t.Errorf("after the decision: %+v", got.r)
