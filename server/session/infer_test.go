@@ -279,6 +279,11 @@ func TestInference_ShowingIsFree(t *testing.T) {
 		"SELECT code FROM clinic.people WHERE id = 1 ORDER BY ward", "SELECT p.code, g.x FROM clinic.people p JOIN clinic.guesses g ON g.x = p.ward::text",
 		"SELECT ward, count(*) FROM clinic.people GROUP BY ward", "SELECT n, ssn_ FROM clinic.cards JOIN clinic.guesses ON x = claim::text WHERE n < 3",
 		"SELECT s.other FROM clinic.stored s JOIN clinic.people USING (id) ORDER BY id",
+		// Lists and series beside other columns of a table than those that are protected.
+		"SELECT p.id FROM clinic.patients p JOIN (VALUES (1), (2)) v (k) ON v.k = p.id", "WITH v (k) AS (VALUES (1)) SELECT p.ssn FROM v JOIN clinic.patients p ON p.id = v.k",
+		"SELECT p.id FROM unnest('{1,2}'::int[]) u (k) JOIN clinic.patients p ON p.id = u.k", "SELECT n FROM unnest(ARRAY[3, 1]) WITH ORDINALITY u (k, n) JOIN clinic.patients ON id = k ORDER BY n",
+		"SELECT g, count(p.id) FROM generate_series(0, 3) g LEFT JOIN clinic.patients p ON p.ward = g GROUP BY g ORDER BY g",
+		`SELECT p.id FROM jsonb_to_recordset('[{"k": 1}]') AS x (k int) JOIN clinic.patients p ON p.id = x.k`,
 	} {
 		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 			t.Errorf("%s: %v", sql, err)
@@ -291,6 +296,16 @@ func TestInference_ShowingIsFree(t *testing.T) {
 		"SELECT p.id FROM clinic.patients p, generate_series(1, length(p.ssn))", "SELECT id, generate_series(1, length(ssn)) FROM clinic.patients", "SELECT ward FROM clinic.people WHERE code LIKE '1%'",
 		"SELECT DISTINCT code FROM clinic.people", "SELECT id FROM clinic.patients LIMIT (SELECT length(ssn) FROM clinic.patients WHERE id = 1)",
 		"SELECT count(*) FROM clinic.people GROUP BY code", "SELECT * FROM clinic.people NATURAL JOIN clinic.stored s (id, code)",
+		"SELECT p.id FROM clinic.patients p JOIN (VALUES ('1')) v (k) ON v.k = p.ssn", "SELECT p.id FROM clinic.patients p JOIN (VALUES ('1')) v (ssn) USING (ssn)",
+		"SELECT p.id FROM clinic.patients p JOIN unnest(ARRAY['1']) ssn USING (ssn)", "SELECT p.id FROM clinic.patients p NATURAL JOIN (VALUES ('1')) v (ssn)",
+		"SELECT 1 FROM clinic.patients p, LATERAL (VALUES (p.ssn)) x (k) WHERE x.k > '1'", "SELECT 1 FROM clinic.patients p, LATERAL unnest(ARRAY[p.ssn]) k WHERE k > '1'",
+		"SELECT 1 FROM (VALUES (1)) v (k), LATERAL (SELECT ssn AS k FROM clinic.patients) q WHERE q.k > '1'", "SELECT 1 FROM (VALUES ('1')) k, (SELECT ssn FROM clinic.patients) q (k) WHERE q.k > '1'",
+		"SELECT 1 FROM unnest((SELECT array_agg(ssn) FROM clinic.patients)) k WHERE k > '1'", "SELECT 1 FROM (VALUES ((SELECT ssn FROM clinic.patients WHERE id = 1))) v (k) WHERE k > '1'",
+		"SELECT 1 FROM ROWS FROM (generate_series(1, 3), unnest((SELECT array_agg(ssn) FROM clinic.patients))) r (a, b) WHERE b > '1'",
+		"WITH v (k) AS (VALUES ((SELECT ssn FROM clinic.patients WHERE id = 1))) SELECT 1 FROM v WHERE k > '1'", "SELECT 1 FROM clinic.code_of(1) k WHERE k > '1'",
+		"SELECT 1 FROM (VALUES (1)) v (k), clinic.code_of(1) c (k) WHERE c.k > '1'", "SELECT 1 FROM (VALUES (1), (2)) v (k), clinic.code_of(v.k) c WHERE c > '1'",
+		"SELECT 1 FROM (SELECT ssn FROM clinic.patients UNION ALL VALUES ('1')) v (k) WHERE k > '1'", "SELECT 1 FROM (VALUES (1)) v (k), clinic.patients p WHERE p::text > '('",
+		"SELECT 1 FROM generate_series(1, 2) p, LATERAL (SELECT ssn AS p FROM clinic.patients) q WHERE q.p > '1'", "SELECT k FROM (VALUES (1), (2)) v (k) ORDER BY (SELECT ssn FROM clinic.patients WHERE id = k)",
 	} {
 		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); state(err) != "42501" {
 			t.Errorf("%s: %v, want 42501", sql, err)

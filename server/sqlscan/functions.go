@@ -51,7 +51,9 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 	}
 	if s.searches(found) {
 		s.asks++
-		s.asksMany = s.asksMany || !s.on.given(c.args...) && (!w.output || s.nests())
+		rows := !s.on.given(c.args...)
+		s.asksRows = s.asksRows || rows
+		s.asksMany = s.asksMany || rows && (!w.output || s.nests())
 	}
 }
 

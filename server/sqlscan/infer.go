@@ -18,6 +18,7 @@ type names struct {
 	aliases map[string][]source
 	derived map[string][]*pg_query.Node // output name: expressions that go by it
 	loose   map[string]bool             // column names given by an alias list or a function
+	open    map[string]bool             // of these: they may stand for more than the text gives
 	listed  map[string][]*pg_query.Node // of these: what WITH queries have in their places
 	lost    map[string]bool             // of these: it is not known what they are
 	more    map[string]bool             // of these: they are made of more than constants and themselves
@@ -39,19 +40,33 @@ type usedName struct{ qualifier, name string }
 type source struct {
 	tables  []*catalog.Table
 	derived bool // a sub-select, a CTE, a function, or not found
+	given   bool // of these: it gives nothing but what the text and the parameters have
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, open: map[string]bool{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }
 
-func (s *stmt) columnAliases(a *pg_query.Alias) {
+func (s *stmt) columnAliases(a *pg_query.Alias, given bool) {
 	for _, c := range stringsOf(a.GetColnames()) {
 		s.names.renamed[a.Aliasname] = true
-		s.names.loose[c], s.names.lost[c] = true, true
+		s.names.lost[c] = true
+		s.loosens(c, given)
 	}
+}
+
+// loosens notes a name that something in FROM gives a column; given says that what it
+// stands for is in the text and the parameters alone.
+func (s *stmt) loosens(name string, given bool) {
+	s.names.loose[name] = true
+	s.names.open[name] = s.names.open[name] || !given
+}
+
+// givenRows reports whether a query is nothing but VALUES of the text and the parameters.
+func (s *stmt) givenRows(q *pg_query.SelectStmt) bool {
+	return len(q.GetValuesLists()) > 0 && q.WithClause == nil && s.on.given(q.ValuesLists...)
 }
 
 // decides notes that a column reference is in a deciding place.
@@ -347,7 +362,8 @@ func (r *resolver) resolve(u usedName) {
 			r.within(expr)
 		}
 	}
-	if !placed && (r.s.names.loose[u.name] || !found && !systemColumns[u.name]) {
+	loose := r.s.names.loose[u.name]
+	if !placed && (loose && r.s.names.open[u.name] || !loose && !found && !systemColumns[u.name]) {
 		r.everything()
 	}
 }
@@ -383,7 +399,7 @@ func (r *resolver) qualified(u usedName) bool {
 }
 
 func (r *resolver) wholeSource(src source) {
-	if src.derived {
+	if src.derived && !src.given {
 		r.everything()
 	}
 	for _, t := range src.tables {

@@ -571,7 +571,7 @@ func (s *stmt) looks() []hoop.Look {
 	}
 	for c := range s.decided {
 		for range max(s.asks, 1) {
-			out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}, Many: s.asksMany || l.told[c]})
+			out = append(out, hoop.Look{Columns: []hoop.ColumnRef{c}, Many: s.asksMany || s.asksRows && l.makes || l.told[c]})
 			g.look(&out[len(out)-1], nil)
 		}
 	}

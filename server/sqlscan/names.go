@@ -30,12 +30,12 @@ func (sc *scope) find(name string) *pg_query.CommonTableExpr {
 func (s *stmt) relation(rv *pg_query.RangeVar, sc *scope) {
 	if rv.Schemaname == "" && sc.find(rv.Relname) != nil {
 		s.names.alias(aliasOf(rv), source{derived: true})
-		s.columnAliases(rv.Alias)
+		s.columnAliases(rv.Alias, false)
 		return
 	}
 	found := s.read(rv)
 	s.names.alias(aliasOf(rv), source{tables: found, derived: len(found) == 0})
-	s.columnAliases(rv.Alias)
+	s.columnAliases(rv.Alias, false)
 }
 
 // read mentions a relation that the statement takes data from.

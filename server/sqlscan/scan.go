@@ -186,6 +186,7 @@ type stmt struct {
 	types    map[string]bool         // users' types that the text names
 	decided  map[hoop.ColumnRef]bool // columns that decide in code
 	asks     int                     // calls in the text of code that reads tables
+	asksRows bool                    // one of them is asked for what a row has
 	asksMany bool                    // one of them decides, by values that the text does not list
 
 	wrote     []hoop.Look          // what the statement writes, and may fail on

@@ -46,14 +46,16 @@ func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
 		for _, col := range stringsOf(c.SearchColList) {
 			s.usedAt(usedName{name: col}, nil)
 		}
-		s.names.loose[c.SearchSeqColumn], s.names.lost[c.SearchSeqColumn] = true, true
+		s.names.lost[c.SearchSeqColumn] = true
+		s.loosens(c.SearchSeqColumn, false)
 	}
 	if c := cte.CycleClause; c != nil {
 		for _, col := range stringsOf(c.CycleColList) {
 			s.usedAt(usedName{name: col}, nil)
 		}
 		for _, col := range []string{c.CycleMarkColumn, c.CyclePathColumn} {
-			s.names.loose[col], s.names.lost[col] = true, true
+			s.names.lost[col] = true
+			s.loosens(col, false)
 		}
 		s.walk(c.CycleMarkValue, where{scope: w.scope})
 		s.walk(c.CycleMarkDefault, where{scope: w.scope})

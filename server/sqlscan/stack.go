@@ -294,7 +294,7 @@ func (s *stmt) lists(cte *pg_query.CommonTableExpr, sc *scope) {
 		rows, known = append(rows, r...), known && ok
 	}
 	for i, name := range names {
-		s.names.loose[name] = true
+		s.loosens(name, s.givenRows(cte.GetCtequery().GetSelectStmt()))
 		if !known || len(rows) == 0 {
 			s.names.lost[name] = true
 		}

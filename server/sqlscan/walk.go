@@ -110,26 +110,27 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		s.implied(n)
 		w.output = false
 	case *pg_query.Node_RangeSubselect:
-		s.derivedAlias(x.RangeSubselect.Alias)
+		s.derivedAlias(x.RangeSubselect.Alias, s.givenRows(x.RangeSubselect.Subquery.GetSelectStmt()))
 		w.output = true
 	case *pg_query.Node_RangeFunction:
-		s.derivedAlias(x.RangeFunction.Alias)
+		given := s.on.given(x.RangeFunction.Functions...)
+		s.derivedAlias(x.RangeFunction.Alias, given)
 		for _, c := range x.RangeFunction.Coldeflist {
-			s.names.loose[c.GetColumnDef().GetColname()] = true
+			s.loosens(c.GetColumnDef().GetColname(), given)
 		}
-		s.functionNames(x.RangeFunction)
+		s.functionNames(x.RangeFunction, given)
 		w.output = false
 	case *pg_query.Node_RangeTableFunc:
-		s.derivedAlias(x.RangeTableFunc.Alias)
+		s.derivedAlias(x.RangeTableFunc.Alias, false)
 		for _, c := range x.RangeTableFunc.Columns {
-			s.names.loose[c.GetRangeTableFuncCol().GetColname()] = true
+			s.loosens(c.GetRangeTableFuncCol().GetColname(), false)
 		}
 		w.output = false
 	case *pg_query.Node_JsonTable:
-		s.derivedAlias(x.JsonTable.Alias)
+		s.derivedAlias(x.JsonTable.Alias, false)
 		w.output = false
 	case *pg_query.Node_JsonTableColumn:
-		s.names.loose[x.JsonTableColumn.Name] = true
+		s.loosens(x.JsonTableColumn.Name, false)
 	case *pg_query.Node_RangeTableSample:
 		if m := stringsOf(x.RangeTableSample.Method); len(m) != 1 || m[0] != "system" && m[0] != "bernoulli" {
 			s.opaque("a sampling method that is not PostgreSQL's")
@@ -147,30 +148,30 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 	return w
 }
 
-func (s *stmt) derivedAlias(a *pg_query.Alias) {
+func (s *stmt) derivedAlias(a *pg_query.Alias, given bool) {
 	if a != nil {
-		s.names.alias(a.Aliasname, source{derived: true})
-		s.columnAliases(a)
+		s.names.alias(a.Aliasname, source{derived: true, given: given})
+		s.columnAliases(a, given)
 	}
 }
 
 // functionNames notes that a function in FROM gives its alias, or its own name, to
 // its column.
-func (s *stmt) functionNames(rf *pg_query.RangeFunction) {
+func (s *stmt) functionNames(rf *pg_query.RangeFunction, given bool) {
 	if rf.Alias != nil {
-		s.names.loose[rf.Alias.Aliasname] = true
+		s.loosens(rf.Alias.Aliasname, given)
 	}
 	for _, item := range rf.Functions {
 		for _, f := range listOf(item) {
 			if parts := stringsOf(f.GetFuncCall().GetFuncname()); len(parts) > 0 {
 				name := parts[len(parts)-1]
-				s.names.loose[name] = true
-				s.names.alias(name, source{derived: true})
+				s.loosens(name, given)
+				s.names.alias(name, source{derived: true, given: given})
 			}
 		}
 	}
 	if rf.Ordinality {
-		s.names.loose["ordinality"] = true
+		s.loosens("ordinality", true)
 	}
 }
 
@@ -184,8 +185,8 @@ func (s *stmt) joinExpr(j *pg_query.JoinExpr) {
 		s.names.places[len(s.names.places)-1].join = true
 	}
 	s.names.stars = s.names.stars || j.Alias != nil // it stands for tables under other names
-	s.derivedAlias(j.Alias)
-	s.derivedAlias(j.JoinUsingAlias)
+	s.derivedAlias(j.Alias, false)
+	s.derivedAlias(j.JoinUsingAlias, false)
 }
 
 // subLink handles a sub-select in an expression. What IN, ANY and ALL select is
