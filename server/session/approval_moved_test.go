@@ -254,6 +254,155 @@ func TestApproval_PortalsGoOnAsTheyWere(t *testing.T) {
 	}
 }
 
+// So it is where a portal does that which was bound before: it is not executed. And what code
+// opened that people allowed goes on as any cursor.
+func TestApproval_PortalsBoundBeforeCursors(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable + `;
+		CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE n >= 0; RETURN NULL; END';
+		CREATE TABLE later (n int);
+		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE FUNCTION opens() RETURNS refcursor LANGUAGE plpgsql AS 'DECLARE c refcursor := ''c''; BEGIN OPEN c FOR SELECT bump(); RETURN c; END'`})
+	const cursor, held = "DECLARE c CURSOR FOR SELECT bump()", "DECLARE c CURSOR WITH HOLD FOR SELECT bump()"
+	for name, tt := range map[string]struct {
+		before string   // asked about, unless it is ""
+		bound  string   // the portal
+		behind string   // asked about where it calls or declares
+		change string   // nobody is asked about it
+		want   []string // of Execute
+	}{
+		"FETCH, and the search_path":   {cursor, "FETCH ALL FROM c", "", "SET search_path = other", []string{"42501"}},
+		"FETCH, and nothing":           {cursor, "FETCH ALL FROM c", "", "SELECT 1", []string{"FETCH 1"}},
+		"FETCH of what code opened":    {"SELECT opens()", "FETCH ALL FROM c", "", "SET search_path = other", []string{"42501"}},
+		"the search_path":              {"", "SET search_path = other", held, "SELECT 1", []string{"34000"}},
+		"set_config":                   {"", "SELECT set_config('search_path', 'other', true)", held, "SELECT 1", []string{"34000"}},
+		"a table of its own":           {"", "CREATE TEMP TABLE hits (n int)", held, "SELECT 1", []string{"34000"}},
+		"a table, of a trigger":        {"", "CREATE TEMP TABLE hits (n int)", "", "INSERT INTO later VALUES (1)", []string{"42501"}},
+		"a view, of a trigger":         {"", "CREATE TEMP VIEW hits AS SELECT n FROM allowed", "", "INSERT INTO later VALUES (1)", []string{"42501"}},
+		"a setting, and no such thing": {"", "SET search_path = other", "", "INSERT INTO later VALUES (1)", []string{"SET"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			l := dial(t, a)
+			text := func(sql string, asked bool) {
+				t.Helper()
+				l.send(&pgproto3.Query{String: sql})
+				if asked {
+					l.until(notice)
+					a.decide(a.pending(1)[0].ID, true)
+				}
+				l.until(ready)
+			}
+			text("BEGIN", false)
+			if tt.before != "" {
+				text(tt.before, true)
+			}
+			l.send(&pgproto3.Parse{Query: tt.bound}, &pgproto3.Bind{DestinationPortal: "x"}, &pgproto3.Sync{})
+			l.until(ready)
+			if tt.behind != "" {
+				text(tt.behind, true)
+			}
+			text(tt.change, false)
+			l.send(&pgproto3.Execute{Portal: "x"}, &pgproto3.Sync{})
+			if seen := l.until(ready); !slices.Equal(seen, tt.want) {
+				t.Errorf("%v, want %v", seen, tt.want)
+			}
+			text("ROLLBACK", false)
+		})
+	}
+	// In SQL it is asked about; so it is where a cursor or a portal is what changes the path.
+	a.t = t
+	l := dial(t, a)
+	for _, sqls := range [][]string{
+		{"DECLARE s CURSOR FOR SELECT set_config('search_path', 'other', true)", "FETCH ALL FROM s", "FETCH ALL FROM p"},
+		{"SELECT 1", "SET search_path = other", "FETCH ALL FROM f"}, // f fetches from p
+		{"SELECT 1", "FETCH ALL FROM s", "FETCH ALL FROM p"},
+	} {
+		l.send(&pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: sqls[0]})
+		l.until(ready)
+		l.until(ready)
+		if sqls[1] == "FETCH ALL FROM s" && sqls[0] == "SELECT 1" {
+			l.send(&pgproto3.Parse{Query: "SELECT set_config('search_path', 'other', true)"}, &pgproto3.Bind{DestinationPortal: "s"})
+		}
+		l.send(&pgproto3.Parse{Query: "SELECT bump()"}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Parse{Query: "FETCH ALL FROM p"}, &pgproto3.Bind{DestinationPortal: "f"}, &pgproto3.Sync{})
+		l.until(notice)
+		a.decide(a.pending(1)[0].ID, true)
+		l.until(ready)
+		l.send(&pgproto3.Query{String: sqls[1]})
+		l.until(ready)
+		l.send(&pgproto3.Query{String: sqls[2]})
+		l.until(notice)
+		a.decide(a.pending(1)[0].ID, false)
+		if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+			t.Errorf("%s: %v", sqls, seen)
+		}
+		l.send(&pgproto3.Query{String: "ROLLBACK"})
+		l.until(ready)
+	}
+	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	for _, change := range []string{"SELECT 1", "SET search_path = other"} {
+		run(t, conn, "BEGIN")
+		done := exec(conn, "SELECT opens()")
+		a.decide(a.pending(1)[0].ID, true)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		run(t, conn, change)
+		done = exec(conn, "FETCH ALL FROM c")
+		want := ""
+		if change != "SELECT 1" {
+			a.decide(a.pending(1)[0].ID, false)
+			want = "42501"
+		}
+		if err := <-done; state(err) != want {
+			t.Errorf("behind %s: %v", change, err)
+		}
+		run(t, conn, "ROLLBACK")
+	}
+}
+
+// A portal of EXECUTE runs what the name stands for when it runs. FETCH from it, and Execute
+// once its own name is uncertain, are no way to run what nobody was asked about.
+func TestApproval_PortalsOfExecute(t *testing.T) {
+	a := startApprovals(t, servertest.Options{})
+	type msgs = []pgproto3.FrontendMessage
+	sync, text := &pgproto3.Sync{}, func(sql string) msgs { return msgs{&pgproto3.Query{String: sql}} }
+	for name, tt := range map[string]struct {
+		behind msgs
+		asked  bool
+		want   string // SQLSTATE
+	}{
+		"FETCH":                             {text("FETCH ALL FROM x"), true, "42501"},
+		"MOVE":                              {text("MOVE ALL FROM x"), true, "42501"},
+		"FETCH by a portal":                 {msgs{&pgproto3.Parse{Name: "f", Query: "FETCH ALL FROM x"}, &pgproto3.Bind{DestinationPortal: "y", PreparedStatement: "f"}, &pgproto3.Execute{Portal: "y"}, sync}, true, "42501"},
+		"Execute":                           {msgs{&pgproto3.Execute{Portal: "x"}, sync}, false, "42501"},
+		"Execute behind a cursor's DECLARE": {append(pipelined("DECLARE d CURSOR FOR SELECT 1"), &pgproto3.Execute{Portal: "x"}, sync), false, "34000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			l := dial(t, a)
+			l.send(&pgproto3.Query{String: "BEGIN"})
+			l.until(ready)
+			l.send(&pgproto3.Parse{Name: "p", Query: "SELECT 1"}, &pgproto3.Parse{Name: "e", Query: "EXECUTE p"}, &pgproto3.Bind{DestinationPortal: "x", PreparedStatement: "e"}, sync)
+			l.send(&pgproto3.Close{ObjectType: 'S', Name: "p"}, &pgproto3.Parse{Name: "p", Query: hit + " RETURNING n"}, sync)
+			l.send(tt.behind...)
+			l.until(ready)
+			l.until(ready)
+			if tt.asked {
+				l.until(notice)
+				a.decide(a.pending(1)[0].ID, false)
+			}
+			if seen := l.until(ready); len(seen) == 0 || seen[len(seen)-1] != tt.want {
+				t.Errorf("%v", seen)
+			}
+			l.send(&pgproto3.Query{String: "COMMIT"})
+			l.until(ready)
+			if n := a.hits(); n != 0 {
+				t.Errorf("it ran %d times", n)
+			}
+		})
+	}
+}
+
 // The same of a portal, that was approved at Bind and is executed later.
 func TestApproval_PortalsRunAsTheyWereBound(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable})

@@ -515,7 +515,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
 		if len(a.queue) == 0 { // else what is on its way may have added some
-			a.finds = nil
+			a.finds, a.opaque = nil, false
 		}
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			if a.ddl, a.joined, a.recoded, a.stale = -1, false, false, true; a.public {

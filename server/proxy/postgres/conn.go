@@ -78,6 +78,8 @@ type conn struct {
 	veils      veils                   // views of the session's own
 	finds      map[string]bool         // names that code of the open transaction may find: see intercepts
 	moved      int64                   // counts what changed what code finds by name: see moves
+	opaque     bool                    // code that was not read has run in the open transaction, and may have opened cursors
+	opening    int64                   // moved, when it first did
 	channels   map[string]bool         // that the client's own texts listen to
 	fails      byte                    // the target must fail as a statement did here: P in the batch, Q in the transaction
 	midBatch   bool                    // something was forwarded that no Sync has followed yet

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -66,7 +67,7 @@ func again(cur *cursor) []hoop.Use {
 // what people agreed to when it was declared, or bound.
 var onward = []hoop.Use{{
 	Effect: hoop.EffectOpaque, Tables: []string{"*"},
-	Why: "going on in a cursor that runs code, and settings, temporary objects or the catalog have changed since it was declared",
+	Why: "going on in a cursor that does more than read, and settings, temporary objects, prepared statements or the catalog have changed since it was declared",
 }}
 
 // goesOn reports whether m goes on in a cursor, or a portal, that does more than read; it
@@ -100,20 +101,44 @@ func (c *conn) goesOn(ctx context.Context, m *meaning) (bool, error) {
 type source struct {
 	cursor  *cursor
 	runs    bool // it does more than read
+	moves   bool // it changes what code finds by name
 	lost    bool // the name may stand for another one
 	version string
 	moved   int64
+	opened  bool // nothing is known of it: code may have opened it
 }
 
-// sourceLocked finds it. c.mu is held.
+// sourceLocked finds it, by way of portals that fetch themselves. c.mu is held.
 func (c *conn) sourceLocked(name string) source {
-	if cur, known := c.cursors.lookup(name, c.batch); known && cur != nil {
-		return source{cur, len(beyond(cur.meaning.analysis.Uses)) > 0, cur.lost, cur.meaning.version, cur.moved}
+	for range maxNesting {
+		if cur, known := c.cursors.lookup(name, c.batch); known && cur != nil {
+			a := cur.meaning.analysis
+			return source{cur, len(beyond(a.Uses)) > 0, moves(a), cur.lost, cur.meaning.version, cur.moved, false}
+		}
+		p, known := c.portals.lookup(name, c.batch)
+		if !known || p == nil {
+			break
+		}
+		a := p.run.meaning.analysis
+		if len(a.Commands) != 1 || a.Commands[0].Fetch == "" {
+			changes := false
+			for _, m := range p.run.meanings {
+				changes = changes || moves(m.analysis)
+			}
+			other := len(p.run.also) > 0 && p.generation != c.generation // it would run another statement by that name
+			return source{nil, other || len(beyond(p.run.uses)) > 0, other || changes, other || p.forgotten, p.run.meaning.version, p.moved, false}
+		}
+		name = a.Commands[0].Fetch
 	}
-	if p, known := c.portals.lookup(name, c.batch); known && p != nil {
-		return source{nil, len(beyond(p.run.uses)) > 0, p.forgotten, p.run.meaning.version, p.moved}
-	}
-	return source{}
+	return source{moves: c.opaque, opened: true}
+}
+
+// movesLocked reports whether m changes what code finds by name, itself or by what it
+// fetches. c.mu is held.
+func (c *conn) movesLocked(m *meaning) bool {
+	return moves(m.analysis) || slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool {
+		return cmd.Fetch != "" && c.sourceLocked(cmd.Fetch).moves
+	})
 }
 
 // strayed reports whether that is so of the cursor or portal of that name that m fetches
@@ -122,7 +147,12 @@ func (c *conn) strayed(name string, cur *cursor, m *meaning) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	src := c.sourceLocked(name)
-	if !src.runs || cur != nil && cur != src.cursor {
+	switch {
+	case cur != nil && cur != src.cursor:
+		return false
+	case src.opened:
+		return c.opaque && c.opening != c.moved
+	case !src.runs:
 		return false
 	}
 	return src.lost || src.version != m.version || src.moved != c.moved
@@ -141,7 +171,7 @@ func (c *conn) commitsHeld(m *meaning) (held bool) {
 // people agreed to when they were declared: their queries run when the transaction ends. It
 // changes what they find, or ends the transaction when that has changed. c.mu is held.
 func (c *conn) keeps(m *meaning, also []executed) (uses []hoop.Use) {
-	changes := moves(m.analysis) || slices.ContainsFunc(also, func(x executed) bool { return moves(x.meaning.analysis) })
+	changes := c.movesLocked(m) || slices.ContainsFunc(also, func(x executed) bool { return c.movesLocked(x.meaning) })
 	commits := c.commitsHeld(m)
 	c.cursors.each(func(name string, cur *cursor) {
 		if len(uses) == 0 && cur.held() && (changes || commits && (cur.lost || cur.moved != c.moved || cur.meaning.version != m.version)) {
@@ -152,6 +182,39 @@ func (c *conn) keeps(m *meaning, also []executed) (uses []hoop.Use) {
 		}
 	})
 	return uses
+}
+
+// gains reports whether a portal that goes on in cursors, changes what code finds or ends the
+// transaction would be judged by more now than when it was bound: by what others were
+// declared, or set off, or changed meanwhile.
+func (c *conn) gains(r *running) (bool, error) {
+	var all []*meaning
+	for _, m := range r.meanings {
+		a := m.analysis
+		if !a.Cursors && !moves(a) && !slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxCommit }) {
+			continue
+		}
+		now, _, err := c.renew(c.ctx, m)
+		if err != nil {
+			return false, err
+		}
+		all = append(all, now)
+	}
+	if len(all) == 0 {
+		return false, nil
+	}
+	st := &hoop.Statement{}
+	for _, m := range all {
+		c.fetched(m, st)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range all {
+		st.Uses = slices.Concat(st.Uses, c.keeps(m, nil), c.intercepts(m, nil))
+	}
+	return slices.ContainsFunc(st.Uses, func(u hoop.Use) bool {
+		return !slices.ContainsFunc(r.st.Uses, func(was hoop.Use) bool { return reflect.DeepEqual(u, was) })
+	}), nil
 }
 
 // fetches gives, by command of m, the cursors that it fetches from, as far as they are

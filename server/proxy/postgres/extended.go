@@ -359,7 +359,7 @@ func (c *conn) execute(frame, body []byte) error {
 	p, err := c.bound(name)
 	cursor := false
 	var unknown *stateError
-	if errors.As(err, &unknown) && name != "" {
+	if errors.As(err, &unknown) && name != "" && c.mayFetch(name) {
 		p, err = c.cursor(name)
 		cursor = true
 	}
@@ -430,6 +430,23 @@ func (c *conn) executable(p *portal) (bool, error) {
 	return true, nil
 }
 
+// mayFetch reports whether Execute of a name that is no portal for sure is as good as FETCH:
+// it may be a cursor, or a portal that gives rows and changes nothing that is kept account of.
+func (c *conn) mayFetch(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, _ := c.portals.lookup(name, c.batch)
+	if p == nil || len(p.run.also) > 0 {
+		return p == nil
+	}
+	for _, m := range p.run.meanings {
+		if a := m.analysis; len(a.Commands) != 1 || !a.Commands[0].ReturnsRows || c.movesLocked(m) || a.DDL {
+			return false
+		}
+	}
+	return true
+}
+
 // cursor judges an Execute of what may be a cursor that was opened in SQL, as the FETCH
 // that it is. Where there is none, the target says so.
 func (c *conn) cursor(name string) (*portal, error) {
@@ -465,6 +482,14 @@ func (c *conn) unchanged(p *portal) error {
 	}
 	if grew && (p.run.readsOwn() || len(p.run.also) > 0) {
 		return hoop.Errorf(hoop.CodeDenied, "temporary tables have changed since the portal was bound, and with them what its rows may hold").
+			WithHint("send Bind and Execute together")
+	}
+	more, err := c.gains(p.run)
+	if err != nil {
+		return err
+	}
+	if more {
+		return hoop.Errorf(hoop.CodeDenied, "what the transaction has open or set off would find other things than when the portal was bound").
 			WithHint("send Bind and Execute together")
 	}
 	if p.run.meaning.analysis.Cursors && !maps.Equal(c.fetches(p.run.meaning), p.run.fetches) {

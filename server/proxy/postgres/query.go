@@ -108,6 +108,9 @@ func (c *conn) changeNamesLocked(e *expected, outer int, m *meaning) {
 	if opaque {
 		// Code that the gateway cannot read may have replaced any prepared statement.
 		c.prepared.each(func(_ string, p *prepared) { p.tainted = true })
+		if !c.opaque {
+			c.opaque, c.opening = true, c.moved
+		}
 	}
 	if opaque || touchesCursors(a) {
 		// A portal known by name may be another one afterwards.

@@ -484,7 +484,7 @@ func (c *conn) forwarded(e *expected) {
 	c.shadows.forwarded(e)
 	c.awaits(e)
 	for _, m := range e.run.meanings {
-		if moves(m.analysis) {
+		if c.movesLocked(m) {
 			c.moved++
 		}
 	}
