@@ -122,7 +122,7 @@ func TestCancel_WhileTheGatewayJudges(t *testing.T) {
 				ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 				defer stop()
 				go func() {
-					_, err := c.Exec(ctx, sql, mode)
+					err := runIn(ctx, c, mode, sql)
 					result <- err
 				}()
 				<-judged
@@ -484,8 +484,7 @@ func TestHold_IsToldAndApproved(t *testing.T) {
 			run := func(answer hoop.Request) error {
 				done := make(chan error, 1)
 				go func() {
-					_, err := c.Exec(context.Background(), "delete from f", mode)
-					done <- err
+					done <- runIn(context.Background(), c, mode, "delete from f")
 				}()
 				n := <-notices
 				r := <-g.grants.held
@@ -735,7 +734,7 @@ func TestRefusal_IsOnRecord(t *testing.T) {
 				continue // it costs a worker each time; its description is what fails, before anything is to run
 			}
 			before := len(g.audit.Of(hoop.EventStatement))
-			if _, err := c.Exec(t.Context(), sql, mode); state(err) == "" {
+			if err := runIn(t.Context(), c, mode, sql); state(err) == "" {
 				t.Errorf("%.50s (%s): %v", sql, name, err)
 			}
 			all := g.audit.Of(hoop.EventStatement)[before:]

@@ -475,6 +475,17 @@ func admin(t *testing.T, db, sql string) {
 	check(t, c.Close(context.Background()))
 }
 
+// runIn runs sql in a mode. Exec sends a Query message whatever the mode, where the
+// statement itself has no arguments.
+func runIn(ctx context.Context, c *pgx.Conn, mode pgx.QueryExecMode, sql string) error {
+	rows, err := c.Query(ctx, sql, mode)
+	rows.Close()
+	if err != nil {
+		return err
+	}
+	return rows.Err()
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

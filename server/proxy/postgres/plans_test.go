@@ -42,7 +42,7 @@ func TestPlans_ToldWhyWithheld(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close(context.WithoutCancel(t.Context()))
-				if _, err := conn.Exec(t.Context(), c.sql, mode); err != nil {
+				if err := runIn(t.Context(), conn, mode, c.sql); err != nil {
 					t.Fatal(err)
 				}
 				switch {

@@ -117,7 +117,7 @@ func TestReuse_IdentityStays(t *testing.T) {
 			"reset all", "discard all", `do $$ begin execute 'set hoop."us' || 'er" = ''bob'''; end $$`, "do $$ begin execute 'reset all'; end $$",
 			"select set_config(lower('HOOP.USER'), 'bob', false)",
 		} {
-			_, _ = c.Exec(t.Context(), sql, mode)
+			_ = runIn(t.Context(), c, mode, sql)
 			if strings.HasPrefix(sql, "discard") {
 				check(t, c.DeallocateAll(t.Context()))
 			}
