@@ -261,7 +261,8 @@ func TestApproval_PortalsBoundBeforeCursors(t *testing.T) {
 		CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE n >= 0; RETURN NULL; END';
 		CREATE TABLE later (n int);
 		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
-		CREATE FUNCTION opens() RETURNS refcursor LANGUAGE plpgsql AS 'DECLARE c refcursor := ''c''; BEGIN OPEN c FOR SELECT bump(); RETURN c; END'`})
+		CREATE FUNCTION opens() RETURNS refcursor LANGUAGE plpgsql AS 'DECLARE c refcursor := ''c''; BEGIN OPEN c FOR SELECT bump(); RETURN c; END';
+		CREATE FUNCTION swaps() RETURNS refcursor LANGUAGE plpgsql AS 'DECLARE c refcursor := ''c''; BEGIN CLOSE c; OPEN c FOR SELECT bump(); RETURN c; END'`})
 	const cursor, held = "DECLARE c CURSOR FOR SELECT bump()", "DECLARE c CURSOR WITH HOLD FOR SELECT bump()"
 	for name, tt := range map[string]struct {
 		before string   // asked about, unless it is ""
@@ -339,9 +340,14 @@ func TestApproval_PortalsBoundBeforeCursors(t *testing.T) {
 		l.until(ready)
 	}
 	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
-	for _, change := range []string{"SELECT 1", "SET search_path = other"} {
+	for _, change := range []string{"SELECT 1", "SET search_path = other", "SET LOCAL search_path = other"} {
 		run(t, conn, "BEGIN")
-		done := exec(conn, "SELECT opens()")
+		code := "SELECT opens()"
+		if strings.HasPrefix(change, "SET LOCAL") {
+			run(t, conn, "DECLARE c CURSOR FOR SELECT 1")
+			code = "SELECT swaps()"
+		}
+		done := exec(conn, code)
 		a.decide(a.pending(1)[0].ID, true)
 		if err := <-done; err != nil {
 			t.Fatal(err)

@@ -150,7 +150,7 @@ func (c *conn) strayed(name string, cur *cursor, m *meaning) bool {
 	switch {
 	case cur != nil && cur != src.cursor:
 		return false
-	case src.opened:
+	case src.opened, src.lost && !src.runs: // code may have put one of its own in the place of it
 		return c.opaque && c.opening != c.moved
 	case !src.runs:
 		return false
