@@ -255,7 +255,7 @@ func (r *resolver) add(t *catalog.Table, column string) {
 		}
 	}
 	r.blind = r.blind || t.Kind == catalog.KindForeign
-	if spells(t, column) {
+	if r.s.spells(t, column) {
 		r.out[hoop.AnyColumn] = true
 	}
 	if t.Temporary {

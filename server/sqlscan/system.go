@@ -32,10 +32,23 @@ var valueColumns = map[string][]string{
 	"pg_statistic_ext_data": {"stxdmcv", "stxdexpr"},
 }
 
-// spells reports whether a column is made of values of any table; "*" is each.
-func spells(t *catalog.Table, column string) bool {
+// spells reports whether a column is made of values of any table; "*" is each that the
+// statement may mean by a name that is not known. Of a relation that everybody reads, that is
+// none of these where it neither names them nor may show them by other names.
+func (s *stmt) spells(t *catalog.Table, column string) bool {
 	names := valueColumns[t.Name]
-	return t.System && len(names) > 0 && (column == "*" || slices.Contains(names, column))
+	if !t.System || len(names) == 0 || column != "*" {
+		return t.System && slices.Contains(names, column)
+	}
+	if blindRelations[t.Name] {
+		return true
+	}
+	for alias, sources := range s.names.aliases {
+		if slices.ContainsFunc(sources, func(src source) bool { return slices.Contains(src.tables, t) }) && s.showsBlind(alias, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // blindColumns are columns of other relations that hold such values: defaults of columns
@@ -64,21 +77,24 @@ var describes = map[string]string{
 // blindParts makes statements opaque that name a blind column or may show it by other
 // names: with the whole row, or with names that the statement gives to columns.
 func (s *stmt) blindParts() {
-	shows := func(alias string, t *catalog.Table) bool {
-		columns, ok := blindColumns[t.Name]
-		if !ok || !t.System {
-			return false
-		}
-		return s.names.stars && len(s.names.shown) > 0 || s.names.starred[alias] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all ||
-			slices.ContainsFunc(columns, func(c string) bool { return s.names.shown[c] })
-	}
 	for alias, sources := range s.names.aliases {
 		for _, src := range sources {
 			for _, t := range src.tables {
-				s.out.Opaque = s.out.Opaque || shows(alias, t)
+				s.out.Opaque = s.out.Opaque || s.showsBlind(alias, t)
 			}
 		}
 	}
+}
+
+// showsBlind reports whether the statement names a blind column of a table that it calls
+// alias, or may show one by another name.
+func (s *stmt) showsBlind(alias string, t *catalog.Table) bool {
+	columns, ok := blindColumns[t.Name]
+	if !ok || !t.System {
+		return false
+	}
+	return s.names.stars && len(s.names.shown) > 0 || s.names.starred[alias] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all ||
+		slices.ContainsFunc(columns, func(c string) bool { return s.names.shown[c] })
 }
 
 // secretRelations hold credentials.
