@@ -66,8 +66,11 @@ type Use struct {
 	Into    []string    `json:"into,omitempty"`    // of derive: where the data goes; canonical names
 	// Keeps, of derive, says that only texts and numbers are computed, each NULL where
 	// what it is computed of is: what hides all of a value hides this as well.
-	Keeps bool   `json:"keeps,omitempty"`
-	Why   string `json:"why,omitempty"` // for people: "DELETE without a condition"
+	Keeps bool `json:"keeps,omitempty"`
+	// Parts gives, for each of Tables and Into that is a partition, the table that it is a
+	// partition of.
+	Parts map[string]string `json:"-"`
+	Why   string            `json:"why,omitempty"` // for people: "DELETE without a condition"
 }
 
 // Line is the effect for people: what, on which tables, into which, by which columns, why.

@@ -378,6 +378,16 @@ func (s *Snapshot) Related(t *Table) []*Table {
 	return out
 }
 
+// PartitionOf gives the table that t is a partition of; nil where it is none.
+func (s *Snapshot) PartitionOf(t *Table) *Table {
+	for _, oid := range t.Parents {
+		if whole := s.tables[oid]; whole != nil && whole.Kind == KindPartitioned {
+			return whole
+		}
+	}
+	return nil
+}
+
 func inSchema[T any](all []T, schema string, of func(T) string) []T {
 	if schema == "" {
 		return all

@@ -167,6 +167,28 @@ func TestRead_OwnTemporaryTables(t *testing.T) {
 	refuses(t, writes, "DELETE FROM zed WHERE id = (SELECT max(id) FROM zed)", "outside the scope of the grant", "read")
 }
 
+// What a scope's table is partitioned into is within the scope; what it is a partition of, what
+// inherits from it, and other tables are not.
+func TestRead_PartitionsOfATable(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Resources: allowed(""), Setup: readable + `;
+		CREATE TABLE events (id int, at int) PARTITION BY RANGE (at);
+		CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (at);
+		CREATE TABLE events_1_1 PARTITION OF events_1 FOR VALUES FROM (0) TO (5);
+		CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM (10) TO (20);
+		CREATE TABLE base (id int); CREATE TABLE derived (ssn text) INHERITS (base)`})
+	conn := narrowed(t, g, hoop.Scope{Tables: []string{"public.events", "public.base"}})
+	for _, sql := range []string{
+		"INSERT INTO events VALUES (1, 2), (2, 12)", "SELECT * FROM events", "UPDATE events SET at = at + 1", "SELECT * FROM events_1_1",
+		"SELECT * FROM events WHERE id IN (SELECT id FROM events_2)", "DELETE FROM events_1 WHERE id = 1",
+	} {
+		run(t, conn, sql)
+	}
+	refuses(t, conn, "SELECT * FROM derived", "outside the scope of the grant", "read on public.derived")
+	refuses(t, conn, "INSERT INTO events SELECT id, 3 FROM secrets", "outside the scope of the grant", "read on public.secrets")
+	part := narrowed(t, g, hoop.Scope{Tables: []string{"public.events_1"}})
+	refuses(t, part, "SELECT * FROM events", "outside the scope of the grant", "read on public.events")
+}
+
 // narrowed is a connection of dba's under a grant of that scope.
 func narrowed(t *testing.T, g *servertest.Gateway, scope hoop.Scope) *pgx.Conn {
 	t.Helper()

@@ -73,7 +73,7 @@ func (s scope) stray(u hoop.Use) string {
 		if strings.HasPrefix(name, "pg_temp.") {
 			continue
 		}
-		if slices.ContainsFunc(s.tables, func(p resource.TablePattern) bool { return p.Match(name) }) {
+		if s.names(name, u.Parts) {
 			continue
 		}
 		if name == "pg_catalog.pg_largeobject" {
@@ -82,4 +82,14 @@ func (s scope) stray(u hoop.Use) string {
 		return string(u.Effect) + " on " + name
 	}
 	return ""
+}
+
+// names reports whether a table is among the scope's, by itself or as a partition of one.
+func (s scope) names(table string, parts map[string]string) bool {
+	for ok := true; ok; table, ok = parts[table] {
+		if slices.ContainsFunc(s.tables, func(p resource.TablePattern) bool { return p.Match(table) }) {
+			return true
+		}
+	}
+	return false
 }

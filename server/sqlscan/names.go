@@ -128,6 +128,9 @@ func (s *stmt) note(t *catalog.Table) {
 	for _, rel := range s.cat.Related(t) {
 		s.note(rel)
 	}
+	if whole := s.cat.PartitionOf(t); whole != nil {
+		s.wholes[t.Canonical()] = whole.Canonical()
+	}
 	switch t.Kind {
 	case catalog.KindView:
 		s.view(t)

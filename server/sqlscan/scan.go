@@ -83,15 +83,16 @@ type builder struct {
 	uses       []*hoop.Use
 	reads      map[string]bool
 	settings   map[string]bool
-	finds      map[string]bool // see Analysis.Finds; nil for none
-	behindOnce map[firing]bool // code whose effects are told, that runs unseen
-	unseen     bool            // what is analysed is such code
-	named      bool            // a literal that is compared with a column names a setting
-	shifted    bool            // an earlier statement changed names, roles, settings or objects
+	finds      map[string]bool   // see Analysis.Finds; nil for none
+	wholes     map[string]string // see hoop.Use.Parts; of all tables that were mentioned
+	behindOnce map[firing]bool   // code whose effects are told, that runs unseen
+	unseen     bool              // what is analysed is such code
+	named      bool              // a literal that is compared with a column names a setting
+	shifted    bool              // an earlier statement changed names, roles, settings or objects
 }
 
 func newBuilder(cat *catalog.Snapshot, known Lineage) *builder {
-	return &builder{cat: cat, known: known, out: &Analysis{}, reads: map[string]bool{}, settings: map[string]bool{}, behindOnce: map[firing]bool{}}
+	return &builder{cat: cat, known: known, out: &Analysis{}, reads: map[string]bool{}, wholes: map[string]string{}, settings: map[string]bool{}, behindOnce: map[firing]bool{}}
 }
 
 // add merges a use into those of the same effect and reason.
@@ -117,6 +118,14 @@ func (b *builder) finish() *Analysis {
 			}
 			c := *u
 			c.Tables, c.Into = sortedSet(c.Tables), sortedSet(c.Into)
+			for _, name := range slices.Concat(c.Tables, c.Into) {
+				if whole, ok := b.wholes[name]; ok {
+					if c.Parts == nil {
+						c.Parts = map[string]string{}
+					}
+					c.Parts[name] = whole
+				}
+			}
 			slices.SortFunc(c.Columns, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
 			c.Columns = slices.Compact(c.Columns)
 			out.Uses = append(out.Uses, c)
