@@ -166,12 +166,18 @@ func start(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway string)
 // startAhead is start with a clock that is so far ahead.
 func startAhead(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway string, ahead time.Duration) *bench {
 	t.Helper()
+	return &bench{Service: serve(t, st, r, l, gateway, ahead), t: t, store: st, rules: r, log: l}
+}
+
+// serve is the service alone.
+func serve(t *testing.T, st grant.Store, r *rules, l *auditLog, gateway string, ahead time.Duration) *grant.Service {
+	t.Helper()
 	now := func() time.Time { return time.Now().Add(ahead) }
 	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway, URL: func() string { return "https://" + gateway }, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{Service: s, t: t, store: st, rules: r, log: l}
+	return s
 }
 
 // restart is a new process on the same store.

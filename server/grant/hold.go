@@ -46,20 +46,35 @@ func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error
 	r.DecidedAt, r.DecisionWhy, r.Approvals = time.Time{}, "", nil
 	ctx, cancel := stepContext(ctx)
 	defer cancel()
-	stored, err := s.store.AddRequest(ctx, r, func(r *hoop.Request) (*hoop.Grant, error) {
-		e := event(hoop.EventRequest, r.CreatedAt, r)
-		e.Subject, e.Chain, e.Reason = r.Requester.Subject, r.Requester.Chain, r.Reason
+	stored, err := s.store.AddRequest(ctx, r, func(added *hoop.Request) (*hoop.Grant, error) {
+		s.release(r.ID) // of a try that the store gave up
+		r.ID = added.ID
+		s.retain(r) // before others can see it: they may decide at once
+		e := event(hoop.EventRequest, added.CreatedAt, added)
+		e.Subject, e.Chain, e.Reason = added.Requester.Subject, added.Requester.Chain, added.Reason
 		return nil, s.record(ctx, e)
 	})
 	if err != nil {
+		s.release(r.ID)
 		return hoop.Request{}, err
 	}
 	r.ID = stored.ID
+	return r, nil
+}
+
+// retain holds the statement of a request here.
+func (s *Service) retain(r hoop.Request) {
 	q := s.ask(r)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	q.request, q.local, q.held = r, true, true
-	s.mu.Unlock()
-	return r, nil
+}
+
+// release lets go of the statement of a request that was not stored.
+func (s *Service) release(id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.questions, id)
 }
 
 // Await waits until the held statement is decided, its time runs out, or ctx ends,
@@ -222,8 +237,11 @@ func (s *Service) meet(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	for _, id := range gone {
-		// It may be younger than the list: then it is pending still.
+		// It may be younger than the list: then it is pending still, or about to be stored.
 		r, err := s.store.Request(ctx, id)
+		if hoop.AsError(err).Code == hoop.CodeNotFound {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/store"
 )
 
 const literal = "P-078051120-X"
@@ -56,6 +57,32 @@ func (b *bench) await(ctx context.Context, id int64) <-chan outcome {
 		done <- outcome{r, err}
 	}()
 	return done
+}
+
+// deciding is a store whose requests are decided as soon as anybody can see them.
+type deciding struct {
+	grant.Store
+	decide func(hoop.Request)
+}
+
+func (d deciding) AddRequest(ctx context.Context, r hoop.Request, step store.Step) (hoop.Request, error) {
+	r, err := d.Store.AddRequest(ctx, r, step)
+	if err == nil {
+		d.decide(r)
+	}
+	return r, err
+}
+
+func TestHold_DecidedAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		st := deciding{b.store, func(r hoop.Request) { b.approve(bob, r.ID) }}
+		b.Close()
+		b.Service = serve(t, st, b.rules, b.log, "", 0)
+		r := b.hold(alice)
+		if got, err := b.Await(t.Context(), r.ID); err != nil || got.State != hoop.Approved {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
 }
 
 func TestHold_Outcomes(t *testing.T) {
@@ -319,6 +346,8 @@ func TestRecord_FailureRefusesEveryStep(t *testing.T) {
 		if all, err := b.store.Requests(t.Context(), "", 0, 100); err != nil || len(all) != 3 {
 			t.Errorf("%d requests, %v; want the 3 of before", len(all), err)
 		}
+		_, err := b.Await(t.Context(), held.ID+1)
+		wantCode(t, err, hoop.CodeNotFound, "no statement waits") // the one that was not stored
 		if ctx.Err() != nil {
 			t.Error("cut by a revocation that did not happen")
 		}
