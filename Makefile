@@ -24,12 +24,13 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 	@bin/hoop-gateway dev
 
 # Those that take minutes begin first, so that no processor waits for the last of them.
-LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/servertest
+LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/evasions ./test/crash
 # Beside the others: what waits for databases more than it computes, in three parts, and matrices
-# of attacks and of forged evidence. These go one after the other, so that the race detector
-# would find in them what it finds in the packages that they drive, at eight times the cost.
-APPROVAL := TestApproval_
-SESSION  := TestSession_|TestCounts_|TestReport_
+# of attacks, of forged evidence and of what changes behind an approval. These go one after the
+# other, so that the race detector would find in them what it finds in the packages that they
+# drive, at six to eight times the cost. Where approvals race with each other, it looks.
+APPROVAL := TestApproval_(Answers|Changes|Cursors|Definitions|IsForThis|Names|Portals|Prepared|Stricter|Triggers|Views)
+SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
 MATRICES := TestBundle_|TestTamper_
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 11m
 # SQLite is C translated: checks of each of its pointers would find nothing of ours.
@@ -42,8 +43,8 @@ test: ## every package, under the race detector, in any order; matrices without 
 	go build -o bin/test/parser-worker ./server/pgparse/pgparsetest/worker
 	CGO_ENABLED=1 go build $(RACE) ./... # once, before several need it
 	@export HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker; set -x; \
-	$(RACETEST) -run '$(APPROVAL)' ./server/session & pids=$$!; \
-	$(RACETEST) -run '$(SESSION)' ./server/session & pids="$$pids $$!"; \
+	$(GOTEST) -run '$(APPROVAL)' ./server/session & pids=$$!; \
+	$(RACETEST) -run '$(SESSION)' -skip '$(APPROVAL)' ./server/session & pids="$$pids $$!"; \
 	$(RACETEST) -skip '$(APPROVAL)|$(SESSION)' ./server/session & pids="$$pids $$!"; \
 	{ $(GOTEST) ./test/leaks && $(GOTEST) -run '$(MATRICES)' ./server/audit && $(RACETEST) -skip '$(MATRICES)' ./server/audit; } & pids="$$pids $$!"; \
 	$(RACETEST) -p 3 $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$ -e /server/session$$) & pids="$$pids $$!"; \
