@@ -138,8 +138,13 @@ func TestInference_WhatCounts(t *testing.T) {
 		"a lock on keys":                {[]string{"SELECT id FROM clinic.claims FOR KEY SHARE NOWAIT"}, "SELECT id FROM clinic.claims WHERE id = 1 FOR KEY SHARE SKIP LOCKED"},
 		"a counter by a function":       {[]string{"SELECT pg_stat_get_xact_tuples_hot_updated('clinic.claims'::regclass)"}, "SELECT 1 WHERE pg_stat_get_xact_tuples_hot_updated('clinic.claims'::regclass) = 1"},
 		"a whole row of the catalog":    {[]string{"SELECT attname FROM pg_attribute a WHERE a::text LIKE '%5%'"}, "SELECT attname FROM pg_attribute ORDER BY pg_attribute LIMIT 1"},
-		"statistics":                    {[]string{"SELECT tablename FROM pg_stats WHERE most_common_vals::text LIKE '%5%'"}, "SELECT tablename FROM pg_stats WHERE histogram_bounds::text LIKE '%5%'"},
-		"columns apart":                 {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
+		"what columns had before": {[]string{
+			"SELECT a.attname, CASE WHEN a.atthasmissing THEN a.attmissingval END AS attmissingval, ARRAY(SELECT quote_ident(option_name) FROM pg_options_to_table(attfdwoptions) ORDER BY option_name) " +
+				"FROM unnest('{1,2}'::oid[]) AS src(tbloid) JOIN pg_attribute a ON src.tbloid = a.attrelid LEFT JOIN pg_type t ON a.atttypid = t.oid WHERE a.attnum > 0::int2 ORDER BY a.attrelid, a.attnum",
+		}, "SELECT 1 FROM pg_attribute, unnest(attmissingval::text::text[]) x ORDER BY x"},
+		"what columns had, in a list": {[]string{"SELECT a.attmissingval FROM pg_attribute a, LATERAL (VALUES (a.attmissingval::text)) v(x) ORDER BY x"}, "SELECT a.attmissingval FROM pg_attribute a, LATERAL (VALUES (a.attmissingval::text)) v(x) ORDER BY x"},
+		"statistics":                  {[]string{"SELECT tablename FROM pg_stats WHERE most_common_vals::text LIKE '%5%'"}, "SELECT tablename FROM pg_stats WHERE histogram_bounds::text LIKE '%5%'"},
+		"columns apart":               {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g.Reload(inferring(3, 1)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 )
@@ -34,7 +36,7 @@ var valueColumns = map[string][]string{
 
 // spells reports whether a column is made of values of any table; "*" is each that the
 // statement may mean by a name that is not known. Of a relation that everybody reads, that is
-// none of these where it neither names them nor may show them by other names.
+// none of these where it neither names them, but to show them, nor may have them go by other names.
 func (s *stmt) spells(t *catalog.Table, column string) bool {
 	names := valueColumns[t.Name]
 	if !t.System || len(names) == 0 || column != "*" {
@@ -44,11 +46,36 @@ func (s *stmt) spells(t *catalog.Table, column string) bool {
 		return true
 	}
 	for alias, sources := range s.names.aliases {
-		if slices.ContainsFunc(sources, func(src source) bool { return slices.Contains(src.tables, t) }) && s.showsBlind(alias, t) {
+		if !slices.ContainsFunc(sources, func(src source) bool { return slices.Contains(src.tables, t) }) {
+			continue
+		}
+		if s.renames(alias) || slices.ContainsFunc(names, func(c string) bool { return s.names.shown[c] && !s.onlyShows(c) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// onlyShows reports whether a column is named in what the outermost query shows alone, in no
+// query inside of it: nothing in the statement that decides has its values by another name.
+func (s *stmt) onlyShows(column string) bool {
+	shown := 0
+	for _, rt := range s.node.GetSelectStmt().GetTargetList() {
+		shown += namings(rt, column, false)
+	}
+	return shown == namings(s.node, column, true)
+}
+
+// namings counts references to a column, those in queries inside of n where inside says so.
+func namings(n *pg_query.Node, column string, inside bool) (found int) {
+	if c := n.GetColumnRef(); c != nil && lastOf(c.Fields) == column {
+		found++
+	}
+	if n.GetSubLink() != nil && !inside {
+		return found
+	}
+	children(n, func(n *pg_query.Node) { found += namings(n, column, inside) })
+	return found
 }
 
 // blindColumns are columns of other relations that hold such values: defaults of columns
@@ -93,8 +120,13 @@ func (s *stmt) showsBlind(alias string, t *catalog.Table) bool {
 	if !ok || !t.System {
 		return false
 	}
-	return s.names.stars && len(s.names.shown) > 0 || s.names.starred[alias] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all ||
-		slices.ContainsFunc(columns, func(c string) bool { return s.names.shown[c] })
+	return s.renames(alias) || slices.ContainsFunc(columns, func(c string) bool { return s.names.shown[c] })
+}
+
+// renames reports whether columns of what the statement calls alias may go by other names: those
+// of the whole row, or that the statement gives them.
+func (s *stmt) renames(alias string) bool {
+	return s.names.stars && len(s.names.shown) > 0 || s.names.starred[alias] || s.names.shown[alias] || s.names.renamed[alias] || s.names.all
 }
 
 // secretRelations hold credentials.
