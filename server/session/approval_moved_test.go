@@ -102,6 +102,25 @@ func TestApproval_CursorsGoOnAsTheyWere(t *testing.T) {
 	}
 }
 
+// runs has conn run texts in order, those that are asked about with an approval. What begins
+// with "@" others run, past the gateway.
+func (a *approvals) runs(conn *pgx.Conn, texts []string, asked []bool) {
+	a.t.Helper()
+	for i, sql := range texts {
+		if past, ok := strings.CutPrefix(sql, "@"); ok {
+			a.Direct(past)
+			continue
+		}
+		done := exec(conn, sql)
+		if asked[i] {
+			a.decide(a.pending(1)[0].ID, true)
+		}
+		if err := <-done; err != nil {
+			a.t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
+
 // The same of a cursor WITH HOLD, whose query runs when its transaction ends. Who changes
 // what it finds is asked about that, and who commits, where others changed it.
 func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
@@ -125,19 +144,7 @@ func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a.t = t
 			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
-			for i, sql := range tt.texts {
-				if past, ok := strings.CutPrefix(sql, "@"); ok {
-					a.Direct(past)
-					continue
-				}
-				done := exec(conn, sql)
-				if tt.asked[i] {
-					a.decide(a.pending(1)[0].ID, true)
-				}
-				if err := <-done; err != nil {
-					t.Fatalf("%s: %v", sql, err)
-				}
-			}
+			a.runs(conn, tt.texts, tt.asked)
 			done := exec(conn, tt.last)
 			a.decide(a.pending(1)[0].ID, false)
 			if err := <-done; state(err) != "42501" {

@@ -394,15 +394,7 @@ func TestApproval_NamesBehindSavepoints(t *testing.T) {
 			before := a.hits()
 			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
 			run(t, conn, "BEGIN")
-			for i, sql := range tt.texts {
-				done := exec(conn, sql)
-				if tt.asked[i] {
-					a.decide(a.pending(1)[0].ID, true)
-				}
-				if err := <-done; err != nil {
-					t.Fatalf("%s: %v", sql, err)
-				}
-			}
+			a.runs(conn, tt.texts, tt.asked)
 			done := exec(conn, tt.last)
 			if tt.held {
 				a.decide(a.pending(1)[0].ID, false)

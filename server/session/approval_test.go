@@ -134,7 +134,7 @@ func exec(conn *pgx.Conn, sql string, args ...any) <-chan error {
 	return done
 }
 
-// query does so in the mode that args or conn say: Exec sends a Query message whatever they
+// query runs sql in the background in the mode that args or conn say: Exec sends a Query message whatever they
 // say, where there are no arguments for the statement itself.
 func query(conn *pgx.Conn, sql string, args ...any) <-chan error {
 	done := make(chan error, 1)
