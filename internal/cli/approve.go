@@ -87,14 +87,11 @@ func (o *approveOptions) run(ctx context.Context) error {
 
 // approved says what an approval led to.
 func approved(r hoop.Request) string {
+	if r.Repeated {
+		return "request " + summary(r) + "; " + r.Progress()
+	}
 	if r.State == hoop.Pending {
-		yes := 0
-		for _, a := range r.Approvals {
-			if a.Approve {
-				yes++
-			}
-		}
-		return fmt.Sprintf("approved request %s; %d of %d approvals are there", summary(r), yes, r.Count)
+		return "approved request " + summary(r) + "; " + r.Progress()
 	}
 	what := "approved request " + summary(r)
 	if r.Kind == hoop.RequestStatement {
@@ -107,7 +104,7 @@ func approved(r hoop.Request) string {
 func summary(r hoop.Request) string {
 	s := fmt.Sprintf("%d of %s on %s: ", r.ID, r.Requester.Subject, r.Target)
 	if r.Kind == hoop.RequestStatement {
-		return iostreams.OneLine(s + r.Shape)
+		return iostreams.OneLine(s + strings.TrimRight(r.Shape, "; \n"))
 	}
 	return iostreams.OneLine(s + "access for " + r.Duration.String())
 }

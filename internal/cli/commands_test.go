@@ -79,7 +79,8 @@ func lists(t *testing.T) *world {
 	}
 	w.requests[4] = &hoop.Request{
 		ID: 4, Kind: hoop.RequestGrant, State: hoop.Denied, Requester: w.me.Identity, Target: "pg-pay", Duration: hoop.Duration(time.Hour),
-		Reason: "ticket", CreatedAt: noon.Add(-3 * time.Hour), ExpiresAt: noon.Add(-2 * time.Hour),
+		Reason: "ticket", CreatedAt: noon.Add(-3 * time.Hour), ExpiresAt: noon.Add(-2 * time.Hour), DecisionWhy: "ask kim",
+		Approvals: []hoop.Approval{{By: "corp:5", Name: "lee", Approve: true, Reason: "fine"}, {By: "corp:7", Name: "sam", Reason: "ask kim"}},
 	}
 	w.grants = []hoop.Grant{{ID: "g1", Owner: w.me.Identity, Target: "pg-prod", Rule: "r", StartsAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(30 * time.Minute), Reason: "ticket"}}
 	w.sessions = []hoop.SessionInfo{
@@ -107,12 +108,12 @@ func TestLists(t *testing.T) {
 		{
 			"requests", "requests",
 			"" +
-				"ID  STATE    TARGET   FROM      ASKED   EXPIRES  WHAT\n" +
-				"3   pending  pg-prod  ci-agent  1m ago  in 1m    DELETE FROM patients;\\n-- all\\…\n" +
-				"4   denied   pg-pay   dana      3h ago  -        access for 1h: ticket\n",
+				"ID  STATE    TARGET   FROM      ASKED   EXPIRES  WHAT             OUTCOME\n" +
+				"3   pending  pg-prod  ci-agent  1m ago  in 1m    DELETE FROM pa…  -\n" +
+				"4   denied   pg-pay   dana      3h ago  -        access for 1h:…  by sam: ask k…\n",
 			"" +
-				"3\tpending\tpg-prod\tci-agent\t2026-11-23T11:59:00Z\t2026-11-23T12:01:00Z\tDELETE FROM patients;\\n-- all\\tof them\\x1b[2J\n" +
-				"4\tdenied\tpg-pay\tdana\t2026-11-23T09:00:00Z\t-\taccess for 1h: ticket\n",
+				"3\tpending\tpg-prod\tci-agent\t2026-11-23T11:59:00Z\t2026-11-23T12:01:00Z\tDELETE FROM patients;\\n-- all\\tof them\\x1b[2J\t-\n" +
+				"4\tdenied\tpg-pay\tdana\t2026-11-23T09:00:00Z\t-\taccess for 1h: ticket\tby sam: ask kim\n",
 		},
 		{
 			"grants", "grants",
@@ -253,6 +254,22 @@ func TestApprove(t *testing.T) {
 		w := lists(t)
 		if got := w.terminal("approve", "3", "--yes"); got.code != 0 || strings.Contains(got.errOut, "[y/N]") {
 			t.Errorf("got %+v", got)
+		}
+	})
+	t.Run("twice, which counts once", func(t *testing.T) {
+		w := lists(t)
+		w.requests[3].Count = 2
+		for _, want := range []string{
+			"approved request 3 of ci-agent on pg-prod: DELETE FROM t; 1 of 2 approvals are there",
+			"request 3 of ci-agent on pg-prod: DELETE FROM t; your approval counted before, and counts once; 1 of 2 approvals are there",
+		} {
+			w.requests[3].Shape = "DELETE FROM t;"
+			if got := w.pipe("approve", "3"); got.code != 0 || strings.TrimSpace(got.errOut) != "hoopctl: "+want {
+				t.Errorf("got %d %q, want %q", got.code, got.errOut, want)
+			}
+		}
+		if got := w.pipe("requests", "--state", "pending"); !strings.HasSuffix(got.out, "\t1 of 2 approvals are there\n") {
+			t.Errorf("the list says %q", got.out)
 		}
 	})
 	t.Run("decided already", func(t *testing.T) {

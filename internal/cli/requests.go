@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,16 +78,24 @@ func (f *Factory) listInbox(items []hoop.Request) error {
 
 // listRequests prints requests as a table or in tab-separated fields.
 func (f *Factory) listRequests(items []hoop.Request, empty string) error {
-	t := newTable("ID", "STATE", "TARGET", "FROM", "ASKED", "EXPIRES", "WHAT")
+	t := newTable("ID", "STATE", "TARGET", "FROM", "ASKED", "EXPIRES", "WHAT", "OUTCOME")
 	for _, r := range items {
 		expires := cell{text: "-"}
 		if r.State == hoop.Pending {
 			expires = f.when(r.ExpiresAt)
 		}
 		t.add(text(idOf(r)), painted(string(r.State), f.stateColor(r.State)), text(r.Target), text(r.Requester.Subject),
-			f.when(r.CreatedAt), expires, text(whatOf(r)))
+			f.when(r.CreatedAt), expires, text(whatOf(r)), text(cmp.Or(outcomeOf(r), "-")))
 	}
 	return t.write(f.IO, empty)
+}
+
+// outcomeOf says who decided, and why; of what is open, how many have approved.
+func outcomeOf(r hoop.Request) string {
+	if r.State == hoop.Pending && len(r.Approvals) > 0 {
+		return r.Progress()
+	}
+	return strings.TrimLeft(verdict(r), ": ")
 }
 
 func (f *Factory) stateColor(s hoop.RequestState) func(string) string {

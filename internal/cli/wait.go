@@ -117,23 +117,20 @@ func outcome(a api.RequestAnswer) error {
 	return hoop.Errorf(hoop.CodeCancelled, "request %d was %s%s", r.ID, r.State, verdict(r))
 }
 
-// verdict says who denied a request, and why; or why it was cancelled.
+// verdict says who approved or denied a request, and why; or why it was cancelled.
 func verdict(r hoop.Request) string {
-	why := r.DecisionWhy
+	var names []string
 	for _, a := range r.Approvals {
-		if a.Approve {
-			continue
+		if a.Approve && r.State == hoop.Approved || !a.Approve && r.State == hoop.Denied {
+			names = append(names, a.Name)
 		}
-		if a.Reason != "" {
-			why = a.Reason
-		}
-		if why == "" {
-			return " by " + a.Name
-		}
-		return " by " + a.Name + ": " + why
 	}
-	if why == "" {
-		return ""
+	s := ""
+	if len(names) > 0 {
+		s = " by " + strings.Join(names, ", ")
 	}
-	return ": " + why
+	if r.DecisionWhy != "" {
+		s += ": " + r.DecisionWhy
+	}
+	return s
 }

@@ -239,6 +239,15 @@ func (w *world) decide(rw http.ResponseWriter, r *http.Request, q *hoop.Request,
 	q.DecisionWhy = v.Reason
 	switch verb {
 	case "approve":
+		if q.Count > 1 { // others must, too
+			answer := *q
+			if answer.Repeated = len(q.Approvals) > 0; !answer.Repeated {
+				answer.Approvals = []hoop.Approval{{By: w.me.Identity.Subject, Name: w.me.Identity.Name, Approve: true}}
+				q.Approvals = answer.Approvals
+			}
+			send(rw, answer)
+			return
+		}
 		w.grant(q)
 	case "deny":
 		q.State = hoop.Denied

@@ -164,9 +164,11 @@ func (m *inbox) decided(msg decidedMsg) {
 		return
 	}
 	m.status = fmt.Sprintf("%s request %d", msg.verb, msg.id)
-	if msg.r.State == hoop.Pending {
-		m.status += fmt.Sprintf("; %d of %d approvals are there", len(msg.r.Approvals), msg.r.Count)
-		return
+	if msg.r.Repeated {
+		m.status = fmt.Sprintf("request %d", msg.id)
+	}
+	if msg.r.State == hoop.Pending { // it waits for others now
+		m.status += "; " + msg.r.Progress()
 	}
 	i := slices.IndexFunc(m.items, func(r hoop.Request) bool { return r.ID == msg.id })
 	if i < 0 {

@@ -99,6 +99,10 @@ func (g *gateway) decide(verb string, id int64, reason string) (hoop.Request, er
 	for i, r := range g.requests {
 		if r.ID == id {
 			g.requests = append(g.requests[:i:i], g.requests[i+1:]...)
+			if r.Count > 1 { // waits for others, not for this one
+				r.Approvals = append(r.Approvals, hoop.Approval{Approve: true})
+				return r, nil
+			}
 			r.State = hoop.Approved
 			return r, nil
 		}
@@ -268,6 +272,22 @@ func TestInbox_OneKeystroke(t *testing.T) {
 	press(m, "a")
 	if got := fmt.Sprint(g.decided); got != "[approve 17  approve 18 ]" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// The first of two approvals takes the request out of the inbox; it is not said to have ended.
+func TestInbox_FirstOfTwoApprovals(t *testing.T) {
+	g := newGateway()
+	g.requests[0].Count = 2
+	m := g.loaded(t)
+	press(m, "a")
+	m.Update(m.load())
+	if got := fits(t, m.View()); !strings.Contains(got, "approved request 17; 1 of 2 approvals are there") || strings.Contains(got, "DELETE FROM patients") {
+		t.Errorf("got\n%s", got)
+	}
+	m.decided(decidedMsg{"approved", 18, hoop.Request{ID: 18, State: hoop.Pending, Count: 2, Repeated: true, Approvals: []hoop.Approval{{Approve: true}}}, nil})
+	if got := fits(t, m.View()); !strings.Contains(got, "request 18; your approval counted before, and counts once; 1 of 2") {
+		t.Errorf("got\n%s", got)
 	}
 }
 

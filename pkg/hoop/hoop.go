@@ -8,6 +8,7 @@
 package hoop
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -226,7 +227,24 @@ type Request struct {
 	DecidedAt   time.Time    `json:"decided_at,omitzero"`
 	DecisionWhy string       `json:"decision_reason,omitempty"`
 	Approvals   []Approval   `json:"approvals,omitempty"`
-	Grant       string       `json:"grant,omitempty"` // what an approved grant request led to
+	Repeated    bool         `json:"repeated,omitempty"` // in the answer to an approval: the same person gave it before, and counts once
+	Grant       string       `json:"grant,omitempty"`    // what an approved grant request led to
+}
+
+// Progress says how many have approved, of those who must, and whoever approved twice that
+// it counts once.
+func (r *Request) Progress() string {
+	yes := 0
+	for _, a := range r.Approvals {
+		if a.Approve {
+			yes++
+		}
+	}
+	s := fmt.Sprintf("%d of %d approvals are there", yes, max(1, r.Count))
+	if r.Repeated {
+		return "your approval counted before, and counts once; " + s
+	}
+	return s
 }
 
 // Approval is one person's answer to a request.

@@ -12,7 +12,7 @@ import (
 )
 
 // Approve is one person's yes. The request is approved when enough distinct people
-// said so; the same person again changes nothing. It returns the request as it is now.
+// said so; the same person again changes nothing, and is told (Repeated). It returns the request as it is now.
 func (s *Service) Approve(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error) {
 	reason, err := cleanReason(reason)
 	if err != nil {
@@ -83,6 +83,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	})
 	if errors.Is(err, errNoChange) {
 		r, err = before, nil
+		r.Repeated = true
 	}
 	if err != nil {
 		return hoop.Request{}, err

@@ -382,8 +382,12 @@ func (c *Chat) act(ctx context.Context, p payload) any {
 		if err == nil {
 			who, err = c.who(ctx, p)
 		}
+		var r hoop.Request
 		if err == nil {
-			_, err = how(ctx, who, id, p.View.State.Values["reason"]["reason"].Value)
+			r, err = how(ctx, who, id, p.View.State.Values["reason"]["reason"].Value)
+		}
+		if r.Repeated {
+			err = hoop.Errorf(hoop.CodeConflict, "request %d: %s", id, r.Progress())
 		}
 		if err != nil {
 			return map[string]any{"response_action": "errors", "errors": map[string]string{"reason": plainError(err)}}

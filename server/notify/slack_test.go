@@ -62,6 +62,7 @@ func (d *double) take() []string {
 type decider struct {
 	mu      sync.Mutex
 	more    string // of the statement
+	before  bool   // whoever approves did so before
 	decided []string
 }
 
@@ -94,7 +95,9 @@ func (d *decider) Look(_ context.Context, by hoop.Identity, id int64) (hoop.Requ
 }
 
 func (d *decider) Approve(_ context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error) {
-	return d.note("approved", by, id, reason)
+	r, err := d.note("approved", by, id, reason)
+	r.Count, r.Repeated = 2, d.before
+	return r, err
 }
 
 func (d *decider) Deny(_ context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error) {
@@ -263,6 +266,11 @@ func TestSlack_Decides(t *testing.T) {
 	if _, body := r.send(submitted("use the replica")); body != "" {
 		t.Errorf("got %s", body)
 	}
+	r.decider.before = true
+	if _, body := r.send(strings.Replace(submitted("again"), `"deny"`, `"approve"`, 1)); !strings.Contains(body, "request 17: your approval counted before, and counts once") {
+		t.Errorf("approving twice: %s", body)
+	}
+	r.decider.decided = r.decider.decided[:2]
 	if want := []string{"corp:alex approved 17 looked at it", "corp:alex denied 17 use the replica"}; !slices.Equal(r.decider.decided, want) {
 		t.Errorf("got %v", r.decider.decided)
 	}

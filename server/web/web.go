@@ -244,7 +244,10 @@ func (h *handler) request(v *visit) error {
 
 func (h *handler) approve(v *visit) error {
 	return h.decide(v, func(id int64, reason string) error {
-		_, err := v.api.Approve(v.r.Context(), id, reason)
+		r, err := v.api.Approve(v.r.Context(), id, reason)
+		if r.Repeated {
+			err = hoop.Errorf(hoop.CodeConflict, "request %d: %s", id, r.Progress()).WithHint("nothing has changed; others must approve it, too")
+		}
 		return err
 	})
 }

@@ -163,15 +163,15 @@ func (s *site) browser(user, path string) *authtest.Browser {
 var dana = hoop.Identity{Subject: "dana", Name: "dana", Kind: hoop.Human, Groups: []string{"devs"}}
 
 // hold has dana's statement wait.
-func (s *site) hold() int64 { return s.holdOf(dana) }
+func (s *site) hold() int64 { return s.holdOf(dana, 1) }
 
-// holdOf is hold of somebody else.
-func (s *site) holdOf(who hoop.Identity) int64 {
+// holdOf is hold of somebody else, for so many approvals.
+func (s *site) holdOf(who hoop.Identity, count int) int64 {
 	s.t.Helper()
 	const text = "DELETE FROM clinic.patients WHERE ssn = '123-45-6789' -- \u202eevil\u202c\u3164<b>"
 	at := strings.Index(text, "'123")
 	r, err := s.grants.Hold(s.t.Context(), hoop.Request{
-		Requester: who, Target: "pg-prod", Session: "5e55", Rule: "risky", Groups: []string{"dba"}, Count: 1, Reason: "it deletes",
+		Requester: who, Target: "pg-prod", Session: "5e55", Rule: "risky", Groups: []string{"dba"}, Count: count, Reason: "it deletes",
 		Duration: hoop.Duration(time.Minute), Statement: text, Params: []string{"5"}, Shape: "DELETE FROM clinic.patients WHERE ssn = $1", Digest: "d",
 		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"clinic.patients"}, Why: "no limit"}}, InTx: true,
 		Writing: []hoop.Writing{{
@@ -199,7 +199,7 @@ func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	s := newSite(t)
 	who := dana
 	who.Chain = []string{"kim", "lee"}
-	id := strconv.FormatInt(s.holdOf(who), 10)
+	id := strconv.FormatInt(s.holdOf(who, 1), 10)
 	b := s.browser("alex", "/")
 	if !strings.Contains(b.Text, "1 request waits for you") || !strings.Contains(b.Text, "DELETE FROM clinic.patients") {
 		t.Errorf("inbox: %s", b.Text)
@@ -234,6 +234,18 @@ func TestWeb_DecidesAsTheAPIDoes(t *testing.T) {
 		}
 		if err := b.Post(t.Context(), path+"/approve", nil); err == nil {
 			t.Error("approved without a token")
+		}
+	})
+	t.Run("twice, which counts once", func(t *testing.T) {
+		path := "/requests/" + strconv.FormatInt(s.holdOf(dana, 2), 10)
+		one, other := s.browser("alex", path), s.browser("alex", path)
+		must(t, one.Submit(t.Context(), path+"/approve", nil))
+		if _, ok := one.Form(path + "/approve"); ok {
+			t.Error("whoever approved is asked again")
+		}
+		_ = other.Submit(t.Context(), path+"/approve", nil)
+		if !strings.Contains(other.Text, "your approval counted before, and counts once; 1 of 2 approvals are there") {
+			t.Errorf("got %s", other.Text)
 		}
 	})
 	t.Run("deny wants a reason", func(t *testing.T) {
