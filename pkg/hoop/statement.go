@@ -318,6 +318,9 @@ type Column struct {
 	// Shaped says so of its shape alone: where it is NULL, how many elements and members it
 	// has, how it is nested. Plain values are Shaped.
 	Plain, Shaped bool
+	// Stored says that each value is one that is stored in a column of Origins, and none a
+	// constant or a parameter. Stored values are Plain.
+	Stored bool
 	// From are the columns that those of Origins are generated from by the target itself.
 	From    []ColumnRef
 	Origins []ColumnRef

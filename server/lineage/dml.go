@@ -13,8 +13,12 @@ import (
 type assigned struct {
 	byName map[string]flow
 	rest   flow
+	spread bool // there are such values, constants perhaps
 	rows   flow // what decides how many rows, but for conditions
 }
+
+// anywhere notes a value that may be in any column.
+func (x *assigned) anywhere(f flow) { x.rest, x.spread = x.rest.and(f), true }
 
 func (x *assigned) set(name string, f flow) {
 	if x.byName == nil {
@@ -76,7 +80,7 @@ func (r *relation) after(x *assigned, generated map[string]bool) *relation {
 		if generated[c.name] {
 			add, is = all, true
 		}
-		if add = add.and(x.rest); is || len(add.ids) > 0 || add.unknown {
+		if add = add.and(x.rest); is || x.spread || len(add.ids) > 0 || add.unknown {
 			out.cols[i].flow = c.flow.or(add)
 		}
 	}
@@ -96,7 +100,7 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 		x.rows = source.mult.and(flow{unknown: source.decide.unknown})
 		names := a.insertColumns(q)
 		if !source.fixed || len(source.cols) > len(names) {
-			x.rest = x.rest.and(source.whole())
+			x.anywhere(source.whole())
 		} else {
 			for i, c := range source.cols {
 				x.set(names[i], c.flow)
@@ -106,11 +110,9 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 	if oc := q.OnConflictClause; oc != nil && len(oc.TargetList) > 0 {
 		s := &scope{parent: w}
 		s.items = []item{a.target(q.Relation, nil), {name: "excluded", rel: a.target(q.Relation, x).rel, hidden: true}}
-		y := a.sets(oc.TargetList, s)
-		for name, f := range y.byName {
+		for name, f := range a.sets(oc.TargetList, s).byName {
 			x.set(name, f)
 		}
-		x.rest = x.rest.and(y.rest)
 	}
 	return x
 }
@@ -178,10 +180,10 @@ func (a *analysis) merge(q *pg_query.MergeStmt, parent *scope) *relation {
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
 		for _, f := range a.sets(c.GetTargetList(), s).byName {
-			x.rest = x.rest.and(f)
+			x.anywhere(f)
 		}
 		for _, v := range c.GetValues() {
-			x.rest = x.rest.and(a.expr(v, s))
+			x.anywhere(a.expr(v, s))
 		}
 		s.decide = s.decide.and(a.expr(c.GetCondition(), s))
 	}

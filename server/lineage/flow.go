@@ -11,6 +11,7 @@ type flow struct {
 	ids     []int32 // of analysis.refs, sorted
 	unknown bool    // and from anything else
 	plain   bool    // the value is one that is stored in a column of a table, or a constant
+	mixed   bool    // it may be a constant, where plain
 	shaped  bool    // its shape (NULLs, sizes, nesting) is made of those of such values alone
 }
 
@@ -34,12 +35,13 @@ func (f flow) and(g flow) flow {
 func (f flow) or(g flow) flow {
 	out := f.and(g)
 	out.plain = f.stored() && g.stored()
+	out.mixed = f.mixed || g.mixed || f.constant() || g.constant()
 	out.shaped = f.keepsShape() && g.keepsShape()
 	return out
 }
 
 func (f flow) equal(g flow) bool {
-	return f.unknown == g.unknown && f.plain == g.plain && f.shaped == g.shaped && slices.Equal(f.ids, g.ids)
+	return f.unknown == g.unknown && f.plain == g.plain && f.mixed == g.mixed && f.shaped == g.shaped && slices.Equal(f.ids, g.ids)
 }
 
 // constant reports whether the value derives from nothing.

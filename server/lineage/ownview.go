@@ -31,7 +31,7 @@ func (l *locals) ownView(v *pg_query.ViewStmt) bool {
 		if c.name == anyName || c.name == "" || !c.sure {
 			return false // another name could be taken for it
 		}
-		col := catalog.Column{Name: c.name, Mod: -1, Stored: c.flow.plain}
+		col := catalog.Column{Name: c.name, Mod: -1, Stored: c.flow.plain && !c.flow.mixed}
 		col.Holds, col.Over = l.split(c.flow)
 		all = all.And(col.Holds)
 		t.Columns = append(t.Columns, col)

@@ -46,3 +46,33 @@ func TestOutputs_Shape(t *testing.T) {
 		}
 	}
 }
+
+// Which values are stored ones, and which may be what the client itself wrote.
+func TestOutputs_Stored(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"select ssn from clinic.patients": true,
+		"select s from (select ssn from clinic.patients union all select mrn from clinic.patients) x(s)":                             true,
+		"with x as (select ssn from clinic.patients) select x.ssn from x left join clinic.patients p using (ssn)":                    true,
+		"select ssn from clinic.patients union all select '123456789'":                                                               false,
+		"select $1 union all select ssn from clinic.patients":                                                                        false,
+		"select ssn from clinic.patients union select g::text from generate_series(1, 9) g":                                          false,
+		"values ('1') except select ssn from clinic.patients":                                                                        false,
+		"select s from (select ssn from clinic.patients intersect values ('1')) x(s)":                                                false,
+		"with recursive r(s) as (select ssn from clinic.patients union all select '1' from r) select s from r":                       false,
+		"with recursive r(s) as (values ('1') union all select ssn from clinic.patients, r) select s from r":                         false,
+		"select ssn from (values ('1')) v(ssn) full join clinic.patients using (ssn)":                                                false,
+		"insert into clinic.patients (ssn) values ('1') returning ssn":                                                               false,
+		"insert into clinic.patients (ssn) select g::text from generate_series(1, 9) g returning ssn":                                false,
+		"update clinic.patients set ssn = 'x' returning ssn":                                                                         false,
+		"update clinic.patients set mrn = 'x' returning ssn":                                                                         true,
+		"merge into clinic.patients p using clinic.patients q on p.id = q.id when matched then update set ssn = '1' returning p.ssn": false,
+		"select 'x'": false,
+	} {
+		out := Outputs(parse(t, sql), 0, snap)
+		if len(out) != 1 {
+			t.Errorf("%s: %d outputs", sql, len(out))
+		} else if out[0].Stored != want {
+			t.Errorf("%s: stored is %v", sql, out[0].Stored)
+		}
+	}
+}

@@ -99,6 +99,16 @@ func ageNumeric(dst, v []byte) ([]byte, bool) {
 	return dst, true
 }
 
+// atOldest reports whether a text or an integer is the age that stands for all above.
+func (t *Transform) atOldest(s *shape, v []byte) bool {
+	if s.kind == shapeInt {
+		n, _ := t.integer(v)
+		return n == oldest
+	}
+	n, _, _ := years(v)
+	return n == oldest
+}
+
 func (t *Transform) ageFloat(dst, v []byte) ([]byte, bool) {
 	if !t.binary {
 		f, err := strconv.ParseFloat(string(v), 64)

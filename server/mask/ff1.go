@@ -33,9 +33,14 @@ const (
 	minLetters = 5 // 26^5
 )
 
+// maxNumerals is how many digits, or letters, are replaced: the work grows with the
+// square of their number. A text that has more is no identifier.
+const maxNumerals = 1000
+
 // tokenize replaces digits by digits and ASCII letters by letters of the same case;
 // other characters stay. Too few digits become 0, too few letters x: their domain is
-// small enough to try out. It refuses what has neither, and letters beyond ASCII.
+// small enough to try out. It refuses what has neither or too many, and letters beyond
+// ASCII.
 func (f *ff1) tokenize(dst, v []byte) (out []byte, ok bool) {
 	var numerals, letters []uint16
 	for _, c := range v {
@@ -46,6 +51,9 @@ func (f *ff1) tokenize(dst, v []byte) (out []byte, ok bool) {
 			numerals = append(numerals, uint16(c-'0'))
 		case isAlpha(c):
 			letters = append(letters, uint16(c|0x20-'a'))
+		}
+		if max(len(numerals), len(letters)) > maxNumerals {
+			return dst, false
 		}
 	}
 	if len(numerals) < minDigits && len(letters) < minLetters {

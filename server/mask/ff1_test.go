@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"encoding/hex"
+	"strings"
 	"testing"
 )
 
@@ -84,9 +85,9 @@ func TestTokenize_KeepsFormat(t *testing.T) {
 			t.Errorf("%q is not stable", in)
 		}
 	}
-	for _, in := range []string{"", "12345", "abcd", "Müller-Lüdenscheidt", "12 ab"} {
+	for _, in := range []string{"", "12345", "abcd", "Müller-Lüdenscheidt", "12 ab", strings.Repeat("7", maxNumerals+1), strings.Repeat("x1", maxNumerals+1)} {
 		if out, ok := f.tokenize(nil, []byte(in)); ok {
-			t.Errorf("%q became %q: its domain is too small, or not ASCII", in, out)
+			t.Errorf("%q became %q: its domain is too small or too large, or not ASCII", in, out)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (t *Transform) scalar(s *shape, dst, v []byte) (out []byte, null, changed, 
 	case s.kind == shapeDate && (t.with == resource.Year || t.with == resource.Age90):
 		out, ok = t.yearOfDate(dst, v)
 	case s.kind == shapeTime && (t.with == resource.Year || t.with == resource.Age90):
-		out, ok = t.yearOfTime(dst, v)
+		out, ok = t.yearOfTime(s, dst, v)
 	case t.with == resource.Age90:
 		out, ok = t.age(s, dst, v)
 	default:
@@ -277,8 +277,11 @@ func (t *Transform) yearOfDate(dst, v []byte) ([]byte, bool) {
 	return binary.BigEndian.AppendUint32(dst, uint32(int32(first))), ok
 }
 
-func (t *Transform) yearOfTime(dst, v []byte) ([]byte, bool) {
-	if !t.binary {
+func (t *Transform) yearOfTime(s *shape, dst, v []byte) ([]byte, bool) {
+	switch {
+	case !t.binary && s.oid == oidTimestamptz:
+		return t.yearOfMoment(dst, v)
+	case !t.binary:
 		return t.yearOfTimeText(dst, v)
 	}
 	if len(v) != 8 {
@@ -303,7 +306,8 @@ func (t *Transform) januaryFirst(days int64) (int64, bool) {
 	if y <= t.year-90 || y > 9999 {
 		return 0, false
 	}
-	return int64(time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC).Sub(epoch) / (24 * time.Hour)), true
+	const daySeconds = 24 * 60 * 60
+	return (time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC).Unix() - epoch.Unix()) / daySeconds, true // a Duration holds 292 years
 }
 
 // isoDate reads YYYY-MM-DD at the start of v.

@@ -136,6 +136,13 @@ func partly(t resource.Transform) bool {
 	return strictness[t] <= strictness[resource.Year]
 }
 
+// traceable reports whether a transform makes the same of the same values and differs
+// for others: whoever may choose the values that it is given finds the one behind
+// a result by trying them out. So it is given stored values only.
+func traceable(t resource.Transform) bool {
+	return t == resource.Hash || t == resource.Tokenize
+}
+
 // both is what becomes of values that a and b protect: the stricter of them, or
 // redact. Either may be nil.
 func both(a, b *rule) *rule {
@@ -419,6 +426,6 @@ func (r *Rules) Text(dst, s []byte) []byte {
 	if r.scanner == nil {
 		return append(dst, s...)
 	}
-	out, _ := r.scanner.replace(dst, s, 0)
+	out, _ := r.scanner.untraced.replace(dst, s, 0)
 	return out
 }

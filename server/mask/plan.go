@@ -131,6 +131,9 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 		}
 		free = append(free, named...)
 	}
+	if best != nil && !c.Stored && traceable(best.with) {
+		best = redacted(best.name)
+	}
 	switch {
 	case best != nil && len(free) > 0:
 		return r.transform(c, both(best, redacted(free[0].name)), whole) // no transform of a column scans as well
@@ -191,6 +194,9 @@ func (r *Rules) scanned(c hoop.Column, s *scanner) *Transform {
 	if s == nil {
 		return nil
 	}
+	if !c.Stored {
+		s = s.untraced
+	}
 	sh := shapeOf(c.Type, 0)
 	if !sh.scannable() {
 		return nil
@@ -201,7 +207,7 @@ func (r *Rules) scanned(c hoop.Column, s *scanner) *Transform {
 // Open reports whether a column of one of r's plans shows its values as they are, but for
 // what Text replaces.
 func (r *Rules) Open(t *Transform) bool {
-	return t == nil || t.least == 0 && (t.relay || t.with == "" && t.scan != nil && t.scan == r.scanner)
+	return t == nil || t.least == 0 && (t.relay || t.with == "" && t.scan != nil && r.scanner != nil && t.scan.untraced == r.scanner.untraced)
 }
 
 // Append appends the masked value to dst. A nil value is NULL and stays NULL, but where
@@ -276,14 +282,16 @@ func (t *Transform) apply(s *shape, dst, v []byte, depth int) (out []byte, null,
 }
 
 // inDomain masks a value of a domain: another value could violate its check, so that only
-// one which is left as it is stays, and one of its format.
+// one which is left as it is stays, and one of its format. What that tells of it must not be
+// more than the transform says: an age of 90 would be told from those above it, the first
+// of January from other days.
 func (t *Transform) inDomain(s *shape, dst, v []byte, depth int) (out []byte, null, changed, ok bool) {
 	switch {
-	case t.with == resource.Age90:
+	case t.with == resource.Age90 && (s.kind == shapeInt || s.kind == shapeText):
 		under := *s
 		under.domain = false
 		out, null, _, ok = t.apply(&under, dst, v, depth)
-		if !ok || null || !bytes.Equal(out[len(dst):], v) {
+		if !ok || null || !bytes.Equal(out[len(dst):], v) || t.atOldest(s, v) {
 			return dst, true, true, ok
 		}
 		return out, false, true, true

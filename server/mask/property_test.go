@@ -227,6 +227,24 @@ func TestScan_ReachesNestedText(t *testing.T) {
 	}
 }
 
+// Ranges hold text where their bounds do; there is no place for a marker in them.
+func TestScan_Ranges(t *testing.T) {
+	r := compile(t, resource.MaskRule{Detect: []string{"us-ssn"}}).For(anybody, "pg")
+	ranged := func(of *hoop.Type) *hoop.Type { return &hoop.Type{Kind: hoop.TypeRange, Elem: of} }
+	for _, of := range []*hoop.Type{base(oidText), arrayOf(base(oidText)), rowOf(base(oidInt4), base(oidText)), base(oidJSONB), {Kind: hoop.TypeDomain, Elem: base(oidText)}} {
+		for _, typ := range []*hoop.Type{ranged(of), {Kind: hoop.TypeMultirange, Elem: ranged(of)}} {
+			tr := r.Plan(&hoop.Statement{}, []hoop.Column{proven(typ, false, "a.b.c")}).Columns[0]
+			if tr == nil {
+				t.Errorf("%v: relayed", typ)
+				continue
+			}
+			if _, null, _ := tr.Append(nil, []byte(`{["(1,123-45-6789)",)}`)); !null {
+				t.Errorf("%v: shown", typ)
+			}
+		}
+	}
+}
+
 // hasBytea: value rules do not look into bytes.
 func hasBytea(t *hoop.Type) bool {
 	if t.OID == oidBytea || t.Elem != nil && hasBytea(t.Elem) {
@@ -284,6 +302,15 @@ func TestScan_Overlaps(t *testing.T) {
 	if got := string(r.Text(nil, []byte("xabcdey abc cde"))); got != "x[a]y [a] [b]" {
 		t.Error(got)
 	}
+	for _, rules := range [][]resource.MaskRule{
+		{{Detect: []string{"us-ssn"}, With: resource.Partial, Last: 4}, {Patterns: []resource.Pattern{{Name: "id", Regex: `\d{3}-\d{2}-\d{4}`}}}},
+		{{Patterns: []resource.Pattern{{Name: "a", Regex: `\d{3}-\d{2}`}}, With: resource.Partial, Last: 4}, {Patterns: []resource.Pattern{{Name: "id", Regex: `\d{2}-\d{4}`}}}},
+		{{Patterns: []resource.Pattern{{Name: "a", Regex: `\d{3}-\d{2}`}}, With: resource.Partial, Last: 4}, {Patterns: []resource.Pattern{{Name: "b", Regex: `\d{2}-\d{4}`}}, With: resource.Partial, Last: 2}},
+	} {
+		if got := string(compile(t, rules...).For(anybody, "pg").Text(nil, []byte("xx 123-45-6789 yy"))); strings.Contains(got, "6789") {
+			t.Errorf("the end of a value that another rule hides is shown: %s", got)
+		}
+	}
 }
 
 func TestText(t *testing.T) {
@@ -312,9 +339,24 @@ func TestScan_Transforms(t *testing.T) {
 		}
 	}
 	r := compile(t, resource.MaskRule{Detect: []string{"us-ssn"}, With: resource.Hash}).For(anybody, "pg")
-	a, b, c := string(r.Text(nil, []byte("123-45-6789"))), string(r.Text(nil, []byte("123-45-6789"))), string(r.Text(nil, []byte("123-45-6780")))
+	stored := func(c hoop.Column, v string) string {
+		out, _, _ := r.Plan(&hoop.Statement{}, []hoop.Column{c}).Columns[0].Append(nil, []byte(v))
+		return string(out)
+	}
+	a, b, c := stored(proven(base(oidText), false), "123-45-6789"), stored(proven(base(oidText), false), "123-45-6789"), stored(proven(base(oidText), false), "123-45-6780")
 	if a != b || a == c || len(a) > 64 || !strings.HasPrefix(a, "[us-ssn:") {
 		t.Errorf("%s %s %s", a, b, c)
+	}
+	// Of what the client may have written itself no hash is shown.
+	if got := stored(derived(base(oidText), "a.b.c"), "123-45-6789"); got != "[us-ssn]" {
+		t.Errorf("computed: %s", got)
+	}
+	if got := string(r.Text(nil, []byte("123-45-6789"))); got != "[us-ssn]" {
+		t.Errorf("an error: %s", got)
+	}
+	// It is none that a column shows.
+	if column, _ := apply(t, resource.Hash, base(oidText), false, []byte("123-45-6789")); strings.Contains(string(column), a[len("[us-ssn:"):len(a)-1]) {
+		t.Errorf("%s in a text, %s in a column", a, column)
 	}
 }
 

@@ -41,6 +41,10 @@ type scanner struct {
 	enabled uint64    // bits of by
 	wake    [256]bool // bytes at which some of them look
 	regexps []entry
+
+	// untraced finds the same and shows no hashes: for texts that the client may have made
+	// itself. It is the scanner itself where that has none.
+	untraced *scanner
 }
 
 type entry struct {
@@ -71,6 +75,18 @@ func newScanner(set *Set, rules []*rule) *scanner {
 	}
 	for c, bits := range gate.byte {
 		s.wake[c] = bits&s.enabled != 0 || isDigit(byte(c)) && gate.numbers&s.enabled != 0
+	}
+	s.untraced = s
+	if slices.ContainsFunc(rules, func(r *rule) bool { return traceable(r.with) }) {
+		plain := make([]*rule, len(rules))
+		for i, r := range rules {
+			c := *r
+			if traceable(c.with) {
+				c.with = resource.Redact
+			}
+			plain[i] = &c
+		}
+		s.untraced = newScanner(set, plain)
 	}
 	return s
 }
@@ -109,7 +125,8 @@ func (s *scanner) look(v []byte, found []span) []span {
 	return found
 }
 
-// spans finds all values in order; stretches that overlap become one, by the first.
+// spans finds all values in order; stretches that overlap become one, by the first of
+// those that leave least.
 func (s *scanner) spans(v []byte) []span {
 	found := s.found(v)
 	if len(found) < 2 {
@@ -122,6 +139,9 @@ func (s *scanner) spans(v []byte) []span {
 	for _, f := range found[1:] {
 		if last := &merged[len(merged)-1]; f.start < last.end {
 			last.end = max(last.end, f.end)
+			if cmp.Or(cmp.Compare(strictness[f.by.with], strictness[last.by.with]), cmp.Compare(last.by.last, f.by.last)) > 0 {
+				last.by = f.by
+			}
 			continue
 		}
 		merged = append(merged, f)
@@ -266,7 +286,8 @@ func (s *scanner) mark(dst, v []byte, by *entry) []byte {
 		return appendPartial(dst, v, by.last)
 	case resource.Hash:
 		mac := hmac.New(sha256.New, s.set.key)
-		_, _ = mac.Write(v) // never fails: hash.Hash
+		_, _ = mac.Write([]byte("hoop mask value\x00")) // never fails: hash.Hash
+		_, _ = mac.Write(v)
 		dst = append(append(dst, '['), shorten(by.name)...)
 		dst = append(dst, ':')
 		dst = hex.AppendEncode(dst, mac.Sum(nil)[:8])

@@ -97,7 +97,7 @@ func kindOf(t *hoop.Type, depth int) *shape {
 		s.domain = s.domain || !t.Unchecked
 		return &s
 	case hoop.TypeRange, hoop.TypeMultirange:
-		if t.Elem != nil && shapeOf(t.Elem, depth+1).kind == shapeText {
+		if t.Elem != nil && shapeOf(t.Elem, depth+1).scannable() {
 			return &shape{oid: t.OID}
 		}
 		return &shape{kind: shapeInert, oid: t.OID}

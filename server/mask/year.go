@@ -43,27 +43,65 @@ func (d day) appendJanuary(dst []byte) []byte {
 	return strconv.AppendInt(dst, int64(d.year), 10)
 }
 
-// yearOfTimeText is the first moment of the year. A zone becomes UTC: the one that is
-// shown tells summer from winter.
+// yearOfTimeText is the first moment of the year of a timestamp without time zone.
 func (t *Transform) yearOfTimeText(dst, v []byte) ([]byte, bool) {
 	if bytes.HasSuffix(v, []byte("BC")) {
 		return dst, false
 	}
 	if d, ok := readDay(v); ok {
-		if d.year <= t.year-90 || len(d.rest) < 9 || d.rest[0] != ' ' {
+		if d.year <= t.year-90 || len(d.rest) < 9 || d.rest[0] != ' ' || clockEnd(d.rest) != len(d.rest) {
 			return dst, false
 		}
-		dst = append(d.appendJanuary(dst), " 00:00:00"...)
-		switch zone := d.rest[clockEnd(d.rest):]; {
-		case len(zone) == 0:
-		case d.iso:
-			dst = append(dst, "+00"...)
-		default:
-			dst = append(dst, " UTC"...)
-		}
-		return dst, true
+		return append(d.appendJanuary(dst), " 00:00:00"...), true
 	}
 	return t.yearOfPostgresStyle(dst, v)
+}
+
+// yearOfMoment is the first moment of the year of a timestamp with time zone, in UTC: in
+// the session's zone, which the client chooses, the year would tell on which side of any
+// hour around New Year a moment lies, and a zone that is shown tells summer from winter.
+// Only the ISO style says by how much its zone differs from UTC; the names that others show
+// may mean anything.
+func (t *Transform) yearOfMoment(dst, v []byte) ([]byte, bool) {
+	d, ok := readDay(v)
+	if !ok || !d.iso || len(d.rest) < len(" 00:00:00+00") || d.rest[0] != ' ' {
+		return dst, false
+	}
+	end := clockEnd(d.rest)
+	offset, ok := zoneOffset(d.rest[end:])
+	if !ok || end < len(" 00:00:00") {
+		return dst, false
+	}
+	moment := time.Date(d.year, time.Month(number(v[5:7])), number(v[8:10]), number(v[11:13]), number(v[14:16]), number(v[17:19])-offset, 0, time.UTC)
+	year := moment.Year()
+	if year <= t.year-90 || year > 9999 {
+		return dst, false
+	}
+	return append(strconv.AppendInt(dst, int64(year), 10), "-01-01 00:00:00+00"...), true
+}
+
+// zoneOffset reads +05, -08:30 or +00:53:28 in seconds, as EncodeTimezone of PostgreSQL's
+// datetime.c writes them. Zones of a client's own can be up to a week off: +167.
+func zoneOffset(v []byte) (seconds int, ok bool) {
+	if len(v) < 3 || !in("+-", v[0]) {
+		return 0, false
+	}
+	sign, v := v[0], v[1:]
+	hours := run(v, 0, 4)
+	if hours < 2 || hours > 3 {
+		return 0, false
+	}
+	seconds, v = 60*60*number(v[:hours]), v[hours:]
+	for unit := 60; len(v) > 0; unit /= 60 {
+		if unit == 0 || v[0] != ':' || run(v, 1, 3) != 2 {
+			return 0, false
+		}
+		seconds, v = seconds+unit*number(v[1:3]), v[3:]
+	}
+	if sign == '-' {
+		seconds = -seconds
+	}
+	return seconds, true
 }
 
 // clockEnd is where the time of day that starts at rest[1] ends.
@@ -75,9 +113,9 @@ func clockEnd(rest []byte) int {
 	return i
 }
 
-// yearOfPostgresStyle reads "Mon Mar 12 07:07:00 1984 UTC", or with the day first.
+// yearOfPostgresStyle reads "Mon Mar 12 07:07:00 1984", or with the day first.
 func (t *Transform) yearOfPostgresStyle(dst, v []byte) ([]byte, bool) {
-	var parts [7][]byte
+	var parts [5][]byte
 	n := 0
 	for f := range bytes.FieldsSeq(v) {
 		if n == len(parts) {
@@ -86,7 +124,7 @@ func (t *Transform) yearOfPostgresStyle(dst, v []byte) ([]byte, bool) {
 		parts[n] = f
 		n++
 	}
-	if n < 5 || n > 6 || len(parts[4]) != 4 || run(parts[4], 0, 4) != 4 {
+	if n < len(parts) || len(parts[4]) != 4 || run(parts[4], 0, 4) != 4 {
 		return dst, false
 	}
 	year := number(parts[4])
@@ -99,9 +137,5 @@ func (t *Transform) yearOfPostgresStyle(dst, v []byte) ([]byte, bool) {
 	} else {
 		dst = append(dst, " Jan 01 00:00:00 "...)
 	}
-	dst = strconv.AppendInt(dst, int64(year), 10)
-	if n == 6 {
-		dst = append(dst, " UTC"...)
-	}
-	return dst, true
+	return strconv.AppendInt(dst, int64(year), 10), true
 }

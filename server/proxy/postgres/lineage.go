@@ -127,15 +127,17 @@ func combine(cols []hoop.Column, out []lineage.Output, stores bool) {
 	agree := len(out) == len(cols)
 	for i, c := range cols {
 		if agree && c.Proven && out[i].Known && !slices.Contains(out[i].Origins, c.Origins[0]) {
-			cols[i].Proven, cols[i].Plain, cols[i].Origins, agree = false, false, nil, false
+			cols[i].Proven, cols[i].Plain, cols[i].Stored, cols[i].Origins, agree = false, false, false, nil, false
 		}
 	}
 	for i, c := range cols {
 		switch {
 		case c.Proven && stores:
-			cols[i].Plain = c.Plain && agree && out[i].Known && out[i].Plain
+			known := agree && out[i].Known
+			cols[i].Plain, cols[i].Stored = c.Plain && known && out[i].Plain, c.Stored && known && out[i].Stored
 		case !c.Proven && agree && out[i].Known:
-			cols[i].Derived, cols[i].Origins, cols[i].Plain, cols[i].Shaped = true, out[i].Origins, out[i].Plain, out[i].Shaped
+			cols[i].Derived, cols[i].Origins = true, out[i].Origins
+			cols[i].Plain, cols[i].Shaped, cols[i].Stored = out[i].Plain, out[i].Shaped, out[i].Stored
 		}
 	}
 }
