@@ -173,15 +173,16 @@ func systemSchema(name string) bool { return name == "pg_catalog" || name == "in
 func (l *loader) classes(ctx context.Context) error {
 	var oid, ns, row uint32
 	var name, kind string
-	var rls bool
-	return l.each(ctx, `select oid, relnamespace, reltype, relname::text, relkind::text, relrowsecurity from pg_catalog.pg_class`,
-		[]any{&oid, &ns, &row, &name, &kind, &rls}, func() {
+	var rls, defers bool
+	return l.each(ctx, `select oid, relnamespace, reltype, relname::text, relkind::text, relrowsecurity,
+			relhasindex and oid >= 16384 and exists (select from pg_catalog.pg_index where indrelid = c.oid and not indimmediate) from pg_catalog.pg_class c`,
+		[]any{&oid, &ns, &row, &name, &kind, &rls, &defers}, func() {
 			schema, ok := l.schema[ns]
 			if !ok {
 				return // temporary
 			}
 			t := &Table{
-				OID: oid, RowType: row, Schema: schema, Name: name, Kind: Kind(kind[0]), RowSecurity: rls,
+				OID: oid, RowType: row, Schema: schema, Name: name, Kind: Kind(kind[0]), RowSecurity: rls, Defers: defers,
 				System: systemSchema(schema) && oid < firstUserOID,
 			}
 			l.snap.tables[oid] = t
@@ -300,16 +301,17 @@ func (l *loader) triggers(ctx context.Context) error {
 	var rel uint32
 	var tr Trigger
 	var kind int32
-	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, `+calledIn("tgqual")+`,
+	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, tgdeferrable, `+calledIn("tgqual")+`,
 			array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = tgrelid and a.attnum = any (tgattr) order by a.attnum),
 			array(select x::text from pg_catalog.unnest(array[tgoldtable, tgnewtable]) x where x is not null)
 		from pg_catalog.pg_trigger where not tgisinternal and tgenabled <> 'D' order by tgrelid, tgname`,
-		[]any{&rel, &tr.Name, &tr.Function, &kind, &tr.Calls, &tr.Columns, &tr.Moved}, func() {
+		[]any{&rel, &tr.Name, &tr.Function, &kind, &tr.Defers, &tr.Calls, &tr.Columns, &tr.Moved}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
 				tr.On = Event(kind) & (OnInsert | OnDelete | OnUpdate | OnTruncate)
 				tr.EachRow = kind&forEachRow != 0
 				tr.Rewrites = kind&forEachRow != 0 && kind&(before|insteadOf) != 0
 				t.HasTriggers = true
+				l.snap.defers = l.snap.defers || tr.Defers
 				t.Triggers = append(t.Triggers, tr)
 			}
 			tr = Trigger{}
@@ -438,6 +440,7 @@ func (l *loader) code(ctx context.Context) error {
 		[]any{&rel, &typ, &fn, &kind}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
 				t.RunsCode = true
+				l.snap.defers = l.snap.defers || t.Defers
 				switch kind {
 				case "value":
 					t.Values = append(t.Values, fn)

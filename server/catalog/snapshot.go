@@ -47,6 +47,7 @@ type Snapshot struct {
 	schemas   map[string]bool
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	events    []uint32
+	defers    bool   // a trigger or a constraint with code of users is DEFERRABLE
 	rest      Digest // of what belongs to no relation and is no function
 	comparing map[uint32][]uint32
 	memo      *memo
@@ -71,6 +72,7 @@ type Table struct {
 	Triggers     []Trigger
 	HasTriggers  bool // users' triggers
 	HasRules     bool // rules other than a view's _RETURN
+	Defers       bool // a key or an exclusion constraint may be checked when the transaction ends: DEFERRABLE
 	RowSecurity  bool // row-level security is enabled
 	// Users' functions that run unseen, by what calls them, operators' included.
 	RunsCode bool     // there is one below
@@ -134,6 +136,7 @@ type Trigger struct {
 	Moved    []string // names that its function has for the rows that were changed: REFERENCING
 	EachRow  bool     // it fires for each row, not once
 	Rewrites bool     // it may change the row that is written: BEFORE or INSTEAD OF, for each row
+	Defers   bool     // it may run when the transaction ends: DEFERRABLE
 }
 
 // Event is a set of kinds of change.
@@ -343,6 +346,10 @@ func (s *Snapshot) Derived(derive func() any) any {
 
 // EventTriggers are the functions that run with commands that change the catalog.
 func (s *Snapshot) EventTriggers() []uint32 { return s.events }
+
+// Defers reports whether a change of some table may set off code of users that runs when the
+// transaction ends.
+func (s *Snapshot) Defers() bool { return s.defers }
 
 // Schemas are the names of all schemas but temporary ones, sorted.
 func (s *Snapshot) Schemas() []string { return slices.Sorted(maps.Keys(s.schemas)) }

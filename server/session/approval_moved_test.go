@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -121,6 +123,18 @@ func (a *approvals) runs(conn *pgx.Conn, texts []string, asked []bool) {
 	}
 }
 
+// asks has a connection of its own run texts, and then the last, which is denied.
+func (a *approvals) asks(t *testing.T, texts []string, asked []bool, last string) {
+	a.t = t
+	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	a.runs(conn, texts, asked)
+	done := exec(conn, last)
+	a.decide(a.pending(1)[0].ID, false)
+	if err := <-done; state(err) != "42501" {
+		t.Errorf("%s: %v", last, err)
+	}
+}
+
 // The same of a cursor WITH HOLD, whose query runs when its transaction ends. Who changes
 // what it finds is asked about that, and who commits, where others changed it.
 func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
@@ -141,16 +155,7 @@ func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
 		"code that people allowed": {[]string{"BEGIN", declare, "SELECT sets()"}, []bool{false, true, true}, "COMMIT"},
 		"others, before COMMIT":    {[]string{"BEGIN", declare, "@CREATE OR REPLACE FUNCTION step() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2'"}, []bool{false, true, false}, "COMMIT"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			a.t = t
-			conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
-			a.runs(conn, tt.texts, tt.asked)
-			done := exec(conn, tt.last)
-			a.decide(a.pending(1)[0].ID, false)
-			if err := <-done; state(err) != "42501" {
-				t.Errorf("%s: %v", tt.last, err)
-			}
-		})
+		t.Run(name, func(t *testing.T) { a.asks(t, tt.texts, tt.asked, tt.last) })
 	}
 
 	// In a pipeline, whose end commits.
@@ -178,6 +183,88 @@ func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
 		}
 	}
 	if n := a.Count("SELECT sum(n) FROM hits"); n != 3 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
+// The same of triggers that are deferred, behind a statement that people agreed to.
+func TestApproval_DeferredTriggersRunAsTheyWere(t *testing.T) {
+	const notes = "CREATE OR REPLACE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + %s WHERE n >= 0; RETURN NULL; END'"
+	one, two := fmt.Sprintf(notes, "1"), fmt.Sprintf(notes, "2")
+	a := startApprovals(t, servertest.Options{Setup: movable + ";" + one + `;
+		CREATE TABLE later (n int); CREATE TABLE before (n int); CREATE TABLE soon (n int);
+		CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE TRIGGER t AFTER UPDATE ON soon FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.later SET n = 1 WHERE n = 1; RETURN NULL; END';
+		CREATE TRIGGER t AFTER UPDATE ON before FOR EACH ROW EXECUTE FUNCTION passes();
+		CREATE FUNCTION updates() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE public.later SET n = 1 WHERE n = 1; RETURN 1; END';
+		CREATE FUNCTION sets() RETURNS int LANGUAGE plpgsql AS 'BEGIN SET search_path = other; RETURN 1; END';
+		INSERT INTO later VALUES (1); INSERT INTO before VALUES (1); INSERT INTO soon VALUES (1)`})
+	const update, path = "UPDATE later SET n = n WHERE true", "SET search_path = other"
+	for name, tt := range map[string]struct {
+		texts []string
+		asked []bool
+		last  string
+	}{
+		"the search_path":          {[]string{"BEGIN", update}, []bool{false, true}, path},
+		"of the transaction":       {[]string{"BEGIN", update}, []bool{false, true}, "SELECT set_config('search_path', 'other', true)"},
+		"with COMMIT":              {[]string{"BEGIN", update}, []bool{false, true}, path + "; COMMIT"},
+		"behind a trigger":         {[]string{"BEGIN", "UPDATE before SET n = n WHERE true"}, []bool{false, true}, path},
+		"behind a function":        {[]string{"BEGIN", "SELECT updates()"}, []bool{false, true}, path},
+		"behind DO":                {[]string{"BEGIN", "DO $$BEGIN EXECUTE 'UPDATE la' || 'ter SET n = 1'; END$$"}, []bool{false, true}, path},
+		"behind what was prepared": {[]string{"PREPARE p AS " + update, "BEGIN", "EXECUTE p"}, []bool{true, false, true}, path},
+		"a trigger of its own":     {[]string{"BEGIN", "CREATE CONSTRAINT TRIGGER o AFTER UPDATE ON allowed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes()", "UPDATE allowed SET n = n WHERE true"}, []bool{false, true, true}, path},
+		"other settings":           {[]string{"BEGIN", update}, []bool{false, true}, "SET LOCAL app.tenant = '2'"},
+		"code that people allowed": {[]string{"BEGIN", update, "SELECT sets()"}, []bool{false, true, true}, "COMMIT"},
+		"by SET CONSTRAINTS":       {[]string{"BEGIN", update, "SELECT sets()"}, []bool{false, true, true}, "SET CONSTRAINTS ALL IMMEDIATE"},
+		"others, before COMMIT":    {[]string{"BEGIN", update, "@" + two}, []bool{false, true, false}, "COMMIT"},
+		"others, before it fires":  {[]string{"BEGIN", update, "@" + fmt.Sprintf(notes, "3")}, []bool{false, true, false}, "SET CONSTRAINTS ALL IMMEDIATE"},
+	} {
+		t.Run(name, func(t *testing.T) { a.asks(t, tt.texts, tt.asked, tt.last) })
+	}
+
+	// In a pipeline, whose end commits.
+	a.t = t
+	l := dial(t, a)
+	l.send(slices.Concat(pipelined(update), pipelined(path), []pgproto3.FrontendMessage{&pgproto3.Sync{}})...)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, true)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, false)
+	l.until(ready)
+	if n := a.hits(); n != 0 {
+		t.Errorf("it ran: %d", n)
+	}
+
+	// Others, before the pipeline ends.
+	for i, sql := range []string{update, "DECLARE c CURSOR WITH HOLD FOR SELECT bump()"} {
+		for j, end := range [][]pgproto3.FrontendMessage{{&pgproto3.Sync{}}, {&pgproto3.Query{String: "SELECT 1"}}, {&pgproto3.Flush{}, &pgproto3.Sync{}}} {
+			l := dial(t, a)
+			l.send(append(pipelined(sql), &pgproto3.Flush{})...)
+			l.until(notice)
+			a.decide(a.pending(1)[0].ID, true)
+			l.until(func(m pgproto3.BackendMessage) bool { _, ok := m.(*pgproto3.CommandComplete); return ok })
+			a.Direct(fmt.Sprintf(notes, strconv.Itoa(10+3*i+j)))
+			l.send(end...)
+			if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+				t.Errorf("%s, then %T: %v", sql, end[0], seen)
+			}
+		}
+	}
+	if n := a.hits(); n != 0 {
+		t.Errorf("it ran: %d", n)
+	}
+	a.anew(one)
+
+	// As it was, it runs. What fires at once has run; what nobody was asked about, and the
+	// next transaction, are nobody's business.
+	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	a.runs(conn, []string{
+		"BEGIN", update, "@CREATE TABLE elsewhere (n int)", "SELECT 1", "COMMIT", "BEGIN", path, "ROLLBACK",
+		"BEGIN", "UPDATE soon SET n = n WHERE true", path, "COMMIT", "RESET search_path",
+		"BEGIN", "UPDATE later SET n = n WHERE n = 7", path, "COMMIT",
+	}, []bool{1: true, 9: true, 16: false})
+	if n := a.Count("SELECT sum(n) FROM public.hits"); n != 2 {
 		t.Errorf("it ran %d times", n)
 	}
 }
@@ -267,7 +354,6 @@ func TestApproval_PortalsBoundBeforeCursors(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable + `;
 		CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE n >= 0; RETURN NULL; END';
 		CREATE TABLE later (n int);
-		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
 		CREATE FUNCTION opens() RETURNS refcursor LANGUAGE plpgsql AS 'DECLARE c refcursor := ''c''; BEGIN OPEN c FOR SELECT bump(); RETURN c; END';
 		CREATE FUNCTION swaps() RETURNS refcursor LANGUAGE plpgsql AS 'DECLARE c refcursor := ''c''; BEGIN CLOSE c; OPEN c FOR SELECT bump(); RETURN c; END'`})
 	const cursor, held = "DECLARE c CURSOR FOR SELECT bump()", "DECLARE c CURSOR WITH HOLD FOR SELECT bump()"
@@ -290,6 +376,10 @@ func TestApproval_PortalsBoundBeforeCursors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.t = t
+			if strings.HasPrefix(tt.change, "INSERT") {
+				a.anew("CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes()")
+				defer a.anew("DROP TRIGGER t ON later")
+			}
 			l := dial(t, a)
 			text := func(sql string, asked bool) {
 				t.Helper()
@@ -466,9 +556,11 @@ func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
 		CREATE FUNCTION exactly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE public.hits SET n = n + 1 WHERE n >= 0; RETURN NULL; END';
 		CREATE FUNCTION anything() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN EXECUTE ''UPDATE h'' || ''its SET n = n + 1''; RETURN NULL; END';
 		CREATE FUNCTION most() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(n) FROM hits';
-		CREATE TABLE noted (n int); CREATE TABLE later (n int); CREATE TABLE exact (n int); CREATE TABLE dynamic (n int); CREATE TABLE filled (n int, m int DEFAULT most());
+		CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.noted VALUES (1); RETURN NULL; END';
+		CREATE TABLE noted (n int); CREATE TABLE passed (n int); CREATE TABLE later (n int); CREATE TABLE exact (n int); CREATE TABLE dynamic (n int); CREATE TABLE filled (n int, m int DEFAULT most());
 		CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION notes();
 		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE TRIGGER t AFTER INSERT ON passed FOR EACH ROW EXECUTE FUNCTION passes();
 		CREATE TRIGGER t AFTER INSERT ON exact FOR EACH ROW EXECUTE FUNCTION exactly();
 		CREATE TRIGGER t AFTER INSERT ON dynamic FOR EACH ROW EXECUTE FUNCTION anything()`})
 	const view, table = "CREATE TEMP VIEW hits AS SELECT n FROM allowed", "CREATE TEMP TABLE hits (n int)"
@@ -479,6 +571,7 @@ func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
 		"a view before a trigger":              {[]string{view, "INSERT INTO noted VALUES (1)"}, true},
 		"a table before a trigger":             {[]string{table, "INSERT INTO noted VALUES (1)"}, true},
 		"in one text":                          {[]string{table + "; INSERT INTO noted VALUES (1)"}, true},
+		"a table before a trigger's trigger":   {[]string{table, "INSERT INTO passed VALUES (1)"}, true},
 		"a table before a default":             {[]string{table, "INSERT INTO filled (n) VALUES (1)"}, true},
 		"a view before code that is not read":  {[]string{view, "INSERT INTO dynamic VALUES (1)"}, true},
 		"a prepared statement":                 {[]string{"PREPARE p AS INSERT INTO noted VALUES (1)", view, "EXECUTE p"}, true},

@@ -58,7 +58,10 @@ type Analysis struct {
 	// checks, policies) finds tables in any schema, one of the session's own before all
 	// others: when it runs, which may be at COMMIT. "*" is among them where it can find any.
 	Finds []string
-	DDL   bool // it changes the catalog: refresh it before the next statement is judged
+	// Defers says that code of users which the text sets off may run when the transaction ends:
+	// constraint triggers, and checks of keys and exclusion constraints, that are DEFERRABLE.
+	Defers bool
+	DDL    bool // it changes the catalog: refresh it before the next statement is judged
 	// Joins says that it makes a table a child or a partition of another. Until the catalog
 	// shows that, rows of the one may stand in the other, and its columns prove nothing.
 	Joins bool
@@ -164,6 +167,7 @@ type Command struct {
 	ResetAll    bool   // RESET ALL or DISCARD ALL: settings are those the connection began with
 	Untemp      bool   // DISCARD ALL or TEMP: with no transaction open, what earlier Temp warned of is gone
 	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
+	Hurries     bool   // SET CONSTRAINTS: what was put off until the transaction ends may run now
 	Commits     bool   // it may commit by itself where no transaction is open
 	Start, End  int    // bytes in the text; End is exclusive
 	// Local is what becomes of the session's own tables when it succeeds.

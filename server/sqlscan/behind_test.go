@@ -119,6 +119,8 @@ var setOffs = []setOff{
 	{name: "WHEN", body: "begin return new; end", also: "create trigger x before insert on $S.t for each row when ($S.wipe() = 1) execute function $S.f()", sql: insertT, want: "write unbounded-write"},
 	{name: "of the statement", body: "begin delete from $S.patients; return null; end", also: "create trigger x after update on $S.t for each statement execute function $S.f()", sql: "update $S.t set note = 'x' where id = -1", want: "write unbounded-write"},
 	{name: "deferred", body: "begin delete from $S.patients; return null; end", also: "create constraint trigger x after insert on $S.t deferrable initially deferred for each row execute function $S.f()", sql: insertT, want: "write unbounded-write"},
+	{name: "another trigger's, deferred", body: "begin insert into $S.audit (line) values ('x'); return null; end", on: "after insert", also: "create function $S.g() returns trigger language plpgsql as $f$ begin delete from $S.patients; return null; end $f$; create constraint trigger y after insert on $S.audit deferrable for each row execute function $S.g()", sql: insertT, want: "write unbounded-write"},
+	{name: "a deferred constraint", also: "create function $S.excluded(int) returns int language plpgsql immutable as 'begin return $S.wipe() + $1; end'; alter table $S.t add exclude using btree (($S.excluded(id)) with =) deferrable; insert into $S.patients select i from generate_series(1, 9) i", sql: insertT, want: "write unbounded-write"},
 	{name: "COPY", body: "begin delete from $S.patients; return new; end", on: "before insert", sql: "copy $S.t (id) from stdin", want: "import unbounded-write"},
 	{name: "by a cascade", body: "begin update $S.counts set n = 0; return null; end", also: "create trigger x after delete on $S.visits for each row execute function $S.f()", sql: "delete from $S.patients where id = 1", want: "write unbounded-write", touches: []string{"write visits", "unbounded-write counts"}},
 	{name: "by another trigger", body: "begin insert into $S.audit (line) values ('x'); return null; end", on: "after insert", also: "create function $S.g() returns trigger language plpgsql as $f$ begin delete from $S.patients; return null; end $f$; create trigger y after insert on $S.audit for each row execute function $S.g()", sql: insertT, want: "write unbounded-write", touches: []string{"unbounded-write patients"}},
@@ -236,6 +238,9 @@ func testBehind(t *testing.T, name string, cases []setOff) {
 			}
 			if want := strings.Fields(c.want); !slices.Equal(got, want) {
 				t.Errorf("%s\n got %v\nwant %v\n%+v", sql, got, want, a.Uses)
+			}
+			if want := strings.Contains(c.also, "deferrable") || a.Has(hoop.EffectOpaque) && snap.Defers(); a.Defers != want {
+				t.Errorf("%s: deferred %t", sql, a.Defers)
 			}
 			on := func(effect, table string) bool {
 				return slices.ContainsFunc(a.Uses, func(u hoop.Use) bool {

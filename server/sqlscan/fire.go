@@ -165,6 +165,7 @@ func (s *stmt) checked(t *catalog.Table) {
 			in.runAll(s.cat.TypeCode(col.Type))
 		}
 	})
+	s.out.Defers = s.out.Defers || t.Defers && t.RunsCode
 }
 
 // checks adds what is copied by the code of constraints, indexes, policies and domains.
@@ -192,6 +193,7 @@ func events(c change) catalog.Event {
 }
 
 func (s *stmt) trigger(t *catalog.Table, tr catalog.Trigger) {
+	s.out.Defers = s.out.Defers || tr.Defers
 	s.behind("trigger "+tr.Name+" of "+t.Canonical(), tr.EachRow || len(tr.Moved) > 0, func(in *stmt) {
 		in.values[t.RowType] = true
 		in.runAll(tr.Calls)

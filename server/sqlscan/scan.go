@@ -143,6 +143,7 @@ func (b *builder) finish() *Analysis {
 		out.Finds = append(out.Finds, name)
 	}
 	slices.Sort(out.Finds)
+	out.Defers = out.Defers || out.Has(hoop.EffectOpaque) && b.cat.Defers()
 	return out
 }
 

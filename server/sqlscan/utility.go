@@ -124,7 +124,7 @@ func (s *stmt) sessionCommand(n *pg_query.Node) bool {
 		s.cmd.Verb = "NOTIFY"
 		s.use(hoop.EffectSession, "")
 	case *pg_query.Node_ConstraintsSetStmt:
-		s.cmd.Verb = "SET CONSTRAINTS"
+		s.cmd.Verb, s.cmd.Hurries = "SET CONSTRAINTS", true
 		s.out.Opaque = true // deferred triggers may fire at once
 		s.use(hoop.EffectSession, "")
 	default:

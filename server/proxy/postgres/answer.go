@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -514,6 +515,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.portals.forget(endPortal)
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
+		a.due = slices.DeleteFunc(a.due, func(d due) bool { return d.batch <= e.batch })
 		if len(a.queue) == 0 { // else what is on its way may have added some
 			a.finds, a.opaque = nil, false
 		}

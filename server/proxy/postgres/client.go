@@ -259,6 +259,20 @@ func (c *conn) message(kind byte, frame []byte) error {
 		}
 	}
 	switch kind {
+	case 'S', 'Q', 'F':
+		switch err := c.overdue(); {
+		case err == nil:
+		case c.ctx.Err() != nil:
+			return errTerminated
+		case kind == 'S':
+			if err := c.refuse(err); err != nil {
+				return err
+			}
+		default:
+			return c.refuseQuery(err)
+		}
+	}
+	switch kind {
 	case 'Q':
 		return c.query(body)
 	case 'P':

@@ -18,11 +18,6 @@ type cursor struct {
 	moved   int64 // conn.moved, when it was declared
 }
 
-// held reports whether it runs when its transaction ends, and then more than reads.
-func (cur *cursor) held() bool {
-	return cur.meaning.analysis.Commands[cur.at].Holds && len(beyond(cur.meaning.analysis.Uses)) > 0
-}
-
 // fetched adds to st what cursors read that m fetches from.
 func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 	if !m.analysis.Cursors {
@@ -158,32 +153,6 @@ func (c *conn) strayed(name string, cur *cursor, m *meaning) bool {
 	return src.lost || src.version != m.version || src.moved != c.moved
 }
 
-// commitsHeld reports whether m commits a transaction that has such a cursor. c.mu is held.
-func (c *conn) commitsHeld(m *meaning) (held bool) {
-	if !slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxCommit }) {
-		return false
-	}
-	c.cursors.each(func(_ string, cur *cursor) { held = held || cur.held() })
-	return held
-}
-
-// keeps gives the use of a statement that lets cursors WITH HOLD find other things than what
-// people agreed to when they were declared: their queries run when the transaction ends. It
-// changes what they find, or ends the transaction when that has changed. c.mu is held.
-func (c *conn) keeps(m *meaning, also []executed) (uses []hoop.Use) {
-	changes := c.movesLocked(m) || slices.ContainsFunc(also, func(x executed) bool { return c.movesLocked(x.meaning) })
-	commits := c.commitsHeld(m)
-	c.cursors.each(func(name string, cur *cursor) {
-		if len(uses) == 0 && cur.held() && (changes || commits && (cur.lost || cur.moved != c.moved || cur.meaning.version != m.version)) {
-			uses = []hoop.Use{{
-				Effect: hoop.EffectOpaque, Tables: []string{"*"},
-				Why: "the cursor WITH HOLD " + hoop.QuoteIdent(name) + " runs code when the transaction ends, and settings, temporary objects or the catalog are others than when it was declared",
-			}}
-		}
-	})
-	return uses
-}
-
 // gains reports whether a portal that goes on in cursors, changes what code finds or ends the
 // transaction would be judged by more now than when it was bound: by what others were
 // declared, or set off, or changed meanwhile.
@@ -191,7 +160,7 @@ func (c *conn) gains(r *running) (bool, error) {
 	var all []*meaning
 	for _, m := range r.meanings {
 		a := m.analysis
-		if !a.Cursors && !moves(a) && !slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxCommit }) {
+		if !a.Cursors && !moves(a) && !hurries(a) {
 			continue
 		}
 		now, _, err := c.renew(c.ctx, m)
@@ -207,10 +176,14 @@ func (c *conn) gains(r *running) (bool, error) {
 	for _, m := range all {
 		c.fetched(m, st)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, m := range all {
-		st.Uses = slices.Concat(st.Uses, c.keeps(m, nil), c.intercepts(m, nil))
+		redefined, err := c.redefined(c.ctx, m)
+		if err != nil {
+			return false, err
+		}
+		c.mu.Lock()
+		st.Uses = slices.Concat(st.Uses, c.overtakes(m, nil, redefined), c.intercepts(m, nil))
+		c.mu.Unlock()
 	}
 	return slices.ContainsFunc(st.Uses, func(u hoop.Use) bool {
 		return !slices.ContainsFunc(r.st.Uses, func(was hoop.Use) bool { return reflect.DeepEqual(u, was) })

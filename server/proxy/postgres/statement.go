@@ -83,7 +83,7 @@ func (c *conn) renew(ctx context.Context, m *meaning) (*meaning, *catalog.Snapsh
 		return nil, nil, err
 	}
 	c.mu.Lock()
-	if m.analysis.Absent != "" || code || c.commitsHeld(m) { // somebody may have just made it, or another of it
+	if m.analysis.Absent != "" || code { // somebody may have just made it, or another of it
 		c.stale = true
 	}
 	c.mu.Unlock()
@@ -117,6 +117,10 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if err != nil {
 		return nil, nil, err
 	}
+	redefined, err := c.redefined(ctx, m)
+	if err != nil {
+		return nil, nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.InTx = c.status != 'I' || c.begunBatch
@@ -136,7 +140,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if c.recoded && !a.Inert() {
 		st.Uses = append(slices.Clip(st.Uses), recodedUse)
 	}
-	st.Uses = append(slices.Clip(st.Uses), c.keeps(m, also)...)
+	st.Uses = append(slices.Clip(st.Uses), c.overtakes(m, also, redefined)...)
 	st.Uses = c.veils.lift(st.Uses, a.Veils)
 	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
@@ -488,6 +492,7 @@ func (c *conn) forwarded(e *expected) {
 			c.moved++
 		}
 	}
+	c.defers(e)
 	if e.portal != nil {
 		e.portal.moved = c.moved // what it changes itself was judged with it
 	}
