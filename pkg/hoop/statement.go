@@ -246,9 +246,15 @@ type ColumnRef struct {
 // AnyColumn stands for a column that may be any of the target's.
 var AnyColumn = ColumnRef{Schema: "*", Table: "*", Column: "*"}
 
-// String is the canonical name, quoted as in SQL where needed.
+// String is the canonical name, quoted as in SQL where needed; "*" is bare.
 func (c ColumnRef) String() string {
-	return TableName(c.Schema, c.Table) + "." + QuoteIdent(c.Column)
+	parts := []string{c.Schema, c.Table, c.Column}
+	for i, p := range parts {
+		if p != "*" {
+			parts[i] = QuoteIdent(p)
+		}
+	}
+	return strings.Join(parts, ".")
 }
 
 // TableName is the canonical name of a table: schema.table, quoted as in SQL where

@@ -218,6 +218,11 @@ func why(rules *mask.Rules, st *hoop.Statement, a postgres.Answer, c postgres.Fo
 	case x.Rule == mask.Unproven:
 		return origin + "; masked as the most sensitive column that the statement can read, unless the server describes it as a column of a table that no rule protects"
 	case x.Transform == api.TransformScan:
+		for _, o := range c.Origins {
+			if _, declared := rules.Protects(o); declared && x.Known {
+				return fmt.Sprintf("%s is free text: what the rule finds in it is replaced, and what is computed of it is masked", o)
+			}
+		}
 		return origin + "; what the rule finds in it is replaced, where it is text"
 	case x.Transform == api.TransformClear && x.Known:
 		return "clear: " + origin

@@ -261,6 +261,20 @@ func TestExplain(t *testing.T) {
 			t.Errorf("got %+v", x)
 		}
 	})
+	t.Run("why each column is shown so", func(t *testing.T) {
+		for column, want := range map[string]string{
+			"note":          "public.patients.note is free text: what the rule finds in it is replaced, and what is computed of it is masked",
+			"left(note, 3)": "public.patients.note is protected, and so is what is computed of it",
+			"name":          "no rule protects what it derives from; what the rule finds in it is replaced, where it is text",
+			"ssn":           "public.patients.ssn is protected, and so is what is computed of it",
+			"count(*)":      "it derives from no column; what the rule finds in it is replaced, where it is text",
+			"h(1)":          "not provable: the statement runs or reads what its text does not show; masked as the most sensitive column that the statement can read, unless the server describes it as a column of a table that no rule protects",
+		} {
+			if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "select " + column + " from only patients"}); len(x.Columns) != 1 || x.Columns[0].Why != want {
+				t.Errorf("%s: %+v, want %q", column, x.Columns, want)
+			}
+		}
+	})
 	t.Run("effects and rules", func(t *testing.T) {
 		x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "create table copy as select ssn from patients where name = 'x'"})
 		var got []string

@@ -309,7 +309,11 @@ spec: {groups: [compliance], targets: ["*"], max_duration: 1h, approval: none, b
 		_, err := emergency.Exec(t.Context(), "SELECT x FROM scratch")
 		answered <- err
 	}()
-	<-disk.gate.arrived
+	select {
+	case <-disk.gate.arrived:
+	case err := <-answered:
+		t.Fatalf("answered without the disk: %v", err)
+	}
 	select {
 	case err := <-answered:
 		t.Errorf("answered before the disk did: %v", err)

@@ -169,14 +169,14 @@ func TestAnalyze_Relatives(t *testing.T) {
 		{"SELECT secret FROM code.part1", "part1 parted", "", ""},
 		{"SELECT 1 FROM code.parent WHERE secret = 'x'", "child parent", "", "child.secret parent.secret"},
 		{"SELECT 1 FROM code.child c WHERE c.secret = 'x'", "child parent", "", "child.secret parent.secret"},
-		{"SELECT 1 FROM code.child c WHERE c.extra = 'x'", "child parent", "", `child.extra parent."*"`},
+		{"SELECT 1 FROM code.child c WHERE c.extra = 'x'", "child parent", "", `child.extra parent.*`},
 		{"SELECT 1 FROM code.part1 ORDER BY secret", "part1 parted", "", "part1.secret parted.secret"},
 		{"INSERT INTO code.parent SELECT 1, ssn FROM code.patients", "child parent patients", "child parent", ""},
 		{"INSERT INTO code.child SELECT 1, ssn FROM code.patients", "child parent patients", "child parent", ""},
 		{"INSERT INTO code.part1 SELECT 1, ssn FROM code.patients", "part1 parted patients", "part1 parted", ""},
 		{"UPDATE code.parted SET secret = (SELECT ssn FROM code.patients) WHERE id = 1", "part1 parted patients", "part1 parted", "part1.id parted.id patients.id"},
 		{"CREATE TABLE code.new AS SELECT * FROM code.part1", "part1 parted", "new", ""},
-		{"DO $$ BEGIN INSERT INTO code.part1 SELECT 1, ssn FROM code.patients; END $$", "part1 parted patients", "part1 parted", `part1."*" parted."*" patients."*"`},
+		{"DO $$ BEGIN INSERT INTO code.part1 SELECT 1, ssn FROM code.patients; END $$", "part1 parted patients", "part1 parted", `part1.* parted.* patients.*`},
 	} {
 		p, err := pool.Parse(t.Context(), tt.sql)
 		if err != nil {
