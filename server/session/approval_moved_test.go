@@ -79,25 +79,34 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 // Where a name may stand for something else since, going on is asked about.
 func TestApproval_CursorsGoOnAsTheyWere(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable})
-	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
 	for _, change := range []string{
 		"SET search_path = other", "SET LOCAL search_path = other", "SELECT set_config('search_path', 'other', true)",
 		"CREATE TEMP TABLE hits (n int)", "CREATE TEMP VIEW hits AS SELECT n FROM allowed", "SET app.tenant = '2'",
+		"DROP TABLE pg_temp.gone", "DISCARD TEMP", "FETCH ALL FROM s",
 	} {
-		run(t, conn, "BEGIN")
-		done := exec(conn, "DECLARE c CURSOR FOR SELECT bump() FROM generate_series(1, 3)")
-		a.decide(a.pending(1)[0].ID, true)
-		if err := <-done; err != nil {
-			t.Fatal(err)
+		conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+		run(t, conn, "CREATE TEMP TABLE gone (n int)")
+		for _, between := range []string{"", "; "} { // in a text of its own, and in one with FETCH
+			run(t, conn, "BEGIN")
+			run(t, conn, "DECLARE s CURSOR FOR SELECT set_config('search_path', 'other', true)")
+			done := exec(conn, "DECLARE c CURSOR FOR SELECT bump() FROM generate_series(1, 3)")
+			a.decide(a.pending(1)[0].ID, true)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			run(t, conn, "FETCH 1 FROM c")
+			goes := change + between + "FETCH ALL FROM c"
+			if between == "" {
+				run(t, conn, change)
+				goes = "FETCH ALL FROM c"
+			}
+			done = exec(conn, goes)
+			a.decide(a.pending(1)[0].ID, false)
+			if err := <-done; state(err) != "42501" {
+				t.Errorf("%s: %v", goes, err)
+			}
+			run(t, conn, "ROLLBACK")
 		}
-		run(t, conn, "FETCH 1 FROM c")
-		run(t, conn, change)
-		done = exec(conn, "FETCH ALL FROM c")
-		a.decide(a.pending(1)[0].ID, false)
-		if err := <-done; state(err) != "42501" {
-			t.Errorf("%s: %v", change, err)
-		}
-		run(t, conn, "ROLLBACK")
 	}
 	if n, m := a.hits(), a.Count("SELECT sum(n) FROM allowed"); n != 0 || m != 0 {
 		t.Errorf("%d and %d", n, m)
@@ -149,6 +158,8 @@ func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
 		"the search_path":          {[]string{"BEGIN", declare}, []bool{false, true}, "SET search_path = other"},
 		"of the transaction":       {[]string{"BEGIN", declare}, []bool{false, true}, "SELECT set_config('search_path', 'other', true)"},
 		"of a prepared statement":  {[]string{"PREPARE p AS SELECT set_config('search_path', 'other', true)", "BEGIN", declare}, []bool{false, false, true}, "EXECUTE p"},
+		"a table that goes":        {[]string{"CREATE TEMP TABLE hits (n int)", "BEGIN", declare}, []bool{false, false, true}, "DROP TABLE pg_temp.hits"},
+		"all tables that go":       {[]string{"CREATE TEMP TABLE hits (n int)", "BEGIN", declare}, []bool{false, false, true}, "DISCARD TEMP"},
 		"with COMMIT":              {[]string{"BEGIN", declare}, []bool{false, true}, "SET search_path = other; COMMIT"},
 		"a table of its own":       {[]string{"BEGIN", declare}, []bool{false, true}, "CREATE TEMP TABLE hits (n int)"},
 		"a view of its own":        {[]string{"BEGIN", declare}, []bool{false, true}, "CREATE TEMP VIEW hits AS SELECT n FROM allowed"},
@@ -158,8 +169,23 @@ func TestApproval_CursorsHeldRunAsTheyWere(t *testing.T) {
 		t.Run(name, func(t *testing.T) { a.asks(t, tt.texts, tt.asked, tt.last) })
 	}
 
-	// In a pipeline, whose end commits.
+	// Which of two runs first nobody knows, so who agrees to the second is told of the first.
 	a.t = t
+	sets := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	run(t, sets, "BEGIN")
+	run(t, sets, "DECLARE s CURSOR WITH HOLD FOR SELECT set_config('search_path', 'other', false)")
+	done := exec(sets, declare)
+	held := a.pending(1)[0]
+	if !slices.ContainsFunc(held.Effects, func(u hoop.Use) bool {
+		return u.Effect == hoop.EffectOpaque && strings.HasPrefix(u.Why, "the cursor WITH HOLD s may change settings")
+	}) {
+		t.Errorf("nothing is said of the first: %+v", held.Effects)
+	}
+	a.decide(held.ID, false)
+	<-done
+	run(t, sets, "ROLLBACK")
+
+	// In a pipeline, whose end commits.
 	l := dial(t, a)
 	l.send(slices.Concat(pipelined(declare), pipelined("SET search_path = other"), []pgproto3.FrontendMessage{&pgproto3.Sync{}})...)
 	l.until(notice)
@@ -291,6 +317,7 @@ func TestApproval_PortalsGoOnAsTheyWere(t *testing.T) {
 		"a prepared FETCH behind it":         {call, text("SET search_path = other"), "", append(pipelined("FETCH ALL FROM p"), &pgproto3.Sync{}), false},
 		"FETCH behind a view of its own":     {call, text("CREATE TEMP VIEW hits AS SELECT n FROM allowed"), "", text("FETCH ALL FROM p"), false},
 		"Execute behind another cursor":      {call, text("DECLARE c CURSOR FOR SELECT 1"), "", execute, false},
+		"FETCH in one text with it":          {call, nil, "", text("SET search_path = other; FETCH ALL FROM p"), false},
 		"FETCH behind a function of others":  {call, nil, "CREATE OR REPLACE FUNCTION step() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2'", text("FETCH ALL FROM p"), false},
 		"FETCH of writes, behind a trigger":  {write, nil, notes, text("FETCH ALL FROM p"), false},
 		"FETCH of a portal as it was":        {call, text("SELECT 1"), "", text("FETCH ALL FROM p"), true},
@@ -511,7 +538,9 @@ func TestApproval_PortalsRunAsTheyWereBound(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable})
 	l := dial(t, a)
 	const call = "SELECT bump() FROM generate_series(1, 3)"
-	for _, change := range []string{"SET search_path = other", "CREATE TEMP VIEW hits AS SELECT n FROM allowed"} {
+	l.send(&pgproto3.Query{String: "CREATE TEMP TABLE gone (n int)"})
+	l.until(ready)
+	for _, change := range []string{"SET search_path = other", "CREATE TEMP VIEW hits AS SELECT n FROM allowed", "DROP TABLE pg_temp.gone", "DISCARD TEMP"} {
 		for _, rows := range []uint32{0, 1} { // 1: executed once before, and suspended
 			l.send(&pgproto3.Query{String: "BEGIN"})
 			l.until(ready)

@@ -166,6 +166,7 @@ type Command struct {
 	Discard     bool   // DISCARD ALL: the session is as new
 	ResetAll    bool   // RESET ALL or DISCARD ALL: settings are those the connection began with
 	Untemp      bool   // DISCARD ALL or TEMP: with no transaction open, what earlier Temp warned of is gone
+	Drops       bool   // DROP of what is the session's own: its name stands for another relation then
 	Explain     bool   // EXPLAIN: the answer is a plan, whose text can carry values
 	Hurries     bool   // SET CONSTRAINTS: what was put off until the transaction ends may run now
 	Commits     bool   // it may commit by itself where no transaction is open

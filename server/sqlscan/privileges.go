@@ -101,6 +101,7 @@ func (s *stmt) dropCommand(n *pg_query.Node) bool {
 		s.changesCatalog()
 	}
 	if temp {
+		s.cmd.Drops = true
 		s.use(hoop.EffectSession, "a temporary object")
 		return true
 	}

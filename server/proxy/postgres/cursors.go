@@ -130,11 +130,7 @@ func (c *conn) sourceLocked(name string) source {
 
 // movesLocked reports whether m changes what code finds by name, itself or by what it
 // fetches. c.mu is held.
-func (c *conn) movesLocked(m *meaning) bool {
-	return moves(m.analysis) || slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool {
-		return cmd.Fetch != "" && c.sourceLocked(cmd.Fetch).moves
-	})
-}
+func (c *conn) movesLocked(m *meaning) bool { return c.movesBesideLocked(m, "") }
 
 // strayed reports whether that is so of the cursor or portal of that name that m fetches
 // from; cur is what it is known to be, which may be one that m declares itself.
@@ -150,7 +146,34 @@ func (c *conn) strayed(name string, cur *cursor, m *meaning) bool {
 	case !src.runs:
 		return false
 	}
-	return src.lost || src.version != m.version || src.moved != c.moved
+	return src.lost || src.version != m.version || src.moved != c.moved || c.movesBesideLocked(m, name)
+}
+
+// movesBesideLocked reports whether m changes what code finds by name otherwise than by
+// going on in the cursor of that name. c.mu is held.
+func (c *conn) movesBesideLocked(m *meaning, name string) bool {
+	return moves(m.analysis) || slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool {
+		return cmd.Fetch != "" && cmd.Fetch != name && c.sourceLocked(cmd.Fetch).moves
+	})
+}
+
+// turned gives the use of a text that declares a cursor WITH HOLD over code while another may
+// change what that finds: both run when the transaction ends, in no order. c.mu is held.
+func (c *conn) turned(a *sqlscan.Analysis) (uses []hoop.Use) {
+	holds := func(cmd sqlscan.Command) bool { return cmd.Holds }
+	if !a.Has(hoop.EffectOpaque) || !slices.ContainsFunc(a.Commands, holds) {
+		return nil
+	}
+	c.cursors.each(func(name string, cur *cursor) {
+		first := cur.meaning.analysis
+		if len(uses) == 0 && first.Commands[cur.at].Holds && (moves(first) || first.Has(hoop.EffectOpaque)) {
+			uses = []hoop.Use{{
+				Effect: hoop.EffectOpaque, Tables: []string{"*"},
+				Why: "the cursor WITH HOLD " + hoop.QuoteIdent(name) + " may change settings when the transaction ends, before the code of this one runs",
+			}}
+		}
+	})
+	return uses
 }
 
 // gains reports whether a portal that goes on in cursors, changes what code finds or ends the

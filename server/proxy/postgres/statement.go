@@ -141,6 +141,10 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), recodedUse)
 	}
 	st.Uses = append(slices.Clip(st.Uses), c.overtakes(m, also, redefined)...)
+	st.Uses = append(slices.Clip(st.Uses), c.turned(a)...)
+	for _, x := range also {
+		st.Uses = append(slices.Clip(st.Uses), c.turned(x.meaning.analysis)...)
+	}
 	st.Uses = c.veils.lift(st.Uses, a.Veils)
 	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)

@@ -90,7 +90,7 @@ func (v veils) lift(uses []hoop.Use, own []string) []hoop.Use {
 // moves reports whether a text may change what code finds by name, or reads of settings.
 func moves(a *sqlscan.Analysis) bool {
 	return a.Temp || len(a.Settings) > 0 || slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool {
-		return cmd.ResetAll || cmd.Discard || len(cmd.Local) > 0
+		return cmd.ResetAll || cmd.Discard || cmd.Untemp || cmd.Drops || len(cmd.Local) > 0
 	})
 }
 
