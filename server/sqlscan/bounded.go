@@ -271,6 +271,9 @@ func (l *limiter) comparison(e *pg_query.A_Expr, in place) map[string]bool {
 		if parts := stringsOf(e.Name); len(parts) == 0 || !comparisons[parts[len(parts)-1]] {
 			return nil
 		}
+		if in.negated && lastOf(e.Name) == "=" && (isNull(e.Lexpr) || isNull(e.Rexpr)) { // with transform_null_equals it is IS NOT NULL
+			return nil
+		}
 	case pg_query.A_Expr_Kind_AEXPR_OP_ANY:
 		if in.negated || !picks(e) && !ordered[lastOf(e.Name)] { // NOT x = ANY ('{}'), x <> ANY ('{1,2}')
 			return nil
@@ -327,6 +330,9 @@ func picks(e *pg_query.A_Expr) bool {
 	}
 	return false
 }
+
+// isNull reports whether an expression is the word NULL.
+func isNull(n *pg_query.Node) bool { return n.GetAConst().GetIsnull() }
 
 // notNull reports whether an expression is a constant other than NULL.
 func notNull(n *pg_query.Node) bool {

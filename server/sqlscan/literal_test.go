@@ -177,6 +177,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"put",           // values of parameters
 		"mark",          // freeLiterals itself
 		"notNull",       // whether it is NULL
+		"isNull",        // so, too
 		"sent",          // whether there is one
 		"operand",       // which literal it is
 		"oneSetting",    // WHERE name = '…': such an analysis has no free literals
