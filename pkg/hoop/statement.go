@@ -320,13 +320,11 @@ type Column struct {
 	// computed from Origins and from nothing else. Otherwise they may be anything that the
 	// statement reads, and Origins is empty.
 	Proven, Derived bool
-	// Plain says that each value is one that is stored in a column of Origins, or a constant.
-	// Shaped says so of its shape alone: where it is NULL, how many elements and members it
-	// has, how it is nested. Plain values are Shaped.
+	// Plain says that each value is one that is stored in a column of Origins, as it is: none is
+	// a constant, and none was made one of another type. Shaped says that its shape (where it is
+	// NULL, how many elements and members it has, how it is nested) is made of those of such
+	// values and of constants. Plain values are Shaped.
 	Plain, Shaped bool
-	// Stored says that each value is one that is stored in a column of Origins, and none a
-	// constant or a parameter. Stored values are Plain.
-	Stored bool
 	// From are the columns that those of Origins are generated from by the target itself.
 	From    []ColumnRef
 	Origins []ColumnRef

@@ -42,8 +42,8 @@ type Output struct {
 	// Known says that the values derive from nothing else. Otherwise they may be anything
 	// that the statement reads, and Origins is nil.
 	Known bool
-	// Plain, Shaped and Stored are those of hoop.Column.
-	Plain, Shaped, Stored bool
+	// Plain and Shaped are those of hoop.Column; of types nothing is known here.
+	Plain, Shaped bool
 }
 
 // Outputs gives the columns of the answer to command i of the text, in a database that
@@ -76,8 +76,7 @@ func Outputs(p *pgparse.Parsed, i int, cat *catalog.Snapshot) []Output {
 		if !plain || c.flow.unknown {
 			continue
 		}
-		out[i].Known, out[i].Plain, out[i].Shaped = true, c.flow.stored(), c.flow.keepsShape()
-		out[i].Stored = c.flow.plain && !c.flow.mixed
+		out[i].Known, out[i].Plain, out[i].Shaped = true, c.flow.plain && !c.flow.mixed, c.flow.keepsShape()
 		out[i].Origins = a.origins(c.flow)
 	}
 	return out

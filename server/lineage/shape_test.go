@@ -8,9 +8,9 @@ import (
 // What keeps the value of a stored column, what its shape, and what may say anything.
 func TestOutputs_Shape(t *testing.T) {
 	for sql, want := range map[string]string{
-		"select ssn, tags, data, home, 1 from clinic.patients":                                                                                                  "plain plain plain plain plain",
+		"select ssn, tags, data, home, 1 from clinic.patients":                                                                                                  "plain plain plain plain shaped",
 		"select s from (select ssn, tags from clinic.patients) x(s, u)":                                                                                         "plain",
-		"with x as (select ssn from clinic.patients) select ssn from x union all select null":                                                                   "plain",
+		"with x as (select ssn from clinic.patients) select ssn from x union all select null":                                                                   "shaped",
 		"select p.*::text, p from (select id, tags from clinic.patients) p":                                                                                     "computed shaped",
 		"select id, x from clinic.seen":                                                                                                                         "plain plain",
 		"select id, state, ssn from clinic.v_states":                                                                                                            "computed plain computed",
@@ -25,8 +25,8 @@ func TestOutputs_Shape(t *testing.T) {
 		"select (select ssn from clinic.patients p where p.id = 1), array(select ssn from clinic.patients), (home).zip, tags[1] from clinic.patients":                             "computed computed computed computed",
 		"select tail, ssn from clinic.made":                                                                     "computed plain",
 		"select m from clinic.made m":                                                                           "computed",
-		"insert into clinic.patients (ssn, tags) values ('1', $1) returning ssn, tags":                          "plain plain",
-		"update clinic.patients set tags = array_fill('x'::text, array[n]), ssn = 'x' returning tags, ssn, mrn": "computed plain plain",
+		"insert into clinic.patients (ssn, tags) values ('1', $1) returning ssn, tags":                          "shaped shaped",
+		"update clinic.patients set tags = array_fill('x'::text, array[n]), ssn = 'x' returning tags, ssn, mrn": "computed shaped plain",
 		"update clinic.patients set ssn = reverse(ssn) returning ssn":                                           "computed",
 		"with u as (update clinic.patients set ssn = mrn returning ssn, mrn) select * from u":                   "computed plain",
 	} {
@@ -48,7 +48,7 @@ func TestOutputs_Shape(t *testing.T) {
 }
 
 // Which values are stored ones, and which may be what the client itself wrote.
-func TestOutputs_Stored(t *testing.T) {
+func TestOutputs_Plain(t *testing.T) {
 	for sql, want := range map[string]bool{
 		"select ssn from clinic.patients": true,
 		"select s from (select ssn from clinic.patients union all select mrn from clinic.patients) x(s)":                             true,
@@ -71,8 +71,8 @@ func TestOutputs_Stored(t *testing.T) {
 		out := Outputs(parse(t, sql), 0, snap)
 		if len(out) != 1 {
 			t.Errorf("%s: %d outputs", sql, len(out))
-		} else if out[0].Stored != want {
-			t.Errorf("%s: stored is %v", sql, out[0].Stored)
+		} else if out[0].Plain != want {
+			t.Errorf("%s: plain is %v", sql, out[0].Plain)
 		}
 	}
 }

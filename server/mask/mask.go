@@ -138,7 +138,7 @@ func partly(t resource.Transform) bool {
 
 // traceable reports whether a transform makes the same of the same values and differs
 // for others: whoever may choose the values that it is given finds the one behind
-// a result by trying them out. So it is given stored values only.
+// a result by trying them out.
 func traceable(t resource.Transform) bool {
 	return t == resource.Hash || t == resource.Tokenize
 }

@@ -52,7 +52,7 @@ func ref(s string) hoop.ColumnRef {
 }
 
 func proven(typ *hoop.Type, binary bool, origins ...string) hoop.Column {
-	c := hoop.Column{Type: typ, Binary: binary, Proven: true, Plain: true, Stored: true}
+	c := hoop.Column{Type: typ, Binary: binary, Proven: true, Plain: true}
 	for _, o := range origins {
 		c.Origins = append(c.Origins, ref(o))
 	}
@@ -61,7 +61,7 @@ func proven(typ *hoop.Type, binary bool, origins ...string) hoop.Column {
 
 func derived(typ *hoop.Type, origins ...string) hoop.Column {
 	c := proven(typ, false, origins...)
-	c.Proven, c.Derived, c.Plain, c.Stored = false, true, false, false
+	c.Proven, c.Derived, c.Plain = false, true, false
 	return c
 }
 

@@ -131,9 +131,6 @@ func (r *Rules) column(c hoop.Column, reads bool) *Transform {
 		}
 		free = append(free, named...)
 	}
-	if best != nil && !c.Stored && traceable(best.with) {
-		best = redacted(best.name)
-	}
 	switch {
 	case best != nil && len(free) > 0:
 		return r.transform(c, both(best, redacted(free[0].name)), whole) // no transform of a column scans as well
@@ -194,7 +191,7 @@ func (r *Rules) scanned(c hoop.Column, s *scanner) *Transform {
 	if s == nil {
 		return nil
 	}
-	if !c.Stored {
+	if !c.Plain {
 		s = s.untraced
 	}
 	sh := shapeOf(c.Type, 0)

@@ -5,13 +5,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
 
 // transformed is a table each column of which another transform masks.
 const transformed = `
-CREATE TABLE public.kept (id int PRIMARY KEY, hashed text, number int, wide bigint, tokens text, born timestamptz, note text);
-INSERT INTO public.kept VALUES (1, '123-45-6789', 123456789, 12345678901, '123-45-6789', '2023-12-31 20:07:08+00', 'SSN 123-45-6789 on file');`
+CREATE TABLE public.kept (id int PRIMARY KEY, hashed text, number int, wide bigint, tokens text, born timestamptz, day date, long varchar, note text);
+INSERT INTO public.kept VALUES (1, '123-45-6789', 123456789, 12345678901, '123-45-6789', '2023-12-31 20:07:08+00', '2024-01-03', 'CANARY' || repeat('.', 48) || 'CARD4444 and more',
+	'SSN 123-45-6789 on file');`
 
 const transforms = servertest.Resources + `
 ---
@@ -25,7 +29,11 @@ spec: {targets: ["*"], columns: [public.kept.tokens], with: tokenize}
 ---
 kind: MaskRule
 name: born
-spec: {targets: ["*"], columns: [public.kept.born], with: year}
+spec: {targets: ["*"], columns: [public.kept.born, public.kept.day], with: year}
+---
+kind: MaskRule
+name: ends
+spec: {targets: ["*"], columns: [public.kept.long], with: partial, last: 4}
 ---
 kind: MaskRule
 name: in-text
@@ -103,6 +111,51 @@ func TestTransforms_Guesses(t *testing.T) {
 				}
 				_ = w.Close()
 			}
+		}
+	}
+}
+
+// A UNION makes values of another type of what is stored, without saying so: the end of a
+// name is not that of the text, and a day is a moment that hangs on the time zone.
+func TestTransforms_OtherTypes(t *testing.T) {
+	w := open(t, transformedLine(t, "converted"), "", nil)
+	for _, sql := range []string{
+		"SELECT day FROM kept UNION ALL SELECT now()",
+		"SELECT day FROM kept UNION ALL SELECT born FROM kept",
+		"SELECT day FROM kept UNION ALL SELECT born FROM kept WHERE false",
+		"SELECT relname FROM pg_class WHERE false UNION ALL SELECT long FROM kept",
+		"SELECT long FROM kept UNION ALL SELECT 'x'::name",
+		"SELECT x FROM (SELECT 'x'::name UNION ALL SELECT long FROM kept) q(x) UNION ALL SELECT 'a'::text",
+		"SELECT x FROM (SELECT relname FROM pg_class WHERE false UNION ALL SELECT long FROM kept) q(x) UNION ALL SELECT note FROM kept WHERE false",
+		"SELECT x FROM (SELECT $1 UNION ALL SELECT long FROM kept) q(x) UNION ALL SELECT note FROM kept WHERE false",
+	} {
+		for _, zone := range []string{"UTC", "<UTC>+100", "<UTC>-100"} {
+			if err := w.run(simple, "SET TimeZone = '"+zone+"'"); err != nil {
+				t.Fatal(err)
+			}
+			at := len(w.got)
+			if strings.Contains(sql, "$1") {
+				w.send(
+					&pgproto3.Parse{Query: sql, ParameterOIDs: []uint32{pgtype.NameOID}}, &pgproto3.Bind{Parameters: [][]byte{[]byte("x")}},
+					&pgproto3.Execute{}, &pgproto3.Sync{},
+				)
+				drain(w, "Z", 1)
+			} else if err := w.run(simple, sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+			for _, row := range cells(w.got[at:]) {
+				if row[0] != nil && !bytes.Contains(row[0], []byte("[masked]")) {
+					t.Errorf("%s: %s: %q", zone, sql, row[0])
+				}
+			}
+		}
+	}
+	for _, sql := range []string{
+		"SELECT day FROM kept UNION ALL SELECT day FROM kept WHERE false",
+		"SELECT long FROM (SELECT long FROM kept UNION ALL SELECT long FROM kept) x",
+	} {
+		if got := string(first(t, w, simple, sql)); got != "2024-01-01" && !strings.HasSuffix(got, "*more") {
+			t.Errorf("%s: %s", sql, got)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func copied(c *pg_query.CopyStmt, snap *catalog.Snapshot) []hoop.Column {
 			return nil
 		}
 		cols = append(cols, hoop.Column{
-			Name: col.Name, Type: typeOf(snap, col.Type, col.Mod), Binary: true, Proven: true, Plain: true, Stored: true,
+			Name: col.Name, Type: typeOf(snap, col.Type, col.Mod), Binary: true, Proven: true, Plain: true,
 			Origins: []hoop.ColumnRef{{Schema: t.Schema, Table: t.Name, Column: col.Name}},
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/lineage"
@@ -36,6 +38,36 @@ func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapsho
 		out = a.outputs(m, at, own)
 	}
 	combine(cols, out, e.run.stores)
+	for i, c := range cols {
+		cols[i].Plain = c.Plain && (c.Proven || !converted(c, own))
+	}
+}
+
+// converted reports whether what c derives from may have been made a value of another type
+// on its way, as a UNION does without saying so: a name has the first 63 bytes of a text,
+// and on which day a moment lies hangs on the time zone.
+func converted(c hoop.Column, snap *catalog.Snapshot) bool {
+	want := like(c.Type)
+	return slices.ContainsFunc(c.Origins, func(o hoop.ColumnRef) bool {
+		tables := snap.Lookup(o.Schema, o.Table)
+		return len(tables) == 0 || slices.ContainsFunc(tables, func(t *catalog.Table) bool {
+			col, ok := t.Column(o.Column)
+			return !ok || !t.Temporary && like(typeOf(snap, col.Type, -1)) != want
+		})
+	})
+}
+
+// like is the OID of a type, without domains; texts without a length of their own, or with
+// one, are all the same.
+func like(t *hoop.Type) uint32 {
+	for t.Kind == hoop.TypeDomain && t.Elem != nil {
+		t = t.Elem
+	}
+	switch t.OID {
+	case pgtype.VarcharOID, pgtype.BPCharOID:
+		return pgtype.TextOID
+	}
+	return t.OID
 }
 
 // answers gives the text and the command in it whose rows command at answers with: its
@@ -127,17 +159,16 @@ func combine(cols []hoop.Column, out []lineage.Output, stores bool) {
 	agree := len(out) == len(cols)
 	for i, c := range cols {
 		if agree && c.Proven && out[i].Known && !slices.Contains(out[i].Origins, c.Origins[0]) {
-			cols[i].Proven, cols[i].Plain, cols[i].Stored, cols[i].Origins, agree = false, false, false, nil, false
+			cols[i].Proven, cols[i].Plain, cols[i].Origins, agree = false, false, nil, false
 		}
 	}
 	for i, c := range cols {
 		switch {
 		case c.Proven && stores:
 			known := agree && out[i].Known
-			cols[i].Plain, cols[i].Stored = c.Plain && known && out[i].Plain, c.Stored && known && out[i].Stored
+			cols[i].Plain, cols[i].Shaped = c.Plain && known && out[i].Plain, known && out[i].Shaped
 		case !c.Proven && agree && out[i].Known:
-			cols[i].Derived, cols[i].Origins = true, out[i].Origins
-			cols[i].Plain, cols[i].Shaped, cols[i].Stored = out[i].Plain, out[i].Shaped, out[i].Stored
+			cols[i].Derived, cols[i].Origins, cols[i].Plain, cols[i].Shaped = true, out[i].Origins, out[i].Plain, out[i].Shaped
 		}
 	}
 }

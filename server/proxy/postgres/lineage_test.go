@@ -180,7 +180,8 @@ func TestCombine_StricterWins(t *testing.T) {
 		"contradiction":     {[]hoop.Column{proven, proven, {}}, []lineage.Output{known("b"), known("a"), known("b")}, []hoop.Column{{}, proven, {}}, false},
 		"other number":      {[]hoop.Column{proven, {}}, []lineage.Output{known("a")}, []hoop.Column{proven, {}}, false},
 		"a view's column":   {[]hoop.Column{{}}, []lineage.Output{plain(known("b"))}, []hoop.Column{{Derived: true, Plain: true, Shaped: true, Origins: derived.Origins}}, false},
-		"stored and shown":  {[]hoop.Column{proven, proven}, []lineage.Output{plain(known("a")), known("a", "b")}, []hoop.Column{proven, stored}, true},
+		"stored and shown":  {[]hoop.Column{proven, proven}, []lineage.Output{plain(known("a")), known("a", "b")}, []hoop.Column{{Proven: true, Plain: true, Shaped: true, Origins: proven.Origins}, stored}, true},
+		"a constant stored": {[]hoop.Column{proven}, []lineage.Output{{Known: true, Shaped: true, Origins: proven.Origins}}, []hoop.Column{{Proven: true, Shaped: true, Origins: proven.Origins}}, true},
 		"stored, not known": {[]hoop.Column{proven}, nil, []hoop.Column{stored}, true},
 		"none":              {[]hoop.Column{proven, {}}, nil, []hoop.Column{proven, {}}, false},
 	} {

@@ -113,9 +113,7 @@ func (r *Reading) Uncovered(withheld bool, rules *mask.Rules) error {
 }
 
 func foreseen(o lineage.Output, snap *catalog.Snapshot) Foreseen {
-	f := Foreseen{Column: hoop.Column{
-		Name: o.Name, Type: anyText, Derived: o.Known, Origins: o.Origins, Plain: o.Plain, Shaped: o.Shaped, Stored: o.Stored,
-	}}
+	f := Foreseen{Column: hoop.Column{Name: o.Name, Type: anyText, Derived: o.Known, Origins: o.Origins, Plain: o.Plain, Shaped: o.Shaped}}
 	f.Itself = itself(f.Column, snap)
 	return f
 }
@@ -140,8 +138,7 @@ func itself(c hoop.Column, snap *catalog.Snapshot) *hoop.Column {
 				continue
 			}
 			return &hoop.Column{
-				Name: c.Name, Type: typeOf(snap, col.Type, col.Mod), Proven: true, Plain: c.Plain, Stored: c.Stored,
-				Origins: all, From: generatedFrom(snap, t.OID, all),
+				Name: c.Name, Type: typeOf(snap, col.Type, col.Mod), Proven: true, Plain: c.Plain, Origins: all, From: generatedFrom(snap, t.OID, all),
 			}
 		}
 	}

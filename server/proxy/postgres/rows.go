@@ -226,7 +226,6 @@ func columns(body []byte, snap *catalog.Snapshot) ([]hoop.Column, error) {
 		if col.Origins, col.Proven = origins(snap, table, attr); col.Proven {
 			col.From = generatedFrom(snap, table, col.Origins)
 			col.Plain = len(col.From) == 0
-			col.Stored = col.Plain
 			col.Type = declared(snap, table, attr, col.Type)
 		}
 		cols = append(cols, col)
