@@ -48,6 +48,16 @@ var Effects = []struct {
 	{EffectUnknown, Deny},
 }
 
+// Known reports whether there is such an effect.
+func (e Effect) Known() bool {
+	for _, known := range Effects {
+		if known.Effect == e {
+			return true
+		}
+	}
+	return false
+}
+
 // Changes reports whether the effect can leave anything behind in the target, so
 // that its intent must be durable before it is forwarded.
 func (e Effect) Changes() bool {

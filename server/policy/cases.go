@@ -124,9 +124,16 @@ func (e *Engine) try(ctx context.Context, c Case) (hoop.Decision, error) {
 		return hoop.Decision{}, errors.New("sql: what a statement does depends on what is in the target, so a running gateway must be asked: hoopctl policy test FILE; offline, write its effects as uses (hoopctl policy explain shows them)")
 	case c.Database != "":
 		return hoop.Decision{}, errors.New("database: goes with sql only")
+	case len(c.Uses) == 0:
+		return hoop.Decision{}, errors.New("it has neither uses nor sql: a case begins with one of them")
+	case !e.targets[c.Target]:
+		return hoop.Decision{}, fmt.Errorf("no target %q is declared", c.Target) // denied, which is what a case may want
 	}
 	var uses []hoop.Use
 	for _, u := range c.Uses {
+		if !u.Effect.Known() {
+			return hoop.Decision{}, fmt.Errorf("uses: there is no effect %q", u.Effect)
+		}
 		use := hoop.Use{Effect: u.Effect}
 		for _, name := range u.Tables {
 			p, err := resource.ParseTable(name)

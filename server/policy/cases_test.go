@@ -28,12 +28,15 @@ func TestTestFile(t *testing.T) {
   - {name: a statement, target: pg, sql: DROP TABLE x, want: approve}
   - {name: both, target: pg, sql: SELECT 1, uses: [{effect: read}], want: allow}
   - {name: database, target: pg, database: db, uses: [{effect: read}], want: allow}
+  - {name: misspelt effect, target: pg, uses: [{effect: destory}], want: deny}
+  - {name: misspelt target, target: gp, uses: [{effect: read}], want: deny}
+  - {name: neither, target: pg, want: deny}
 `)
 	out, err := e.TestFile(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"", "", "", "", "got approve by rule risky", "rule risky decided", "want schema.table", "named tables", "want ", "hoopctl policy test FILE", "one of them", "goes with sql"} {
+	for i, want := range []string{"", "", "", "", "got approve by rule risky", "rule risky decided", "want schema.table", "named tables", "want ", "hoopctl policy test FILE", "one of them", "goes with sql", `no effect "destory"`, `no target "gp"`, "neither uses nor sql"} {
 		if got := out[i].Err; (got == nil) != (want == "") || got != nil && !strings.Contains(got.Error(), want) {
 			t.Errorf("%s: %v, want %q", out[i].Case.Name, got, want)
 		}

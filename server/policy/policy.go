@@ -63,6 +63,7 @@ type Engine struct {
 	emergency rego.PreparedEvalQuery
 	within    rego.PreparedEvalQuery
 	site      *rego.PreparedEvalQuery // nil without a site's module
+	targets   map[string]bool         // what is declared
 	observing map[string]bool         // targets with rules in mode observe
 	demanding bool                    // there are rules with cosigned_within
 	approvals map[string]*hoop.ApprovalRule
@@ -89,12 +90,15 @@ func New(ctx context.Context, set *resource.Set, module *Module) (*Engine, error
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{observing: map[string]bool{}, approvals: map[string]*hoop.ApprovalRule{}, grants: map[string]resource.AccessRule{}}
+	e := &Engine{targets: map[string]bool{}, observing: map[string]bool{}, approvals: map[string]*hoop.ApprovalRule{}, grants: map[string]resource.AccessRule{}}
 	if e.text, err = text(module, data); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(e.text)
 	e.revision = hex.EncodeToString(sum[:])
+	for _, t := range set.Targets {
+		e.targets[t.Name] = true
+	}
 	for _, r := range set.StatementRules {
 		e.approvals[r.Name] = r.Approval
 		e.demanding = e.demanding || r.CosignedWithin > 0

@@ -400,7 +400,7 @@ func (r *StatementRule) check(c *checker) {
 		c.errorf(c.at("effects"), "effects: want at least one")
 	}
 	for i, e := range r.Effects {
-		if !knownEffect(e) {
+		if !e.Known() && e != "*" {
 			c.errorf(c.at("effects", i), "effects: there is no effect %q", e)
 		}
 	}
@@ -432,15 +432,6 @@ func (c *checker) cosigned(within hoop.Duration) {
 	case d%time.Second != 0:
 		c.errorf(c.at("cosigned_within"), "cosigned_within: want whole seconds")
 	}
-}
-
-func knownEffect(e hoop.Effect) bool {
-	for _, known := range hoop.Effects {
-		if known.Effect == e {
-			return true
-		}
-	}
-	return e == "*"
 }
 
 func (r *MaskRule) check(c *checker) {
