@@ -11,15 +11,15 @@ const digits = "0123456789"
 // detector's bit in masks. Detectors prefer finding too much to too little: a number
 // that only looks like one is masked.
 var builtins = [...]detector{
-	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) { return r.n == 3 && r.next.digit(" -."), r.n == 9 }},
+	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) { return r.n == 3 && r.next.digit(" -.", short), r.n == 9 }},
 	{name: "email", triggers: "@", then: domainBytes, find: findEmail},
 	{name: "phone", triggers: "(+", then: digits + "(", find: findPhone, words: wordsPhone, number: func(r numeral) (plain, near bool) {
-		return (r.n == 3 || r.n == 1) && r.next.digit(phoneSeps), r.n == 3 && r.next.digit(phoneSeps) || r.n == 7 || r.n == 10 || r.n == 11
+		return (r.n == 3 || r.n == 1) && r.next.digit(phoneSeps, three), r.n == 3 && r.next.digit(phoneSeps) || r.n == 7 || r.n == 10 || r.n == 11
 	}},
-	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) { return r.n <= 3 && r.next == nextDot, false }},
+	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) { return r.n <= 3 && r.next.group(".", short, three), false }},
 	{name: "url", triggers: ":wW", then: "/wW", find: findURL},
 	{name: "credit-card", find: findCard, first: "23456", number: func(r numeral) (plain, near bool) {
-		return r.n >= 13 || (r.next == nextBlank || r.next == nextDash) && r.n <= 6, false
+		return r.n >= 13 || r.next.group(" -") && r.n <= 6, false
 	}},
 	{name: "iban", find: findIBAN, number: func(r numeral) (plain, near bool) { return r.letter && r.n >= 2, false }},
 	{name: "npi", find: findNPI, words: wordsNPI, first: "12", number: func(r numeral) (plain, near bool) { return r.n == 10, false }},
@@ -28,11 +28,11 @@ var builtins = [...]detector{
 	{name: "mac", triggers: ":-.", then: hexDigits + "ABCDEF", find: findMAC},
 	{name: "uuid", triggers: "-", then: hexDigits + "ABCDEF", find: findUUID},
 	{name: "date", find: findDate, words: wordsDate, number: func(r numeral) (plain, near bool) {
-		return (r.n <= 2 || r.n == 4) && (r.word || r.next.letters() || r.next.digit(dateSeps)), r.n == 8 || r.n == 6
+		return (r.n <= 2 || r.n == 4) && (r.before == beforeMonth || r.next.month() || r.next.digit(dateSeps, short)), r.n == 8 || r.n == 6
 	}},
 	{name: "age", find: findAge, first: "19", number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
 	{name: "zip", find: findZIP, words: wordsZIP, number: func(r numeral) (plain, near bool) {
-		return r.n == 5 && (r.word || r.next.digit("-")), r.n == 5 || r.n == 9
+		return r.n == 5 && (r.before != beforeNone || r.next.digit("-")), r.n == 5 || r.n == 9
 	}},
 	{name: "mrn", find: findMRN, words: wordsMRN, number: func(r numeral) (plain, near bool) {
 		_, near = token3(r)
@@ -52,7 +52,7 @@ var builtins = [...]detector{
 		return (r.n == 4 || r.n == 5) && r.next.digit("-"), r.n == 10 || r.n == 11
 	}},
 	{name: "address", triggers: "xX", then: " #", find: findAddress, number: func(r numeral) (plain, near bool) {
-		return r.n <= 6 && !r.letter && (r.next == nextName || r.next == nextLetter || r.next == nextBlank), false
+		return r.n <= 6 && !r.letter && (r.next == nextName || r.next == nextLetter || r.next.group(" ")), false
 	}},
 	{name: "name", triggers: capitals, find: findName},
 	{name: "city", triggers: capitals, find: findCity},

@@ -137,7 +137,7 @@ func findMAC(s []byte, i int) (start, end int) {
 	}
 	start = i - size
 	end = start + count*size + count - 1
-	if start < 0 || end > len(s) || alnumAt(s, start-1) || alnumAt(s, end) {
+	if i+size+1 >= len(s) || s[i+size+1] != s[i] || start < 0 || end > len(s) || alnumAt(s, start-1) || alnumAt(s, end) {
 		return 0, 0
 	}
 	for n, c := range s[start:end] {

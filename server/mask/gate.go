@@ -2,6 +2,7 @@ package mask
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
@@ -14,8 +15,19 @@ type numeral struct {
 	n      int // digits, at most maxRun
 	next   nextKind
 	letter bool // one stands right before
-	word   bool // one stands before, with at most maxGap bytes between that are neither letter nor digit
+	before
 }
+
+// before is what stands before a run of digits, with at most maxGap bytes between that are
+// neither letter nor digit.
+type before byte
+
+const (
+	beforeNone  before = iota
+	beforeWord         // a letter
+	beforeMonth        // one that the name of a month ends with, also in short
+	beforeKinds
+)
 
 // maxGap is as many bytes as a detector skips between a word and a number.
 const maxGap = 4
@@ -27,35 +39,52 @@ const maxRun = 20
 type nextKind byte
 
 const (
-	nextOther  nextKind = iota
-	nextBlank           // a digit after one blank
-	nextDash            // after one dash
-	nextDot             // after one dot
-	nextSlash           // after one slash
-	nextDigit           // after another separator, or several
-	nextLetter          // right behind
-	nextWord            // a letter after a separator
-	nextName            // a capital after a blank
+	nextOther nextKind = iota
+	// nextGroup is digits after one of groupSeps. It and the kinds up to nextDigit are in
+	// order of the separators, by sizes.
+	nextGroup
+)
+
+const (
+	nextDigit  = nextGroup + nextKind(len(groupSeps)*sizes) + iota // a digit after another separator, or several
+	nextLetter                                                     // right behind
+	nextWord                                                       // a letter after a separator
+	nextMonth                                                      // one that the name of a month begins with
+	nextName                                                       // a capital after a blank
 	nextKinds
 )
 
-// digit reports that more digits follow, after one of seps or a separator that is none of
-// ASCII's.
-func (k nextKind) digit(seps string) bool {
-	if k >= nextBlank && k <= nextSlash {
-		return in(seps, " -./"[k-nextBlank])
+const groupSeps = " -./"
+
+// The sizes of the group of digits that follows.
+const (
+	short = iota // one or two
+	three
+	long
+	sizes
+)
+
+// group reports that digits follow after one of seps, as many as one of sizes tells; any
+// number where there is none.
+func (k nextKind) group(seps string, of ...int) bool {
+	if k < nextGroup || k >= nextDigit {
+		return false
 	}
-	return k == nextDigit
+	size, sep := int(k-nextGroup)/len(groupSeps), groupSeps[int(k-nextGroup)%len(groupSeps)]
+	return in(seps, sep) && (len(of) == 0 || slices.Contains(of, size))
 }
 
-// letters reports that letters follow.
-func (k nextKind) letters() bool { return k >= nextLetter }
+// digit reports the same, or that digits follow after a separator that is none of ASCII's.
+func (k nextKind) digit(seps string, of ...int) bool { return k == nextDigit || k.group(seps, of...) }
+
+// month reports that letters follow which may be those of a month, or of 2nd.
+func (k nextKind) month() bool { return k == nextLetter || k == nextMonth || k == nextName }
 
 // gates hold a bit for each of builtins: which can start at a byte, at a number, and
 // at a number with one of their words before it.
 type gates struct {
 	byte    [256]uint64
-	plain   [maxRun + 1][nextKinds][2][2]uint64
+	plain   [maxRun + 1][nextKinds][2][beforeKinds]uint64
 	near    [maxRun + 1][nextKinds][2]uint64
 	first   [10]uint64             // which can start with this digit
 	then    [len(builtins)]byteSet // what may follow the trigger
@@ -102,10 +131,10 @@ func newGates() *gates {
 		for n := 1; n <= maxRun; n++ {
 			for next := range nextKinds {
 				for letter := range 2 {
-					for word := range 2 {
-						plain, near := d.number(numeral{n, next, letter == 1, word == 1})
+					for before := range beforeKinds {
+						plain, near := d.number(numeral{n, next, letter == 1, before})
 						if plain {
-							g.plain[n][next][letter][word] |= 1 << bit
+							g.plain[n][next][letter][before] |= 1 << bit
 						}
 						if near {
 							g.near[n][next][letter] |= 1 << bit
@@ -130,7 +159,9 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	for at > 0 && i-at < maxGap && !isAlnum(v[at-1]) {
 		at--
 	}
-	r.word = at > 0 && isAlpha(v[at-1])
+	if at > 0 && isAlpha(v[at-1]) {
+		r.before = monthEnds[v[at-1]|0x20]
+	}
 	if end == len(v) {
 		return r, end
 	}
@@ -146,11 +177,11 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	j := end + 1
 	if j < len(v) && isDigit(v[j]) {
 		if c != ',' && c != ')' {
-			r.next = kind
+			r.next = kind + nextKind(len(groupSeps)*size(v, j))
 		}
 		return r, end
 	}
-	for j < len(v) && j < end+4 && (isFiller(v[j]) || v[j] >= 0x80) {
+	for j < len(v) && j < end+4 && (isFiller(v[j]) || v[j] == '/' || v[j] >= 0x80) {
 		j++
 	}
 	if j == len(v) {
@@ -159,12 +190,45 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	if isDigit(v[j]) {
 		r.next = nextDigit
 	} else if isAlpha(v[j]) {
-		if r.next = nextWord; isUpper(v[j]) && c == ' ' && j == end+1 {
+		switch {
+		case isUpper(v[j]) && c == ' ' && j == end+1:
 			r.next = nextName
+		case strings.IndexByte(monthStarts, v[j]|0x20) >= 0:
+			r.next = nextMonth
+		default:
+			r.next = nextWord
 		}
 	}
 	return r, end
 }
+
+// size tells how many digits there are from i, where one is.
+func size(v []byte, i int) int {
+	switch run(v, i, 4) {
+	case 1, 2:
+		return short
+	case 3:
+		return three
+	}
+	return long
+}
+
+// monthStarts are the letters that monthName's names begin with, and "of".
+const monthStarts = "jfmasond"
+
+// monthEnds says what a letter before a number is: those of January, Jan and Sept, and of
+// "of", end a month.
+var monthEnds = func() (kinds [256]before) {
+	for c := range kinds {
+		if isAlpha(byte(c)) {
+			kinds[c] = beforeWord
+		}
+	}
+	for _, c := range []byte("nybrhlegtpvcf") {
+		kinds[c] = beforeMonth
+	}
+	return kinds
+}()
 
 // afterDigits says what a separator is, with a digit right behind it; nextOther is none.
 var afterDigits = func() (kinds [256]nextKind) {
@@ -173,7 +237,9 @@ var afterDigits = func() (kinds [256]nextKind) {
 			kinds[c] = nextDigit
 		}
 	}
-	kinds[' '], kinds['-'], kinds['.'], kinds['/'] = nextBlank, nextDash, nextDot, nextSlash
+	for i, c := range []byte(groupSeps) {
+		kinds[c] = nextGroup + nextKind(i)
+	}
 	kinds[','], kinds[')'] = nextDigit, nextDigit
 	return kinds
 }()

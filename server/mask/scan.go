@@ -159,9 +159,9 @@ func (s *scanner) scan(v []byte, found []span) []span {
 		}
 		if c >= '0' && c <= '9' {
 			r, end := numeralAt(v, i)
-			letter, word := place(r.letter), place(r.word)
+			letter := place(r.letter)
 			mine := s.enabled & gate.first[c-'0']
-			bits := gate.plain[r.n][r.next][letter][word] & mine
+			bits := gate.plain[r.n][r.next][letter][r.before] & mine
 			if close := gate.near[r.n][r.next][letter] & mine &^ bits; close != 0 {
 				bits |= close & s.near(v, i)
 			}
