@@ -113,7 +113,10 @@ func inWord(s []byte, i int) bool {
 
 // reader keeps the words of one text that were read last, since the detectors of names
 // and of cities read on from every one of them.
-type reader struct{ words [8]readWord }
+type reader struct {
+	words [8]readWord
+	end   int // of the last that capital looked at
+}
 
 type readWord struct {
 	at   int // where it starts, from 1; 0 where nothing was read

@@ -152,7 +152,6 @@ func cityFrom(seen *reader, s []byte, first word) (start, end int) {
 	if first.initial || first.flags&isStop != 0 && first.flags&isCity == 0 {
 		return 0, 0
 	}
-	cue := cityCue(s, i)
 	list := 1
 	end = first.end
 	for {
@@ -160,7 +159,7 @@ func cityFrom(seen *reader, s []byte, first word) (start, end int) {
 		case stateSure:
 			return i, end
 		case stateMaybe:
-			if first.flags&isCity != 0 || cue {
+			if first.flags&isCity != 0 || cityCue(s, i) {
 				return i, end
 			}
 		}
@@ -186,14 +185,11 @@ func cityFrom(seen *reader, s []byte, first word) (start, end int) {
 		}
 		list, end = list+1, next.end
 	}
-	if list > 1 && first.flags&isCity == 0 {
-		// Words that merely stand together: the first may be the city alone.
-		if !cue {
-			return 0, 0
-		}
+	if first.caps || first.flags&isTitle != 0 || !cityCue(s, i) {
+		return 0, 0
 	}
-	if cue && (first.flags&isCity != 0 || strongCityCue(s, i) && first.flags&(isStop|isState) == 0) &&
-		!followedBy(s, end, isPlace) && first.flags&isTitle == 0 && !first.caps {
+	if (first.flags&isCity != 0 || strongCityCue(s, i) && first.flags&(isStop|isState) == 0) &&
+		!followedBy(s, end, isPlace) {
 		return i, end
 	}
 	return 0, 0
@@ -299,8 +295,14 @@ func cityCue(s []byte, i int) bool {
 	for start > 0 && end-start < 8 && isAlpha(s[start-1]) {
 		start--
 	}
-	w := s[start:end]
-	return end < i && len(w) > 0 && (words.get(w)&isCityCue != 0 || bytes.EqualFold(w, []byte("city")) || bytes.EqualFold(w, []byte("hometown")))
+	if end == i {
+		return false
+	}
+	switch w := s[start:end]; len(w) {
+	case 2, 4, 8: // as all of them have
+		return words.get(w)&isCityCue != 0 || bytes.EqualFold(w, []byte("city")) || bytes.EqualFold(w, []byte("hometown"))
+	}
+	return false
 }
 
 // strongCityCue reports that what stands before i says where somebody lives.

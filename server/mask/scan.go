@@ -40,6 +40,7 @@ type scanner struct {
 	by      [len(builtins)]*entry
 	enabled uint64    // bits of by
 	wake    [256]bool // bytes at which some of them look
+	inner   [256]bool // the same, of others than names and cities
 	regexps []entry
 
 	// untraced finds the same and shows no hashes: for texts that the client may have made
@@ -75,6 +76,7 @@ func newScanner(set *Set, rules []*rule) *scanner {
 	}
 	for c, bits := range gate.byte {
 		s.wake[c] = bits&s.enabled != 0 || isDigit(byte(c)) && gate.numbers&s.enabled != 0
+		s.inner[c] = bits&s.enabled&^capitalBits != 0
 	}
 	s.untraced = s
 	if slices.ContainsFunc(rules, func(r *rule) bool { return traceable(r.with) }) {
@@ -174,8 +176,13 @@ func (s *scanner) scan(v []byte, found []span) []span {
 		if i+1 == len(v) {
 			break
 		}
-		if gate.byte[c]&s.enabled&capitalBits != 0 && !inWord(v, i) {
-			found = s.capital(&seen, v, i, found)
+		if gate.byte[c]&s.enabled&capitalBits != 0 {
+			if i >= seen.end && !inWord(v, i) {
+				found = s.capital(&seen, v, i, found)
+			}
+			if !s.inner[c] {
+				continue
+			}
 		}
 		next := v[i+1]
 		bits := gate.byte[c] & s.enabled &^ capitalBits
@@ -202,6 +209,7 @@ func place(holds bool) int {
 // capital looks for names and cities at a word with a capital.
 func (s *scanner) capital(seen *reader, v []byte, i int, found []span) []span {
 	first, ok := seen.capitalAt(v, i)
+	seen.end = first.end
 	if !ok || first.flags&(isStop|isGiven|isCity) == isStop {
 		return found
 	}
