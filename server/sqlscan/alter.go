@@ -147,7 +147,7 @@ func (s *stmt) altersOwn(rv *pg_query.RangeVar) bool {
 // ownAltered gives the effects of such a command. What it complains of are values of that
 // table; those that the table holds afterwards may stand at another place.
 func (s *stmt) ownAltered(verb string, rv *pg_query.RangeVar) {
-	s.cmd.Verb, s.cataloging = verb, true
+	s.cmd.Verb, s.cataloging, s.owned = verb, true, true
 	s.use(hoop.EffectSession, "a temporary object")
 	s.defines(func() { s.relation(rv, nil) })
 	tables := s.canonical(rv)

@@ -73,6 +73,12 @@ type Analysis struct {
 	// Recodes says that it may change what code runs by a name, or with a type: until the
 	// catalog shows that, what runs behind it in its transaction may be any code.
 	Recodes bool
+	// Plants says that it leaves code that does more than read in something of the session's
+	// own: a view, a default, a check, a trigger. No catalog shows that, so what runs behind it
+	// may run the code, until one with Command.Untemp has succeeded.
+	Plants bool
+	// Unplaced says that this is so where pg_temp stands first in the search_path.
+	Unplaced bool
 	// Parses is what runs code that does more than read as soon as the target parses the
 	// text, as it may: it reads constants of arrays, rows and ranges then. "" where nothing does.
 	Parses string
@@ -103,7 +109,7 @@ func (a *Analysis) Has(e hoop.Effect) bool {
 // inert are commands that run no code of anybody's, but for what COMMIT fires that was
 // put off.
 var inert = map[string]bool{
-	"SET": true, "RESET": true, "SHOW": true, "LISTEN": true, "UNLISTEN": true, "CLOSE": true, "DEALLOCATE": true,
+	"SET": true, "RESET": true, "SHOW": true, "LISTEN": true, "UNLISTEN": true, "CLOSE": true, "DEALLOCATE": true, "DISCARD": true,
 }
 
 // Inert reports whether the text only controls the transaction and the session.

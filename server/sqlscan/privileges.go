@@ -97,7 +97,7 @@ func (s *stmt) dropCommand(n *pg_query.Node) bool {
 	s.cmd.Verb = verb
 	tables, temp := s.dropped(d)
 	followed := s.followed && slices.Contains([]pg_query.ObjectType{pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE, pg_query.ObjectType_OBJECT_VIEW}, d.RemoveType)
-	if s.cataloging = true; !temp || !followed {
+	if s.cataloging, s.owned = true, temp && followed; !s.owned {
 		s.changesCatalog()
 	}
 	if temp {

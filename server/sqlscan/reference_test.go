@@ -91,7 +91,7 @@ on a target.
 ## Always refused
 
 Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` other than UTF8 among other statements; ` + "`standard_conforming_strings`" + ` off; ` + "`set_config`" + ` with a
-name that is not a constant, with named arguments, or with a value that is not given (see below); writing to ` + "`pg_settings`" + `.
+name that is not a constant, with named arguments, with a value that is not given (see below), or in a view, default or check, where it runs later; writing to ` + "`pg_settings`" + `.
 
 ## Settings that reach beyond the session (` + "`server`" + `)
 

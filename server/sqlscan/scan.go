@@ -209,6 +209,8 @@ type stmt struct {
 
 	opened     bool     // it has effect opaque
 	cataloging bool     // it changes the catalog
+	owned      bool     // of nothing but the session's own
+	configured bool     // it calls set_config
 	leaving    bool     // it leaves code behind
 	awakes     bool     // it switches triggers or rules on
 	fired      []string // tables on which it makes a trigger
@@ -248,6 +250,7 @@ func (s *stmt) run() {
 	s.flush()
 	code := s.leave()
 	s.out.Recodes = s.out.Recodes || s.recodes(code)
+	s.plant()
 }
 
 // flush turns what the walk gathered into Reads, read and infer.

@@ -62,7 +62,52 @@ var plainDDL = map[string]bool{
 // code tells that there is some in it. Without something that was dropped, another of its
 // name is found, which counted before.
 func (s *stmt) recodes(code bool) bool {
-	return s.cataloging && (code || s.awakes || !plainDDL[s.cmd.Verb]) && !strings.HasPrefix(s.cmd.Verb, "DROP ")
+	return s.keepsCode() && !s.owned && (code || s.awakes || !plainDDL[s.cmd.Verb])
+}
+
+// keepsCode reports whether code of the command may stay: not of one that runs it at once.
+func (s *stmt) keepsCode() bool {
+	switch s.cmd.Verb {
+	case "CREATE TABLE AS", "SELECT INTO", "EXPLAIN":
+		return false
+	}
+	return s.cataloging && !strings.HasPrefix(s.cmd.Verb, "DROP ")
+}
+
+// plant notes code that the command leaves in something of the session's own.
+func (s *stmt) plant() {
+	if !s.keepsCode() {
+		return
+	}
+	if s.configured && !strings.HasSuffix(s.cmd.Verb, "FUNCTION") && !strings.HasSuffix(s.cmd.Verb, "PROCEDURE") {
+		s.forbid("set_config is called where it runs later, unseen")
+	}
+	if !s.opened {
+		return
+	}
+	private, unplaced := s.owned, false
+	for _, rv := range rangeVarsBelow(s.node) {
+		private = private || rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) ||
+			slices.ContainsFunc(s.lookup(rv), func(t *catalog.Table) bool { return t.Temporary })
+		unplaced = unplaced || rv.Schemaname == "" && s.home == ""
+	}
+	var name []*pg_query.Node
+	switch x := s.node.GetNode().(type) {
+	case *pg_query.Node_CreateDomainStmt:
+		name = x.CreateDomainStmt.Domainname
+	case *pg_query.Node_AlterDomainStmt:
+		name = x.AlterDomainStmt.TypeName
+	case *pg_query.Node_DefineStmt:
+		name = x.DefineStmt.Defnames
+	}
+	switch parts := stringsOf(name); len(parts) {
+	case 0:
+	case 1:
+		unplaced = true
+	default:
+		private = private || isTempSchema(parts[0])
+	}
+	s.out.Plants, s.out.Unplaced = s.out.Plants || private, s.out.Unplaced || unplaced
 }
 
 // schemaCommand handles DDL and privileges.

@@ -121,6 +121,7 @@ func setValue(n *pg_query.Node) (string, bool) {
 
 // setConfig handles the function set_config(name, value, is_local).
 func (s *stmt) setConfig(c call) {
+	s.configured = true
 	if !c.text || len(c.args) < 2 {
 		s.forbid("set_config is called where its arguments are not in the text")
 		return

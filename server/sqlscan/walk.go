@@ -210,6 +210,9 @@ func (s *stmt) operator(name []*pg_query.Node) {
 	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
 		return
 	}
+	if isTempSchema(parts[0]) {
+		s.opaque("an operator of the session's own is not known")
+	}
 	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
 		f, ok := s.cat.Function(op.Function)
 		if !ok || !compiled(f) {

@@ -9,6 +9,7 @@ type shadows struct {
 	last   int64     // batch of the statement that was forwarded last
 	made   int       // statements forwarded that may cast one
 	hid    int       // made, at the last of those that may leave a table which is not followed
+	sown   int       // made, at the last of those that leave code: see sqlscan.Analysis.Plants
 	undone int       // how many of these are undone
 	undo   *expected // the DISCARD under way, nil for none
 	before int       // made, when it was forwarded
@@ -18,6 +19,15 @@ func (s *shadows) any() bool { return s.made > s.undone }
 
 // hides reports whether one may be a table that is not followed.
 func (s *shadows) hides() bool { return s.hid > s.undone }
+
+// sows reports whether something of the session's own may run code that no catalog shows.
+func (s *shadows) sows() bool { return s.sown > s.undone }
+
+// plants notes that there is such code from now on.
+func (s *shadows) plants() {
+	s.made++
+	s.sown = s.made
+}
 
 // lost notes that a table is not followed.
 func (s *shadows) lost() {

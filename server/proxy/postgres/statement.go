@@ -140,6 +140,9 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if c.recoded && !a.Inert() {
 		st.Uses = append(slices.Clip(st.Uses), recodedUse)
 	}
+	if c.shadows.sows() && !a.Inert() {
+		st.Uses = append(slices.Clip(st.Uses), plantedUse)
+	}
 	st.Uses = append(slices.Clip(st.Uses), c.overtakes(m, also, redefined)...)
 	st.Uses = append(slices.Clip(st.Uses), c.turned(a)...)
 	for _, x := range also {
@@ -293,6 +296,12 @@ func forOthers(a *sqlscan.Analysis) bool {
 // does not show yet.
 var recodedUse = hoop.Use{
 	Effect: hoop.EffectOpaque, Tables: []string{"*"}, Why: "this transaction has changed code that may run",
+}
+
+// plantedUse is for what runs behind what left such code in something of the session's own.
+var plantedUse = hoop.Use{
+	Effect: hoop.EffectOpaque, Tables: []string{"*"},
+	Why: "a view, table or type of the session's own may run the code that it was made with; DISCARD TEMP, outside of a transaction, ends that",
 }
 
 // taintedUse is for a prepared statement that code may have replaced.
@@ -513,6 +522,10 @@ func (c *conn) forwarded(e *expected) {
 			c.public = c.public || forOthers(a)
 		}
 		c.recoded = c.recoded || a.Recodes
+		if a.Plants || a.Unplaced && c.pathed {
+			c.shadows.plants()
+		}
+		c.pathed = c.pathed || slices.Contains(a.Settings, "search_path")
 		if c.joined = c.joined || a.Joins; a.JoinsOwn {
 			c.adopted = e.batch
 		}

@@ -1,0 +1,106 @@
+package session_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+// No catalog shows what is in pg_temp. Who agrees to a view, a check, a trigger or a type of
+// the session's own over code agrees to its making: what runs that code later is asked
+// about, until the session's own objects are gone.
+func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable + `;
+		CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.allowed';
+		CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.bump(); RETURN NEW; END'`})
+	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
+	for name, tt := range map[string]struct{ before, makes, uses string }{
+		"a view":               {"", "CREATE TEMP VIEW v AS SELECT bump()", "SELECT * FROM v"},
+		"a view by its schema": {"", "CREATE VIEW pg_temp.v AS SELECT bump()", "SELECT * FROM v"},
+		"a view by the path":   {"SET search_path = pg_temp, public", "CREATE VIEW v AS SELECT bump()", "SELECT * FROM v"},
+		"a default":            {"", "CREATE TEMP TABLE x (a int, b int DEFAULT bump())", "INSERT INTO x VALUES (1)"},
+		"a later default":      {"CREATE TEMP TABLE x (a int, b int)", "ALTER TABLE x ALTER b SET DEFAULT bump()", "INSERT INTO x VALUES (1)"},
+		"a check":              {"", "CREATE TEMP TABLE x (a int CHECK (bump() > 0))", "INSERT INTO x VALUES (1)"},
+		"a trigger":            {"CREATE TEMP TABLE x (a int)", "CREATE TRIGGER t AFTER INSERT ON x FOR EACH ROW EXECUTE FUNCTION fires()", "INSERT INTO x VALUES (1)"},
+		"a rule":               {"CREATE TEMP TABLE x (a int)", "CREATE RULE r AS ON INSERT TO x DO ALSO UPDATE hits SET n = n + 1", "INSERT INTO x VALUES (1)"},
+		"a type":               {"", "CREATE DOMAIN pg_temp.d AS int CHECK (bump() > 0)", "SELECT 1::d"},
+		"a type by the path":   {"SET search_path = pg_temp, public", "CREATE DOMAIN d AS int CHECK (bump() > 0)", "SELECT 1::d"},
+		"an operator":          {"", "CREATE OPERATOR pg_temp.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)", "SELECT 1 OPERATOR(pg_temp.===) 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			conn := open(t, a.Gateway, simple)
+			if tt.before != "" {
+				run(t, conn, tt.before)
+			}
+			a.runs(conn, []string{tt.makes}, []bool{true})
+			for range 2 {
+				done := exec(conn, tt.uses)
+				a.decide(a.pending(1)[0].ID, false)
+				if err := <-done; state(err) != "42501" {
+					t.Errorf("%s: %v", tt.uses, err)
+				}
+			}
+			run(t, conn, "DISCARD TEMP")
+			run(t, conn, "SELECT 1")
+			a.anew("SELECT 1")
+		})
+	}
+	if n := a.hits(); n != 0 {
+		t.Errorf("code ran %d times", n)
+	}
+
+	// What only reads is nobody's business, and of what runs once nothing stays.
+	a.t = t
+	conn := open(t, a.Gateway, simple)
+	for _, sql := range []string{
+		"CREATE TEMP TABLE x AS SELECT peek()", "CREATE TEMP TABLE y (a int, b bigint DEFAULT peek())", "CREATE TEMP VIEW v AS SELECT peek()",
+		"INSERT INTO y VALUES (1)", "SELECT * FROM v, x, y", "INSERT INTO allowed VALUES (0)", "DISCARD ALL",
+	} {
+		run(t, conn, sql)
+	}
+	a.runs(conn, []string{"CREATE TEMP TABLE z AS SELECT bump()", "SELECT * FROM z", "CREATE VIEW shown AS SELECT bump()", "SELECT 1"}, []bool{true, false, true, false})
+
+	// A portal that was bound before is not executed.
+	l := dial(t, a)
+	for _, sql := range []string{"CREATE TEMP TABLE x (a int)", "BEGIN"} {
+		l.send(&pgproto3.Query{String: sql})
+		l.until(ready)
+	}
+	l.send(&pgproto3.Parse{Query: "INSERT INTO x VALUES (1)"}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{})
+	l.until(ready)
+	l.send(&pgproto3.Query{String: "ALTER TABLE x ADD CHECK (bump() > 0)"})
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, true)
+	l.until(ready)
+	l.send(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{})
+	if seen := l.until(ready); len(seen) != 1 || seen[0] != "34000" {
+		t.Errorf("a portal bound before: %v", seen)
+	}
+}
+
+// A setting that changes whenever a row is written, or a view read, would change what code
+// that people agreed to finds, and nobody would see it.
+func TestApproval_SettingsThatChangeUnseen(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable})
+	conn := open(t, a.Gateway, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	run(t, conn, "CREATE TEMP TABLE x (a int, b text)")
+	for _, sql := range []string{
+		"CREATE TEMP VIEW v AS SELECT set_config('search_path', 'other', false)",
+		"CREATE TEMP TABLE y (a text DEFAULT set_config('search_path', 'other', false))",
+		"CREATE TEMP TABLE y (a int CHECK (set_config('search_path', 'other', false) <> ''))",
+		"ALTER TABLE x ALTER b SET DEFAULT set_config('search_path', 'other', false)",
+		"CREATE TABLE y (a text DEFAULT set_config('search_path', 'other', false))",
+		"CREATE DOMAIN d AS int CHECK (set_config('search_path', 'other', false) <> '')",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); state(err) != "42501" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	for _, sql := range []string{"CREATE TEMP TABLE y AS SELECT set_config('app.tenant', '7', false)", "SELECT set_config('app.tenant', '7', false)"} {
+		run(t, conn, sql)
+	}
+}
