@@ -287,6 +287,7 @@ type Grant struct {
 	MaxSessions int       `json:"max_sessions,omitempty"` // at once, on all gateways
 	MaxUses     int       `json:"max_uses,omitempty"`     // sessions begun, in all
 	Uses        int       `json:"uses,omitempty"`         // sessions begun so far, where they are counted
+	Revocable   bool      `json:"revocable,omitempty"`    // in a list of all: by the viewer
 	RevokedAt   time.Time `json:"revoked_at,omitzero"`
 	RevokedBy   string    `json:"revoked_by,omitempty"`
 	Why         string    `json:"revoked_reason,omitempty"`

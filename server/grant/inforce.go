@@ -297,18 +297,30 @@ func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reas
 	return revoked, cancelled, nil
 }
 
+// holdsReins reports whether somebody may revoke a grant whoever decided about it: whose it
+// is, whose account or agent has it, and administrators.
+func (s *Service) holdsReins(by hoop.Identity, g *hoop.Grant) bool {
+	return own(by, g.Owner) || owns(by, g.Owner) || s.hasRole(by, hoop.RoleAdmin)
+}
+
+// mayDecideGrant is mayDecide about the request of a grant, r; about one that was taken in an
+// emergency it is up to the reviewers, who are alerted.
+func mayDecideGrant(by hoop.Identity, g *hoop.Grant, r hoop.Request) error {
+	if g.BreakGlass {
+		r.Groups = g.Reviewers
+	}
+	return mayDecide(by, &r)
+}
+
 func (s *Service) mayRevoke(ctx context.Context, by hoop.Identity, g *hoop.Grant) error {
-	if own(by, g.Owner) || owns(by, g.Owner) || s.hasRole(by, hoop.RoleAdmin) {
+	if s.holdsReins(by, g) {
 		return nil
 	}
 	r, err := s.store.Request(ctx, g.Request)
 	if err != nil {
 		return err
 	}
-	if g.BreakGlass {
-		r.Groups = g.Reviewers // who are alerted can act on it
-	}
-	if mayDecide(by, &r) == nil {
+	if mayDecideGrant(by, g, r) == nil {
 		return nil
 	}
 	if s.hasRole(by, hoop.RoleAuditor) {

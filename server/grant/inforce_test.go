@@ -322,6 +322,7 @@ func TestGrants_WhoSeesWhat(t *testing.T) {
 		b.granted(alice, "open")
 		g := b.granted(alice, "one")
 		b.granted(eve, "open")
+		b.granted(eve, "one")
 		if _, err := b.Revoke(t.Context(), alice, g.ID, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -332,11 +333,13 @@ func TestGrants_WhoSeesWhat(t *testing.T) {
 		}{
 			{alice, false, 1},
 			{alice, true, 2},
-			{eve, true, 1},
+			{eve, true, 2},
 			{dave, true, 0},
+			{bob, true, 2}, // may decide about them
+			{bob, false, 0},
 			{auditor, false, 0},
-			{auditor, true, 3},
-			{admin, true, 3},
+			{auditor, true, 4},
+			{admin, true, 4},
 			{hoop.Identity{}, true, 0},
 			{hoop.Identity{}, false, 0},
 		} {
@@ -353,6 +356,35 @@ func TestGrants_WhoSeesWhat(t *testing.T) {
 			t.Errorf("eve gets %v", got)
 		}
 	})
+}
+
+// Whoever may revoke a grant sees it in the list of all, marked; nobody else's mark lies.
+func TestGrants_MarkedWhereTheyCanBeRevoked(t *testing.T) {
+	for _, viewer := range []hoop.Identity{alice, bob, carol, dave, eve, auditor, admin, person("lead", "data-team"), agent} {
+		run(t, func(t *testing.T, b *bench) {
+			b.granted(alice, "open")
+			b.granted(eve, "one")
+			b.granted(agent, "open")
+			glass, _, err := b.Ask(t.Context(), alice, glass("fire"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := b.Grants(t.Context(), admin, true)
+			if err != nil || len(all) != 4 || glass.Grant == "" {
+				t.Fatalf("%+v, %v", all, err)
+			}
+			listed, err := b.Grants(t.Context(), viewer, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range all {
+				marked := slices.ContainsFunc(listed, func(l hoop.Grant) bool { return l.ID == g.ID && l.Revocable })
+				if _, err := b.Revoke(t.Context(), viewer, g.ID, "x"); (err == nil) != marked {
+					t.Errorf("%s, grant of %s on %s: marked %v, revoked %v", viewer.Subject, g.Owner.Subject, g.Target, marked, err)
+				}
+			}
+		})
+	}
 }
 
 func TestWait_EndsWithTheDecisionOrTheTime(t *testing.T) {

@@ -201,7 +201,8 @@ func (s *Service) Grant(ctx context.Context, viewer hoop.Identity, r hoop.Reques
 }
 
 // Grants lists the viewer's grants in force and those that have yet to begin; with all, every grant that viewer may
-// see, ended ones too: auditors and administrators see everybody's.
+// see, ended ones too: auditors and administrators see everybody's, others those about which they may decide, too. Those
+// that viewer may revoke are marked.
 func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error) {
 	if viewer.Subject == "" {
 		return []hoop.Grant{}, nil
@@ -217,10 +218,53 @@ func (s *Service) Grants(ctx context.Context, viewer hoop.Identity, all bool) ([
 	default:
 		found, err = s.store.Grants(ctx, viewer.Subject, limit)
 	}
+	if err == nil && all {
+		found, err = s.withDecided(ctx, viewer, found, limit)
+	}
 	if found == nil {
 		found = []hoop.Grant{}
 	}
 	return found, err
+}
+
+// withDecided adds the grants of others about which viewer may decide, and marks what they
+// may revoke; they are known by the requests that Requests looks through. Newest first.
+func (s *Service) withDecided(ctx context.Context, viewer hoop.Identity, found []hoop.Grant, limit int) ([]hoop.Grant, error) {
+	live, err := s.store.GrantsAfter(ctx, "", s.now(), limit)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := s.store.Grants(ctx, "", limit)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := s.Requests(ctx, viewer, Filter{State: hoop.Approved, Limit: limit})
+	if err != nil {
+		return nil, err
+	}
+	requests, at := map[int64]hoop.Request{}, map[string]int{}
+	for _, r := range asked {
+		requests[r.ID] = r
+	}
+	for i, g := range found {
+		at[g.ID] = i
+	}
+	for _, g := range append(newest, live...) {
+		r, seen := requests[g.Request]
+		if g.BreakGlass { // reviewers need not see what was asked
+			r, seen = hoop.Request{ID: g.Request, Requester: g.Owner}, true
+		}
+		if !s.holdsReins(viewer, &g) && (!seen || mayDecideGrant(viewer, &g, r) != nil) {
+			continue
+		}
+		if _, listed := at[g.ID]; !listed {
+			at[g.ID] = len(found)
+			found = append(found, g)
+		}
+		found[at[g.ID]].Revocable = g.RevokedAt.IsZero() && s.now().Before(g.ExpiresAt)
+	}
+	slices.SortStableFunc(found, func(a, b hoop.Grant) int { return b.StartsAt.Compare(a.StartsAt) })
+	return found, nil
 }
 
 // current lists a subject's grants that have not ended.

@@ -217,8 +217,22 @@ func (p *person) login(approve func(page, code string)) string {
 	return text.String()
 }
 
-// openIDProvider is a real OpenID provider with one user, at the URL it returns.
+// openIDProvider is a real OpenID provider with one user, at the URL it returns. It says that
+// it asked for the password long ago, unless it was told to ask again.
 type openIDProvider struct{ *storage.Storage }
+
+// longAgo is a sign-in that the provider remembers.
+type longAgo struct{ op.AuthRequest }
+
+func (r longAgo) GetAuthTime() time.Time { return r.AuthRequest.GetAuthTime().Add(-24 * time.Hour) }
+
+func (p openIDProvider) AuthRequestByCode(ctx context.Context, code string) (op.AuthRequest, error) {
+	r, err := p.Storage.AuthRequestByCode(ctx, code)
+	if asked, ok := r.(*storage.AuthRequest); err == nil && (!ok || asked.MaxAuthAge == nil) {
+		return longAgo{r}, nil
+	}
+	return r, err
+}
 
 func (p openIDProvider) SetUserinfoFromRequest(ctx context.Context, u *zoidc.UserInfo, r op.IDTokenRequest, scopes []string) error {
 	u.AppendClaims("groups", []string{"agents"})
