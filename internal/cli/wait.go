@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,17 +121,19 @@ func outcome(a api.RequestAnswer) error {
 // verdict says who approved or denied a request, and why; or why it was cancelled.
 func verdict(r hoop.Request) string {
 	var names []string
+	why := r.DecisionWhy
 	for _, a := range r.Approvals {
 		if a.Approve && r.State == hoop.Approved || !a.Approve && r.State == hoop.Denied {
 			names = append(names, a.Name)
+			why = cmp.Or(why, a.Reason)
 		}
 	}
 	s := ""
 	if len(names) > 0 {
 		s = " by " + strings.Join(names, ", ")
 	}
-	if r.DecisionWhy != "" {
-		s += ": " + r.DecisionWhy
+	if why != "" {
+		s += ": " + why
 	}
 	return s
 }
