@@ -112,8 +112,12 @@ func plainNumbers(types []uint32) bool {
 	return len(types) > 0
 }
 
-// allAtEnd reports whether both bounds of BETWEEN are at the ends of a column's type.
+// allAtEnd reports whether both bounds of BETWEEN are at the ends of a column's type. The same
+// constant twice is one value, as = is.
 func (l *limiter) allAtEnd(column *pg_query.Node, bounds []*pg_query.Node) bool {
+	if len(bounds) == 2 && textOf(bounds[0]) != "" && textOf(bounds[0]) == textOf(bounds[1]) {
+		return false
+	}
 	for _, n := range bounds {
 		if !l.atEnd(column, n) && !l.wholeEnum(">=", column, n) && !l.wholeEnum("<=", column, n) {
 			return false
