@@ -357,12 +357,12 @@ func (l *loader) rules(ctx context.Context) error {
 
 func (l *loader) cascades(ctx context.Context) error {
 	var from, to uint32
-	var del, upd bool
-	return l.each(ctx, `select conrelid, confrelid, confdeltype in ('c','n','d'), confupdtype in ('c','n','d')
+	var del, upd, resets bool
+	return l.each(ctx, `select conrelid, confrelid, confdeltype in ('c','n','d'), confupdtype in ('c','n','d'), 'd' in (confdeltype, confupdtype)
 		from pg_catalog.pg_constraint where contype = 'f'`,
-		[]any{&from, &to, &del, &upd}, func() {
+		[]any{&from, &to, &del, &upd, &resets}, func() {
 			if t, ok := l.snap.tables[to]; ok {
-				t.Cascades = append(t.Cascades, Cascade{Table: from, OnDelete: del, OnUpdate: upd})
+				t.Cascades = append(t.Cascades, Cascade{Table: from, OnDelete: del, OnUpdate: upd, Resets: resets})
 			}
 		})
 }

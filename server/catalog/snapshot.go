@@ -155,6 +155,7 @@ type Cascade struct {
 	Table    uint32 // the referencing table
 	OnDelete bool   // its rows change when referenced ones are deleted
 	OnUpdate bool   // or updated
+	Resets   bool   // to their defaults: SET DEFAULT
 }
 
 // UserType is a type made by a user, row types of tables left out.

@@ -124,8 +124,11 @@ func (s *stmt) assignsAny() (undo func()) {
 
 func (s *stmt) cascade(t *catalog.Table, c change, seen map[uint32]bool) []string {
 	defer s.assignsAny()()
+	resets := s.resets
+	defer func() { s.resets = resets }()
 	var out []string
 	for _, fk := range t.Cascades {
+		s.resets = fk.Resets
 		if c&deletes != 0 && fk.OnDelete || c&updates != 0 && fk.OnUpdate {
 			if ref, ok := s.cat.Table(fk.Table); ok {
 				s.note(ref)
