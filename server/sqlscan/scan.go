@@ -211,6 +211,7 @@ type stmt struct {
 	cataloging bool     // it changes the catalog
 	owned      bool     // of nothing but the session's own
 	configured bool     // it calls set_config
+	planted    bool     // what it copies with LIKE runs code that does more than what its text says
 	leaving    bool     // it leaves code behind
 	awakes     bool     // it switches triggers or rules on
 	fired      []string // tables on which it makes a trigger

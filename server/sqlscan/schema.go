@@ -82,7 +82,7 @@ func (s *stmt) plant() {
 	if s.configured && !strings.HasSuffix(s.cmd.Verb, "FUNCTION") && !strings.HasSuffix(s.cmd.Verb, "PROCEDURE") {
 		s.forbid("set_config is called where it runs later, unseen")
 	}
-	if !s.opened {
+	if !s.opened && !s.planted {
 		return
 	}
 	private, unplaced := s.owned, false
@@ -286,11 +286,15 @@ func (s *stmt) likened(like *pg_query.TableLikeClause) {
 	if like.GetOptions() == 0 {
 		return
 	}
+	before := len(s.builder.uses)
 	for _, t := range s.lookup(like.Relation) {
 		if t.RunsCode {
 			s.made(t, inserts)
 		}
 	}
+	s.planted = s.planted || slices.ContainsFunc(s.builder.uses[before:], func(u *hoop.Use) bool {
+		return u.Effect == hoop.EffectUnboundedWrite || u.Effect == hoop.EffectDestroy || u.Effect == hoop.EffectRole
+	})
 }
 
 // ownIndex is CREATE INDEX on a table of the session's own. What it complains of are
