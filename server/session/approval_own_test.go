@@ -15,6 +15,7 @@ import (
 func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable + `;
 		CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.allowed';
+		CREATE TABLE filled (a int, b int DEFAULT bump());
 		CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.bump(); RETURN NEW; END'`})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 	for name, tt := range map[string]struct{ before, makes, uses string }{
@@ -24,6 +25,7 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 		"a default":            {"", "CREATE TEMP TABLE x (a int, b int DEFAULT bump())", "INSERT INTO x VALUES (1)"},
 		"a later default":      {"CREATE TEMP TABLE x (a int, b int)", "ALTER TABLE x ALTER b SET DEFAULT bump()", "INSERT INTO x VALUES (1)"},
 		"a check":              {"", "CREATE TEMP TABLE x (a int CHECK (bump() > 0))", "INSERT INTO x VALUES (1)"},
+		"a default by LIKE":    {"", "CREATE TEMP TABLE x (LIKE filled INCLUDING ALL)", "INSERT INTO x VALUES (1)"},
 		"a trigger":            {"CREATE TEMP TABLE x (a int)", "CREATE TRIGGER t AFTER INSERT ON x FOR EACH ROW EXECUTE FUNCTION fires()", "INSERT INTO x VALUES (1)"},
 		"a rule":               {"CREATE TEMP TABLE x (a int)", "CREATE RULE r AS ON INSERT TO x DO ALSO UPDATE hits SET n = n + 1", "INSERT INTO x VALUES (1)"},
 		"a type":               {"", "CREATE DOMAIN pg_temp.d AS int CHECK (bump() > 0)", "SELECT 1::d"},
@@ -103,4 +105,23 @@ func TestApproval_SettingsThatChangeUnseen(t *testing.T) {
 	for _, sql := range []string{"CREATE TEMP TABLE y AS SELECT set_config('app.tenant', '7', false)", "SELECT set_config('app.tenant', '7', false)"} {
 		run(t, conn, sql)
 	}
+}
+
+// PostgreSQL lets the owner drop what another session has made for itself, by the schema's
+// own name: that is nobody's own.
+func TestApproval_TemporaryObjectsOfOtherSessions(t *testing.T) {
+	a := startApprovals(t, servertest.Options{})
+	conn := open(t, a.Gateway, nil)
+	run(t, conn, "CREATE TEMP TABLE mine (n int)")
+	var schema string
+	if err := conn.QueryRow(t.Context(), "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()").Scan(&schema); err != nil {
+		t.Fatal(err)
+	}
+	done := exec(open(t, a.Gateway, nil), "DROP TABLE "+schema+".mine")
+	a.decide(a.pending(1)[0].ID, false)
+	if err := <-done; state(err) != "42501" {
+		t.Error(err)
+	}
+	run(t, conn, "INSERT INTO mine VALUES (1)")
+	run(t, conn, "DROP TABLE pg_temp.mine")
 }

@@ -7,6 +7,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // roleCommand handles users, grants, ownership and policies.
@@ -128,7 +129,11 @@ func (s *stmt) dropped(d *pg_query.DropStmt) (tables []string, temp bool) {
 		case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW,
 			pg_query.ObjectType_OBJECT_FOREIGN_TABLE, pg_query.ObjectType_OBJECT_SEQUENCE, pg_query.ObjectType_OBJECT_INDEX:
 			rv := rangeVar(items)
-			temp = temp && (isTempSchema(rv.Schemaname) || s.own(rv))
+			if isTempSchema(rv.Schemaname) && rv.Schemaname != catalog.TempSchema { // it may be another session's
+				temp, tables = false, append(tables, "*")
+				continue
+			}
+			temp = temp && (rv.Schemaname == catalog.TempSchema || s.own(rv))
 			tables = append(tables, s.found(s.canonical(rv))...) // a name that is not there is none of another table's
 			if cascade {
 				for _, t := range s.lookup(rv) {
