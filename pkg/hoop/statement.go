@@ -146,6 +146,8 @@ type Look struct {
 	// Near are further values that it is tested for, in ways that are no plain comparison of
 	// the column: in rows, under casts and functions, by way of other columns.
 	Near []Operand
+	// Between are ranges that it is wanted from.
+	Between []Range
 	// Wrote says that Operands, or any number of values, are written into it: it decides
 	// nothing until it is searched. Together they make one value.
 	Wrote, Together bool
@@ -163,6 +165,12 @@ type Look struct {
 	// has, where the statement shows nothing else of its groups but what they are grouped
 	// by; nil where it does, or may.
 	Counts []int
+}
+
+// Range is what lies between two values.
+type Range struct {
+	Low, High         Operand
+	LowOpen, HighOpen bool // without the value itself
 }
 
 // Operand is a value that a column is compared with: a literal, a parameter or a text.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,9 @@ func (d *decoys) looked(i int, st *hoop.Statement) bool {
 		if d.tested(look.Operands, st, decoy.Values, !look.Exact) || d.tested(look.Near, st, decoy.Values, true) {
 			return true
 		}
+		if slices.ContainsFunc(look.Between, func(r hoop.Range) bool { return d.within(r, st, decoy.Values) }) {
+			return true
+		}
 		for _, group := range look.Against {
 			if slices.ContainsFunc(group, func(c hoop.ColumnRef) bool {
 				return d.stored[i][hoop.TableName(c.Schema, c.Table)] || c.Schema == ownTables && d.stored[i][ownTables]
@@ -77,6 +81,56 @@ func (d *decoys) tested(list []hoop.Operand, st *hoop.Statement, values []string
 		}
 	}
 	return false
+}
+
+// within reports whether one of values lies in a range.
+func (d *decoys) within(r hoop.Range, st *hoop.Statement, values []string) bool {
+	for _, low := range d.texts(st, r.Low) {
+		for _, high := range d.texts(st, r.High) {
+			if slices.ContainsFunc(values, func(v string) bool {
+				from, ok := order(low, v)
+				to, also := order(v, high)
+				return ok && also && (from < 0 || from == 0 && !r.LowOpen) && (to < 0 || to == 0 && !r.HighOpen)
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// order compares two values as any type would that they can be of; ok is false where that
+// is not known. Numbers are compared as such: who sorts texts of digits pads them. Others
+// are where they differ in nothing but digits, as dates and codes do, whatever the collation.
+func order(a, b string) (n int, ok bool) {
+	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
+	if x, ok := new(big.Rat).SetString(number(a)); ok {
+		if y, ok := new(big.Rat).SetString(number(b)); ok {
+			return x.Cmp(y), true
+		}
+	}
+	if x, ok := uuidDigits(a); ok {
+		if y, ok := uuidDigits(b); ok {
+			return strings.Compare(x, y), true
+		}
+	}
+	return strings.Compare(a, b), len(a) == len(b) && form(a) == form(b)
+}
+
+// number is a text as decimal has it, "" where it is none.
+func number(s string) string {
+	n, _ := decimal(s)
+	return n
+}
+
+// form is a text with every digit 0.
+func form(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '0'
+		}
+		return r
+	}, s)
 }
 
 // stores are the commands that put values of the text into tables.

@@ -25,6 +25,7 @@ type sight struct {
 	many     bool                  // with values that the text does not list
 	listed   bool                  // with those that it lists
 	near     []hoop.Operand        // see hoop.Look
+	between  []hoop.Range          // likewise
 }
 
 // looker finds the sights of a statement before it is walked.
@@ -94,12 +95,16 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.condition(x.CaseWhen.Expr)
 	case *pg_query.Node_JoinExpr:
 		l.condition(x.JoinExpr.Quals)
+		l.ranges(x.JoinExpr.Quals)
 	case *pg_query.Node_UpdateStmt:
 		l.condition(x.UpdateStmt.WhereClause)
+		l.ranges(x.UpdateStmt.WhereClause)
 	case *pg_query.Node_DeleteStmt:
 		l.condition(x.DeleteStmt.WhereClause)
+		l.ranges(x.DeleteStmt.WhereClause)
 	case *pg_query.Node_SelectStmt:
 		l.condition(x.SelectStmt.WhereClause)
+		l.ranges(x.SelectStmt.WhereClause)
 		l.condition(x.SelectStmt.HavingClause)
 		l.selected(x.SelectStmt)
 		for _, n := range slices.Concat(x.SelectStmt.GroupClause, x.SelectStmt.DistinctClause) {
@@ -596,6 +601,9 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 	r.resolve(d.name)
 	look := hoop.Look{Columns: r.columns(), View: r.blind}
 	p := l.sights[d.ref]
+	if p != nil {
+		look.Between = p.between
+	}
 	if d.join {
 		look.Joined, look.Many, look.Against = true, l.makes, r.relatives()
 		if l.lists {
