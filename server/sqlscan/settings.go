@@ -20,6 +20,9 @@ var serverSettings = map[string]bool{
 	"max_stack_depth": true, "temp_file_limit": true, "deadlock_timeout": true, "commit_delay": true, "jit_provider": true,
 	"extension_control_path": true, "extension_destdir": true, "restrict_nonsystem_relation_kind": true,
 	"event_triggers": true,
+	// Code that procedural languages run when they begin.
+	"plperl.on_init": true, "plperl.on_plperl_init": true, "plperl.on_plperlu_init": true, "pltcl.start_proc": true, "pltclu.start_proc": true,
+	"plv8.start_proc": true,
 }
 
 var serverPrefixes = []string{
@@ -45,14 +48,16 @@ func (s *stmt) setting(name, value string, known, reset bool) {
 		s.use(hoop.EffectRole, "sets "+name, "*")
 	case name == "restrict_nonsystem_relation_kind" && known && value != "":
 		s.use(hoop.EffectSession, "") // the session forgoes something
-	case serverSetting(name):
+	case ServerSetting(name):
 		s.use(hoop.EffectServer, "setting "+name+" reaches beyond the session")
 	default:
 		s.use(hoop.EffectSession, "")
 	}
 }
 
-func serverSetting(name string) bool {
+// ServerSetting reports whether a setting, whose name is in lower case, reaches beyond the
+// session.
+func ServerSetting(name string) bool {
 	if serverSettings[name] {
 		return true
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/session"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
 // What the target is told of whose session it is, for row-level security.
@@ -98,12 +99,10 @@ func checkSetting(name, value string) error {
 		return err
 	case "standard_conforming_strings":
 		refused = isOff(value) || !isOn(value)
-	case "role", "session_authorization", "session_replication_role", "is_superuser",
-		"session_preload_libraries", "local_preload_libraries", "allow_system_table_mods",
-		"backslash_quote", "debug_print_parse", "debug_print_plan", "debug_print_rewritten":
+	case "role", "session_authorization", "is_superuser", "backslash_quote":
 		refused = true
 	default:
-		refused = strings.HasPrefix(name, "hoop.") || strings.HasPrefix(name, "log_")
+		refused = strings.HasPrefix(name, "hoop.") || sqlscan.ServerSetting(name)
 	}
 	if refused {
 		return hoop.Errorf(hoop.CodeDenied, "setting %s may not be set when connecting", name).

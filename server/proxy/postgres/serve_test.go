@@ -108,6 +108,12 @@ func TestServe_RefusalsAtStart(t *testing.T) {
 		{"options=-c%20ho%5Cop.user%3Dx", "42501"},
 		{"options=-c%20log_statement%3Dall", "42501"},
 		{"options=-c%20standard_conforming_strings%3Doff", "42501"},
+		{"options=-c%20zero_damaged_pages%3Don", "42501"},
+		{"options=--track-functions%3Dall", "42501"},
+		{"options=-cpgaudit.log%3Dnone", "42501"},
+		{"Ignore_System_Indexes=on", "42501"},
+		{"session_replication_role=replica", "42501"},
+		{"plv8.start_proc=x", "42501"},
 		{"options=-F", "0A000"},
 		{"Options=-c%20role%3Dpostgres", "42704"}, // as PostgreSQL says
 		{"OPTIONS=-c%20work_mem%3D1MB", "42704"},
