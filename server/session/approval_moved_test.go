@@ -587,6 +587,8 @@ func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
 		CREATE FUNCTION most() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(n) FROM hits';
 		CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.noted VALUES (1); RETURN NULL; END';
 		CREATE TABLE noted (n int); CREATE TABLE passed (n int); CREATE TABLE later (n int); CREATE TABLE exact (n int); CREATE TABLE dynamic (n int); CREATE TABLE filled (n int, m int DEFAULT most());
+		CREATE FUNCTION highest() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT max(n) FROM hits); END';
+		CREATE MATERIALIZED VIEW tops AS SELECT highest() AS n;
 		CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION notes();
 		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();
 		CREATE TRIGGER t AFTER INSERT ON passed FOR EACH ROW EXECUTE FUNCTION passes();
@@ -602,6 +604,8 @@ func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
 		"in one text":                          {[]string{table + "; INSERT INTO noted VALUES (1)"}, true},
 		"a table before a trigger's trigger":   {[]string{table, "INSERT INTO passed VALUES (1)"}, true},
 		"a table before a default":             {[]string{table, "INSERT INTO filled (n) VALUES (1)"}, true},
+		"a table before what REFRESH runs":     {[]string{table, "REFRESH MATERIALIZED VIEW tops"}, true},
+		"REFRESH":                              {[]string{"REFRESH MATERIALIZED VIEW tops"}, false},
 		"a view before code that is not read":  {[]string{view, "INSERT INTO dynamic VALUES (1)"}, true},
 		"a prepared statement":                 {[]string{"PREPARE p AS INSERT INTO noted VALUES (1)", view, "EXECUTE p"}, true},
 		"a view between trigger and COMMIT":    {[]string{"BEGIN", "INSERT INTO later VALUES (1)", view}, true},

@@ -210,6 +210,7 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 		for _, t := range s.lookup(x.RefreshMatViewStmt.Relation) {
 			s.taking(true, func() { s.view(t) })
 		}
+		s.lookedUp(s.ran)
 		s.out.Opaque = true
 		s.use(hoop.EffectWrite, "REFRESH", into...)
 		if !x.RefreshMatViewStmt.SkipData {
