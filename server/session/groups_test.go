@@ -136,3 +136,30 @@ func TestSession_GroupsChangeAtTheProvider(t *testing.T) {
 		t.Error("kim decides in a group that does not")
 	}
 }
+
+// Sessions at another gateway on the same store than the one that heard of it are cut, too.
+func TestSession_GroupsChangeAtAnotherGateway(t *testing.T) {
+	pg, err := shared()
+	must(t, err)
+	for _, sql := range []string{"DROP DATABASE IF EXISTS groups_store", "CREATE DATABASE groups_store"} {
+		must(t, pg.Exec(t.Context(), "postgres", sql))
+	}
+	i := newIssuer(t, "dba")
+	config := func(c *server.Config) {
+		c.Store.URL = pg.DSN("groups_store")
+		c.Identity.Providers = []server.ProviderConfig{{Name: "corp", OIDC: &server.OIDCConfig{Issuer: i.url, ClientID: "hoop", GroupsClaim: "groups", CAFile: i.caFile}}}
+	}
+	a := servertest.Start(t, servertest.Options{PG: pg, Config: config})
+	b := servertest.Start(t, servertest.Options{PG: pg, Config: config, Beside: a})
+	refresh := i.signIn(t, a)
+	conn, err := pgx.Connect(t.Context(), b.Connect("kim", "pg-prod"))
+	must(t, err)
+	defer conn.Close(context.Background())
+	i.group.Store("interns")
+	must(t, refresh())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := conn.WaitForNotification(ctx); state(err) != "57P01" || !strings.Contains(err.Error(), "its groups have changed") {
+		t.Errorf("kim's session: %v", err)
+	}
+}
