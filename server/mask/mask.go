@@ -291,6 +291,13 @@ func (r *Rules) shows(c hoop.ColumnRef) bool {
 	return best != nil && best.with != resource.Redact && best.with != resource.Null || len(r.freeText(c)) > 0
 }
 
+// Traceable reports whether what is shown of the column is a hash or the like: the same for
+// the same values.
+func (r *Rules) Traceable(c hoop.ColumnRef) bool {
+	best := r.strictest(c)
+	return best != nil && traceable(best.with) || slices.ContainsFunc(r.freeText(c), func(f *rule) bool { return traceable(f.with) })
+}
+
 // copied reports whether protected data may have been copied into the table.
 func (r *Rules) copied(table string) bool { return r.all || r.inherited[table] }
 

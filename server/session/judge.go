@@ -543,6 +543,7 @@ func (s *Session) digest(ctx context.Context, ask Ask, uses []hoop.Use) (string,
 
 // Plan says how each column of an answer is masked.
 func (r *Run) Plan(cols []hoop.Column) *mask.Plan {
+	cols = r.untried(cols)
 	p := r.rules.Plan(r.st, cols)
 	p.AtLeast(r.infers.counts, r.infers.least, cols)
 	r.decoys.watch(p, r.st, cols)

@@ -2,6 +2,8 @@ package leaks
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +19,7 @@ CREATE TABLE public.kept (id int PRIMARY KEY, hashed text, number int, wide bigi
 INSERT INTO public.kept VALUES (1, '123-45-6789', 123456789, 12345678901, '123-45-6789', '2023-12-31 20:07:08+00', '2024-01-03', 'CANARY' || repeat('.', 48) || 'CARD4444 and more',
 	'SSN 123-45-6789 on file');`
 
-const transforms = servertest.Resources + `
+var transforms = strings.Replace(servertest.Resources, "decision: approve\n  approval: {groups: [dba], count: 1, timeout: 30s}", "decision: deny", 1) + `
 ---
 kind: MaskRule
 name: hashed
@@ -43,14 +45,19 @@ spec: {targets: ["*"], detect: [us-ssn], with: hash}
 // transformedLine gives a way to a database with such a table.
 func transformedLine(t *testing.T, database string) (dsn string) {
 	t.Helper()
+	return transformedGateway(t, database, transforms).Connect("agent", "pg-prod")
+}
+
+// transformedGateway starts a gateway before a database with such a table.
+func transformedGateway(t *testing.T, database, resources string) *servertest.Gateway {
+	t.Helper()
 	if err := pg.Exec(t.Context(), "postgres", "CREATE DATABASE "+database); err != nil {
 		t.Fatal(err)
 	}
 	if err := pg.Exec(t.Context(), database, transformed); err != nil {
 		t.Fatal(err)
 	}
-	g := servertest.Start(t, servertest.Options{PG: pg, Resources: strings.Replace(transforms, "database: postgres", "database: "+database, 1)})
-	return g.Connect("agent", "pg-prod")
+	return servertest.Start(t, servertest.Options{PG: pg, Resources: strings.Replace(resources, "database: postgres", "database: "+database, 1)})
 }
 
 // first is the first value that a statement is answered with.
@@ -111,6 +118,52 @@ func TestTransforms_Guesses(t *testing.T) {
 				}
 				_ = w.Close()
 			}
+		}
+	}
+}
+
+// Whoever writes values where they are hashed sees what becomes of them. Of more than may be
+// compared with a column nothing is shown any more, in whatever way they were written.
+func TestTransforms_Written(t *testing.T) {
+	columns := []struct{ name, cast string }{{"hashed", "::text"}, {"number", ""}, {"tokens", "::text || '123456'"}, {"wide", ""}}
+	ways := map[string][]string{
+		"few":         {"INSERT INTO kept (id, COL) VALUES (NUM, NUM CAST)"},
+		"INSERT":      {"INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g"},
+		"UPDATE":      {"INSERT INTO kept (id) SELECT g FROM generate_series(100, 999) g", "UPDATE kept SET COL = id CAST WHERE id > 99"},
+		"one by one":  slices.Repeat([]string{"INSERT INTO kept (id, COL) VALUES (NUM, NUM CAST)"}, 51),
+		"from WITH":   {"WITH w AS (SELECT g FROM generate_series(100, 999) g) INSERT INTO kept (id, COL) SELECT g, g CAST FROM w"},
+		"prepared":    {"PREPARE w AS INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g", "EXECUTE w"},
+		"in one text": {"INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g; SELECT COL FROM kept WHERE id = 101"},
+	}
+	resources := transforms
+	account := func(i int, way string) string { return fmt.Sprintf("w%d-%x", i, way) } // counts are for each
+	for i := range columns {
+		for way := range ways {
+			name := account(i, way)
+			resources += fmt.Sprintf("\n---\nkind: ServiceAccount\nname: %s\nspec: {groups: [agents], owner: data-team, secret: {value: %s-secret}}\n", name, name)
+		}
+	}
+	g := transformedGateway(t, "written", resources)
+	for i, c := range columns {
+		for way, lines := range ways {
+			w := open(t, g.Connect(account(i, way), "pg-prod"), "", nil)
+			for n, sql := range slices.Concat([]string{"BEGIN"}, lines, []string{"SELECT COL FROM kept WHERE id IN (1, 101)"}) {
+				if err := w.run(simple, strings.NewReplacer("COL", c.name, "CAST", c.cast, "NUM", fmt.Sprint(100+n)).Replace(sql)); err != nil {
+					t.Errorf("%s, %s: %s: %v", c.name, way, sql, err)
+				} else if got := told(w.got); strings.Contains(got, "SERROR") {
+					t.Fatalf("%s, %s: no attack: %.300s", c.name, way, got)
+				}
+			}
+			shown := 0
+			for _, row := range cells(w.got) {
+				if len(row[0]) > 4 && !bytes.Equal(row[0], []byte("[masked]")) {
+					shown++
+				}
+			}
+			if way == "few" && shown != 2 || way != "few" && shown > 0 {
+				t.Errorf("%s, %s: %d values are shown: %.400s", c.name, way, shown, told(w.got))
+			}
+			_ = w.Close()
 		}
 	}
 }
