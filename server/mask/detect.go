@@ -158,17 +158,36 @@ func in(few string, c byte) bool {
 	return false
 }
 
+// lineBreak gives the length of the end of a line at i, and of the blanks before the next.
+func lineBreak(s []byte, i int) int {
+	at := i
+	if i < len(s) && s[i] == '\r' {
+		i++
+	}
+	if i >= len(s) || s[i] != '\n' {
+		return 0
+	}
+	for i++; i < len(s) && s[i] == ' ' && i < at+16; {
+		i++
+	}
+	return i - at
+}
+
 // separator gives the length of a separator at i: one of seps, where a dash may be
-// any of Unicode's and a blank may be one that does not break.
+// any of Unicode's and a blank may be one that does not break. Behind a dash the line may
+// end.
 func separator(s []byte, i int, seps string) int {
 	if i >= len(s) {
 		return 0
 	}
 	if s[i] < 0x80 {
-		if in(seps, s[i]) {
-			return 1
+		switch {
+		case !in(seps, s[i]):
+			return 0
+		case s[i] == '-':
+			return 1 + lineBreak(s, i+1)
 		}
-		return 0
+		return 1
 	}
 	switch {
 	case bytes.HasPrefix(s[i:], []byte("\u00a0")): // no-break space

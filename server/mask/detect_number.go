@@ -55,6 +55,7 @@ func nanp(s []byte, i int) int {
 	for range 2 {
 		i += separator(s, i, phoneSeps)
 	}
+	i += lineBreak(s, i)
 	if end := groups(s, i, phoneSeps, 3, 4); end > 0 {
 		return end
 	}

@@ -175,6 +175,9 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 		return r, end
 	}
 	j := end + 1
+	if c == '-' {
+		j += lineBreak(v, j)
+	}
 	if j < len(v) && isDigit(v[j]) {
 		if c != ',' && c != ')' {
 			r.next = kind + nextKind(len(groupSeps)*size(v, j))
