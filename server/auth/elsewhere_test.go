@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/crewjam/saml"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
 )
@@ -155,6 +157,38 @@ func TestRun_AnotherGatewayEnds(t *testing.T) {
 		look("other groups", "change alice")
 		if got := w.cut(); !slices.Equal(got, []string{"alice", "alice", "alice"}) {
 			t.Errorf("the gateway that ended them cut %q", got) // out; disabled, and once more for those without sign-in
+		}
+	})
+}
+
+// A SAML sign-in that one gateway took holds at another one as long as it holds there, though
+// nobody is asked about it, and what stands on it is cut there, too.
+func TestRun_SAMLAtAnotherGateway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		idp, with := withSAML(t)
+		w := newWorld(t, with)
+		w.store.shared = true
+		n := newNeighbour(t, w, func(o *Options) { o.Secret = bytes.Repeat([]byte{8}, 32) })
+		end := time.Now().Add(time.Hour)
+		idp.change = func(a *saml.Assertion) { a.AuthnStatements[0].SessionNotOnOrAfter = &end }
+		here, stopHere := context.WithCancel(t.Context())
+		there, stopThere := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = n.Run(there) })
+		running.Go(func() { _ = w.Run(here) })
+		defer running.Wait()
+		defer stopThere()
+		defer stopHere()
+		w.samlSignIn()
+		time.Sleep(time.Until(end) - time.Second)
+		synctest.Wait()
+		if f, err := w.store.Families(t.Context(), "clinic:jane-id", time.Now()); err != nil || len(f) != 1 || len(n.said()) != 0 {
+			t.Fatalf("a second before the end: %+v, %v; the other gateway was told %q", f, err, n.said())
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := n.said(); !slices.Contains(got, "end clinic:jane-id") {
+			t.Errorf("the other gateway was told %q", got)
 		}
 	})
 }
