@@ -42,6 +42,19 @@ name: in-text
 spec: {targets: ["*"], detect: [us-ssn], with: hash}
 `
 
+// account names one of those that withAccounts declares. What they write and compare counts
+// for each.
+func account(n int) string { return fmt.Sprintf("w%d", n) }
+
+// withAccounts is transforms with n accounts more.
+func withAccounts(n int) string {
+	out := transforms
+	for i := range n {
+		out += fmt.Sprintf("\n---\nkind: ServiceAccount\nname: %s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(i))
+	}
+	return out
+}
+
 // transformedLine gives a way to a database with such a table.
 func transformedLine(t *testing.T, database string) (dsn string) {
 	t.Helper()
@@ -78,28 +91,36 @@ func first(t *testing.T, w *wire, m mode, sql string) []byte {
 // what a command that stores values says of them: guesses, one of which is right, do not
 // become what the column shows.
 func TestTransforms_Guesses(t *testing.T) {
-	dsn := transformedLine(t, "guesses")
-	for column, guess := range map[string]string{
+	guesses := map[string]string{
 		"hashed": "'123-45-6789'", "number": "123456789", "wide": "12345678901", "tokens": "'123-45-6789'", "note": "'SSN 123-45-6789 on file'",
-	} {
-		for _, sql := range []string{
-			"SELECT COL FROM kept UNION ALL SELECT GUESS",
-			"SELECT COL FROM (SELECT COL FROM kept UNION ALL VALUES (GUESS)) x",
-			"WITH RECURSIVE r(c, n) AS (SELECT COL, 1 FROM kept UNION ALL SELECT GUESS, 2 FROM r WHERE n = 1) SELECT c FROM r",
-			"SELECT COL FROM kept UNION ALL SELECT min(x) FROM (VALUES (GUESS)) v(x)",
-			"SELECT COALESCE(k.COL, GUESS) FROM generate_series(1, 1) LEFT JOIN kept k ON false",
-			"INSERT INTO kept (id, COL) VALUES (2, GUESS) RETURNING COL",
-			"INSERT INTO kept (id, COL) VALUES (1, GUESS) ON CONFLICT (id) DO UPDATE SET COL = GUESS RETURNING COL",
-			"UPDATE kept SET COL = GUESS WHERE id = 1 RETURNING COL",
-			"SELECT GUESS",
-			"CREATE TEMP TABLE guesses AS SELECT GUESS AS COL; SELECT COL FROM guesses",
-		} {
+	}
+	ways := []string{
+		"SELECT COL FROM kept UNION ALL SELECT GUESS",
+		"SELECT COL FROM (SELECT COL FROM kept UNION ALL VALUES (GUESS)) x",
+		"WITH RECURSIVE r(c, n) AS (SELECT COL, 1 FROM kept UNION ALL SELECT GUESS, 2 FROM r WHERE n = 1) SELECT c FROM r",
+		"SELECT COL FROM kept UNION ALL SELECT min(x) FROM (VALUES (GUESS)) v(x)",
+		"SELECT COALESCE(k.COL, GUESS) FROM generate_series(1, 1) LEFT JOIN kept k ON false",
+		"INSERT INTO kept (id, COL) VALUES (2, GUESS) RETURNING COL",
+		"INSERT INTO kept (id, COL) VALUES (1, GUESS) ON CONFLICT (id) DO UPDATE SET COL = GUESS RETURNING COL",
+		"INSERT INTO kept (id, COL) VALUES (1, GUESS) ON CONFLICT (id) DO UPDATE SET COL = excluded.COL RETURNING COL",
+		"UPDATE kept SET COL = GUESS WHERE id = 1 RETURNING COL",
+		"UPDATE kept k SET COL = v.x FROM (VALUES (GUESS)) v(x) WHERE k.id = 1 RETURNING k.COL",
+		"UPDATE kept SET (COL, id) = (GUESS, 1) WHERE id = 1 RETURNING kept.COL",
+		"WITH i AS (INSERT INTO kept (id, COL) VALUES (2, GUESS) RETURNING COL) SELECT COL FROM i",
+		"WITH i AS (UPDATE kept SET COL = GUESS WHERE id = 1 RETURNING *) SELECT i.COL FROM i LEFT JOIN kept k ON false",
+		"SELECT GUESS",
+		"CREATE TEMP TABLE guesses AS SELECT GUESS AS COL; SELECT COL FROM guesses",
+	}
+	g, next := transformedGateway(t, "guesses", withAccounts(2*len(guesses)*len(ways))), 0
+	for column, guess := range guesses {
+		for _, sql := range ways {
 			sql := strings.NewReplacer("COL", column, "GUESS", guess).Replace(sql)
 			for _, m := range []mode{simple, undescr} {
 				if m.name == undescr.name && strings.Contains(sql, ";") {
 					continue
 				}
-				w := open(t, dsn, "", nil)
+				w := open(t, g.Connect(account(next), "pg-prod"), "", nil)
+				next++
 				shown := first(t, w, m, "SELECT "+column+" FROM kept WHERE id = 1")
 				if shown == nil || bytes.Contains(shown, []byte("masked")) {
 					t.Fatalf("%s is shown as %q", column, shown)
@@ -135,18 +156,11 @@ func TestTransforms_Written(t *testing.T) {
 		"prepared":    {"PREPARE w AS INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g", "EXECUTE w"},
 		"in one text": {"INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g; SELECT COL FROM kept WHERE id = 101"},
 	}
-	resources := transforms
-	account := func(i int, way string) string { return fmt.Sprintf("w%d-%x", i, way) } // counts are for each
-	for i := range columns {
-		for way := range ways {
-			name := account(i, way)
-			resources += fmt.Sprintf("\n---\nkind: ServiceAccount\nname: %s\nspec: {groups: [agents], owner: data-team, secret: {value: %s-secret}}\n", name, name)
-		}
-	}
-	g := transformedGateway(t, "written", resources)
-	for i, c := range columns {
+	g, next := transformedGateway(t, "written", withAccounts(len(columns)*len(ways))), 0
+	for _, c := range columns {
 		for way, lines := range ways {
-			w := open(t, g.Connect(account(i, way), "pg-prod"), "", nil)
+			w := open(t, g.Connect(account(next), "pg-prod"), "", nil)
+			next++
 			for n, sql := range slices.Concat([]string{"BEGIN"}, lines, []string{"SELECT COL FROM kept WHERE id IN (1, 101)"}) {
 				if err := w.run(simple, strings.NewReplacer("COL", c.name, "CAST", c.cast, "NUM", fmt.Sprint(100+n)).Replace(sql)); err != nil {
 					t.Errorf("%s, %s: %s: %v", c.name, way, sql, err)
