@@ -515,7 +515,8 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.portals.forget(endPortal)
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
-		a.due = slices.DeleteFunc(a.due, func(d due) bool { return d.batch <= e.batch })
+		over := func(d due) bool { return d.batch <= e.batch }
+		a.due, a.quiet = slices.DeleteFunc(a.due, over), slices.DeleteFunc(a.quiet, over)
 		if len(a.queue) == 0 { // else what is on its way may have added some
 			a.finds, a.opaque = nil, false
 		}

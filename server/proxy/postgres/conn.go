@@ -79,6 +79,7 @@ type conn struct {
 	veils      veils                   // views of the session's own
 	finds      map[string]bool         // names that code of the open transaction may find: see intercepts
 	due        []due                   // what people agreed to that goes on when the open transaction ends
+	quiet      []due                   // the same of statements that nobody was asked about: moved is not used
 	moved      int64                   // counts what changed what code finds by name: see moves
 	opaque     bool                    // code that was not read has run in the open transaction, and may have opened cursors
 	opening    int64                   // moved, when it first did

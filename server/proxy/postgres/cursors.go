@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"iter"
 	"reflect"
 	"slices"
 
@@ -34,6 +35,8 @@ func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 			st.Uses = append(slices.Clone(st.Uses), again(cur)...)
 		case c.strayed(cmd.Fetch, cur, m):
 			st.Uses = append(slices.Clone(st.Uses), onward...)
+		default:
+			st.Uses = slices.Concat(st.Uses, c.outgrown(cmd.Fetch))
 		}
 		if cur == nil {
 			st.Opaque = true
@@ -42,6 +45,22 @@ func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 		st.Reads = merge(st.Reads, cur.meaning.analysis.Reads)
 		st.Opaque = st.Opaque || cur.meaning.analysis.Opaque
 	}
+}
+
+// outgrown gives what going on in the cursor or portal of that name does beyond what it did
+// when it was judged, where others have changed functions since.
+func (c *conn) outgrown(name string) []hoop.Use {
+	c.mu.Lock()
+	src := c.sourceLocked(name)
+	c.mu.Unlock()
+	if src.all == nil {
+		return nil
+	}
+	uses, err := c.grown(c.ctx, src.all, nil)
+	if err != nil {
+		return onward
+	}
+	return uses
 }
 
 // again is what going back in a cursor does: PostgreSQL runs the query once more for rows
@@ -101,6 +120,7 @@ type source struct {
 	version string
 	moved   int64
 	opened  bool // nothing is known of it: code may have opened it
+	all     iter.Seq2[int, *meaning]
 }
 
 // sourceLocked finds it, by way of portals that fetch themselves. c.mu is held.
@@ -108,7 +128,7 @@ func (c *conn) sourceLocked(name string) source {
 	for range maxNesting {
 		if cur, known := c.cursors.lookup(name, c.batch); known && cur != nil {
 			a := cur.meaning.analysis
-			return source{cur, len(beyond(a.Uses)) > 0, moves(a), cur.lost, cur.meaning.version, cur.moved, false}
+			return source{cur, len(beyond(a.Uses)) > 0, moves(a), cur.lost, cur.meaning.version, cur.moved, false, func(yield func(int, *meaning) bool) { yield(-1, cur.meaning) }}
 		}
 		p, known := c.portals.lookup(name, c.batch)
 		if !known || p == nil {
@@ -121,7 +141,7 @@ func (c *conn) sourceLocked(name string) source {
 				changes = changes || moves(m.analysis)
 			}
 			other := len(p.run.also) > 0 && p.generation != c.generation // it would run another statement by that name
-			return source{nil, other || len(beyond(p.run.uses)) > 0, other || changes, other || p.forgotten, p.run.meaning.version, p.moved, false}
+			return source{nil, other || len(beyond(p.run.uses)) > 0, other || changes, other || p.forgotten, p.run.meaning.version, p.moved, false, p.run.meanings}
 		}
 		name = a.Commands[0].Fetch
 	}

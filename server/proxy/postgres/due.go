@@ -2,9 +2,12 @@ package postgres
 
 import (
 	"context"
+	"iter"
+	"reflect"
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
@@ -17,6 +20,10 @@ type due struct {
 	moved int64 // conn.moved, when it was forwarded; -1 when code that was not read has run since
 }
 
+// errGrown refuses what does more than it was judged by.
+var errGrown = hoop.Errorf(hoop.CodeDenied, "functions have changed since the statement was judged, and it would do more by now").
+	WithHint("run it again")
+
 // defers notes that e may have set off such code, or changed what it finds. c.mu is held.
 func (c *conn) defers(e *expected) {
 	if slices.ContainsFunc(e.run.uses, func(u hoop.Use) bool { return u.Effect == hoop.EffectOpaque }) {
@@ -25,6 +32,12 @@ func (c *conn) defers(e *expected) {
 		}
 	}
 	if !e.run.held {
+		for _, m := range e.run.meanings {
+			if m.analysis.Defers || slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Holds }) {
+				c.quiet = append(c.quiet, due{e.run, e.batch, c.moved})
+				return
+			}
+		}
 		return
 	}
 	for _, m := range e.run.meanings {
@@ -82,15 +95,89 @@ func (c *conn) overtakes(m *meaning, also []executed, redefined bool) []hoop.Use
 	}}
 }
 
+// grown gives what meanings do by now beyond what they did when they were judged: others may
+// have changed the functions that they call, or that triggers do. was is what there was in
+// the database then, where that is known.
+func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *catalog.Snapshot) (uses []hoop.Use, err error) {
+	snap, err := c.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if was != nil {
+		if snap.Base().Version == was.Base().Version {
+			return nil, nil
+		}
+		snap = snap.Base().With("judged", was.Local()) // what the session makes for itself is told elsewhere
+	}
+	for _, m := range all {
+		if m.version == snap.Version {
+			continue
+		}
+		now, err := c.meansAgain(ctx, m, snap)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range beyond(now.analysis.Uses) {
+			if !slices.ContainsFunc(m.analysis.Uses, func(was hoop.Use) bool { return reflect.DeepEqual(u, was) }) {
+				uses = append(uses, u)
+			}
+		}
+	}
+	return uses, nil
+}
+
+// ripened gives what nobody was asked about, and runs with m since that ends the transaction,
+// as far as it does more by now than when it was judged.
+func (c *conn) ripened(ctx context.Context, m *meaning) (uses []hoop.Use, err error) {
+	c.mu.Lock()
+	var all []due
+	if hurries(m.analysis) {
+		all = slices.Clone(c.quiet)
+	}
+	c.mu.Unlock()
+	for _, d := range all {
+		more, err := c.grown(ctx, d.run.meanings, d.run.snap)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range more {
+			u.Why = "when the transaction ends: " + u.Why
+			uses = append(uses, u)
+		}
+	}
+	return uses, nil
+}
+
+// wakes gives the use of a statement that changes code which the transaction may run when it
+// ends: it does so unseen. c.mu is held.
+func (c *conn) wakes(m *meaning) []hoop.Use {
+	if !m.analysis.Recodes || len(c.quiet) == 0 {
+		return nil
+	}
+	return []hoop.Use{{
+		Effect: hoop.EffectOpaque, Tables: []string{"*"},
+		Why: "deferred triggers or a cursor WITH HOLD of this transaction may run what it changes when that ends",
+	}}
+}
+
 // overdue refuses a message that ends the transaction of a pipeline, where what is due is
 // defined otherwise by now.
 func (c *conn) overdue() error {
 	c.mu.Lock()
-	var all []due
+	var all, quiet []due
 	if c.status == 'I' && !c.skipping && !c.refused {
-		all = slices.Clone(c.due)
+		all, quiet = slices.Clone(c.due), slices.Clone(c.quiet)
 	}
 	c.mu.Unlock()
+	for _, d := range quiet {
+		more, err := c.grown(c.ctx, d.run.meanings, d.run.snap)
+		if err != nil {
+			return err
+		}
+		if len(more) > 0 {
+			return c.disallowed(d.run, errGrown)
+		}
+	}
 	for _, d := range all {
 		if err := c.stands(d.run); err != nil {
 			return err

@@ -418,6 +418,16 @@ func (c *conn) executable(p *portal) (bool, error) {
 		return bound, nil
 	}
 	if !p.run.masks && len(beyond(p.run.uses)) == 0 {
+		more, err := c.grown(c.ctx, p.run.meanings, p.run.snap)
+		switch {
+		case c.ctx.Err() != nil:
+			return false, errTerminated
+		case err == nil && len(more) > 0:
+			err = errGrown
+		}
+		if err != nil {
+			return false, c.refusePortal(p, err)
+		}
 		return true, nil
 	}
 	err := c.unmoved(c.ctx, p.run)

@@ -121,6 +121,11 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if err != nil {
 		return nil, nil, err
 	}
+	ripe, err := c.ripened(ctx, m)
+	if err != nil {
+		return nil, nil, err
+	}
+	st.Uses = slices.Concat(st.Uses, ripe)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st.InTx = c.status != 'I' || c.begunBatch
@@ -144,6 +149,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), plantedUse)
 	}
 	st.Uses = append(slices.Clip(st.Uses), c.overtakes(m, also, redefined)...)
+	st.Uses = append(slices.Clip(st.Uses), c.wakes(m)...)
 	st.Uses = append(slices.Clip(st.Uses), c.turned(a)...)
 	for _, x := range also {
 		st.Uses = append(slices.Clip(st.Uses), c.turned(x.meaning.analysis)...)
