@@ -67,8 +67,11 @@ func (s *stmt) recodes(code bool) bool {
 
 // keepsCode reports whether code of the command may stay: not of one that runs it at once.
 func (s *stmt) keepsCode() bool {
-	switch s.cmd.Verb {
-	case "CREATE TABLE AS", "SELECT INTO", "EXPLAIN":
+	n := s.node
+	if x := n.GetExplainStmt(); x != nil {
+		n = x.Query
+	}
+	if c := n.GetCreateTableAsStmt(); c != nil && c.Objtype != pg_query.ObjectType_OBJECT_MATVIEW || n.GetSelectStmt() != nil {
 		return false
 	}
 	return s.cataloging && !strings.HasPrefix(s.cmd.Verb, "DROP ")
