@@ -70,10 +70,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/keyed"
 )
 
 // ClientID is the public OAuth client.
@@ -137,7 +137,7 @@ type Server struct {
 	polls     *polls
 	signer    *signer
 	issuers   *issuers
-	refreshes keyed // one refresh at a time for each family
+	refreshes keyed.Locks // one refresh at a time for each family
 	elsewhere elsewhere
 	handler   http.Handler
 }
@@ -236,45 +236,4 @@ func remoteIP(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
-}
-
-// keyed is a set of locks by name.
-type keyed struct {
-	mu sync.Mutex
-	m  map[string]*keyedLock
-}
-
-type keyedLock struct {
-	held  chan struct{} // holds one while locked
-	users int           // guarded by keyed.mu
-}
-
-// lock takes the lock of name, or gives up with ctx. The function it returns gives the
-// lock back.
-func (k *keyed) lock(ctx context.Context, name string) (unlock func(), err error) {
-	k.mu.Lock()
-	if k.m == nil {
-		k.m = map[string]*keyedLock{}
-	}
-	l := k.m[name]
-	if l == nil {
-		l = &keyedLock{held: make(chan struct{}, 1)}
-		k.m[name] = l
-	}
-	l.users++
-	k.mu.Unlock()
-	leave := func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(k.m, name)
-		}
-	}
-	select {
-	case l.held <- struct{}{}:
-		return func() { <-l.held; leave() }, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
-	}
 }

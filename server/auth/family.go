@@ -105,7 +105,7 @@ func (s *Server) refresh(ctx context.Context, c caller, token string) (*oidc.Acc
 	case t.Kind != RefreshToken || f.Client != c.id:
 		return nil, invalidGrant("the refresh token was given to another client")
 	}
-	unlock, err := s.refreshes.lock(ctx, f.ID)
+	unlock, err := s.refreshes.Lock(ctx, f.ID)
 	if err != nil {
 		return nil, unavailable("another refresh is under way; try again")
 	}

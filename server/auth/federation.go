@@ -15,6 +15,8 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/hoopctl/hoopctl/server/keyed"
 )
 
 // Federation names the tokens of another issuer that stand for a service account.
@@ -120,7 +122,7 @@ func (f Federation) claimed(assertion string, now time.Time) (end time.Time, err
 type issuers struct {
 	client *http.Client
 	now    func() time.Time
-	asking keyed // one discovery at a time for each issuer
+	asking keyed.Locks // one discovery at a time for each issuer
 
 	mu sync.Mutex
 	m  map[keySource]issuerKeys
@@ -187,7 +189,7 @@ func Trusting(caFile string) (*http.Client, error) {
 // ends: others wait for it.
 func (i *issuers) provider(ctx context.Context, f Federation) (*oidc.Provider, error) {
 	at := f.source()
-	unlock, err := i.asking.lock(ctx, at.url+"\n"+at.caFile)
+	unlock, err := i.asking.Lock(ctx, at.url+"\n"+at.caFile)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}

@@ -152,7 +152,7 @@ func (s *Server) anothers(f *Family, now time.Time) bool {
 var errFresh = errors.New("checked meanwhile")
 
 func (s *Server) recheck(ctx context.Context, f *Family) {
-	unlock, err := s.refreshes.lock(ctx, f.ID)
+	unlock, err := s.refreshes.Lock(ctx, f.ID)
 	if err != nil {
 		return // the gateway stops
 	}

@@ -36,6 +36,11 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	if err := delegated(&r); err != nil {
 		return hoop.Request{}, nil, err
 	}
+	unlock, err := s.asking.Lock(ctx, person(id))
+	if err != nil {
+		return hoop.Request{}, nil, err
+	}
+	defer unlock()
 	if same, err := s.pendingOf(ctx, &r); err != nil || same != nil {
 		if same == nil {
 			return hoop.Request{}, nil, err
@@ -226,7 +231,7 @@ func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request
 		return nil, err
 	}
 	for _, p := range mine {
-		if p.Kind == hoop.RequestGrant && p.Target == r.Target && p.Duration == r.Duration && p.Reason == r.Reason &&
+		if p.Kind == hoop.RequestGrant && p.Requester.Subject == r.Requester.Subject && p.Target == r.Target && p.Duration == r.Duration && p.Reason == r.Reason &&
 			p.Rule == r.Rule && p.Count == r.Count && p.Scope.Equal(r.Scope) && p.StartsAt.Equal(r.StartsAt) && p.Renews == r.Renews && slices.Equal(p.Groups, r.Groups) &&
 			slices.Equal(p.Requester.Chain, r.Requester.Chain) && slices.Equal(p.Requester.Groups, r.Requester.Groups) {
 			return &p, nil
@@ -235,7 +240,15 @@ func (s *Service) pendingOf(ctx context.Context, r *hoop.Request) (*hoop.Request
 	return nil, tooMany(mine)
 }
 
-// waiting lists what a requester waits for.
+// person is whose request it is: of whoever the programs in the chain act for in the end.
+func person(requester hoop.Identity) string {
+	if n := len(requester.Chain); n > 0 {
+		return requester.Chain[n-1]
+	}
+	return requester.Subject
+}
+
+// waiting lists what a requester waits for, and others in the name of the same person.
 func (s *Service) waiting(ctx context.Context, requester hoop.Identity) ([]hoop.Request, error) {
 	pending, err := s.allPending(ctx)
 	if err != nil {
@@ -243,11 +256,11 @@ func (s *Service) waiting(ctx context.Context, requester hoop.Identity) ([]hoop.
 	}
 	now := s.stamp()
 	return slices.DeleteFunc(pending, func(p hoop.Request) bool {
-		return p.Requester.Subject != requester.Subject || !now.Before(p.ExpiresAt)
+		return person(p.Requester) != person(requester) || !now.Before(p.ExpiresAt)
 	}), nil
 }
 
-// tooMany keeps one requester from filling everybody's inbox.
+// tooMany keeps one person from filling everybody's inbox, with agents too.
 func tooMany(waiting []hoop.Request) error {
 	if len(waiting) < maxPending {
 		return nil

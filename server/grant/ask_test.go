@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -182,6 +183,31 @@ func TestAsk_TooManyWait(t *testing.T) {
 			_, _, err = b.Ask(t.Context(), alice, api.NewRequest{Target: "one", Reason: fmt.Sprint(i)})
 		}
 		wantCode(t, err, hoop.CodeTooMany)
+		b.ask(eve, "one")
+	})
+}
+
+// Who asks for much at once, or has many agents ask, fills nobody's inbox either.
+func TestAsk_TooManyWaitAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		var all sync.WaitGroup
+		for i := range 70 {
+			all.Go(func() {
+				who := alice
+				if i%2 > 0 {
+					who = hoop.Identity{Subject: fmt.Sprintf("agent:%d", i), Kind: hoop.Service, Groups: alice.Groups, Chain: []string{alice.Subject}}
+				}
+				_, _, err := b.Ask(t.Context(), who, api.NewRequest{Target: "one", Reason: fmt.Sprint(i)})
+				if err != nil && hoop.AsError(err).Code != hoop.CodeTooMany {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		pending, err := b.store.Requests(t.Context(), hoop.Pending, 0, 100)
+		if err != nil || len(pending) != 50 {
+			t.Errorf("%d requests wait, %v", len(pending), err)
+		}
 		b.ask(eve, "one")
 	})
 }

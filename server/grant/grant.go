@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/keyed"
 	"github.com/hoopctl/hoopctl/server/mask"
 )
 
@@ -108,7 +109,7 @@ const (
 	tick        = 500 * time.Millisecond // how often expiry and other gateways' decisions are looked for
 	clockSkew   = time.Minute            // by which the clocks of gateways on one store may differ
 	stepTimeout = 20 * time.Second       // of one step, log and store together
-	maxPending  = 50                     // undecided requests of one requester
+	maxPending  = 50                     // undecided requests of one person, with the programs that act for them
 	maxReason   = 1000                   // bytes
 	maxScope    = 100                    // tables that a request names
 	maxAhead    = 31 * 24 * time.Hour    // from a request to the start of its grant
@@ -127,8 +128,9 @@ type Service struct {
 	now     func() time.Time
 	log     *slog.Logger
 
-	stop context.CancelFunc
-	work sync.WaitGroup // the loops
+	stop   context.CancelFunc
+	work   sync.WaitGroup // the loops
+	asking keyed.Locks    // one request at a time of each person
 
 	mu        sync.Mutex // guards what follows
 	questions map[int64]*question

@@ -30,6 +30,11 @@ func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error
 	if r.Digest == "" || r.Requester.Subject == "" {
 		return hoop.Request{}, hoop.Errorf(hoop.CodeInternal, "a held statement needs a digest and a requester")
 	}
+	unlock, err := s.asking.Lock(ctx, person(r.Requester))
+	if err != nil {
+		return hoop.Request{}, err
+	}
+	defer unlock()
 	waiting, err := s.waiting(ctx, r.Requester)
 	if err == nil {
 		err = tooMany(waiting)
