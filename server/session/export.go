@@ -109,6 +109,7 @@ type claim struct {
 	row    int64 // for each row of the answer
 	once   int64 // for the statement: what it copies
 	whole  bool  // any number; the approved statement counts as the whole budget
+	over   bool  // it is a reason for the effect export
 	draw   *budget.Draw
 }
 
@@ -125,16 +126,16 @@ func (s *Session) exports(ctx context.Context, st *hoop.Statement) (*exports, er
 			return nil, s.line.uncounted(ctx, err)
 		}
 		c.draw = s.line.Budgets.Draw(a.limits...)
-		x.claims = append(x.claims, c)
+		c.over = c.whole || c.row > room || c.once > room
 		switch {
 		case c.whole:
 			x.because(c, "may deliver %s without a bound below its export budget of %d rows in %s", a.Rows, a.Per)
-		case c.row > room || c.once > room:
+		case c.over:
 			x.because(c, "would exceed the export budget of %[1]s, %[2]d rows in %[3]s", a.Rows, a.Per)
 		}
-		x.withheld = x.withheld || room == 0
+		x.claims = append(x.claims, c)
+		x.withheld = x.withheld || room == 0 && !c.over // an approved export may show what it fails on
 	}
-	x.withheld = x.withheld && x.use == nil // an approved export may show what it fails on
 	return x, nil
 }
 
@@ -191,7 +192,7 @@ func (a *allowance) claim(st *hoop.Statement) claim {
 func (x *exports) begin(ctx context.Context, l *Line, st *hoop.Statement) error {
 	for _, c := range x.claims {
 		c.opens(st)
-		if x.use != nil { // people or a rule agreed
+		if c.over { // people or a rule agreed
 			c.draw.Free()
 		}
 		if err := c.take(ctx, l, c.once); err != nil {

@@ -29,6 +29,7 @@ const directorySetup = `
 	INSERT INTO clinic.visits SELECT g, g, 'visit' FROM generate_series(1, 1000) g;
 	CREATE TABLE clinic.copy (id int, name text);
 	CREATE FUNCTION clinic.everybody() RETURNS text LANGUAGE sql STABLE AS $$ SELECT string_agg(ssn, ',') FROM clinic.member_directory $$;
+	CREATE FUNCTION clinic.frozen() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT string_agg(ssn, ',') FROM clinic.member_directory $$;
 	CREATE FUNCTION clinic.loop() RETURNS text LANGUAGE plpgsql STABLE AS $$
 		DECLARE r record; a text := ''; BEGIN FOR r IN SELECT ssn FROM clinic.member_directory LOOP a := a || r.ssn; END LOOP; RETURN a; END $$;
 	CREATE FUNCTION clinic.cursor() RETURNS refcursor LANGUAGE plpgsql AS $$
@@ -157,6 +158,8 @@ func TestExport_CutIsNotHeld(t *testing.T) {
 func TestExport_GatheringIsDecidedFirst(t *testing.T) {
 	g := directory(t, 50)
 	conn := open(t, g, nil)
+	_, err := conn.Exec(t.Context(), "PREPARE by_note(text) AS SELECT * FROM clinic.visits WHERE note = $1")
+	must(t, err)
 	for _, sql := range []string{
 		"SELECT string_agg(ssn, ',') FROM clinic.member_directory",
 		"SELECT json_agg(m) FROM clinic.member_directory m",
@@ -174,6 +177,8 @@ func TestExport_GatheringIsDecidedFirst(t *testing.T) {
 		"SELECT pg_notify('c', (SELECT string_agg(ssn, ',') FROM clinic.member_directory WHERE id < 100))",
 		"MERGE INTO clinic.visits v USING clinic.member_directory m ON v.id = m.id WHEN MATCHED THEN UPDATE SET note = m.ssn",
 		"EXPLAIN ANALYZE SELECT string_agg(ssn, ',') FROM clinic.member_directory",
+		"EXPLAIN VERBOSE SELECT clinic.frozen()", // the plan has what it gives
+		"EXPLAIN EXECUTE by_note(clinic.everybody())",
 		"COPY (SELECT string_agg(ssn, ',') FROM clinic.member_directory) TO STDOUT",
 		"WITH d AS (DELETE FROM clinic.member_directory WHERE id > 0 RETURNING ssn) SELECT string_agg(ssn, ',') FROM d",
 		"SELECT JSON_ARRAYAGG(ssn) FROM clinic.member_directory",
@@ -201,6 +206,26 @@ func TestExport_GatheringIsDecidedFirst(t *testing.T) {
 	}
 	if n, err := drain(t, conn, "SELECT * FROM clinic.member_directory WHERE id <= 50"); n != 50 || err != nil {
 		t.Errorf("what was refused was counted: %d rows, %v", n, err)
+	}
+}
+
+// Who agreed to more of one table agreed to no more of another than its budget has.
+func TestExport_AgreedForOneBudget(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: directorySetup, Resources: strings.NewReplacer(
+		"export_budgets: [", "export_budgets: [{tables: [clinic.visits], rows: 5, per: 1h}, ",
+		`effects: [export], tables: ["*"], decision: deny`, "effects: [export], tables: [clinic.visits], decision: allow",
+		"unbounded-write, export, derive", "unbounded-write, derive",
+	).Replace(budgeted(50))})
+	conn := open(t, g, nil)
+	if n, err := drain(t, conn, "SELECT * FROM clinic.visits WHERE id <= 5"); n != 5 || err != nil {
+		t.Fatalf("%d rows, %v", n, err)
+	}
+	if n, err := drain(t, conn, "SELECT * FROM clinic.visits WHERE id <= 5"); n != 5 || err != nil {
+		t.Errorf("what a rule allows: %d rows, %v", n, err)
+	}
+	n, err := drain(t, conn, "SELECT v.note, m.ssn FROM clinic.visits v JOIN clinic.member_directory m ON m.id = v.member")
+	if n != 50 || state(err) != "42501" {
+		t.Errorf("with another table: %d rows, %v; want 50 and 42501", n, err)
 	}
 }
 
