@@ -299,9 +299,20 @@ func TestShared_SessionsOfAllGatewaysCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := start(t, b.store, b.rules, b.log, "b") // and the former process is no more
-	defer again.Close()
-	again.attach(g)
+
+	g = a.granted(bob, "few")
+	for _, id := range []string{"one", "two"} { // of a process that is no more
+		seat := hoop.Seat{ID: id, Grant: g.ID, Gateway: "c", Until: time.Now().Add(time.Minute)}
+		if taken, err := a.store.TakeSeat(t.Context(), seat, 2, time.Now()); err != nil || !taken {
+			t.Fatal(taken, err)
+		}
+	}
+	if _, err := a.Attach(t.Context(), g); err == nil {
+		t.Fatal("a third session began")
+	}
+	c := start(t, a.store, a.rules, a.log, "c")
+	defer c.Close()
+	c.attach(g)
 }
 
 // What is held against a limit of one at the same moment, at two gateways, is one.
