@@ -68,10 +68,11 @@ func (o *agentTokenOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ask := api.NewAgent{Name: o.Name, Targets: o.Targets, Duration: hoop.Duration(o.For), Scope: hoop.Scope{Tables: o.Tables}}
-	for _, e := range o.Effects {
-		ask.Scope.Effects = append(ask.Scope.Effects, hoop.Effect(e))
+	scope, err := narrowed(o.Effects, o.Tables)
+	if err != nil {
+		return err
 	}
+	ask := api.NewAgent{Name: o.Name, Targets: o.Targets, Duration: hoop.Duration(o.For), Scope: scope}
 	asked := o.f.Now()
 	a, err := c.NewAgent(ctx, ask)
 	if err != nil {

@@ -77,10 +77,11 @@ func (o *requestOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason, StartsAt: start, BreakGlass: o.Glass, Scope: hoop.Scope{Tables: o.Tables}}
-	for _, e := range o.Effects {
-		n.Scope.Effects = append(n.Scope.Effects, hoop.Effect(e))
+	scope, err := narrowed(o.Effects, o.Tables)
+	if err != nil {
+		return err
 	}
+	n := api.NewRequest{Target: o.Target, Duration: hoop.Duration(o.Duration), Reason: o.Reason, StartsAt: start, BreakGlass: o.Glass, Scope: scope}
 	if o.Renew {
 		if n.Renews, err = o.inForce(ctx, c); err != nil {
 			return err
@@ -156,4 +157,19 @@ func startTime(s string, now time.Time) (time.Time, error) {
 		t = t.AddDate(0, 0, 1)
 	}
 	return t, nil
+}
+
+// narrowed is what --effects and --tables narrow something to. One that was given without
+// a word, as by a variable that is not set, would narrow nothing, and is refused.
+func narrowed(effects, tables []string) (hoop.Scope, error) {
+	for flag, words := range map[string][]string{"--effects": effects, "--tables": tables} {
+		if words != nil && len(words) == 0 {
+			return hoop.Scope{}, hoop.Errorf(hoop.CodeInvalid, "%s names nothing", flag).WithHint("leave %s out where it is to narrow nothing", flag)
+		}
+	}
+	s := hoop.Scope{Tables: tables}
+	for _, e := range effects {
+		s.Effects = append(s.Effects, hoop.Effect(e))
+	}
+	return s, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,25 @@ func TestRequest_Narrowed(t *testing.T) {
 	}
 	if last.Scope.String() != "read, infer on pay.*, public.x" || !last.StartsAt.Equal(w.now().Add(30*time.Minute)) {
 		t.Errorf("%+v", last)
+	}
+}
+
+// A flag that narrows, with a variable that is not set behind it, must not give everything.
+func TestScope_OfNothing(t *testing.T) {
+	w := lists(t)
+	before := len(w.requests)
+	for _, args := range [][]string{
+		{"request", "pg-pay", "--effects", ""},
+		{"request", "pg-pay", "--effects", "read", "--tables", ""},
+		{"agent", "token", "--target", "pg-pay", "--effects", ""},
+		{"agent", "token", "--target", "pg-pay", "--tables="},
+	} {
+		if got := w.pipe(args...); got.code != 2 || got.out != "" || !strings.Contains(got.errOut, "names nothing") {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	if len(w.requests) != before {
+		t.Error("a request all the same")
 	}
 }
 

@@ -199,6 +199,10 @@ func start(at, now time.Time) (time.Time, error) {
 
 // CleanScope checks what a grant, or an agent, is to be narrowed to.
 func CleanScope(s hoop.Scope) (hoop.Scope, error) {
+	if s.Effects != nil && len(s.Effects) == 0 || s.Tables != nil && len(s.Tables) == 0 {
+		return s, hoop.Errorf(hoop.CodeInvalid, "a scope with an empty list of effects or tables would narrow nothing").
+			WithHint("leave out what the scope is not to narrow")
+	}
 	if len(s.Tables) > maxScope {
 		return s, hoop.Errorf(hoop.CodeInvalid, "a scope names at most %d tables, not %d", maxScope, len(s.Tables)).
 			WithHint("name a schema: --tables 'clinic.*'")
@@ -397,7 +401,7 @@ func (s *Service) guard(target, words string) string {
 }
 
 // cleanReason checks a text that people wrote: it is shown to others in terminals and
-// web pages.
+// web pages. One of which nothing can be seen is none.
 func cleanReason(reason string) (string, error) {
 	reason = strings.TrimSpace(reason)
 	if len(reason) > maxReason {
@@ -405,6 +409,9 @@ func cleanReason(reason string) (string, error) {
 	}
 	if !utf8.ValidString(reason) || strings.ContainsFunc(reason, func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' && c != '\t' }) {
 		return "", hoop.Errorf(hoop.CodeInvalid, "the reason has characters that cannot be shown")
+	}
+	if !strings.ContainsFunc(reason, func(c rune) bool { return !unicode.IsSpace(c) && !hoop.Unseen(c) }) {
+		return "", nil
 	}
 	return reason, nil
 }
