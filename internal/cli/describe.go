@@ -46,7 +46,7 @@ func (f *Factory) describe(w io.Writer, width int, r hoop.Request) {
 	line("rule", by)
 	line("session", r.Session)
 	for _, a := range r.Approvals {
-		said := a.Name + " at " + f.clock(a.At)
+		said := hoop.Named(a.Name, a.By) + " at " + f.clock(a.At)
 		if a.Reason != "" {
 			said += ": " + a.Reason
 		}

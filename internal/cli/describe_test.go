@@ -110,3 +110,19 @@ func TestTable_KeepsWhatIsTyped(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 }
+
+// Names are chosen by who has them: none passes for somebody else's, nor for more than a name.
+func TestDescribe_Names(t *testing.T) {
+	io, _, _, _ := iostreams.Test()
+	f := &Factory{IO: io, Now: time.Now}
+	var b strings.Builder
+	f.describe(&b, 0, hoop.Request{
+		Kind: hoop.RequestGrant, Target: "pg-prod", Requester: hoop.Identity{Subject: "agent:1f", Name: "Alex (corp:alex) on pg-test", Kind: hoop.Service, Chain: []string{"corp:dana"}},
+		Approvals: []hoop.Approval{{By: "corp:robin", Name: "Alex", Approve: true}},
+	})
+	for _, want := range []string{"from       \"Alex (corp:alex) on pg-test\" (agent:1f), on behalf of corp:dana on pg-prod\n", "approved   Alex (corp:robin) at "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,9 +80,4 @@ func joinRoles(roles []hoop.Role) string {
 
 // nameOf names an identity to people: who it is, and by which subject the gateway
 // knows it.
-func nameOf(id hoop.Identity) string {
-	if id.Name == "" || id.Name == id.Subject {
-		return id.Subject
-	}
-	return fmt.Sprintf("%s (%s)", id.Name, id.Subject)
-}
+func nameOf(id hoop.Identity) string { return hoop.Named(id.Name, id.Subject) }

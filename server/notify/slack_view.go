@@ -95,7 +95,7 @@ func described(r *hoop.Request, now time.Time) []string {
 	}
 	line("Approval by", by)
 	for _, a := range r.Approvals {
-		line("Approved", a.Name)
+		line("Approved", hoop.Named(a.Name, a.By))
 	}
 	return lines
 }

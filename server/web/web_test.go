@@ -219,6 +219,27 @@ func TestWeb_ShowsWhatDecidingTakes(t *testing.T) {
 	}
 }
 
+// An agent is called as whoever starts it likes; lists say whose it is, and pages who
+// approved, by the gateway's own word.
+func TestWeb_NamesNobodyByAChosenNameAlone(t *testing.T) {
+	s := newSite(t)
+	agent := hoop.Identity{Subject: "agent:1f", Name: "Robin", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"dana"}}
+	id := s.holdOf(agent, 2)
+	b := s.browser("alex", "/")
+	for _, page := range []string{"/", "/requests"} {
+		must(t, b.Open(t.Context(), page))
+		if got := strings.Join(strings.Fields(b.Text), " "); !strings.Contains(got, "Robin agent:1f service account on behalf of dana on pg-prod") {
+			t.Errorf("%s: %s", page, got)
+		}
+	}
+	_, err := s.grants.Approve(t.Context(), hoop.Identity{Subject: "corp:robin", Name: "alex", Kind: hoop.Human, Groups: []string{"dba"}}, id, "")
+	must(t, err)
+	must(t, b.Open(t.Context(), "/requests/"+strconv.FormatInt(id, 10)))
+	if got := strings.Join(strings.Fields(b.Text), " "); !strings.Contains(got, "Approved alex corp:robin at ") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestWeb_DecidesAsTheAPIDoes(t *testing.T) {
 	s := newSite(t)
 	t.Run("approve", func(t *testing.T) {
