@@ -45,6 +45,8 @@ type Granter interface {
 	Revoke(ctx context.Context, by hoop.Identity, id, reason string) (hoop.Grant, error)
 	Review(ctx context.Context, by hoop.Identity, id, finding string) (hoop.Grant, error)
 	Reviews(ctx context.Context, viewer hoop.Identity, all bool) ([]hoop.Grant, error)
+	// Reason is what somebody wrote about a target, as it may go on record.
+	Reason(target, words string) (string, error)
 }
 
 // Grants is all three; *grant.Service is one.

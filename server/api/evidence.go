@@ -81,12 +81,15 @@ func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity)
 	if err := body(w, r, &v); err != nil {
 		return err
 	}
-	if v.Reason == "" {
-		return hoop.Errorf(hoop.CodeInvalid, "a legal hold, and its end, need a reason")
-	}
 	s, err := h.visible(r.Context(), id, r.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	if v.Reason, err = h.Grants.Reason(s.Target, v.Reason); err != nil {
+		return err
+	}
+	if v.Reason == "" {
+		return hoop.Errorf(hoop.CodeInvalid, "a legal hold, and its end, need a reason")
 	}
 	if v.Waiting, err = h.Hold(r.Context(), id, s, v.Reason, v.On); err != nil {
 		return err

@@ -279,6 +279,9 @@ func TestBundle_ForThoseWhoExamine(t *testing.T) {
 	wantCode(t, err, hoop.CodeUnrecorded)
 }
 
+// unfit are reasons that nobody can read, or that do something else to who does.
+var unfit = []string{" ", "\u3164\u2800", "a\x1b[2J", "a\u202eb", strings.Repeat("x", 1001)}
+
 func TestHold_ForThoseWhoExamine(t *testing.T) {
 	g := newGateway(t)
 	g.session("s1", "alice", false)
@@ -288,12 +291,16 @@ func TestHold_ForThoseWhoExamine(t *testing.T) {
 	}
 	_, err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true})
 	wantCode(t, err, hoop.CodeInvalid)
+	for _, bad := range unfit {
+		_, err = g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true, Reason: bad})
+		wantCode(t, err, hoop.CodeInvalid)
+	}
 	_, err = g.as("ann").Hold(t.Context(), "s2", wire.Hold{On: true, Reason: "r"})
 	wantCode(t, err, hoop.CodeNotFound)
-	if set, err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true, Reason: "case 7"}); err != nil || set.Waiting {
+	if set, err := g.as("ann").Hold(t.Context(), "s1", wire.Hold{On: true, Reason: " case 7 of 536-22-1234"}); err != nil || set.Waiting {
 		t.Fatalf("%+v, %v", set, err)
 	}
-	if len(g.held) != 1 || g.held[0] != "ann s1 case 7 true\n" {
+	if len(g.held) != 1 || g.held[0] != "ann s1 case 7 of [us-ssn] true\n" {
 		t.Errorf("got %q", g.held)
 	}
 	g.storeAway = true
@@ -335,7 +342,9 @@ func TestProtections_SeenByThoseWhoExamineLiftedByAdministrators(t *testing.T) {
 			t.Errorf("%s sees %v, %v", who, got, err)
 		}
 	}
-	wantCode(t, g.as("root").Lift(t.Context(), wire.Lift{Target: "pg", Table: "public.copies", Reason: " "}), hoop.CodeInvalid)
+	for _, bad := range unfit {
+		wantCode(t, g.as("root").Lift(t.Context(), wire.Lift{Target: "pg", Table: "public.copies", Reason: bad}), hoop.CodeInvalid)
+	}
 	wantCode(t, g.as("root").Lift(t.Context(), wire.Lift{Target: "pg", Reason: "r"}), hoop.CodeInvalid)
 	if len(g.held) > 0 {
 		t.Fatalf("lifted all the same: %q", g.held)

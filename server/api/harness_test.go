@@ -23,6 +23,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/api"
 	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/mask"
+	"github.com/hoopctl/hoopctl/server/resource"
 	"github.com/hoopctl/hoopctl/server/store"
 )
 
@@ -149,13 +150,15 @@ func newGateway(t *testing.T) *gateway {
 		"open": {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
 		"one":  {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), ReasonRequired: true, Approval: &hoop.ApprovalRule{Groups: []string{"dba", "ops"}, Count: 1}},
 	}
-	nothing, err := mask.Compile(nil, nil, nil)
+	masks, err := mask.Compile([]resource.MaskRule{{
+		Meta: resource.Meta{Name: "ssn"}, Targets: []string{"*"}, Detect: []string{"us-ssn"}, With: resource.Redact,
+	}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.grants, err = grant.New(t.Context(), grant.Options{
 		Store: st, Policy: rules, Audit: g.log, Roles: roles,
-		Masks: func(id hoop.Identity, target string) *mask.Rules { return nothing.For(id, target) },
+		Masks: masks.For,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -31,10 +30,14 @@ func (h *handler) lift(w http.ResponseWriter, r *http.Request, id hoop.Identity)
 	if err := body(w, r, &v); err != nil {
 		return err
 	}
-	switch {
-	case v.Target == "" || v.Table == "":
+	if v.Target == "" || v.Table == "" {
 		return hoop.Errorf(hoop.CodeInvalid, "which target, and which table?").WithHint("hoopctl get protection lists them")
-	case strings.TrimSpace(v.Reason) == "":
+	}
+	var err error
+	if v.Reason, err = h.Grants.Reason(v.Target, v.Reason); err != nil {
+		return err
+	}
+	if v.Reason == "" {
 		return hoop.Errorf(hoop.CodeInvalid, "to lift a protection needs a reason")
 	}
 	if err := h.Lift(r.Context(), id, v); err != nil {

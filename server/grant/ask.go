@@ -83,7 +83,7 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 // newRequest makes the request that ask leads to under a rule, or says what is wrong
 // with it.
 func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (hoop.Request, error) {
-	reason, err := cleanReason(ask.Reason)
+	reason, err := s.Reason(ask.Target, ask.Reason)
 	if err != nil {
 		return hoop.Request{}, err
 	}
@@ -97,7 +97,7 @@ func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (ho
 	}
 	now := s.stamp()
 	r := hoop.Request{
-		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: s.guard(ask.Target, reason), Rule: a.Rule,
+		Kind: hoop.RequestGrant, State: hoop.Pending, Requester: id, Target: ask.Target, Reason: reason, Rule: a.Rule,
 		Groups: []string{}, Duration: duration, CreatedAt: now, ExpiresAt: now.Add(defaultRequestTimeout), BreakGlass: ask.BreakGlass,
 	}
 	if r.BreakGlass && (!ask.StartsAt.IsZero() || ask.Renews != "") {
@@ -391,6 +391,15 @@ func asked(e *hoop.Event, r *hoop.Request) {
 	if !r.StartsAt.IsZero() {
 		detail(e, "starts_at", "%s", r.StartsAt.Format(time.RFC3339))
 	}
+}
+
+// Reason is what people wrote about a target, as it goes on record: checked, and guarded.
+func (s *Service) Reason(target, words string) (string, error) {
+	words, err := cleanReason(words)
+	if err != nil {
+		return "", err
+	}
+	return s.guard(target, words), nil
 }
 
 // guard takes out of people's words what a value rule protects, for the target with
