@@ -164,11 +164,12 @@ func (c *Chat) post(ctx context.Context, e *hoop.Event) error {
 	if len(e.Chain) > 0 {
 		text += " on behalf of " + shown(strings.Join(e.Chain, ", for "), 200)
 	}
-	whole := len(e.Text) <= slackText
+	statement := barred(e.Text)
+	whole := len(statement) <= slackText
 	if e.Text == "" {
 		text += " for access to " + shown(e.Target, 200)
 	} else {
-		text += " to run on " + shown(e.Target, 200) + ":\n" + shown(e.Text, slackText)
+		text += " to run on " + shown(e.Target, 200) + ":\n" + statement
 		if !whole {
 			text += "\n(there is more: open it to decide)"
 		}

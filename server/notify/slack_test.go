@@ -201,6 +201,35 @@ func TestSlack_TellsAndUpdates(t *testing.T) {
 	}
 }
 
+// Nothing that a requester writes begins a line, where it could pass for one of ours.
+func TestSlack_NothingPassesForOurs(t *testing.T) {
+	const evil = "x\nEVIL: y"
+	lines := described(&hoop.Request{
+		Kind: hoop.RequestStatement, Requester: hoop.Identity{Subject: evil, Chain: []string{evil}}, Target: evil, Reason: evil, Shape: evil, Groups: []string{evil},
+		Scope: hoop.Scope{Tables: []string{evil}}, Effects: []hoop.Use{{Effect: hoop.EffectDDL, Tables: []string{evil}, Why: evil}}, Approvals: []hoop.Approval{{Name: evil, Approve: true}},
+		Facts: &hoop.Facts{Session: hoop.SessionSoFar{Client: evil, Database: evil}, Transaction: evil},
+	}, time.Now())
+	if got := strings.Join(lines, "\n"); strings.Contains(got, "\nEVIL") || !strings.Contains(got, "│ x\n│ EVIL: y\n") {
+		t.Errorf("%s", got)
+	}
+	r := newRoom(t)
+	r.log.add(
+		&hoop.Event{Type: hoop.EventRequest, Request: 17, Subject: evil, Chain: []string{evil}, Target: evil, Text: evil, Tables: []string{evil}, Effects: []hoop.Effect{hoop.EffectDDL}},
+		&hoop.Event{Type: hoop.EventAlert, Request: 18, Subject: evil, Target: evil, Reason: evil},
+		&hoop.Event{Type: hoop.EventDenial, Request: 17, Subject: evil, Reason: evil},
+	)
+	if got := strings.Join(r.round(), "\n"); strings.Contains(got, `\nEVIL`) || strings.Count(got, `│ x\n│ EVIL: y\nEffects: ddl`) < 2 {
+		t.Errorf("%s", got)
+	}
+}
+
+// A statement of many lines gets longer by its bars, and is not offered where it does not fit.
+func TestSlack_CutsAStatementOfManyLines(t *testing.T) {
+	if got := barred(strings.Repeat("\n", slackText)); len(got) <= slackText || len(got) > slackText+20 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
 func TestSlack_TakesTheButtonsFromWhatIsGrantedAtOnce(t *testing.T) {
 	r := newRoom(t)
 	r.log.add(&hoop.Event{Type: hoop.EventRequest, Request: 17, Subject: "x", Target: "pg"}, &hoop.Event{Type: hoop.EventGrant, Request: 17, Subject: "x"})

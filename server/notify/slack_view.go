@@ -23,7 +23,6 @@ func (c *Chat) approveView(ctx context.Context, who hoop.Identity, id int64) (an
 	var blocks []any
 	var text string
 	for _, l := range described(&r, c.o.Now()) {
-		l = shown(l, slackText)
 		if len(l) > slackText || len(blocks) == maxSections {
 			return nil, hoop.Errorf(hoop.CodeInvalid, "request %d has more to say than a chat can show", id).
 				WithHint("open it to decide: %s/requests/%d", c.slack.Public, id)
@@ -53,12 +52,13 @@ func decideView(callback, verb string, id int64, blocks []any, label string, opt
 	}
 }
 
-// described is what there is to know of a request, a line each, without literals.
+// described is what there is to know of a request, a line each and a statement, without
+// literals. Nothing in it begins a line of its own, and what is longer than slackText was cut.
 func described(r *hoop.Request, now time.Time) []string {
 	var lines []string
 	line := func(name, value string) {
 		if value != "" {
-			lines = append(lines, name+": "+value)
+			lines = append(lines, shown(name+": "+value, slackText))
 		}
 	}
 	from := r.Requester.Subject
@@ -80,13 +80,15 @@ func described(r *hoop.Request, now time.Time) []string {
 			line("Scope", r.Scope.String())
 		}
 	} else {
-		line("Would run, without its values", "\n"+r.Shape)
+		lines = append(lines, "Would run, without its values:\n"+barred(r.Shape))
 	}
 	for _, u := range r.Effects {
 		line("Effect", u.Line())
 	}
 	if f := r.Facts; f != nil {
-		lines = append(lines, known(f)...)
+		for _, l := range known(f) {
+			lines = append(lines, shown(l, slackText))
+		}
 	}
 	line("Reason", r.Reason)
 	by := strings.Join(r.Groups, " or ")
@@ -182,8 +184,24 @@ func (c *Chat) buttons(id int64, decide bool) any {
 	return map[string]any{"type": "actions", "elements": []any{button("approve", "Approve…", "primary"), button("deny", "Deny…", "danger"), open}}
 }
 
-// shown makes a text of others fit for a message: at most limit bytes, and no character
-// that cannot be seen.
+// barred makes a statement fit for a message: each line stands behind a bar, so that none
+// passes for ours. One that gets longer than slackText was cut.
+func barred(s string) string {
+	var b strings.Builder
+	for l := range strings.SplitSeq(s, "\n") {
+		if b.Len() > slackText {
+			return b.String() + "\n…"
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString("│ " + shown(l, slackText))
+	}
+	return b.String()
+}
+
+// shown makes a text of others fit for a message: one line of at most limit bytes, and no
+// character that cannot be seen.
 func shown(s string, limit int) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -191,7 +209,7 @@ func shown(s string, limit int) string {
 			b.WriteString("…")
 			break
 		}
-		if r == '\n' || unicode.IsPrint(r) && !hoop.Unseen(r) {
+		if unicode.IsPrint(r) && !hoop.Unseen(r) {
 			b.WriteRune(r)
 		} else {
 			fmt.Fprintf(&b, "‹U+%04X›", r)
