@@ -208,10 +208,15 @@ func private(next http.Handler) http.Handler {
 }
 
 // signedIn lets those pass whose token is good (RFC 6750 §2.1: in the Authorization
-// header only). A handler's error becomes a Problem, and an event where it is a refusal.
+// header only), and still is once all of the body has come: whoever sends it may be
+// disabled meanwhile. A handler's error becomes a Problem, and an event where it is a refusal.
 func (h *handler) signedIn(next func(http.ResponseWriter, *http.Request, hoop.Identity) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := h.identify(r)
+		if err == nil && r.Method == http.MethodPost {
+			await(w, r)
+			id, err = h.identify(r)
+		}
 		if err == nil {
 			if err = next(w, r, id); err != nil {
 				h.refused(r, id, err)

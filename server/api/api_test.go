@@ -2,8 +2,12 @@ package api_test
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -260,5 +264,44 @@ func TestAPI_AFaultOfOursTellsNothing(t *testing.T) {
 	got := g.raw("POST", wire.PathRequests, `{"target":"open"}`, "Authorization", "Bearer token-alice", "Content-Type", "application/json")
 	if got.status != 503 || got.problem.Code != hoop.CodeUnrecorded || strings.Contains(got.body, "secret-path") {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// Whoever is disabled while the body of a decision is still on its way decides nothing.
+func TestBody_ComesAfterTheSignInHasEnded(t *testing.T) {
+	g := newGateway(t)
+	a, err := g.as("alice").NewRequest(t.Context(), wire.NewRequest{Target: "one", Reason: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, rest := io.Pipe()
+	var disabled atomic.Bool
+	g.identified = func(subject string) error {
+		if subject != "bob" {
+			return nil
+		}
+		if disabled.Swap(true) {
+			return hoop.Errorf(hoop.CodeUnauthenticated, "the sign-in has ended")
+		}
+		go func() { // the token was good when the request began
+			_, _ = io.WriteString(rest, `{"reason":"late"}`)
+			_ = rest.Close()
+		}()
+		return nil
+	}
+	path := strings.Replace(wire.PathApprove, "{id}", strconv.FormatInt(a.Request.ID, 10), 1)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer token-bob")
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := g.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if a, err = g.as("alice").Request(t.Context(), a.Request.ID, 0); err != nil || resp.StatusCode != http.StatusUnauthorized || a.Request.State != hoop.Pending {
+		t.Errorf("%d, %s, %v", resp.StatusCode, a.Request.State, err)
 	}
 }

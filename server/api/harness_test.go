@@ -122,6 +122,8 @@ type gateway struct {
 	bundle    func(api.BundleRequest) (api.Bundle, error)
 	export    func(ctx context.Context, w io.Writer) error
 	logged    logged
+	// identified is told whose token was good.
+	identified func(subject string) error
 }
 
 // logged are lines of the gateway's log, as many as fit.
@@ -145,7 +147,7 @@ func newGateway(t *testing.T) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{t: t, store: st, log: &hooptest.Log{}, tape: &tape{end: io.EOF}, logged: make(logged, 100)}
+	g := &gateway{t: t, store: st, log: &hooptest.Log{}, tape: &tape{end: io.EOF}, logged: make(logged, 100), identified: func(string) error { return nil }}
 	rules := access{
 		"open": {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
 		"one":  {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), ReasonRequired: true, Approval: &hoop.ApprovalRule{Groups: []string{"dba", "ops"}, Count: 1}},
@@ -168,7 +170,7 @@ func newGateway(t *testing.T) *gateway {
 		Version: "1.2.3", Tunnel: "hoop/1",
 		Identify: func(_ context.Context, token string) (hoop.Identity, error) {
 			if id, ok := people[strings.TrimPrefix(token, "token-")]; ok {
-				return id, nil
+				return id, g.identified(id.Subject)
 			}
 			return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "the token is unknown").WithHint("hoopctl login")
 		},

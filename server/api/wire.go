@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,17 @@ func (h *handler) methodNotAllowed(allowed string) http.HandlerFunc {
 		w.Header().Set("Allow", allowed)
 		h.problem(w, r, httpError{hoop.Errorf(hoop.CodeInvalid, "this path takes %s", allowed), http.StatusMethodNotAllowed})
 	}
+}
+
+// await takes a request's body whole, as far as any path takes one; what failed then fails
+// again when it is read.
+func await(w http.ResponseWriter, r *http.Request) {
+	rest := http.MaxBytesReader(w, r.Body, api.MaxExplained)
+	b, _ := io.ReadAll(rest)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(b), rest), r.Body}
 }
 
 // body reads a JSON body into v. It must say that it is JSON: a page of another site

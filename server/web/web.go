@@ -152,14 +152,15 @@ func (h *handler) signedIn(next func(*visit) error) http.HandlerFunc {
 // form lets those pass whose form is one of ours.
 func (h *handler) form(next func(*visit) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		who, err := h.SignIn.Browser(r)
+		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		whole := err == nil && kind == "application/x-www-form-urlencoded" && r.ParseForm() == nil
+		who, err := h.SignIn.Browser(r) // once all of the form has come: a sign-in may end meanwhile
 		if err != nil {
 			h.sorry(w, r, who, err)
 			return
 		}
-		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err != nil || kind != "application/x-www-form-urlencoded" || r.ParseForm() != nil || !h.SignIn.ValidForm(r, who) {
+		if !whole || !h.SignIn.ValidForm(r, who) {
 			h.sorry(w, r, who, hoop.Errorf(hoop.CodeDenied, "this form is out of date or came from another site").WithHint("go back, reload the page and try again"))
 			return
 		}
