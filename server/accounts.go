@@ -37,14 +37,26 @@ func changed(before, next map[string]auth.ServiceAccount, name string) (cause ho
 	return "", ""
 }
 
-// disable ends all that an identity has: requests and grants first, so that no sign-in meanwhile finds
-// one in force.
+// passes is how often disable looks for what was asked for before the sign-ins ended and is
+// stored only now.
+const passes = 3
+
+// disable ends all that an identity has. What sessions stand on comes first, so that they
+// hear the reason; then the sign-ins, so that nothing new is asked for while the rest is
+// ended, however much that is.
 func (g *Gateway) disable(ctx context.Context, by hoop.Identity, d api.Disable) (api.Disabled, error) {
 	done := api.Disabled{Subject: d.Subject}
-	var revoked, ended error
-	done.Grants, done.Requests, revoked = g.grants.RevokeAll(ctx, by, d.Subject, d.Reason)
+	var err, ended error
+	done.Grants, err = g.grants.RevokeLive(ctx, by, d.Subject, d.Reason)
 	// People's words are about a target, or nothing: an event of sign-in carries none.
 	done.SignIns, ended = g.signIn.Disable(ctx, d.Subject, "disabled by "+by.Subject)
+	for range passes {
+		grants, requests, revoked := g.grants.RevokeAll(ctx, by, d.Subject, d.Reason)
+		done.Grants, done.Requests = done.Grants+grants, done.Requests+requests
+		if err = errors.Join(err, revoked); revoked != nil || grants+requests == 0 {
+			break
+		}
+	}
 	left := g.grants.Leave(ctx, hoop.Identity{Subject: d.Subject})
-	return done, errors.Join(revoked, ended, left)
+	return done, errors.Join(err, ended, left)
 }

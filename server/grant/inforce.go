@@ -268,13 +268,10 @@ func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reas
 	if reason, err = cleanReason(reason); err != nil {
 		return 0, 0, err
 	}
-	of := func(owner hoop.Identity) bool {
-		return owner.Subject == subject || owner.Owner == subject || slices.Contains(owner.Chain, subject)
-	}
 	// First, so that none is approved behind the list of grants. Statements that are held
 	// end with their sessions.
 	cancelled, err = s.cancelAll(ctx, by, func(r *hoop.Request) (bool, string) {
-		return r.Kind == hoop.RequestGrant && of(r.Requester), s.guard(r.Target, reason)
+		return r.Kind == hoop.RequestGrant && heldFor(r.Requester, subject), s.guard(r.Target, reason)
 	})
 	if err != nil {
 		return 0, cancelled, err
@@ -283,18 +280,38 @@ func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reas
 	if err != nil {
 		return 0, cancelled, err
 	}
-	for _, g := range all {
-		if !of(g.Owner) {
+	revoked, err = s.revokeEach(ctx, all, by, subject, reason)
+	return revoked, cancelled, err
+}
+
+// RevokeLive is RevokeAll of the grants that sessions stand on here, and no more: it does
+// not take long, however many others the subject has.
+func (s *Service) RevokeLive(ctx context.Context, by hoop.Identity, subject, reason string) (revoked int, err error) {
+	if reason, err = cleanReason(reason); err != nil {
+		return 0, err
+	}
+	return s.revokeEach(ctx, s.liveGrants(), by, subject, reason)
+}
+
+// heldFor reports whether owner is a subject, belongs to it, or acts for it.
+func heldFor(owner hoop.Identity, subject string) bool {
+	return owner.Subject == subject || owner.Owner == subject || slices.Contains(owner.Chain, subject)
+}
+
+// revokeEach revokes those of the grants that are a subject's, and says how many.
+func (s *Service) revokeEach(ctx context.Context, grants []hoop.Grant, by hoop.Identity, subject, reason string) (revoked int, err error) {
+	for _, g := range grants {
+		if !heldFor(g.Owner, subject) {
 			continue
 		}
 		switch _, err := s.revoke(ctx, g.ID, by, s.guard(g.Target, reason)); {
 		case err == nil:
 			revoked++
 		case hoop.AsError(err).Code != hoop.CodeConflict:
-			return revoked, cancelled, err
+			return revoked, err
 		}
 	}
-	return revoked, cancelled, nil
+	return revoked, nil
 }
 
 // holdsReins reports whether somebody may revoke a grant whoever decided about it: whose it
@@ -399,7 +416,17 @@ func (s *Service) CutSignIn(signIn, why string) {
 // for the moment after the rules changed; who opens a session later is refused by
 // InForce.
 func (s *Service) Recheck(ctx context.Context) {
+	for _, g := range s.liveGrants() {
+		if err := s.allowed(ctx, g); err != nil {
+			s.cut(g.ID, err)
+		}
+	}
+}
+
+// liveGrants are those that something stands on here.
+func (s *Service) liveGrants() []hoop.Grant {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	var live []hoop.Grant
 	for _, all := range s.live {
 		for l := range all {
@@ -407,12 +434,7 @@ func (s *Service) Recheck(ctx context.Context) {
 			break
 		}
 	}
-	s.mu.Unlock()
-	for _, g := range live {
-		if err := s.allowed(ctx, g); err != nil {
-			s.cut(g.ID, err)
-		}
-	}
+	return live
 }
 
 // allowed reports by nil that the access rules still let a grant's owner have its target.

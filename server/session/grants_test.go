@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -447,6 +448,48 @@ func signOut(t *testing.T, g *servertest.Gateway, who string) {
 	must(t, resp.Body.Close())
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("sign-out: status %d", resp.StatusCode)
+	}
+}
+
+// Who goes on asking for grants while an administrator disables them keeps none.
+func TestSession_DisabledWhileAsking(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Resources: asking(1) + `
+---
+kind: GroupRole
+name: administrators
+spec: {group: compliance, role: admin}
+`})
+	dba := g.API("dba")
+	var all sync.WaitGroup
+	asked := make(chan struct{}, 1)
+	for n := range 4 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				if _, err := dba.NewRequest(t.Context(), api.NewRequest{Target: "pg-prod", Reason: fmt.Sprint(n, i)}); err != nil {
+					return
+				}
+				if i == 20 {
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+				}
+			}
+		})
+	}
+	<-asked
+	if _, err := g.API("auditor").Disable(t.Context(), api.Disable{Subject: "dba", Reason: "left today"}); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	grants, err := g.API("auditor").Grants(t.Context(), true)
+	if err != nil || len(grants) < 20 {
+		t.Fatalf("%d grants, %v", len(grants), err)
+	}
+	for _, got := range grants {
+		if got.RevokedAt.IsZero() {
+			t.Errorf("in force still: %+v", got)
+		}
 	}
 }
 
