@@ -305,3 +305,32 @@ func TestBody_ComesAfterTheSignInHasEnded(t *testing.T) {
 		t.Errorf("%d, %s, %v", resp.StatusCode, a.Request.State, err)
 	}
 }
+
+// Whoever is disabled while they wait for an answer gets none.
+func TestWait_ForAnAnswerAfterTheSignInHasEnded(t *testing.T) {
+	g := newGateway(t)
+	a, err := g.as("alice").NewRequest(t.Context(), wire.NewRequest{Target: "one", Reason: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for who, wait := range map[string]func(*wire.Client) error{
+		"bob": func(c *wire.Client) error {
+			_, err := c.Request(t.Context(), a.Request.ID, time.Millisecond)
+			return err
+		},
+		"ann": func(c *wire.Client) error {
+			_, err := c.Events(t.Context(), 0, time.Millisecond)
+			return err
+		},
+	} {
+		began := false
+		g.identified = func(string) error {
+			if began {
+				return hoop.Errorf(hoop.CodeUnauthenticated, "the sign-in has ended")
+			}
+			began = true
+			return nil
+		}
+		wantCode(t, wait(g.as(who)), hoop.CodeUnauthenticated)
+	}
+}

@@ -138,6 +138,9 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, id hoop.Identit
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		h.Grown(ctx, from)
 		cancel()
+		if _, err := h.identify(r); err != nil { // whoever waited may be disabled meanwhile
+			return err
+		}
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)

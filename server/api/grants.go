@@ -92,6 +92,9 @@ func (h *handler) request(w http.ResponseWriter, r *http.Request, id hoop.Identi
 		return q.err
 	}
 	req, err := h.Grants.Wait(r.Context(), id, n, wait)
+	if err == nil && wait > 0 {
+		_, err = h.identify(r) // whoever waited may be disabled meanwhile
+	}
 	if err != nil {
 		return err
 	}
