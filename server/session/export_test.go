@@ -195,6 +195,7 @@ func TestExport_GatheringIsDecidedFirst(t *testing.T) {
 		"UPDATE clinic.member_directory SET name = (SELECT string_agg(ssn, ',') FROM clinic.member_directory) WHERE id = 1",
 		"PREPARE p AS SELECT string_agg(ssn, ',') FROM clinic.member_directory",
 		"DECLARE c CURSOR WITH HOLD FOR SELECT string_agg(ssn, ',') FROM clinic.member_directory",
+		"ALTER INDEX clinic.member_directory RENAME TO by_another_name", // it renames tables, too
 		"DO $$ BEGIN RAISE NOTICE '%', (SELECT string_agg(ssn, ',') FROM clinic.member_directory); END $$",
 	} {
 		if _, err := conn.Exec(t.Context(), sql); state(err) != "42501" {

@@ -278,16 +278,14 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 	s.defines(func() { s.relation(r.Relation, nil) })
 	tables := s.canonical(r.Relation)
 	s.ddl(verb, tables...)
-	if r.RenameType == pg_query.ObjectType_OBJECT_VIEW || r.RenameType == pg_query.ObjectType_OBJECT_TABLE { // ALTER TABLE renames views, too
+	if renamesTable(s.cat, r) { // ALTER TABLE renames views, too
 		s.veil(r.Newname)
-	}
-	switch r.RenameType {
-	case pg_query.ObjectType_OBJECT_COLUMN, pg_query.ObjectType_OBJECT_ATTRIBUTE:
-		s.derive("a column by another name", tables, tables...)
-	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW, pg_query.ObjectType_OBJECT_FOREIGN_TABLE:
 		to := &pg_query.RangeVar{Schemaname: r.Relation.Schemaname, Relname: r.Newname}
 		s.derive("a table by another name", s.places(to), tables...)
 		s.passes(tables, nil)
+	}
+	if r.RenameType == pg_query.ObjectType_OBJECT_COLUMN || r.RenameType == pg_query.ObjectType_OBJECT_ATTRIBUTE {
+		s.derive("a column by another name", tables, tables...)
 	}
 }
 

@@ -210,6 +210,14 @@ func (m *measurer) statement(n *pg_query.Node) load {
 		// Whoever reads the view later reads all that it shows.
 		m.copy(m.query(x.ViewStmt.Query, spot{}).load, hoop.Whole)
 		return nil
+	case *pg_query.Node_AlterTableStmt:
+		m.altered(x.AlterTableStmt)
+	case *pg_query.Node_RenameStmt:
+		m.renamed(x.RenameStmt)
+	case *pg_query.Node_AlterObjectSchemaStmt:
+		if x.AlterObjectSchemaStmt.Relation != nil {
+			m.leaves(x.AlterObjectSchemaStmt.Relation)
+		}
 	}
 	// Other commands deliver nothing; a query inside (CREATE RULE) will, later.
 	m.copy(top.expr(n, false), hoop.Whole)

@@ -142,6 +142,7 @@ func TestAnalyze_Derive(t *testing.T) {
 		{"MERGE INTO public.notes n USING clinic.patients p ON n.id = p.id WHEN NOT MATCHED THEN INSERT VALUES (1, p.ssn)", "clinic.patients", "public.notes"},
 		{"ALTER TABLE clinic.patients RENAME ssn TO x", "clinic.patients", "clinic.patients"},
 		{"ALTER TABLE clinic.patients RENAME TO people", "clinic.patients", "clinic.people"},
+		{"ALTER INDEX clinic.patients RENAME TO people", "clinic.patients", "clinic.people"}, // it renames tables, too
 		{"ALTER TABLE public.notes SET SCHEMA clinic", "public.notes", "clinic.notes"},
 		{"ALTER SCHEMA other RENAME TO x", "other.notes", "x.notes"},
 		{"REFRESH MATERIALIZED VIEW clinic.stats", "clinic.patients", "clinic.stats"},
@@ -196,6 +197,7 @@ func TestAnalyze_TablesOfEffects(t *testing.T) {
 		{"CREATE INDEX ON clinic.patients (id)", hoop.EffectRead, ""},
 		{"ALTER TABLE public.notes ADD more text", hoop.EffectRead, ""},
 		{"ALTER TABLE public.notes RENAME TO more", hoop.EffectRead, "public.notes"},
+		{"ALTER INDEX public.notes RENAME TO more", hoop.EffectRead, "public.notes"},
 		{"ALTER TABLE clinic.log DETACH PARTITION clinic.log_2024", hoop.EffectRead, "clinic.log clinic.log_2024"},
 		{"CREATE INDEX ON clinic.patients (id)", hoop.EffectDDL, "clinic.patients"},
 	} {
