@@ -29,7 +29,7 @@ LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/serve
 # of attacks, of forged evidence and of what changes behind an approval. These go one after the
 # other, so that the race detector would find in them what it finds in the packages that they
 # drive, at six to eight times the cost. Where approvals race with each other, it looks.
-APPROVAL := TestApproval_(Answers|Changes|Cursors|Definitions|IsForThis|Names|Portals|Prepared|Stricter|Triggers|Views)
+APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views)
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
 MATRICES := TestBundle_|TestTamper_
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 11m
