@@ -94,17 +94,13 @@ func (l *looker) visit(n *pg_query.Node) {
 	case *pg_query.Node_CaseWhen:
 		l.condition(x.CaseWhen.Expr)
 	case *pg_query.Node_JoinExpr:
-		l.condition(x.JoinExpr.Quals)
-		l.ranges(x.JoinExpr.Quals)
+		l.where(x.JoinExpr.Quals)
 	case *pg_query.Node_UpdateStmt:
-		l.condition(x.UpdateStmt.WhereClause)
-		l.ranges(x.UpdateStmt.WhereClause)
+		l.where(x.UpdateStmt.WhereClause)
 	case *pg_query.Node_DeleteStmt:
-		l.condition(x.DeleteStmt.WhereClause)
-		l.ranges(x.DeleteStmt.WhereClause)
+		l.where(x.DeleteStmt.WhereClause)
 	case *pg_query.Node_SelectStmt:
-		l.condition(x.SelectStmt.WhereClause)
-		l.ranges(x.SelectStmt.WhereClause)
+		l.where(x.SelectStmt.WhereClause)
 		l.condition(x.SelectStmt.HavingClause)
 		l.selected(x.SelectStmt)
 		for _, n := range slices.Concat(x.SelectStmt.GroupClause, x.SelectStmt.DistinctClause) {
@@ -418,9 +414,6 @@ func (l *looker) comparison(e *pg_query.A_Expr) {
 		p.many = p.many || !ok
 	}
 }
-
-// bare is the column that an expression is, nil where it is none.
-func bare(n *pg_query.Node) *pg_query.ColumnRef { return n.GetColumnRef() }
 
 // operand reads a constant or a parameter, with or without a cast.
 func (l *looker) operand(n *pg_query.Node) (op hoop.Operand, ok bool) {

@@ -14,6 +14,12 @@ type end struct {
 	open   bool // the value itself is beyond it
 }
 
+// where looks at a condition that chooses rows.
+func (l *looker) where(n *pg_query.Node) {
+	l.condition(n)
+	l.ranges(n)
+}
+
 // ranges notes the ranges that rows are wanted from: BETWEEN, and two ends that belong to
 // one AND. What is negated says which are not.
 func (l *looker) ranges(n *pg_query.Node) {
@@ -103,3 +109,6 @@ func (l *looker) end(e *pg_query.A_Expr) (end, bool) {
 	}
 	return end{}, false
 }
+
+// bare is the column that an expression is, nil where it is none.
+func bare(n *pg_query.Node) *pg_query.ColumnRef { return n.GetColumnRef() }

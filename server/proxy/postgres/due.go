@@ -56,15 +56,21 @@ func hurries(a *sqlscan.Analysis) bool {
 	})
 }
 
+// put gives what was put off until the transaction ends: what people agreed to, and what
+// nobody was asked about.
+func (c *conn) put() (agreed, quiet []due) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.due), slices.Clone(c.quiet)
+}
+
 // redefined reports whether m runs what is due, and that is defined otherwise than when it
 // was judged.
 func (c *conn) redefined(ctx context.Context, m *meaning) (bool, error) {
-	c.mu.Lock()
-	var all []due
-	if hurries(m.analysis) {
-		all = slices.Clone(c.due)
+	if !hurries(m.analysis) {
+		return false, nil
 	}
-	c.mu.Unlock()
+	all, _ := c.put()
 	for _, d := range all {
 		switch err := c.unmoved(ctx, d.run); {
 		case err == nil:
@@ -129,12 +135,10 @@ func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *cat
 // ripened gives what nobody was asked about, and runs with m since that ends the transaction,
 // as far as it does more by now than when it was judged.
 func (c *conn) ripened(ctx context.Context, m *meaning) (uses []hoop.Use, err error) {
-	c.mu.Lock()
-	var all []due
-	if hurries(m.analysis) {
-		all = slices.Clone(c.quiet)
+	if !hurries(m.analysis) {
+		return nil, nil
 	}
-	c.mu.Unlock()
+	_, all := c.put()
 	for _, d := range all {
 		more, err := c.grown(ctx, d.run.meanings, d.run.snap)
 		if err != nil {
@@ -164,11 +168,12 @@ func (c *conn) wakes(m *meaning) []hoop.Use {
 // defined otherwise by now.
 func (c *conn) overdue() error {
 	c.mu.Lock()
-	var all, quiet []due
-	if c.status == 'I' && !c.skipping && !c.refused {
-		all, quiet = slices.Clone(c.due), slices.Clone(c.quiet)
-	}
+	ends := c.status == 'I' && !c.skipping && !c.refused
 	c.mu.Unlock()
+	if !ends {
+		return nil
+	}
+	all, quiet := c.put()
 	for _, d := range quiet {
 		more, err := c.grown(c.ctx, d.run.meanings, d.run.snap)
 		if err != nil {
