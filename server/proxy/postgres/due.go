@@ -31,18 +31,14 @@ func (c *conn) defers(e *expected) {
 			c.due[i].moved = -1
 		}
 	}
-	if !e.run.held {
-		for _, m := range e.run.meanings {
-			if m.analysis.Defers || slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Holds }) {
-				c.quiet = append(c.quiet, due{e.run, e.batch, c.moved})
-				return
-			}
-		}
-		return
-	}
 	for _, m := range e.run.meanings {
 		a := m.analysis
-		if more := len(beyond(a.Uses)) > 0; a.Defers || more && (c.recoded || slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Holds })) {
+		holds := slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Holds })
+		switch {
+		case !e.run.held && (a.Defers || holds):
+			c.quiet = append(c.quiet, due{e.run, e.batch, c.moved})
+			return
+		case e.run.held && (a.Defers || len(beyond(a.Uses)) > 0 && (c.recoded || holds)):
 			c.due = append(c.due, due{e.run, e.batch, c.moved})
 			return
 		}
