@@ -133,6 +133,9 @@ func (s *Service) explain(ctx context.Context, as hoop.Identity, t hoop.Target, 
 	for _, a := range r.Answers {
 		x.Columns = append(x.Columns, columns(f.Rules, r.Statement, a)...)
 	}
+	if r.Absent != "" {
+		x.Notes = append(x.Notes, r.Absent+" there, so that the target refuses the statement")
+	}
 	if f.Least > 0 {
 		x.Notes = append(x.Notes, fmt.Sprintf("counts below %d are NULL in the answer, since a protected column decides what is counted", f.Least))
 	}

@@ -240,6 +240,17 @@ func TestExplain(t *testing.T) {
 	g := start(t)
 	agent, auditor := g.API("agent"), g.API("auditor")
 
+	t.Run("a function that others have just made", func(t *testing.T) {
+		const sql = "select * from newest(1, 2)"
+		const absent = "function newest is not known there, so that the target refuses the statement"
+		if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); !slices.Contains(x.Notes, absent) {
+			t.Errorf("got %+v", x)
+		}
+		g.Direct("create function newest(int, int) returns setof text language plpgsql as 'begin return query execute ''select ssn from patients''; end'")
+		if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); slices.Contains(x.Notes, absent) || !slices.ContainsFunc(x.Effects, func(e api.ExplainedEffect) bool { return e.Effect == hoop.EffectOpaque }) {
+			t.Errorf("got %+v", x)
+		}
+	})
 	t.Run("columns and reasons", func(t *testing.T) {
 		x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "select name, phone, upper(ssn) as s, count(*), g(1) is null, 1 from patients group by 1, 2, 3"})
 		var got []string

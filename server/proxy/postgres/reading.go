@@ -16,6 +16,9 @@ type Reading struct {
 	Answers   []Answer // of the commands that answer with rows, or with data of COPY
 	// Forbidden is why the text is refused whatever the rules say; nil where it is not.
 	Forbidden error
+	// Absent says which function the text calls that the target does not have, so that it
+	// fails there; empty where it has all.
+	Absent string
 
 	conn    *conn
 	meaning *meaning
@@ -63,8 +66,11 @@ func (c *conn) read(text string) (*Reading, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m, snap, err = c.renew(c.ctx, m); err != nil {
+		return nil, err
+	}
 	a := m.analysis
-	r := &Reading{conn: c, meaning: m, snap: snap}
+	r := &Reading{Absent: a.Absent, conn: c, meaning: m, snap: snap}
 	if a.Forbidden != "" {
 		r.Forbidden = forbidden(a)
 		r.Statement = &hoop.Statement{Text: m.text, Shape: m.shape, Uses: a.Uses, Reads: a.Reads, Opaque: true, Verb: a.Verb, Database: c.database}
