@@ -144,6 +144,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if g.grants, err = grant.New(ctx, grant.Options{
 		Store: db, Policy: g.rules, Audit: g.audit, Roles: g.rules.Roles, Gateway: g.audit.VerifierKey(), URL: func() string { return g.url }, Log: g.log,
 		Masks: func(id hoop.Identity, target string) *mask.Rules { return g.protect.For(id, target) },
+		SignedIn: func(ctx context.Context, subject string) (hoop.Identity, error) {
+			return g.signIn.Current(ctx, subject)
+		},
 	}); err != nil {
 		return err
 	}
@@ -331,7 +334,7 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 
 func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder, identify func(context.Context, string) (hoop.Identity, error)) http.Handler {
 	return api.New(api.Options{
-		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Roles: g.rules.Roles, Literals: g.rules.Literals,
+		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Forget: g.signIn.Forget, Roles: g.rules.Roles, Literals: g.rules.Literals,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
 		Hold: func(ctx context.Context, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error) {

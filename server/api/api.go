@@ -95,7 +95,9 @@ type Options struct {
 	Version  string
 	Tunnel   string // ALPN protocol of the tunnel
 	Identify func(ctx context.Context, token string) (hoop.Identity, error)
-	Roles    func(hoop.Identity) []hoop.Role
+	// Forget has Identify ask anew about a token, whatever it knew a moment ago.
+	Forget func(token string)
+	Roles  func(hoop.Identity) []hoop.Role
 	// Literals says who sees literals and parameters in the recordings of others that
 	// they may read.
 	Literals func(hoop.Identity) bool
@@ -209,12 +211,15 @@ func private(next http.Handler) http.Handler {
 
 // signedIn lets those pass whose token is good (RFC 6750 §2.1: in the Authorization
 // header only), and still is once all of the body has come: whoever sends it may be
-// disabled meanwhile. A handler's error becomes a Problem, and an event where it is a refusal.
+// disabled meanwhile, at another gateway too. A handler's error becomes a Problem, and an event where it is a refusal.
 func (h *handler) signedIn(next func(http.ResponseWriter, *http.Request, hoop.Identity) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		id, err := h.identify(r)
 		if err == nil && r.Method == http.MethodPost {
 			await(w, r)
+			if token, ok := bearer(r); ok {
+				h.Forget(token)
+			}
 			id, err = h.identify(r)
 		}
 		if err == nil {

@@ -168,6 +168,7 @@ func newGateway(t *testing.T) *gateway {
 	quiet := slog.New(slog.DiscardHandler)
 	g.Server = httptest.NewUnstartedServer(api.New(api.Options{
 		Version: "1.2.3", Tunnel: "hoop/1",
+		Forget: func(string) {},
 		Identify: func(_ context.Context, token string) (hoop.Identity, error) {
 			if id, ok := people[strings.TrimPrefix(token, "token-")]; ok {
 				return id, g.identified(id.Subject)

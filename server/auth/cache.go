@@ -57,6 +57,13 @@ func (c *cache) put(hash string, e cached, mark uint64) {
 	c.entries[hash] = e
 }
 
+// forget forgets one token.
+func (c *cache) forget(hash string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.entries, hash)
+}
+
 // drop forgets every token of a family, and of the agents that stand on it.
 func (c *cache) drop(family string) {
 	c.mu.Lock()

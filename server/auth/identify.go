@@ -27,6 +27,10 @@ func (s *Server) Identify(ctx context.Context, token string) (hoop.Identity, err
 	return id, err
 }
 
+// Forget has the next Identify of a token ask the store, and so know what other gateways
+// have ended by now.
+func (s *Server) Forget(token string) { s.cache.forget(hash(token)) }
+
 // identify says whose a token of a kind is, and which sign-in it belongs to.
 func (s *Server) identify(ctx context.Context, token, prefix string) (hoop.Identity, Family, error) {
 	if !strings.HasPrefix(token, prefix) { // before the cache, which knows every kind

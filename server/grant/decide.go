@@ -43,6 +43,9 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	}
 	a.Reason = s.guard(seen.Target, a.Reason)
 	access, err := s.check(ctx, by, &seen, a.Approve)
+	if err == nil {
+		err = s.checkNow(ctx, by.Subject, &seen)
+	}
 	if err != nil {
 		return hoop.Request{}, err
 	}
@@ -89,11 +92,34 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 		return hoop.Request{}, err
 	}
 	s.extend(led)
-	if r.State != hoop.Pending {
+	switch {
+	case r.State != hoop.Pending:
 		s.settle(r)
+	case a.Approve && s.checkNow(ctx, by.Subject, &r) != nil:
+		// Whoever disabled them meanwhile has not seen the approval, and others would count on it.
+		if _, err := s.cancel(ctx, id, hoop.Identity{}, left(by.Subject)); err != nil {
+			return hoop.Request{}, err
+		}
+		return hoop.Request{}, hoop.Errorf(hoop.CodeConflict, "request %d was cancelled: %s", id, left(by.Subject)).WithHint("it must be asked for anew")
 	}
 	return s.show(by, r), nil
 }
+
+// checkNow refuses a decision of somebody whose sign-ins have ended, or who has other groups,
+// a moment ago, elsewhere: what they decide outlives them.
+func (s *Service) checkNow(ctx context.Context, subject string, r *hoop.Request) error {
+	if s.signedIn == nil {
+		return nil
+	}
+	now, err := s.signedIn(ctx, subject)
+	if err != nil {
+		return err
+	}
+	return mayDecide(now, r)
+}
+
+// left is why a request is cancelled that somebody approved.
+func left(subject string) string { return subject + ", who approved it, may not decide it any more" }
 
 // conclude sets what follows from an approval or denial that is on record.
 func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval, access Access, former *hoop.Grant) (*hoop.Grant, error) {
@@ -304,7 +330,7 @@ func (s *Service) cancel(ctx context.Context, id int64, by hoop.Identity, why st
 func (s *Service) Leave(ctx context.Context, id hoop.Identity) error {
 	_, err := s.cancelAll(ctx, hoop.Identity{}, func(r *hoop.Request) (bool, string) {
 		approved := slices.ContainsFunc(r.Approvals, func(a hoop.Approval) bool { return a.Approve && a.By == id.Subject })
-		return approved && !id.InAnyGroup(r.Groups), id.Subject + ", who approved it, may not decide it any more"
+		return approved && !id.InAnyGroup(r.Groups), left(id.Subject)
 	})
 	return err
 }

@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -102,6 +103,47 @@ func agentOf(id hoop.Identity, d time.Duration) hoop.Identity {
 		Subject: "agent:" + id.Subject, Name: "agent", Kind: hoop.Service, Groups: id.Groups, Chain: []string{id.Subject},
 		Delegation: &hoop.Delegation{SignIn: "s-" + id.Subject, Targets: []string{"open", "one"}, ExpiresAt: time.Now().Add(d)},
 	}
+}
+
+// Another gateway ends the sign-in of somebody who approves at this moment: before, so that
+// it counts for nothing, or a moment after, when nobody would cancel what others count on.
+func TestApprove_SignedOutElsewhereAtThatMoment(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		ended := hoop.Errorf(hoop.CodeUnauthenticated, "your sign-in has ended")
+		signedIn := map[int]error{}
+		asked := 0
+		other, err := grant.New(t.Context(), grant.Options{
+			Store: b.store, Policy: b.rules, Audit: b.log, Roles: roles, Masks: masks,
+			SignedIn: func(context.Context, string) (hoop.Identity, error) {
+				asked++
+				return bob, signedIn[asked]
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		r := b.ask(alice, "two")
+		signedIn[1] = ended
+		for _, decide := range []func(context.Context, hoop.Identity, int64, string) (hoop.Request, error){other.Approve, other.Deny} {
+			asked = 0
+			_, err = decide(t.Context(), bob, r.ID, "fine")
+			wantCode(t, err, hoop.CodeUnauthenticated, "has ended")
+		}
+		if got := b.request(r.ID); got.State != hoop.Pending || len(got.Approvals) != 0 {
+			t.Errorf("%+v", got)
+		}
+		signedIn, asked = map[int]error{2: ended}, 0
+		_, err = other.Approve(t.Context(), bob, r.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "bob, who approved it, may not decide it any more")
+		if got := b.request(r.ID); got.State != hoop.Cancelled || !strings.Contains(got.DecisionWhy, "bob, who approved it") {
+			t.Errorf("%+v", got)
+		}
+		signedIn = nil
+		if got, err := other.Approve(t.Context(), bob, b.ask(alice, "two").ID, ""); err != nil || got.State != hoop.Pending {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
 }
 
 // What an agent asked for is nobody's once its token or the sign-in of whoever started it

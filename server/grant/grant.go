@@ -90,6 +90,9 @@ type Options struct {
 	Policy Policy
 	Audit  Log
 	Roles  func(hoop.Identity) []hoop.Role
+	// SignedIn is somebody who is signed in, as the store has them at this moment: other
+	// gateways may have ended the sign-in, or know of other groups. Nil asks nobody.
+	SignedIn func(ctx context.Context, subject string) (hoop.Identity, error)
 	// Masks are the mask rules in force for whoever is shown a held statement.
 	Masks   func(hoop.Identity, string) *mask.Rules
 	Gateway string           // which one we are, where several share the store; the same after a restart
@@ -118,15 +121,16 @@ const (
 // Service is the one place where requests are decided. Its methods may be called
 // concurrently. Errors are *hoop.Error, or become one by hoop.AsError.
 type Service struct {
-	store   Store
-	policy  Policy
-	audit   Log
-	roles   func(hoop.Identity) []hoop.Role
-	masks   func(hoop.Identity, string) *mask.Rules
-	gateway string
-	url     func() string
-	now     func() time.Time
-	log     *slog.Logger
+	store    Store
+	policy   Policy
+	audit    Log
+	roles    func(hoop.Identity) []hoop.Role
+	signedIn func(ctx context.Context, subject string) (hoop.Identity, error)
+	masks    func(hoop.Identity, string) *mask.Rules
+	gateway  string
+	url      func() string
+	now      func() time.Time
+	log      *slog.Logger
 
 	stop   context.CancelFunc
 	work   sync.WaitGroup // the loops
@@ -146,7 +150,7 @@ type Service struct {
 // Close it.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, masks: o.Masks, gateway: o.Gateway, url: o.URL, now: o.Now, log: o.Log,
+		store: o.Store, policy: o.Policy, audit: o.Audit, roles: o.Roles, signedIn: o.SignedIn, masks: o.Masks, gateway: o.Gateway, url: o.URL, now: o.Now, log: o.Log,
 		questions: map[int64]*question{}, live: map[string]map[*Lease]struct{}{},
 	}
 	if s.url == nil {

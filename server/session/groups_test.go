@@ -133,7 +133,8 @@ func TestSession_GroupsChangeAtTheProvider(t *testing.T) {
 	}
 }
 
-// Sessions at another gateway on the same store than the one that heard of it are cut, too.
+// Sessions at another gateway on the same store than the one that heard of it are cut, too,
+// and nobody decides there as who they were a moment ago.
 func TestSession_GroupsChangeAtAnotherGateway(t *testing.T) {
 	pg, err := shared()
 	must(t, err)
@@ -145,14 +146,24 @@ func TestSession_GroupsChangeAtAnotherGateway(t *testing.T) {
 		c.Store.URL = pg.DSN("groups_store")
 		c.Identity.Providers = []server.ProviderConfig{{Name: "corp", OIDC: &server.OIDCConfig{Issuer: i.url, ClientID: "hoop", GroupsClaim: "groups", CAFile: i.caFile}}}
 	}
-	a := servertest.Start(t, servertest.Options{PG: pg, Config: config})
-	b := servertest.Start(t, servertest.Options{PG: pg, Config: config, Beside: a})
+	a := servertest.Start(t, servertest.Options{PG: pg, Config: config, Resources: asking(2)})
+	b := servertest.Start(t, servertest.Options{PG: pg, Config: config, Resources: asking(2), Beside: a})
 	refresh := i.signIn(t, a)
+	token, err := a.Token(t.Context(), "kim")
+	must(t, err)
 	conn, err := pgx.Connect(t.Context(), b.Connect("kim", "pg-prod"))
 	must(t, err)
 	defer conn.Close(context.Background())
+	asked, err := a.API("dba").NewRequest(t.Context(), api.NewRequest{Target: "pg-two"})
+	must(t, err)
+	_, err = b.API("kim").Me(t.Context())
+	must(t, err)
 	i.group.Store("interns")
 	must(t, refresh())
+	a.Hold("kim", token) // which b has just seen
+	if _, err := b.API("kim").Approve(t.Context(), asked.Request.ID, ""); hoop.AsError(err).Code != hoop.CodeNotFound {
+		t.Errorf("kim decides with the groups of before: %v", err)
+	}
 	cutByGroups(t, conn)
 }
 
