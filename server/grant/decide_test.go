@@ -3,6 +3,7 @@ package grant_test
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +168,17 @@ func TestApprove_TheAgentIsGoneMeanwhile(t *testing.T) {
 		}
 		if grants, err := b.store.Grants(t.Context(), "", 10); err != nil || len(grants) != 0 {
 			t.Errorf("%+v, %v", grants, err)
+		}
+	})
+}
+
+// Who approves sees what the agent's token leaves of the grant.
+func TestAsk_ShowsTheScopeOfTheToken(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		narrow := agentOf(alice, time.Hour)
+		narrow.Delegation.Scope = hoop.Scope{Effects: []hoop.Effect{hoop.EffectRead}, Tables: []string{"clinic.visits"}}
+		if got := b.ask(narrow, "one").Scope; !reflect.DeepEqual(got, narrow.Delegation.Scope) {
+			t.Errorf("%+v", got)
 		}
 	})
 }
