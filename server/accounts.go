@@ -17,9 +17,15 @@ import (
 func (g *Gateway) cutAccounts(before, next map[string]auth.ServiceAccount) {
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if cause, why := changed(before, next, name); why != "" {
-			g.grants.Cut(auth.ServiceSubject(name), cause, why)
+			g.cut(auth.ServiceSubject(name), cause, why)
 		}
 	}
+}
+
+// cut ends what an identity has under way: sessions, and long answers.
+func (g *Gateway) cut(subject string, cause hoop.Cause, why string) {
+	g.grants.Cut(subject, cause, why)
+	g.streams.Cut(subject, why)
 }
 
 // changed says what became of an account; "" is nothing that matters to its sessions.

@@ -69,6 +69,7 @@ type Gateway struct {
 	line     *session.Line
 	proxy    *postgres.Proxy
 	signIn   *auth.Server
+	streams  api.Streams
 	edge     *edge.Edge
 	holding  sync.Mutex // a legal hold is set, or recordings expire; not both
 	listener net.Listener
@@ -307,16 +308,18 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 		Issuer: g.url, Store: db, Log: g.audit, Secret: secret, DevUsers: opts.DevUsers, Providers: oidc, SAML: saml,
 		ServiceAccount: g.rules.ServiceAccount, Logger: g.log,
 		OnEnd: func(_ context.Context, subject string) {
-			g.grants.Cut(subject, hoop.CauseSignIn, "its sign-in has ended")
+			g.cut(subject, hoop.CauseSignIn, "its sign-in has ended")
 		},
 		OnSignInEnd: func(ctx context.Context, signIn string) {
-			g.grants.CutSignIn(signIn, "the sign-in of who started the agent has ended")
+			const why = "the sign-in of who started the agent has ended"
+			g.grants.CutSignIn(signIn, why)
+			g.streams.CutSignIn(signIn, why)
 			if err := g.grants.LeaveSignIn(context.WithoutCancel(ctx), signIn); err != nil {
 				g.log.ErrorContext(ctx, "requests of agents whose sign-in has ended", "err", err)
 			}
 		},
 		OnChange: func(ctx context.Context, id hoop.Identity) {
-			g.grants.Cut(id.Subject, hoop.CauseIdentity, "its groups have changed")
+			g.cut(id.Subject, hoop.CauseIdentity, "its groups have changed")
 			if err := g.grants.Leave(context.WithoutCancel(ctx), id); err != nil {
 				g.log.ErrorContext(ctx, "requests that somebody approved who has other groups now", "subject", id.Subject, "err", err)
 			}
@@ -334,7 +337,7 @@ func (g *Gateway) buildSignIn(db *store.Store, opts Options) (*auth.Server, erro
 
 func (g *Gateway) buildAPI(version string, db *store.Store, rec *record.Recorder, identify func(context.Context, string) (hoop.Identity, error)) http.Handler {
 	return api.New(api.Options{
-		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Forget: g.signIn.Forget, Roles: g.rules.Roles, Literals: g.rules.Literals,
+		Version: version, Tunnel: tunnel.ALPN, Identify: identify, Forget: g.signIn.Forget, Streams: &g.streams, Roles: g.rules.Roles, Literals: g.rules.Literals,
 		Targets: g.rules.TargetsFor, Access: g.rules, Grants: g.grants, Sessions: db,
 		Recording: func(ctx context.Context, id string) (api.Recording, error) { return rec.Reader(ctx, id) },
 		Hold: func(ctx context.Context, by hoop.Identity, s hoop.SessionInfo, reason string, on bool) (waiting bool, err error) {
@@ -508,6 +511,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 	g.proxy.Flush()
 	g.cutAccounts(former.accounts, next.accounts)
 	g.grants.Recheck(ctx)
+	g.streams.Recheck()
 	g.log.LogAttrs(ctx, slog.LevelInfo, "resources loaded", slog.String("policy", next.engine.Revision()))
 	return nil
 }

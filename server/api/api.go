@@ -124,8 +124,9 @@ type Options struct {
 	Events func(ctx context.Context, from int64) iter.Seq2[siem.Entry, error]
 	Grown  func(ctx context.Context, index int64)
 	// Bundle prepares an audit bundle; only its Write writes.
-	Bundle func(ctx context.Context, ask BundleRequest) (Bundle, error)
-	LogKey func() string // verifier key of the audit log
+	Bundle  func(ctx context.Context, ask BundleRequest) (Bundle, error)
+	Streams *Streams      // answers under way, which others end
+	LogKey  func() string // verifier key of the audit log
 	// Explainer answers what would happen to statements.
 	Explainer Explainer
 	Audit     Log

@@ -3,10 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,6 +17,19 @@ import (
 func (h *handler) examines(id hoop.Identity) bool {
 	return h.hasRole(id, hoop.RoleAuditor, hoop.RoleAdmin)
 }
+
+// mustExamine refuses what is for those alone who may look into what others did.
+func (h *handler) mustExamine(id hoop.Identity, what string) error {
+	if h.examines(id) {
+		return nil
+	}
+	return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators %s", what).
+		WithHint("an administrator can give your group the role with a GroupRole")
+}
+
+func (h *handler) mayExport(id hoop.Identity) error { return h.mustExamine(id, "export the audit log") }
+
+func (h *handler) mayFollow(id hoop.Identity) error { return h.mustExamine(id, "follow the audit log") }
 
 // own reports whether the session is id's: its very identity, or one that acts for it.
 func own(id hoop.Identity, s *hoop.SessionInfo) bool {
@@ -56,11 +66,14 @@ func (h *handler) visible(ctx context.Context, id hoop.Identity, session string)
 	if err != nil {
 		return hoop.SessionInfo{}, err
 	}
-	if !own(id, &s) && !h.examines(id) {
-		return hoop.SessionInfo{}, hoop.Errorf(hoop.CodeNotFound, "there is no session %q", session).
-			WithHint("hoopctl sessions list shows those you may see")
+	return s, h.sees(id, &s)
+}
+
+func (h *handler) sees(id hoop.Identity, s *hoop.SessionInfo) error {
+	if own(id, s) || h.examines(id) {
+		return nil
 	}
-	return s, nil
+	return hoop.Errorf(hoop.CodeNotFound, "there is no session %q", s.ID).WithHint("hoopctl sessions list shows those you may see")
 }
 
 func (h *handler) session(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
@@ -73,9 +86,8 @@ func (h *handler) session(w http.ResponseWriter, r *http.Request, id hoop.Identi
 
 // hold sets or lifts a legal hold, for administrators and auditors.
 func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	if !h.examines(id) {
-		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators hold recordings").
-			WithHint("an administrator can give your group the role with a GroupRole")
+	if err := h.mustExamine(id, "hold recordings"); err != nil {
+		return err
 	}
 	var v api.Hold
 	if err := body(w, r, &v); err != nil {
@@ -99,27 +111,29 @@ func (h *handler) hold(w http.ResponseWriter, r *http.Request, id hoop.Identity)
 
 // export streams the evidence folder, to those who examine.
 func (h *handler) export(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	if !h.examines(id) {
-		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators export the audit log").
-			WithHint("an administrator can give your group the role with a GroupRole")
+	if err := h.mayExport(id); err != nil {
+		return err
 	}
 	if err := h.record(r.Context(), id, &hoop.Event{Type: hoop.EventExport}); err != nil {
 		return err
 	}
+	out, err := h.stream(w, r, id, h.mayExport)
+	if err != nil {
+		return err
+	}
+	defer out.end()
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", `attachment; filename="hoop-audit.tar"`)
 	w.WriteHeader(http.StatusOK)
-	out := &stream{to: w}
-	h.abortOn(r, out, h.Export(r.Context(), out))
+	h.abortOn(r, out, h.Export(out.ctx, out))
 	return nil
 }
 
 // events streams the log's events as lines, to those who examine. That somebody follows
 // the log is on record once an hour: an event for each call would be one to follow.
 func (h *handler) events(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	if !h.examines(id) {
-		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators follow the audit log").
-			WithHint("an administrator can give your group the role with a GroupRole")
+	if err := h.mayFollow(id); err != nil {
+		return err
 	}
 	q := query{values: r.URL.Query()}
 	from, wait := q.number("from"), q.wait()
@@ -138,15 +152,16 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, id hoop.Identit
 		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		h.Grown(ctx, from)
 		cancel()
-		if _, err := h.identify(r); err != nil { // whoever waited may be disabled meanwhile
-			return err
-		}
 	}
+	out, err := h.stream(w, r, id, h.mayFollow) // whoever waited may be disabled meanwhile
+	if err != nil {
+		return err
+	}
+	defer out.end()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
-	out := &stream{to: w}
 	enc := json.NewEncoder(out)
-	for e, err := range h.Events(r.Context(), from) {
+	for e, err := range h.Events(out.ctx, from) {
 		if err == nil {
 			err = enc.Encode(e)
 		}
@@ -158,9 +173,8 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, id hoop.Identit
 // bundle streams an audit bundle, to those who examine. Its event is in the log before
 // the bundle is made; so two exports of one size name that size (?size=).
 func (h *handler) bundle(w http.ResponseWriter, r *http.Request, id hoop.Identity) error {
-	if !h.examines(id) {
-		return hoop.Errorf(hoop.CodeDenied, "only auditors and administrators export the audit log").
-			WithHint("an administrator can give your group the role with a GroupRole")
+	if err := h.mayExport(id); err != nil {
+		return err
 	}
 	q := query{values: r.URL.Query()}
 	ask := BundleRequest{
@@ -182,46 +196,16 @@ func (h *handler) bundle(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	if err != nil {
 		return err
 	}
+	out, err := h.stream(w, r, id, h.mayExport)
+	if err != nil {
+		return err
+	}
+	defer out.end()
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="hoop-audit-%d.zip"`, b.Manifest().Size))
 	w.WriteHeader(http.StatusOK)
-	out := &stream{to: w}
-	h.abortOn(r, out, b.Write(r.Context(), out))
+	h.abortOn(r, out, b.Write(out.ctx, out))
 	return nil
-}
-
-// stream is the body of an answer that may break off.
-type stream struct {
-	to  io.Writer
-	err error // why the reader could not be written to
-}
-
-func (s *stream) Write(b []byte) (int, error) {
-	n, err := s.to.Write(b)
-	if s.err == nil {
-		s.err = err
-	}
-	return n, err
-}
-
-// left reports whether err says no more than that the reader is gone.
-func (s *stream) left(ctx context.Context, err error) bool {
-	return s.err != nil && errors.Is(err, s.err) || ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
-}
-
-// abortOn breaks the connection where a stream failed, so that nobody takes a part for
-// the whole. A reader that leaves, as `hoopctl sessions replay ID | head` does, is no
-// fault of the gateway's.
-func (h *handler) abortOn(r *http.Request, out *stream, err error) {
-	if err == nil {
-		return
-	}
-	level, what := slog.LevelError, "answer broken off"
-	if out.left(r.Context(), err) {
-		level, what = slog.LevelInfo, "a reader left before the end of the answer"
-	}
-	h.Log.LogAttrs(r.Context(), level, what, slog.String("path", r.URL.Path), slog.Any("error", err))
-	panic(http.ErrAbortHandler)
 }
 
 // record writes what id does to the audit log.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ var people = map[string]hoop.Identity{
 	"paul":  {Subject: "paul", Name: "Paul", Kind: hoop.Human, Groups: []string{"compliance"}},
 	"ann":   {Subject: "ann", Name: "Ann", Kind: hoop.Human, Groups: []string{"compliance"}},
 	"root":  {Subject: "root", Name: "Root", Kind: hoop.Human, Groups: []string{"admins"}},
-	"agent": {Subject: "service:ci", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"alice"}},
+	"agent": {Subject: "service:ci", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"alice"}, Delegation: &hoop.Delegation{SignIn: "s-alice"}},
 	"other": {Subject: "service:ci", Kind: hoop.Service, Groups: []string{"devs"}, Chain: []string{"eve"}},
 }
 
@@ -122,6 +123,8 @@ type gateway struct {
 	bundle    func(api.BundleRequest) (api.Bundle, error)
 	export    func(ctx context.Context, w io.Writer) error
 	logged    logged
+	streams   api.Streams
+	retired   atomic.Bool // auditors are none any more
 	// identified is told whose token was good.
 	identified func(subject string) error
 }
@@ -168,14 +171,19 @@ func newGateway(t *testing.T) *gateway {
 	quiet := slog.New(slog.DiscardHandler)
 	g.Server = httptest.NewUnstartedServer(api.New(api.Options{
 		Version: "1.2.3", Tunnel: "hoop/1",
-		Forget: func(string) {},
+		Forget: func(string) {}, Streams: &g.streams,
 		Identify: func(_ context.Context, token string) (hoop.Identity, error) {
 			if id, ok := people[strings.TrimPrefix(token, "token-")]; ok {
 				return id, g.identified(id.Subject)
 			}
 			return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "the token is unknown").WithHint("hoopctl login")
 		},
-		Roles: roles,
+		Roles: func(id hoop.Identity) []hoop.Role {
+			if g.retired.Load() && id.InGroup("compliance") {
+				return nil
+			}
+			return roles(id)
+		},
 		Targets: func(hoop.Identity) []hoop.Target {
 			return []hoop.Target{{Name: "open", Type: "postgres", Database: "app"}, {Name: "one", Type: "postgres"}, {Name: "gone"}, {Name: "glass"}}
 		},

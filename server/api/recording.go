@@ -30,19 +30,29 @@ func (h *handler) recording(w http.ResponseWriter, r *http.Request, id hoop.Iden
 		return err
 	}
 	defer rec.Close()
-	t := &telling{rec: rec, limit: limit, literals: own(id, &s) || h.Literals(id), key: h.examines(id), facts: h.examines(id) && !own(id, &s)}
+	shown := func(id hoop.Identity) bool { return own(id, &s) || h.Literals(id) }
+	t := &telling{rec: rec, limit: limit, literals: shown(id), key: h.examines(id), facts: h.examines(id) && !own(id, &s)}
 	if err := h.read(r, id, &s, t.literals, limit > 0); err != nil {
 		return err
 	}
 	if err := t.begin(from); err != nil {
 		return err
 	}
+	out, err := h.stream(w, r, id, func(id hoop.Identity) error {
+		if t.literals && !shown(id) {
+			return hoop.Errorf(hoop.CodeDenied, "the rules show literals of session %s to you no longer", s.ID)
+		}
+		return h.sees(id, &s)
+	})
+	if err != nil {
+		return err
+	}
+	defer out.end()
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if limit > 0 {
 		w.Header().Set("Trailer", api.HeaderNext)
 	}
 	w.WriteHeader(http.StatusOK)
-	out := &stream{to: w}
 	next, err := t.tell(out)
 	h.abortOn(r, out, err)
 	if next != nil {

@@ -343,7 +343,7 @@ spec: {groups: [compliance], targets: ["*"], max_duration: 1h, approval: none, b
 }
 
 // Somebody signs out at one gateway: what they have open through another one on the same
-// store is cut too, with the reason.
+// store is cut too, with the reason, and so is the recording that they have stopped reading.
 func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 	pg, err := pgserver.Start(t.Context(), pgserver.Options{})
 	if err != nil {
@@ -369,6 +369,18 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 		defer conn.Close(context.Background())
 		conns[who] = conn
 	}
+	const text = 1 << 20 // bytes; more than a client's window takes ahead, a few MiB
+	if _, err := conns["dba"].Exec(t.Context(), "SELECT repeat('x', $1) FROM generate_series(1, 12)", text); err != nil {
+		t.Fatal(err)
+	}
+	sessions, err := b.API("dba").Sessions(t.Context(), 1)
+	must(t, err)
+	recording, err := b.API("dba").Recording(t.Context(), sessions[0].ID)
+	must(t, err)
+	defer recording.Close()
+	if _, err := io.ReadFull(recording, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
 	signOut(t, a, "dba")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -377,6 +389,9 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 	}
 	if _, err := conns["second-dba"].Exec(t.Context(), "SELECT 1"); err != nil {
 		t.Errorf("somebody else: %v", err)
+	}
+	if n, err := io.Copy(io.Discard, recording); err == nil {
+		t.Errorf("all of the recording, %d bytes", n)
 	}
 }
 

@@ -100,7 +100,7 @@ func newSite(t *testing.T) *site {
 	pages, err := web.New(web.Options{
 		SignIn: signIn, Log: quiet, Links: s, Now: func() time.Time { return time.Now().Add(s.later) },
 		API: api.New(api.Options{
-			Identify: signIn.IdentifyBrowser, Forget: signIn.Forget, Roles: roles, Literals: func(hoop.Identity) bool { return s.literals }, Access: access{}, Grants: s.grants, Sessions: st, Audit: s.log, Log: quiet,
+			Identify: signIn.IdentifyBrowser, Forget: signIn.Forget, Streams: &api.Streams{}, Roles: roles, Literals: func(hoop.Identity) bool { return s.literals }, Access: access{}, Grants: s.grants, Sessions: st, Audit: s.log, Log: quiet,
 			Targets: func(hoop.Identity) []hoop.Target { return nil },
 			Recording: func(context.Context, string) (api.Recording, error) {
 				return &tape{
