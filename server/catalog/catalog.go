@@ -134,11 +134,16 @@ func (c *Catalog) Close() error {
 
 var errClosed = errors.New("the catalog is closed")
 
+// unavailable says why there is no catalog, as far as whoever asks may know.
 func unavailable(err error) error {
-	return (&hoop.Error{
+	e := &hoop.Error{
 		Code: hoop.CodeUnavailable, Message: "the gateway cannot read the target's catalog, so it cannot judge statements",
 		Hint: "try again; an administrator finds the cause in the gateway's log",
-	}).Wrap(err)
+	}
+	if why := (*hoop.Error)(nil); errors.As(err, &why) {
+		e.Message, e.Hint = e.Message+": "+why.Message, why.Hint
+	}
+	return e.Wrap(err)
 }
 
 // update makes sure that the snapshot is true at since or later. Callers that come

@@ -43,6 +43,8 @@ func byServer(target hoop.Target, database string, pg *pgconn.PgError, err error
 		return rejected(target, err)
 	case pg.Code == "3D000":
 		return noDatabase(target, database, err)
+	case pg.Code == "08P01" && strings.HasPrefix(pg.Message, "unsupported startup parameter"):
+		return pooled(target, err) // pgbouncer's words; PostgreSQL takes hoop.session
 	case pg.Code == "53300":
 		return (&hoop.Error{
 			Code: hoop.CodeTooMany, Message: fmt.Sprintf("target %s has no connection left", target.Name), Err: err,
@@ -66,6 +68,14 @@ func noDatabase(target hoop.Target, database string, err error) error {
 	return (&hoop.Error{
 		Code: hoop.CodeNoDatabase, Message: fmt.Sprintf("target %s has no database %q", target.Name, database), Err: err,
 	}).WithHint("the target's default database is %s", target.Database)
+}
+
+// pooled refuses what is not PostgreSQL itself: a statement that one session prepared,
+// say, would answer to the same name in another, where it was judged as something else.
+func pooled(target hoop.Target, err error) error {
+	return (&hoop.Error{
+		Code: hoop.CodeUnavailable, Message: fmt.Sprintf("target %s is a connection pooler, behind which sessions cannot be told apart", target.Name), Err: err,
+	}).WithHint("tell an administrator: the target's address must be that of PostgreSQL itself; reuse keeps connections to it")
 }
 
 func unavailable(target hoop.Target, err error) error {

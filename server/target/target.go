@@ -128,6 +128,14 @@ func (d *Dialer) Connect(ctx context.Context, target hoop.Target, database strin
 	if err != nil {
 		return nil, refused(ctx, target, database, cfg.ConnectTimeout, err)
 	}
+	// A pooler's key for cancelling is its own, since the process at the target changes.
+	var pid int64
+	if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()").Scan(&pid); err != nil {
+		return nil, errors.Join(refused(ctx, target, database, cfg.ConnectTimeout, err), conn.Close(ctx))
+	}
+	if pid != int64(conn.PgConn().PID()) {
+		return nil, errors.Join(pooled(target, nil), conn.Close(ctx))
+	}
 	return conn, nil
 }
 

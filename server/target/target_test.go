@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -203,6 +204,74 @@ func TestConnect_And_Check(t *testing.T) {
 	if err := d.Check(t.Context(), target); err == nil {
 		t.Error("a database that is not there was not noticed")
 	}
+}
+
+// Whoever answers for PostgreSQL may give one session's connection to another.
+func TestConnect_RefusesPoolers(t *testing.T) {
+	for name, change := range map[string]func(kind byte, body []byte) (byte, []byte){
+		"a key of its own": func(kind byte, body []byte) (byte, []byte) {
+			if kind == 'K' {
+				body[3]++
+			}
+			return kind, body
+		},
+		"no parameters": func(kind byte, body []byte) (byte, []byte) {
+			return 'E', []byte("SFATAL\x00C08P01\x00Munsupported startup parameter: hoop.session\x00\x00")
+		},
+	} {
+		d, target := declared(func(r *resource.Target) { r.Address = between(t, change) })
+		e := hoop.AsError(d.Check(t.Context(), target))
+		if e == nil || e.Code != hoop.CodeUnavailable || !strings.Contains(e.Message, "is a connection pooler") || e.Hint == "" {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	d, target := declared(func(r *resource.Target) {
+		r.Address = between(t, func(kind byte, body []byte) (byte, []byte) { return kind, body })
+	})
+	if err := d.Check(t.Context(), target); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+}
+
+// between listens for connections to the server, and changes what that says.
+func between(t *testing.T, change func(kind byte, body []byte) (byte, []byte)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		client, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer client.Close()
+		pg, err := net.Dial("tcp", server.Address())
+		if err != nil {
+			return
+		}
+		defer pg.Close()
+		go func() {
+			_, _ = io.Copy(pg, client)
+			_ = pg.Close()
+		}()
+		for head := make([]byte, 5); ; {
+			if _, err := io.ReadFull(pg, head); err != nil {
+				return
+			}
+			body := make([]byte, binary.BigEndian.Uint32(head[1:])-4)
+			if _, err := io.ReadFull(pg, body); err != nil {
+				return
+			}
+			kind, body := change(head[0], body)
+			msg := binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4))
+			if _, err := client.Write(append(msg, body...)); err != nil {
+				return
+			}
+		}
+	}()
+	return l.Addr().String()
 }
 
 func TestDial_Errors(t *testing.T) {
