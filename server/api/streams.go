@@ -134,7 +134,8 @@ func (h *handler) abortOn(r *http.Request, out *stream, err error) {
 	level, what := slog.LevelError, "answer broken off"
 	if out.left(err) {
 		level, what = slog.LevelInfo, "a reader left before the end of the answer"
-		if cause := context.Cause(out.ctx); r.Context().Err() == nil && cause != nil {
+		// net/http ends the request's context where a write fails, so later than ours.
+		if cause := context.Cause(out.ctx); cause != nil && !errors.Is(cause, context.Cause(r.Context())) {
 			what, err = "a reader may not have the rest of the answer", cause
 		}
 	}
