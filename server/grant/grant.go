@@ -47,6 +47,7 @@ type GrantStore interface {
 	GrantsByID(ctx context.Context, ids []string) ([]hoop.Grant, error)
 	GrantsAt(ctx context.Context, subject, target string, at time.Time, limit int) ([]hoop.Grant, error)
 	GrantsAfter(ctx context.Context, subject string, at time.Time, limit int) ([]hoop.Grant, error)
+	GrantsBehind(ctx context.Context, id string, at time.Time, limit int) ([]hoop.Grant, error)
 	Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error)
 	BreakGlassGrants(ctx context.Context, all bool, limit int) ([]hoop.Grant, error)
 }

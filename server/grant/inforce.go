@@ -276,13 +276,21 @@ func (s *Service) RevokeAll(ctx context.Context, by hoop.Identity, subject, reas
 	if err != nil {
 		return 0, cancelled, err
 	}
-	all, err := s.store.GrantsAfter(ctx, "", s.now(), 100_000)
-	if err != nil {
-		return 0, cancelled, err
+	for last := ""; ; {
+		page, err := s.store.GrantsBehind(ctx, last, s.now(), grantPage)
+		if err != nil || len(page) == 0 {
+			return revoked, cancelled, err
+		}
+		some, err := s.revokeEach(ctx, page, by, subject, reason)
+		if revoked += some; err != nil {
+			return revoked, cancelled, err
+		}
+		last = page[len(page)-1].ID
 	}
-	revoked, err = s.revokeEach(ctx, all, by, subject, reason)
-	return revoked, cancelled, err
 }
+
+// grantPage is how many grants are looked through at once.
+const grantPage = 5000
 
 // RevokeLive is RevokeAll of the grants that sessions stand on here, and no more: it does
 // not take long, however many others the subject has.

@@ -13,6 +13,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/store"
 )
 
 func newRequest(target string) api.NewRequest { return api.NewRequest{Target: target} }
@@ -191,6 +192,13 @@ func TestRecheck_CutsWhatNoRuleAllows(t *testing.T) {
 	})
 }
 
+// scant gives few grants at once.
+type scant struct{ *store.Store }
+
+func (s scant) GrantsBehind(ctx context.Context, id string, at time.Time, limit int) ([]hoop.Grant, error) {
+	return s.Store.GrantsBehind(ctx, id, at, min(limit, 2))
+}
+
 func TestRevokeAll_OfADisabledIdentity(t *testing.T) {
 	forAlice := agent
 	forAlice.Chain = []string{"alice"}
@@ -210,7 +218,9 @@ func TestRevokeAll_OfADisabledIdentity(t *testing.T) {
 		for _, id := range []hoop.Identity{alice, forAlice, withOwner(agent, "alice"), eve} {
 			waiting = append(waiting, b.ask(id, "one").ID)
 		}
-		grants, requests, err := b.RevokeAll(t.Context(), admin, "alice", "left; 123-45-6789")
+		few := serve(t, scant{b.store}, b.rules, b.log, "", 0)
+		defer few.Close()
+		grants, requests, err := few.RevokeAll(t.Context(), admin, "alice", "left; 123-45-6789")
 		if err != nil || grants != 4 || requests != 3 {
 			t.Fatalf("%d grants, %d requests, %v", grants, requests, err)
 		}

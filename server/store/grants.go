@@ -131,6 +131,17 @@ func (s *Store) GrantsAfter(ctx context.Context, subject string, at time.Time, l
 	return found, fault("list grants that have not ended", err)
 }
 
+// GrantsBehind lists grants that have not ended at a time, those to come too, in the order
+// of their IDs from behind one ("" is before all), at most limit.
+func (s *Store) GrantsBehind(ctx context.Context, id string, at time.Time, limit int) ([]hoop.Grant, error) {
+	var w where
+	w.and("id > $", id)
+	w.and("revoked_at = 0 AND expires_at > $", micros(at))
+	query, args := w.query("SELECT doc FROM grants", "ORDER BY id LIMIT $", limit)
+	found, err := docs[hoop.Grant](ctx, s.r, query, args...)
+	return found, fault("list grants that have not ended", err)
+}
+
 // Grants lists the grants of a subject ("" is anybody), ended ones too, newest first,
 // at most limit.
 func (s *Store) Grants(ctx context.Context, subject string, limit int) ([]hoop.Grant, error) {

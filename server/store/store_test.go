@@ -325,6 +325,11 @@ func TestGrants_NotEnded(t *testing.T) {
 				t.Errorf("%q at %d: %q, %v; want %q", tt.subject, tt.minute, ids(got), err, tt.want)
 			}
 		}
+		for id, want := range map[string]string{"": "bobs short", "bobs": "short to-come", "to-come": ""} {
+			if got, err := s.GrantsBehind(t.Context(), id, at(0), 2); err != nil || ids(got) != want {
+				t.Errorf("behind %q: %q, %v; want %q", id, ids(got), err, want)
+			}
+		}
 	})
 }
 
