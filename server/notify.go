@@ -14,6 +14,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/notify"
 	"github.com/hoopctl/hoopctl/server/resource"
+	"github.com/hoopctl/hoopctl/server/store"
 )
 
 // NotifyConfig is one sink of what happens: a webhook or a Slack channel.
@@ -88,7 +89,12 @@ func (c *Config) checkNotify() error {
 					return fault("api_url: %w", err)
 				}
 			}
+			linked := map[string]bool{}
 			for _, u := range n.Slack.Users {
+				if linked[u.Account] {
+					return fault("users: the account %s is there twice", u.Account)
+				}
+				linked[u.Account] = true
 				if !slackAccount.MatchString(u.Account) || u.Subject == "" {
 					return fault("users: want account (TEAM/USER, as T0123/U0456) and subject, got %q", u.Account)
 				}
@@ -101,7 +107,7 @@ func (c *Config) checkNotify() error {
 
 // buildNotify makes the sinks, has Slack's requests served, and gives the chats. The
 // sinks run until the gateway closes.
-func (g *Gateway) buildNotify(mux *http.ServeMux, signIn *auth.Server) (notify.Chats, error) {
+func (g *Gateway) buildNotify(mux *http.ServeMux, db *store.Store, signIn *auth.Server) (notify.Chats, error) {
 	var sinks []*notify.Sink
 	var chats notify.Chats
 	for _, n := range g.cfg.Notify {
@@ -127,9 +133,13 @@ func (g *Gateway) buildNotify(mux *http.ServeMux, signIn *auth.Server) (notify.C
 		for _, u := range n.Slack.Users {
 			users[u.Account] = u.Subject
 		}
+		var shared notify.Requests
+		if db.Shared() {
+			shared = db
+		}
 		c, err := notify.NewSlack(o, notify.Slack{
 			Token: token, SigningSecret: secret, Channel: n.Slack.Channel, Users: users, Public: g.url, API: n.Slack.APIURL,
-			Identity: signIn.Current, Decide: g.grants, Audit: g.audit,
+			Identity: signIn.Current, Decide: g.grants, Audit: g.audit, Shared: shared,
 		})
 		if err != nil {
 			return nil, err

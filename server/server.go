@@ -176,7 +176,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return err
 	}
 	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn.Identify))
-	chats, err := g.buildNotify(mux, signIn)
+	chats, err := g.buildNotify(mux, db, signIn)
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,11 @@ type teller interface {
 	tell(ctx context.Context, index int64, e *hoop.Event) error
 }
 
+// watcher is a teller that looks, after each round, for what the log does not say.
+type watcher interface {
+	watch(ctx context.Context) error
+}
+
 // errRefused says that trying again is of no use.
 var errRefused = errors.New("refused for good")
 
@@ -140,6 +145,11 @@ func (s *Sink) Run(ctx context.Context) {
 	for {
 		if err := s.round(ctx); err != nil && ctx.Err() == nil {
 			s.o.Logger.ErrorContext(ctx, "notify", "sink", s.o.Name, "error", err)
+		}
+		if w, ok := s.to.(watcher); ok {
+			if err := w.watch(ctx); err != nil && ctx.Err() == nil {
+				s.o.Logger.WarnContext(ctx, "notify: what other gateways decided", "sink", s.o.Name, "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,10 +25,17 @@ import (
 
 // Decider takes what approvers say; *grant.Service is one.
 type Decider interface {
+	Request(ctx context.Context, viewer hoop.Identity, id int64) (hoop.Request, error)
 	// Look gives a pending request to somebody who may approve it.
 	Look(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error)
 	Approve(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
 	Deny(ctx context.Context, by hoop.Identity, id int64, reason string) (hoop.Request, error)
+}
+
+// Requests are those of all gateways on a store.
+type Requests interface {
+	Request(ctx context.Context, id int64) (hoop.Request, error)
+	Requests(ctx context.Context, state hoop.RequestState, before int64, limit int) ([]hoop.Request, error)
 }
 
 // EventLog records that accounts are linked: Write returns when the event is durable.
@@ -49,6 +57,9 @@ type Slack struct {
 	Identity func(ctx context.Context, subject string) (hoop.Identity, error)
 	Decide   Decider
 	Audit    EventLog
+	// Shared are the requests that other gateways decide too, of which our log says nothing;
+	// nil: there are no others.
+	Shared Requests
 }
 
 const (
@@ -59,13 +70,41 @@ const (
 	maxMessages = 1000            // that are remembered, of pending requests
 	linkLife    = 10 * time.Minute
 	maxCodes    = 1000
+	watchEvery  = 2 * time.Second // it is looked for what other gateways decided
 )
 
 // message is where a request was told.
 type message struct {
 	Channel string `json:"channel"`
 	TS      string `json:"ts"`
-	Text    string `json:"text"` // how it began, for when it ends
+	Text    string `json:"text"`         // how it began, for when it ends
+	At      int64  `json:"at,omitempty"` // ref.at
+}
+
+// ref names a request in a button. Another gateway, with a store of its own, has other
+// requests of the same numbers, and Slack may call it in place of ours.
+type ref struct {
+	id int64
+	at int64 // when it was made, in microseconds; 0: a button of an older version does not say
+}
+
+func (r ref) String() string {
+	if r.at == 0 {
+		return strconv.FormatInt(r.id, 10)
+	}
+	return fmt.Sprintf("%d.%d", r.id, r.at)
+}
+
+func parseRef(s string) (r ref, err error) {
+	id, at, ok := strings.Cut(s, ".")
+	r.id, err = strconv.ParseInt(id, 10, 64)
+	if err == nil && ok {
+		r.at, err = strconv.ParseInt(at, 10, 64)
+	}
+	if err == nil && r.id <= 0 {
+		err = errors.New("no request")
+	}
+	return r, err
 }
 
 // linking says whose a chat account is.
@@ -86,7 +125,8 @@ type Chat struct {
 	slack Slack
 	http  *http.Client
 
-	doing sync.WaitGroup // what goes on behind an answer to Slack
+	doing   sync.WaitGroup // what goes on behind an answer to Slack
+	watched time.Time      // of the last look at what other gateways decided; of Run's goroutine
 
 	lock  sync.Mutex           // guards what follows
 	seen  map[string]time.Time // signatures, so that none is taken twice
@@ -130,7 +170,7 @@ func (c *Chat) tell(ctx context.Context, _ int64, e *hoop.Event) error {
 	case e.Type == hoop.EventAlert:
 		text := fmt.Sprintf("Alert: %s took access to %s in an emergency (request %d): %s", shown(e.Subject, 200), shown(e.Target, 200), e.Request, shown(e.Reason, 1000))
 		return c.call(ctx, "chat.postMessage", map[string]any{
-			"channel": c.slack.Channel, "text": text, "blocks": []any{section(text), c.buttons(e.Request, false)},
+			"channel": c.slack.Channel, "text": text, "blocks": []any{section(text), c.buttons(ref{id: e.Request}, false)},
 		}, nil)
 	case e.Type == hoop.EventRequest:
 		if known {
@@ -143,18 +183,78 @@ func (c *Chat) tell(ctx context.Context, _ int64, e *hoop.Event) error {
 	text, final := outcome(e)
 	blocks := []any{section(m.Text), section(text)}
 	if !final {
-		blocks = append(blocks, c.buttons(e.Request, true))
+		blocks = append(blocks, c.buttons(ref{e.Request, m.At}, true))
 	}
-	if err := c.call(ctx, "chat.update", map[string]any{"channel": m.Channel, "ts": m.TS, "text": plainOf(m.Text, text), "blocks": blocks}, nil); err != nil {
+	err := c.call(ctx, "chat.update", map[string]any{"channel": m.Channel, "ts": m.TS, "text": plainOf(m.Text, text), "blocks": blocks}, nil)
+	if err != nil && !errors.Is(err, errRefused) || !final {
 		return err
-	}
-	if !final {
-		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.state.Messages, e.Request)
-	return c.save()
+	delete(c.state.Messages, e.Request) // of one that is not there any more, too
+	return errors.Join(err, c.save())
+}
+
+// watch tells how those requests ended that other gateways on the store decided.
+func (c *Chat) watch(ctx context.Context) error {
+	now := c.o.Now()
+	c.mu.Lock()
+	open := slices.Sorted(maps.Keys(c.state.Messages))
+	c.mu.Unlock()
+	if c.slack.Shared == nil || len(open) == 0 || now.Sub(c.watched) < watchEvery {
+		return nil
+	}
+	c.watched = now
+	pending := map[int64]bool{}
+	for before := int64(0); ; {
+		const page = 500
+		found, err := c.slack.Shared.Requests(ctx, hoop.Pending, before, page)
+		if err != nil {
+			return err
+		}
+		for _, r := range found {
+			pending[r.ID], before = true, r.ID
+		}
+		if len(found) < page {
+			break
+		}
+	}
+	for _, id := range open {
+		if pending[id] {
+			continue
+		}
+		r, err := c.slack.Shared.Request(ctx, id)
+		switch {
+		case hoop.AsError(err).Code == hoop.CodeNotFound, err == nil && r.State == hoop.Pending: // about to be stored
+			continue
+		case err == nil:
+			err = c.tell(ctx, 0, ending(&r))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ending is the event that ended a request, as far as a message tells it.
+func ending(r *hoop.Request) *hoop.Event {
+	e := &hoop.Event{Time: r.DecidedAt, Type: hoop.EventCancel, Request: r.ID, Reason: r.DecisionWhy}
+	if n := len(r.Approvals); n > 0 {
+		e.Subject = r.Approvals[n-1].By
+	}
+	switch r.State {
+	case hoop.Approved:
+		e.Type = hoop.EventApproval
+		if len(r.Approvals) == 0 {
+			e.Type = hoop.EventGrant
+		}
+	case hoop.Denied:
+		e.Type = hoop.EventDenial
+	case hoop.Expired:
+		e.Type = hoop.EventExpiry
+	}
+	return e
 }
 
 // post tells a request. What is too long for a message is decided elsewhere, where it
@@ -184,13 +284,17 @@ func (c *Chat) post(ctx context.Context, e *hoop.Event) error {
 	if len(e.Tables) > 0 {
 		text += "\nTables: " + shown(strings.Join(e.Tables, ", "), 300)
 	}
+	about := ref{id: e.Request}
+	if !e.Time.IsZero() {
+		about.at = e.Time.UnixMicro()
+	}
 	var sent struct {
 		Channel string `json:"channel"`
 		TS      string `json:"ts"`
 	}
 	if err := c.call(ctx, "chat.postMessage", map[string]any{
 		"channel": c.slack.Channel, "text": text, "unfurl_links": false,
-		"blocks": []any{section(text), c.buttons(e.Request, whole)},
+		"blocks": []any{section(text), c.buttons(about, whole)},
 	}, &sent); err != nil {
 		return err
 	}
@@ -203,7 +307,7 @@ func (c *Chat) post(ctx context.Context, e *hoop.Event) error {
 		}
 		delete(c.state.Messages, oldest)
 	}
-	c.state.Messages[e.Request] = message{sent.Channel, sent.TS, text}
+	c.state.Messages[e.Request] = message{sent.Channel, sent.TS, text, about.at}
 	return c.save()
 }
 
@@ -378,48 +482,54 @@ func (c *Chat) act(ctx context.Context, p payload) any {
 		if p.View.Callback == "approve" {
 			how = c.slack.Decide.Approve
 		}
-		id, err := strconv.ParseInt(p.View.Private, 10, 64)
+		about, err := parseRef(p.View.Private)
 		var who hoop.Identity
 		if err == nil {
 			who, err = c.who(ctx, p)
 		}
+		if err == nil {
+			err = c.ours(ctx, who, about)
+		}
 		var r hoop.Request
 		if err == nil {
-			r, err = how(ctx, who, id, p.View.State.Values["reason"]["reason"].Value)
+			r, err = how(ctx, who, about.id, p.View.State.Values["reason"]["reason"].Value)
 		}
 		if r.Repeated {
-			err = hoop.Errorf(hoop.CodeConflict, "request %d: %s", id, r.Progress())
+			err = hoop.Errorf(hoop.CodeConflict, "request %d: %s", about.id, r.Progress())
 		}
 		if err != nil {
 			return map[string]any{"response_action": "errors", "errors": map[string]string{"reason": plainError(err)}}
 		}
 		return nil
 	case p.Type == "block_actions" && len(p.Actions) == 1:
-		id, err := strconv.ParseInt(p.Actions[0].Value, 10, 64)
-		if err != nil || id <= 0 {
+		about, err := parseRef(p.Actions[0].Value)
+		if err != nil {
 			return nil
 		}
-		c.pressed(context.WithoutCancel(ctx), p, p.Actions[0].ID, id)
+		c.pressed(context.WithoutCancel(ctx), p, p.Actions[0].ID, about)
 	}
 	return nil
 }
 
 // pressed does what a button says, after Slack has its answer: it waits for three
 // seconds only.
-func (c *Chat) pressed(ctx context.Context, p payload, action string, id int64) {
+func (c *Chat) pressed(ctx context.Context, p payload, action string, about ref) {
 	c.doing.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		var view any
 		who, err := c.who(ctx, p)
+		if err == nil {
+			err = c.ours(ctx, who, about)
+		}
 		switch {
 		case action != "approve" && action != "deny":
 			return // the link
 		case err != nil:
 		case action == "approve":
-			view, err = c.approveView(ctx, who, id)
+			view, err = c.approveView(ctx, who, about)
 		default:
-			view = denyView(id)
+			view = denyView(about)
 		}
 		if err == nil {
 			err = c.call(ctx, "views.open", map[string]any{"trigger_id": p.TriggerID, "view": view}, nil)
@@ -433,6 +543,19 @@ func (c *Chat) pressed(ctx context.Context, p payload, action string, id int64) 
 			c.o.Logger.WarnContext(ctx, "notify: somebody was not told", "sink", c.o.Name, "error", errors.Join(say, err))
 		}
 	})
+}
+
+// ours refuses a request that is another one than the message is about.
+func (c *Chat) ours(ctx context.Context, who hoop.Identity, about ref) error {
+	if about.at == 0 {
+		return nil
+	}
+	r, err := c.slack.Decide.Request(ctx, who, about.id)
+	if err == nil && r.CreatedAt.UnixMicro() != about.at {
+		err = hoop.Errorf(hoop.CodeConflict, "this message is about request %d of another gateway than the one that Slack calls", about.id).
+			WithHint("open it to decide, and give each gateway a Slack app of its own")
+	}
+	return err
 }
 
 // who is the identity of whoever pressed: by an explicit link only, never by a name or

@@ -58,6 +58,9 @@ func (d *double) take() []string {
 	return out
 }
 
+// made is when the decider's requests were.
+var made = time.UnixMicro(1_790_000_000_000_123)
+
 // decider notes what was decided, and refuses a requester's own.
 type decider struct {
 	mu      sync.Mutex
@@ -79,12 +82,16 @@ func (d *decider) note(verb string, by hoop.Identity, id int64, reason string) (
 	return hoop.Request{}, nil
 }
 
+func (d *decider) Request(ctx context.Context, by hoop.Identity, id int64) (hoop.Request, error) {
+	return d.Look(ctx, by, id)
+}
+
 func (d *decider) Look(_ context.Context, by hoop.Identity, id int64) (hoop.Request, error) {
 	if by.Subject == "corp:dana" {
 		return hoop.Request{}, hoop.Errorf(hoop.CodeDenied, "nobody decides about a request of their own")
 	}
 	return hoop.Request{
-		ID: id, Kind: hoop.RequestStatement, State: hoop.Pending, Target: "pg-prod", Requester: hoop.Identity{Subject: "corp:dana", Chain: []string{"corp:kim"}},
+		ID: id, CreatedAt: made, Kind: hoop.RequestStatement, State: hoop.Pending, Target: "pg-prod", Requester: hoop.Identity{Subject: "corp:dana", Chain: []string{"corp:kim"}},
 		Statement: "DELETE FROM t WHERE ssn = 'literal'", Params: []string{"literal"}, Executes: []string{"literal"}, Shape: "DELETE FROM t WHERE ssn = $1" + d.more,
 		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.t"}, Why: "no condition"}}, Groups: []string{"dba"}, Count: 2,
 		Facts: &hoop.Facts{
@@ -251,6 +258,92 @@ func TestSlack_OffersNoButtonForWhatIsCut(t *testing.T) {
 	r.log.add(&hoop.Event{Type: hoop.EventRequest, Request: 17, Subject: "x", Text: strings.Repeat("x", slackText+1)})
 	if calls := r.round(); len(calls) != 1 || strings.Contains(calls[0], `"action_id":"approve"`) || !strings.Contains(calls[0], "open it to decide") {
 		t.Errorf("got %v", calls)
+	}
+}
+
+// Buttons are for the request that the message is about. Another gateway, with another store,
+// has one of the same number, and Slack calls one address only.
+func TestSlack_ButtonsOfAnotherGateway(t *testing.T) {
+	r := newRoom(t)
+	r.log.add(&hoop.Event{Type: hoop.EventRequest, Request: 17, Subject: "corp:dana", Time: made})
+	const value = "17.1790000000000123"
+	if calls := r.round(); len(calls) != 1 || strings.Count(calls[0], `"value":"`+value+`"`) != 3 {
+		t.Fatalf("got %v", calls)
+	}
+	submit := strings.NewReplacer(`"17"`, `"`+value+`"`)
+	for _, action := range []string{"approve", "deny"} {
+		r.send(submit.Replace(press("U1", action, 1)))
+		if calls := r.api.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "views.open") || !strings.Contains(calls[0], `"private_metadata":"`+value+`"`) {
+			t.Errorf("%s: got %v", action, calls)
+		}
+		r.send(strings.Replace(press("U1", action, 2), `"17"`, `"17.1790000000000124"`, 1))
+		if calls := r.api.take(); len(calls) != 1 || !strings.Contains(calls[0], "request 17 of another gateway") {
+			t.Errorf("%s of another's: got %v", action, calls)
+		}
+	}
+	if _, body := r.send(strings.Replace(submitted("no"), `"17"`, `"17.1790000000000124"`, 1)); !strings.Contains(body, "request 17 of another gateway") || len(r.decider.decided) != 0 {
+		t.Errorf("%s, %v", body, r.decider.decided)
+	}
+	if _, body := r.send(submit.Replace(submitted("no"))); body != "" || len(r.decider.decided) != 1 {
+		t.Errorf("%s, %v", body, r.decider.decided)
+	}
+}
+
+// elsewhere are requests in a store that other gateways decide in.
+type elsewhere map[int64]hoop.Request
+
+func (e elsewhere) Request(_ context.Context, id int64) (hoop.Request, error) {
+	if r, ok := e[id]; ok {
+		return r, nil
+	}
+	return hoop.Request{}, hoop.Errorf(hoop.CodeNotFound, "there is no request %d", id)
+}
+
+func (e elsewhere) Requests(_ context.Context, state hoop.RequestState, before int64, _ int) (found []hoop.Request, err error) {
+	for _, r := range e {
+		if r.State == state && (before == 0 || r.ID < before) {
+			found = append(found, r)
+		}
+	}
+	return found, nil
+}
+
+// A message is updated when its request ends, whichever gateway decided it.
+func TestSlack_DecidedAtAnotherGateway(t *testing.T) {
+	r := newRoom(t)
+	all := elsewhere{}
+	r.slack.Shared = all
+	watch := func() []string {
+		t.Helper()
+		r.at = r.at.Add(watchEvery)
+		if err := r.watch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return r.api.take()
+	}
+	by := []hoop.Approval{{By: "corp:alex", Approve: true}, {By: "corp:kim", Approve: true}}
+	for id, state := range []hoop.RequestState{hoop.Pending, hoop.Approved, hoop.Denied, hoop.Expired, hoop.Cancelled, hoop.Approved} {
+		q := hoop.Request{ID: int64(id + 1), State: state, DecisionWhy: "since"}
+		if id == 1 || id == 2 {
+			q.Approvals = by
+		}
+		all[q.ID] = q
+	}
+	for id := range int64(7) {
+		r.log.add(&hoop.Event{Type: hoop.EventRequest, Request: id + 1, Subject: "corp:dana"})
+	}
+	r.round()
+	calls := watch()
+	if len(calls) != 5 {
+		t.Fatalf("got %v", calls)
+	}
+	for i, want := range []string{"Approved by corp:kim.", "Denied by corp:kim: since", "Expired", "Cancelled", "Granted: no approval was needed."} {
+		if !strings.HasPrefix(calls[i], "chat.update") || !strings.Contains(calls[i], want) || strings.Contains(calls[i], "action_id") {
+			t.Errorf("got %s, want %q", calls[i], want)
+		}
+	}
+	if calls := watch(); len(calls) != 0 {
+		t.Errorf("told again: %v", calls)
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-func denyView(id int64) any { return decideView("deny", "Deny", id, nil, "Reason", false) }
+func denyView(about ref) any { return decideView("deny", "Deny", about, nil, "Reason", false) }
 
 // approveView is what somebody reads before they approve: what there is to know of the
 // request, without literals and parameters.
-func (c *Chat) approveView(ctx context.Context, who hoop.Identity, id int64) (any, error) {
-	r, err := c.slack.Decide.Look(ctx, who, id)
+func (c *Chat) approveView(ctx context.Context, who hoop.Identity, about ref) (any, error) {
+	r, err := c.slack.Decide.Look(ctx, who, about.id)
 	if err != nil {
 		return nil, err
 	}
@@ -24,27 +24,26 @@ func (c *Chat) approveView(ctx context.Context, who hoop.Identity, id int64) (an
 	var text string
 	for _, l := range described(&r, c.o.Now()) {
 		if len(l) > slackText || len(blocks) == maxSections {
-			return nil, hoop.Errorf(hoop.CodeInvalid, "request %d has more to say than a chat can show", id).
-				WithHint("open it to decide: %s/requests/%d", c.slack.Public, id)
+			return nil, hoop.Errorf(hoop.CodeInvalid, "request %d has more to say than a chat can show", about.id).
+				WithHint("open it to decide: %s/requests/%d", c.slack.Public, about.id)
 		}
 		if len(text)+len(l) > slackText {
 			blocks, text = append(blocks, section(text)), ""
 		}
 		text = strings.TrimPrefix(text+"\n"+l, "\n")
 	}
-	return decideView("approve", "Approve", id, append(blocks, section(text)), "Reason (optional)", true), nil
+	return decideView("approve", "Approve", about, append(blocks, section(text)), "Reason (optional)", true), nil
 }
 
 // maxSections is how many blocks of text a view has; Slack takes 100 blocks.
 const maxSections = 40
 
 // decideView asks for a decision, below blocks.
-func decideView(callback, verb string, id int64, blocks []any, label string, optional bool) any {
-	n := strconv.FormatInt(id, 10)
+func decideView(callback, verb string, about ref, blocks []any, label string, optional bool) any {
 	text := func(s string) map[string]any { return map[string]any{"type": "plain_text", "text": s} }
 	return map[string]any{
-		"type": "modal", "callback_id": callback, "private_metadata": n,
-		"title": text(verb + " request " + n), "submit": text(verb), "close": text("Back"),
+		"type": "modal", "callback_id": callback, "private_metadata": about.String(),
+		"title": text(fmt.Sprintf("%s request %d", verb, about.id)), "submit": text(verb), "close": text("Back"),
 		"blocks": append(blocks, map[string]any{
 			"type": "input", "block_id": "reason", "label": text(label), "optional": optional,
 			"element": map[string]any{"type": "plain_text_input", "action_id": "reason", "max_length": 900},
@@ -167,17 +166,16 @@ func section(text string) any {
 	return map[string]any{"type": "section", "text": map[string]any{"type": "plain_text", "emoji": false, "text": text}}
 }
 
-func (c *Chat) buttons(id int64, decide bool) any {
-	n := strconv.FormatInt(id, 10)
+func (c *Chat) buttons(about ref, decide bool) any {
 	button := func(action, label, style string) map[string]any {
-		b := map[string]any{"type": "button", "action_id": action, "value": n, "text": map[string]any{"type": "plain_text", "text": label}}
+		b := map[string]any{"type": "button", "action_id": action, "value": about.String(), "text": map[string]any{"type": "plain_text", "text": label}}
 		if style != "" {
 			b["style"] = style
 		}
 		return b
 	}
 	open := button("open", "Open", "")
-	open["url"] = c.slack.Public + "/requests/" + n
+	open["url"] = fmt.Sprintf("%s/requests/%d", c.slack.Public, about.id)
 	if !decide {
 		return map[string]any{"type": "actions", "elements": []any{open}}
 	}
