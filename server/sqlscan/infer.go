@@ -52,14 +52,18 @@ func (n *names) alias(name string, src source) { n.aliases[name] = append(n.alia
 func (s *stmt) columnAliases(a *pg_query.Alias, given bool) {
 	for _, c := range stringsOf(a.GetColnames()) {
 		s.names.renamed[a.Aliasname] = true
-		s.names.lost[c] = true
 		s.loosens(c, given)
 	}
 }
 
-// loosens notes a name that something in FROM gives a column; given says that what it
-// stands for is in the text and the parameters alone.
+// loosens notes a name that something in FROM gives a column, which may be any; given says
+// that what it stands for is in the text and the parameters alone.
 func (s *stmt) loosens(name string, given bool) {
+	s.names.lost[name] = true
+	s.loose(name, given)
+}
+
+func (s *stmt) loose(name string, given bool) {
 	s.names.loose[name] = true
 	s.names.open[name] = s.names.open[name] || !given
 }
@@ -227,6 +231,13 @@ func (s *stmt) newResolver() *resolver {
 	return &resolver{s: s, seen: map[usedName]bool{}, visited: map[*pg_query.Node]bool{}, out: map[hoop.ColumnRef]bool{}, shown: map[hoop.ColumnRef]bool{}}
 }
 
+// resolved is what a name may stand for.
+func (s *stmt) resolved(u usedName) *resolver {
+	r := s.newResolver()
+	r.resolve(u)
+	return r
+}
+
 type resolver struct {
 	s       *stmt
 	seen    map[usedName]bool
@@ -236,7 +247,6 @@ type resolver struct {
 	blind   bool                    // a column whose origins are not known
 	made    []*pg_query.Node        // what queries inside have under the names that were resolved
 	vague   bool                    // it may be any column
-	placed  bool                    // names that WITH queries list stand for what is in their places
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
@@ -336,7 +346,7 @@ func (r *resolver) resolve(u usedName) {
 		return
 	}
 	exprs, placed := r.s.names.listed[u.name]
-	if placed = placed && r.placed && !r.s.names.lost[u.name]; placed {
+	if placed = placed && !r.s.names.lost[u.name]; placed {
 		for _, e := range exprs {
 			r.made = append(r.made, e)
 			r.within(e)

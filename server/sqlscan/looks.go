@@ -590,8 +590,7 @@ func (s *stmt) looks() []hoop.Look {
 }
 
 func (s *stmt) look(l *looker, d deciding) hoop.Look {
-	r := s.newResolver()
-	r.resolve(d.name)
+	r := s.resolved(d.name)
 	look := hoop.Look{Columns: r.columns(), View: r.blind}
 	p := l.sights[d.ref]
 	if p != nil {
@@ -625,12 +624,11 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 			continue
 		}
 		if u.name == d.name.name && s.placed(u) { // a recursion makes it of itself: see rounds
-			look.Against = append(look.Against, s.inPlace(u).relatives()...)
+			look.Against = append(look.Against, s.resolved(u).relatives()...)
 			look.Joined = look.Joined || len(look.Against) > 0
 			continue
 		}
-		other := s.newResolver()
-		other.resolve(u)
+		other := s.resolved(u)
 		look.Joined = true
 		switch {
 		case s.names.loose[u.name] && l.lists && !l.makes:

@@ -13,6 +13,9 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 	snap := database(t, "code", "manying")
 	for sql, many := range map[string]bool{
 		"SELECT code.label(1)": false,
+
+		"WITH RECURSIVE r (ssn) AS (SELECT '1' UNION ALL SELECT ssn || '1' FROM r) SELECT p.id FROM code.patients p, r WHERE p.ssn = r.ssn": true,
+
 		"SELECT id FROM code.departments WHERE code.label(1) = 'x'":                                                          false,
 		"SELECT id FROM code.departments LIMIT 3":                                                                            false,
 		"SELECT id FROM code.departments WHERE id = length(code.label(1))":                                                   true,

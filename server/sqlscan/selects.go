@@ -30,7 +30,7 @@ func (s *stmt) with(c *pg_query.WithClause, w where) where {
 			continue
 		}
 		s.names.alias(cte.Ctename, source{derived: true})
-		s.lists(cte, inner)
+		s.lists(stringsOf(cte.Aliascolnames), cte.GetCtequery().GetSelectStmt(), inner)
 		s.cteExtras(cte, w)
 		s.inCTE++
 		s.walk(cte.Ctequery, where{scope: inner, output: true})
@@ -46,7 +46,6 @@ func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
 		for _, col := range stringsOf(c.SearchColList) {
 			s.usedAt(usedName{name: col}, nil)
 		}
-		s.names.lost[c.SearchSeqColumn] = true
 		s.loosens(c.SearchSeqColumn, false)
 	}
 	if c := cte.CycleClause; c != nil {
@@ -54,7 +53,6 @@ func (s *stmt) cteExtras(cte *pg_query.CommonTableExpr, w where) {
 			s.usedAt(usedName{name: col}, nil)
 		}
 		for _, col := range []string{c.CycleMarkColumn, c.CyclePathColumn} {
-			s.names.lost[col] = true
 			s.loosens(col, false)
 		}
 		s.walk(c.CycleMarkValue, where{scope: w.scope})

@@ -29,12 +29,7 @@ type cell struct {
 
 // stack notes what a set operation puts under one name.
 func (s *stmt) stack(q *pg_query.SelectStmt, sc *scope) {
-	var rows [][]cell
-	known := true
-	for _, leaf := range branches(q) {
-		r, ok := s.rowsOf(leaf, sc, 0)
-		rows, known = append(rows, r...), known && ok
-	}
+	rows, known := s.stacked(q, sc)
 	known = known && len(rows) > 0 && !slices.ContainsFunc(rows, func(r []cell) bool { return len(r) != len(rows[0]) })
 	if !known {
 		p := pile{any: true, branches: len(rows)}
@@ -80,6 +75,22 @@ func branches(q *pg_query.SelectStmt) []*pg_query.SelectStmt {
 	return append(branches(q.Larg), branches(q.Rarg)...)
 }
 
+// stacked gives the rows of all branches, as rowsOf does. What q itself has in WITH is in sc.
+func (s *stmt) stacked(q *pg_query.SelectStmt, sc *scope) (rows [][]cell, ok bool) {
+	ok = !setWith(q.GetLarg()) && !setWith(q.GetRarg())
+	for _, leaf := range branches(q) {
+		r, known := s.rowsOf(leaf, sc, 0)
+		rows, ok = append(rows, r...), ok && known
+	}
+	return rows, ok
+}
+
+// setWith reports whether a set operation has WITH queries of its own, which its branches
+// may name.
+func setWith(q *pg_query.SelectStmt) bool {
+	return q.GetLarg() != nil && (q.WithClause != nil || setWith(q.Larg) || setWith(q.Rarg))
+}
+
 // rowsOf gives the columns of a query: of VALUES, one row each. ok is false where some are
 // not known; their place holds *.
 func (s *stmt) rowsOf(q *pg_query.SelectStmt, sc *scope, depth int) (rows [][]cell, ok bool) {
@@ -98,6 +109,10 @@ func (s *stmt) rowsOf(q *pg_query.SelectStmt, sc *scope, depth int) (rows [][]ce
 	for _, t := range q.GetTargetList() {
 		rt := t.GetResTarget()
 		u, named := nameOf(rt.GetVal().GetColumnRef())
+		if in := rt.GetVal().GetAIndirection().GetIndirection(); len(in) > 0 && in[len(in)-1].GetAStar() != nil { // (row).*
+			row, ok = append(row, cell{expr: rt.Val}), false
+			continue
+		}
 		if !named || u.name != "*" {
 			name := rt.GetName()
 			if name == "" {
@@ -107,7 +122,7 @@ func (s *stmt) rowsOf(q *pg_query.SelectStmt, sc *scope, depth int) (rows [][]ce
 			continue
 		}
 		star, known := s.starCells(q, u.qualifier, sc, depth)
-		if !known {
+		if !known || q.WithClause != nil || len(rt.Val.GetColumnRef().Fields) > 2 { // its own WITH queries, a schema
 			star, ok = []cell{{expr: rt.GetVal()}}, false
 		}
 		row = append(row, star...)
@@ -144,6 +159,9 @@ func (s *stmt) itemColumns(n *pg_query.Node, sc *scope, depth int) (alias string
 			return "", nil, false
 		}
 		if cte := sc.find(rv.Relname); rv.Schemaname == "" && cte != nil {
+			if cte.SearchClause != nil || cte.CycleClause != nil { // which add columns
+				return "", nil, false
+			}
 			columns, ok = s.queryColumns(cte.GetCtequery().GetSelectStmt(), stringsOf(cte.GetAliascolnames()), sc, depth)
 			return aliasOf(rv), columns, ok
 		}
@@ -201,9 +219,6 @@ func refersTo(alias, name string) *pg_query.Node {
 // resolved: by an expression of a query inside, or by the branches of a set operation. What
 // the reference itself stands in goes by its name outside only.
 func (s *stmt) blend(l *looker, r *resolver, p *sight, d deciding) {
-	if s.placed(d.name) {
-		r = s.inPlace(d.name)
-	}
 	made := r.made
 	if r.vague { // any column of a query inside may be meant
 		made = append(slices.Clone(made), s.mixing(l)...)
@@ -243,15 +258,19 @@ func (s *stmt) placed(u usedName) bool {
 }
 
 // counts reports whether a name is that of a column which a recursion makes of constants
-// and itself: it counts rounds.
-func (s *stmt) counts(u usedName) bool { return s.placed(u) && !s.names.more[u.name] }
+// and itself, and can be nothing else: it counts rounds.
+func (s *stmt) counts(u usedName) bool {
+	return s.placed(u) && !s.names.more[u.name] && len(s.names.derived[u.name]) == 0 && !s.tablesHave(u.name)
+}
 
-// inPlace resolves a name by the places that WITH queries have it in, where that is known.
-func (s *stmt) inPlace(u usedName) *resolver {
-	r := s.newResolver()
-	r.placed = true
-	r.resolve(u)
-	return r
+// tablesHave reports whether a table of the statement has a column of the name.
+func (s *stmt) tablesHave(name string) bool {
+	for t := range s.tables {
+		if _, ok := t.Column(name); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // rounds tells of a name whose columns each round of a recursion can compute anew, so that
@@ -260,7 +279,7 @@ func (s *stmt) rounds(l *looker, d deciding) (look hoop.Look, ok bool) {
 	if !l.recurs || d.ref == nil {
 		return look, false
 	}
-	r := s.inPlace(d.name)
+	r := s.resolved(d.name)
 	if s.counts(d.name) {
 		return look, false
 	}
@@ -284,17 +303,16 @@ func ofItself(n *pg_query.Node, name string) bool {
 	return false
 }
 
-// lists notes the names that a WITH query gives its columns, and what stands there.
-func (s *stmt) lists(cte *pg_query.CommonTableExpr, sc *scope) {
-	names := stringsOf(cte.Aliascolnames)
-	var rows [][]cell
-	known := true
-	for _, leaf := range branches(cte.GetCtequery().GetSelectStmt()) {
-		r, ok := s.rowsOf(leaf, sc, 0)
-		rows, known = append(rows, r...), known && ok
+// lists notes the names that a query in WITH or FROM is given for its columns, and what
+// stands there.
+func (s *stmt) lists(names []string, q *pg_query.SelectStmt, sc *scope) {
+	if len(names) == 0 {
+		return
 	}
+	rows, known := s.stacked(q, sc)
+	known = known && !setWith(q)
 	for i, name := range names {
-		s.loosens(name, s.givenRows(cte.GetCtequery().GetSelectStmt()))
+		s.loose(name, s.givenRows(q))
 		if !known || len(rows) == 0 {
 			s.names.lost[name] = true
 		}

@@ -110,7 +110,7 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		s.implied(n)
 		w.output = false
 	case *pg_query.Node_RangeSubselect:
-		s.derivedAlias(x.RangeSubselect.Alias, s.givenRows(x.RangeSubselect.Subquery.GetSelectStmt()))
+		s.subselectAlias(x.RangeSubselect, w.scope)
 		w.output = true
 	case *pg_query.Node_RangeFunction:
 		given := s.on.given(x.RangeFunction.Functions...)
@@ -153,6 +153,17 @@ func (s *stmt) derivedAlias(a *pg_query.Alias, given bool) {
 		s.names.alias(a.Aliasname, source{derived: true, given: given})
 		s.columnAliases(a, given)
 	}
+}
+
+// subselectAlias notes what a sub-select in FROM, and its columns, are called.
+func (s *stmt) subselectAlias(r *pg_query.RangeSubselect, sc *scope) {
+	if r.Alias == nil {
+		return
+	}
+	q, names := r.Subquery.GetSelectStmt(), stringsOf(r.Alias.Colnames)
+	s.names.alias(r.Alias.Aliasname, source{derived: true, given: s.givenRows(q)})
+	s.names.renamed[r.Alias.Aliasname] = s.names.renamed[r.Alias.Aliasname] || len(names) > 0
+	s.lists(names, q, sc)
 }
 
 // functionNames notes that a function in FROM gives its alias, or its own name, to
