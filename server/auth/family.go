@@ -56,6 +56,7 @@ func (s *Server) begin(ctx context.Context, f Family) (*oidc.AccessTokenResponse
 	if err := s.o.Store.AddFamily(ctx, f, tokens...); err != nil {
 		return nil, fmt.Errorf("store sign-in: %w", err)
 	}
+	s.spread(ctx, &f)
 	return s.tokens(&f, access, refresh, now)
 }
 
@@ -191,6 +192,9 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 		if !row.live(now) {
 			return nil, errEnded
 		}
+		if !sameGroups(before.Groups, row.Identity.Groups) {
+			id = row.Identity // as another sign-in told meanwhile; the next check asks again
+		}
 		row.Identity, row.Credential, row.CheckedAt = id, credential, now
 		if !sameGroups(before.Groups, id.Groups) {
 			s.cutAt(row, now, true)
@@ -205,8 +209,42 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 	if !sameGroups(before.Groups, id.Groups) {
 		s.cache.drop(f.ID)
 		s.o.OnChange(ctx, id)
+		s.spread(ctx, f)
 	}
 	return nil
+}
+
+// spread has the groups that a provider gives somebody now count for their other sign-ins
+// there too, which it vouched for before: those of SAML are asked about by nobody.
+func (s *Server) spread(ctx context.Context, f *Family) {
+	if f.Identity.Kind != hoop.Human {
+		return
+	}
+	now := s.now()
+	former := func(o *Family) bool {
+		return o.ID != f.ID && o.Provider == f.Provider && o.live(now) && o.CheckedAt.Before(f.CheckedAt) && !sameGroups(o.Identity.Groups, f.Identity.Groups)
+	}
+	others, err := s.o.Store.Families(ctx, f.Subject, now)
+	changed := false
+	for i := range others {
+		if !former(&others[i]) {
+			continue
+		}
+		err = errors.Join(err, s.o.Store.UpdateFamily(ctx, others[i].ID, func(row *Family) ([]Token, error) {
+			if former(row) {
+				row.Identity, changed = f.Identity, true
+				s.cutAt(row, now, true)
+			}
+			return nil, nil
+		}))
+		s.cache.drop(others[i].ID)
+	}
+	if err != nil {
+		s.o.Logger.ErrorContext(ctx, "other sign-ins have groups of before", "subject", f.Subject, "error", err)
+	}
+	if changed {
+		s.o.OnChange(ctx, f.Identity)
+	}
 }
 
 func sameGroups(a, b []string) bool {

@@ -365,9 +365,13 @@ func (u *samlUpstream) judge(idp *samlIDP, f flow, signed *etree.Element, a *sam
 	if name == "" {
 		name = subject
 	}
+	mail := attribute(a, mailAttributes)
+	if mail == "" && a.Subject.NameID.Format == string(saml.EmailAddressNameIDFormat) {
+		mail = clean(subject, maxNameID)
+	}
 	return samlAnswer{
 		identity: hoop.Identity{
-			Subject: u.o.Name + ":" + subject, Name: name, Email: attribute(a, mailAttributes), Kind: hoop.Human,
+			Subject: u.o.Name + ":" + subject, Name: name, Email: mail, Kind: hoop.Human,
 			Provider: u.o.Name, Groups: groups,
 		},
 		end: end, authAt: notAfter(authAt, now), assertion: a.ID,

@@ -235,7 +235,7 @@ func (w *world) running() (stop func()) {
 
 func TestSAML_SignIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, with := withSAML(t)
+		idp, with := withSAML(t)
 		w := newWorld(t, with)
 		if err := CheckSAML(t.Context(), w.o.SAML[0], issuer); err != nil {
 			t.Fatal(err)
@@ -267,6 +267,21 @@ func TestSAML_SignIn(t *testing.T) {
 		}
 		if !strings.Contains(b.Text, "other:jane-id") {
 			t.Errorf("page: %s", b.Text)
+		}
+		// Nobody can be asked about the groups of a sign-in, but the next one tells them.
+		advance(time.Second)
+		idp.change = func(as *saml.Assertion) { as.AttributeStatements = nil }
+		w.samlSignIn()
+		if id, err := w.Identify(t.Context(), a.Access); err != nil || len(id.Groups) != 0 || len(w.changed) != 1 || w.changed[0].Subject != "clinic:jane-id" {
+			t.Errorf("the former sign-in: %+v, %v; changed: %+v", id, err, w.changed)
+		}
+		// A name that is an address is theirs.
+		idp.change = func(as *saml.Assertion) {
+			as.AttributeStatements = nil
+			as.Subject.NameID.Format, as.Subject.NameID.Value = string(saml.EmailAddressNameIDFormat), "Jane@clinic.example"
+		}
+		if id, err := w.Identify(t.Context(), w.samlSignIn().Access); err != nil || id.Subject != "clinic:Jane@clinic.example" || id.Email != "Jane@clinic.example" {
+			t.Errorf("got %+v, %v", id, err)
 		}
 	})
 }

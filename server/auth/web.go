@@ -217,5 +217,6 @@ func (s *Server) beginWeb(ctx context.Context, f Family) (string, time.Time, err
 	if err := s.o.Store.AddFamily(ctx, f, Token{Hash: hash(token), Kind: AccessToken, Family: f.ID, CreatedAt: now, ExpiresAt: f.ExpiresAt}); err != nil {
 		return "", time.Time{}, fmt.Errorf("store sign-in: %w", err)
 	}
+	s.spread(ctx, &f)
 	return token, f.ExpiresAt, nil
 }

@@ -44,7 +44,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	a.Reason = s.guard(seen.Target, a.Reason)
 	access, err := s.check(ctx, by, &seen, a.Approve)
 	if err == nil {
-		err = s.checkNow(ctx, by.Subject, &seen)
+		err = s.checkNow(ctx, by, &seen)
 	}
 	if err != nil {
 		return hoop.Request{}, err
@@ -95,7 +95,7 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	switch {
 	case r.State != hoop.Pending:
 		s.settle(r)
-	case a.Approve && s.checkNow(ctx, by.Subject, &r) != nil:
+	case a.Approve && s.checkNow(ctx, by, &r) != nil:
 		// Whoever disabled them meanwhile has not seen the approval, and others would count on it.
 		if _, err := s.cancel(ctx, id, hoop.Identity{}, left(by.Subject)); err != nil {
 			return hoop.Request{}, err
@@ -106,16 +106,27 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 }
 
 // checkNow refuses a decision of somebody whose sign-ins have ended, or who has other groups,
-// a moment ago, elsewhere: what they decide outlives them.
-func (s *Service) checkNow(ctx context.Context, subject string, r *hoop.Request) error {
+// a moment ago, elsewhere: what they decide outlives them. So it does of who has the address of
+// the owner of the requesting service account, who is known while signed in.
+func (s *Service) checkNow(ctx context.Context, by hoop.Identity, r *hoop.Request) error {
 	if s.signedIn == nil {
 		return nil
 	}
-	now, err := s.signedIn(ctx, subject)
-	if err != nil {
+	now, err := s.signedIn(ctx, by.Subject)
+	if err == nil {
+		err = mayDecide(now, r)
+	}
+	if err != nil || r.Requester.Owner == "" {
 		return err
 	}
-	return mayDecide(now, r)
+	owner, err := s.signedIn(ctx, r.Requester.Owner)
+	switch {
+	case err == nil && samePerson(now.Subject, now.Email, owner.Subject, owner.Email):
+		return yours(r)
+	case err != nil && hoop.AsError(err).Code != hoop.CodeUnauthenticated: // a group is not, nor who is not signed in
+		return err
+	}
+	return nil
 }
 
 // left is why a request is cancelled that somebody approved.
@@ -246,10 +257,7 @@ func samePerson(subject, email, otherSubject, otherEmail string) bool {
 // not the owner of the requesting service account.
 func mayDecide(by hoop.Identity, r *hoop.Request) error {
 	q := r.Requester
-	no := func(format string, args ...any) error {
-		return hoop.Errorf(hoop.CodeDenied, format, args...).
-			WithHint("another member of %s must decide request %d", strings.Join(r.Groups, " or "), r.ID)
-	}
+	no := func(format string, args ...any) error { return others(r, format, args...) }
 	switch {
 	case by.Subject == "":
 		return hoop.Errorf(hoop.CodeUnauthenticated, "sign in first").WithHint("hoopctl login")
@@ -257,8 +265,8 @@ func mayDecide(by hoop.Identity, r *hoop.Request) error {
 		return no("nobody decides about a request of their own")
 	case slices.Contains(q.Chain, by.Subject):
 		return no("request %d was made on your behalf, so others must decide", r.ID)
-	case q.Owner != "" && (q.Owner == by.Subject || by.InGroup(q.Owner)):
-		return no("%s belongs to you, so others must decide", q.Subject)
+	case q.Owner != "" && (q.Owner == by.Subject || strings.EqualFold(q.Owner, by.Email) || by.InGroup(q.Owner)):
+		return yours(r)
 	case len(by.Chain) > 0:
 		return no("only those decide who act for themselves, not programs that act for them")
 	case by.Kind != hoop.Human:
@@ -267,6 +275,16 @@ func mayDecide(by hoop.Identity, r *hoop.Request) error {
 		return no("only members of %s decide request %d", strings.Join(r.Groups, " or "), r.ID)
 	}
 	return nil
+}
+
+// others refuses somebody who must leave r to others.
+func others(r *hoop.Request, format string, args ...any) error {
+	return hoop.Errorf(hoop.CodeDenied, format, args...).
+		WithHint("another member of %s must decide request %d", strings.Join(r.Groups, " or "), r.ID)
+}
+
+func yours(r *hoop.Request) error {
+	return others(r, "%s belongs to you, so others must decide", r.Requester.Subject)
 }
 
 // verdictEvent tells what somebody decided, and what they could see of a held statement:

@@ -202,6 +202,33 @@ func TestDecide_TwoSubjectsOfOneAddressAreOnePerson(t *testing.T) {
 		if got := b.approve(mail(carol, "carol@clinic.example"), r.ID); got.State != hoop.Approved {
 			t.Errorf("%+v", got)
 		}
+
+		// The owner of a service account, signed in by another provider, too.
+		owner := mail(person("corp:dana"), "dana@clinic.example")
+		same, another := mail(person("other:dana", "dba"), "Dana@clinic.example"), mail(bob, "bob@clinic.example")
+		known, err := grant.New(t.Context(), grant.Options{
+			Store: b.store, Policy: b.rules, Audit: b.log, Roles: roles, Masks: masks,
+			SignedIn: func(_ context.Context, subject string) (hoop.Identity, error) {
+				for _, id := range []hoop.Identity{owner, same, another} {
+					if id.Subject == subject {
+						return id, nil
+					}
+				}
+				return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "your sign-in has ended")
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer known.Close()
+		for _, named := range []string{"corp:dana", "DANA@clinic.example"} {
+			r := b.ask(withOwner(agent, named), "one")
+			_, err := known.Approve(t.Context(), same, r.ID, "")
+			wantCode(t, err, hoop.CodeDenied, "belongs to you")
+			if got, err := known.Approve(t.Context(), another, r.ID, ""); err != nil || got.State != hoop.Approved {
+				t.Errorf("%s: %+v, %v", named, got, err)
+			}
+		}
 	})
 }
 

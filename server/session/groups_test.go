@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,14 +103,17 @@ func (i *issuer) signIn(t *testing.T, g *servertest.Gateway) (refresh func() err
 	}
 }
 
-// Once the identity provider says that somebody is in other groups, their sessions are cut,
-// and what they approved and that waits for more people must be asked for anew.
+// Once the identity provider says that somebody is in other groups, be it as they sign in
+// once more, their sessions are cut, what they approved and that waits for more people must be
+// asked for anew, and sign-ins of before have no other groups.
 func TestSession_GroupsChangeAtTheProvider(t *testing.T) {
 	i := newIssuer(t, "dba")
 	g := servertest.Start(t, servertest.Options{Resources: asking(2), Config: func(c *server.Config) {
 		c.Identity.Providers = []server.ProviderConfig{{Name: "corp", OIDC: &server.OIDCConfig{Issuer: i.url, ClientID: "hoop", GroupsClaim: "groups", CAFile: i.caFile}}}
 	}})
-	refresh := i.signIn(t, g)
+	i.signIn(t, g)
+	former, err := g.Token(t.Context(), "kim")
+	must(t, err)
 	asked, err := g.API("agent").NewRequest(t.Context(), api.NewRequest{Target: "pg-two"})
 	must(t, err)
 	if r, err := g.API("kim").Approve(t.Context(), asked.Request.ID, ""); err != nil || r.State != hoop.Pending || len(r.Approvals) != 1 {
@@ -120,8 +124,12 @@ func TestSession_GroupsChangeAtTheProvider(t *testing.T) {
 	defer conn.Close(context.Background())
 
 	i.group.Store("interns")
-	must(t, refresh())
+	i.signIn(t, g)
 	cutByGroups(t, conn)
+	g.Hold("kim", former)
+	if me, err := g.API("kim").Me(t.Context()); err != nil || !slices.Equal(me.Identity.Groups, []string{"interns"}) {
+		t.Errorf("the former sign-in: %+v, %v", me, err)
+	}
 	_, err = g.API("dba").Approve(t.Context(), asked.Request.ID, "")
 	if hoop.AsError(err).Code != hoop.CodeConflict || !strings.Contains(err.Error(), "corp:kim, who approved it, may not decide it any more") {
 		t.Errorf("the second approval: %v", err)
