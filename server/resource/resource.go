@@ -255,7 +255,7 @@ type ServiceAccount struct {
 
 	// The groups it is in.
 	Groups []string `json:"groups"`
-	// Who answers for it: a subject or a group. Its owner cannot approve what it asks.
+	// Who answers for it: a subject, an e-mail address or a group. Its owner cannot approve what it asks.
 	Owner string `json:"owner"`
 	// What it signs in with; this or federation.
 	Secret Secret `json:"secret"`
