@@ -131,6 +131,7 @@ type Chat struct {
 	lock  sync.Mutex           // guards what follows
 	seen  map[string]time.Time // signatures, so that none is taken twice
 	codes map[string]code
+	tried map[string]time.Time // what was refused lately: account, verb and request
 }
 
 // NewSlack makes the sink of a Slack channel. Its handler must be served, and its
@@ -142,7 +143,7 @@ func NewSlack(o Options, s Slack) (*Chat, error) {
 	if s.Token == "" || s.SigningSecret == "" || s.Channel == "" {
 		return nil, fmt.Errorf("notify %s: slack wants token, signing_secret and channel", o.Name)
 	}
-	c := &Chat{slack: s, http: client(), seen: map[string]time.Time{}, codes: map[string]code{}}
+	c := &Chat{slack: s, http: client(), seen: map[string]time.Time{}, codes: map[string]code{}, tried: map[string]time.Time{}}
 	o.Events = []hoop.EventType{hoop.EventRequest, hoop.EventApproval, hoop.EventDenial, hoop.EventExpiry, hoop.EventCancel, hoop.EventGrant, hoop.EventAlert}
 	var err error
 	c.Sink, err = newSink(o, c)
@@ -494,6 +495,7 @@ func (c *Chat) act(ctx context.Context, p payload) any {
 		if err == nil {
 			r, err = how(ctx, who, about.id, p.View.State.Values["reason"]["reason"].Value)
 		}
+		c.refused(ctx, who, &p, p.View.Callback, about.id, err)
 		if r.Repeated {
 			err = hoop.Errorf(hoop.CodeConflict, "request %d: %s", about.id, r.Progress())
 		}
@@ -531,6 +533,7 @@ func (c *Chat) pressed(ctx context.Context, p payload, action string, about ref)
 		default:
 			view = denyView(about)
 		}
+		c.refused(ctx, who, &p, action, about.id, err)
 		if err == nil {
 			err = c.call(ctx, "views.open", map[string]any{"trigger_id": p.TriggerID, "view": view}, nil)
 		}
@@ -543,6 +546,43 @@ func (c *Chat) pressed(ctx context.Context, p payload, action string, about ref)
 			c.o.Logger.WarnContext(ctx, "notify: somebody was not told", "sink", c.o.Name, "error", errors.Join(say, err))
 		}
 	})
+}
+
+// refusedAgain is how long an event says that somebody tries what they may not.
+const refusedAgain = 10 * time.Minute
+
+// refused puts on record that somebody tried to decide what they may not, as the API does.
+// It was refused already, so an event that cannot be written is only logged.
+func (c *Chat) refused(ctx context.Context, who hoop.Identity, p *payload, verb string, id int64, err error) {
+	if code := hoop.AsError(err).Code; err == nil || who.Subject == "" || code != hoop.CodeDenied && code != hoop.CodeNotFound {
+		return
+	}
+	now := c.o.Now()
+	key := fmt.Sprint(p.account(), verb, id)
+	c.lock.Lock()
+	for k, t := range c.tried {
+		if now.Sub(t) >= refusedAgain {
+			delete(c.tried, k)
+		}
+	}
+	_, known := c.tried[key]
+	if !known && len(c.tried) < maxSeen {
+		c.tried[key] = now
+	}
+	c.lock.Unlock()
+	if known {
+		return
+	}
+	e := &hoop.Event{
+		Time: now.UTC(), Type: hoop.EventAPIDenied, Subject: who.Subject, Chain: who.Chain,
+		Text: "POST /slack/" + c.o.Name, Reason: shown(hoop.AsError(err).Message, 200),
+		Details: []hoop.Detail{
+			{Name: "attempts", Value: "1"}, {Name: "id", Value: strconv.FormatInt(id, 10)}, {Name: "action", Value: verb}, {Name: "account", Value: shown(p.account(), 80)},
+		},
+	}
+	if err := c.slack.Audit.Write(context.WithoutCancel(ctx), e); err != nil {
+		c.o.Logger.ErrorContext(ctx, "notify: refused attempt not recorded", "sink", c.o.Name, "subject", who.Subject, "error", err)
+	}
 }
 
 // ours refuses a request that is another one than the message is about.

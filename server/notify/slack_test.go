@@ -400,6 +400,12 @@ func TestSlack_Decides(t *testing.T) {
 	if calls := r.api.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "chat.postEphemeral") || !strings.Contains(calls[0], "request of their own") || !strings.Contains(calls[0], `"user":"U2"`) {
 		t.Errorf("got %v", calls)
 	}
+	r.send(press("U2", "approve", 5))
+	r.api.take()
+	if e := r.log.events[len(r.log.events)-1]; len(r.log.events) != 1 || e.Type != hoop.EventAPIDenied || e.Subject != "corp:dana" || !strings.Contains(e.Reason, "request of their own") ||
+		!slices.Contains(e.Details, hoop.Detail{Name: "id", Value: "17"}) || !slices.Contains(e.Details, hoop.Detail{Name: "account", Value: "T1/U2"}) {
+		t.Errorf("on record: %+v", r.log.events)
+	}
 	r.gone["corp:alex"] = true
 	r.send(press("U1", "approve", 4))
 	if calls := r.api.take(); len(calls) != 1 || !strings.Contains(calls[0], "your sign-in has ended") || len(r.decider.decided) != 2 {
