@@ -3,6 +3,8 @@ package mask
 import (
 	"bytes"
 	"encoding/hex"
+	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hoopctl/hoopctl/server/resource"
@@ -27,6 +29,7 @@ type Stream struct {
 	fixed   []byte // comes out at the end, whatever the value
 	scans   bool
 	relays  bool
+	blanks  int    // of char(n), which count only where something follows
 	held    []byte // behind, and then what has not come out yet
 	behind  int
 	changed bool
@@ -89,10 +92,26 @@ func (s *Stream) Append(dst, piece []byte) []byte {
 			}
 		}
 	case s.fixed != nil && s.t.with == resource.Hash:
-		_, _ = s.t.mac.Write(piece) // never fails: hash.Hash
+		s.digest(piece)
 	}
 	return dst
 }
+
+// digest hashes the next piece as textTransform does: the blanks at the end of char(n)
+// are not part of the value.
+func (s *Stream) digest(piece []byte) {
+	if s.t.shape.pad {
+		text := bytes.TrimRight(piece, " ")
+		blanks := len(piece) - len(text)
+		for ; s.blanks > 0 && len(text) > 0; s.blanks -= min(s.blanks, len(spaces)) {
+			_, _ = io.WriteString(s.t.mac, spaces[:min(s.blanks, len(spaces))]) // never fails: hash.Hash
+		}
+		piece, s.blanks = text, s.blanks+blanks
+	}
+	_, _ = s.t.mac.Write(piece) // never fails: hash.Hash
+}
+
+var spaces = strings.Repeat(" ", 1<<10)
 
 // End appends what is left of the value; changed reports that it is not the value.
 func (s *Stream) End(dst []byte) (out []byte, changed bool) {
@@ -100,7 +119,7 @@ func (s *Stream) End(dst []byte) (out []byte, changed bool) {
 	case s.scans:
 		dst = s.pass(dst, len(s.held))
 	case s.fixed != nil && s.t.with == resource.Hash:
-		dst = append(dst, hex.AppendEncode(nil, s.t.mac.Sum(s.t.sum[:0]))[:len(s.fixed)]...)
+		dst = append(dst, fit(hex.AppendEncode(s.fixed[:0], s.t.mac.Sum(s.t.sum[:0])), 0, s.t.shape)...)
 	default:
 		dst = append(dst, s.fixed...)
 	}

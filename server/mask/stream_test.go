@@ -110,10 +110,14 @@ func TestStream_Transforms(t *testing.T) {
 		}
 	}
 	hashed := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, With: resource.Hash}).For(anybody, "pg")
-	tr := hashed.Plan(&hoop.Statement{}, []hoop.Column{proven(base(oidText), false, "a.b.c")}).Columns[0]
-	whole, _, _ := tr.Append(nil, long)
-	if got, _, _ := streamed(t, tr, long, func() int { return 33333 }); !bytes.Equal(got, whole) {
-		t.Errorf("hash %s, of the whole %s", got, whole)
+	for _, typ := range []*hoop.Type{base(oidText), base(oidXML), typeMod(oidVarchar, 10485760), typeMod(oidBpchar, 10485760), typeMod(oidBpchar, 40)} {
+		tr := hashed.Plan(&hoop.Statement{}, []hoop.Column{proven(typ, false, "a.b.c")}).Columns[0]
+		for _, v := range [][]byte{long, []byte(strings.Repeat("CANARY"+strings.Repeat(" ", 5000), 300)), bytes.Repeat([]byte(" "), 1<<20)} {
+			whole, _, _ := tr.Append(nil, v)
+			if got, _, _ := streamed(t, tr, v, func() int { return 3333 }); !bytes.Equal(got, whole) {
+				t.Errorf("%d: hash %.80s, of the whole %.80s", typ.OID, got, whole)
+			}
+		}
 	}
 }
 

@@ -181,7 +181,7 @@ func FuzzFunctionResult(f *testing.F) {
 }
 
 // redacting is a plan for columns of these types: each but those named clear is masked.
-func redacting(f *testing.F, types ...string) *mask.Plan {
+func redacting(f testing.TB, types ...string) *mask.Plan {
 	f.Helper()
 	set, err := mask.Compile([]resource.MaskRule{{Targets: []string{"*"}, Columns: []string{"public.t.s"}, With: resource.Redact}}, nil, nil)
 	if err != nil {
@@ -189,16 +189,31 @@ func redacting(f *testing.F, types ...string) *mask.Plan {
 	}
 	var cols []hoop.Column
 	for _, name := range types {
-		col := hoop.Column{Type: &hoop.Type{OID: 25, Name: "text", Mod: -1}, Proven: true, Origins: []hoop.ColumnRef{{Schema: "public", Table: "t", Column: "s"}}}
+		col := hoop.Column{Type: &hoop.Type{OID: 25, Name: "text", Mod: -1}, Proven: true, Plain: true, Origins: []hoop.ColumnRef{{Schema: "public", Table: "t", Column: "s"}}}
 		switch name {
 		case "clear":
 			col.Origins[0].Column = "a"
 		case "json":
 			col.Type = &hoop.Type{OID: 114, Name: "json", Mod: -1}
+		case "char": // as long as a long value
+			col.Type = &hoop.Type{OID: 1042, Name: "bpchar", Mod: 4 + longValue}
 		}
 		cols = append(cols, col)
 	}
 	return set.For(hoop.Identity{}, "pg").Plan(&hoop.Statement{Reads: []string{"public.t"}}, cols)
+}
+
+// What char(n) becomes has the length of the type, not that of the value.
+func TestLongRow_Padded(t *testing.T) {
+	l := newLongRow(headerSize+2+4+longValue+2, 1<<22, redacting(t, "char").Columns)
+	m, err := (&pgproto3.DataRow{Values: [][]byte{append(bytes.Repeat([]byte("é"), longValue/2), "xx"...)}}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, done, err := l.take(m[headerSize:])
+	if want := headerSize + 2 + 4 + longValue; n != len(m)-headerSize || !done || err != nil || l.size != want || len(l.out) != want {
+		t.Errorf("%d bytes taken of %d, %v, %v: announced %d, gave %d, want %d", n, len(m)-headerSize, done, err, l.size, len(l.out), want)
+	}
 }
 
 // A row that is taken in piece by piece becomes what it becomes as a whole.

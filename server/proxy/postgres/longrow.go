@@ -83,8 +83,9 @@ func resizes(t *mask.Transform) bool {
 		return false
 	}
 	n, null := t.Stream(longValue).Len(longValue)
+	more, _ := t.Stream(longValue + 1).Len(longValue + 1) // char(n) may have the length of one
 	_, stays, _ := t.Append(nil, nil)
-	return null || n != longValue || !stays
+	return null || n != longValue || more != longValue+1 || !stays
 }
 
 // column begins the next column, whose length is at the beginning of in, or does all of
