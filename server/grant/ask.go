@@ -29,8 +29,7 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	if err != nil {
 		return hoop.Request{}, nil, err
 	}
-	former, err := s.renewable(ctx, &r, ask, access)
-	if err != nil {
+	if err := s.renewable(ctx, &r, ask, access); err != nil {
 		return hoop.Request{}, nil, err
 	}
 	if err := delegated(&r); err != nil {
@@ -50,23 +49,24 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 	ctx, cancel := stepContext(ctx)
 	defer cancel()
 	var g *hoop.Grant
-	r, err = s.store.AddRequest(ctx, r, func(r *hoop.Request) (*hoop.Grant, error) {
+	r, err = s.store.AddRequest(ctx, r, func(r *hoop.Request, former *hoop.Grant) (_ *hoop.Grant, err error) {
+		if access.Approval == nil {
+			r.State, r.DecidedAt = hoop.Approved, r.CreatedAt
+			if g, err = grantOf(r, former, access); err != nil {
+				return nil, err
+			}
+		}
 		e := event(hoop.EventRequest, r.CreatedAt, r)
 		e.Subject, e.Chain, e.Reason = id.Subject, id.Chain, r.Reason
 		detail(e, "duration", "%s", r.Duration.Text())
 		asked(e, r)
-		if err := s.record(ctx, e); err != nil || access.Approval != nil {
+		if err := s.record(ctx, e); err != nil || g == nil {
 			return nil, err
 		}
 		if r.BreakGlass {
 			if err := s.record(ctx, alert(r)); err != nil {
 				return nil, err
 			}
-		}
-		r.State, r.DecidedAt = hoop.Approved, r.CreatedAt
-		var err error
-		if g, err = grantOf(r, former, access); err != nil {
-			return nil, err
 		}
 		return g, s.record(ctx, grantEvent(g, r))
 	})
@@ -308,28 +308,27 @@ func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error)
 	return &g, nil
 }
 
-// renewable finds the grant that a request is to renew, and takes over its scope; nil
-// where it asks for another grant.
-func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest, a Access) (*hoop.Grant, error) {
+// renewable finds the grant that a request is to renew, if it is to, and takes over its scope.
+func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest, a Access) error {
 	if ask.Renews == "" {
-		return nil, nil
+		return nil
 	}
 	g, err := s.store.Grant(ctx, ask.Renews)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if g.Owner.Subject != r.Requester.Subject || !slices.Equal(g.Owner.Chain, r.Requester.Chain) || g.Target != r.Target {
-		return nil, hoop.Errorf(hoop.CodeNotFound, "you have no grant %q for %s", ask.Renews, ask.Target).WithHint("hoopctl grants lists yours")
+		return hoop.Errorf(hoop.CodeNotFound, "you have no grant %q for %s", ask.Renews, ask.Target).WithHint("hoopctl grants lists yours")
 	}
 	if !r.StartsAt.IsZero() || !r.Scope.IsZero() {
-		return nil, hoop.Errorf(hoop.CodeInvalid, "a renewal keeps the scope of its grant, and begins with its approval").
+		return hoop.Errorf(hoop.CodeInvalid, "a renewal keeps the scope of its grant, and begins with its approval").
 			WithHint("hoopctl request %s, without --renew, asks for another grant", ask.Target)
 	}
 	if _, err := renewed(&g, r, a, r.CreatedAt); err != nil {
-		return nil, err
+		return err
 	}
 	r.Renews, r.Scope = g.ID, g.Scope
-	return &g, nil
+	return nil
 }
 
 // renewed is a grant as r makes it at now: it ends later, or more sessions may begin

@@ -49,26 +49,11 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 	if err != nil {
 		return hoop.Request{}, err
 	}
-	var former *hoop.Grant
-	if seen.Renews != "" && a.Approve {
-		g, err := s.store.Grant(ctx, seen.Renews)
-		if err != nil {
-			return hoop.Request{}, err
-		}
-		former = &g
-	}
-	if seen.Kind == hoop.RequestGrant && a.Approve {
-		trial := seen
-		trial.DecidedAt = s.stamp()
-		if _, err := grantOf(&trial, former, access); err != nil {
-			return hoop.Request{}, err // before an approval is on record that changes nothing
-		}
-	}
 	ctx, cancel := stepContext(ctx)
 	defer cancel()
 	var before hoop.Request
 	var led *hoop.Grant
-	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request) (_ *hoop.Grant, err error) {
+	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request, former *hoop.Grant) (_ *hoop.Grant, err error) {
 		before = *r
 		a.At = s.stamp()
 		if err := open(r, a.At); err != nil {
@@ -78,10 +63,22 @@ func (s *Service) decide(ctx context.Context, by hoop.Identity, id int64, a hoop
 			return nil, errNoChange
 		}
 		r.Approvals = append(r.Approvals, a)
-		if err := s.record(ctx, verdictEvent(by, r, a, seen)); err != nil {
+		// Before an approval is on record that changes nothing: the grant that it would renew may
+		// have been revoked a moment ago.
+		if r.Kind == hoop.RequestGrant && a.Approve {
+			trial := *r
+			trial.DecidedAt = a.At
+			if _, err := grantOf(&trial, former, access); err != nil {
+				return nil, err
+			}
+		}
+		if led, err = conclude(r, a, access, former); err != nil {
 			return nil, err
 		}
-		led, err = s.conclude(ctx, r, a, access, former)
+		err = s.record(ctx, verdictEvent(by, r, a, seen))
+		if err == nil && led != nil {
+			err = s.record(ctx, grantEvent(led, r))
+		}
 		return led, err
 	})
 	if errors.Is(err, errNoChange) {
@@ -132,8 +129,8 @@ func (s *Service) checkNow(ctx context.Context, by hoop.Identity, r *hoop.Reques
 // left is why a request is cancelled that somebody approved.
 func left(subject string) string { return subject + ", who approved it, may not decide it any more" }
 
-// conclude sets what follows from an approval or denial that is on record.
-func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval, access Access, former *hoop.Grant) (*hoop.Grant, error) {
+// conclude sets what follows from an approval or denial.
+func conclude(r *hoop.Request, a hoop.Approval, access Access, former *hoop.Grant) (*hoop.Grant, error) {
 	if !a.Approve {
 		r.State, r.DecidedAt, r.DecisionWhy = hoop.Denied, a.At, a.Reason
 		return nil, nil
@@ -145,11 +142,7 @@ func (s *Service) conclude(ctx context.Context, r *hoop.Request, a hoop.Approval
 	if r.Kind != hoop.RequestGrant {
 		return nil, nil
 	}
-	g, err := grantOf(r, former, access)
-	if err != nil {
-		return nil, err
-	}
-	return g, s.record(ctx, grantEvent(g, r))
+	return grantOf(r, former, access)
 }
 
 // check refuses a decision before it is looked at as a change: the wrong person, or
@@ -402,7 +395,7 @@ func (s *Service) end(ctx context.Context, id int64, how func(*hoop.Request, tim
 	ctx, stop := stepContext(ctx)
 	defer stop()
 	var before hoop.Request
-	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request) (*hoop.Grant, error) {
+	r, err := s.store.UpdateRequest(ctx, id, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 		before = *r
 		if r.State != hoop.Pending {
 			return nil, open(r, s.stamp())

@@ -34,8 +34,8 @@ type Store interface {
 // RequestStore keeps requests with their approvals, but never the text and parameters
 // of a held statement.
 type RequestStore interface {
-	AddRequest(ctx context.Context, r hoop.Request, step func(*hoop.Request) (*hoop.Grant, error)) (hoop.Request, error)
-	UpdateRequest(ctx context.Context, id int64, step func(*hoop.Request) (*hoop.Grant, error)) (hoop.Request, error)
+	AddRequest(ctx context.Context, r hoop.Request, step func(r *hoop.Request, former *hoop.Grant) (*hoop.Grant, error)) (hoop.Request, error)
+	UpdateRequest(ctx context.Context, id int64, step func(r *hoop.Request, former *hoop.Grant) (*hoop.Grant, error)) (hoop.Request, error)
 	Request(ctx context.Context, id int64) (hoop.Request, error)
 	Requests(ctx context.Context, state hoop.RequestState, before int64, limit int) ([]hoop.Request, error)
 }

@@ -51,7 +51,7 @@ func (s *Service) Hold(ctx context.Context, r hoop.Request) (hoop.Request, error
 	r.DecidedAt, r.DecisionWhy, r.Approvals = time.Time{}, "", nil
 	ctx, cancel := stepContext(ctx)
 	defer cancel()
-	stored, err := s.store.AddRequest(ctx, r, func(added *hoop.Request) (*hoop.Grant, error) {
+	stored, err := s.store.AddRequest(ctx, r, func(added *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 		s.release(r.ID) // of a try that the store gave up
 		r.ID = added.ID
 		s.retain(r) // before others can see it: they may decide at once

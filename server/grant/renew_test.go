@@ -2,12 +2,14 @@ package grant_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/grant"
+	"github.com/hoopctl/hoopctl/server/store"
 )
 
 func renewal(g hoop.Grant, d time.Duration) api.NewRequest {
@@ -88,6 +90,40 @@ func TestRenew_Refused(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, _, err := b.Ask(t.Context(), alice, renewal(g, time.Hour))
 		wantCode(t, err, hoop.CodeConflict, "not in force", "hoopctl request open")
+	})
+}
+
+// meanwhile lets something happen before a request is changed.
+type meanwhile struct {
+	*store.Store
+	happens func()
+}
+
+func (m meanwhile) UpdateRequest(ctx context.Context, id int64, step store.Step) (hoop.Request, error) {
+	m.happens()
+	return m.Store.UpdateRequest(ctx, id, step)
+}
+
+// A revocation at the moment of the approval: nothing is on record of a renewal that there
+// is not.
+func TestRenew_RevokedMeanwhile(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		g := b.granted(alice, "one")
+		r, _, err := b.Ask(t.Context(), alice, renewal(g, 2*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := serve(t, meanwhile{b.store, func() {
+			if _, err := b.Revoke(t.Context(), admin, g.ID, "no"); err != nil {
+				t.Error(err)
+			}
+		}}, b.rules, b.log, "", 0)
+		defer other.Close()
+		_, err = other.Approve(t.Context(), bob, r.ID, "")
+		wantCode(t, err, hoop.CodeConflict, "not in force")
+		if got := b.log.types(); !strings.HasSuffix(got, "request revocation") {
+			t.Errorf("events %q", got)
+		}
 	})
 }
 

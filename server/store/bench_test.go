@@ -18,7 +18,7 @@ func BenchmarkStore(b *testing.B) {
 		}
 		b.Run(name+"/request", func(b *testing.B) {
 			for b.Loop() {
-				if _, err := s.AddRequest(b.Context(), aRequest("others"), func(r *hoop.Request) (*hoop.Grant, error) {
+				if _, err := s.AddRequest(b.Context(), aRequest("others"), func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 					return &hoop.Grant{ID: fmt.Sprint("g", r.ID), Request: r.ID, Owner: r.Requester, Target: "pg", StartsAt: at(0), ExpiresAt: at(60)}, nil
 				}); err != nil {
 					b.Fatal(err)

@@ -49,31 +49,33 @@ func (s *Store) BreakGlassGrants(ctx context.Context, all bool, limit int) ([]ho
 	return found, fault("list grants taken in emergencies", err)
 }
 
-// renewGrant puts off the end of the grant that r renews; g is how it is to be, as far
-// as the renewal goes. One that ended otherwise meanwhile is not renewed.
-func renewGrant(ctx context.Context, tx *sql.Tx, lock string, r *hoop.Request, g *hoop.Grant) error {
+// formerOf is the grant that r is to renew, and keeps others from changing it; nil where r
+// asks for another one.
+func formerOf(ctx context.Context, tx *sql.Tx, lock string, r *hoop.Request) (*hoop.Grant, error) {
+	if r.Renews == "" {
+		return nil, nil
+	}
 	found, err := docs[hoop.Grant](ctx, tx, `SELECT doc FROM grants WHERE id = $1`+lock, r.Renews)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(found) == 0 {
-		return asIs{noGrant(r.Renews)}
+		return nil, asIs{noGrant(r.Renews)}
 	}
-	now := found[0]
+	return &found[0], nil
+}
+
+// renewGrant puts off the end of former, which r renews; g is how it is to be.
+func renewGrant(ctx context.Context, tx *sql.Tx, r *hoop.Request, former, g *hoop.Grant) error {
 	n := len(g.Renewals)
-	if now.ID != g.ID || !now.RevokedAt.IsZero() || n != len(now.Renewals)+1 || g.Renewals[n-1] != r.ID || g.ExpiresAt.Before(now.ExpiresAt) {
-		return asIs{hoop.Errorf(hoop.CodeConflict, "grant %s changed at the same moment", r.Renews).WithHint("hoopctl grants shows what became of it")}
+	if g.ID != former.ID || !former.RevokedAt.IsZero() || n != len(former.Renewals)+1 || g.Renewals[n-1] != r.ID || g.ExpiresAt.Before(former.ExpiresAt) {
+		return fmt.Errorf("grant %s: request %d does not renew it", former.ID, r.ID)
 	}
-	now.ExpiresAt, now.Renewals = g.ExpiresAt, g.Renewals
-	if g.MaxUses > 0 {
-		now.MaxUses = now.Uses + g.MaxUses - g.Uses
-	}
-	*g = now
-	b, err := json.Marshal(now)
+	b, err := json.Marshal(g)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE grants SET expires_at = $1, doc = $2 WHERE id = $3`, micros(now.ExpiresAt), string(b), now.ID)
+	_, err = tx.ExecContext(ctx, `UPDATE grants SET expires_at = $1, doc = $2 WHERE id = $3`, micros(g.ExpiresAt), string(b), g.ID)
 	return err
 }
 

@@ -154,7 +154,7 @@ func TestStore_FullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := hoop.Request{Kind: hoop.RequestGrant, State: hoop.Pending, Reason: strings.Repeat("x", 1<<16)}
-	if _, err := s.AddRequest(t.Context(), r, func(*hoop.Request) (*hoop.Grant, error) { return nil, nil }); hoop.AsError(err).Code != hoop.CodeUnavailable {
+	if _, err := s.AddRequest(t.Context(), r, func(*hoop.Request, *hoop.Grant) (*hoop.Grant, error) { return nil, nil }); hoop.AsError(err).Code != hoop.CodeUnavailable {
 		t.Errorf("with a full disk: %v", err)
 	}
 	if all, err := s.Requests(t.Context(), "", 0, 10); err != nil || len(all) != 0 {

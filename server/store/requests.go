@@ -10,8 +10,10 @@ import (
 )
 
 // Step looks at a request, may change it, and may return a grant that begins with the
-// change, or that it renews. Its error undoes everything. It runs inside the transaction.
-type Step = func(*hoop.Request) (*hoop.Grant, error)
+// change, or former as the request renews it: that is the grant to be renewed, which nobody
+// else changes meanwhile, and nil for other requests. Its error undoes everything. It runs
+// inside the transaction.
+type Step = func(r *hoop.Request, former *hoop.Grant) (*hoop.Grant, error)
 
 // AddRequest stores a new request. step sees it with its number before anybody else
 // does. Statement, Params, Executes and Facts are never stored.
@@ -49,14 +51,18 @@ func (s *Store) UpdateRequest(ctx context.Context, id int64, step Step) (hoop.Re
 // applyStep runs step on r, of which known approvals are stored, and stores what came
 // of it.
 func applyStep(ctx context.Context, tx *sql.Tx, lock string, r *hoop.Request, known int, step Step) error {
-	g, err := step(r)
+	former, err := formerOf(ctx, tx, lock, r)
+	if err != nil {
+		return err
+	}
+	g, err := step(r, former)
 	if err != nil {
 		return asIs{err}
 	}
 	switch {
 	case g == nil:
-	case r.Renews != "":
-		if err := renewGrant(ctx, tx, lock, r, g); err != nil {
+	case former != nil:
+		if err := renewGrant(ctx, tx, r, former, g); err != nil {
 			return err
 		}
 	default:

@@ -65,7 +65,7 @@ func aRequest(subject string) hoop.Request {
 	}
 }
 
-func nothing(*hoop.Request) (*hoop.Grant, error) { return nil, nil }
+func nothing(*hoop.Request, *hoop.Grant) (*hoop.Grant, error) { return nil, nil }
 
 func add(t *testing.T, s *store.Store, r hoop.Request) hoop.Request {
 	t.Helper()
@@ -88,7 +88,7 @@ func TestRequests_RoundTrip(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		r := aRequest("alice")
 		r.Requester.Name = "Alice"
-		r, err := s.AddRequest(t.Context(), r, func(r *hoop.Request) (*hoop.Grant, error) {
+		r, err := s.AddRequest(t.Context(), r, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 			if r.ID == 0 {
 				t.Error("the step sees no number")
 			}
@@ -101,7 +101,7 @@ func TestRequests_RoundTrip(t *testing.T) {
 		if diff := cmp.Diff(r, got); err != nil || diff != "" {
 			t.Errorf("%v, -want +got:\n%s", err, diff)
 		}
-		changed, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request) (*hoop.Grant, error) {
+		changed, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 			r.State, r.DecidedAt, r.Grant = hoop.Approved, at(5), "g-1"
 			r.Approvals = append(r.Approvals, hoop.Approval{By: "bob", Name: "Bob", Approve: true, At: at(5)},
 				hoop.Approval{By: "carol", Name: "Carol", Approve: true, Reason: "ok", At: at(6)})
@@ -137,7 +137,7 @@ func TestRequests_StatementIsNeverStored(t *testing.T) {
 		r := aRequest("alice")
 		r.Kind, r.Statement, r.Params, r.Shape = hoop.RequestStatement, "select '"+marker+"'", []string{marker}, "select $1"
 		r = add(t, s, r)
-		r, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request) (*hoop.Grant, error) {
+		r, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 			r.Statement, r.Params = marker, []string{marker}
 			return nil, nil
 		})
@@ -167,14 +167,14 @@ func TestRequests_StatementIsNeverStored(t *testing.T) {
 func TestRequests_StepErrorUndoesAll(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		no := errors.New("the log is full")
-		if _, err := s.AddRequest(t.Context(), aRequest("a"), func(*hoop.Request) (*hoop.Grant, error) { return nil, no }); err != no {
+		if _, err := s.AddRequest(t.Context(), aRequest("a"), func(*hoop.Request, *hoop.Grant) (*hoop.Grant, error) { return nil, no }); err != no {
 			t.Errorf("AddRequest: %v; want the step's error as it is", err)
 		}
 		if all, err := s.Requests(t.Context(), "", 0, 10); err != nil || len(all) != 0 {
 			t.Errorf("stored after all: %v, %v", all, err)
 		}
 		r := add(t, s, aRequest("a"))
-		_, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request) (*hoop.Grant, error) {
+		_, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 			r.State = hoop.Approved
 			r.Approvals = append(r.Approvals, hoop.Approval{By: "bob", Approve: true})
 			return nil, no
@@ -198,7 +198,7 @@ func TestRequests_ConcurrentUpdatesTakeTurns(t *testing.T) {
 		granted := 0
 		for i := range people {
 			wg.Go(func() {
-				_, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request) (*hoop.Grant, error) {
+				_, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 					r.Approvals = append(r.Approvals, hoop.Approval{By: fmt.Sprintf("p%d", i), Approve: true, At: at(i)})
 					if len(r.Approvals) < people/2 || r.State != hoop.Pending {
 						return nil, nil
@@ -225,7 +225,7 @@ func TestRequests_ConcurrentUpdatesTakeTurns(t *testing.T) {
 func TestRequests_OnePersonOneGrantOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *store.Store) {
 		r := add(t, s, aRequest("alice"))
-		yes := func(r *hoop.Request) (*hoop.Grant, error) {
+		yes := func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 			r.Approvals = append(r.Approvals, hoop.Approval{By: "bob", Approve: true, At: at(len(r.Approvals))})
 			return nil, nil
 		}
@@ -236,7 +236,7 @@ func TestRequests_OnePersonOneGrantOnce(t *testing.T) {
 			t.Error("the same person is stored twice")
 		}
 		for i, want := range []bool{true, false} {
-			_, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request) (*hoop.Grant, error) {
+			_, err := s.UpdateRequest(t.Context(), r.ID, func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 				return &hoop.Grant{ID: fmt.Sprintf("g-%d", i), Request: r.ID, StartsAt: at(0), ExpiresAt: at(1)}, nil
 			})
 			if (err == nil) != want {
@@ -282,7 +282,7 @@ func TestRequests_ListsByStateInPages(t *testing.T) {
 
 func giveGrant(t testing.TB, s *store.Store, id, owner, target string, from, to int) {
 	t.Helper()
-	_, err := s.AddRequest(t.Context(), aRequest(owner), func(r *hoop.Request) (*hoop.Grant, error) {
+	_, err := s.AddRequest(t.Context(), aRequest(owner), func(r *hoop.Request, _ *hoop.Grant) (*hoop.Grant, error) {
 		return &hoop.Grant{ID: id, Request: r.ID, Owner: r.Requester, Target: target, StartsAt: at(from), ExpiresAt: at(to)}, nil
 	})
 	if err != nil {
