@@ -38,6 +38,7 @@ const (
 	EventChatLink      EventType = "chat-link"         // an account of a chat decides in somebody's name from now on
 	EventLegalHold     EventType = "legal-hold"        // a recording must stay, or need not any more
 	EventProtection    EventType = "protection-lifted" // a copy of protected data is shown from now on
+	EventRegroup       EventType = "groups-changed"    // of a sign-in: the identity provider says others than before
 )
 
 // EventTypes lists them all.
@@ -73,6 +74,7 @@ var EventTypes = []EventType{
 	EventChatLink,
 	EventLegalHold,
 	EventProtection,
+	EventRegroup,
 }
 
 // Event is one entry of the audit log. Its JSON encoding, fields in this order and

@@ -144,6 +144,7 @@ var paragraphs = []paragraph{
 		{"failed sign-ins", is(hoop.EventSignInFailed)},
 		{"sign-ins that ended", is(hoop.EventSignOut)},
 		{"accounts of a chat that decide in somebody's name from then on", is(hoop.EventChatLink)},
+		{"sign-ins with other groups from then on", is(hoop.EventRegroup)},
 	}, "How the identity provider verified the person is in the provider's log. The sign-in of a program that reaches its end leaves no event."},
 	{"45 CFR 164.312(e)(1)", "Transmission security", []line{
 		{"sessions over the gateway's tunnel (TLS 1.3 only)", is(hoop.EventSessionStart)},

@@ -24,11 +24,23 @@ func (s *Server) event(t hoop.EventType, f *Family, reason string) *hoop.Event {
 		e.Details = append(e.Details, hoop.Detail{Name: "device", Value: f.Device})
 	}
 	if t == hoop.EventSignIn {
-		e.Details = append(e.Details,
-			hoop.Detail{Name: "groups", Value: strings.Join(f.Identity.Groups, " ")},
-			hoop.Detail{Name: "expires_at", Value: f.ExpiresAt.Format(time.RFC3339)})
+		e.Details = append(e.Details, groupsDetail("groups", f.Identity.Groups), hoop.Detail{Name: "expires_at", Value: f.ExpiresAt.Format(time.RFC3339)})
 	}
 	return e
+}
+
+func groupsDetail(name string, groups []string) hoop.Detail {
+	return hoop.Detail{Name: name, Value: strings.Join(groups, " ")}
+}
+
+// regrouped puts on record that a family has other groups than before. It has, even where
+// that cannot be written: those of before would be worse.
+func (s *Server) regrouped(ctx context.Context, f *Family, former []string) {
+	e := s.event(hoop.EventRegroup, f, "")
+	e.Details = append(e.Details, groupsDetail("groups", f.Identity.Groups), groupsDetail("former", former))
+	if err := s.write(ctx, e); err != nil {
+		s.o.Logger.ErrorContext(ctx, "other groups not recorded", "subject", f.Subject, "error", err)
+	}
 }
 
 func (s *Server) write(ctx context.Context, e *hoop.Event) error {

@@ -208,6 +208,7 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 	}
 	if !sameGroups(before.Groups, id.Groups) {
 		s.cache.drop(f.ID)
+		s.regrouped(ctx, f, before.Groups)
 		s.o.OnChange(ctx, id)
 		s.spread(ctx, f)
 	}
@@ -227,17 +228,25 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 	others, err := s.o.Store.Families(ctx, f.Subject, now)
 	changed := false
 	for i := range others {
-		if !former(&others[i]) {
+		o := &others[i]
+		if !former(o) {
 			continue
 		}
-		err = errors.Join(err, s.o.Store.UpdateFamily(ctx, others[i].ID, func(row *Family) ([]Token, error) {
-			if former(row) {
-				row.Identity, changed = f.Identity, true
+		var groups []string
+		told := false
+		failed := s.o.Store.UpdateFamily(ctx, o.ID, func(row *Family) ([]Token, error) {
+			if told = former(row); told {
+				groups, row.Identity = row.Identity.Groups, f.Identity
 				s.cutAt(row, now, true)
 			}
+			*o = *row
 			return nil, nil
-		}))
-		s.cache.drop(others[i].ID)
+		})
+		s.cache.drop(o.ID)
+		if err = errors.Join(err, failed); failed == nil && told {
+			changed = true
+			s.regrouped(ctx, o, groups)
+		}
 	}
 	if err != nil {
 		s.o.Logger.ErrorContext(ctx, "other sign-ins have groups of before", "subject", f.Subject, "error", err)

@@ -289,6 +289,7 @@ func verdictEvent(by hoop.Identity, r *hoop.Request, a hoop.Approval, seen hoop.
 	}
 	e := event(t, a.At, r)
 	e.Subject, e.Chain, e.Action, e.Reason = by.Subject, by.Chain, action, a.Reason
+	detail(e, "groups", "%s", strings.Join(slices.DeleteFunc(slices.Clone(r.Groups), func(g string) bool { return !by.InGroup(g) }), " "))
 	if a.Approve {
 		detail(e, "approvals", "%d of %d", approvals(r), max(1, r.Count))
 	}

@@ -127,6 +127,14 @@ func TestSession_GroupsChangeAtTheProvider(t *testing.T) {
 	i.signIn(t, g)
 	cutByGroups(t, conn)
 	g.Hold("kim", former)
+	regrouped := slices.IndexFunc(events(t, g), func(e hoop.Event) bool {
+		return e.Type == hoop.EventRegroup && e.Subject == "corp:kim" && detail(e, "groups") == "interns" && detail(e, "former") == "dba"
+	})
+	approval := slices.IndexFunc(events(t, g), func(e hoop.Event) bool { return e.Type == hoop.EventApproval && detail(e, "groups") == "dba" })
+	if approval < 0 || regrouped < approval {
+		t.Errorf("approved by a group at %d, with other groups at %d", approval, regrouped)
+	}
+	recounted(t, g, "sign-ins with other groups from then on")
 	if me, err := g.API("kim").Me(t.Context()); err != nil || !slices.Equal(me.Identity.Groups, []string{"interns"}) {
 		t.Errorf("the former sign-in: %+v, %v", me, err)
 	}

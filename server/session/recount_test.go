@@ -108,6 +108,7 @@ var countedBy = map[string]func(f fact) bool{
 	"failed sign-ins":     kind("sign-in-failed"),
 	"sign-ins that ended": kind("sign-out"),
 	"accounts of a chat that decide in somebody's name from then on": kind("chat-link"),
+	"sign-ins with other groups from then on":                        kind("groups-changed"),
 	"sessions over the gateway's tunnel (TLS 1.3 only)":              kind("session-start"),
 	"grants revoked": kind("revocation"),
 	"sign-ins ended by an administrator or the directory":             cause("sign-out", "disabled"),
