@@ -337,3 +337,37 @@ func TestShared_OneSeatForMany(t *testing.T) {
 		t.Errorf("%d sessions under a grant of one", got)
 	}
 }
+
+// amongOthers is a store that other gateways use too, in a bubble's time.
+type amongOthers struct{ *store.Store }
+
+func (amongOthers) Shared() bool { return true }
+
+// A session counts for as long as it lives, however long after it took its seat; those of
+// a gateway that died count for two minutes more.
+func TestShared_SeatsAreKept(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.rules.set("lone", grant.Access{Rule: "lone", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 1})
+		living := serve(t, amongOthers{b.store}, b.rules, b.log, "living", 0)
+		other := serve(t, amongOthers{b.store}, b.rules, b.log, "other", 0)
+		defer other.Close()
+		defer living.Close()
+		g, died := b.granted(alice, "lone"), b.granted(eve, "lone")
+		if _, err := living.Attach(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		seat := hoop.Seat{ID: "left behind", Grant: died.ID, Gateway: "dead", Until: time.Now().Add(2 * time.Minute)}
+		if taken, err := b.store.TakeSeat(t.Context(), seat, 1, time.Now()); err != nil || !taken {
+			t.Fatal(taken, err)
+		}
+		if _, err := other.Attach(t.Context(), died); err == nil {
+			t.Error("a second session began beside one that may live")
+		}
+		time.Sleep(2*time.Minute + time.Second)
+		_, err := other.Attach(t.Context(), g)
+		wantCode(t, err, hoop.CodeTooMany)
+		if _, err := other.Attach(t.Context(), died); err != nil {
+			t.Error(err)
+		}
+	})
+}
