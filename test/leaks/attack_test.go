@@ -109,6 +109,7 @@ func TestAttacks(t *testing.T) {
 			}
 		})
 	}
+	l.evidence(t, search)
 	if len(all) < 200 {
 		t.Errorf("%d attacks, want at least 200", len(all))
 	}
