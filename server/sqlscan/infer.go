@@ -247,6 +247,7 @@ type resolver struct {
 	blind   bool                    // a column whose origins are not known
 	made    []*pg_query.Node        // what queries inside have under the names that were resolved
 	vague   bool                    // it may be any column
+	fresh   bool                    // it may have values that no column has and no constant is
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
@@ -348,8 +349,7 @@ func (r *resolver) resolve(u usedName) {
 	exprs, placed := r.s.names.listed[u.name]
 	if placed = placed && !r.s.names.lost[u.name]; placed {
 		for _, e := range exprs {
-			r.made = append(r.made, e)
-			r.within(e)
+			r.makes(e)
 		}
 	}
 	found := false
@@ -368,11 +368,11 @@ func (r *resolver) resolve(u usedName) {
 	for _, made := range [2][]*pg_query.Node{r.s.names.derived[u.name], r.s.names.derived[anyName]} {
 		for _, expr := range made {
 			found = true
-			r.made = append(r.made, expr)
-			r.within(expr)
+			r.makes(expr)
 		}
 	}
 	loose := r.s.names.loose[u.name]
+	r.fresh = r.fresh || loose && !r.s.names.open[u.name]
 	if !placed && (loose && r.s.names.open[u.name] || !loose && !found && !systemColumns[u.name]) {
 		r.everything()
 	}
@@ -417,6 +417,28 @@ func (r *resolver) wholeSource(src source) {
 			r.whole(t)
 		}
 	}
+}
+
+// makes resolves an expression that goes by the name.
+func (r *resolver) makes(n *pg_query.Node) {
+	r.made = append(r.made, n)
+	r.fresh = r.fresh || !r.visited[n] && r.s.freshens(n)
+	r.within(n)
+}
+
+// freshens reports whether an expression calls functions of no column, or makes rows.
+func (s *stmt) freshens(n *pg_query.Node) bool {
+	column, call, rows := false, false, false
+	var visit func(*pg_query.Node)
+	visit = func(n *pg_query.Node) {
+		column = column || n.GetColumnRef() != nil
+		if f := n.GetFuncCall(); f != nil {
+			call, rows = true, rows || spawns(s.cat, f)
+		}
+		children(n, visit)
+	}
+	visit(n)
+	return rows || call && !column
 }
 
 // within resolves every column reference of an expression, sub-selects included.

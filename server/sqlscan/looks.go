@@ -149,15 +149,20 @@ func (l *looker) spells(n *pg_query.Node) {
 // rows looks at functions that give several rows. As many as a stored value has elements
 // say no more than that; otherwise it is for whoever writes the statement to say.
 func (l *looker) rows(f *pg_query.FuncCall) {
-	name := lastOf(f.Funcname)
-	if elements[name] && len(f.Args) == 1 && f.Args[0].GetColumnRef() != nil {
-		return
-	}
-	if slices.ContainsFunc(l.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Set }) || strings.HasPrefix(name, "pg_sleep") {
+	if spawns(l.cat, f) || strings.HasPrefix(lastOf(f.Funcname), "pg_sleep") {
 		for _, a := range f.Args {
 			l.spells(a)
 		}
 	}
+}
+
+// spawns reports whether a function makes rows, other than the elements of a column.
+func spawns(cat *catalog.Snapshot, f *pg_query.FuncCall) bool {
+	name := lastOf(f.Funcname)
+	if elements[name] && len(f.Args) == 1 && f.Args[0].GetColumnRef() != nil {
+		return false
+	}
+	return slices.ContainsFunc(cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Set })
 }
 
 var elements = map[string]bool{
@@ -475,6 +480,11 @@ func (l *looker) array(n *pg_query.Node) (ops []hoop.Operand, ok bool) {
 
 // selected notes what a SELECT lists and makes, and what set operations compare.
 func (l *looker) selected(q *pg_query.SelectStmt) {
+	for _, t := range q.TargetList {
+		if f := t.GetResTarget().GetVal().GetFuncCall(); f != nil && spawns(l.cat, f) {
+			l.members(f)
+		}
+	}
 	if len(q.FromClause) == 0 {
 		for _, t := range q.TargetList {
 			l.made = append(l.made, l.values(t.GetResTarget().GetVal())...)
@@ -520,21 +530,23 @@ func (l *looker) selected(q *pg_query.SelectStmt) {
 func (l *looker) function(rf *pg_query.RangeFunction) {
 	for _, item := range rf.Functions {
 		for _, n := range listOf(item) {
-			f := n.GetFuncCall()
-			if f == nil {
-				continue
-			}
-			parts := stringsOf(f.Funcname)
-			if len(parts) == 0 || parts[len(parts)-1] != "unnest" {
-				l.makes = true
-				continue
-			}
-			for _, a := range f.Args {
-				ops, ok := l.array(a)
-				l.lists, l.makes = l.lists || ok, l.makes || !ok
-				l.list = append(l.list, ops...)
+			if f := n.GetFuncCall(); f != nil {
+				l.members(f)
 			}
 		}
+	}
+}
+
+// members notes what a function that makes rows lists.
+func (l *looker) members(f *pg_query.FuncCall) {
+	if lastOf(f.Funcname) != "unnest" {
+		l.makes = true
+		return
+	}
+	for _, a := range f.Args {
+		ops, ok := l.array(a)
+		l.lists, l.makes = l.lists || ok, l.makes || !ok
+		l.list = append(l.list, ops...)
 	}
 }
 
@@ -623,19 +635,21 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 		if u.name == d.name.name && s.counts(u) {
 			continue
 		}
-		if u.name == d.name.name && s.placed(u) { // a recursion makes it of itself: see rounds
+		if l.recurs && u.name == d.name.name && s.placed(u) { // a recursion makes it of itself: see rounds
 			look.Against = append(look.Against, s.resolved(u).relatives()...)
 			look.Joined = look.Joined || len(look.Against) > 0
 			continue
 		}
 		other := s.resolved(u)
 		look.Joined = true
+		made := s.names.loose[u.name] || other.fresh || other.vague
 		switch {
-		case s.names.loose[u.name] && l.lists && !l.makes:
+		case made && l.lists && !l.makes:
 			look.Operands = append(slices.Clone(look.Operands), l.list...)
-		case s.names.loose[u.name] || len(other.out) == 0:
+		case made || len(other.out) == 0:
 			look.Many = true
-		default:
+		}
+		if !s.names.loose[u.name] {
 			look.Against = append(look.Against, other.relatives()...)
 		}
 	}

@@ -14,7 +14,15 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 	for sql, many := range map[string]bool{
 		"SELECT code.label(1)": false,
 
-		"WITH RECURSIVE r (ssn) AS (SELECT '1' UNION ALL SELECT ssn || '1' FROM r) SELECT p.id FROM code.patients p, r WHERE p.ssn = r.ssn": true,
+		"WITH RECURSIVE r (ssn) AS (SELECT '1' UNION ALL SELECT ssn || '1' FROM r) SELECT p.id FROM code.patients p, r WHERE p.ssn = r.ssn":            true,
+		"SELECT p.id FROM code.patients p, (SELECT a.k AS id FROM generate_series(1, 9) a(k)) q WHERE p.id = q.id":                                     true,
+		"WITH q AS (SELECT generate_series(1, 9) AS id) SELECT p.id FROM code.patients p, q WHERE p.id = q.id":                                         true,
+		"SELECT p.id FROM code.patients p JOIN (SELECT generate_series(1, 9) AS id) q USING (id)":                                                      true,
+		"SELECT p.id FROM code.patients p, (SELECT 0 * id + generate_series(1, 9) AS id FROM code.patients) q WHERE p.id = q.id":                       true,
+		"SELECT p.id FROM code.patients p, (SELECT c.m FROM (SELECT generate_series(1, 9) AS m) c) q(id) WHERE p.id = q.id":                            true,
+		"SELECT p.id FROM code.patients p, (SELECT (r).id AS k FROM (SELECT g AS r FROM (SELECT generate_series(1, 9) AS id) g) x) q WHERE p.id = q.k": true,
+		"SELECT p.id FROM code.patients p, (SELECT unnest(ARRAY[1, 2]) AS id) q WHERE p.id = q.id":                                                     false,
+		"SELECT p.id FROM code.patients p JOIN (SELECT ssn AS id FROM code.patients) q ON p.ssn = q.id":                                                false,
 
 		"SELECT id FROM code.departments WHERE code.label(1) = 'x'":                                                          false,
 		"SELECT id FROM code.departments LIMIT 3":                                                                            false,
