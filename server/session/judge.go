@@ -312,10 +312,13 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	if err := s.inForce(); err != nil {
 		return req.ID, now, err
 	}
-	if now, err = s.stillHolds(ctx, uses, d); err != nil {
-		return req.ID, now, err
+	if now, err = s.stillHolds(ctx, uses, d); err == nil {
+		err = ask.Confirm()
 	}
-	return req.ID, now, ask.Confirm()
+	if err != nil && ctx.Err() != nil { // what was asked then was not answered to the end
+		err = hoop.Errorf(hoop.CodeCancelled, "request %d was approved when nobody waited any more", req.ID).Wrap(err)
+	}
+	return req.ID, now, err
 }
 
 // stillHolds asks the policy again once people agreed to what it decided: rules that

@@ -554,6 +554,34 @@ func TestHold_EndsWhenTheClientCancelsOrLeaves(t *testing.T) {
 			check(t, g.ended())
 		})
 	}
+	t.Run("cancel, a moment after the approval", func(t *testing.T) {
+		c := g.connect()
+		decide, again := g.policy.decide, false
+		g.policy.decide = func(uses []hoop.Use) hoop.Decision {
+			if again { // what was approved is looked at once more
+				check(t, c.PgConn().CancelRequest(t.Context()))
+			}
+			again = true
+			return decide(uses)
+		}
+		defer func() { g.policy.decide = decide }()
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.Exec(context.Background(), "delete from f", pgx.QueryExecModeSimpleProtocol)
+			done <- err
+		}()
+		r := <-g.grants.held
+		g.grants.answer <- hoop.Request{ID: r.ID, State: hoop.Approved, Digest: r.Digest}
+		if err := <-done; state(err) != "57014" {
+			t.Errorf("got %v", err)
+		}
+		all := g.audit.Of(hoop.EventStatement)
+		if e := all[len(all)-1]; e.Action != hoop.Deny || !strings.Contains(e.Reason, "was approved when nobody waited any more") {
+			t.Errorf("on record: %s, %q", e.Action, e.Reason)
+		}
+		check(t, c.Close(t.Context()))
+		check(t, g.ended())
+	})
 	t.Run("earlier results come first", func(t *testing.T) {
 		c := rawConn(t, g.dsn())
 		got := c.exchange(step{send: msgs(parse("", "select 41"), bind("", ""), execute("", 0), parse("", "delete from f"), bind("", ""), execute("", 0), syncMsg), until: "41"})
