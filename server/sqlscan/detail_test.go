@@ -120,6 +120,8 @@ func TestAnalyze_Infer(t *testing.T) {
 		{"COPY (SELECT 1 FROM clinic.patients ORDER BY ssn) TO STDOUT", "clinic.patients.ssn"},
 		{"INSERT INTO public.notes SELECT 1, name FROM clinic.patients WHERE ssn = '1'", "clinic.patients.ssn"},
 		{"SELECT 1 FROM clinic.child WHERE x = 'a'", "clinic.base.x clinic.child.x"},
+		{"SELECT 1 FROM clinic.child c WHERE c.y = 'a'", "clinic.child.y"},
+		{"SELECT 1 FROM clinic.base b WHERE b.y = 'a'", `clinic.base.* clinic.child.y`},
 		{"SELECT 1 FROM clinic.patients GROUP BY GROUPING SETS ((ssn), ())", "clinic.patients.ssn"},
 		{"MERGE INTO public.notes n USING clinic.patients p ON n.body = p.ssn WHEN MATCHED THEN DO NOTHING", "clinic.patients.ssn public.notes.body"},
 	} {

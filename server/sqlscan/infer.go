@@ -393,13 +393,14 @@ func (r *resolver) qualified(u usedName) bool {
 		return false
 	}
 	for _, src := range sources {
-		for _, t := range src.tables {
-			for _, t := range append(r.s.cat.Related(t), t) {
+		for _, named := range src.tables {
+			_, column := named.Column(u.name)
+			for _, t := range append(r.s.cat.Related(named), named) {
 				if u.name == "*" {
 					r.whole(t)
 				} else if _, ok := t.Column(u.name); ok {
 					r.add(t, u.name)
-				} else if !systemColumns[u.name] {
+				} else if !column && !systemColumns[u.name] {
 					r.whole(t) // a function in column notation, or a column we do not know
 				}
 			}
