@@ -97,7 +97,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Host: "127.0.0.1", User: "postgres", Password: randomHex(16), BinDir: bin, dir: opts.Dir, done: make(chan struct{})}
+	s := &Server{Host: "127.0.0.1", User: "postgres", Password: randomHex(16), BinDir: bin, dir: opts.Dir}
 	if s.dir == "" {
 		base := ""
 		if cred != nil {
@@ -147,13 +147,13 @@ func (s *Server) start(ctx context.Context, cred *syscall.Credential, settings m
 		if s.Port, err = freePort(); err != nil {
 			return err
 		}
+		s.done = make(chan struct{})
 		if err = s.launch(cred, data, settings); err != nil {
 			return err
 		}
 		if err = s.waitReady(ctx); err == nil || !errors.Is(err, errEnded) {
 			return err
 		}
-		s.done = make(chan struct{})
 	}
 	return err
 }

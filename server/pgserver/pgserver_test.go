@@ -3,6 +3,7 @@ package pgserver
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -32,5 +33,11 @@ func TestServer_AnswersAndLeavesNothingBehind(t *testing.T) {
 	}
 	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
 		t.Errorf("cluster folder is still there: %v", err)
+	}
+}
+
+func TestStart_SaysWhyPostgresEnds(t *testing.T) {
+	if _, err := Start(t.Context(), Options{Settings: map[string]string{"work_mem": "a lot"}}); err == nil || !strings.Contains(err.Error(), "work_mem") {
+		t.Errorf("%v, want what is wrong with work_mem", err)
 	}
 }
