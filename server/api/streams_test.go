@@ -75,18 +75,29 @@ func TestStreams_EndWithTheRightToThem(t *testing.T) {
 	}
 }
 
-// The sign-in ends after it has been looked at, and before there is an answer to cut.
+// The sign-in or the role ends after it has been looked at, and before there is an answer
+// to cut.
 func TestStreams_EndedBeforeTheyBegan(t *testing.T) {
-	g := newGateway(t)
-	asked := 0
-	g.identified = func(string) error {
-		if asked++; asked > 1 {
-			return hoop.Errorf(hoop.CodeUnauthenticated, "the sign-in has ended")
-		}
-		return nil
-	}
-	g.export = func(context.Context, io.Writer) error { return errors.New("it is given out") }
-	if _, err := g.as("ann").Export(t.Context()); hoop.AsError(err).Code != hoop.CodeUnauthenticated {
-		t.Error(err)
+	for name, tt := range map[string]struct {
+		meanwhile func(g *gateway) error
+		want      hoop.Code
+	}{
+		"sign-in": {func(*gateway) error { return hoop.Errorf(hoop.CodeUnauthenticated, "the sign-in has ended") }, hoop.CodeUnauthenticated},
+		"role":    {func(g *gateway) error { g.retired.Store(true); return nil }, hoop.CodeDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t)
+			asked := 0
+			g.identified = func(string) error {
+				if asked++; asked > 1 {
+					return tt.meanwhile(g)
+				}
+				return nil
+			}
+			g.export = func(context.Context, io.Writer) error { return errors.New("it is given out") }
+			if _, err := g.as("ann").Export(t.Context()); hoop.AsError(err).Code != tt.want {
+				t.Error(err)
+			}
+		})
 	}
 }
