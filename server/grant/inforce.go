@@ -258,7 +258,15 @@ func (s *Service) Revoke(ctx context.Context, by hoop.Identity, id, reason strin
 	if err := s.mayRevoke(ctx, by, &g); err != nil {
 		return hoop.Grant{}, err
 	}
-	return s.revoke(ctx, id, by, s.guard(g.Target, reason))
+	if g, err = s.revoke(ctx, id, by, s.guard(g.Target, reason)); err != nil {
+		return hoop.Grant{}, err
+	}
+	if _, err := s.cancelAll(context.WithoutCancel(ctx), by, func(r *hoop.Request) (bool, string) {
+		return r.Renews == id, "the grant that it would renew was revoked"
+	}); err != nil { // who approves it is refused
+		s.log.LogAttrs(ctx, slog.LevelError, "renewals of a grant that was revoked", slog.String("grant", id), slog.Any("error", err))
+	}
+	return g, nil
 }
 
 // RevokeAll ends every grant that a subject has or that was given on its behalf, those to

@@ -113,15 +113,18 @@ func TestRenew_RevokedMeanwhile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other := serve(t, meanwhile{b.store, func() {
-			if _, err := b.Revoke(t.Context(), admin, g.ID, "no"); err != nil {
+		other := serve(t, meanwhile{b.store, func() { // before its renewals are cancelled
+			if _, err := b.store.UpdateGrant(t.Context(), g.ID, func(g *hoop.Grant) error {
+				g.RevokedAt, g.RevokedBy = time.Now(), "root"
+				return nil
+			}); err != nil {
 				t.Error(err)
 			}
 		}}, b.rules, b.log, "", 0)
 		defer other.Close()
 		_, err = other.Approve(t.Context(), bob, r.ID, "")
 		wantCode(t, err, hoop.CodeConflict, "not in force")
-		if got := b.log.types(); !strings.HasSuffix(got, "request revocation") {
+		if got := b.log.types(); !strings.HasSuffix(got, "grant request") {
 			t.Errorf("events %q", got)
 		}
 	})
@@ -146,8 +149,11 @@ func TestRenew_TooLate(t *testing.T) {
 		}
 		time.Sleep(500 * time.Millisecond)
 		_, err = b.Approve(t.Context(), bob, r.ID, "")
-		wantCode(t, err, hoop.CodeConflict, "not in force")
-		if got, want := b.log.types(), "request approval grant request request approval grant request revocation"; got != want {
+		wantCode(t, err, hoop.CodeConflict, "cancelled", "the grant that it would renew was revoked")
+		if inbox, err := b.Requests(t.Context(), bob, grant.Filter{Inbox: true}); err != nil || len(inbox) != 1 || inbox[0].ID != expired.ID {
+			t.Errorf("inbox %+v, %v", inbox, err)
+		}
+		if got, want := b.log.types(), "request approval grant request request approval grant request revocation cancel"; got != want {
 			t.Errorf("events %q, want %q: no approval that changes nothing is on record", got, want)
 		}
 		time.Sleep(500 * time.Millisecond) // the grant has ended, and the request with it
