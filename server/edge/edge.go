@@ -27,6 +27,7 @@ const (
 	handshakeTimeout = 10 * time.Second // of TLS, from the accepted connection on
 	preambleTimeout  = 10 * time.Second // of a stream, from its opening on
 	identifyTimeout  = 10 * time.Second // of a token's check
+	requestTimeout   = time.Minute      // of a request, from its first byte to the last of its body
 	shutdownTimeout  = 5 * time.Second  // for HTTP requests in progress
 	maxHandshakes    = 256              // at once; the rest wait in the kernel's queue of each connection
 	keepAlive        = 15 * time.Second
@@ -123,6 +124,7 @@ func (e *Edge) httpServer() *http.Server {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       requestTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(e.opts.Log.Handler(), slog.LevelDebug),

@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -153,6 +155,46 @@ func TestEdge_RefusesOldTLSAndPlainText(t *testing.T) {
 	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil && resp.StatusCode == http.StatusOK {
 		t.Error("plain HTTP was served")
+	}
+}
+
+// Who sends a request and never the end of it is cut, before anybody knows who it is. An
+// answer may take as long as it takes.
+func TestEdge_RequestsThatDoNotEnd(t *testing.T) {
+	conf, client := tunneltest.Certificates(t)
+	now := time.Now()
+	client.ServerName, client.NextProtos, client.Time = "127.0.0.1", []string{"http/1.1"}, func() time.Time { return now }
+	for body, want := range map[string]error{"half": os.ErrDeadlineExceeded, "all of it": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			read := make(chan error, 1)
+			l := newChanListener(nil)
+			ctx, stop := context.WithCancel(t.Context())
+			stopped := make(chan error, 1)
+			go func() {
+				stopped <- New(Options{TLS: conf, HTTP: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					_, err := io.ReadAll(r.Body)
+					if err == nil {
+						time.Sleep(3 * requestTimeout)
+						err = r.Context().Err()
+					}
+					read <- err
+				})}).Serve(ctx, l)
+			}()
+			here, there := net.Pipe()
+			go l.put(there)
+			c := tls.Client(here, client)
+			fmt.Fprint(c, "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"+body)
+			began := time.Now()
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			if err := <-read; !errors.Is(err, want) || want != nil && time.Since(began) > requestTimeout {
+				t.Errorf("%s: %v, after %s; want %v", body, err, time.Since(began), want)
+			}
+			_ = c.Close()
+			stop()
+			if err := <-stopped; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
