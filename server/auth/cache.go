@@ -57,10 +57,11 @@ func (c *cache) put(hash string, e cached, mark uint64) {
 	c.entries[hash] = e
 }
 
-// forget forgets one token.
+// forget forgets one token, and what is being read about it.
 func (c *cache) forget(hash string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ended++
 	delete(c.entries, hash)
 }
 

@@ -89,7 +89,51 @@ func (s *Server) redeem(ctx context.Context, c caller, code string) (*oidc.Acces
 	return s.begin(ctx, Family{
 		Identity: d.Identity, Provider: d.Identity.Provider, Client: c.id, Scopes: d.Scopes,
 		Device: d.Name, RemoteIP: c.ip, Credential: d.Credential, CheckedAt: d.SignedInAt, ExpiresAt: d.SignInEnd,
-	})
+	}, h)
+}
+
+// denyDevices has the devices that somebody signed in for come to nothing, those too whose
+// sign-in is being stored.
+func (s *Server) denyDevices(ctx context.Context, subject string) error {
+	found, err := s.o.Store.Devices(ctx, s.now())
+	for _, d := range found {
+		if d.Identity.Subject != subject {
+			continue
+		}
+		err = errors.Join(err, s.o.Store.UpdateDevice(ctx, d.CodeHash, func(row *Device) error {
+			if row.Identity.Subject == subject {
+				row.State, row.Credential = DeviceDenied, nil
+			}
+			return nil
+		}))
+	}
+	if err != nil {
+		return fmt.Errorf("deny the devices of %s: %w", subject, err)
+	}
+	return nil
+}
+
+// settled looks once more at a sign-in that is stored now: its device may have been denied
+// meanwhile, and its provider asked a while ago. It is errEnded where the sign-in has ended
+// by that. f is as stored afterwards.
+func (s *Server) settled(ctx context.Context, f *Family, codeHash string) error {
+	s.spread(ctx, f)
+	if codeHash != "" {
+		d, err := s.o.Store.Device(ctx, codeHash)
+		if err != nil || d.State != DeviceUsed {
+			if err = errors.Join(err, s.end(ctx, f, hoop.CauseDisabled, "disabled while it began", false)); err != nil {
+				return err
+			}
+		}
+	}
+	now := s.now()
+	if f.Recheck && f.live(now) && now.Sub(f.CheckedAt) >= recheckAfter && !s.anothers(f, now) {
+		s.recheck(ctx, f)
+	}
+	if !f.live(now) {
+		return errEnded
+	}
+	return nil
 }
 
 // pollable is nil where the device's tokens may be given, else what RFC 8628 §3.5 says.

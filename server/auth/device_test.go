@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/auth/authtest"
 )
 
@@ -139,6 +140,43 @@ func TestDevice_ApprovedButTooLate(t *testing.T) {
 			t.Errorf("got %q", a.Error)
 		}
 	})
+}
+
+// Whoever is disabled has approved nothing that a device may still fetch.
+func TestDevice_DisabledMeanwhile(t *testing.T) {
+	disable := func(w *world) {
+		if _, err := w.Disable(w.t.Context(), "alice", "left"); err != nil {
+			w.t.Error(err)
+		}
+	}
+	for what, tt := range map[string]struct {
+		during bool // while the sign-in is being stored
+		want   string
+	}{
+		"before": {false, "access_denied"}, "during": {true, "invalid_grant"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			da := w.begin()
+			if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "alice", true); err != nil {
+				t.Fatal(err)
+			}
+			if !tt.during {
+				disable(w)
+			}
+			w.log.Before(func(e hoop.Event) {
+				if e.Type == hoop.EventSignIn {
+					disable(w)
+				}
+			})
+			if a := w.poll(da.DeviceCode); a.Error != tt.want || a.Access != "" {
+				t.Errorf("got %+v", a)
+			}
+			if f, err := w.store.Families(t.Context(), "alice", time.Now()); err != nil || len(f) != 0 {
+				t.Errorf("%d sign-ins, %v", len(f), err)
+			}
+		})
+	}
 }
 
 func TestDevice_OnePollWins(t *testing.T) {

@@ -22,8 +22,8 @@ const (
 )
 
 // begin starts a family and gives its first tokens, after the event is durable. It ends
-// at f.ExpiresAt at the latest, where that is set.
-func (s *Server) begin(ctx context.Context, f Family) (*oidc.AccessTokenResponse, error) {
+// at f.ExpiresAt at the latest, where that is set. device is the device's hash; "" is none.
+func (s *Server) begin(ctx context.Context, f Family, device string) (*oidc.AccessTokenResponse, error) {
 	now := s.now()
 	f.ID, f.Subject, f.CreatedAt = newID(), f.Identity.Subject, now
 	atMost := f.ExpiresAt
@@ -56,7 +56,12 @@ func (s *Server) begin(ctx context.Context, f Family) (*oidc.AccessTokenResponse
 	if err := s.o.Store.AddFamily(ctx, f, tokens...); err != nil {
 		return nil, fmt.Errorf("store sign-in: %w", err)
 	}
-	s.spread(ctx, &f)
+	switch err := s.settled(ctx, &f, device); {
+	case errors.Is(err, errEnded):
+		return nil, invalidGrant("the sign-in has ended; sign in again")
+	case err != nil:
+		return nil, err
+	}
 	return s.tokens(&f, access, refresh, now)
 }
 
@@ -215,17 +220,24 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 	return nil
 }
 
-// spread has the groups that a provider gives somebody now count for their other sign-ins
-// there too, which it vouched for before: those of SAML are asked about by nobody.
+// spread has the groups that a provider gave somebody last count for all their sign-ins
+// there: those of SAML are asked about by nobody, and a device may be told of its sign-in
+// late. f is as stored afterwards.
 func (s *Server) spread(ctx context.Context, f *Family) {
 	if f.Identity.Kind != hoop.Human {
 		return
 	}
 	now := s.now()
-	former := func(o *Family) bool {
-		return o.ID != f.ID && o.Provider == f.Provider && o.live(now) && o.CheckedAt.Before(f.CheckedAt) && !sameGroups(o.Identity.Groups, f.Identity.Groups)
-	}
 	others, err := s.o.Store.Families(ctx, f.Subject, now)
+	last := *f
+	for _, o := range others {
+		if o.Provider == f.Provider && o.live(now) && o.CheckedAt.After(last.CheckedAt) {
+			last = o
+		}
+	}
+	former := func(o *Family) bool {
+		return o.ID != last.ID && o.Provider == last.Provider && o.live(now) && o.CheckedAt.Before(last.CheckedAt) && !sameGroups(o.Identity.Groups, last.Identity.Groups)
+	}
 	changed := false
 	for i := range others {
 		o := &others[i]
@@ -236,12 +248,15 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 		told := false
 		failed := s.o.Store.UpdateFamily(ctx, o.ID, func(row *Family) ([]Token, error) {
 			if told = former(row); told {
-				groups, row.Identity = row.Identity.Groups, f.Identity
+				groups, row.Identity, row.CheckedAt = row.Identity.Groups, last.Identity, last.CheckedAt
 				s.cutAt(row, now, true)
 			}
 			*o = *row
 			return nil, nil
 		})
+		if o.ID == f.ID {
+			*f = *o
+		}
 		s.cache.drop(o.ID)
 		if err = errors.Join(err, failed); failed == nil && told {
 			changed = true
@@ -252,7 +267,7 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 		s.o.Logger.ErrorContext(ctx, "other sign-ins have groups of before", "subject", f.Subject, "error", err)
 	}
 	if changed {
-		s.o.OnChange(ctx, f.Identity)
+		s.o.OnChange(ctx, last.Identity)
 	}
 }
 
@@ -359,16 +374,18 @@ func (s *Server) revoke(ctx context.Context, c caller, token string) error {
 }
 
 // Disable ends every sign-in of a subject, says how many, and has its live sessions cut.
+// Devices for which it signed in give none any more.
 func (s *Server) Disable(ctx context.Context, subject, why string) (ended int, err error) {
+	denied := s.denyDevices(ctx, subject)
 	families, err := s.o.Store.Families(ctx, subject, s.now())
 	if err != nil {
-		return 0, fmt.Errorf("list sign-ins of %s: %w", subject, err)
+		return 0, errors.Join(fmt.Errorf("list sign-ins of %s: %w", subject, err), denied)
 	}
 	for i := range families {
 		err = errors.Join(err, s.end(ctx, &families[i], hoop.CauseDisabled, why, true))
 	}
 	s.o.OnEnd(ctx, subject) // sessions outlive sign-ins that expired
-	return len(families), err
+	return len(families), errors.Join(err, denied)
 }
 
 // unrecorded refuses what could not be written to the audit log.

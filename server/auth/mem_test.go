@@ -77,6 +77,20 @@ func (m *memStore) DeviceByUserCode(_ context.Context, h string) (Device, error)
 	return Device{}, ErrNotFound
 }
 
+func (m *memStore) Devices(_ context.Context, now time.Time) ([]Device, error) {
+	defer m.mu.Unlock()
+	if err := m.begin("Devices"); err != nil {
+		return nil, err
+	}
+	var found []Device
+	for _, d := range m.devices {
+		if now.Before(d.ExpiresAt) {
+			found = append(found, d)
+		}
+	}
+	return found, nil
+}
+
 func (m *memStore) UpdateDevice(_ context.Context, h string, update func(*Device) error) error {
 	defer m.mu.Unlock()
 	if err := m.begin("UpdateDevice"); err != nil {

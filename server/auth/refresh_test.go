@@ -139,7 +139,7 @@ func refreshable(w *world) string {
 	id, _ := devUsers(w.o.DevUsers).find("alice")
 	resp, err := w.Server.begin(w.t.Context(), Family{
 		Identity: id, Provider: devProvider, Client: ClientID, Scopes: knownScopes(), RemoteIP: w.wire.from,
-	})
+	}, "")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -404,13 +404,20 @@ func TestIdentify_RaceWithRevocation(t *testing.T) {
 	if got := w.who(tok.Access); got != "unauthenticated" {
 		t.Errorf("got %s", got)
 	}
+	// Nor may what is read before somebody wants it read anew.
+	mark = w.cache.mark()
+	w.Forget(tok.Access)
+	w.cache.put(tk.Hash, cached{family: f, until: tk.ExpiresAt}, mark)
+	if got := w.who(tok.Access); got != "unauthenticated" {
+		t.Errorf("read before it was forgotten: %s", got)
+	}
 }
 
 func BenchmarkIdentify(b *testing.B) {
 	w := newWorld(&testing.T{})
 	w.t = &testing.T{}
 	id, _ := devUsers(w.o.DevUsers).find("alice")
-	resp, err := w.Server.begin(b.Context(), Family{Identity: id, Provider: devProvider, Client: ClientID, RemoteIP: "192.0.2.7"})
+	resp, err := w.Server.begin(b.Context(), Family{Identity: id, Provider: devProvider, Client: ClientID, RemoteIP: "192.0.2.7"}, "")
 	if err != nil {
 		b.Fatal(err)
 	}

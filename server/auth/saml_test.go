@@ -205,6 +205,16 @@ func (w *world) deliver(b *authtest.Browser, response []byte) error {
 // samlSignIn signs jane in, from the device's request to its tokens.
 func (w *world) samlSignIn() answer {
 	w.t.Helper()
+	a := w.poll(w.samlApproved())
+	if a.Status != http.StatusOK {
+		w.t.Fatalf("got %+v", a)
+	}
+	return a
+}
+
+// samlApproved is the code of a device that Jane signed in for.
+func (w *world) samlApproved() string {
+	w.t.Helper()
 	da := w.begin()
 	b, response := w.atIDP(da.UserCode)
 	if err := w.deliver(b, response); err != nil {
@@ -213,11 +223,7 @@ func (w *world) samlSignIn() answer {
 	if err := b.Submit(w.t.Context(), "/device/confirm", url.Values{"action": {"approve"}}); err != nil {
 		w.t.Fatal(err)
 	}
-	a := w.poll(da.DeviceCode)
-	if a.Status != http.StatusOK {
-		w.t.Fatalf("got %+v", a)
-	}
-	return a
+	return da.DeviceCode
 }
 
 // running starts what runs without clients; the function it returns stops that.
@@ -270,10 +276,15 @@ func TestSAML_SignIn(t *testing.T) {
 		}
 		// Nobody can be asked about the groups of a sign-in, but the next one tells them.
 		advance(time.Second)
+		late := w.samlApproved() // a device that fetches its tokens when all is told
+		advance(time.Second)
 		idp.change = func(as *saml.Assertion) { as.AttributeStatements = nil }
 		w.samlSignIn()
 		if id, err := w.Identify(t.Context(), a.Access); err != nil || len(id.Groups) != 0 || len(w.changed) != 1 || w.changed[0].Subject != "clinic:jane-id" {
 			t.Errorf("the former sign-in: %+v, %v; changed: %+v", id, err, w.changed)
+		}
+		if id, err := w.Identify(t.Context(), w.poll(late).Access); err != nil || len(id.Groups) != 0 {
+			t.Errorf("a device that was signed in before: %+v, %v", id, err)
 		}
 		// A name that is an address is theirs.
 		idp.change = func(as *saml.Assertion) {

@@ -109,7 +109,7 @@ func (s *Server) signInAccount(ctx context.Context, c caller) (*oidc.AccessToken
 	return s.begin(ctx, Family{
 		Identity: c.account.identity(c.id), Provider: serviceProvider, Client: c.id, RemoteIP: c.ip,
 		Credential: s.keys.fingerprint(c.id, *c.account), CheckedAt: s.now(), ExpiresAt: c.until,
-	})
+	}, "")
 }
 
 // accounts is the provider of service accounts. It looks at the resources each time, so

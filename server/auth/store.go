@@ -25,6 +25,8 @@ type Store interface {
 	Device(ctx context.Context, codeHash string) (Device, error)
 	// DeviceByUserCode finds a device by UserCodeHash, expired ones included; ErrNotFound.
 	DeviceByUserCode(ctx context.Context, userCodeHash string) (Device, error)
+	// Devices lists the devices that expire after now, in no order.
+	Devices(ctx context.Context, now time.Time) ([]Device, error)
 	// UpdateDevice reads the device, lets update change it and writes it back, as one
 	// atomic step: of two that run at once, the second sees what the first wrote. An
 	// error of update is returned as it is, and nothing is written. update may be

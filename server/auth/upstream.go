@@ -283,6 +283,9 @@ func (u *upstream) identity(ctx context.Context, p *oidc.Provider, t *oauth2.Tok
 	if c.Subject == "" || c.Subject != subject || idToken != nil && idToken.Subject != subject {
 		return hoop.Identity{}, fmt.Errorf("%w: its answer is about another subject", errRefused)
 	}
+	if clean(c.Subject, maxSubject) != c.Subject {
+		return hoop.Identity{}, fmt.Errorf("%w: the subject is too long, or has blanks around it or characters that nobody can read", errRefused)
+	}
 	name := clean(c.Name, maxDeviceName)
 	if name == "" {
 		name = clean(c.Username, maxDeviceName)
@@ -315,6 +318,9 @@ func (u *upstream) userInfo(ctx context.Context, p *oidc.Provider, t *oauth2.Tok
 	}
 	return info.Claims, nil
 }
+
+// maxSubject bounds a subject, in characters (OpenID Connect Core 1.0 §2).
+const maxSubject = 255
 
 // maxGroups bounds how many groups of an identity are believed.
 const maxGroups = 1000

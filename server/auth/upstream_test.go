@@ -27,6 +27,7 @@ type idp struct {
 
 	mu        sync.Mutex
 	user      string   // who signs in; nobody where empty
+	subject   string   // who that is, where set
 	groups    any      // the groups claim
 	inID      bool     // the claim is in the ID token; else in userinfo only
 	disabled  bool     // refresh tokens are refused
@@ -93,7 +94,11 @@ func (p *idp) SetUserinfoFromRequest(ctx context.Context, u *zoidc.UserInfo, r o
 	if p.inID && p.groups != nil {
 		u.AppendClaims("groups", p.groups)
 	}
-	return p.Storage.SetUserinfoFromRequest(ctx, u, r, scopes)
+	err := p.Storage.SetUserinfoFromRequest(ctx, u, r, scopes)
+	if p.subject != "" {
+		u.Subject = p.subject
+	}
+	return err
 }
 
 func (p *idp) SetUserinfoFromToken(ctx context.Context, u *zoidc.UserInfo, id, subject, origin string) error {
@@ -350,13 +355,21 @@ func TestUpstream_ProviderSaysNo(t *testing.T) {
 		}
 		// This provider's error comes without state: it is not believed.
 		mustFail(t, b.Open(t.Context(), b.Links()[0]), "This sign-in was not begun in this browser")
-		p.set(func(p *idp) { p.user, p.groups = "test-user2", map[string]any{"dba": true} })
-		if err := enter(t, b, w.begin().UserCode); err != nil {
-			t.Fatal(err)
-		}
-		mustFail(t, b.Open(t.Context(), b.Links()[0]), "The identity provider did not sign you in.")
-		if got := w.log.last(); got != "sign-in-failed: identity provider's answer refused" {
-			t.Errorf("event: %s", got)
+		p.set(func(p *idp) { p.user = "test-user2" })
+		for what, f := range map[string]func(*idp){
+			"groups that are no list":                 func(p *idp) { p.subject, p.groups = "", map[string]any{"dba": true} },
+			"a subject that looks like another's":     func(p *idp) { p.subject, p.groups = "id\u200b2", []string{"dba"} },
+			"a subject that begins a line of its own": func(p *idp) { p.subject, p.groups = "id3\nid2", []string{"dba"} },
+			"a subject that never ends":               func(p *idp) { p.subject, p.groups = strings.Repeat("x", maxSubject+1), []string{"dba"} },
+		} {
+			p.set(f)
+			if err := enter(t, b, w.begin().UserCode); err != nil {
+				t.Fatal(err)
+			}
+			err := b.Open(t.Context(), b.Links()[0])
+			if got := w.log.last(); err == nil || !strings.Contains(err.Error(), "The identity provider did not sign you in.") || got != "sign-in-failed: identity provider's answer refused" {
+				t.Errorf("%s: %v, event %s", what, err, got)
+			}
 		}
 	})
 }
@@ -580,6 +593,26 @@ func TestSecrets_AreNowhere(t *testing.T) {
 			if s == "" || strings.Contains(everything, s) {
 				t.Errorf("secret %d (%q) is in a log, an event or a row", i, s)
 			}
+		}
+	})
+}
+
+// A device may fetch its tokens long after its person signed in: the provider is asked anew.
+func TestUpstream_DisabledBeforeTheDeviceFetches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newIDP(t)
+		w := newWorld(t, withIDP(t, p))
+		da := w.begin()
+		if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "", true); err != nil {
+			t.Fatal(err)
+		}
+		p.set(func(p *idp) { p.disabled = true })
+		advance(9 * time.Minute)
+		if a := w.poll(da.DeviceCode); a.Error != "invalid_grant" || a.Access != "" {
+			t.Errorf("got %+v", a)
+		}
+		if got := w.log.last(); got != "sign-out corp:id2: refused by the identity provider" {
+			t.Error(got)
 		}
 	})
 }

@@ -171,7 +171,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, codeHash, browser
 	token, end, err := s.beginWeb(r.Context(), Family{
 		Identity: d.Identity, Provider: d.Identity.Provider, Client: webClient, Device: d.Name, RemoteIP: remoteIP(r),
 		Credential: d.Credential, AuthAt: d.AuthAt, CheckedAt: d.SignedInAt, ExpiresAt: d.SignInEnd,
-	})
+	}, codeHash)
 	if err != nil {
 		s.sorry(w, r, err)
 		return
@@ -190,7 +190,7 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, codeHash, browser
 // beginWeb starts the family of a browser, after the event is durable. Its one token
 // lasts as long as the family, which the provider is asked about again and again; where
 // it cannot be asked, that is as long as an access token.
-func (s *Server) beginWeb(ctx context.Context, f Family) (string, time.Time, error) {
+func (s *Server) beginWeb(ctx context.Context, f Family, device string) (string, time.Time, error) {
 	now := s.now()
 	atMost := f.ExpiresAt
 	f.ID, f.Subject, f.CreatedAt = newID(), f.Identity.Subject, now
@@ -217,6 +217,10 @@ func (s *Server) beginWeb(ctx context.Context, f Family) (string, time.Time, err
 	if err := s.o.Store.AddFamily(ctx, f, Token{Hash: hash(token), Kind: AccessToken, Family: f.ID, CreatedAt: now, ExpiresAt: f.ExpiresAt}); err != nil {
 		return "", time.Time{}, fmt.Errorf("store sign-in: %w", err)
 	}
-	s.spread(ctx, &f)
+	if err := s.settled(ctx, &f, device); errors.Is(err, errEnded) {
+		return "", time.Time{}, errDenied
+	} else if err != nil {
+		return "", time.Time{}, err
+	}
 	return token, f.ExpiresAt, nil
 }

@@ -44,6 +44,12 @@ func (s *Store) DeviceByUserCode(ctx context.Context, userCodeHash string) (auth
 	return device(ctx, s.r, `SELECT doc FROM devices WHERE user_code_hash = $1`, userCodeHash)
 }
 
+// Devices lists the device authorizations that have not expired.
+func (s *Store) Devices(ctx context.Context, now time.Time) ([]auth.Device, error) {
+	found, err := docs[auth.Device](ctx, s.r, `SELECT doc FROM devices WHERE expires_at > $1`, micros(now))
+	return found, fault("list devices", err)
+}
+
 // UpdateDevice lets update change a device, one caller after the other.
 func (s *Store) UpdateDevice(ctx context.Context, codeHash string, update func(*auth.Device) error) error {
 	return s.write(ctx, "change device", func(tx *sql.Tx) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -63,6 +64,11 @@ func TestDevices_LifeOfOne(t *testing.T) {
 		}
 		if got, err := s.Device(t.Context(), "code"); err != nil || got.State != auth.DeviceApproved {
 			t.Errorf("device %+v, %v", got, err)
+		}
+		for after, want := range map[time.Duration]int{-time.Microsecond: 1, 0: 0} {
+			if got, err := s.Devices(t.Context(), d.ExpiresAt.Add(after)); err != nil || len(got) != want || want == 1 && got[0].CodeHash != "code" {
+				t.Errorf("%s after its end: %+v, %v", after, got, err)
+			}
 		}
 		if _, err := s.Device(t.Context(), "none"); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("unknown code: %v", err)
