@@ -151,24 +151,41 @@ func New(o Options) http.Handler {
 		o.Log = slog.Default()
 	}
 	h := &handler{Options: o}
-	type route struct {
-		method, path string
-		handle       http.HandlerFunc
+	mux, allowed := http.NewServeMux(), map[string][]string{}
+	for _, r := range h.routes() {
+		mux.HandleFunc(r.method+" "+r.path, r.handle)
+		allowed[r.path] = append(allowed[r.path], r.method)
 	}
-	routes := []route{
+	for path, methods := range allowed {
+		slices.Sort(methods)
+		mux.HandleFunc(path, h.methodNotAllowed(strings.Join(methods, ", ")))
+	}
+	mux.HandleFunc("/", h.notFound)
+	return private(mux)
+}
+
+// route is an operation: a path with one method.
+type route struct {
+	method, path string
+	handle       http.HandlerFunc
+}
+
+// routes are all operations.
+func (h *handler) routes() []route {
+	return []route{
 		{http.MethodGet, api.PathVersion, h.version},
 		{http.MethodGet, api.PathMe, h.signedIn(h.me)},
 		{http.MethodGet, api.PathTargets, h.signedIn(h.targets)},
 		{http.MethodGet, api.PathRequests, h.signedIn(h.requests)},
 		{http.MethodPost, api.PathRequests, h.signedIn(h.ask)},
 		{http.MethodGet, api.PathRequest, h.signedIn(h.request)},
-		{http.MethodPost, api.PathApprove, h.signedIn(h.decide(o.Grants.Approve))},
-		{http.MethodPost, api.PathDeny, h.signedIn(h.decide(o.Grants.Deny))},
+		{http.MethodPost, api.PathApprove, h.signedIn(h.decide(h.Grants.Approve))},
+		{http.MethodPost, api.PathDeny, h.signedIn(h.decide(h.Grants.Deny))},
 		{http.MethodPost, api.PathCancel, h.signedIn(h.cancel)},
-		{http.MethodGet, api.PathGrants, h.signedIn(h.lists(o.Grants.Grants))},
-		{http.MethodPost, api.PathRevoke, h.signedIn(h.change(o.Grants.Revoke))},
-		{http.MethodPost, api.PathReview, h.signedIn(h.change(o.Grants.Review))},
-		{http.MethodGet, api.PathReviews, h.signedIn(h.lists(o.Grants.Reviews))},
+		{http.MethodGet, api.PathGrants, h.signedIn(h.lists(h.Grants.Grants))},
+		{http.MethodPost, api.PathRevoke, h.signedIn(h.change(h.Grants.Revoke))},
+		{http.MethodPost, api.PathReview, h.signedIn(h.change(h.Grants.Review))},
+		{http.MethodGet, api.PathReviews, h.signedIn(h.lists(h.Grants.Reviews))},
 		{http.MethodGet, api.PathSessions, h.signedIn(h.sessions)},
 		{http.MethodGet, api.PathSession, h.signedIn(h.session)},
 		{http.MethodGet, api.PathRecording, h.signedIn(h.recording)},
@@ -185,17 +202,6 @@ func New(o Options) http.Handler {
 		{http.MethodPost, api.PathExplain, h.signedIn(h.explain)},
 		{http.MethodPost, api.PathCases, h.signedIn(h.cases)},
 	}
-	mux, allowed := http.NewServeMux(), map[string][]string{}
-	for _, r := range routes {
-		mux.HandleFunc(r.method+" "+r.path, r.handle)
-		allowed[r.path] = append(allowed[r.path], r.method)
-	}
-	for path, methods := range allowed {
-		slices.Sort(methods)
-		mux.HandleFunc(path, h.methodNotAllowed(strings.Join(methods, ", ")))
-	}
-	mux.HandleFunc("/", h.notFound)
-	return private(mux)
 }
 
 // private says to browsers and proxies that nothing here is to be kept, guessed at or

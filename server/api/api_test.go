@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -13,14 +14,76 @@ import (
 
 	wire "github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/api"
 )
 
 // paths are all of the API's, with the methods they take.
-var paths = map[string]string{
-	wire.PathVersion: "GET", wire.PathMe: "GET", wire.PathTargets: "GET", wire.PathRequests: "GET, POST", wire.PathRequest: "GET",
-	wire.PathApprove: "POST", wire.PathDeny: "POST", wire.PathCancel: "POST", wire.PathGrants: "GET", wire.PathRevoke: "POST",
-	wire.PathDisable: "POST", wire.PathProtections: "GET", wire.PathLift: "POST", wire.PathReview: "POST", wire.PathReviews: "GET",
-	wire.PathSessions: "GET", wire.PathSession: "GET", wire.PathRecording: "GET", wire.PathHold: "POST", wire.PathExport: "GET", wire.PathBundle: "GET", wire.PathEvents: "GET", wire.PathLogKey: "GET",
+var paths = api.Paths()
+
+// only are those who have a role that an operation takes; of others each says itself what
+// is somebody's, or whom it decides for.
+var only = map[string]string{
+	"POST " + wire.PathHold: "paul ann root", "POST " + wire.PathDisable: "root", "POST " + wire.PathLift: "root", "GET " + wire.PathProtections: "paul ann root",
+	"GET " + wire.PathExport: "paul ann root", "GET " + wire.PathEvents: "paul ann root", "GET " + wire.PathBundle: "paul ann root",
+}
+
+// anybody are the operations for whoever is signed in.
+var anybody = []string{
+	"GET " + wire.PathVersion, "GET " + wire.PathMe, "GET " + wire.PathTargets, "GET " + wire.PathRequests, "POST " + wire.PathRequests, "GET " + wire.PathRequest,
+	"POST " + wire.PathApprove, "POST " + wire.PathDeny, "POST " + wire.PathCancel, "GET " + wire.PathGrants, "POST " + wire.PathRevoke, "POST " + wire.PathReview,
+	"GET " + wire.PathReviews, "GET " + wire.PathSessions, "GET " + wire.PathSession, "GET " + wire.PathRecording, "GET " + wire.PathIndex, "GET " + wire.PathLogKey,
+	"POST " + wire.PathAgents, "POST " + wire.PathExplain, "POST " + wire.PathCases,
+}
+
+// Whoever has not the role is refused before anything else is looked at, and nothing of
+// others exists for whom it is not shown: every operation is asked for by everybody.
+func TestAPI_EveryOperationByEverybody(t *testing.T) {
+	g := newGateway(t)
+	if _, err := g.as("eve").NewRequest(t.Context(), wire.NewRequest{Target: "one", Reason: "x"}); err != nil { // request 1
+		t.Fatal(err)
+	}
+	g.session("1", "eve", true)
+	g.export = func(context.Context, io.Writer) error { return nil }
+	g.bundle = func(api.BundleRequest) (api.Bundle, error) {
+		return fakeBundle{func(io.Writer) error { return nil }}, nil
+	}
+	seen := map[string]string{ // those who may see request 1, and session 1
+		wire.PathRequest: "eve bob paul ann root", wire.PathApprove: "eve bob paul ann root", wire.PathDeny: "eve bob paul ann root", wire.PathCancel: "eve bob paul ann root",
+		wire.PathSession: "eve paul ann root", wire.PathRecording: "eve paul ann root", wire.PathIndex: "eve paul ann root",
+	}
+	for path, methods := range paths {
+		for method := range strings.SplitSeq(methods, ", ") {
+			op := method + " " + path
+			role, narrow := only[op]
+			if narrow == slices.Contains(anybody, op) {
+				t.Errorf("%s: say for whom it is", op)
+				continue
+			}
+			body := "{}"
+			if path == wire.PathDeny {
+				body = `{"reason":"no"}`
+			}
+			for who := range people {
+				got := g.raw(method, strings.Replace(path, "{id}", "1", 1), body, "Authorization", "Bearer token-"+who, "Content-Type", "application/json")
+				viewers, hidden := seen[path]
+				switch {
+				case narrow && !slices.Contains(strings.Fields(role), who):
+					if got.status != 403 || got.problem.Code != hoop.CodeDenied {
+						t.Errorf("%s by %s: %d %s", op, who, got.status, got.body)
+					}
+				case hidden && !slices.Contains(strings.Fields(viewers), who):
+					if got.status != 404 {
+						t.Errorf("%s by %s: %d %s", op, who, got.status, got.body)
+					}
+				case got.status == 401 || got.status >= 500 || narrow && got.status == 403:
+					t.Errorf("%s by %s: %d %s", op, who, got.status, got.body)
+				}
+			}
+		}
+	}
+	if r, err := g.store.Request(t.Context(), 1); err != nil || len(r.Approvals) > 1 || len(r.Approvals) == 1 && r.Approvals[0].By != "bob" {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestAPI_NothingWithoutAToken(t *testing.T) {
@@ -333,4 +396,12 @@ func TestWait_ForAnAnswerAfterTheSignInHasEnded(t *testing.T) {
 		}
 		wantCode(t, wait(g.as(who)), hoop.CodeUnauthenticated)
 	}
+	bob := people["bob"]
+	defer func() { people["bob"] = bob }()
+	g.identified = func(string) error { // whoever has other groups meanwhile gets what those may see
+		people["bob"] = hoop.Identity{Subject: bob.Subject, Kind: bob.Kind}
+		return nil
+	}
+	_, err = g.as("bob").Request(t.Context(), a.Request.ID, time.Millisecond)
+	wantCode(t, err, hoop.CodeNotFound)
 }

@@ -92,8 +92,10 @@ func (h *handler) request(w http.ResponseWriter, r *http.Request, id hoop.Identi
 		return q.err
 	}
 	req, err := h.Grants.Wait(r.Context(), id, n, wait)
-	if err == nil && wait > 0 {
-		_, err = h.identify(r) // whoever waited may be disabled meanwhile
+	if err == nil && wait > 0 { // whoever waited may be disabled meanwhile, or have other groups
+		if id, err = h.identify(r); err == nil {
+			req, err = h.Grants.Wait(r.Context(), id, n, 0)
+		}
 	}
 	if err != nil {
 		return err

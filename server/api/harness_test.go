@@ -218,6 +218,9 @@ func newGateway(t *testing.T) *gateway {
 			g.held = append(g.held, fmt.Sprintln(by.Subject, d.Subject, d.Reason))
 			return wire.Disabled{Subject: d.Subject, SignIns: 1}, nil
 		},
+		Delegate: func(context.Context, hoop.Identity, string, string, wire.NewAgent) (wire.Agent, error) {
+			return wire.Agent{}, nil
+		},
 		Protections: func(context.Context) ([]hoop.Protection, error) {
 			return []hoop.Protection{{Target: "pg", Table: "public.copies", By: "s1"}}, nil
 		},

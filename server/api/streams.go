@@ -91,6 +91,9 @@ func (h *handler) stream(w http.ResponseWriter, r *http.Request, id hoop.Identit
 	s.all.mu.Unlock()
 	// Only now is the end of a sign-in sure to reach us: had it come before?
 	id, err := h.identify(r)
+	s.all.mu.Lock()
+	s.reader = id
+	s.all.mu.Unlock()
 	if err == nil {
 		err = may(id)
 	}
