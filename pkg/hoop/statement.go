@@ -119,6 +119,9 @@ type Statement struct {
 	Verb     string   // "SELECT", "DROP TABLE": for lists and notices
 	InTx     bool     // a transaction is open (implicit ones count), so a hold keeps locks
 	Database string
+	// Dialect stands for the settings by which values that are written in Text, or bound, are
+	// read as times. Where it is the same, so are they.
+	Dialect string
 	// Literal gives a literal of Text by its number, as it stands there; ok is false where
 	// it cannot. Nil where nobody asks.
 	Literal func(n int) (text string, ok bool)
@@ -179,6 +182,7 @@ type Operand struct {
 	Param   int    // which parameter, from 1; 0 for none
 	Text    string // where it is neither
 	Array   bool   // it holds several values, as an array does
+	Cast    string // the types that it is cast to, the last one first; "" for none
 }
 
 // Whole is any number of rows.

@@ -110,7 +110,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 				continue
 			}
 			if values == nil && !lists(st, look.Operands) {
-				values = operands(st, look.Operands)
+				values = readings(st, look.Operands)
 			}
 			claim := found.on(c)
 			claim.Compared = append(claim.Compared, values...)
@@ -321,6 +321,18 @@ func operands(st *hoop.Statement, list []hoop.Operand) [][]byte {
 	}
 	if out == nil {
 		out = [][]byte{}
+	}
+	return out
+}
+
+// readings are the values that are compared, told apart by what makes others of them: the
+// types that they are cast to, and the settings by which times are read.
+func readings(st *hoop.Statement, list []hoop.Operand) [][]byte {
+	out := [][]byte{}
+	for i, op := range list {
+		for _, v := range operands(st, list[i:i+1]) {
+			out = append(out, slices.Concat(v, []byte{0}, []byte(op.Cast), []byte{0}, []byte(st.Dialect)))
+		}
 	}
 	return out
 }

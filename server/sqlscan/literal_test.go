@@ -160,7 +160,8 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"computed",      // whether there is one
 		"constantText",  // values that infer counts, of texts without free literals
 		"constant",      // arguments of functions, SET
-		"cutTo",         // the length of a type
+		"castTo",        // the length of a type
+		"cutTo",         // so, too
 		"expression",    // whether there is one
 		"hasOrdinal",    // whether it is a whole number
 		"hasText",       // whether there is a string

@@ -422,8 +422,10 @@ func (l *looker) comparison(e *pg_query.A_Expr) {
 
 // operand reads a constant or a parameter, with or without a cast.
 func (l *looker) operand(n *pg_query.Node) (op hoop.Operand, ok bool) {
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().Arg
+	if c := n.GetTypeCast(); c != nil {
+		op, ok = l.operand(c.Arg)
+		op.Cast = castTo(c.TypeName) + op.Cast
+		return op, ok
 	}
 	if p := n.GetParamRef(); p != nil {
 		return hoop.Operand{Param: int(p.Number), Literal: -1}, true
@@ -440,6 +442,15 @@ func (l *looker) operand(n *pg_query.Node) (op hoop.Operand, ok bool) {
 		}
 	}
 	return hoop.Operand{Literal: -1, Text: constantText(c)}, true
+}
+
+// castTo names a type as a cast does, its modifiers included.
+func castTo(t *pg_query.TypeName) string {
+	name := "::" + strings.Join(stringsOf(t.GetNames()), ".")
+	for _, m := range t.GetTypmods() {
+		name += " " + constantText(m.GetAConst())
+	}
+	return name + strings.Repeat("[]", len(t.GetArrayBounds()))
 }
 
 func constantText(c *pg_query.A_Const) string {
@@ -460,8 +471,12 @@ func constantText(c *pg_query.A_Const) string {
 
 // array reads ARRAY[…] of constants, or one constant that is an array.
 func (l *looker) array(n *pg_query.Node) (ops []hoop.Operand, ok bool) {
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().Arg
+	if c := n.GetTypeCast(); c != nil {
+		ops, ok = l.array(c.Arg)
+		for i := range ops {
+			ops[i].Cast = castTo(c.TypeName) + ops[i].Cast
+		}
+		return ops, ok
 	}
 	if a := n.GetAArrayExpr(); a != nil {
 		for _, e := range a.Elements {

@@ -511,6 +511,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 	}
 	if a.status == 'I' {
 		a.overlay.ready(e)
+		a.dialect.local = a.dialect.local && len(a.queue) > 0
 		// The transaction is over, and with it its portals.
 		a.portals.forget(endPortal)
 		a.cursors.forget(func(*cursor) {})

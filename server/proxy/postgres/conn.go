@@ -77,6 +77,7 @@ type conn struct {
 	shadows    shadows                 // what may change the meaning of later texts
 	overlay    overlay                 // tables of the session's own
 	veils      veils                   // views of the session's own
+	dialect    dialect                 // by which settings texts are read as times
 	finds      map[string]bool         // names that code of the open transaction may find: see intercepts
 	due        []due                   // what people agreed to that goes on when the open transaction ends
 	quiet      []due                   // the same of statements that nobody was asked about: moved is not used
@@ -129,6 +130,7 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 		spare: make([]*expected, 0, 8), shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
 	}
 	c.pathed = st.pathed
+	c.dialect.report(up.ParameterStatuses)
 	c.begun = st.charset
 	c.charset.Store(st.charset)
 	c.queue = c.spare

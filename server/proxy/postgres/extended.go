@@ -16,6 +16,7 @@ type prepared struct {
 	// withheld: texts that come where the target parses it, or describes it, could show
 	// what is masked.
 	withheld bool
+	dialect  string   // in which the target parsed it
 	tainted  bool     // guarded by conn.mu: code may have replaced it
 	told     []uint32 // guarded by conn.mu: types of parameters, as the target described them
 }
@@ -70,6 +71,9 @@ func (c *conn) parse(frame, body []byte) error {
 		err = c.preview(p)
 		e.withheld = p.withheld
 	}
+	if err == nil {
+		err = c.heard(c.ctx)
+	}
 	if overtaken() && err == nil {
 		err = errCancelled()
 	}
@@ -77,6 +81,7 @@ func (c *conn) parse(frame, body []byte) error {
 		return c.refuseName(name, err)
 	}
 	c.mu.Lock()
+	p.dialect = c.dialect.read(c.batch, m, nil, nil)
 	if c.pushLocked(e) {
 		c.out = append(c.out, frame...)
 		c.generation++
@@ -177,7 +182,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 		}
 	}
 	overtaken := c.judging()
-	r, err := c.runPortal(name, p.meaning, tainted, params)
+	r, err := c.runPortal(name, p.meaning, tainted, p.dialect, params)
 	if overtaken() && err == nil {
 		r.end("", stateCanceled)
 		err = errCancelled()
@@ -200,6 +205,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 		d := c.portals.define(name, &portal{run: r, generation: generation, moved: moved}, e.batch)
 		e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
 		c.coverLocked(e, name)
+		c.dialect.opened = c.dialect.opened || name != "" && c.dialect.turns(p.meaning.analysis)
 	}
 	c.mu.Unlock()
 	if !pushed {

@@ -128,6 +128,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	st.Uses = slices.Concat(st.Uses, ripe)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	st.Dialect += c.dialect.read(c.batch, m, also, params)
 	st.InTx = c.status != 'I' || c.begunBatch
 	made := c.shadows.any() || tainted || c.ddl >= 0
 	if made || a.DDL || a.Temp {
@@ -196,6 +197,9 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		}
 		c.mu.Lock()
 		tainted := p.tainted
+		if p.dialect != c.dialect.read(c.batch, m, nil, nil) {
+			st.Dialect += p.dialect
+		}
 		c.mu.Unlock()
 		inner, err := c.renewed(ctx, p.meaning)
 		if err != nil {
@@ -270,11 +274,14 @@ func (m *meaning) looks(execute string) []hoop.Look {
 			case op.Param > 0 && !ok:
 				out[i].Many = true
 			case op.Param > 0:
-				ops = append(ops, given...)
+				for _, g := range given {
+					g.Cast = op.Cast
+					ops = append(ops, g)
+				}
 			case op.Literal >= 0:
 				own, known := literal(op.Literal)
 				out[i].Many = out[i].Many || !known
-				ops = append(ops, hoop.Operand{Literal: -1, Text: own, Array: op.Array})
+				ops = append(ops, hoop.Operand{Literal: -1, Text: own, Array: op.Array, Cast: op.Cast})
 			default:
 				ops = append(ops, op)
 			}
@@ -436,12 +443,16 @@ func listens(p *pgparse.Parsed) []string {
 
 // run judges what m does with params, and gives the statement to be forwarded.
 func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, error) {
-	return c.runPortal("", m, tainted, params)
+	return c.runPortal("", m, tainted, "", params)
 }
 
-// runPortal does so for a portal. SQL can read one that has a name as a cursor.
-func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.Param) (*running, error) {
+// runPortal does so for a portal. SQL can read one that has a name as a cursor. parsed is
+// the dialect in which the text was parsed.
+func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string, params []hoop.Param) (*running, error) {
 	text := m.text
+	if err := c.heard(c.ctx); err != nil {
+		return nil, err
+	}
 	m, snap, err := c.renew(c.ctx, m)
 	if err != nil {
 		return nil, c.unjudged(text, nil, params, err)
@@ -459,6 +470,9 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, params []hoop.
 	}
 	if err != nil {
 		return nil, c.unjudged(m.text, m, params, err)
+	}
+	if parsed != st.Dialect {
+		st.Dialect += parsed
 	}
 	if portal != "" {
 		st.Opens = append(st.Opens, portal)
@@ -505,6 +519,7 @@ func (c *conn) forwarded(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shadows.forwarded(e)
+	c.dialect.forwarded(e)
 	c.awaits(e)
 	for _, m := range e.run.meanings {
 		if c.movesLocked(m) {

@@ -330,9 +330,10 @@ func (a *answerer) parameterStatus(m []byte) error {
 	if err != nil {
 		return a.fault("ParameterStatus: %v", err)
 	}
-	if a.reuse != (reuseKey{}) {
-		a.up.ParameterStatuses[name] = value
-	}
+	a.mu.Lock()
+	a.up.ParameterStatuses[name] = value
+	a.dialect.report(a.up.ParameterStatuses)
+	a.mu.Unlock()
 	switch name {
 	case "client_encoding":
 		if value != "UTF8" {
