@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type mux struct {
 	conn   net.Conn
 	accept func(*stream) // nil at the end that opens streams; must not wait
 	w      writer
+	known  atomic.Bool // the other end is somebody; else it may have less
 
 	mu      sync.Mutex // guards what follows
 	streams map[uint32]*stream
@@ -34,6 +36,12 @@ type mux struct {
 // maxStreams is how many streams one tunnel may have open.
 const maxStreams = 8 << 10
 
+// What a tunnel may have open, and send in all, before it is known to be of somebody.
+const (
+	strangeStreams = 1 << 10
+	strangeBytes   = 4 << 20
+)
+
 // ErrReset is why a stream has ended that the other end did not want, while the tunnel
 // goes on.
 var ErrReset = errors.New("the other end has reset the stream")
@@ -44,16 +52,22 @@ var (
 	errStalled = errors.New("the other end takes nothing in")
 	errWindow  = errors.New("the other end sent more than it may")
 	errTwice   = errors.New("the other end opened a stream twice")
+	errStrange = errors.New("the other end sent more than strangers may")
 	errAway    = errors.New("the other end takes no more streams")
 )
 
 // newMux takes conn over. accept is called for each stream that the other end opens;
 // nil makes this the end that opens them.
-func newMux(conn net.Conn, accept func(*stream)) *mux {
+func newMux(conn net.Conn, accept func(*stream)) *mux { return startMux(conn, accept, true) }
+
+// startMux is newMux. known says that the other end may have all that a tunnel has, and
+// need not be known first.
+func startMux(conn net.Conn, accept func(*stream), known bool) *mux {
 	m := &mux{
 		conn: conn, accept: accept, next: 1,
 		streams: make(map[uint32]*stream), pings: make(map[uint32]chan struct{}), done: make(chan struct{}),
 	}
+	m.known.Store(known)
 	m.w.conn, m.w.fail = conn, m.end
 	if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		m.w.wire, _ = t.NetConn().(*wire)
@@ -109,12 +123,18 @@ func (m *mux) end(err error) {
 // read takes frames apart until the connection ends or something is wrong.
 func (m *mux) read() error {
 	buf := make([]byte, readBuffer)
-	var r, w int
+	var r, w, strange int
 	var in incoming
 	for {
 		for r < w {
 			if in.left > 0 {
 				n := min(in.left, w-r)
+				if !m.known.Load() {
+					if strange += n; strange > strangeBytes {
+						m.control(header{kind: typeGoAway, length: goAwayProtocol})
+						return errStrange
+					}
+				}
 				in.body(buf[r : r+n])
 				r += n
 				continue
@@ -214,7 +234,11 @@ func (m *mux) find(h header) (*stream, error) {
 	if s != nil {
 		return nil, errTwice
 	}
-	if m.accept == nil || len(m.streams) >= maxStreams || h.stream&1 == 0 {
+	most := maxStreams
+	if !m.known.Load() {
+		most = strangeStreams
+	}
+	if m.accept == nil || len(m.streams) >= most || h.stream&1 == 0 {
 		m.control(header{kind: typeWindow, flags: flagRST, stream: h.stream})
 		return nil, nil
 	}

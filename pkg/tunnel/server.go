@@ -36,7 +36,7 @@ func Serve(ctx context.Context, conn net.Conn, log *slog.Logger, handle Handler)
 	ctx, cancel := context.WithCancel(ctx)
 	var handlers sync.WaitGroup
 	var drain drainer
-	m := newMux(conn, func(s *stream) {
+	m := startMux(conn, func(s *stream) {
 		handlers.Go(func() {
 			if drain.enter() {
 				serve(ctx, s, log, handle) // never panics
@@ -44,7 +44,7 @@ func Serve(ctx context.Context, conn net.Conn, log *slog.Logger, handle Handler)
 			}
 			_ = s.Close() // the other end may be gone already
 		})
-	})
+	}, false)
 	stop := context.AfterFunc(ctx, func() { drain.begin(m) })
 	<-m.done
 	m.close() // waits for the goroutine that accepts
@@ -52,6 +52,14 @@ func Serve(ctx context.Context, conn net.Conn, log *slog.Logger, handle Handler)
 	stop()
 	handlers.Wait()
 	return nil // the tunnel has ended; there is no other reason
+}
+
+// Known says that a stream, which a Handler was given, is somebody's. Until one of a tunnel
+// is, the tunnel may not have as much open, nor send as much.
+func Known(s net.Conn) {
+	if s, ok := s.(*stream); ok {
+		s.m.known.Store(true)
+	}
 }
 
 // drainer closes a tunnel that takes no more streams as soon as the last has ended.

@@ -45,7 +45,10 @@ func serveHandler(t *testing.T, conf *tls.Config, log *slog.Logger, handle Handl
 			}
 			wg.Go(func() {
 				if c.(*tls.Conn).HandshakeContext(ctx) == nil {
-					_ = Serve(ctx, c, log, handle)
+					_ = Serve(ctx, c, log, func(ctx context.Context, s net.Conn) func() {
+						Known(s)
+						return handle(ctx, s)
+					})
 				}
 			})
 		}

@@ -211,7 +211,9 @@ func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string) (rest
 	peer := &Peer{Preamble: p, RemoteAddr: remote, again: func(ctx context.Context) (hoop.Identity, error) {
 		return e.identify(ctx, token)
 	}}
-	peer.Identity, peer.Err = peer.again(ctx)
+	if peer.Identity, peer.Err = peer.again(ctx); peer.Err == nil {
+		tunnel.Known(stream)
+	}
 	return e.opts.Handle(ctx, stream, peer)
 }
 

@@ -263,6 +263,66 @@ func TestEdge_ServeTellsWhyAcceptFails(t *testing.T) {
 	}
 }
 
+// Who shows no good token can have the gateway keep little on one connection.
+func TestEdge_StrangersHaveLess(t *testing.T) {
+	addr, conf, _ := start(t, Options{
+		Identify: func(_ context.Context, token string) (hoop.Identity, error) {
+			if token != "good" {
+				return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "unknown token")
+			}
+			return hoop.Identity{Subject: "alice"}, nil
+		},
+		Handle: func(ctx context.Context, conn net.Conn, _ *Peer) func() {
+			fmt.Fprint(conn, "x")
+			return func() { <-ctx.Done() }
+		},
+	})
+	for token, known := range map[string]bool{"good": true, "bad": false} {
+		c, err := tunnel.Dial(t.Context(), addr, conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := func() (net.Conn, error) {
+			s, err := c.Open()
+			if err == nil {
+				err = tunnel.WritePreamble(s, &tunnel.Preamble{Token: token, Target: "pg"})
+			}
+			if err == nil {
+				_, err = io.ReadFull(s, make([]byte, 1))
+			}
+			return s, err
+		}
+		var streams []net.Conn
+		for range 1030 {
+			s, err := open()
+			if err != nil {
+				if known || !errors.Is(err, tunnel.ErrReset) {
+					t.Errorf("%s: stream %d: %v", token, len(streams), err)
+				}
+				break
+			}
+			streams = append(streams, s)
+		}
+		if !known && len(streams) != 1024 {
+			t.Fatalf("%d streams of nobody", len(streams))
+		}
+		for _, s := range streams[:30] {
+			if _, err = s.Write(make([]byte, 200<<10)); err != nil {
+				break
+			}
+		}
+		if known {
+			_, err = open()
+		} else {
+			_, err = streams[0].Read(make([]byte, 1))
+		}
+		if (err == nil) != known {
+			t.Errorf("%s: after 6 MB: %v", token, err)
+		}
+		_ = c.Close()
+	}
+}
+
 // Between a stream's opening and its session, a sign-in may end and groups may change.
 func TestPeer_Still(t *testing.T) {
 	alice := hoop.Identity{Subject: "alice", Groups: []string{"dev"}}
