@@ -181,6 +181,30 @@ func TestUpstream_SignInRefreshAndGroups(t *testing.T) {
 	})
 }
 
+// What the provider says of one sign-in counts for the others of the same person at once.
+func TestUpstream_GroupsCountForAllSignIns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newIDP(t)
+		w := newWorld(t, withIDP(t, p))
+		asked, other := w.signIn(""), w.signIn("")
+		advance(4 * time.Minute)
+		if id, err := w.Identify(t.Context(), other.AccessToken); err != nil || len(id.Groups) != 2 {
+			t.Fatalf("got %+v, %v", id, err)
+		}
+		p.set(func(p *idp) { p.groups = []string{"staff"} })
+		if a := w.refreshWith(asked.RefreshToken); a.Status != http.StatusOK {
+			t.Fatalf("got %+v", a)
+		}
+		if id, err := w.Identify(t.Context(), other.AccessToken); err != nil || !slices.Equal(id.Groups, []string{"staff"}) {
+			t.Errorf("the other sign-in: %+v, %v", id, err)
+		}
+		const event = "groups-changed corp:id2"
+		if got := w.log.types(); !slices.Equal(got[max(0, len(got)-2):], []string{event, event}) {
+			t.Errorf("events: %q", got)
+		}
+	})
+}
+
 func TestUpstream_GroupsFromUserinfo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newIDP(t)
