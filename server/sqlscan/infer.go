@@ -29,6 +29,7 @@ type names struct {
 	piles   []pile                      // what set operations put under one name
 	renamed map[string]bool             // aliases that give their columns other names
 	starred map[string]bool             // aliases that * stands for, in whichever SELECT
+	rows    bool                        // functions in FROM make rows, whose columns may have any name
 	stars   bool                        // * may stand for any alias
 }
 
@@ -346,6 +347,7 @@ func (r *resolver) resolve(u usedName) {
 		r.everything()
 		return
 	}
+	r.fresh = r.fresh || r.s.names.rows || systemColumns[u.name]
 	exprs, placed := r.s.names.listed[u.name]
 	if placed = placed && !r.s.names.lost[u.name]; placed {
 		for _, e := range exprs {
@@ -392,6 +394,7 @@ func (r *resolver) qualified(u usedName) bool {
 	if u.name != "*" && r.s.names.loose[u.name] {
 		return false
 	}
+	r.fresh = r.fresh || systemColumns[u.name]
 	for _, src := range sources {
 		for _, named := range src.tables {
 			_, column := named.Column(u.name)
@@ -427,19 +430,36 @@ func (r *resolver) makes(n *pg_query.Node) {
 	r.within(n)
 }
 
-// freshens reports whether an expression calls functions of no column, or makes rows.
+// freshens reports whether an expression calls functions of no column, makes rows or
+// numbers them.
 func (s *stmt) freshens(n *pg_query.Node) bool {
 	column, call, rows := false, false, false
 	var visit func(*pg_query.Node)
 	visit = func(n *pg_query.Node) {
-		column = column || n.GetColumnRef() != nil
+		column, rows = column || n.GetColumnRef() != nil, rows || n.GetGroupingFunc() != nil
 		if f := n.GetFuncCall(); f != nil {
-			call, rows = true, rows || spawns(s.cat, f)
+			call, rows = true, rows || spawns(s.cat, f) || s.numbers(f) || s.random(f)
 		}
 		children(n, visit)
 	}
 	visit(n)
 	return rows || call && !column
+}
+
+// numbers reports whether a function may tell by how many rows there are, whatever is in
+// them: an aggregate or window function, other than those that pick a value.
+func (s *stmt) numbers(f *pg_query.FuncCall) bool {
+	name := lastOf(f.Funcname)
+	switch name {
+	case "min", "max", "mode", "lag", "lead", "first_value", "last_value", "nth_value":
+		return false
+	}
+	return f.Over != nil || slices.ContainsFunc(s.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Kind == 'a' })
+}
+
+// random reports whether a function may give another value each time.
+func (s *stmt) random(f *pg_query.FuncCall) bool {
+	return slices.ContainsFunc(s.cat.Functions("", lastOf(f.Funcname)), func(fn *catalog.Function) bool { return fn.Volatility == catalog.Volatile })
 }
 
 // within resolves every column reference of an expression, sub-selects included.

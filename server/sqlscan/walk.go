@@ -114,6 +114,7 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		w.output = true
 	case *pg_query.Node_RangeFunction:
 		given := s.on.given(x.RangeFunction.Functions...)
+		s.names.rows = true
 		s.derivedAlias(x.RangeFunction.Alias, given)
 		for _, c := range x.RangeFunction.Coldeflist {
 			s.loosens(c.GetColumnDef().GetColname(), given)
