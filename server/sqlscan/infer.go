@@ -450,8 +450,7 @@ func (s *stmt) freshens(n *pg_query.Node) bool {
 // them: an aggregate or window function, other than those that pick a value.
 func (s *stmt) numbers(f *pg_query.FuncCall) bool {
 	name := lastOf(f.Funcname)
-	switch name {
-	case "min", "max", "mode", "lag", "lead", "first_value", "last_value", "nth_value":
+	if picked[name] {
 		return false
 	}
 	return f.Over != nil || slices.ContainsFunc(s.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Kind == 'a' })

@@ -293,6 +293,7 @@ func (l *looker) shown(n *pg_query.Node) {
 func (l *looker) leaf(n *pg_query.Node) {
 	p := l.parts(n, false)
 	refs, code := p.refs, p.code
+	l.tallied(p)
 	if len(refs)+len(p.read) < 2 {
 		if len(refs) == 1 && code {
 			l.at(refs[0]).many = true
@@ -325,6 +326,9 @@ type parts struct {
 	read  []*code // of users' functions in it: they stand for a column of what they read
 	code  bool    // functions make what a sub-select shows, or stand for a column
 	value bool    // gather nothing that only decides which value it is
+	tally bool    // there are numbers of rows in it
+	alone int     // how many of refs are not in these
+	under int     // how many of these what is gathered now is in
 }
 
 func (l *looker) parts(n *pg_query.Node, inner bool) *parts {
@@ -343,6 +347,9 @@ func (l *looker) gather(n *pg_query.Node, inner bool, p *parts) {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
 		p.refs = append(p.refs, x.ColumnRef)
+		if p.under == 0 {
+			p.alone++
+		}
 		return
 	case *pg_query.Node_WindowDef, *pg_query.Node_SortBy:
 		if p.value {
@@ -371,9 +378,45 @@ func (l *looker) gather(n *pg_query.Node, inner bool, p *parts) {
 		if inner && !aggregates(x.FuncCall) {
 			p.code = true
 		}
+		if tallies(x.FuncCall) {
+			p.tally = true
+			p.under++
+			defer func() { p.under-- }()
+		}
 	}
 	children(n, func(c *pg_query.Node) { l.gather(c, inner, p) })
 }
+
+// tallied notes columns that are put together with numbers of rows, which are for whoever
+// writes the statement to say.
+func (l *looker) tallied(p *parts) {
+	if p.tally && p.alone > 0 {
+		for _, c := range p.refs {
+			l.at(c).many = true
+		}
+	}
+}
+
+// tallies reports whether a function tells how many rows there are, in whichever way. The sum
+// or average of a column is taken for one of its values.
+func tallies(f *pg_query.FuncCall) bool {
+	switch lastOf(f.Funcname) {
+	case "count", "regr_count", "array_agg", "string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg",
+		"random", "random_normal", "nextval", "currval", "lastval", "setval": // they go from row to row
+		return true
+	case "sum", "avg":
+		w := f.Over
+		return len(f.Args) == 1 && bare(f.Args[0]) == nil ||
+			w != nil && (w.Name != "" || w.Refname != "" || len(w.OrderClause) > 0 || w.FrameOptions&frameGiven != 0)
+	}
+	return f.Over != nil && !picked[lastOf(f.Funcname)]
+}
+
+// frameGiven is FRAMEOPTION_NONDEFAULT of PostgreSQL's nodes/parsenodes.h.
+const frameGiven = 1
+
+// picked are aggregates and window functions that give one of several values as it is.
+var picked = map[string]bool{"min": true, "max": true, "mode": true, "lag": true, "lead": true, "first_value": true, "last_value": true, "nth_value": true}
 
 func aggregates(f *pg_query.FuncCall) bool {
 	parts := stringsOf(f.Funcname)
@@ -603,7 +646,7 @@ func (s *stmt) looks() []hoop.Look {
 	if s.names.all {
 		r := s.newResolver()
 		r.everything()
-		look := hoop.Look{Columns: r.columns(), Joined: s.names.natural, Many: l.makes && s.names.natural}
+		look := hoop.Look{Columns: r.columns(), Joined: s.names.natural, Many: s.names.natural && (l.makes || s.freshensAny())}
 		if s.names.natural {
 			look.Against = r.relatives()
 		}
@@ -616,6 +659,16 @@ func (s *stmt) looks() []hoop.Look {
 	return out
 }
 
+// freshensAny reports whether a query inside has values under a name that no column has.
+func (s *stmt) freshensAny() bool {
+	for _, made := range s.names.derived {
+		if slices.ContainsFunc(made, s.freshens) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *stmt) look(l *looker, d deciding) hoop.Look {
 	r := s.resolved(d.name)
 	look := hoop.Look{Columns: r.columns(), View: r.blind}
@@ -624,7 +677,7 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 		look.Between = p.between
 	}
 	if d.join {
-		look.Joined, look.Many, look.Against = true, l.makes, r.relatives()
+		look.Joined, look.Many, look.Against = true, l.makes || r.fresh && !l.lists, r.relatives()
 		if l.lists {
 			look.Operands = l.list
 		}

@@ -225,12 +225,14 @@ func (s *stmt) blend(l *looker, r *resolver, p *sight, d deciding) {
 	}
 	for _, e := range made {
 		if e.GetColumnRef() == nil && !slices.Contains(l.parts(e, false).refs, d.ref) {
-			l.together(p, l.madeOf(e))
+			all := l.madeOf(e)
+			l.together(p, all)
+			p.many = p.many || all.tally && all.alone > 0
 		}
 	}
 	for _, pile := range s.names.piles {
 		if pile.branches > 1 && (pile.any || r.vague || slices.ContainsFunc(pile.exprs, func(e *pg_query.Node) bool { return r.visited[e] })) {
-			l.piled(p, pile)
+			s.piled(l, p, pile)
 		}
 	}
 	p.many = p.many || l.recurs && !s.placed(d.name) && len(r.out) > 0 && len(made) > 0 && !r.vague
@@ -338,14 +340,14 @@ func (l *looker) together(p *sight, all *parts) {
 }
 
 // piled adds what other branches have in the place of a column.
-func (l *looker) piled(p *sight, pile pile) {
+func (s *stmt) piled(l *looker, p *sight, pile pile) {
 	for _, e := range pile.exprs {
 		all := l.madeOf(e)
 		p.with = append(p.with, all.refs...)
 		op, listed := l.operand(e)
 		switch {
 		case len(all.refs) > 0:
-			p.many = p.many || all.code
+			p.many = p.many || all.code || s.freshens(e)
 		case listed:
 			p.operands = append(p.operands, op)
 		default:
@@ -393,6 +395,7 @@ func (l *looker) key(n *pg_query.Node) {
 		l.key(x.SortBy.Node)
 	default:
 		all := l.madeOf(n)
+		l.tallied(all)
 		for _, c := range all.refs {
 			l.together(l.at(c), all)
 		}
