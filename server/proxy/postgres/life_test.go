@@ -556,15 +556,14 @@ func TestHold_EndsWhenTheClientCancelsOrLeaves(t *testing.T) {
 	}
 	t.Run("cancel, a moment after the approval", func(t *testing.T) {
 		c := g.connect()
-		decide, again := g.policy.decide, false
-		g.policy.decide = func(uses []hoop.Use) hoop.Decision {
+		again := false
+		defer g.policy.around(func(decide func([]hoop.Use) hoop.Decision, uses []hoop.Use) hoop.Decision {
 			if again { // what was approved is looked at once more
 				check(t, c.PgConn().CancelRequest(t.Context()))
 			}
 			again = true
 			return decide(uses)
-		}
-		defer func() { g.policy.decide = decide }()
+		})()
 		done := make(chan error, 1)
 		go func() {
 			_, err := c.Exec(context.Background(), "delete from f", pgx.QueryExecModeSimpleProtocol)

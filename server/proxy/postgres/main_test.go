@@ -354,6 +354,18 @@ func (p *testPolicy) Decide(_ context.Context, _ hoop.Identity, _ string, uses [
 	return p.decide(uses), nil
 }
 
+// around puts f before what decides, until undo.
+func (p *testPolicy) around(f func(decide func([]hoop.Use) hoop.Decision, uses []hoop.Use) hoop.Decision) (undo func()) {
+	set := func(decide func([]hoop.Use) hoop.Decision) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.decide = decide
+	}
+	former := p.decide
+	set(func(uses []hoop.Use) hoop.Decision { return f(former, uses) })
+	return func() { set(former) }
+}
+
 // on decides effect as action; all else is allowed.
 func (p *testPolicy) on(effect hoop.Effect, action hoop.Action) {
 	p.mu.Lock()
