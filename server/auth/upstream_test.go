@@ -202,6 +202,19 @@ func TestUpstream_GroupsCountForAllSignIns(t *testing.T) {
 		if got := w.log.types(); !slices.Equal(got[max(0, len(got)-2):], []string{event, event}) {
 			t.Errorf("events: %q", got)
 		}
+
+		// So it does where a sign-in is asked about at that moment, and answered as it was before.
+		p.asked = func() {
+			p.asked = nil
+			p.set(func(p *idp) { p.groups = []string{"interns"} })
+			w.signIn("")
+			p.set(func(p *idp) { p.groups = []string{"staff"} })
+		}
+		advance(4 * time.Minute)
+		a := w.refreshWith(other.RefreshToken)
+		if id, err := w.Identify(t.Context(), a.Access); err != nil || !slices.Equal(id.Groups, []string{"interns"}) {
+			t.Errorf("asked meanwhile: %+v, %v", id, err)
+		}
 	})
 }
 

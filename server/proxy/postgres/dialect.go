@@ -80,14 +80,9 @@ func (d *dialect) forwarded(e *expected) {
 		sum := sha256.Sum256([]byte(d.changed + saying(e.run.meaning.text, e.run.st.Params)))
 		d.changed = string(sum[:])
 		d.local = true
-		d.opens(m)
+		d.opened = d.opened || slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Declare != "" })
 		return
 	}
-}
-
-// opens notes cursors and portals that change the settings when rows are taken from them.
-func (d *dialect) opens(m *meaning) {
-	d.opened = d.opened || d.turns(m.analysis) && slices.ContainsFunc(m.analysis.Commands, func(cmd sqlscan.Command) bool { return cmd.Declare != "" })
 }
 
 // heard waits until the settings are known that what was sent in earlier batches leaves: the
