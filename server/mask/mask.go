@@ -375,15 +375,15 @@ func (r *Rules) Withheld(st *hoop.Statement) bool {
 
 // Uses gives the statement's effects without those that depend on protected data and
 // touch none: derive of unprotected data or to a place that is protected whole, and
-// infer by unprotected columns. A statement never loses its last effect: derive becomes
-// write then, and infer read. The columns of a use, where it has any, are all that
-// it touches; otherwise it may touch every column of its tables.
+// infer by unprotected columns. What one derive fills holds protected data for the others. A
+// statement never loses its last effect: derive becomes write then, and infer read. The
+// columns of a use, where it has any, are all that it touches; otherwise it may touch every
+// column of its tables.
 func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
-	out := make([]hoop.Use, 0, len(st.Uses))
-	for _, u := range st.Uses {
-		if r.counts(st, u) {
-			out = append(out, u)
-		}
+	out := r.counting(st, nil)
+	for again := slices.ContainsFunc(out, derives); again; {
+		more := r.counting(st, out)
+		again, out = len(more) > len(out), more
 	}
 	if len(out) == 0 && len(st.Uses) > 0 {
 		u := st.Uses[0]
@@ -395,11 +395,35 @@ func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
 	return out
 }
 
+func derives(u hoop.Use) bool { return u.Effect == hoop.EffectDerive }
+
+// counting gives the effects that count, where those in former do.
+func (r *Rules) counting(st *hoop.Statement, former []hoop.Use) []hoop.Use {
+	out := make([]hoop.Use, 0, len(st.Uses))
+	for _, u := range st.Uses {
+		if r.counts(st, u) || derives(u) && r.opens(u) && slices.ContainsFunc(former, func(f hoop.Use) bool { return derives(f) && takes(u, f.Into) }) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// takes reports whether a use touches one of tables.
+func takes(u hoop.Use, tables []string) bool {
+	if len(u.Columns) > 0 {
+		return slices.ContainsFunc(u.Columns, func(c hoop.ColumnRef) bool { return slices.Contains(tables, hoop.TableName(c.Schema, c.Table)) })
+	}
+	return slices.ContainsFunc(u.Tables, func(t string) bool { return slices.Contains(tables, t) })
+}
+
+// opens reports whether a derive goes to a place that is not protected whole.
+func (r *Rules) opens(u hoop.Use) bool { return len(u.Into) == 0 || !allOf(u.Into, r.covers) }
+
 // counts reports whether an effect is one with the rules as they are.
 func (r *Rules) counts(st *hoop.Statement, u hoop.Use) bool {
 	switch u.Effect {
 	case hoop.EffectDerive:
-		return r.touches(st, u) && (len(u.Into) == 0 || !allOf(u.Into, r.covers))
+		return r.touches(st, u) && r.opens(u)
 	case hoop.EffectInfer:
 		return r.touches(st, u)
 	}

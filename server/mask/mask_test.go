@@ -311,6 +311,9 @@ func TestUses(t *testing.T) {
 	derive := func(into string, tables ...string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Into: []string{into}}
 	}
+	by := func(into, c string) hoop.Use {
+		return hoop.Use{Effect: hoop.EffectDerive, Columns: []hoop.ColumnRef{ref(c)}, Into: []string{into}}
+	}
 	infer := func(c string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectInfer, Columns: []hoop.ColumnRef{ref(c)}}
 	}
@@ -327,6 +330,8 @@ func TestUses(t *testing.T) {
 		{"derive into a copy", hoop.Statement{Uses: []hoop.Use{derive("work.copy", "a.b")}}, false},
 		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, false},
 		{"derive into its own table", hoop.Statement{Uses: []hoop.Use{derive("a.b", "a.b")}}, true},
+		{"derive of what gets protected data", hoop.Statement{Uses: []hoop.Use{derive("z.z", "x.z"), derive("x.z", "x.y"), derive("x.y", "a.b")}}, true},
+		{"derive by column of what gets some", hoop.Statement{Uses: []hoop.Use{derive("x.y", "a.b"), by("x.z", "x.y.c")}}, true},
 		{"infer by protected", hoop.Statement{Uses: []hoop.Use{infer("a.b.c")}}, true},
 		{"infer by unprotected", hoop.Statement{Uses: []hoop.Use{infer("a.b.d")}}, false},
 		{"infer, whole row", hoop.Statement{Uses: []hoop.Use{infer("a.b.*")}}, true},
