@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
 	"encoding/binary"
@@ -20,11 +21,18 @@ import (
 const cancelTimeout = 5 * time.Second
 
 // key is what a client needs to cancel: the target's process id, so that it finds
-// itself in pg_stat_activity, and a secret of ours.
+// itself in pg_stat_activity, and a secret of ours. A secret of four bytes can be guessed
+// in days, so it counts at the local port that it was given at only.
 type key struct {
 	pid    uint32
 	secret []byte
+	port   port
 }
+
+// port is a local port of somebody's, by what its clients sign in with.
+type port [sha256.Size]byte
+
+func portOf(user, verifier string) port { return sha256.Sum256([]byte(user + "\x00" + verifier)) }
 
 // registry finds a connection by its key. Two targets may have backends with the same
 // process id.
@@ -35,12 +43,12 @@ type registry struct {
 }
 
 // add gives c its key. Protocol 3.2 allows secrets of up to 256 bytes, 3.0 has four.
-func (r *registry) add(c *conn, long bool) {
+func (r *registry) add(c *conn, at port, long bool) {
 	n := 4
 	if long {
 		n = 32
 	}
-	c.key = key{pid: c.up.PID, secret: make([]byte, n)}
+	c.key = key{pid: c.up.PID, secret: make([]byte, n), port: at}
 	rand.Read(c.key.secret) // never fails: crypto/rand
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,12 +75,12 @@ func (r *registry) remove(c *conn) {
 	r.conns[c.key.pid] = same
 }
 
-func (r *registry) find(pid uint32, secret []byte) *conn {
+func (r *registry) find(at port, pid uint32, secret []byte) *conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var found *conn
 	for _, c := range r.conns[pid] {
-		if subtle.ConstantTimeCompare(c.key.secret, secret) == 1 {
+		if c.key.port == at && subtle.ConstantTimeCompare(c.key.secret, secret) == 1 {
 			found = c
 		}
 	}
@@ -90,14 +98,14 @@ func parseCancel(body []byte) (pid uint32, secret []byte, err error) {
 	return binary.BigEndian.Uint32(body), body[4:], nil
 }
 
-// cancel acts on a CancelRequest. As PostgreSQL does, it answers nothing, whether or
-// not the key fits.
-func (p *Proxy) cancel(ctx context.Context, body []byte) {
+// cancel acts on a CancelRequest that came by a local port. As PostgreSQL does, it answers
+// nothing, whether or not the key fits.
+func (p *Proxy) cancel(ctx context.Context, at port, body []byte) {
 	pid, secret, err := parseCancel(body)
 	if err != nil {
 		return
 	}
-	c := p.live.find(pid, secret)
+	c := p.live.find(at, pid, secret)
 	if c == nil {
 		return
 	}

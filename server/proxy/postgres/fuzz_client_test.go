@@ -87,9 +87,10 @@ func FuzzParseCancel(f *testing.F) {
 	f.Add(cancelBody(4711, short[:3]))
 	f.Add(cancelBody(4711, make([]byte, maxSecret)))
 	f.Add(cancelBody(4711, make([]byte, maxSecret+1)))
+	here := portOf("u", "v")
 	live := &registry{conns: map[uint32][]*conn{
-		4711: {{key: key{4711, []byte{9, 9, 9, 9}}}, {key: key{4711, short}}}, // of two targets
-		4712: {{key: key{4712, long}}},
+		4711: {{key: key{4711, []byte{9, 9, 9, 9}, here}}, {key: key{4711, short, here}}}, // of two targets
+		4712: {{key: key{4712, long, here}}},
 	}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		pid, secret, err := parseCancel(body)
@@ -102,7 +103,10 @@ func FuzzParseCancel(f *testing.F) {
 		if !bytes.Equal(cancelBody(pid, secret), body) || len(secret) < 4 || len(secret) > maxSecret {
 			t.Errorf("%q is %d and %q", body, pid, secret)
 		}
-		if c := live.find(pid, secret); c != nil && (c.key.pid != pid || !bytes.Equal(c.key.secret, secret)) {
+		if c := live.find(portOf("uv", ""), pid, secret); c != nil {
+			t.Errorf("%q finds %v from another port", body, c.key)
+		}
+		if c := live.find(here, pid, secret); c != nil && (c.key.pid != pid || !bytes.Equal(c.key.secret, secret)) {
 			t.Errorf("%q finds %v", body, c.key)
 		}
 	})

@@ -78,8 +78,19 @@ func TestCancel_ReachesItsOwnSessionOnly(t *testing.T) {
 		}
 		_ = c.Close()
 	}
+	// So is the right one that comes by another local port than the connection did.
+	secret := one.PgConn().SecretKey()
+	for user, password := range map[string]string{"": "", g.user: "another", "another": g.password} {
+		c, theirs := net.Pipe()
+		go func() {
+			_, _ = c.Write(opening(cancelRequest, cancelBody(one.PgConn().PID(), secret))) // told by Begin
+		}()
+		if serve, err := g.proxy.Begin(t.Context(), theirs, user, verifierOf(password), g.target, nil); serve != nil || err != nil {
+			t.Errorf("a cancel by another port: %v", err)
+		}
+	}
 	if n := g.backends(watch, "select pg_sleep"); n != 2 {
-		t.Errorf("%d sleep after a cancel with a wrong secret", n)
+		t.Errorf("%d sleep after a cancel with a wrong secret, or by another port", n)
 	}
 	check(t, one.PgConn().CancelRequest(t.Context()))
 	if err := <-result; state(err) != "57014" {
@@ -172,7 +183,7 @@ func TestCancel_OvertakesItsStatement(t *testing.T) {
 			c := rawConn(t, g.dsn())
 			done := g.sendCancel(c)
 			eventually(t, "the cancel waits", func() bool {
-				found := g.proxy.live.find(c.PID, c.SecretKey)
+				found := g.proxy.live.find(portOf(g.user, verifierOf(g.password)), c.PID, c.SecretKey)
 				return found != nil && found.early.Load() == isAwaited
 			})
 			if got := c.exchange(step{send: send, ready: 1}); !strings.Contains(got, `"Code":"57014"`) {

@@ -136,7 +136,7 @@ func (p *Proxy) Begin(ctx context.Context, nc net.Conn, user, verifier string, t
 	if err := nc.SetDeadline(time.Now().Add(p.cfg.StartTimeout)); err != nil {
 		return nil, err
 	}
-	s := &starter{proxy: p, nc: nc, in: newReader(nc)}
+	s := &starter{proxy: p, nc: nc, in: newReader(nc), port: portOf(user, verifier)}
 	c, err := s.start(ctx, user, verifier, target, open)
 	if err != nil || c == nil {
 		return nil, err

@@ -34,6 +34,7 @@ type starter struct {
 	proxy *Proxy
 	nc    net.Conn
 	in    *reader
+	port  port
 }
 
 // startup is what a client asks for.
@@ -59,7 +60,7 @@ func (s *starter) start(ctx context.Context, user, verifier string, target hoop.
 		return nil, s.fail(ctx, err)
 	}
 	if code == cancelRequest {
-		s.proxy.cancel(ctx, body)
+		s.proxy.cancel(ctx, s.port, body)
 		return nil, nil
 	}
 	st, err := parseStartup(code, body)
@@ -214,7 +215,7 @@ func (s *starter) connect(ctx context.Context, st *startup, target hoop.Target, 
 	c := newConn(s.proxy, s.nc, s.in, up, sess, st)
 	c.left, c.idle.limit = left, time.Duration(target.IdleTimeout)
 	c.reuse, c.reused = key, reused
-	s.proxy.live.add(c, st.version >= version32)
+	s.proxy.live.add(c, s.port, st.version >= version32)
 	s.proxy.watchSilence()
 	if err := s.welcome(ctx, c); err != nil {
 		s.proxy.live.remove(c)
