@@ -11,7 +11,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/auth"
-	"github.com/hoopctl/hoopctl/server/grant"
 	"github.com/hoopctl/hoopctl/server/policy"
 	"github.com/hoopctl/hoopctl/server/resource"
 )
@@ -84,25 +83,23 @@ func (r *rules) Try(ctx context.Context, c policy.Case) policy.Outcome {
 }
 
 // Access implements grant.Policy.
-func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
+func (r *rules) Access(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error) {
 	if !id.Reaches(target) {
-		return grant.Access{}, beyond(id, target)
+		return hoop.Access{}, beyond(id, target)
 	}
-	a, err := r.current.Load().engine.Access(ctx, id, target)
-	return grant.Access(a), err
+	return r.current.Load().engine.Access(ctx, id, target)
 }
 
 // BreakGlass implements grant.Policy.
-func (r *rules) BreakGlass(ctx context.Context, id hoop.Identity, target string) (grant.Access, error) {
+func (r *rules) BreakGlass(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error) {
 	switch {
 	case !id.Reaches(target):
-		return grant.Access{}, beyond(id, target)
+		return hoop.Access{}, beyond(id, target)
 	case id.Delegation != nil:
-		return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "only people declare an emergency, not agents that they start").
+		return hoop.Access{}, hoop.Errorf(hoop.CodeDenied, "only people declare an emergency, not agents that they start").
 			WithHint("whoever started the agent can: hoopctl request %s --break-glass", target)
 	}
-	a, err := r.current.Load().engine.BreakGlass(ctx, id, target)
-	return grant.Access(a), err
+	return r.current.Load().engine.BreakGlass(ctx, id, target)
 }
 
 // beyond refuses an agent a target that it was not given.

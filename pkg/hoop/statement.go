@@ -358,3 +358,15 @@ type ApprovalRule struct {
 	Count   int      `json:"count"`
 	Timeout Duration `json:"timeout"`
 }
+
+// Access is what a rule offers one identity on one target: how it may get a grant.
+type Access struct {
+	Rule           string
+	MaxDuration    Duration
+	Approval       *ApprovalRule // nil: nobody is asked
+	ReasonRequired bool
+	MaxSessions    int // of a grant at once; 0: any number
+	MaxUses        int // sessions that begin under a grant; 0: any number
+	// Reviewers are groups that review a grant taken in an emergency; nil for others.
+	Reviewers []string
+}

@@ -51,20 +51,20 @@ func roles(id hoop.Identity) []hoop.Role {
 	return nil
 }
 
-type access map[string]grant.Access
+type access map[string]hoop.Access
 
-func (a access) Access(_ context.Context, _ hoop.Identity, target string) (grant.Access, error) {
+func (a access) Access(_ context.Context, _ hoop.Identity, target string) (hoop.Access, error) {
 	if got, ok := a[target]; ok {
 		return got, nil
 	}
-	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule gives you %s", target)
+	return hoop.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule gives you %s", target)
 }
 
-func (access) BreakGlass(_ context.Context, _ hoop.Identity, target string) (grant.Access, error) {
+func (access) BreakGlass(_ context.Context, _ hoop.Identity, target string) (hoop.Access, error) {
 	if target == "glass" {
-		return grant.Access{Rule: "glass", MaxDuration: hoop.Duration(time.Hour), ReasonRequired: true, Reviewers: []string{"compliance"}}, nil
+		return hoop.Access{Rule: "glass", MaxDuration: hoop.Duration(time.Hour), ReasonRequired: true, Reviewers: []string{"compliance"}}, nil
 	}
-	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass gives you %s", target)
+	return hoop.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass gives you %s", target)
 }
 
 // tape is a recording: records, then an error.

@@ -82,7 +82,7 @@ func (s *Service) Ask(ctx context.Context, id hoop.Identity, ask api.NewRequest)
 
 // newRequest makes the request that ask leads to under a rule, or says what is wrong
 // with it.
-func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a Access) (hoop.Request, error) {
+func (s *Service) newRequest(id hoop.Identity, ask api.NewRequest, a hoop.Access) (hoop.Request, error) {
 	reason, err := s.Reason(ask.Target, ask.Reason)
 	if err != nil {
 		return hoop.Request{}, err
@@ -164,7 +164,7 @@ func untilToken(owner hoop.Identity, end time.Time) time.Time {
 
 // grantDuration is how long the grant will be: what was asked for, at most the rule's
 // maximum.
-func grantDuration(ask api.NewRequest, a Access) (hoop.Duration, error) {
+func grantDuration(ask api.NewRequest, a hoop.Access) (hoop.Duration, error) {
 	longest := a.MaxDuration
 	if longest <= 0 {
 		longest = hoop.Duration(defaultDuration)
@@ -275,7 +275,7 @@ func tooMany(waiting []hoop.Request) error {
 
 // newGrant is the grant that a request leads to. Its clock starts at the decision, or
 // where the request says, should that be later.
-func newGrant(r *hoop.Request, a Access) (*hoop.Grant, error) {
+func newGrant(r *hoop.Request, a hoop.Access) (*hoop.Grant, error) {
 	starts := r.DecidedAt
 	if r.StartsAt.After(starts) {
 		starts = r.StartsAt
@@ -295,7 +295,7 @@ func newGrant(r *hoop.Request, a Access) (*hoop.Grant, error) {
 
 // grantOf is what a decided request leads to: a grant, or a later end of the former one
 // where it asked for that.
-func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error) {
+func grantOf(r *hoop.Request, former *hoop.Grant, a hoop.Access) (*hoop.Grant, error) {
 	if r.Renews == "" {
 		return newGrant(r, a)
 	}
@@ -309,7 +309,7 @@ func grantOf(r *hoop.Request, former *hoop.Grant, a Access) (*hoop.Grant, error)
 }
 
 // renewable finds the grant that a request is to renew, if it is to, and takes over its scope.
-func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest, a Access) error {
+func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewRequest, a hoop.Access) error {
 	if ask.Renews == "" {
 		return nil
 	}
@@ -333,7 +333,7 @@ func (s *Service) renewable(ctx context.Context, r *hoop.Request, ask api.NewReq
 
 // renewed is a grant as r makes it at now: it ends later, or more sessions may begin
 // under it. A renewal that does neither is refused, before anybody is asked about it.
-func renewed(former *hoop.Grant, r *hoop.Request, a Access, now time.Time) (hoop.Grant, error) {
+func renewed(former *hoop.Grant, r *hoop.Request, a hoop.Access, now time.Time) (hoop.Grant, error) {
 	g := *former
 	if err := stillRenewable(former, now); err != nil {
 		return g, err

@@ -10,7 +10,7 @@ import (
 )
 
 // terms asks the policy, for an ordinary grant or for one in an emergency.
-func (s *Service) terms(ctx context.Context, id hoop.Identity, target string, breakGlass bool) (Access, error) {
+func (s *Service) terms(ctx context.Context, id hoop.Identity, target string, breakGlass bool) (hoop.Access, error) {
 	glass, noGlass := s.policy.BreakGlass(ctx, id, target)
 	if breakGlass {
 		return glass, noGlass

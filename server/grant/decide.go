@@ -130,7 +130,7 @@ func (s *Service) checkNow(ctx context.Context, by hoop.Identity, r *hoop.Reques
 func left(subject string) string { return subject + ", who approved it, may not decide it any more" }
 
 // conclude sets what follows from an approval or denial.
-func conclude(r *hoop.Request, a hoop.Approval, access Access, former *hoop.Grant) (*hoop.Grant, error) {
+func conclude(r *hoop.Request, a hoop.Approval, access hoop.Access, former *hoop.Grant) (*hoop.Grant, error) {
 	if !a.Approve {
 		r.State, r.DecidedAt, r.DecisionWhy = hoop.Denied, a.At, a.Reason
 		return nil, nil
@@ -147,18 +147,18 @@ func conclude(r *hoop.Request, a hoop.Approval, access Access, former *hoop.Gran
 
 // check refuses a decision before it is looked at as a change: the wrong person, or
 // the wrong moment. It gives the terms of the grant that an approval leads to.
-func (s *Service) check(ctx context.Context, by hoop.Identity, r *hoop.Request, approve bool) (Access, error) {
+func (s *Service) check(ctx context.Context, by hoop.Identity, r *hoop.Request, approve bool) (hoop.Access, error) {
 	if err := open(r, s.stamp()); err != nil {
-		return Access{}, err
+		return hoop.Access{}, err
 	}
 	if err := mayDecide(by, r); err != nil || !approve {
-		return Access{}, err
+		return hoop.Access{}, err
 	}
 	if r.Kind == hoop.RequestStatement {
 		if !s.holds(r.ID) {
-			return Access{}, elsewhere(r)
+			return hoop.Access{}, elsewhere(r)
 		}
-		return Access{}, nil
+		return hoop.Access{}, nil
 	}
 	return s.stillAllowed(ctx, r)
 }
@@ -174,7 +174,7 @@ func elsewhere(r *hoop.Request) error {
 
 // stillAllowed asks the policy again: the rules may have become stricter while the
 // request waited.
-func (s *Service) stillAllowed(ctx context.Context, r *hoop.Request) (Access, error) {
+func (s *Service) stillAllowed(ctx context.Context, r *hoop.Request) (hoop.Access, error) {
 	a, err := s.policy.Access(ctx, r.Requester, r.Target)
 	if err != nil {
 		return a, &hoop.Error{

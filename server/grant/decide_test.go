@@ -340,16 +340,16 @@ func TestApprove_RulesChangedMeanwhile(t *testing.T) {
 	for what, change := range map[string]func(*rules){
 		"no rule any more": func(r *rules) { r.remove("one") },
 		"another rule": func(r *rules) {
-			r.set("one", grant.Access{Rule: "new", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(1, 0)})
+			r.set("one", hoop.Access{Rule: "new", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(1, 0)})
 		},
 		"more people": func(r *rules) {
-			r.set("one", grant.Access{Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(2, 0)})
+			r.set("one", hoop.Access{Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(2, 0)})
 		},
 		"other people": func(r *rules) {
-			r.set("one", grant.Access{Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: &hoop.ApprovalRule{Groups: []string{"security"}, Count: 1}})
+			r.set("one", hoop.Access{Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: &hoop.ApprovalRule{Groups: []string{"security"}, Count: 1}})
 		},
 		"shorter than granted": func(r *rules) {
-			r.set("one", grant.Access{Rule: "one", MaxDuration: hoop.Duration(time.Minute), Approval: dba(1, 0)})
+			r.set("one", hoop.Access{Rule: "one", MaxDuration: hoop.Duration(time.Minute), Approval: dba(1, 0)})
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

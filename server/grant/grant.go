@@ -60,24 +60,12 @@ type SeatStore interface {
 	EmptySeats(ctx context.Context, gateway string) error
 }
 
-// Access is what a rule says about one identity and one target.
-type Access struct {
-	Rule           string
-	MaxDuration    hoop.Duration
-	Approval       *hoop.ApprovalRule // nil: nobody is asked
-	ReasonRequired bool
-	MaxSessions    int // of a grant at once; 0: any number
-	MaxUses        int // sessions that begin under a grant; 0: any number
-	// Reviewers are groups that review a grant taken in an emergency; nil for others.
-	Reviewers []string
-}
-
 // Policy knows the access rules. Its error is a *hoop.Error for the caller; no rule is
 // one.
 type Policy interface {
-	Access(ctx context.Context, id hoop.Identity, target string) (Access, error)
+	Access(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error)
 	// BreakGlass is Access in an emergency: other rules, which Access does not look at.
-	BreakGlass(ctx context.Context, id hoop.Identity, target string) (Access, error)
+	BreakGlass(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error)
 }
 
 // Log is the audit log: Write returns when the event is durable.

@@ -49,31 +49,31 @@ func roles(id hoop.Identity) []hoop.Role {
 // rules is a policy: access by target. It may change.
 type rules struct {
 	mu      sync.Mutex
-	by      map[string]grant.Access
+	by      map[string]hoop.Access
 	noGlass bool
 }
 
-func (r *rules) Access(_ context.Context, _ hoop.Identity, target string) (grant.Access, error) {
+func (r *rules) Access(_ context.Context, _ hoop.Identity, target string) (hoop.Access, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a, ok := r.by[target]
 	if !ok {
-		return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule gives you %s", target)
+		return hoop.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule gives you %s", target)
 	}
 	return a, nil
 }
 
 // BreakGlass implements grant.Policy: "glass" is for devs, in an emergency only.
-func (r *rules) BreakGlass(_ context.Context, id hoop.Identity, target string) (grant.Access, error) {
+func (r *rules) BreakGlass(_ context.Context, id hoop.Identity, target string) (hoop.Access, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if target != "glass" || !id.InGroup("devs") || r.noGlass {
-		return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass gives you %s", target)
+		return hoop.Access{}, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass gives you %s", target)
 	}
-	return grant.Access{Rule: "glass", MaxDuration: hoop.Duration(time.Hour), ReasonRequired: true, Reviewers: []string{"compliance"}}, nil
+	return hoop.Access{Rule: "glass", MaxDuration: hoop.Duration(time.Hour), ReasonRequired: true, Reviewers: []string{"compliance"}}, nil
 }
 
-func (r *rules) set(target string, a grant.Access) {
+func (r *rules) set(target string, a hoop.Access) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.by[target] = a
@@ -111,7 +111,7 @@ func dba(count int, timeout time.Duration) *hoop.ApprovalRule {
 }
 
 func newRules() *rules {
-	return &rules{by: map[string]grant.Access{
+	return &rules{by: map[string]hoop.Access{
 		"open":   {Rule: "open", MaxDuration: hoop.Duration(8 * time.Hour)},
 		"one":    {Rule: "one", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(1, 0)},
 		"two":    {Rule: "two", MaxDuration: hoop.Duration(8 * time.Hour), Approval: dba(2, 30*time.Minute)},

@@ -416,7 +416,7 @@ func TestWait_EndsWithTheDecisionOrTheTime(t *testing.T) {
 
 func TestAttach_SoManyAtOnce(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		b.rules.set("few", grant.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 2})
+		b.rules.set("few", hoop.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 2})
 		g := b.granted(alice, "few")
 		_, end := b.attach(g)
 		stay, err := b.Watch(t.Context(), g) // no session
@@ -439,7 +439,7 @@ func TestAttach_SoManyAtOnce(t *testing.T) {
 
 func TestAttach_SoManyInAll(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		b.rules.set("twice", grant.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
+		b.rules.set("twice", hoop.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
 		g := b.granted(alice, "twice")
 		first, end := b.attach(g)
 		end()
@@ -464,7 +464,7 @@ func TestAttach_SoManyInAll(t *testing.T) {
 // Sessions that begin at the same time do not share the last use.
 func TestAttach_UsesAreCountedOnce(t *testing.T) {
 	a, b := twoGateways(t)
-	a.rules.set("five", grant.Access{Rule: "five", MaxDuration: hoop.Duration(time.Hour), MaxUses: 5})
+	a.rules.set("five", hoop.Access{Rule: "five", MaxDuration: hoop.Duration(time.Hour), MaxUses: 5})
 	g := a.granted(alice, "five")
 	var begun atomic.Int32
 	var wg sync.WaitGroup

@@ -196,7 +196,7 @@ func TestRenew_ChangesNothing(t *testing.T) {
 		}
 
 		// A rule that lets fewer sessions begin than were left is no reason to renew.
-		b.rules.set("twice", grant.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
+		b.rules.set("twice", hoop.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
 		g = b.granted(alice, "twice")
 		_, _, err = b.Ask(t.Context(), alice, renewal(g, time.Minute))
 		wantCode(t, err, hoop.CodeConflict, "would not end later")
@@ -222,7 +222,7 @@ func TestRenew_EndsWithTheAgentsToken(t *testing.T) {
 
 func TestRenew_CountsUsesAnew(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		b.rules.set("twice", grant.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
+		b.rules.set("twice", hoop.Access{Rule: "twice", MaxDuration: hoop.Duration(time.Hour), MaxUses: 2})
 		g := b.granted(alice, "twice")
 		for range 2 {
 			_, end := b.attach(g)

@@ -277,7 +277,7 @@ var _ grant.Store = (*store.Store)(nil)
 // gateway that died do not.
 func TestShared_SessionsOfAllGatewaysCount(t *testing.T) {
 	a, b := twoGateways(t)
-	a.rules.set("few", grant.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 2})
+	a.rules.set("few", hoop.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 2})
 	g := a.granted(alice, "few")
 	_, end := a.attach(g)
 	b.attach(g)
@@ -318,7 +318,7 @@ func TestShared_SessionsOfAllGatewaysCount(t *testing.T) {
 // What is held against a limit of one at the same moment, at two gateways, is one.
 func TestShared_OneSeatForMany(t *testing.T) {
 	a, b := twoGateways(t)
-	a.rules.set("lone", grant.Access{Rule: "lone", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 1})
+	a.rules.set("lone", hoop.Access{Rule: "lone", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 1})
 	g := a.granted(alice, "lone")
 	var mu sync.Mutex
 	var got int
@@ -347,7 +347,7 @@ func (amongOthers) Shared() bool { return true }
 // a gateway that died count for two minutes more.
 func TestShared_SeatsAreKept(t *testing.T) {
 	run(t, func(t *testing.T, b *bench) {
-		b.rules.set("lone", grant.Access{Rule: "lone", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 1})
+		b.rules.set("lone", hoop.Access{Rule: "lone", MaxDuration: hoop.Duration(time.Hour), MaxSessions: 1})
 		living := serve(t, amongOthers{b.store}, b.rules, b.log, "living", 0)
 		other := serve(t, amongOthers{b.store}, b.rules, b.log, "other", 0)
 		defer other.Close()

@@ -389,46 +389,34 @@ func (e *Engine) decision(answer any, in *input) (hoop.Decision, error) {
 	return d, nil
 }
 
-// Access is how an identity may get a grant for a target.
-type Access struct {
-	Rule           string
-	MaxDuration    hoop.Duration
-	Approval       *hoop.ApprovalRule // nil: nobody is asked
-	ReasonRequired bool
-	MaxSessions    int // of a grant at once; 0: any number
-	MaxUses        int // sessions that begin under a grant; 0: any number
-	// Reviewers are groups that review a grant taken in an emergency; nil for others.
-	Reviewers []string
-}
-
 // Access finds the access rule for an identity on a target: one that asks nobody
 // before one that does, then the longest, then the one that asks fewer people, then
 // by name. Where there is none the error is a *hoop.Error of CodeDenied.
-func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (Access, error) {
+func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error) {
 	return e.offer(ctx, false, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
 		WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups"))
 }
 
 // BreakGlass finds the access rule for an identity on a target in an emergency, as Access
 // does among the other rules.
-func (e *Engine) BreakGlass(ctx context.Context, id hoop.Identity, target string) (Access, error) {
+func (e *Engine) BreakGlass(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error) {
 	return e.offer(ctx, true, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule with break_glass lets you reach target %s", target).
 		WithHint("an administrator can add one for one of your groups"))
 }
 
-func (e *Engine) offer(ctx context.Context, emergency bool, id hoop.Identity, target string, denied *hoop.Error) (Access, error) {
+func (e *Engine) offer(ctx context.Context, emergency bool, id hoop.Identity, target string, denied *hoop.Error) (hoop.Access, error) {
 	rule, err := e.accessRule(ctx, emergency, &input{identity: id, target: target})
 	switch {
 	case err != nil:
-		return Access{}, denied.Wrap(fmt.Errorf("decide access to target %s: %w", target, err))
+		return hoop.Access{}, denied.Wrap(fmt.Errorf("decide access to target %s: %w", target, err))
 	case rule == "":
-		return Access{}, denied
+		return hoop.Access{}, denied
 	}
 	r, ok := e.grants[rule]
 	if !ok {
-		return Access{}, hoop.Errorf(hoop.CodeInternal, "the policy names access rule %s, which nobody declared", rule)
+		return hoop.Access{}, hoop.Errorf(hoop.CodeInternal, "the policy names access rule %s, which nobody declared", rule)
 	}
-	a := Access{
+	a := hoop.Access{
 		Rule: r.Name, MaxDuration: r.MaxDuration, ReasonRequired: r.Reason == resource.ReasonRequired,
 		MaxSessions: r.MaxSessions, MaxUses: r.MaxUses,
 	}

@@ -368,12 +368,12 @@ spec: {groups: [oncall], targets: ["*"], max_duration: 9h, approval: none}
 	asked := &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 2, Timeout: hoop.Duration(time.Hour)}
 	for _, c := range []struct {
 		groups, target string
-		want           Access
+		want           hoop.Access
 	}{
-		{"agents", "pg", Access{Rule: "agents", MaxDuration: hoop.Duration(8 * time.Hour), Approval: nil, ReasonRequired: false}},
-		{"agents", "test", Access{Rule: "everybody", MaxDuration: hoop.Duration(24 * time.Hour), Approval: asked, ReasonRequired: true}},
-		{"agents oncall", "pg", Access{Rule: "oncall", MaxDuration: hoop.Duration(9 * time.Hour), Approval: nil, ReasonRequired: true}},
-		{"", "pg", Access{Rule: "everybody", MaxDuration: hoop.Duration(24 * time.Hour), Approval: asked, ReasonRequired: true}},
+		{"agents", "pg", hoop.Access{Rule: "agents", MaxDuration: hoop.Duration(8 * time.Hour), Approval: nil, ReasonRequired: false}},
+		{"agents", "test", hoop.Access{Rule: "everybody", MaxDuration: hoop.Duration(24 * time.Hour), Approval: asked, ReasonRequired: true}},
+		{"agents oncall", "pg", hoop.Access{Rule: "oncall", MaxDuration: hoop.Duration(9 * time.Hour), Approval: nil, ReasonRequired: true}},
+		{"", "pg", hoop.Access{Rule: "everybody", MaxDuration: hoop.Duration(24 * time.Hour), Approval: asked, ReasonRequired: true}},
 	} {
 		got, err := e.Access(t.Context(), hoop.Identity{Groups: strings.Fields(c.groups)}, c.target)
 		if err != nil {
@@ -402,7 +402,7 @@ spec: {groups: [oncall], targets: [pg], max_duration: 15m, approval: none, break
 	if _, err := e.Access(t.Context(), oncall, "pg"); err == nil {
 		t.Error("access without an emergency")
 	}
-	want := Access{Rule: "glass", MaxDuration: hoop.Duration(15 * time.Minute), ReasonRequired: true, Reviewers: []string{"compliance"}}
+	want := hoop.Access{Rule: "glass", MaxDuration: hoop.Duration(15 * time.Minute), ReasonRequired: true, Reviewers: []string{"compliance"}}
 	got, err := e.BreakGlass(t.Context(), oncall, "pg")
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)

@@ -32,12 +32,12 @@ import (
 
 type access struct{}
 
-func (access) Access(context.Context, hoop.Identity, string) (grant.Access, error) {
-	return grant.Access{Rule: "one", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1}}, nil
+func (access) Access(context.Context, hoop.Identity, string) (hoop.Access, error) {
+	return hoop.Access{Rule: "one", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1}}, nil
 }
 
-func (access) BreakGlass(context.Context, hoop.Identity, string) (grant.Access, error) {
-	return grant.Access{}, hoop.Errorf(hoop.CodeDenied, "not even in an emergency")
+func (access) BreakGlass(context.Context, hoop.Identity, string) (hoop.Access, error) {
+	return hoop.Access{}, hoop.Errorf(hoop.CodeDenied, "not even in an emergency")
 }
 
 type tape []recording.Record
