@@ -415,8 +415,7 @@ func (g *Gateway) handle(ctx context.Context, conn net.Conn, p *edge.Peer) (rest
 		case p.Err != nil:
 			return nil, p.Err
 		case !known:
-			return nil, hoop.Errorf(hoop.CodeDenied, "there is no target %q for you", p.Preamble.Target).
-				WithHint("hoopctl targets lists what you may reach")
+			return nil, g.unknown(ctx, p)
 		}
 		return g.line.Open(ctx, session.Peer{Identity: p.Identity, RemoteAddr: p.RemoteAddr, Still: p.Still}, t, start)
 	}
@@ -427,6 +426,14 @@ func (g *Gateway) handle(ctx context.Context, conn net.Conn, p *edge.Peer) (rest
 		return nil
 	}
 	return func() { g.over(ctx, who, serve()) }
+}
+
+// unknown refuses a target that there is not as one that the caller may not reach.
+func (g *Gateway) unknown(ctx context.Context, p *edge.Peer) error {
+	if _, err := g.grants.InForce(ctx, p.Identity, p.Preamble.Target); err != nil {
+		return err
+	}
+	return policy.NoAccess(p.Preamble.Target) // it was removed, and its grants are not revoked yet
 }
 
 // caller is whose connection it is, for the log.

@@ -389,12 +389,18 @@ func (e *Engine) decision(answer any, in *input) (hoop.Decision, error) {
 	return d, nil
 }
 
+// NoAccess is what whoever no access rule lets reach a target is told, of those that there
+// are and of those that there are not.
+func NoAccess(target string) *hoop.Error {
+	return hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
+		WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups")
+}
+
 // Access finds the access rule for an identity on a target: one that asks nobody
 // before one that does, then the longest, then the one that asks fewer people, then
 // by name. Where there is none the error is a *hoop.Error of CodeDenied.
 func (e *Engine) Access(ctx context.Context, id hoop.Identity, target string) (hoop.Access, error) {
-	return e.offer(ctx, false, id, target, hoop.Errorf(hoop.CodeDenied, "no access rule lets you reach target %s", target).
-		WithHint("hoopctl targets lists what you may ask for; an administrator can add a rule for one of your groups"))
+	return e.offer(ctx, false, id, target, NoAccess(target))
 }
 
 // BreakGlass finds the access rule for an identity on a target in an emergency, as Access

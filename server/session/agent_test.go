@@ -1,12 +1,14 @@
 package session_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -89,6 +91,20 @@ spec: {type: postgres, address: "${ADDRESS}", database: postgres, tls: disable, 
 	}
 	if targets, err := agent.Targets(t.Context()); err != nil || len(targets) != 1 || targets[0].Name != "pg-prod" {
 		t.Errorf("targets: %+v, %v", targets, err)
+	}
+	// Targets that it may not reach look as those do that there are not.
+	var told [3]string
+	for i, database := range []string{"postgres", "postgres", "unlisted"} {
+		target := []string{"pg-two", "pg-six", "pg-two"}[i]
+		_, err := pgx.Connect(t.Context(), strings.Replace(a.Listen("agent-of-dba", target), "/postgres?", "/"+database+"?", 1))
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) {
+			t.Fatalf("%s: %v", target, err)
+		}
+		told[i] = strings.ReplaceAll(pg.Message+"; "+pg.Hint, target, "TARGET")
+	}
+	if told[0] != told[1] || told[0] != told[2] {
+		t.Errorf("what there is shows:\n%s", strings.Join(told[:], "\n"))
 	}
 	// A scope that it asks for widens nothing.
 	got, err := agent.NewRequest(t.Context(), api.NewRequest{

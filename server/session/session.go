@@ -172,13 +172,13 @@ func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start St
 }
 
 func (s *Session) open(ctx context.Context, still func(context.Context) error) (err error) {
-	if !s.target.HasDatabase(s.info.Database) {
-		return hoop.Errorf(hoop.CodeNoDatabase, "database %q of target %s is not offered", s.info.Database, s.target.Name).
-			WithHint("the target lists %s; an administrator can add others", strings.Join(append([]string{s.target.Database}, s.target.Databases...), ", "))
-	}
 	g, err := s.line.Grants.InForce(ctx, s.info.Identity, s.target.Name)
 	if err != nil {
 		return err
+	}
+	if !s.target.HasDatabase(s.info.Database) {
+		return hoop.Errorf(hoop.CodeNoDatabase, "database %q of target %s is not offered", s.info.Database, s.target.Name).
+			WithHint("the target lists %s; an administrator can add others", strings.Join(append([]string{s.target.Database}, s.target.Databases...), ", "))
 	}
 	s.info.Grant, s.scopes = g.ID, scopes(s.info.Identity, g.Scope)
 	if s.lease, err = s.line.Grants.Attach(context.WithoutCancel(ctx), g); err != nil {
