@@ -24,14 +24,16 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 	@bin/hoop-gateway dev
 
 # Those that take minutes begin first, so that no processor waits for the last of them.
-LONGEST := ./server/proxy/postgres ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/evasions ./test/crash
-# Beside the others: what waits for databases more than it computes, in three parts, and matrices
-# of attacks, of forged evidence and of what changes behind an approval. These go one after the
+LONGEST := ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/crash
+# Beside the others: what waits for databases more than it computes, in parts, and matrices of
+# attacks, of forged evidence and of what changes behind an approval. These go one after the
 # other, so that the race detector would find in them what it finds in the packages that they
-# drive, at six to eight times the cost. Where approvals race with each other, it looks.
-APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views)
+# drive, at three to eight times the cost. Where approvals race with each other, it looks.
+ATTACKS  := ./test/evasions ./test/leaks
+APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views)|Test(Decoys|Export|Inference|Read|Swayed)_
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
-MATRICES := TestBundle_|TestTamper_
+MASKING  := Test(Charset|CopyClear|Lineage|Mask|Overlay|Shadows|Wide)_
+FORGED   := TestBundle_|TestTamper_
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 11m
 # They compute, and start no goroutines: the race detector looks at them where others use them.
 PURE     := ./server/lineage ./server/mask ./server/pglex ./server/sqlscan
@@ -48,8 +50,10 @@ test: ## every package, under the race detector, in any order; matrices without 
 	$(GOTEST) -run '$(APPROVAL)' ./server/session & pids=$$!; \
 	$(RACETEST) -run '$(SESSION)' -skip '$(APPROVAL)' ./server/session & pids="$$pids $$!"; \
 	$(RACETEST) -skip '$(APPROVAL)|$(SESSION)' ./server/session & pids="$$pids $$!"; \
-	{ $(GOTEST) ./test/leaks $(PURE) && $(GOTEST) -run '$(MATRICES)' ./server/audit && $(RACETEST) -skip '$(MATRICES)' ./server/audit; } & pids="$$pids $$!"; \
-	$(RACETEST) -p 3 $(LONGEST) $$(go list ./... | grep -v -e /test/leaks$$ -e /server/audit$$ -e /server/session$$ $(PURE:.%=-e %$$)) & pids="$$pids $$!"; \
+	$(GOTEST) $(ATTACKS) $(PURE) & pids="$$pids $$!"; \
+	{ $(GOTEST) -run '$(MASKING)' ./server/proxy/postgres && $(GOTEST) -run '$(FORGED)' ./server/audit && $(RACETEST) -skip '$(FORGED)' ./server/audit; } & pids="$$pids $$!"; \
+	$(RACETEST) -skip '$(MASKING)' ./server/proxy/postgres & pids="$$pids $$!"; \
+	$(RACETEST) -p 2 $(LONGEST) $$(go list ./... | grep -v $(patsubst .%,-e %$$,$(ATTACKS) $(PURE) ./server/audit ./server/proxy/postgres ./server/session)) & pids="$$pids $$!"; \
 	set +x; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
