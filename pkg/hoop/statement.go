@@ -72,7 +72,7 @@ func (e Effect) Changes() bool {
 type Use struct {
 	Effect  Effect      `json:"effect"`
 	Tables  []string    `json:"tables,omitempty"`  // canonical names (TableName); "*" where it could be any
-	Columns []ColumnRef `json:"columns,omitempty"` // of infer: what decides rows, counts or order
+	Columns []ColumnRef `json:"columns,omitempty"` // of infer: what decides rows, counts or order; of derive: what is copied, too
 	Into    []string    `json:"into,omitempty"`    // of derive: where the data goes; canonical names
 	// Keeps, of derive, says that only texts and numbers are computed, each NULL where
 	// what it is computed of is: what hides all of a value hides this as well.

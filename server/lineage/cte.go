@@ -28,6 +28,7 @@ func (a *analysis) with(c *pg_query.WithClause, parent *scope) *scope {
 		return parent
 	}
 	at := parent
+	var storing []*cte
 	if c.Recursive {
 		at = &scope{parent: parent, ctes: map[string]*cte{}}
 	}
@@ -41,6 +42,12 @@ func (a *analysis) with(c *pg_query.WithClause, parent *scope) *scope {
 			at = &scope{parent: at, ctes: map[string]*cte{}}
 		}
 		at.ctes[x.Ctename] = q
+		if x.Ctequery.GetSelectStmt() == nil {
+			storing = append(storing, q)
+		}
+	}
+	for _, q := range storing { // it runs whether it is referred to or not
+		a.reference(q)
 	}
 	return at
 }

@@ -15,6 +15,7 @@ type assigned struct {
 	rest   flow
 	spread bool // there are such values, constants perhaps
 	rows   flow // what decides how many rows, but for conditions
+	decide flow // what decides which rows
 }
 
 // anywhere notes a value that may be in any column.
@@ -89,7 +90,9 @@ func (r *relation) after(x *assigned, generated map[string]bool) *relation {
 
 func (a *analysis) insert(q *pg_query.InsertStmt, parent *scope) *relation {
 	w := a.with(q.WithClause, parent)
-	return a.returning(q.ReturningList, &scope{parent: w}, a.target(q.Relation, a.inserted(q, w)))
+	x := a.inserted(q, w)
+	a.keeps(x)
+	return a.returning(q.ReturningList, &scope{parent: w}, a.target(q.Relation, x))
 }
 
 // inserted is what an INSERT stores.
@@ -97,7 +100,7 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 	x := &assigned{}
 	if q.SelectStmt != nil {
 		source := a.query(q.SelectStmt, w)
-		x.rows = source.mult.and(flow{unknown: source.decide.unknown})
+		x.rows, x.decide = source.mult.and(flow{unknown: source.decide.unknown}), source.decide
 		names := a.insertColumns(q)
 		if !source.fixed || len(source.cols) > len(names) {
 			x.anywhere(source.whole())
@@ -113,6 +116,7 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 		for name, f := range a.sets(oc.TargetList, s).byName {
 			x.set(name, f)
 		}
+		x.decide = x.decide.and(a.expr(oc.WhereClause, s))
 	}
 	return x
 }
@@ -154,6 +158,8 @@ func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
 	x, s := a.updated(q, w)
 	s.items[0] = a.target(q.Relation, x)
 	s.decide = s.decide.and(a.expr(q.WhereClause, s))
+	x.rows, x.decide = s.mult, s.decide
+	a.keeps(x)
 	return a.returning(q.ReturningList, s)
 }
 
@@ -188,6 +194,8 @@ func (a *analysis) merge(q *pg_query.MergeStmt, parent *scope) *relation {
 		s.decide = s.decide.and(a.expr(c.GetCondition(), s))
 	}
 	s.decide = s.decide.and(a.expr(q.JoinCondition, s))
+	x.rows, x.decide = s.mult, s.decide
+	a.keeps(x)
 	last := len(s.items) - 1
 	s.items[last] = a.target(q.Relation, x)
 	if star(q.ReturningList) {

@@ -156,6 +156,7 @@ type analysis struct {
 	cat   *catalog.Snapshot
 	names bool                 // places of the session's own tables count as origins
 	views map[uint32]*relation // users' views; nil while one is read
+	kept  flow                 // what everything that is stored derives from
 	refs  []hoop.ColumnRef
 	ids   map[hoop.ColumnRef]int32 // index in refs
 	steps int                      // left

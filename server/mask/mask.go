@@ -434,15 +434,16 @@ func (r *Rules) touches(st *hoop.Statement, u hoop.Use) bool {
 	if !r.anyColumn() {
 		return false
 	}
+	protected := func(c hoop.ColumnRef) bool { _, ok := r.Protects(c); return ok }
 	switch {
 	case st.Opaque:
 		return true
 	case u.Keeps && len(u.Columns) > 0:
 		return slices.ContainsFunc(u.Columns, r.shows)
-	case len(u.Columns) > 0:
-		return slices.ContainsFunc(u.Columns, func(c hoop.ColumnRef) bool { _, ok := r.Protects(c); return ok })
-	case len(u.Tables) > 0:
-		return slices.ContainsFunc(u.Tables, r.ProtectsTable)
+	case len(u.Columns) > 0 && (!derives(u) || len(u.Tables) == 0):
+		return slices.ContainsFunc(u.Columns, protected)
+	case len(u.Tables) > 0: // of which * may be a column
+		return slices.ContainsFunc(u.Tables, r.ProtectsTable) && (len(u.Columns) == 0 || slices.ContainsFunc(u.Columns, protected))
 	}
 	return r.reads(st)
 }

@@ -311,8 +311,8 @@ func TestUses(t *testing.T) {
 	derive := func(into string, tables ...string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Into: []string{into}}
 	}
-	by := func(into, c string) hoop.Use {
-		return hoop.Use{Effect: hoop.EffectDerive, Columns: []hoop.ColumnRef{ref(c)}, Into: []string{into}}
+	by := func(into, c string, tables ...string) hoop.Use {
+		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Columns: []hoop.ColumnRef{ref(c)}, Into: []string{into}}
 	}
 	infer := func(c string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectInfer, Columns: []hoop.ColumnRef{ref(c)}}
@@ -331,6 +331,10 @@ func TestUses(t *testing.T) {
 		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, false},
 		{"derive into its own table", hoop.Statement{Uses: []hoop.Use{derive("a.b", "a.b")}}, true},
 		{"derive of what gets protected data", hoop.Statement{Uses: []hoop.Use{derive("z.z", "x.z"), derive("x.z", "x.y"), derive("x.y", "a.b")}}, true},
+		{"derive by protected column", hoop.Statement{Uses: []hoop.Use{by("x.y", "a.b.c", "a.b")}}, true},
+		{"derive by unprotected column", hoop.Statement{Uses: []hoop.Use{by("x.y", "a.b.d", "a.b")}}, false},
+		{"derive by unprotected column, opaque", hoop.Statement{Opaque: true, Uses: []hoop.Use{by("x.y", "a.b.d", "a.b")}}, true},
+		{"derive by column of no source", hoop.Statement{Uses: []hoop.Use{by("x.y", "a.b.c", "a.x")}}, false},
 		{"derive by column of what gets some", hoop.Statement{Uses: []hoop.Use{derive("x.y", "a.b"), by("x.z", "x.y.c")}}, true},
 		{"infer by protected", hoop.Statement{Uses: []hoop.Use{infer("a.b.c")}}, true},
 		{"infer by unprotected", hoop.Statement{Uses: []hoop.Use{infer("a.b.d")}}, false},

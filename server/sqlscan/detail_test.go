@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 func usesOf(a *Analysis, e hoop.Effect) (tables, into, columns []string) {
@@ -169,6 +171,51 @@ func TestAnalyze_Derive(t *testing.T) {
 				t.Errorf("into %q, want %q", got, tt.into)
 			}
 		})
+	}
+}
+
+// What is copied is judged by columns where it is known that there are no others.
+func TestAnalyze_DeriveByColumn(t *testing.T) {
+	const any = "" // of the tables
+	name := hoop.ColumnRef{Schema: "clinic", Table: "patients", Column: "name"}
+	for sql, want := range map[string]string{
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients":                                               "clinic.patients.name",
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients WHERE ssn = 'x'":                               "clinic.patients.name clinic.patients.ssn",
+		"INSERT INTO clinic.archive (ssn) SELECT name FROM clinic.patients ON CONFLICT DO NOTHING":                       "clinic.patients.name", // the target's columns are no source
+		"INSERT INTO public.notes (id, body) SELECT nextval('clinic.seq'), name FROM clinic.patients":                    "clinic.patients.name clinic.seq.*",
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients WHERE lo_get(1) = ''":                          any,
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients WHERE current_setting('my.own') = ''":          any,
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients, nowhere":                                      any,
+		"UPDATE clinic.patients SET note = ssn WHERE id = 1":                                                             "clinic.patients.ssn",
+		"UPDATE public.notes SET body = (SELECT name FROM clinic.patients WHERE id = 1)":                                 "clinic.patients.id clinic.patients.name public.notes.id",
+		"UPDATE public.notes SET body = p.name FROM clinic.patients p WHERE p.id = 1":                                    "clinic.patients.id clinic.patients.name",
+		"CREATE TABLE clinic.new AS SELECT name FROM clinic.patients":                                                    "clinic.patients.name",
+		"MERGE INTO public.notes n USING clinic.patients p ON false WHEN NOT MATCHED THEN INSERT (body) VALUES (p.name)": "clinic.patients.name",
+	} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := func(known bool) Lineage {
+			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) ([]hoop.ColumnRef, bool) {
+				return []hoop.ColumnRef{name}, known
+			}}
+		}
+		from, _, columns := usesOf(study(t, p, snap, known(true)), hoop.EffectDerive)
+		if got := strings.Join(columns, " "); got != want || len(from) == 0 {
+			t.Errorf("%s: %q of %v, want %q", sql, got, from, want)
+		}
+		if _, _, columns := usesOf(study(t, p, snap, known(false)), hoop.EffectDerive); len(columns) > 0 && !strings.Contains(sql, "note = ssn") {
+			t.Errorf("%s: not known, and %v", sql, columns)
+		}
+	}
+	p, err := pool.Parse(t.Context(), "INSERT INTO public.notes SELECT 1 FROM clinic.patients")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) ([]hoop.ColumnRef, bool) { return nil, true }}
+	if a := study(t, p, snap, nothing); a.Has(hoop.EffectDerive) {
+		t.Errorf("a constant is a copy: %+v", a.Uses)
 	}
 }
 

@@ -72,6 +72,10 @@ on a target.
 - What a change sets off copies, too: a ` + "`derive`" + ` from the tables that its body names and the row it gets, into the tables that it writes and
   the row it makes. Code that cannot be read may copy anything to anywhere (` + "`*`" + `). A trigger that only assigns to a column
   what is computed from nothing else (` + "`NEW.updated := now()`" + `) copies nothing.
+- What a query, SET or MERGE copies, and a table or view is made of, is judged by columns where it is known what they derive from: it is a ` + "`derive`" + ` where a
+  rule protects one of these, or one that decides which rows are copied, how often or in what order, by conditions, joins, groups, windows and limits. Where
+  that is not known (functions of users, row-level security, the rows of tables with triggers that are updated, REFRESH), it is judged by the tables that are read. What one
+  command of a text copies, others copy on. The table below shows the effect whatever is protected.
 - A column that is computed from itself (` + "`SET card = reverse(card)`" + `) is a ` + "`derive`" + ` where a rule protects it: its mask would leave
   another part of the value. Constants, COALESCE, casts to text and ` + "`|| ' …'`" + ` (a constant that begins with a blank) keep the value; lower, upper,
   trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it.

@@ -26,6 +26,10 @@ type Lineage struct {
 	// it cannot tell which tables there are afterwards. Without it a session's own objects
 	// are not followed: what makes one has Analysis.Temp.
 	Local func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
+	// Stored gives the columns from which everything derives that the text of command i of p
+	// stores, or a view that it makes shows, and those that decide which rows these are; known
+	// is false where there may be others.
+	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns []hoop.ColumnRef, known bool)
 	// View gives, by name, the columns that those of a view derive from, its own among
 	// them; a column that it does not have may derive from anything that the view reads.
 	// Under the name "" are those that decide in its own text which rows it has.
@@ -52,6 +56,9 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis 
 		}
 		if known.Local != nil {
 			st.cmd.Local, st.followed = known.Local(p, i, b.cat)
+		}
+		if known.Stored != nil {
+			st.traces = func() ([]hoop.ColumnRef, bool) { return known.Stored(p, i, b.cat) }
 		}
 		st.run()
 		b.cat = b.cat.After(st.cmd.Local)
@@ -223,6 +230,8 @@ type stmt struct {
 	endless  bool            // it runs as often as a query without a limit has rows
 	many     bool            // so do triggers of what it changes
 
+	traces func() ([]hoop.ColumnRef, bool) // Lineage.Stored of it; nil where nobody knows
+
 	limitedCTE map[*pg_query.CommonTableExpr]bool
 	steps      int  // of limiters
 	met        bool // they have met a parameter,
@@ -262,7 +271,6 @@ func (s *stmt) flush() {
 			s.reads[t] = true
 		}
 	}
-	s.flushDerive()
 	if read := s.readNames(); s.rows {
 		s.use(hoop.EffectRead, "", append(read, all...)...)
 	} else if len(read) > 0 {
@@ -273,6 +281,11 @@ func (s *stmt) flush() {
 		cols = append(cols, c)
 	}
 	s.clashed()
+	deciding := slices.Clip(cols)
+	for _, look := range s.conflicts {
+		deciding = append(deciding, look.Columns...)
+	}
+	s.flushDerive(deciding)
 	s.hidden()
 	for _, look := range s.conflicts {
 		cols = append(cols, look.Columns...)

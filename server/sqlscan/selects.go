@@ -3,6 +3,7 @@ package sqlscan
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -275,22 +276,50 @@ func (s *stmt) found(tables []string) []string {
 	return append(known, s.strays...)
 }
 
-// flushDerive names the sources of what the statement copies. Nothing is copied where
-// there is none.
-func (s *stmt) flushDerive() {
+// flushDerive names the sources of what the statement copies: all tables that it reads, and
+// of these the columns, where it is known which. Nothing is copied where there is none.
+// deciding are columns that decide which rows it has.
+func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
+	if len(s.derived) == 0 {
+		return
+	}
 	sources := append(s.namesOf(s.sources), s.ran.names()...)
-	held, known := s.held()
+	held, own := s.held()
+	traced := sync.OnceValues(s.traced)
 	for _, u := range s.derived {
-		if known && isOwn(u.Into) && len(u.Tables) == 0 {
+		if own && isOwn(u.Into) && len(u.Tables) == 0 {
 			if u.Columns = held; len(held) == 0 {
 				continue
 			}
 		} else if u.Tables = append(u.Tables, sources...); len(u.Tables) == 0 {
 			continue
+		} else if stored, known := traced(); known && len(u.Columns) == 0 {
+			u.Columns = slices.Clone(stored)
+			for _, c := range deciding {
+				if c == hoop.AnyColumn || slices.Contains(u.Tables, hoop.TableName(c.Schema, c.Table)) {
+					u.Columns = append(u.Columns, c)
+				}
+			}
+			if len(u.Columns) == 0 {
+				continue
+			}
 		}
 		s.add(u)
 		s.copying = append(s.copying, u)
 	}
+}
+
+// traced gives the columns from which everything derives that the statement stores; known
+// is false where there may be others.
+func (s *stmt) traced() (columns []hoop.ColumnRef, known bool) {
+	if s.traces == nil || s.stray || s.ran.reads || s.ran.session {
+		return nil, false
+	}
+	columns, known = s.traces()
+	for t := range s.ran.sources {
+		columns = append(columns, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"})
+	}
+	return columns, known
 }
 
 // held gives the columns whose values the statement puts into tables of the session's

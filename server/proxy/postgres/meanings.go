@@ -91,7 +91,7 @@ func (c *conn) meansPlain(ctx context.Context, text string, snap *catalog.Snapsh
 
 // study analyses a text, after the bodies of the code that it sets off were parsed.
 func (c *conn) study(ctx context.Context, p *pgparse.Parsed, snap *catalog.Snapshot, known sqlscan.Lineage) (*sqlscan.Analysis, error) {
-	known.Local, known.View = lineage.Local, lineage.View
+	known.Local, known.Stored, known.View = lineage.Local, lineage.Stored, lineage.View
 	return sqlscan.Study(p, snap, known, func(sql string) (*pgparse.Parsed, error) { return c.proxy.cfg.Parser.Parse(ctx, sql) })
 }
 
