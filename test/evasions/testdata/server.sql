@@ -1,5 +1,5 @@
 -- a program that reaches back
-COPY (SELECT 1) TO PROGRAM 'true'; DELETE FROM clinic.victim
+COPY (SELECT 1) TO PROGRAM 'cat > /dev/null'; DELETE FROM clinic.victim
 -- a large object out of a file
 SELECT lo_import('PG_VERSION')
 @undo SELECT lo_unlink(oid) FROM pg_largeobject_metadata
