@@ -35,7 +35,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store path: %w", err)
 	}
-	unlock, err := claim(path)
+	path, unlock, err := claim(path)
 	if err != nil {
 		return nil, err
 	}
@@ -64,28 +64,32 @@ func trimSlashes(path string) string {
 }
 
 // claim makes the file, readable by us only, and takes it for this process: a second
-// gateway on the same file would not learn of our revocations.
-func claim(path string) (unlock func() error, err error) {
+// gateway on the same file would not learn of our revocations. file is where it is: a
+// link to it is the same file.
+func claim(path string) (file string, unlock func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the store's folder: %w", err)
-	}
-	held := flock.New(path+".lock", flock.SetPermissions(0o600))
-	switch ok, err := held.TryLock(); {
-	case err != nil:
-		return nil, fmt.Errorf("lock the store: %w", err)
-	case !ok:
-		return nil, hoop.Errorf(hoop.CodeConflict, "the store %s is in use by another gateway", path).
-			WithHint("stop the other one, or give several gateways a postgres:// store")
+		return "", nil, fmt.Errorf("make the store's folder: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make the store: %w", err), held.Unlock())
+		return "", nil, fmt.Errorf("make the store: %w", err)
 	}
 	// SQLite gives its -wal and -shm files the mode of this one.
 	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the store private: %w", err), held.Unlock())
+		return "", nil, fmt.Errorf("make the store private: %w", err)
 	}
-	return held.Unlock, nil
+	if file, err = filepath.EvalSymlinks(path); err != nil {
+		return "", nil, fmt.Errorf("find the store: %w", err)
+	}
+	held := flock.New(file+".lock", flock.SetPermissions(0o600))
+	switch ok, err := held.TryLock(); {
+	case err != nil:
+		return "", nil, fmt.Errorf("lock the store: %w", err)
+	case !ok:
+		return "", nil, hoop.Errorf(hoop.CodeConflict, "the store %s is in use by another gateway", path).
+			WithHint("stop the other one, or give several gateways a postgres:// store")
+	}
+	return file, held.Unlock, nil
 }
 
 // sqliteDB opens a pool on path. Writers take their lock when the transaction begins

@@ -98,13 +98,19 @@ func TestOpen_SQLiteIsDurableAndReadersCannotWrite(t *testing.T) {
 
 // A second gateway on one file would not hear of the first one's revocations.
 func TestOpen_SQLiteBelongsToOneProcess(t *testing.T) {
-	url := "sqlite:" + t.TempDir() + "/store.db"
+	dir := t.TempDir()
+	url := "sqlite:" + dir + "/store.db"
+	if err := os.Symlink("store.db", filepath.Join(dir, "link.db")); err != nil {
+		t.Fatal(err)
+	}
 	s, err := Open(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), url); err == nil || hoop.AsError(err).Code != hoop.CodeConflict {
-		t.Errorf("second Open: %v; want a conflict", err)
+	for _, same := range []string{url, "sqlite:" + dir + "/link.db"} {
+		if _, err := Open(t.Context(), same); err == nil || hoop.AsError(err).Code != hoop.CodeConflict {
+			t.Errorf("second Open of %s: %v; want a conflict", same, err)
+		}
 	}
 	if err := s.Inherit(t.Context(), "pg", []string{"a.b"}, "x"); err != nil {
 		t.Fatal(err)
