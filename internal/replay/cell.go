@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoopctl/hoopctl/internal/iostreams"
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 )
 
@@ -72,6 +73,9 @@ func binaryText(m *pgtype.Map, oid uint32, v []byte) (text string, ok bool) {
 
 // param is a bound value.
 func (r *Renderer) param(p recording.Param) string {
+	if p.Secret {
+		return hoop.Hidden
+	}
 	if p.Null {
 		return null
 	}

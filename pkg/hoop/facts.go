@@ -142,6 +142,32 @@ type Place struct {
 	Purpose    Purpose
 }
 
+// PlacesBeside gives places of a text where Conceal leaves them.
+func PlacesBeside(places []Place, secrets []Secret) (out []Place) {
+	if len(secrets) == 0 {
+		return places
+	}
+	for _, p := range places {
+		start, end := 0, 0 // by how much they move
+		within := false
+		for _, s := range secrets {
+			by := len(s.Shown) - (s.End - s.Start)
+			if s.End <= p.Start {
+				start += by
+			}
+			if s.End <= p.End {
+				end += by
+			}
+			within = within || s.Start <= p.Start && p.End < s.End || s.Start < p.Start && p.End <= s.End
+		}
+		if !within {
+			p.Start, p.End = p.Start+start, p.End+end
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // Purpose is what a value is good for.
 type Purpose struct {
 	// Known says that the value is compared with or stored in Columns, and nothing else;

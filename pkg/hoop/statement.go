@@ -1,7 +1,9 @@
 package hoop
 
 import (
+	"bytes"
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -122,9 +124,48 @@ type Statement struct {
 	// Dialect stands for the settings by which values that are written in Text, or bound, are
 	// read as times. Where it is the same, so are they.
 	Dialect string
+	// Secrets are the credentials in Text, in order, and SecretParams the parameters, from 1,
+	// that hold one: the target gets them, no record and no person.
+	Secrets      []Secret
+	SecretParams []int
 	// Literal gives a literal of Text by its number, as it stands there; ok is false where
 	// it cannot. Nil where nobody asks.
 	Literal func(n int) (text string, ok bool)
+}
+
+// Secret is a credential in a text: what stands there, and what is shown in its place.
+type Secret struct {
+	Start, End int    // bytes; End is exclusive
+	Shown      string // a literal that says what it was
+	// Values are what it says, in every spelling that an error may quote.
+	Values []string
+}
+
+// Hidden stands where a credential was.
+const Hidden = "[secret]"
+
+// Conceal gives a text with what is shown in place of its secrets.
+func Conceal(text string, secrets []Secret) string {
+	if len(secrets) == 0 {
+		return text
+	}
+	var b strings.Builder
+	at := 0
+	for _, s := range secrets {
+		b.WriteString(text[at:s.Start] + s.Shown)
+		at = s.End
+	}
+	return b.String() + text[at:]
+}
+
+// Shown is Text as records have it and people see it.
+func (s *Statement) Shown() string { return Conceal(s.Text, s.Secrets) }
+
+// Quotes reports whether what the target says of the statement quotes one of its secrets.
+func (s *Statement) Quotes(message []byte) bool {
+	return slices.ContainsFunc(s.Secrets, func(x Secret) bool {
+		return slices.ContainsFunc(x.Values, func(v string) bool { return v != "" && bytes.Contains(message, []byte(v)) })
+	})
 }
 
 // Param is one bound value of a statement.

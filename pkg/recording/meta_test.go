@@ -12,7 +12,7 @@ func TestAppendMeta_IsWhatEncodingJSONWrites(t *testing.T) {
 		for _, st := range []*Statement{
 			nil,
 			{Text: text},
-			{Text: text, Raw: []byte("raw"), Params: []Param{{}, {Type: 25, Binary: true, Value: []byte{0, 255}}, {Null: true}, {Value: []byte("x")}}},
+			{Text: text, Raw: []byte("raw"), Params: []Param{{}, {Type: 25, Binary: true, Value: []byte{0, 255}}, {Null: true}, {Value: []byte("x")}, {Type: 25, Secret: true}}, Secrets: 2},
 			{Text: text, Uses: []hoop.Use{{Effect: hoop.EffectRead, Tables: []string{"a", text}}, {Effect: "x", Why: text}}, Decision: hoop.Decision{
 				Action: hoop.Approve, Rule: text, Reason: text, Policy: "p", Approval: &hoop.ApprovalRule{Groups: []string{"g"}, Count: 2},
 			}},

@@ -93,6 +93,9 @@ func (st *Statement) appendJSON(dst []byte) []byte {
 	if st.Shape != "" {
 		dst = hoop.JSONString(append(dst, `,"shape":`...), st.Shape)
 	}
+	if st.Secrets != 0 {
+		dst = strconv.AppendInt(append(dst, `,"secrets":`...), int64(st.Secrets), 10)
+	}
 	for i := range st.Params {
 		dst = st.Params[i].appendJSON(append(dst, separator(i, `,"params":[`)...))
 	}
@@ -132,6 +135,9 @@ func (p *Param) appendJSON(dst []byte) []byte {
 	}
 	if p.Size != 0 {
 		dst = strconv.AppendInt(append(dst, `,"size":`...), p.Size, 10)
+	}
+	if p.Secret {
+		dst = append(dst, `,"secret":true`...)
 	}
 	if len(dst) == start {
 		return append(dst, '{', '}')

@@ -89,9 +89,10 @@ type Record struct {
 // Statement is a statement with what was decided about it. Unlike the audit log, the
 // recording has its literals and parameters.
 type Statement struct {
-	Text     string        `json:"text"`            // exactly as sent, if that is UTF-8
-	Raw      []byte        `json:"raw,omitempty"`   // exactly as sent, where Text cannot be; set by AppendRecord
-	Shape    string        `json:"shape,omitempty"` // Text without literals, as in the audit log; empty where nobody could tell them apart
+	Text     string        `json:"text"`              // exactly as sent, but for secrets, if that is UTF-8
+	Raw      []byte        `json:"raw,omitempty"`     // exactly as sent, where Text cannot be; set by AppendRecord
+	Shape    string        `json:"shape,omitempty"`   // Text without literals, as in the audit log; empty where nobody could tell them apart
+	Secrets  int           `json:"secrets,omitempty"` // how many credentials Text has hoop.Hidden for
 	Params   []Param       `json:"params,omitempty"`
 	Uses     []hoop.Use    `json:"effects,omitempty"`
 	Decision hoop.Decision `json:"decision"`
@@ -106,6 +107,7 @@ type Param struct {
 	Null   bool   `json:"null,omitempty"`
 	Value  []byte `json:"value,omitempty"`
 	Size   int64  `json:"size,omitempty"`
+	Secret bool   `json:"secret,omitempty"` // it is a credential, and there is neither Value nor Size
 }
 
 // Errors of reading. They are wrapped with where.
@@ -128,7 +130,7 @@ func (r *Record) Hide() *Record {
 		c.Hidden = true
 		c.Statement = &Statement{Text: st.Shape, Shape: st.Shape, Params: make([]Param, len(st.Params)), Uses: st.Uses, Decision: st.Decision}
 		for i, p := range st.Params {
-			c.Statement.Params[i].Type, c.Statement.Params[i].Size = p.Type, p.Size
+			c.Statement.Params[i].Type, c.Statement.Params[i].Size, c.Statement.Params[i].Secret = p.Type, p.Size, p.Secret
 		}
 	}
 	if q := r.Request; q != nil && (q.Statement != "" || len(q.Params)+len(q.Executes) > 0) {

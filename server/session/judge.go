@@ -273,7 +273,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	req, err := s.line.Grants.Hold(ctx, hoop.Request{
 		Kind: hoop.RequestStatement, Requester: s.info.Identity, Target: s.target.Name, Session: s.info.ID,
 		Reason: d.Reason, Rule: d.Rule, Groups: d.Approval.Groups, Count: d.Approval.Count,
-		Duration: d.Approval.Timeout, Statement: st.Text, Shape: st.Shape, Params: Printable(st.Params),
+		Duration: d.Approval.Timeout, Statement: st.Shown(), Shape: st.Shape, Params: Printable(st.Params, st.SecretParams),
 		Effects: uses, Digest: digest, InTx: st.InTx, Grant: s.info.Grant,
 		Executes: executes, Writing: writing, Facts: facts,
 	})
@@ -493,7 +493,9 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	}
 	r.number = s.events + 1
 	s.info.Statements++
-	s.asked = recording.Statement{Text: r.st.Text, Shape: r.st.Shape, Params: recorded(r.st.Params), Uses: uses, Decision: d}
+	s.asked = recording.Statement{
+		Text: r.st.Shown(), Secrets: len(r.st.Secrets), Shape: r.st.Shape, Params: recorded(r.st.Params, r.st.SecretParams), Uses: uses, Decision: d,
+	}
 	s.records = append(s.records[:0], recording.Record{Kind: recording.KindStatement, At: s.since(), Counter: r.number, Statement: &s.asked})
 	_, err := s.rec.Append(s.records...)
 	s.asked = recording.Statement{} // its values may be large
@@ -516,7 +518,8 @@ func (s *Session) frame(rec recording.Record) error {
 
 // digest binds an approval to what was asked: the statement as the grammar reads it,
 // parameters, effects with the objects they touch, the catalog, target, session,
-// requester and rules. It is keyed: whoever sees it cannot try out literals.
+// requester and rules. It is keyed, with a key that no record has: whoever sees it cannot try
+// out literals, nor secrets who reads the recording.
 func (s *Session) digest(ctx context.Context, ask Ask, uses []hoop.Use) (string, error) {
 	st := ask.Statement
 	params, long := digested(st.Params)
@@ -539,7 +542,7 @@ func (s *Session) digest(ctx context.Context, ask Ask, uses []hoop.Use) (string,
 	if err != nil {
 		panic(err) // plain values: cannot happen
 	}
-	mac := hmac.New(sha256.New, s.key)
+	mac := hmac.New(sha256.New, s.binds)
 	mac.Write(b)
 	return hex.EncodeToString(mac.Sum(nil)), nil
 }

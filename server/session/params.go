@@ -36,12 +36,16 @@ func long(params []hoop.Param) (out []bool) {
 }
 
 // recorded is the parameters as the recording keeps them with their statement.
-func recorded(params []hoop.Param) []recording.Param {
+// secret are those, from 1, of which it keeps nothing.
+func recorded(params []hoop.Param, secret []int) []recording.Param {
 	out := make([]recording.Param, 0, len(params))
 	apart := long(params)
 	for i, p := range params {
 		own := recording.Param{Type: p.Type, Binary: p.Binary, Null: p.Value == nil, Value: p.Value}
-		if apart != nil && apart[i] {
+		switch {
+		case slices.Contains(secret, i+1):
+			own.Value, own.Secret = nil, true
+		case apart != nil && apart[i]:
 			own.Value, own.Size = nil, int64(len(p.Value))
 		}
 		out = append(out, own)
@@ -58,7 +62,7 @@ func (s *Session) recordLong(r *Run) error {
 		return err
 	}
 	for i, apart := range long(r.st.Params) {
-		if !apart {
+		if !apart || slices.Contains(r.st.SecretParams, i+1) {
 			continue
 		}
 		for rest := r.st.Params[i].Value; len(rest) > 0; {
@@ -100,11 +104,16 @@ const shownParam = 4 << 10
 // Printable renders bound parameters for people who approve: text as it is, binary as
 // text where the type is one of PostgreSQL's own that has no parts, or an array of such,
 // otherwise as \x hex; of long values the beginning, as long as that is not too much.
-func Printable(params []hoop.Param) []string {
+// secret are those, from 1, that nobody is shown.
+func Printable(params []hoop.Param, secret []int) []string {
 	var out []string
 	apart, room := long(params), maxParams
 	types := pgtype.NewMap()
 	for i, p := range params {
+		if slices.Contains(secret, i+1) {
+			out = append(out, hoop.Hidden)
+			continue
+		}
 		size := len(p.Value)
 		if apart != nil && apart[i] {
 			p.Value = p.Value[:min(size, shownParam, room)]

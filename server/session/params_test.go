@@ -19,7 +19,7 @@ func TestParams_Long(t *testing.T) {
 	big := bytes.Repeat([]byte("ä"), maxParams)
 	params := []hoop.Param{{Value: []byte("a")}, {Value: big}, {}, {Value: big[:maxParams-2]}, {Value: []byte("xyz")}, {Binary: true, Value: append([]byte{0xff}, big...)}}
 	var sizes []int64
-	for _, p := range recorded(params) {
+	for _, p := range recorded(params, nil) {
 		sizes = append(sizes, p.Size)
 		if p.Size > 0 && p.Value != nil {
 			t.Errorf("a long value stands twice")
@@ -28,7 +28,7 @@ func TestParams_Long(t *testing.T) {
 	if want := []int64{0, 2 << 20, 0, 0, 3, 2<<20 + 1}; !slices.Equal(sizes, want) {
 		t.Errorf("sizes %v, want %v", sizes, want)
 	}
-	shown := Printable(params)
+	shown := Printable(params, nil)
 	if shown[0] != "a" || shown[2] != "NULL" || !strings.HasPrefix(shown[1], "äää") || !strings.HasSuffix(shown[1], "ä… (the first 4096 of 2097152 bytes; the recording has them)") ||
 		shown[4] != "xyz" || !strings.HasPrefix(shown[5], `\xff`) || !strings.HasSuffix(shown[5], "(the first 4096 of 2097153 bytes; the recording has them)") {
 		t.Errorf("shown %.200q", shown)
@@ -91,7 +91,7 @@ func TestParams_BinaryIsReadable(t *testing.T) {
 		{hoop.Param{Binary: true, Value: []byte{1}}, `\x01`},
 		{hoop.Param{Type: 99999, Binary: true, Value: []byte{1}}, `\x01`},
 	} {
-		if got := Printable([]hoop.Param{tt.p})[0]; got != tt.want {
+		if got := Printable([]hoop.Param{tt.p}, nil)[0]; got != tt.want {
 			t.Errorf("type %d: got %s, want %s", tt.p.Type, got, tt.want)
 		}
 	}
@@ -114,7 +114,7 @@ func FuzzPrintable(f *testing.F) {
 	f.Add(uint32(pgtype.Int4rangeOID), []byte{2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9})
 	f.Add(uint32(pgtype.IntervalOID), make([]byte, 16))
 	f.Fuzz(func(t *testing.T, oid uint32, value []byte) {
-		got := Printable([]hoop.Param{{Type: oid, Binary: true, Value: value}})
+		got := Printable([]hoop.Param{{Type: oid, Binary: true, Value: value}}, nil)
 		if len(got) != 1 || !utf8.ValidString(got[0]) {
 			t.Fatalf("%q", got)
 		}

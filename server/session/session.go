@@ -137,6 +137,7 @@ type Session struct {
 	events  int64 // of this session in the log
 	started time.Time
 	key     []byte              // of the digest; it is in the recording
+	binds   []byte              // key of the digests that approvals name; in memory only
 	mac     hash.Hash           // HMAC-SHA256 with key
 	chain   []byte              // keyed digest of all output so far
 	window  []byte              // that of the last piece of it
@@ -152,7 +153,7 @@ type Session struct {
 // Open begins a session: grant, recording, event, all durable before it returns. One that
 // does not begin has an event too. The error is a *hoop.Error.
 func (l *Line) Open(ctx context.Context, peer Peer, target hoop.Target, start Start) (*Session, error) {
-	s := &Session{line: l, target: target, started: l.Now(), key: random(32), allowances: allowances(peer.Identity, target), learned: limitsOf(target), stored: map[int]map[string]bool{}}
+	s := &Session{line: l, target: target, started: l.Now(), key: random(32), binds: random(32), allowances: allowances(peer.Identity, target), learned: limitsOf(target), stored: map[int]map[string]bool{}}
 	s.mac = hmac.New(sha256.New, s.key)
 	s.info = hoop.SessionInfo{
 		ID: newID(s.started), Identity: peer.Identity, Target: target.Name, Database: start.Database,

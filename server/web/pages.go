@@ -137,6 +137,8 @@ func left(d time.Duration) string {
 // param is a bound value as people read it.
 func param(p recording.Param) string {
 	switch {
+	case p.Secret:
+		return hoop.Hidden
 	case p.Null:
 		return "NULL"
 	case p.Binary:

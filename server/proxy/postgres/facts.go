@@ -80,18 +80,19 @@ func (c *conn) writings(ctx context.Context, st *hoop.Statement, m *meaning, als
 		snap = nil
 	}
 	tables := touched(st)
-	tell := func(m *meaning, params int) {
+	tell := func(m *meaning, secrets []hoop.Secret, params int) {
 		w := hoop.Writing{}
 		if p, err := c.proxy.cfg.Parser.Parse(ctx, m.text); err == nil && snap != nil {
 			w = sqlscan.Write(p, snap, params)
+			w.Places = hoop.PlacesBeside(w.Places, secrets)
 		}
 		w.Tables, w.Opaque = tables, st.Opaque
 		all = append(all, w)
 	}
-	tell(m, len(st.Params))
+	tell(m, st.Secrets, len(st.Params))
 	for _, x := range also {
-		texts = append(texts, x.meaning.text)
-		tell(x.meaning, 0)
+		texts = append(texts, hoop.Conceal(x.meaning.text, x.meaning.secrets))
+		tell(x.meaning, x.meaning.secrets, 0)
 	}
 	return texts, all
 }

@@ -31,6 +31,8 @@ type meaning struct {
 	encodes  *string         // client_encoding that it sets, and nothing else; "" is what the connection began with
 	outputs  *outputs        // shared by texts alike
 	types    []uint32        // of parameters, as the client declared them, where some are users' own
+	secrets  []hoop.Secret   // see hoop.Statement
+	held     []int           // parameters that hold secrets
 	values   []sqlscan.Value // of parameters, where what it changes has a limit or none by them
 }
 
@@ -109,7 +111,8 @@ func unknownType(types []uint32, snap *catalog.Snapshot) bool {
 }
 
 func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *meaning {
-	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil, nil}
+	secrets, held := sqlscan.Secrets(p)
+	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil, secrets, held, nil}
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was
@@ -211,7 +214,7 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs, nil, nil}
+	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs, nil, nil, m.held, nil}
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
@@ -222,7 +225,7 @@ func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Ana
 	defer k.scratch.Put(s)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !shareable(p, a, &s.text) {
+	if len(m.secrets) > 0 || !shareable(p, a, &s.text) {
 		k.putLocked(&remembered{key: meaningKey{ref, formExact, p.SQL}, meaning: m})
 		return m
 	}

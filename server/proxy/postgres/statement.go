@@ -107,6 +107,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	st := &hoop.Statement{
 		Text: m.text, Shape: m.shape, Params: params, Uses: a.Uses, Reads: a.Reads,
 		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Database: c.database,
+		Secrets: m.secrets, SecretParams: m.held,
 	}
 	st.Opens, st.Fetches = cursors(a)
 	c.fetched(m, st)
@@ -227,6 +228,9 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 			st.Uses = append(st.Uses, taintedUse)
 		}
 		st.Shape += " -- " + inner.shape
+		if len(inner.held) > 0 { // one of the arguments is a secret, or all that are bound
+			st.Secrets, st.SecretParams = sqlscan.Literals(m.text), numbers(len(params))
+		}
 		all = append(all, executed{i, inner, p.types, tainted})
 		deeper, err := c.executed(ctx, inner, st, nil, depth+1)
 		if err != nil {
@@ -334,13 +338,29 @@ func (c *conn) unjudged(text string, m *meaning, params []hoop.Param, err error)
 	var syntax *pgparse.SyntaxError
 	switch {
 	case m != nil:
-		st.Shape, st.Uses = m.shape, m.analysis.Uses
+		st.Shape, st.Uses, st.Secrets, st.SecretParams = m.shape, m.analysis.Uses, m.secrets, m.held
 	case errors.As(err, &syntax):
 		reason = "it does not parse" // the words quote it
+		if st.Secrets = sqlscan.Unread(text); st.Quotes([]byte(syntax.Message)) {
+			err = &pgparse.SyntaxError{Message: "syntax error", Position: syntax.Position}
+		}
 	case errors.Is(err, pgparse.ErrEncoding):
 		err = notUTF8(text)
+		fallthrough
+	default:
+		if st.Secrets = sqlscan.Unread(text); len(st.Secrets) > 0 {
+			st.SecretParams = numbers(len(params))
+		}
 	}
 	return c.sess.Refuse(c.ctx, st, reason, err)
+}
+
+// numbers are those of n parameters.
+func numbers(n int) (all []int) {
+	for i := range n {
+		all = append(all, i+1)
+	}
+	return all
 }
 
 // onRecord puts a refusal on record that is not yet: every error in place of the target's

@@ -10,6 +10,7 @@ import (
 const (
 	withheldText    = "the text of this message is withheld: it could show values that are masked for you"
 	withheldPayload = ""
+	quotesSecret    = "the text of this message is withheld: it quotes a password"
 )
 
 // failure: ErrorResponse. In the extended protocol the target then skips to Sync.
@@ -105,7 +106,15 @@ func (a *answerer) text(m []byte, withheld bool) error {
 	rules := a.rules()
 	var out []byte
 	var err error
+	e := a.head()
 	switch {
+	case e != nil && e.run != nil && e.run.st != nil && e.run.st.Quotes(m):
+		out, err = scanTexts(nil, m, func(dst, s []byte) []byte {
+			if withheld || e.run.st.Quotes(s) {
+				return append(dst, quotesSecret...)
+			}
+			return rules.Text(dst, s)
+		})
 	case withheld && !inspect(m[headerSize:]).plain():
 		out, err = withhold(nil, m)
 	case rules.Values():

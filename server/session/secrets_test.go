@@ -1,0 +1,138 @@
+package session_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/servertest"
+)
+
+// A credential in a statement reaches the target, and nothing else: not who is asked, not the
+// recording of who may see literals, not the store, the log or an answer that quotes it.
+func TestSession_CredentialsAreOnNoRecord(t *testing.T) {
+	const canary = "C4NARY"
+	asked := strings.NewReplacer("role, unbounded", "role, server, unbounded", "role: auditor}", "role: auditor, literals: true}", "timeout: 30s", "timeout: 60s").Replace(servertest.Resources)
+	a := startApprovals(t, servertest.Options{Resources: asked, Setup: counted + `
+		CREATE EXTENSION IF NOT EXISTS dblink; CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+		DROP ROLE IF EXISTS keeper; CREATE ROLE keeper;
+		DROP SERVER IF EXISTS elsewhere CASCADE; CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw;`})
+	defer a.Direct("DROP EXTENSION dblink; DROP EXTENSION postgres_fdw CASCADE; DROP ROLE keeper")
+	conn := open(t, a.Gateway, nil)
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec} {
+		for _, tt := range []struct {
+			sql, state string
+			args       []any
+			held       bool
+		}{
+			{sql: "ALTER ROLE keeper PASSWORD '" + canary + "'", held: true},
+			{sql: "alter user keeper encrypted/* it's */password E'C4NAR\\131'", held: true},
+			{sql: "ALTER ROLE keeper PASSWORD U&'C4NAR!0059' UESCAPE '!'", held: true},
+			{sql: "ALTER ROLE nobody PASSWORD $$" + canary + "$$", state: "42704", held: true},
+			{sql: "DO $$BEGIN EXECUTE 'ALTER ROLE nobody PASSWORD ''" + canary + "'''; END$$", state: "42704", held: true},
+			{sql: "CREATE USER MAPPING FOR keeper SERVER elsewhere OPTIONS (user 'u', password '" + canary + "')", held: true},
+			{sql: "DROP USER MAPPING FOR keeper SERVER elsewhere", held: true},
+			{sql: "ALTER SERVER elsewhere OPTIONS (passphrase '" + canary + "')", state: "HV00D", held: true},
+			{sql: "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1 password=" + canary + "' PUBLICATION p WITH (create_slot = false)", state: "08006", held: true},
+			{sql: "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 password=x " + canary + "' PUBLICATION p WITH (create_slot = false)", state: "42601", held: true},
+			{sql: "SELECT dblink_connect('host=127.0.0.1 port=1 password=" + canary + "')", state: "08001", held: true},
+			{sql: "SELECT dblink_connect($1)", args: []any{"host=127.0.0.1 port=1 password=" + canary}, state: "08001", held: true},
+			{sql: "ALTER ROLE keeper PASSWORD \"" + canary + "\"", state: "42601"},
+			{sql: "ALTER ROLE keeper PASWORD '" + canary, state: "42601"},
+		} {
+			if mode == pgx.QueryExecModeExec && tt.args == nil {
+				tt.args = []any{} // pgx sends a Query message otherwise
+			}
+			done := query(conn, tt.sql, append([]any{mode}, tt.args...)...)
+			if tt.held {
+				held := a.pending(1)[0]
+				shown, err := json.Marshal(held)
+				if err != nil || bytes.Contains(shown, []byte(canary)) || !strings.HasPrefix(tt.sql, "DROP") && !bytes.Contains(shown, []byte("[secret]")) {
+					t.Errorf("%s: whoever decides sees %s", tt.sql, shown)
+				}
+				noneTells(t, a.DataDir, canary)
+				a.decide(held.ID, true)
+			}
+			err := <-done
+			if state(err) != tt.state {
+				t.Errorf("%s: %v", tt.sql, err)
+			}
+		}
+	}
+	if a.Count("SELECT count(*) FROM pg_authid WHERE rolname = 'keeper' AND rolpassword IS NOT NULL") != 1 {
+		t.Error("no password was set")
+	}
+	_ = conn.Close(t.Context())
+	sessions, err := a.API("auditor").Sessions(t.Context(), 1)
+	if err != nil || len(sessions) != 1 {
+		t.Fatal(sessions, err)
+	}
+	r, err := a.API("auditor").Recording(t.Context(), sessions[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	secrets := 0
+	for dec := json.NewDecoder(r); ; {
+		var rec recording.Record
+		err := dec.Decode(&rec)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(&rec)
+		if err != nil || bytes.Contains(b, []byte(canary)) || bytes.Contains(rec.Wire, []byte(canary)) || rec.Hidden {
+			t.Errorf("a %s tells: %s %q", rec.Kind, b, rec.Wire)
+		}
+		if st := rec.Statement; st != nil {
+			secrets += st.Secrets
+			for _, p := range st.Params {
+				if bytes.Contains(p.Value, []byte(canary)) {
+					t.Errorf("%s tells %q", st.Text, p.Value)
+				}
+				if p.Secret {
+					secrets++
+				}
+			}
+		}
+	}
+	if secrets < 26 {
+		t.Errorf("%d secrets", secrets)
+	}
+	events, err := json.Marshal(events(t, a.Gateway))
+	if err != nil || bytes.Contains(events, []byte(canary)) || strings.Contains(a.Log.String(), canary) {
+		t.Error("an event or the gateway's log tells", err)
+	}
+}
+
+// noneTells demands that no file of a folder has a text.
+func noneTells(t *testing.T, dir, text string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(text)) {
+			t.Errorf("%s tells", path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,139 @@
+package sqlscan
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// connection conceals what a connection string of libpq signs in with. One that cannot be
+// read is concealed whole: the target's error may quote any word of it.
+func connection(value string) (shown string, values []string) {
+	shown, values, ok := parseConnection(value)
+	if !ok {
+		return hoop.Hidden, append(strings.Fields(value), value)
+	}
+	return shown, values
+}
+
+// leading are the parameters of a connection that say where it leads, whose it is and what it
+// is like (PostgreSQL manual, "Parameter Key Words"). All others may be what it signs in with.
+var leading = map[string]bool{
+	"host": true, "hostaddr": true, "port": true, "dbname": true, "user": true, "connect_timeout": true, "client_encoding": true, "options": true, "application_name": true, "fallback_application_name": true,
+	"keepalives": true, "keepalives_idle": true, "keepalives_interval": true, "keepalives_count": true, "tcp_user_timeout": true, "replication": true, "gssencmode": true, "sslmode": true, "requiressl": true,
+	"sslnegotiation": true, "sslcompression": true, "sslcert": true, "sslkey": true, "sslcertmode": true, "sslrootcert": true, "sslcrl": true, "sslcrldir": true, "sslsni": true, "requirepeer": true, "ssl_min_protocol_version": true,
+	"ssl_max_protocol_version": true, "min_protocol_version": true, "max_protocol_version": true, "krbsrvname": true, "gsslib": true, "gssdelegation": true, "service": true, "servicefile": true,
+	"target_session_attrs": true, "load_balance_hosts": true, "channel_binding": true, "require_auth": true, "passfile": true,
+}
+
+// parseConnection reads a connection string as libpq does; without "=" and "://" it is the
+// name of something. ok is false where libpq would not read it.
+func parseConnection(value string) (shown string, values []string, ok bool) {
+	for _, scheme := range []string{"postgresql://", "postgres://"} {
+		if rest, is := strings.CutPrefix(value, scheme); is {
+			shown, values, ok = parseURI(rest)
+			return scheme + shown, values, ok
+		}
+	}
+	if !strings.Contains(value, "=") {
+		return value, nil, !strings.Contains(value, " ")
+	}
+	var b strings.Builder
+	rest := value
+	for {
+		key := strings.TrimLeft(rest, spaces)
+		b.WriteString(rest[:len(rest)-len(key)])
+		if key == "" {
+			return b.String(), values, true
+		}
+		n := strings.IndexByte(key, '=')
+		if n < 0 || strings.ContainsAny(strings.Trim(key[:n], spaces), spaces) {
+			return "", nil, false
+		}
+		b.WriteString(key[:n+1])
+		rest = strings.TrimLeft(key[n+1:], spaces)
+		b.WriteString(key[n+1 : len(key)-len(rest)])
+		said, size, ok := parseValue(rest)
+		if !ok {
+			return "", nil, false
+		}
+		if leading[strings.Trim(key[:n], spaces)] {
+			b.WriteString(rest[:size])
+		} else {
+			b.WriteString(hoop.Hidden)
+			values = append(values, said, rest[:size])
+		}
+		rest = rest[size:]
+	}
+}
+
+// spaces are what isspace of C takes for such.
+const spaces = " \t\n\r\f\v"
+
+// parseValue reads a value, in quotes or up to a space, and says how many bytes it takes.
+func parseValue(s string) (said string, size int, ok bool) {
+	var b strings.Builder
+	quoted := strings.HasPrefix(s, "'")
+	i := 0
+	if quoted {
+		i = 1
+	}
+	for ; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		case quoted && s[i] == '\'':
+			return b.String(), i + 1, true
+		case !quoted && strings.IndexByte(spaces, s[i]) >= 0:
+			return b.String(), i, true
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String(), i, !quoted
+}
+
+// parseURI reads what stands behind the scheme.
+func parseURI(rest string) (shown string, values []string, ok bool) {
+	var b strings.Builder
+	if at := strings.IndexAny(rest, "@/"); at >= 0 && rest[at] == '@' {
+		user, password, has := strings.Cut(rest[:at], ":")
+		b.WriteString(user)
+		if has {
+			b.WriteString(":" + hoop.Hidden)
+			values = spelled(values, password)
+		}
+		rest = rest[at:]
+	}
+	if strings.Contains(strings.TrimPrefix(rest, "@"), "@") { // libpq takes the first for the end of the password
+		return "", nil, false
+	}
+	before, query, has := strings.Cut(rest, "?")
+	b.WriteString(before)
+	if !has {
+		return b.String(), values, true
+	}
+	for i, pair := range strings.Split(query, "&") {
+		b.WriteByte("?&"[min(i, 1)])
+		key, value, _ := strings.Cut(pair, "=")
+		name, err := url.PathUnescape(key)
+		if err != nil {
+			return "", nil, false
+		}
+		if leading[name] || name == "ssl" {
+			b.WriteString(pair)
+			continue
+		}
+		b.WriteString(key + "=" + hoop.Hidden)
+		values = spelled(values, value)
+	}
+	return b.String(), values, true
+}
+
+// spelled adds a value of a URI, as it is written and as it is meant.
+func spelled(values []string, value string) []string {
+	if meant, err := url.PathUnescape(value); err == nil {
+		values = append(values, meant)
+	}
+	return append(values, value)
+}

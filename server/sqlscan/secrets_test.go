@@ -1,0 +1,97 @@
+package sqlscan
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hoopctl/hoopctl/pkg/hoop"
+)
+
+// What stands where a credential would, however it is spelled; the rest stays as it was
+// written. An empty want is the text itself.
+func TestSecrets(t *testing.T) {
+	const hidden = "'[secret]'"
+	for _, tt := range []struct{ sql, want string }{
+		{"SELECT 'password', 'CONNECTION ''x'''", ""},
+		{"UPDATE users SET password = 'x' WHERE token = 'y'", ""},
+		{"SELECT * FROM a WHERE id = 'password=42' AND b = set_config('app.key', 'k', false)", ""},
+		{"ALTER ROLE r PASSWORD NULL VALID UNTIL '2030-01-01'", ""},
+		{"CREATE ROLE r LOGIN PASSWORD 'CANARY' VALID UNTIL '2030-01-01'", "CREATE ROLE r LOGIN PASSWORD " + hidden + " VALID UNTIL '2030-01-01'"},
+		{"create user r encrypted password/* a */'CANARY'", "create user r encrypted password/* a */" + hidden},
+		{"ALTER USER r PASSWORD E'CAN\\101RY'; SELECT 'x'", "ALTER USER r PASSWORD " + hidden + "; SELECT 'x'"},
+		{"SELECT 'CANARYS'; ALTER USER r PASSWORD $a$CANARY$a$", "SELECT 'CANARYS'; ALTER USER r PASSWORD " + hidden},
+		{"ALTER USER r PASSWORD U&'CAN!0041RY' UESCAPE '!'", "ALTER USER r PASSWORD " + hidden + " UESCAPE '!'"},
+		{"ALTER USER r PASSWORD 'CAN'\n'ARY'", "ALTER USER r PASSWORD $1"},
+		{"ALTER USER r PASSWORD 'it''s CANARY'", "ALTER USER r PASSWORD " + hidden},
+		{"ALTER USER r PASSWORD 'SCRAM-SHA-256$4096:CANARY==$CANARY=:CANARY='", "ALTER USER r PASSWORD " + hidden},
+		{"CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'u', password 'CANARY', \"API_x\" 'CANARY')", "CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'u', password " + hidden + ", \"API_x\" " + hidden + ")"},
+		{"ALTER USER MAPPING FOR r SERVER s OPTIONS (DROP user, SET password 'CANARY', ADD password_required 'false')", "ALTER USER MAPPING FOR r SERVER s OPTIONS (DROP user, SET password " + hidden + ", ADD password_required 'false')"},
+		{"ALTER USER MAPPING FOR r SERVER s OPTIONS (SET U&\"p!0061ssword\" UESCAPE '!' 'CANARY')", "ALTER USER MAPPING FOR r SERVER s OPTIONS (SET U&\"p!0061ssword\" UESCAPE '!' " + hidden + ")"},
+		{"CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (host 'h', access_token 'CANARY', connect 'Pwd=CANARY')", "CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (host 'h', access_token " + hidden + ", connect " + hidden + ")"},
+		{"ALTER SERVER s OPTIONS (SET url 'https://u:CANARY@h/', ADD dbname 'd')", "ALTER SERVER s OPTIONS (SET url " + hidden + ", ADD dbname 'd')"},
+		{"CREATE FOREIGN TABLE f (a int) SERVER s OPTIONS (secret 'CANARY')", "CREATE FOREIGN TABLE f (a int) SERVER s OPTIONS (secret " + hidden + ")"},
+		{"ALTER FOREIGN TABLE f OPTIONS (ADD secret 'CANARY')", "ALTER FOREIGN TABLE f OPTIONS (ADD secret " + hidden + ")"},
+		{"CREATE SUBSCRIPTION s CONNECTION 'host=h password=CANARY dbname=''d''' PUBLICATION p", "CREATE SUBSCRIPTION s CONNECTION 'host=h password=[secret] dbname=''d''' PUBLICATION p"},
+		{"ALTER SUBSCRIPTION s CONNECTION $$host=h password = 'CAN\\'ARY' user=u$$", "ALTER SUBSCRIPTION s CONNECTION $$host=h password = [secret] user=u$$"},
+		{"ALTER SUBSCRIPTION s CONNECTION E'host=h password=CAN\\101RY user=u'", "ALTER SUBSCRIPTION s CONNECTION 'host=h password=[secret] user=u'"},
+		{"ALTER SUBSCRIPTION s CONNECTION 'host=h password CANARY'", "ALTER SUBSCRIPTION s CONNECTION " + hidden},
+		{"ALTER SUBSCRIPTION s CONNECTION 'postgresql://u:CANARY@h:5/d?sslpassword=CANARY&sslmode=require'", "ALTER SUBSCRIPTION s CONNECTION 'postgresql://u:[secret]@h:5/d?sslpassword=[secret]&sslmode=require'"},
+		{"ALTER SUBSCRIPTION s CONNECTION 'postgres://h/d?p%61ssword=CANARY'", "ALTER SUBSCRIPTION s CONNECTION 'postgres://h/d?p%61ssword=[secret]'"},
+		{"ALTER SYSTEM SET primary_conninfo = 'host=h password=CANARY'", "ALTER SYSTEM SET primary_conninfo = 'host=h password=[secret]'"},
+		{"SET \"Primary_ConnInfo\" TO 'host=h password=CANARY'", "SET \"Primary_ConnInfo\" TO 'host=h password=[secret]'"},
+		{"ALTER ROLE r SET ssl_passphrase_command = 'echo CANARY'", "ALTER ROLE r SET ssl_passphrase_command = " + hidden},
+		{"SELECT pg_catalog.set_config('PRIMARY_conninfo', 'password=CANARY', false)", "SELECT pg_catalog.set_config('PRIMARY_conninfo', 'password=[secret]', false)"},
+		{"SELECT * FROM dblink('host=h password=CANARY', 'SELECT 1') AS t (a int)", "SELECT * FROM dblink('host=h password=[secret]', 'SELECT 1') AS t (a int)"},
+		{"SELECT x.dblink_connect('c', 'host=h' || ' password=CANARY' || $1), 'y'", "SELECT x.dblink_connect('c', '[secret]' || '[secret]' || $1), 'y'"},
+		{"SELECT dblink_exec('c', 'ALTER ROLE r PASSWORD ''CANARY''')", "SELECT dblink_exec('c', 'ALTER ROLE r PASSWORD ''[secret]''')"},
+		{"DO $$BEGIN ALTER ROLE r PASSWORD 'CANARY'; SELECT 'x'; END$$", "DO $$BEGIN ALTER ROLE r PASSWORD '[secret]'; SELECT 'x'; END$$"},
+		{"DO 'BEGIN ALTER ROLE r PASSWORD ''CANARY''; END' LANGUAGE plpgsql", "DO 'BEGIN ALTER ROLE r PASSWORD ''[secret]''; END' LANGUAGE plpgsql"},
+		{"DO $$DECLARE password text := 'CANARY'; BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal(password); EXECUTE 'ALTER ROLE r PASSWORD ''CANARY'''; END$$", "DO $$DECLARE password text := '[secret]'; BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal(password); EXECUTE 'ALTER ROLE r PASSWORD ''[secret]'''; END$$"},
+		{"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$SELECT dblink_connect('host=h password=CANARY')$f$", "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$SELECT dblink_connect('host=h password=[secret]')$f$"},
+		{"EXPLAIN SELECT dblink_connect('password=CANARY')", "EXPLAIN SELECT dblink_connect('password=[secret]')"},
+		{"CREATE VIEW v AS SELECT dblink_connect('password=CANARY')", "CREATE VIEW v AS SELECT dblink_connect('password=[secret]')"},
+	} {
+		p, err := pool.Parse(t.Context(), tt.sql)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.sql, err)
+		}
+		found, _ := Secrets(p)
+		got := hoop.Conceal(tt.sql, found)
+		if want := tt.want; got != want && (want != "" || got != tt.sql) {
+			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
+		}
+		if tt.want != "" && (strings.Contains(got, "CANARY") != strings.Contains(tt.want, "CANARY") || len(found) == 0) {
+			t.Errorf("%s: %s", tt.sql, got)
+		}
+	}
+	for sql, want := range map[string][]int{
+		"SELECT dblink_connect('c', $2), $1":        {2},
+		"SELECT dblink($1, $2)":                     {1},
+		"SELECT set_config('primary_conninfo', $1)": {1},
+		"SELECT dblink_connect('a' || $1::text)":    {1},
+		"SELECT set_config('work_mem', $1, false)":  nil,
+		"SELECT * FROM t WHERE password = $1":       nil,
+	} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if _, got := Secrets(p); !slices.Equal(got, want) {
+			t.Errorf("%s: parameters %v, want %v", sql, got, want)
+		}
+	}
+	// What does not parse, and may have a credential, has no literal.
+	for sql, want := range map[string]string{
+		"SELECT 'x' FROM 'y'":                      "SELECT 'x' FROM 'y'",
+		"alter ROLE r PASWORD 'x'":                 "alter ROLE r PASWORD '[secret]'",
+		"ALTER ROLE r PASSWORD \"CANARY\" LOGIN":   "ALTER ROLE r PASSWORD \"[secret]\" LOGIN",
+		"ALTER ROLE r PASSWORD CANARY":             "ALTER ROLE r PASSWORD [secret]",
+		"ALTER ROLE r PASSWORD 'CANARY":            "ALTER ROLE r PASSWORD '[secret]'",
+		"CREATE SUBSCRIPTION s CONNECTON 'CANARY'": "CREATE SUBSCRIPTION s CONNECTON '[secret]'",
+	} {
+		if got := hoop.Conceal(sql, Unread(sql)); got != want {
+			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
