@@ -255,7 +255,7 @@ func (s *Server) postDev(w http.ResponseWriter, r *http.Request, browser string)
 		s.sorry(w, r, errNoUser)
 		return
 	}
-	s.signedIn(w, r, d, code, signIn{browser: hash(browser), identity: id, authAt: s.now()})
+	s.signedIn(w, r, d, code, signIn{browser: hash(browser), identity: id, authAt: s.now(), asked: s.now()})
 }
 
 // signedIn goes on to the confirmation.
@@ -268,6 +268,14 @@ func (s *Server) signedIn(w http.ResponseWriter, r *http.Request, d Device, code
 		if errors.Is(err, errReplay) {
 			s.attemptFailed(r.Context(), remoteIP(r), "identity provider's answer used twice", hoop.Detail{Name: "provider", Value: in.identity.Provider})
 			err = errProviderRefused.because(err)
+		}
+		s.sorry(w, r, err)
+		return
+	}
+	if err := s.givenSince(r.Context(), in.identity.Subject, in.asked); err != nil {
+		if errors.Is(err, errEnded) {
+			s.attemptFailed(r.Context(), remoteIP(r), "identity provider's answer is from before its subject was disabled", hoop.Detail{Name: "provider", Value: in.identity.Provider})
+			err = errProviderRefused.because(errors.Join(err, s.deny(r.Context(), d.CodeHash, in.identity.Subject)))
 		}
 		s.sorry(w, r, err)
 		return
@@ -403,7 +411,7 @@ func (s *Server) getCallback(w http.ResponseWriter, r *http.Request) {
 		if len(credential) == 0 {
 			s.o.Logger.WarnContext(r.Context(), "identity provider gave no refresh token: the sign-in will last as long as one access token; add the scope offline_access", "provider", u.o.Name)
 		}
-		s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: id, credential: credential, authAt: notAfter(authAt, s.now())})
+		s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: id, credential: credential, authAt: notAfter(authAt, s.now()), asked: f.Begun})
 	}
 }
 

@@ -100,12 +100,7 @@ func (s *Server) denyDevices(ctx context.Context, subject string) error {
 		if d.Identity.Subject != subject {
 			continue
 		}
-		err = errors.Join(err, s.o.Store.UpdateDevice(ctx, d.CodeHash, func(row *Device) error {
-			if row.Identity.Subject == subject {
-				row.State, row.Credential = DeviceDenied, nil
-			}
-			return nil
-		}))
+		err = errors.Join(err, s.deny(ctx, d.CodeHash, subject))
 	}
 	if err != nil {
 		return fmt.Errorf("deny the devices of %s: %w", subject, err)
@@ -113,17 +108,29 @@ func (s *Server) denyDevices(ctx context.Context, subject string) error {
 	return nil
 }
 
+// deny has a device come to nothing for which a subject signed in.
+func (s *Server) deny(ctx context.Context, codeHash, subject string) error {
+	return s.o.Store.UpdateDevice(ctx, codeHash, func(row *Device) error {
+		if row.Identity.Subject == subject {
+			row.State, row.Credential = DeviceDenied, nil
+		}
+		return nil
+	})
+}
+
 // settled looks once more at a sign-in that is stored now: its device may have been denied
 // meanwhile, and its provider asked a while ago. It is errEnded where the sign-in has ended
 // by that. f is as stored afterwards.
 func (s *Server) settled(ctx context.Context, f *Family, codeHash string) error {
+	stands := s.stands(ctx, f, codeHash)
 	s.spread(ctx, f)
-	if codeHash != "" {
-		d, err := s.o.Store.Device(ctx, codeHash)
-		if err != nil || d.State != DeviceUsed {
-			if err = errors.Join(err, s.end(ctx, f, hoop.CauseDisabled, "disabled while it began", false)); err != nil {
-				return err
-			}
+	if stands != nil {
+		err := s.end(ctx, f, hoop.CauseDisabled, "disabled while it began", false)
+		if !errors.Is(stands, errEnded) {
+			err = errors.Join(stands, err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	now := s.now()
@@ -131,6 +138,43 @@ func (s *Server) settled(ctx context.Context, f *Family, codeHash string) error 
 		s.recheck(ctx, f)
 	}
 	if !f.live(now) {
+		return errEnded
+	}
+	return nil
+}
+
+// stands is errEnded where a sign-in stands on a device that was denied, or on what was given
+// before its subject was disabled.
+func (s *Server) stands(ctx context.Context, f *Family, codeHash string) error {
+	given := f.GivenAt
+	switch {
+	case codeHash != "":
+		d, err := s.o.Store.Device(ctx, codeHash)
+		if err != nil {
+			return err
+		}
+		if d.State != DeviceUsed {
+			return errEnded
+		}
+		given = d.AskedAt
+	case given.IsZero(): // a secret
+		return nil
+	}
+	return s.givenSince(ctx, f.Subject, given)
+}
+
+// givenSince is errEnded where something was given before a subject was disabled: it signs
+// that subject in no more. The time is by a clock of this gateway, and that of another may
+// have been ahead, or it is as early as it can be.
+func (s *Server) givenSince(ctx context.Context, subject string, given time.Time) error {
+	at, err := s.o.Store.DisabledAt(ctx, subject)
+	if err != nil {
+		return fmt.Errorf("find out whether %s was disabled: %w", subject, err)
+	}
+	if s.o.Store.Shared() && !at.IsZero() {
+		at = at.Add(elsewhereBack)
+	}
+	if given.Before(at) {
 		return errEnded
 	}
 	return nil
@@ -172,7 +216,7 @@ func (s *Server) bind(ctx context.Context, codeHash string, in signIn) error {
 			d.Spent = append(d.Spent, in.once)
 		}
 		d.Browser, d.Identity, d.Credential, d.SignedInAt, d.SignInEnd = in.browser, in.identity, sealed, now, in.end
-		d.AuthAt = in.authAt
+		d.AuthAt, d.AskedAt = in.authAt, in.asked
 		return nil
 	})
 }
@@ -183,6 +227,7 @@ type signIn struct {
 	identity   hoop.Identity
 	credential []byte
 	authAt     time.Time // Device.AuthAt
+	asked      time.Time // Device.AskedAt
 	end        time.Time // zero: as long as Options.SignInLife
 	once       string    // what must not be shown a second time; "" where the provider sees to that
 }

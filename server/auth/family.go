@@ -15,6 +15,9 @@ import (
 )
 
 const (
+	// disabledKept is how long it is known when somebody was disabled: what is older has
+	// ended, a device (a quarter of an hour) and a workload's token (assertionLife) alike.
+	disabledKept = assertionLife + 2*assertionAhead + elsewhereBack
 	// grace is how long the previous refresh token still gets the same successor.
 	grace = 10 * time.Second
 	// lease is how long one gateway may take to ask the identity provider.
@@ -374,9 +377,15 @@ func (s *Server) revoke(ctx context.Context, c caller, token string) error {
 }
 
 // Disable ends every sign-in of a subject, says how many, and has its live sessions cut.
-// Devices for which it signed in give none any more.
+// Devices for which it signed in give none any more, and what a provider gave before signs
+// it in no more.
 func (s *Server) Disable(ctx context.Context, subject, why string) (ended int, err error) {
-	denied := s.denyDevices(ctx, subject)
+	now := s.now()
+	denied := s.o.Store.SetDisabled(ctx, subject, now, now.Add(disabledKept)) // first: whoever signs in meanwhile sees it, or is seen
+	if denied != nil {
+		denied = fmt.Errorf("note that %s was disabled: %w", subject, denied)
+	}
+	denied = errors.Join(denied, s.denyDevices(ctx, subject))
 	families, err := s.o.Store.Families(ctx, subject, s.now())
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("list sign-ins of %s: %w", subject, err), denied)

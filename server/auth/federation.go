@@ -52,18 +52,21 @@ var assertionAlgs = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// verify checks an assertion, and says when it ends. Its errors are errRefused or
+// period is when an assertion was issued, at the earliest, and when it ends.
+type period struct{ issued, end time.Time }
+
+// verify checks an assertion, and says what time it is of. Its errors are errRefused or
 // errUnreachable. The issuer is asked only about what claims to be as declared, so that
 // whoever knows just an account's name neither has requests sent nor learns, by their
 // failing, that there is such an account.
-func (i *issuers) verify(ctx context.Context, f Federation, assertion string) (time.Time, error) {
-	end, err := f.claimed(assertion, i.now())
+func (i *issuers) verify(ctx context.Context, f Federation, assertion string) (period, error) {
+	of, err := f.claimed(assertion, i.now())
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", errRefused, err)
+		return period{}, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	p, err := i.provider(ctx, f)
 	if err != nil {
-		return time.Time{}, err
+		return period{}, err
 	}
 	algs := make([]string, len(assertionAlgs))
 	for n, a := range assertionAlgs {
@@ -74,47 +77,53 @@ func (i *issuers) verify(ctx context.Context, f Federation, assertion string) (t
 	switch {
 	case err != nil && strings.HasPrefix(err.Error(), "failed to verify signature: fetching keys"): // go-oidc tells it in words only
 		i.fail(f.source())
-		return time.Time{}, fmt.Errorf("%w: its keys", errUnreachable)
+		return period{}, fmt.Errorf("%w: its keys", errUnreachable)
 	case err != nil:
-		return time.Time{}, fmt.Errorf("%w: %w", errRefused, err)
+		return period{}, fmt.Errorf("%w: %w", errRefused, err)
 	case t.Issuer != f.Issuer || t.Subject != f.Subject || len(t.Audience) != 1:
 		// go-oidc reads claims whatever their case, claimed does not.
-		return time.Time{}, fmt.Errorf("%w: a claim is there twice", errRefused)
+		return period{}, fmt.Errorf("%w: a claim is there twice", errRefused)
 	}
-	return end, nil
+	return of, nil
 }
 
 // claimed checks what an assertion says of itself, its signature aside. Claims are
 // matched by case, and each may be there once.
-func (f Federation) claimed(assertion string, now time.Time) (end time.Time, err error) {
+func (f Federation) claimed(assertion string, now time.Time) (of period, err error) {
 	t, err := jwt.ParseSigned(assertion, assertionAlgs)
 	if err != nil {
-		return time.Time{}, errors.New("it is no JWT with an asymmetric signature")
+		return period{}, errors.New("it is no JWT with an asymmetric signature")
 	}
 	var c jwt.Claims
 	if err := t.UnsafeClaimsWithoutVerification(&c); err != nil {
-		return time.Time{}, errors.New("its claims cannot be read")
+		return period{}, errors.New("its claims cannot be read")
 	}
 	latest := now.Add(assertionAhead)
 	switch {
 	case f == Federation{}:
-		return time.Time{}, errors.New("no token stands for the account")
+		return period{}, errors.New("no token stands for the account")
 	case c.Issuer != f.Issuer:
-		return time.Time{}, errors.New("another issuer")
+		return period{}, errors.New("another issuer")
 	case len(c.Audience) != 1 || c.Audience[0] != f.Audience:
-		return time.Time{}, errors.New("another audience, or several")
+		return period{}, errors.New("another audience, or several")
 	case c.Subject != f.Subject:
-		return time.Time{}, errors.New("another subject")
+		return period{}, errors.New("another subject")
 	case c.Expiry == nil || !now.Before(c.Expiry.Time()):
-		return time.Time{}, errors.New("it has expired, or never does")
+		return period{}, errors.New("it has expired, or never does")
 	case c.Expiry.Time().After(latest.Add(assertionLife)):
-		return time.Time{}, fmt.Errorf("it is good for more than %s", assertionLife)
+		return period{}, fmt.Errorf("it is good for more than %s", assertionLife)
 	case c.NotBefore != nil && latest.Before(c.NotBefore.Time()):
-		return time.Time{}, errors.New("it is not good yet")
+		return period{}, errors.New("it is not good yet")
 	case c.IssuedAt != nil && (latest.Before(c.IssuedAt.Time()) || c.Expiry.Time().Before(c.IssuedAt.Time())):
-		return time.Time{}, errors.New("it was issued in the future")
+		return period{}, errors.New("it was issued in the future")
 	}
-	return c.Expiry.Time().UTC(), nil
+	of.end = c.Expiry.Time().UTC()
+	if c.IssuedAt != nil { // by a clock that may be ahead
+		of.issued = c.IssuedAt.Time().UTC().Add(-assertionAhead)
+	} else { // it has not ended, so it may be as old as this
+		of.issued = now.Add(-assertionLife - assertionAhead)
+	}
+	return of, nil
 }
 
 // issuers are those of federated service accounts, with their keys. They may be used

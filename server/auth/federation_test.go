@@ -366,8 +366,8 @@ func FuzzFederation_Claimed(f *testing.F) {
 	f.Add(encode([]byte(`{"alg":"RS256"}`)) + "." + encode([]byte(`{"iss":"i","aud":"a","sub":"s","exp":4e9}`)) + ".AAAA")
 	declared, now := Federation{Issuer: "i", Audience: "a", Subject: "s"}, time.Unix(3_999_999_000, 0)
 	f.Fuzz(func(t *testing.T, token string) {
-		if end, err := declared.claimed(token, now); err == nil && (!end.After(now) || end.Sub(now) > assertionLife+assertionAhead) {
-			t.Errorf("accepted until %s", end)
+		if of, err := declared.claimed(token, now); err == nil && (!of.end.After(now) || of.end.Sub(now) > assertionLife+assertionAhead) {
+			t.Errorf("accepted until %s", of.end)
 		}
 		if _, err := (Federation{}).claimed(token, now); err == nil {
 			t.Error("accepted for an account that no token stands for")

@@ -17,6 +17,8 @@ type memStore struct {
 	devices  map[string]Device
 	families map[string]Family
 	tokens   map[string]Token
+	disabled map[string]time.Time
+	kept     map[string]time.Time
 }
 
 // failWith makes operations fail while others go on.
@@ -27,7 +29,7 @@ func (m *memStore) failWith(f func(op string) error) {
 }
 
 func newMemStore() *memStore {
-	return &memStore{devices: map[string]Device{}, families: map[string]Family{}, tokens: map[string]Token{}}
+	return &memStore{devices: map[string]Device{}, families: map[string]Family{}, tokens: map[string]Token{}, disabled: map[string]time.Time{}, kept: map[string]time.Time{}}
 }
 
 func (m *memStore) begin(op string) error {
@@ -209,6 +211,25 @@ func (m *memStore) Cuts(_ context.Context, after time.Time) ([]Family, error) {
 	return m.list(func(f Family) bool { return f.CutAt.After(after) }), nil
 }
 
+func (m *memStore) SetDisabled(_ context.Context, subject string, at, until time.Time) error {
+	defer m.mu.Unlock()
+	if err := m.begin("SetDisabled"); err != nil {
+		return err
+	}
+	if at.After(m.disabled[subject]) {
+		m.disabled[subject], m.kept[subject] = at, until
+	}
+	return nil
+}
+
+func (m *memStore) DisabledAt(_ context.Context, subject string) (time.Time, error) {
+	defer m.mu.Unlock()
+	if err := m.begin("DisabledAt"); err != nil {
+		return time.Time{}, err
+	}
+	return m.disabled[subject], nil
+}
+
 func (m *memStore) Shared() bool { return m.shared }
 
 func (m *memStore) Sweep(_ context.Context, before time.Time) error {
@@ -224,6 +245,12 @@ func (m *memStore) Sweep(_ context.Context, before time.Time) error {
 	for k, t := range m.tokens {
 		if t.ExpiresAt.Before(before) {
 			delete(m.tokens, k)
+		}
+	}
+	for k, until := range m.kept {
+		if until.Before(before) {
+			delete(m.disabled, k)
+			delete(m.kept, k)
 		}
 	}
 	for k, f := range m.families {

@@ -38,7 +38,7 @@ type caller struct {
 	id      string
 	ip      string
 	account *ServiceAccount // nil: hoopctl
-	until   time.Time       // the end of the token that was shown; zero: none was
+	shown   period          // of the token that was shown; zero: none was
 }
 
 // oauth serves an endpoint for OAuth clients. No CORS header: a browser's script is no
@@ -127,8 +127,8 @@ func (s *Server) assertedCaller(r *http.Request, c caller) (caller, error) {
 	case c.id == "":
 		return c, invalidClient("client_id is missing: the service account's name")
 	}
-	account, until, err := s.verifyFederated(r.Context(), c.ip, c.id, assertion)
-	c.account, c.until = &account, until
+	account, of, err := s.verifyFederated(r.Context(), c.ip, c.id, assertion)
+	c.account, c.shown = &account, of
 	return c, err
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 
@@ -58,29 +57,34 @@ func (s *Server) verifyAccount(ctx context.Context, ip, name, secret string) (Se
 	return account, nil
 }
 
-// verifyFederated checks another issuer's token, and says when it ends. Wrong ones count
+// verifyFederated checks another issuer's token, and says what time it is of. Wrong ones count
 // as wrong secrets do. Whatever was wrong looks the same from outside; the log tells the
 // operator. That the issuer cannot be reached hears only who shows a token that claims
 // to be as declared, and it is not counted.
-func (s *Server) verifyFederated(ctx context.Context, ip, name, assertion string) (ServiceAccount, time.Time, error) {
+func (s *Server) verifyFederated(ctx context.Context, ip, name, assertion string) (ServiceAccount, period, error) {
 	if err := s.mayTry(ip, name); err != nil {
-		return ServiceAccount{}, time.Time{}, err
+		return ServiceAccount{}, period{}, err
 	}
 	account, ok := s.o.ServiceAccount(name)
-	end, err := s.issuers.verify(ctx, account.Federation, assertion)
+	of, err := s.issuers.verify(ctx, account.Federation, assertion)
+	if ok && err == nil {
+		if err = s.givenSince(ctx, ServiceSubject(name), of.issued); err != nil && !errors.Is(err, errEnded) {
+			return ServiceAccount{}, period{}, err
+		}
+	}
 	switch {
 	case errors.Is(err, errUnreachable):
 		s.o.Logger.WarnContext(ctx, "issuer of a service account's tokens unreachable", "account", name, "issuer", account.Federation.Issuer, "error", err)
-		return ServiceAccount{}, time.Time{}, unavailable("the issuer of this service account's tokens cannot be reached; try again")
+		return ServiceAccount{}, period{}, unavailable("the issuer of this service account's tokens cannot be reached; try again")
 	case !ok || err != nil:
 		if ok {
 			s.o.Logger.InfoContext(ctx, "token for a service account refused", "account", name, "error", err)
 		}
 		s.triedInVain(ctx, ip, name, "wrong service account or token")
-		return ServiceAccount{}, time.Time{}, invalidClient("this service account is unknown, or the token does not stand for it")
+		return ServiceAccount{}, period{}, invalidClient("this service account is unknown, or the token does not stand for it")
 	}
 	s.limits.accounts.reset(accountKey(ip, name))
-	return account, end, nil
+	return account, of, nil
 }
 
 func accountKey(ip, name string) string { return network(ip) + " " + hash(name) }
@@ -108,7 +112,7 @@ func (s *Server) triedInVain(ctx context.Context, ip, name, reason string) {
 func (s *Server) signInAccount(ctx context.Context, c caller) (*oidc.AccessTokenResponse, error) {
 	return s.begin(ctx, Family{
 		Identity: c.account.identity(c.id), Provider: serviceProvider, Client: c.id, RemoteIP: c.ip,
-		Credential: s.keys.fingerprint(c.id, *c.account), CheckedAt: s.now(), ExpiresAt: c.until,
+		Credential: s.keys.fingerprint(c.id, *c.account), CheckedAt: s.now(), ExpiresAt: c.shown.end, GivenAt: c.shown.issued,
 	}, "")
 }
 

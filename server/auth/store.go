@@ -56,11 +56,17 @@ type Store interface {
 
 	// Cuts lists the families whose CutAt is after a time, in no order.
 	Cuts(ctx context.Context, after time.Time) ([]Family, error)
+	// SetDisabled notes when a subject was disabled; the latest time counts. It may be
+	// forgotten once until has passed.
+	SetDisabled(ctx context.Context, subject string, at, until time.Time) error
+	// DisabledAt is when a subject was disabled last; zero where there is no note of it.
+	DisabledAt(ctx context.Context, subject string) (time.Time, error)
+
 	// Shared reports whether other gateways use the same store.
 	Shared() bool
 
 	// Sweep deletes devices, tokens and families whose ExpiresAt is before the time
-	// given. A family's tokens never outlive it.
+	// given, and what SetDisabled noted until before then. A family's tokens never outlive it.
 	Sweep(ctx context.Context, before time.Time) error
 }
 
@@ -89,6 +95,7 @@ type Device struct {
 	Identity     hoop.Identity
 	Credential   []byte // of the identity provider, sealed; nil where there is none
 	SignedInAt   time.Time
+	AskedAt      time.Time // when the provider was asked for the answer that signed in
 	Again        bool      // the provider must ask for the credentials, not only know the browser
 	AuthAt       time.Time // when the provider asked for them last; zero: it does not say
 	SignInEnd    time.Time // until when the provider vouches; zero: it sets no end
@@ -122,6 +129,7 @@ type Family struct {
 	EndedWhy   string
 	CutAt      time.Time // when live sessions had to be cut last, as it ended or its groups changed; zero: never
 	CutAll     bool      // those of other sign-ins of the subject too
+	GivenAt    time.Time // when the token of another issuer that it stands on was issued, at the earliest; zero: it does not stand on one
 }
 
 // live reports whether the family holds at now.

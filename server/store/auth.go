@@ -208,13 +208,37 @@ func (s *Store) Cuts(ctx context.Context, after time.Time) ([]auth.Family, error
 	return found, fault("list sign-ins that ended", err)
 }
 
-// Sweep deletes what expired before a time: of sign-ins, with their tokens, and of counts.
+// SetDisabled notes when a subject was disabled, where that is later than what is noted.
+func (s *Store) SetDisabled(ctx context.Context, subject string, at, until time.Time) error {
+	return s.write(ctx, "note who is disabled", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO disabled (subject, at, expires_at) VALUES ($1, $2, $3)
+			ON CONFLICT (subject) DO UPDATE SET at = excluded.at, expires_at = excluded.expires_at WHERE disabled.at < excluded.at`,
+			subject, micros(at), micros(until))
+		return err
+	})
+}
+
+// DisabledAt is when a subject was disabled last; zero where nothing is noted.
+func (s *Store) DisabledAt(ctx context.Context, subject string) (time.Time, error) {
+	var at time.Time
+	err := each(ctx, s.r, func(rows *sql.Rows) error {
+		var us int64
+		err := rows.Scan(&us)
+		at = time.UnixMicro(us).UTC()
+		return err
+	}, `SELECT at FROM disabled WHERE subject = $1`, subject)
+	return at, fault("read who is disabled", err)
+}
+
+// Sweep deletes what expired before a time: of sign-ins, with their tokens, of who was
+// disabled, and of counts.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
 	return s.write(ctx, "sweep what expired", func(tx *sql.Tx) error {
 		for _, query := range []string{
 			`DELETE FROM devices WHERE expires_at < $1`,
 			`DELETE FROM tokens WHERE expires_at < $1`,
 			`DELETE FROM families WHERE expires_at < $1`,
+			`DELETE FROM disabled WHERE expires_at < $1`,
 			`DELETE FROM counts WHERE expires_at < $1`,
 		} {
 			if _, err := tx.ExecContext(ctx, query, micros(before)); err != nil {

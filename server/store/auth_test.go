@@ -233,3 +233,30 @@ func TestFamilies_ListsDueAndSweep(t *testing.T) {
 		}
 	})
 }
+
+func TestDisabled_LatestCountsUntilItIsSwept(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *store.Store) {
+		want := func(when string, want time.Time) {
+			t.Helper()
+			if got, err := s.DisabledAt(t.Context(), "alice"); err != nil || !got.Equal(want) {
+				t.Errorf("%s: %v, %v, want %v", when, got, err, want)
+			}
+		}
+		want("never", time.Time{})
+		for _, minute := range []int{5, 7, 6} {
+			if err := s.SetDisabled(t.Context(), "alice", at(minute), at(minute+20)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want("three times", at(7))
+		for _, tt := range []struct {
+			before int
+			want   time.Time
+		}{{27, at(7)}, {28, time.Time{}}} {
+			if err := s.Sweep(t.Context(), at(tt.before)); err != nil {
+				t.Fatal(err)
+			}
+			want("swept", tt.want)
+		}
+	})
+}
