@@ -175,12 +175,12 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if err := g.buildSinks(); err != nil {
 		return err
 	}
-	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, signIn.Identify))
+	mux.Handle("/api/", g.buildAPI(opts.Version, db, evidence.recorder, edge.Recognizing(signIn.Identify)))
 	chats, err := g.buildNotify(mux, db, signIn)
 	if err != nil {
 		return err
 	}
-	page := web.Options{SignIn: signIn, API: g.buildAPI(opts.Version, db, evidence.recorder, signIn.IdentifyBrowser), Log: g.log}
+	page := web.Options{SignIn: signIn, API: g.buildAPI(opts.Version, db, evidence.recorder, edge.Recognizing(signIn.IdentifyBrowser)), Log: g.log}
 	if len(chats) > 0 {
 		page.Links = chats
 	}

@@ -36,10 +36,12 @@ type mux struct {
 // maxStreams is how many streams one tunnel may have open.
 const maxStreams = 8 << 10
 
-// What a tunnel may have open, and send in all, before it is known to be of somebody.
+// What a tunnel may have open, and send in all, before it is known to be of somebody: a
+// preamble and the beginning of what follows, for each stream that is open.
 const (
 	strangeStreams = 1 << 10
-	strangeBytes   = 4 << 20
+	strangeBytes   = 64 << 10 // beside those for each stream
+	strangeShare   = 4 << 10  // for each stream
 )
 
 // ErrReset is why a stream has ended that the other end did not want, while the tunnel
@@ -130,7 +132,7 @@ func (m *mux) read() error {
 			if in.left > 0 {
 				n := min(in.left, w-r)
 				if !m.known.Load() {
-					if strange += n; strange > strangeBytes {
+					if strange += n; strange > m.strangerMay() {
 						m.control(header{kind: typeGoAway, length: goAwayProtocol})
 						return errStrange
 					}
@@ -246,6 +248,13 @@ func (m *mux) find(h header) (*stream, error) {
 	m.streams[s.id] = s
 	m.accept(s)
 	return s, nil
+}
+
+// strangerMay is how many bytes the other end may have sent before it is known.
+func (m *mux) strangerMay() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return strangeBytes + strangeShare*len(m.streams)
 }
 
 func (m *mux) remove(s *stream) {

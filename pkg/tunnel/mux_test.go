@@ -489,7 +489,7 @@ func TestStream_WriteToSocketThatStandsStill(t *testing.T) {
 // Many who write at once share writes and are all held back by a slow connection.
 func TestMux_ManyWriters(t *testing.T) {
 	server, client := tunneltest.Certificates(t, ALPN)
-	c := dial(t, serveStreams(t, server, discard(), echo), client)
+	c := dialKnown(t, serveStreams(t, server, discard(), echo), client)
 	all(t, []int{1, 100, 5000, maxFrame, 2 * maxFrame, 1 << 20}, func() (io.ReadWriteCloser, error) { return c.Open() })
 	c.mux.w.mu.Lock()
 	defer c.mux.w.mu.Unlock()

@@ -66,13 +66,31 @@ func dial(t *testing.T, addr string, conf *tls.Config) *Client {
 	return c
 }
 
+// dialKnown dials a gateway that echoes, and waits until it knows whose the tunnel is.
+func dialKnown(t *testing.T, addr string, conf *tls.Config) *Client {
+	t.Helper()
+	c := dial(t, addr, conf)
+	s, err := c.Open()
+	if err == nil {
+		_, err = s.Write([]byte("x"))
+	}
+	if err == nil {
+		_, err = io.ReadFull(s, make([]byte, 1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	return c
+}
+
 func echo(_ context.Context, s net.Conn) { _, _ = io.Copy(s, s) }
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestTunnel_ManyStreamsBothWays(t *testing.T) {
 	server, client := tunneltest.Certificates(t, ALPN)
-	c := dial(t, serveStreams(t, server, discard(), echo), client)
+	c := dialKnown(t, serveStreams(t, server, discard(), echo), client)
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {

@@ -29,7 +29,6 @@ const (
 	identifyTimeout  = 10 * time.Second // of a token's check
 	requestTimeout   = time.Minute      // of a request, from its first byte to the last of its body
 	shutdownTimeout  = 5 * time.Second  // for HTTP requests in progress
-	maxHandshakes    = 256              // at once; the rest wait in the kernel's queue of each connection
 	keepAlive        = 15 * time.Second
 )
 
@@ -70,9 +69,10 @@ type Options struct {
 
 // Edge serves the gateway's port.
 type Edge struct {
-	opts Options
-	tls  *tls.Config
-	sem  chan struct{} // a place for each handshake in progress
+	opts  Options
+	tls   *tls.Config
+	lobby *lobby
+	web   sync.Map // *tls.Conn to *guest, of connections that speak HTTP
 }
 
 // New prepares an edge; Serve runs it.
@@ -86,7 +86,7 @@ func New(opts Options) *Edge {
 	conf.MinVersion = tls.VersionTLS13
 	conf.NextProtos = []string{tunnel.ALPN, "h2", "http/1.1"}
 	conf.DynamicRecordSizingDisabled = true
-	return &Edge{opts: opts, tls: conf, sem: make(chan struct{}, maxHandshakes)}
+	return &Edge{opts: opts, tls: conf, lobby: newLobby(opts.Log)}
 }
 
 // Serve accepts connections until ctx ends, then closes l, lets HTTP requests in
@@ -129,6 +129,15 @@ func (e *Edge) httpServer() *http.Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(e.opts.Log.Handler(), slog.LevelDebug),
 		TLSConfig:         e.tls.Clone(),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			g, _ := e.web.Load(c)
+			return context.WithValue(ctx, guestKey{}, g)
+		},
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if s == http.StateClosed {
+				e.leaves(c)
+			}
+		},
 	}
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
@@ -137,8 +146,14 @@ func (e *Edge) httpServer() *http.Server {
 	return srv
 }
 
-// accept never waits for a peer: handshakes run beside it, and when too many do, new
-// connections are closed rather than queued.
+// leaves is for a connection that has spoken HTTP.
+func (e *Edge) leaves(c net.Conn) {
+	if g, ok := e.web.LoadAndDelete(c); ok {
+		g.(*guest).leave()
+	}
+}
+
+// accept never waits for a peer: handshakes run beside it.
 func (e *Edge) accept(ctx context.Context, l net.Listener, web *chanListener, conns *sync.WaitGroup) error {
 	for delay := time.Duration(0); ; {
 		c, err := l.Accept()
@@ -157,44 +172,55 @@ func (e *Edge) accept(ctx context.Context, l net.Listener, web *chanListener, co
 			}
 		}
 		delay = 0
-		select {
-		case e.sem <- struct{}{}:
-			conns.Go(func() { e.conn(ctx, c, web) })
-		default:
-			e.opts.Log.WarnContext(ctx, "too many handshakes at once: connection closed", "remote", c.RemoteAddr().String())
-			_ = c.Close()
-		}
+		g := e.lobby.admit(c)
+		conns.Go(func() { e.conn(ctx, g, web) })
 	}
 }
 
-func (e *Edge) conn(ctx context.Context, c net.Conn, web *chanListener) {
-	release := sync.OnceFunc(func() { <-e.sem })
-	defer release()
+func (e *Edge) conn(ctx context.Context, g *guest, web *chanListener) {
+	c := g.conn
 	setKeepAlive(c)
 	t := tls.Server(tunnel.Wire(c), e.tls)
 	hctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	err := t.HandshakeContext(hctx)
 	cancel()
-	release()
 	if err != nil {
+		g.leave()
 		e.opts.Log.DebugContext(ctx, "TLS handshake", "remote", c.RemoteAddr().String(), "err", err)
 		_ = c.Close()
 		return
 	}
 	if t.ConnectionState().NegotiatedProtocol != tunnel.ALPN {
-		web.put(t)
+		e.web.Store(t, g)
+		if !web.put(t) {
+			e.leaves(t)
+		}
 		return
 	}
+	defer g.leave()
 	remote := c.RemoteAddr().String()
 	err = tunnel.Serve(ctx, t, e.opts.Log, func(ctx context.Context, stream net.Conn) func() {
-		return e.stream(ctx, stream, remote)
+		return e.stream(ctx, g, stream, remote)
 	})
 	if err != nil {
 		e.opts.Log.DebugContext(ctx, "tunnel ended", "remote", c.RemoteAddr().String(), "err", err)
 	}
 }
 
-func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string) (rest func()) {
+func (e *Edge) stream(ctx context.Context, g *guest, stream net.Conn, remote string) (rest func()) {
+	strange := g.opened()
+	defer func() {
+		switch then := rest; {
+		case !strange:
+		case then == nil:
+			g.closed()
+		default:
+			rest = func() {
+				defer g.closed()
+				then()
+			}
+		}
+	}()
 	if stream.SetReadDeadline(time.Now().Add(preambleTimeout)) != nil {
 		return nil
 	}
@@ -213,6 +239,8 @@ func (e *Edge) stream(ctx context.Context, stream net.Conn, remote string) (rest
 	}}
 	if peer.Identity, peer.Err = peer.again(ctx); peer.Err == nil {
 		tunnel.Known(stream)
+		g.leave()
+		strange = false
 	}
 	return e.opts.Handle(ctx, stream, peer)
 }

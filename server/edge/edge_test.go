@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -124,18 +125,201 @@ func TestEdge_SilentPeersBlockNobody(t *testing.T) {
 	}
 }
 
-func TestEdge_HandshakesAreLimited(t *testing.T) {
-	addr, conf, _ := start(t, Options{HTTP: http.HandlerFunc(hello)})
-	for range maxHandshakes {
-		c, err := net.Dial("tcp", addr)
+// from dials as a client at another address of this machine does.
+func from(t *testing.T, ip, addr string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}, Timeout: 10 * time.Second}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// through is an address that leads to addr, which is dialled from another one.
+func through(t *testing.T, ip, addr string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	to := from(t, ip, addr)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() { _, _ = io.Copy(to, c) }()
+		_, _ = io.Copy(c, to)
+		_ = c.Close()
+	}()
+	return l.Addr().String()
+}
+
+// However many connections come from wherever, who shows a good token stays, and whoever
+// comes, be it from where they come from, gets in: the oldest of strangers make room.
+func TestEdge_StrangersMakeRoom(t *testing.T) {
+	good := func(_ context.Context, token string) (string, error) {
+		if token != "good" {
+			return "", errors.New("unknown token")
+		}
+		return "alice", nil
+	}
+	addr, conf, _ := start(t, Options{
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id, _ := Recognizing(good)(r.Context(), r.Header.Get("Token"))
+			fmt.Fprint(w, id)
+		}),
+		Identify: func(ctx context.Context, token string) (hoop.Identity, error) {
+			id, err := good(ctx, token)
+			return hoop.Identity{Subject: id}, err
+		},
+		Handle: func(_ context.Context, conn net.Conn, p *Peer) func() {
+			return func() { fmt.Fprint(conn, p.Identity.Subject) }
+		},
+	})
+	tunnelFrom := func(ip, token string) func() string {
+		c, err := tunnel.Dial(t.Context(), through(t, ip, addr), conf)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close() //nolint:errcheck // the test is over
+		t.Cleanup(func() { _ = c.Close() })
+		return func() string {
+			s, err := c.Open()
+			if err == nil {
+				err = tunnel.WritePreamble(s, &tunnel.Preamble{Token: token, Target: "pg"})
+			}
+			if err != nil {
+				return err.Error()
+			}
+			b, err := io.ReadAll(s)
+			if err != nil {
+				return err.Error()
+			}
+			return string(b)
+		}
 	}
-	if c, err := tls.Dial("tcp", addr, conf); err == nil {
-		_ = c.Close()
-		t.Error("one handshake more than the limit was served")
+	webFrom := func(ip, token string) func() string {
+		dials := 0
+		tr := &http.Transport{TLSClientConfig: conf.Clone(), ForceAttemptHTTP2: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			return from(t, ip, addr), nil
+		}}
+		t.Cleanup(tr.CloseIdleConnections)
+		return func() string {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+addr+"/", nil)
+			if err != nil {
+				return err.Error()
+			}
+			req.Header.Set("Token", token)
+			resp, err := tr.RoundTrip(req)
+			if err != nil {
+				return err.Error()
+			}
+			b, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || dials > 1 {
+				return fmt.Sprint(err, " after ", dials, " connections")
+			}
+			return string(b)
+		}
+	}
+	const here, there = "127.0.0.2", "127.0.0.3"
+	known := map[string]func() string{"tunnel": tunnelFrom(here, "good"), "web": webFrom(here, "good")}
+	strange := map[string]func() string{"tunnel": tunnelFrom(there, "bad"), "web": webFrom(there, "bad")}
+	ask := func(all map[string]func() string, want, when string) {
+		t.Helper()
+		for what, f := range all {
+			if got := f(); got != want {
+				t.Errorf("%s, %s: %q, want %q", when, what, got, want)
+			}
+		}
+	}
+	ask(known, "alice", "at first")
+	ask(strange, "", "at first")
+	var silent []net.Conn
+	for range maxStrangersOfOne + 20 {
+		silent = append(silent, from(t, here, addr))
+	}
+	ask(known, "alice", "among many")
+	ask(strange, "", "from elsewhere")
+	for begun := time.Now(); webFrom(here, "good")() != "alice"; { // those that came last, at once, have a second
+		if time.Since(begun) > 20*time.Second {
+			t.Fatal("nobody gets in from there")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	ask(map[string]func() string{"tunnel": tunnelFrom(here, "good"), "web": webFrom(here, "good")}, "alice", "anew")
+	if _, err := silent[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the oldest: %v", err)
+	}
+	if _, err := silent[len(silent)-1].Read(make([]byte, 1)); err == nil {
+		t.Error("the latest of those that came at once stays")
+	}
+}
+
+// remote is a connection that only comes from somewhere.
+type remote struct {
+	net.Conn
+	from   net.Addr
+	closed bool
+}
+
+func (r *remote) RemoteAddr() net.Addr { return r.from }
+func (r *remote) Close() error         { r.closed = true; return nil }
+
+// Whoever has most makes room for others, of connections as of streams; a site's IPv6
+// addresses count as one.
+func TestLobby_WhoHasMostMakesRoom(t *testing.T) { synctest.Test(t, whoHasMostMakesRoom) }
+
+func whoHasMostMakesRoom(t *testing.T) {
+	l := newLobby(slog.New(slog.DiscardHandler))
+	at := func(ip string) *remote { return &remote{from: &net.TCPAddr{IP: net.ParseIP(ip)}} }
+	first := at("192.0.2.1")
+	lone := l.admit(first)
+	var many []*remote
+	for i := range maxStrangers {
+		c := at(fmt.Sprintf("2001:db8:0:%x::%x", i%(maxStrangers/maxStrangersOfOne), i))
+		many = append(many, c)
+		l.admit(c)
+	}
+	var closed []int
+	for i, c := range many {
+		if c.closed {
+			closed = append(closed, i)
+		}
+	}
+	if first.closed || len(closed) != 1 || l.conns != maxStrangers || len(l.networks) != maxStrangers/maxStrangersOfOne+1 {
+		t.Errorf("%d connections of %d networks; those that made room: %v, and the only one of its own: %v", l.conns, len(l.networks), closed, first.closed)
+	}
+	busy := l.admit(at("192.0.2.2"))
+	for range maxStrangeStreams {
+		busy.opened()
+	}
+	if !lone.opened() || first.closed || !busy.conn.(*remote).closed || busy.opened() || l.streams != 1 {
+		t.Errorf("%d streams", l.streams)
+	}
+	lone.closed()
+	lone.leave()
+	lone.leave()
+	if l.streams != 0 || l.networks[networkOf(first.from)] != nil {
+		t.Errorf("%d streams, and it is still there", l.streams)
+	}
+
+	l = newLobby(l.log)
+	for range maxStrangersOfOne {
+		l.admit(at("2001:db8::1"))
+	}
+	latest := at("2001:db8::2")
+	if l.admit(latest); !latest.closed {
+		t.Error("those that are about to be known are ended by the rest")
+	}
+	time.Sleep(strangerPatience)
+	latest = at("2001:db8::2")
+	if l.admit(latest); latest.closed {
+		t.Error("those that are not known after a while keep others out")
 	}
 }
 

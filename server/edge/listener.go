@@ -18,11 +18,13 @@ func newChanListener(addr net.Addr) *chanListener {
 }
 
 // put gives c to the server, or closes it when the server has stopped.
-func (l *chanListener) put(c net.Conn) {
+func (l *chanListener) put(c net.Conn) (taken bool) {
 	select {
 	case l.conns <- c:
+		return true
 	case <-l.done:
 		_ = c.Close()
+		return false
 	}
 }
 
