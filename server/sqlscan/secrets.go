@@ -307,10 +307,10 @@ func inner(literal string) string {
 
 // unquote gives what a literal says; ok is false where that takes escapes, or it is no string.
 func unquote(literal string) (said string, ok bool) {
-	switch literal[0] {
-	case '$':
+	switch {
+	case literal[0] == '$':
 		return inner(literal), true
-	case '\'':
+	case literal[0] == '\'', (literal[0] == 'E' || literal[0] == 'e') && !strings.Contains(literal, `\`):
 		return strings.ReplaceAll(inner(literal), "''", "'"), true
 	}
 	return "", false
