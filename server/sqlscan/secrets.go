@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -26,9 +27,22 @@ func Secrets(p *pgparse.Parsed) (found []hoop.Secret, params []int) {
 	if f.lost {
 		return []hoop.Secret{{End: len(p.SQL), Shown: p.Shape, Values: valuesOf(f.found)}}, f.params
 	}
-	slices.SortFunc(f.found, func(a, b hoop.Secret) int { return a.Start - b.Start })
 	slices.Sort(f.params)
-	return f.found, slices.Compact(f.params)
+	return apart(f.found), slices.Compact(f.params)
+}
+
+// apart gives secrets in order. Of those that are of one place, as an argument of two calls,
+// the largest, and the first found, stands for all.
+func apart(all []hoop.Secret) (out []hoop.Secret) {
+	slices.SortStableFunc(all, func(a, b hoop.Secret) int { return cmp.Or(a.Start-b.Start, b.End-a.End) })
+	for _, s := range all {
+		if n := len(out); n > 0 && s.Start < out[n-1].End {
+			out[n-1].Values = append(slices.Clip(out[n-1].Values), s.Values...)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // secrets finds those of one text.

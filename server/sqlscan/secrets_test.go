@@ -50,6 +50,7 @@ func TestSecrets(t *testing.T) {
 		{"DO 'BEGIN ALTER ROLE r PASSWORD ''CANARY''; END' LANGUAGE plpgsql", "DO 'BEGIN ALTER ROLE r PASSWORD ''[secret]''; END' LANGUAGE plpgsql"},
 		{"DO $$DECLARE password text := 'CANARY'; BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal(password); EXECUTE 'ALTER ROLE r PASSWORD ''CANARY'''; END$$", "DO $$DECLARE password text := '[secret]'; BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal(password); EXECUTE 'ALTER ROLE r PASSWORD ''[secret]'''; END$$"},
 		{"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$SELECT dblink_connect('host=h password=CANARY')$f$", "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$SELECT dblink_connect('host=h password=[secret]')$f$"},
+		{"SELECT dblink_connect(dblink_connect('password=CANARY'))", "SELECT dblink_connect(dblink_connect('[secret]'))"},
 		{"EXPLAIN SELECT dblink_connect('password=CANARY')", "EXPLAIN SELECT dblink_connect('password=[secret]')"},
 		{"CREATE VIEW v AS SELECT dblink_connect('password=CANARY')", "CREATE VIEW v AS SELECT dblink_connect('password=[secret]')"},
 	} {
