@@ -445,7 +445,11 @@ type caller struct{ subject, target string }
 //go:noinline
 func (g *Gateway) over(ctx context.Context, who *caller, err error) {
 	if err != nil {
-		g.log.LogAttrs(ctx, ended(err), "connection ended", slog.String("subject", who.subject),
+		level := ended(err)
+		if who.subject == "" { // whoever reaches the port can have as many as they like
+			level = slog.LevelDebug
+		}
+		g.log.LogAttrs(ctx, level, "connection ended", slog.String("subject", who.subject),
 			slog.String("target", who.target), slog.Any("error", err))
 	}
 }

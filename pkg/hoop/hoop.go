@@ -210,7 +210,7 @@ type Request struct {
 	BreakGlass  bool         `json:"break_glass,omitempty"` // granted at once, and reviewed afterwards
 	Renews      string       `json:"renews,omitempty"`      // the grant that is to end later, instead of another one
 	Session     string       `json:"session,omitempty"`     // of a held statement
-	Statement   string       `json:"statement,omitempty"`   // of a held statement: its exact text, as long as it is pending
+	Statement   string       `json:"statement,omitempty"`   // of a held statement: its exact text but for credentials, as long as it is pending
 	Params      []string     `json:"params,omitempty"`      // of a held statement: what was bound, printable
 	Executes    []string     `json:"executes,omitempty"`    // of a held statement: what it runs that was prepared before
 	Hidden      int          `json:"hidden,omitempty"`      // how many values of Statement, Params and Executes are masked for the viewer

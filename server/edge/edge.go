@@ -122,7 +122,7 @@ func (e *Edge) httpServer() *http.Server {
 		h = http.NotFoundHandler()
 	}
 	srv := &http.Server{
-		Handler:           h,
+		Handler:           counted(h),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       requestTimeout,
 		IdleTimeout:       2 * time.Minute,
@@ -144,6 +144,16 @@ func (e *Edge) httpServer() *http.Server {
 	p.SetHTTP2(true)
 	srv.Protocols = p
 	return srv
+}
+
+// counted counts requests of strangers as streams.
+func counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g, ok := r.Context().Value(guestKey{}).(*guest); ok && g.opened() {
+			defer g.closed()
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // leaves is for a connection that has spoken HTTP.

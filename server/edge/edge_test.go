@@ -302,6 +302,15 @@ func whoHasMostMakesRoom(t *testing.T) {
 		t.Errorf("%d streams", l.streams)
 	}
 	lone.closed()
+	during := 0
+	request, err := http.NewRequestWithContext(context.WithValue(t.Context(), guestKey{}, lone), http.MethodGet, "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { during = l.streams })).ServeHTTP(nil, request)
+	if during != 1 || l.streams != 0 {
+		t.Errorf("%d streams during a request, %d after it", during, l.streams)
+	}
 	lone.leave()
 	lone.leave()
 	if l.streams != 0 || l.networks[networkOf(first.from)] != nil {

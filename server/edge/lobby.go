@@ -16,7 +16,7 @@ import (
 const (
 	maxStrangers      = 1 << 9      // connections
 	maxStrangersOfOne = 1 << 8      // of one network
-	maxStrangeStreams = 8 << 10     // streams in all their tunnels
+	maxStrangeStreams = 8 << 10     // streams in all their tunnels, and requests
 	strangerPatience  = time.Second // how old one is that its own network's next may end
 	lobbyTold         = time.Minute
 )
@@ -99,7 +99,7 @@ func (l *lobby) enter(c net.Conn) (_, oldest *guest) {
 	return g, nil
 }
 
-// opened counts a stream of a tunnel until closed; it does not where the guest has left.
+// opened counts a stream of a tunnel, or a request, until closed; it does not where the guest has left.
 func (g *guest) opened() bool {
 	counted, oldest := g.open()
 	oldest.away()
