@@ -26,7 +26,7 @@ func (g *Gateway) delegate(ctx context.Context, id hoop.Identity, token, address
 	case len(targets) == 0 || len(targets) > maxAgentTargets:
 		return api.Agent{}, hoop.Errorf(hoop.CodeInvalid, "an agent is for 1 to %d targets, not %d", maxAgentTargets, len(targets)).
 			WithHint("hoopctl agent token --target T; hoopctl targets lists yours")
-	case len(ask.Name) > maxAgentName || slices.ContainsFunc([]rune(ask.Name), func(c rune) bool { return !unicode.IsPrint(c) }):
+	case len(ask.Name) > maxAgentName || slices.ContainsFunc([]rune(ask.Name), func(c rune) bool { return !unicode.IsPrint(c) || hoop.Unseen(c) }):
 		return api.Agent{}, hoop.Errorf(hoop.CodeInvalid, "the agent's name is longer than %d bytes, or cannot be shown", maxAgentName)
 	}
 	for _, t := range targets {

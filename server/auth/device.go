@@ -292,7 +292,7 @@ func clean(s string, limit int) string {
 			b.WriteString("…")
 			break
 		}
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) || hoop.Unseen(r) {
 			continue
 		}
 		b.WriteRune(r)

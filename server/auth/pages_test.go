@@ -31,7 +31,7 @@ func enter(t *testing.T, b *authtest.Browser, code string) error {
 func TestPages_ConfirmationShowsWhoAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		da, err := w.oauth().DeviceAuth(w.ctx(), oauthParam("device_name", "<b>alices-laptop</b>\u202e\x00 (linux)"))
+		da, err := w.oauth().DeviceAuth(w.ctx(), oauthParam("device_name", "<b>alices-laptop</b>\u202e\x00\u3164\ufe0f (linux)"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -403,7 +403,7 @@ func FuzzUserCode(f *testing.F) {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"laptop", "a\u202eb", "\x00\xff\n", strings.Repeat("é", 200)} {
+	for _, s := range []string{"laptop", "a\u202eb", "a\u3164\u2800\ufe0f", "\x00\xff\n", strings.Repeat("é", 200)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -414,7 +414,7 @@ func FuzzClean(f *testing.F) {
 		if again := clean(c, 21); again != c {
 			t.Errorf("%q became %q", c, again)
 		}
-		if strings.ContainsAny(c, "\n\r\x00\x1b\u202e\u200b") {
+		if strings.ContainsAny(c, "\n\r\x00\x1b\u202e\u200b\u3164\u2800\ufe0f") {
 			t.Errorf("%q", c)
 		}
 	})

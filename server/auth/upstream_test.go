@@ -394,10 +394,11 @@ func TestUpstream_ProviderSaysNo(t *testing.T) {
 		mustFail(t, b.Open(t.Context(), b.Links()[0]), "This sign-in was not begun in this browser")
 		p.set(func(p *idp) { p.user = "test-user2" })
 		for what, f := range map[string]func(*idp){
-			"groups that are no list":                 func(p *idp) { p.subject, p.groups = "", map[string]any{"dba": true} },
-			"a subject that looks like another's":     func(p *idp) { p.subject, p.groups = "id\u200b2", []string{"dba"} },
-			"a subject that begins a line of its own": func(p *idp) { p.subject, p.groups = "id3\nid2", []string{"dba"} },
-			"a subject that never ends":               func(p *idp) { p.subject, p.groups = strings.Repeat("x", maxSubject+1), []string{"dba"} },
+			"groups that are no list":                  func(p *idp) { p.subject, p.groups = "", map[string]any{"dba": true} },
+			"a subject that looks like another's":      func(p *idp) { p.subject, p.groups = "id\u200b2", []string{"dba"} },
+			"one with a letter that prints as nothing": func(p *idp) { p.subject, p.groups = "id\u31642", []string{"dba"} },
+			"a subject that begins a line of its own":  func(p *idp) { p.subject, p.groups = "id3\nid2", []string{"dba"} },
+			"a subject that never ends":                func(p *idp) { p.subject, p.groups = strings.Repeat("x", maxSubject+1), []string{"dba"} },
 		} {
 			p.set(f)
 			if err := enter(t, b, w.begin().UserCode); err != nil {

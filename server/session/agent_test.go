@@ -78,6 +78,11 @@ spec: {type: postgres, address: "${ADDRESS}", database: postgres, tls: disable, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"dba\u200b", "dba\u3164"} {
+		if like, err := a.API("dba").NewAgent(t.Context(), api.NewAgent{Targets: []string{"pg-prod"}, Duration: hoop.Duration(time.Minute), Name: name}); err == nil {
+			t.Errorf("an agent called %q: %+v", name, like.Subject)
+		}
+	}
 	a.Hold("agent-of-dba", started.Token)
 	agent := a.API("agent-of-dba")
 	for what, ask := range map[string]api.NewRequest{
