@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -136,4 +137,19 @@ func spelled(values []string, value string) []string {
 		values = append(values, meant)
 	}
 	return append(values, value)
+}
+
+// telling finds credentials in what says more: behind a word for one, or before the host of a URL.
+var telling = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*([^;&\s]+)|://[^/@:]*:(.*)@`)
+
+// part conceals what a value tells beside other things.
+func part(value string) (shown string, values []string) {
+	at := 0
+	for _, m := range telling.FindAllStringSubmatchIndex(value, -1) {
+		from, to := max(m[2], m[4]), max(m[3], m[5])
+		shown += value[at:from] + hoop.Hidden
+		values = append(values, value[from:to])
+		at = to
+	}
+	return shown + value[at:], values
 }

@@ -187,8 +187,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"smallLimit",    // LIMIT
 		"lists",         // whether there is one
 		"ofItself",      // whether there is one
-		"argument",      // secrets: arguments, which nothing frees, and a text that has one is found as it is only
-		"locationOf",    // where it stands, so too
+		"connections",   // secrets: arguments, which nothing frees, and a text that has one is found as it is only
 	}
 	var readers []string
 	files, err := os.ReadDir(".")

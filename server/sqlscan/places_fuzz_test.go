@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // FuzzPlaces checks that what is shown of a text once its places are taken out has no
@@ -31,7 +32,7 @@ func FuzzPlaces(f *testing.F) {
 		if err != nil {
 			return
 		}
-		secrets, _ := Secrets(p)
+		secrets, _, _ := Secrets(p, &catalog.Snapshot{})
 		apart(secrets)
 		found, ok := places(sql, p.Shape)
 		if !ok {

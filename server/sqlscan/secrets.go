@@ -8,27 +8,29 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 // Secrets finds the credentials of a text, in order, and the parameters, from 1, that hold
 // one: passwords of roles, what options of foreign data and connections to other servers
 // say beside where they lead, and settings that hold such. They are looked for where they
-// can do nothing but sign somebody in: a literal that decides which rows come back is part
-// of the evidence, whatever the column beside it is called.
+// can do nothing but sign somebody in: a literal that decides which rows come back, where data
+// goes or what runs is part of the evidence, and of what people agree to, whatever stands beside
+// it. So code is left as it is.
 //
-// Where the place of one is not certain, the text is concealed whole, as its shape.
-func Secrets(p *pgparse.Parsed) (found []hoop.Secret, params []int) {
-	f := &secrets{parsed: p}
+// placed is false where the place of one is not certain: then found is the text whole.
+func Secrets(p *pgparse.Parsed, cat *catalog.Snapshot) (found []hoop.Secret, params []int, placed bool) {
+	f := &secrets{parsed: p, cat: cat}
 	for _, raw := range p.Tree.GetStmts() {
 		f.from = int(raw.StmtLocation)
 		f.walk(raw.GetStmt(), 0)
 	}
 	if f.lost {
-		return []hoop.Secret{{End: len(p.SQL), Shown: p.Shape, Values: valuesOf(f.found)}}, f.params
+		return []hoop.Secret{{End: len(p.SQL), Shown: p.Shape, Values: valuesOf(f.found)}}, f.params, false
 	}
 	slices.Sort(f.params)
-	return apart(f.found), slices.Compact(f.params)
+	return apart(f.found), slices.Compact(f.params), true
 }
 
 // apart gives secrets in order. Of those that are of one place, as an argument of two calls,
@@ -48,6 +50,7 @@ func apart(all []hoop.Secret) (out []hoop.Secret) {
 // secrets finds those of one text.
 type secrets struct {
 	parsed *pgparse.Parsed
+	cat    *catalog.Snapshot
 	from   int // where the statement in hand begins
 	found  []hoop.Secret
 	params []int
@@ -90,15 +93,11 @@ func (f *secrets) walk(n *pg_query.Node, depth int) {
 			f.conceal(f.from, c, connection)
 		}
 	case *pg_query.Node_VariableSetStmt:
-		if hide := secretSettings[strings.ToLower(x.VariableSetStmt.Name)]; hide != nil {
-			f.argument(hide, x.VariableSetStmt.Args...)
+		if strings.EqualFold(x.VariableSetStmt.Name, conninfo) {
+			f.argument(x.VariableSetStmt.Args...)
 		}
 	case *pg_query.Node_FuncCall:
 		f.call(x.FuncCall)
-	case *pg_query.Node_DoStmt:
-		f.bodies(x.DoStmt.Args)
-	case *pg_query.Node_CreateFunctionStmt:
-		f.bodies(x.CreateFunctionStmt.Options)
 	}
 	children(n, func(c *pg_query.Node) { f.walk(c, depth+1) })
 }
@@ -138,18 +137,13 @@ func unlessSaysWho(name string) hiding {
 	return whole
 }
 
-// ifCredential conceals options of what is no user mapping by their name, or by what they say.
+// ifCredential conceals options of what is no user mapping: whole by their name, else in
+// part.
 func ifCredential(name string) hiding {
 	if name != "password_required" && credential(name) {
 		return whole
 	}
-	return func(value string) (string, []string) {
-		_, rest, url := strings.Cut(value, "://")
-		if credential(value) || url && strings.Contains(rest, "@") {
-			return whole(value)
-		}
-		return "", nil
-	}
+	return part
 }
 
 // credential reports whether a name, or what names stand in, is one of a credential.
@@ -159,97 +153,61 @@ func credential(s string) bool {
 		func(word string) bool { return strings.Contains(s, word) })
 }
 
-// secretSettings are PostgreSQL's own settings that hold credentials. Those with other names
-// can be read back into a condition: they are no place to conceal anything in.
-var secretSettings = map[string]hiding{"primary_conninfo": connection, "ssl_passphrase_command": whole}
-
 // call conceals what functions are given to sign in elsewhere with.
 func (f *secrets) call(c *pg_query.FuncCall) {
 	parts := stringsOf(c.Funcname)
-	if len(parts) == 0 {
+	if len(parts) == 0 || len(c.Args) == 0 {
 		return
 	}
 	switch name := parts[len(parts)-1]; {
 	case name == "set_config" && len(c.Args) > 1:
-		setting, _ := constant(c.Args[0])
-		if hide := secretSettings[strings.ToLower(setting)]; hide != nil {
-			f.argument(hide, c.Args[1])
+		if setting, _ := constant(c.Args[0]); strings.EqualFold(setting, conninfo) {
+			f.argument(c.Args[1])
 		}
-	case strings.HasPrefix(name, "dblink_connect"):
-		f.argument(connection, c.Args...)
-	case strings.HasPrefix(name, "dblink") && len(c.Args) > 0:
-		f.argument(connection, c.Args[0])
-		for _, a := range c.Args[1:] {
-			if sql, ok := constant(a); ok {
-				f.code(locationOf(a), sql)
-			}
+	case strings.HasPrefix(name, "dblink") && f.shipped(name):
+		f.argument(c.Args[0])
+		if strings.HasPrefix(name, "dblink_connect") { // its name may stand before
+			f.argument(c.Args[1:]...)
 		}
 	}
 }
 
-// argument conceals values: constants by hide, and all that others are put together of.
-func (f *secrets) argument(hide hiding, args ...*pg_query.Node) {
+// conninfo is PostgreSQL's own setting that holds a connection. Those with other names can be
+// read back into a condition: they are no place to conceal anything in.
+const conninfo = "primary_conninfo"
+
+// shipped reports whether all functions of a name came with extensions: what others do with
+// what they are given, who decides must see.
+func (f *secrets) shipped(name string) bool {
+	all := f.cat.Functions("", name)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(fn *catalog.Function) bool { return !fn.Extension })
+}
+
+// argument conceals what connections are made with: in constants, in those that others are put
+// together of, and parameters.
+func (f *secrets) argument(args ...*pg_query.Node) { f.connections(connection, args) }
+
+func (f *secrets) connections(hide hiding, args []*pg_query.Node) {
 	for _, a := range args {
 		switch {
 		case a.GetTypeCast() != nil:
-			f.argument(hide, a.GetTypeCast().Arg)
+			f.connections(hide, []*pg_query.Node{a.GetTypeCast().Arg})
 		case a.GetParamRef() != nil:
 			f.params = append(f.params, int(a.GetParamRef().Number))
 		case a.GetAConst().GetSval() != nil:
-			f.conceal(locationOf(a), a.GetAConst().GetSval().Sval, hide)
+			f.conceal(int(a.GetAConst().Location), a.GetAConst().GetSval().Sval, hide)
 		default:
-			children(a, func(c *pg_query.Node) { f.argument(whole, c) })
-		}
-	}
-}
-
-// locationOf is where a constant stands.
-func locationOf(n *pg_query.Node) int {
-	if c := n.GetTypeCast(); c != nil {
-		return locationOf(c.Arg)
-	}
-	return int(n.GetAConst().GetLocation())
-}
-
-// bodies conceals credentials in code that is a literal.
-func (f *secrets) bodies(options []*pg_query.Node) {
-	for _, o := range options {
-		d := o.GetDefElem()
-		if d.GetDefname() != "as" {
-			continue
-		}
-		if v := d.GetArg().GetString_(); v != nil {
-			f.code(int(d.Location), v.Sval)
-		}
-		for _, v := range stringsOf(listOf(d.GetArg())) {
-			f.code(int(d.Location), v)
+			children(a, func(c *pg_query.Node) { f.connections(part, []*pg_query.Node{c}) })
 		}
 	}
 }
 
 // conceal conceals the literal behind a place of the text that has a value.
 func (f *secrets) conceal(from int, value string, hide hiding) {
-	if shown, values := hide(value); len(values) > 0 {
-		f.literal(from, value, values, func(literal string) []hoop.Secret { return concealed(literal, shown, values) })
-	}
-}
-
-// code conceals what is a credential in code that such a literal has.
-func (f *secrets) code(from int, value string) {
-	inner := codeSecrets(value, 0)
-	if len(inner) == 0 {
+	shown, values := hide(value)
+	if len(values) == 0 {
 		return
 	}
-	values := valuesOf(inner)
-	f.literal(from, value, values, func(literal string) []hoop.Secret {
-		if tag := dollarTag(literal); tag != "" { // what is beside it keeps its place
-			return moved(inner, len(tag))
-		}
-		return concealed(literal, hoop.Conceal(value, inner), values)
-	})
-}
-
-func (f *secrets) literal(from int, value string, values []string, hidden func(literal string) []hoop.Secret) {
 	if !f.read {
 		f.read = true
 		var ok bool
@@ -268,28 +226,19 @@ func (f *secrets) literal(from int, value string, values []string, hidden func(l
 		return
 	}
 	p := f.places[at]
-	f.found = append(f.found, moved(hidden(f.parsed.SQL[p.Start:p.End]), p.Start)...)
+	f.found = append(f.found, concealed(f.parsed.SQL[p.Start:p.End], p.Start, shown, values))
 }
 
-// concealed is a literal that is a secret, or has one in it.
-func concealed(literal, shown string, values []string) []hoop.Secret {
-	s := hoop.Secret{End: len(literal), Shown: "'" + strings.ReplaceAll(shown, "'", "''") + "'", Values: values}
+// concealed is a literal at a place of a text that is a secret, or has one in it.
+func concealed(literal string, at int, shown string, values []string) hoop.Secret {
+	s := hoop.Secret{Start: at, End: at + len(literal), Shown: "'" + strings.ReplaceAll(shown, "'", "''") + "'", Values: values}
 	if tag := dollarTag(literal); tag != "" && shown != hoop.Hidden && !strings.Contains(shown, tag) {
 		s.Shown = tag + shown + tag
 	}
 	if raw := inner(literal); shown == hoop.Hidden && raw != "" {
 		s.Values = append(slices.Clone(values), raw)
 	}
-	return []hoop.Secret{s}
-}
-
-// moved gives secrets their places in what has, at a place, the text that they are of.
-func moved(list []hoop.Secret, by int) []hoop.Secret {
-	for i := range list {
-		list[i].Start += by
-		list[i].End += by
-	}
-	return list
+	return s
 }
 
 func valuesOf(list []hoop.Secret) (all []string) {
@@ -330,66 +279,6 @@ func unquote(literal string) (said string, ok bool) {
 	return "", false
 }
 
-// maxCodeDepth is how deep literals with code in literals with code are read.
-const maxCodeDepth = 8
-
-// codeSecrets finds credentials in SQL or PL/pgSQL by its tokens: what stands behind a word
-// for one, or is assigned to it, connections, and code in literals that has such.
-func codeSecrets(src string, depth int) (found []hoop.Secret) {
-	if depth > maxCodeDepth || !credential(src) {
-		return nil
-	}
-	l := placer{src: src}
-	var last []string // tokens, the latest last
-	for l.at < len(src) {
-		from, n := l.at, len(l.found)
-		if !l.next() {
-			return append(found, hoop.Secret{Start: from, End: len(src), Shown: "'" + hoop.Hidden + "'", Values: []string{src[from:]}})
-		}
-		token := src[from:l.at]
-		if len(l.found) > n {
-			if inner(token) != "" && !l.found[n].Comment {
-				found = append(found, moved(literalSecrets(token, last, depth), from)...)
-			}
-			continue
-		}
-		if strings.TrimSpace(token) != "" {
-			last = append(last, token)
-		}
-	}
-	return found
-}
-
-// literalSecrets conceals a literal of code behind tokens, as far as it has to be.
-func literalSecrets(literal string, behind []string, depth int) []hoop.Secret {
-	said, known := unquote(literal)
-	if !known {
-		said = inner(literal)
-	}
-	if passwordIn(behind) {
-		return concealed(literal, hoop.Hidden, []string{said})
-	}
-	if shown, values, ok := parseConnection(said); ok && len(values) > 0 {
-		return concealed(literal, shown, values)
-	}
-	if in := codeSecrets(said, depth+1); len(in) > 0 {
-		return concealed(literal, hoop.Conceal(said, in), valuesOf(in))
-	}
-	return nil
-}
-
-// passwordIn reports whether tokens end with a word for a password, or assign to one.
-func passwordIn(tokens []string) bool {
-	n := len(tokens)
-	if n == 0 {
-		return false
-	}
-	if tokens[n-1] != "=" && !strings.EqualFold(tokens[n-1], "default") {
-		return word(tokens[n-1])
-	}
-	return slices.ContainsFunc(tokens[max(0, n-4):n-1], word) // password text := 'x'
-}
-
 // word reports whether a token is a name of a password.
 func word(token string) bool {
 	token = strings.ToLower(strings.Trim(token, `"`))
@@ -421,7 +310,7 @@ func Literals(text string) (found []hoop.Secret) {
 		case len(l.found) > n && l.found[n].Comment, strings.TrimSpace(token) == "":
 			continue
 		case len(l.found) > n:
-			found = append(found, moved(concealed(token, hoop.Hidden, []string{token}), from)...)
+			found = append(found, concealed(token, from, hoop.Hidden, []string{token}))
 		case word(before) && (letter(token[0]) || token[0] == '"'):
 			shown := hoop.Hidden
 			if token[0] == '"' {

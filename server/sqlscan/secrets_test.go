@@ -12,6 +12,7 @@ import (
 // written. An empty want is the text itself.
 func TestSecrets(t *testing.T) {
 	const hidden = "'[secret]'"
+	snap := database(t, "secrets", "secrets")
 	for _, tt := range []struct{ sql, want string }{
 		{"SELECT 'password', 'CONNECTION ''x'''", ""},
 		{"UPDATE users SET password = 'x' WHERE token = 'y'", ""},
@@ -23,14 +24,13 @@ func TestSecrets(t *testing.T) {
 		{"SELECT 'CANARYS'; ALTER USER r PASSWORD $a$CANARY$a$", "SELECT 'CANARYS'; ALTER USER r PASSWORD " + hidden},
 		{"ALTER USER r PASSWORD U&'CAN!0041RY' UESCAPE '!'", "ALTER USER r PASSWORD " + hidden + " UESCAPE '!'"},
 		{"CREATE SUBSCRIPTION U&\"s\" UESCAPE E'!' CONNECTION E'password=CANARY' PUBLICATION p", "CREATE SUBSCRIPTION U&\"s\" UESCAPE E'!' CONNECTION 'password=[secret]' PUBLICATION p"},
-		{"ALTER USER r PASSWORD 'CAN'\n'ARY'", "ALTER USER r PASSWORD $1"},
 		{"ALTER USER r PASSWORD 'it''s CANARY'", "ALTER USER r PASSWORD " + hidden},
 		{"ALTER USER r PASSWORD 'SCRAM-SHA-256$4096:CANARY==$CANARY=:CANARY='", "ALTER USER r PASSWORD " + hidden},
 		{"CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'u', password 'CANARY', \"API_x\" 'CANARY')", "CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'u', password " + hidden + ", \"API_x\" " + hidden + ")"},
 		{"ALTER USER MAPPING FOR r SERVER s OPTIONS (DROP user, SET password 'CANARY', ADD password_required 'false')", "ALTER USER MAPPING FOR r SERVER s OPTIONS (DROP user, SET password " + hidden + ", ADD password_required 'false')"},
 		{"ALTER USER MAPPING FOR r SERVER s OPTIONS (SET U&\"p!0061ssword\" UESCAPE '!' 'CANARY')", "ALTER USER MAPPING FOR r SERVER s OPTIONS (SET U&\"p!0061ssword\" UESCAPE '!' " + hidden + ")"},
-		{"CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (host 'h', access_token 'CANARY', connect 'Pwd=CANARY')", "CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (host 'h', access_token " + hidden + ", connect " + hidden + ")"},
-		{"ALTER SERVER s OPTIONS (SET url 'https://u:CANARY@h/', ADD dbname 'd')", "ALTER SERVER s OPTIONS (SET url " + hidden + ", ADD dbname 'd')"},
+		{"CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (host 'h', access_token 'CANARY', connect 'Server=pass.h;Pwd=CANARY;x')", "CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (host 'h', access_token " + hidden + ", connect 'Server=pass.h;Pwd=[secret];x')"},
+		{"ALTER SERVER s OPTIONS (SET url 'https://u:CANARY@h/', ADD host 'pass')", "ALTER SERVER s OPTIONS (SET url 'https://u:[secret]@h/', ADD host 'pass')"},
 		{"CREATE FOREIGN TABLE f (a int) SERVER s OPTIONS (secret 'CANARY')", "CREATE FOREIGN TABLE f (a int) SERVER s OPTIONS (secret " + hidden + ")"},
 		{"ALTER FOREIGN TABLE f OPTIONS (ADD secret 'CANARY')", "ALTER FOREIGN TABLE f OPTIONS (ADD secret " + hidden + ")"},
 		{"CREATE SUBSCRIPTION s CONNECTION 'host=h password=CANARY dbname=''d''' PUBLICATION p", "CREATE SUBSCRIPTION s CONNECTION 'host=h password=[secret] dbname=''d''' PUBLICATION p"},
@@ -41,16 +41,16 @@ func TestSecrets(t *testing.T) {
 		{"ALTER SUBSCRIPTION s CONNECTION 'postgres://h/d?p%61ssword=CANARY'", "ALTER SUBSCRIPTION s CONNECTION 'postgres://h/d?p%61ssword=[secret]'"},
 		{"ALTER SYSTEM SET primary_conninfo = 'host=h password=CANARY'", "ALTER SYSTEM SET primary_conninfo = 'host=h password=[secret]'"},
 		{"SET \"Primary_ConnInfo\" TO 'host=h password=CANARY'", "SET \"Primary_ConnInfo\" TO 'host=h password=[secret]'"},
-		{"ALTER ROLE r SET ssl_passphrase_command = 'echo CANARY'", "ALTER ROLE r SET ssl_passphrase_command = " + hidden},
+		{"ALTER SYSTEM SET ssl_passphrase_command = 'echo password=x'", ""},
 		{"SELECT pg_catalog.set_config('PRIMARY_conninfo', 'password=CANARY', false)", "SELECT pg_catalog.set_config('PRIMARY_conninfo', 'password=[secret]', false)"},
 		{"SELECT * FROM dblink('host=h password=CANARY', 'SELECT 1') AS t (a int)", "SELECT * FROM dblink('host=h password=[secret]', 'SELECT 1') AS t (a int)"},
-		{"SELECT x.dblink_connect('c', 'host=h' || ' password=CANARY' || $1), 'y'", "SELECT x.dblink_connect('c', '[secret]' || '[secret]' || $1), 'y'"},
-		{"SELECT dblink_exec('c', 'ALTER ROLE r PASSWORD ''CANARY''')", "SELECT dblink_exec('c', 'ALTER ROLE r PASSWORD ''[secret]''')"},
-		{"DO $$BEGIN ALTER ROLE r PASSWORD 'CANARY'; SELECT 'x'; END$$", "DO $$BEGIN ALTER ROLE r PASSWORD '[secret]'; SELECT 'x'; END$$"},
-		{"DO 'BEGIN ALTER ROLE r PASSWORD ''CANARY''; END' LANGUAGE plpgsql", "DO 'BEGIN ALTER ROLE r PASSWORD ''[secret]''; END' LANGUAGE plpgsql"},
-		{"DO $$DECLARE password text := 'CANARY'; BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal(password); EXECUTE 'ALTER ROLE r PASSWORD ''CANARY'''; END$$", "DO $$DECLARE password text := '[secret]'; BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal(password); EXECUTE 'ALTER ROLE r PASSWORD ''[secret]'''; END$$"},
-		{"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$SELECT dblink_connect('host=h password=CANARY')$f$", "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$SELECT dblink_connect('host=h password=[secret]')$f$"},
-		{"SELECT dblink_connect(dblink_connect('password=CANARY'))", "SELECT dblink_connect(dblink_connect('[secret]'))"},
+		{"SELECT x.dblink_connect('c', 'host=h' || ' password=CANARY' || $1), 'y'", "SELECT x.dblink_connect('c', 'host=h' || ' password=[secret]' || $1), 'y'"},
+		{"SELECT dblink_exec('c', 'ALTER ROLE r PASSWORD ''x''')", ""},
+		{"SELECT dblink_like('password=x')", ""},
+		{"SELECT dblink_gone('password=x')", ""},
+		{"DO $$BEGIN ALTER ROLE r PASSWORD 'x'; END$$", ""},
+		{"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SELECT dblink_connect(''password=x'')'", ""},
+		{"SELECT dblink_connect(dblink_connect('password=CANARY'))", "SELECT dblink_connect(dblink_connect('password=[secret]'))"},
 		{"EXPLAIN SELECT dblink_connect('password=CANARY')", "EXPLAIN SELECT dblink_connect('password=[secret]')"},
 		{"CREATE VIEW v AS SELECT dblink_connect('password=CANARY')", "CREATE VIEW v AS SELECT dblink_connect('password=[secret]')"},
 	} {
@@ -58,10 +58,13 @@ func TestSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tt.sql, err)
 		}
-		found, _ := Secrets(p)
+		found, _, placed := Secrets(p, snap)
 		got := hoop.Conceal(tt.sql, found)
 		if want := tt.want; got != want && (want != "" || got != tt.sql) {
 			t.Errorf("%s\n got %s\nwant %s", tt.sql, got, tt.want)
+		}
+		if !placed {
+			t.Errorf("%s: not placed", tt.sql)
 		}
 		if tt.want != "" && (strings.Contains(got, "CANARY") != strings.Contains(tt.want, "CANARY") || len(found) == 0) {
 			t.Errorf("%s: %s", tt.sql, got)
@@ -79,9 +82,17 @@ func TestSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
-		if _, got := Secrets(p); !slices.Equal(got, want) {
+		if _, got, _ := Secrets(p, snap); !slices.Equal(got, want) {
 			t.Errorf("%s: parameters %v, want %v", sql, got, want)
 		}
+	}
+	// A literal in two parts is at no one place.
+	p, err := pool.Parse(t.Context(), "SELECT 'x'; ALTER USER r PASSWORD 'CAN'\n'ARY'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, _, placed := Secrets(p, snap); placed || hoop.Conceal(p.SQL, found) != p.Shape {
+		t.Errorf("a literal in two parts is placed: %v", found)
 	}
 	// What does not parse, and may have a credential, has no literal.
 	for sql, want := range map[string]string{

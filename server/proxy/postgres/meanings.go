@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"fmt"
@@ -111,7 +112,10 @@ func unknownType(types []uint32, snap *catalog.Snapshot) bool {
 }
 
 func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *meaning {
-	secrets, held := sqlscan.Secrets(p)
+	secrets, held, placed := sqlscan.Secrets(p, snap)
+	if !placed {
+		a.Forbidden = cmp.Or(a.Forbidden, "a password here is not one plain literal, so it could not be kept out of what people see")
+	}
 	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil, secrets, held, nil}
 }
 
