@@ -129,7 +129,7 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 			s.passes(tables, c.Def)
 		}
 		if c.Def != nil {
-			s.alterTableDef(c, tables)
+			s.alterTableDef(a.Relation, c, tables)
 		}
 		if a.Objtype == pg_query.ObjectType_OBJECT_TABLE {
 			s.altersRows(a.Relation, c)
@@ -216,10 +216,10 @@ func (s *stmt) passes(tables []string, def *pg_query.Node) {
 
 // alterTableDef walks what a sub-command defines. A column that is computed from
 // others, or rewritten from them, is a copy.
-func (s *stmt) alterTableDef(c *pg_query.AlterTableCmd, tables []string) {
+func (s *stmt) alterTableDef(rv *pg_query.RangeVar, c *pg_query.AlterTableCmd, tables []string) {
 	def := c.Def.GetColumnDef()
 	if def != nil {
-		copied := def.RawDefault != nil && copiesOther(def.RawDefault, c.Name, "")
+		copied := def.RawDefault != nil && copiesOther(def.RawDefault, c.Name, rv, "")
 		for _, con := range def.Constraints {
 			if k := con.GetConstraint(); k.GetContype() == pg_query.ConstrType_CONSTR_GENERATED {
 				copied = true
@@ -231,8 +231,8 @@ func (s *stmt) alterTableDef(c *pg_query.AlterTableCmd, tables []string) {
 	} else if c.Subtype == pg_query.AlterTableType_AT_SetExpression {
 		s.derive("a column computed from others", tables, tables...)
 	}
-	for _, rv := range rangeVarsBelow(c.Def) {
-		s.use(hoop.EffectDDL, "", s.canonical(rv)...)
+	for _, other := range rangeVarsBelow(c.Def) {
+		s.use(hoop.EffectDDL, "", s.canonical(other)...)
 	}
 	if rv := c.Def.GetRangeVar(); rv != nil {
 		s.use(hoop.EffectDDL, "", s.canonical(rv)...)

@@ -152,6 +152,12 @@ func TestAnalyze_Derive(t *testing.T) {
 		{"UPDATE clinic.patients SET note = ssn WHERE id = 1", "clinic.patients", "clinic.patients"},
 		{"UPDATE clinic.patients SET id = id + 1 WHERE id = 1", "clinic.patients", "clinic.patients"},
 		{"UPDATE public.notes n SET body = p.ssn FROM clinic.patients p WHERE p.id = n.id AND n.id = 5", "clinic.patients public.notes", "public.notes"},
+		// A column of the same name is another's.
+		{"UPDATE clinic.archive a SET ssn = p.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
+		{"UPDATE clinic.archive SET ssn = coalesce(archive.ssn, clinic.patients.ssn) FROM clinic.patients WHERE archive.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
+		{"UPDATE other.notes SET body = public.notes.body FROM public.notes WHERE other.notes.id = 5", "other.notes public.notes", "other.notes"},
+		{"UPDATE other.notes SET body = 'x', id = other.notes.id FROM public.notes WHERE other.notes.id = 5", "", ""},
+		{"UPDATE clinic.archive a SET ssn = a.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "", ""},
 		{"MERGE INTO public.notes n USING clinic.patients p ON n.id = p.id WHEN NOT MATCHED THEN INSERT VALUES (1, p.ssn)", "clinic.patients", "public.notes"},
 		{"ALTER TABLE clinic.patients RENAME ssn TO x", "clinic.patients", "clinic.patients"},
 		{"ALTER TABLE clinic.patients RENAME TO people", "clinic.patients", "clinic.people"},

@@ -282,7 +282,7 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 		for _, list := range [][]*pg_query.Node{c.TargetList, c.Values} {
 			for _, t := range list {
 				s.walk(t, where{scope: w.scope, output: true})
-				if rt := t.GetResTarget(); rt != nil && copiesOther(rt.Val, rt.Name, sourceAlias(q.SourceRelation)) {
+				if rt := t.GetResTarget(); rt != nil && copiesOther(rt.Val, rt.Name, q.Relation, sourceAlias(q.SourceRelation)) {
 					s.derive("MERGE", into, into...)
 				} else if rt != nil {
 					s.recomputed(rt, q.Relation, into)
@@ -328,7 +328,7 @@ func (s *stmt) sets(list []*pg_query.Node, rv *pg_query.RangeVar, into []string,
 	for _, n := range list {
 		rt := n.GetResTarget()
 		s.walk(n, where{scope: w.scope, output: true})
-		if rt == nil || copiesOther(rt.Val, rt.Name, from) {
+		if rt == nil || copiesOther(rt.Val, rt.Name, rv, from) {
 			s.derive("UPDATE from other columns", into, into...)
 			s.derived[len(s.derived)-1].Columns = s.copiedWithin(rt, rv)
 			continue
@@ -399,21 +399,39 @@ func columnsRead(n *pg_query.Node, alias string) (names map[string]bool, ok bool
 	return names, ok && known
 }
 
-// copiesOther reports whether an expression reads anything but the column itself.
-func copiesOther(n *pg_query.Node, column, from string) bool {
+// copiesOther reports whether an expression reads anything but the column of rv's row
+// itself, and columns of the alias from.
+func copiesOther(n *pg_query.Node, column string, rv *pg_query.RangeVar, from string) bool {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_SubLink, *pg_query.Node_MultiAssignRef:
 		if m := n.GetMultiAssignRef(); m != nil {
-			return copiesOther(m.Source, "", from)
+			return copiesOther(m.Source, "", rv, from)
 		}
 		return true
 	case *pg_query.Node_ColumnRef:
 		u, ok := nameOf(x.ColumnRef)
-		return !ok || u.name != column && (from == "" || u.qualifier != from) || u.name == "*"
+		if !ok || u.name == "*" {
+			return true
+		}
+		return (from == "" || u.qualifier != from) && (u.name != column || !ofRow(x.ColumnRef, rv))
 	}
 	found := false
-	children(n, func(c *pg_query.Node) { found = found || copiesOther(c, column, from) })
+	children(n, func(c *pg_query.Node) { found = found || copiesOther(c, column, rv, from) })
 	return found
+}
+
+// ofRow reports whether a name of a column that rv has can mean no other relation's beside
+// it: without a qualifier it would be ambiguous.
+func ofRow(c *pg_query.ColumnRef, rv *pg_query.RangeVar) bool {
+	switch f := c.Fields; len(f) {
+	case 1:
+		return true
+	case 2:
+		return f[0].GetString_().GetSval() == aliasOf(rv)
+	case 3:
+		return rv.Alias == nil && f[0].GetString_().GetSval() == rv.Schemaname && f[1].GetString_().GetSval() == rv.Relname
+	}
+	return false
 }
 
 // copies reports whether the source of an INSERT reads anything: a query, or VALUES
