@@ -83,7 +83,7 @@ func (s *Snapshot) After(changes []Change) *Snapshot {
 		}
 		for i, t := range local {
 			if t.Name == c.Grown.Name {
-				local[i], _ = t.Grow(c.Grown)
+				local[i], _, _ = t.Grow(c.Grown)
 			}
 		}
 	}
@@ -122,7 +122,7 @@ func (t *Table) follow(local []*Table) (grown *Table, changed bool) {
 				if of.Name == p.Table {
 					was := *h
 					*h = h.And(of.at(p.Column))
-					changed = changed || !h.equal(was)
+					changed = changed || !h.equal(was) || h.More != was.More
 				}
 			}
 		}
@@ -160,7 +160,7 @@ func (t *Table) at(column string) Holds {
 // Unproven is t, of a session's own, when it may show anything.
 func (t *Table) Unproven() *Table {
 	any := Holds{Any: true}
-	out, _ := t.Grow(&Table{Counts: any, Columns: []Column{{Name: "*", Holds: any}}})
+	out, _, _ := t.Grow(&Table{Counts: any, Columns: []Column{{Name: "*", Holds: any}}})
 	return out
 }
 
@@ -185,6 +185,7 @@ func (s *Snapshot) ofSession(schema, name string) []*Table {
 type Holds struct {
 	Columns []hoop.ColumnRef // of other tables, sorted
 	Any     bool             // and from what is not known
+	More    bool             // and from what no column has: constants, rows that functions make
 }
 
 // maxHolds is how many origins are told apart before they may be any.
@@ -195,7 +196,7 @@ func (h Holds) And(o Holds) Holds {
 	if h.Any || o.Any {
 		return Holds{Any: true}
 	}
-	if len(o.Columns) == 0 {
+	if h.More = h.More || o.More; len(o.Columns) == 0 {
 		return h
 	}
 	all := slices.Concat(h.Columns, o.Columns)
@@ -203,14 +204,15 @@ func (h Holds) And(o Holds) Holds {
 	if all = slices.Compact(all); len(all) > maxHolds {
 		return Holds{Any: true}
 	}
-	return Holds{Columns: all}
+	return Holds{Columns: all, More: h.More}
 }
 
+// equal reports whether a place holds the same of other tables.
 func (h Holds) equal(o Holds) bool { return h.Any == o.Any && slices.Equal(h.Columns, o.Columns) }
 
-// Grow is t, of a session's own, when it also holds what delta does; changed is false
-// where it did already.
-func (t *Table) Grow(delta *Table) (grown *Table, changed bool) {
+// Grow is t, of a session's own, when it also holds what delta does. changed says that it holds
+// more of other tables, mixed that a column has anything besides for the first time.
+func (t *Table) Grow(delta *Table) (grown *Table, changed, mixed bool) {
 	out := *t
 	out.Columns = slices.Clone(t.Columns)
 	out.Counts = t.Counts.And(delta.Counts)
@@ -226,16 +228,17 @@ func (t *Table) Grow(delta *Table) (grown *Table, changed bool) {
 		if !c.Holds.equal(was) {
 			changed, c.Stored = true, false
 		}
+		mixed = mixed || c.Holds.More && !was.More
 	}
 	for _, clash := range delta.Clashes {
 		if !slices.ContainsFunc(out.Clashes, func(c []hoop.ColumnRef) bool { return slices.Equal(c, clash) }) {
 			out.Clashes, changed = append(slices.Clip(out.Clashes), clash), true
 		}
 	}
-	if !changed {
-		return t, false
+	if !changed && !mixed {
+		return t, false, false
 	}
-	return &out, true
+	return &out, changed, mixed
 }
 
 // Held is what the values of a column of t, of a session's own, come from: of all columns

@@ -119,7 +119,7 @@ func (a *altering) do(c *pg_query.AlterTableCmd) bool {
 	case pg_query.AlterTableType_AT_ColumnDefault:
 		if c.Def != nil {
 			col.HasDefault = true
-			col.Holds = col.Holds.And(a.holds(a.expr(c.Def, &scope{})))
+			col.Holds = col.Holds.And(a.values(a.expr(c.Def, &scope{})))
 		}
 	case pg_query.AlterTableType_AT_DropExpression:
 		col.Generated = false
@@ -148,7 +148,7 @@ func (a *altering) changeType(col *catalog.Column, def *pg_query.ColumnDef) bool
 		return true
 	}
 	row := &scope{items: []item{{name: a.was.Name, schema: catalog.TempSchema, real: true, rel: a.local(a.was)}}}
-	using := a.holds(a.expr(def.RawDefault, row).computed())
+	using := a.values(a.expr(def.RawDefault, row))
 	if col.HasDefault || col.Generated {
 		using = using.And(col.Holds)
 	}

@@ -25,7 +25,10 @@ func (x *assigned) set(name string, f flow) {
 	if x.byName == nil {
 		x.byName = map[string]flow{}
 	}
-	x.byName[name] = x.byName[name].and(f)
+	if was, is := x.byName[name]; is {
+		f = was.and(f)
+	}
+	x.byName[name] = f
 }
 
 // target is the table that a statement changes, which is never a common table
@@ -106,7 +109,7 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 			x.anywhere(source.whole())
 		} else {
 			for i, c := range source.cols {
-				x.set(names[i], c.flow)
+				x.set(names[i], c.flow.computed().converted(c.flow))
 			}
 		}
 	}
@@ -148,7 +151,7 @@ func (a *analysis) sets(list []*pg_query.Node, s *scope) *assigned {
 		for _, ind := range rt.GetIndirection() {
 			f = f.and(a.expr(ind, s))
 		}
-		x.set(rt.GetName(), f.computed())
+		x.set(rt.GetName(), f.computed().converted(f))
 	}
 	return x
 }

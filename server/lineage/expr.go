@@ -51,7 +51,7 @@ func (a *analysis) expr(n *pg_query.Node, s *scope) flow {
 	case *pg_query.Node_TypeCast:
 		f := a.expr(x.TypeCast.Arg, s)
 		kept := f.keepsShape() && textCast(x.TypeCast.TypeName)
-		return f.and(a.expr(&pg_query.Node{Node: &pg_query.Node_TypeName{TypeName: x.TypeCast.TypeName}}, s)).built(kept)
+		return f.and(a.expr(&pg_query.Node{Node: &pg_query.Node_TypeName{TypeName: x.TypeCast.TypeName}}, s)).built(kept).converted(f)
 	case *pg_query.Node_AArrayExpr:
 		f, kept := a.each(x.AArrayExpr.Elements, s)
 		return f.built(kept)
@@ -147,7 +147,11 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 	if set {
 		s.mult = s.mult.and(out)
 	}
-	return out.built(kept)
+	out = out.built(kept)
+	if len(each) == 1 && !aggregate && !set {
+		out = out.converted(each[0])
+	}
+	return out
 }
 
 // aggregate is what every aggregate of a level derives from: what multiplies its rows,

@@ -12,6 +12,7 @@ type flow struct {
 	unknown bool    // and from anything else
 	plain   bool    // the value is one that is stored in a column of a table, or a constant
 	mixed   bool    // it may be a constant, where plain
+	sole    bool    // it is made of one that is stored in a column, and of nothing else
 	shaped  bool    // its shape (NULLs, sizes, nesting) is made of those of such values alone
 }
 
@@ -34,14 +35,14 @@ func (f flow) and(g flow) flow {
 // or is what a value derives from that is one or the other, as it is.
 func (f flow) or(g flow) flow {
 	out := f.and(g)
-	out.plain = f.stored() && g.stored()
+	out.plain, out.sole = f.stored() && g.stored(), f.sole && g.sole
 	out.mixed = f.mixed || g.mixed || f.constant() || g.constant()
 	out.shaped = f.keepsShape() && g.keepsShape()
 	return out
 }
 
 func (f flow) equal(g flow) bool {
-	return f.unknown == g.unknown && f.plain == g.plain && f.mixed == g.mixed && f.shaped == g.shaped && slices.Equal(f.ids, g.ids)
+	return f.unknown == g.unknown && f.plain == g.plain && f.sole == g.sole && f.mixed == g.mixed && f.shaped == g.shaped && slices.Equal(f.ids, g.ids)
 }
 
 // constant reports whether the value derives from nothing.
@@ -52,13 +53,19 @@ func (f flow) keepsShape() bool { return f.shaped || f.stored() }
 
 // computed is f for a value that is not shown as it is.
 func (f flow) computed() flow {
-	f.plain, f.shaped = false, false
+	f.plain, f.sole, f.shaped = false, false, false
 	return f
 }
 
 // built is f for a value that is made of such values in a shape of its own.
 func (f flow) built(shaped bool) flow {
-	f.plain, f.shaped = false, shaped && !f.unknown
+	f.plain, f.sole, f.shaped = false, false, shaped && !f.unknown
+	return f
+}
+
+// converted is f for a value that is made of one of of, and of no other.
+func (f flow) converted(of flow) flow {
+	f.sole = of.sole && !f.unknown
 	return f
 }
 

@@ -149,7 +149,7 @@ func (a *analysis) tableColumn(t *catalog.Table, c *catalog.Column) flow {
 		return unknown
 	}
 	own := flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: c.Name})}}
-	if own.plain = !c.Generated; own.plain {
+	if own.plain, own.sole = !c.Generated, !c.Generated; own.plain {
 		return own
 	}
 	f := own

@@ -93,6 +93,8 @@ func (l *locals) command(n *pg_query.Node) {
 	case *pg_query.Node_CopyStmt:
 		if x.CopyStmt.IsFrom && (x.CopyStmt.IsProgram || x.CopyStmt.Filename != "") {
 			l.grown(x.CopyStmt.Relation.GetRelname(), nil)
+		} else if x.CopyStmt.IsFrom {
+			l.grown(x.CopyStmt.Relation.GetRelname(), &assigned{spread: true})
 		}
 	}
 	if len(l.cat.Local()) > 0 {
@@ -247,7 +249,7 @@ func (l *locals) column(d *pg_query.ColumnDef) (catalog.Column, bool) {
 		switch c.Contype {
 		case pg_query.ConstrType_CONSTR_DEFAULT:
 			col.HasDefault = true
-			col.Holds = l.holds(l.expr(c.RawExpr, &scope{}))
+			col.Holds = l.values(l.expr(c.RawExpr, &scope{}))
 		case pg_query.ConstrType_CONSTR_GENERATED:
 			col.Generated = true
 			l.clashing(c.RawExpr)
@@ -317,7 +319,7 @@ func (l *locals) made(into *pg_query.IntoClause, query *pg_query.Node, maybe boo
 			l.ok = false // another name could be taken for it
 			return
 		}
-		t.Columns = append(t.Columns, catalog.Column{Name: c.name, Mod: -1, Holds: l.holds(c.flow)})
+		t.Columns = append(t.Columns, catalog.Column{Name: c.name, Mod: -1, Holds: l.values(c.flow)})
 	}
 	l.add(t, maybe, into.OnCommit)
 }
@@ -328,6 +330,13 @@ func (l *locals) holds(f flow) catalog.Holds {
 		return catalog.Holds{Any: true}
 	}
 	return catalog.Holds{}.And(catalog.Holds{Columns: l.origins(f)})
+}
+
+// values says what a column holds that gets a value.
+func (l *locals) values(f flow) catalog.Holds {
+	h := l.holds(f)
+	h.More = !f.sole
+	return h
 }
 
 // stored looks for statements that store rows; outer says that n is the command itself.
@@ -380,10 +389,12 @@ func (l *locals) grown(name string, x *assigned) {
 	} else {
 		delta.Counts = l.holds(x.rows)
 		for column, f := range x.byName {
-			delta.Columns = append(delta.Columns, catalog.Column{Name: column, Holds: l.holds(f)})
+			delta.Columns = append(delta.Columns, catalog.Column{Name: column, Holds: l.values(f)})
 		}
 		slices.SortFunc(delta.Columns, func(a, b catalog.Column) int { return strings.Compare(a.Name, b.Name) })
-		delta.Columns = append(delta.Columns, catalog.Column{Name: "*", Holds: l.holds(x.rest)})
+		rest := l.holds(x.rest)
+		rest.More = x.spread
+		delta.Columns = append(delta.Columns, catalog.Column{Name: "*", Holds: rest})
 	}
 	l.changes = append(l.changes, catalog.Change{Grown: delta})
 }
@@ -393,7 +404,7 @@ func (a *analysis) local(t *catalog.Table) *relation {
 	out := &relation{fixed: true, table: t.Kind != catalog.KindView}
 	for _, c := range t.Columns {
 		f := a.held(c.Holds).and(a.place(t, c.Name))
-		f.plain = c.Stored
+		f.plain, f.sole = c.Stored, !c.Holds.Any && !c.Holds.More
 		out.cols = append(out.cols, column{name: c.Name, flow: f, sure: true})
 	}
 	out.mult = a.held(t.Counts).and(a.place(t, ""))

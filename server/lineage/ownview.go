@@ -33,6 +33,7 @@ func (l *locals) ownView(v *pg_query.ViewStmt) bool {
 		}
 		col := catalog.Column{Name: c.name, Mod: -1, Stored: c.flow.plain && !c.flow.mixed}
 		col.Holds, col.Over = l.split(c.flow)
+		col.Holds.More = !c.flow.sole
 		all = all.And(col.Holds)
 		t.Columns = append(t.Columns, col)
 	}

@@ -73,7 +73,7 @@ func (a *analysis) view(t *catalog.Table) *relation {
 		named.cols = make([]column, len(r.cols))
 		for i, c := range r.cols {
 			// Rules may name the view's own column, and a view may have inherited some.
-			own := flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: t.Columns[i].Name})}, plain: true}
+			own := flow{ids: []int32{a.id(hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: t.Columns[i].Name})}, plain: true, sole: true}
 			named.cols[i] = column{name: t.Columns[i].Name, flow: c.flow.or(own), sure: true}
 		}
 		r = &named

@@ -74,21 +74,38 @@ func TestInference_OwnTables(t *testing.T) {
 		"in the place of a table":   {[]string{"CREATE TEMP TABLE checked (x text CHECK (x <> '000000005'))"}, "INSERT INTO checked SELECT ssn FROM clinic.patients", "23514"},
 		"a table of others":         {nil, "INSERT INTO clinic.checked SELECT ssn FROM clinic.patients", "23514"},
 
-		"on conflict":               {[]string{"CREATE TEMP TABLE t (s text UNIQUE, hit bool)", "INSERT INTO t SELECT x FROM clinic.guesses"}, "INSERT INTO t (s) SELECT ssn FROM clinic.patients ON CONFLICT (s) DO UPDATE SET hit = true", ""},
-		"on conflict of any":        {[]string{"CREATE TEMP TABLE t (s text UNIQUE)"}, fill + " ON CONFLICT DO NOTHING", ""},
-		"on conflict of a table":    {[]string{"INSERT INTO clinic.hits SELECT g, g FROM generate_series(1, 9) g"}, "INSERT INTO clinic.hits SELECT ssn FROM clinic.patients ON CONFLICT (k) DO UPDATE SET k = 'x' RETURNING at", ""},
-		"on conflict of all":        {nil, "INSERT INTO clinic.hits (k) SELECT p.* FROM (SELECT ssn FROM clinic.patients) p JOIN clinic.guesses g ON true ON CONFLICT DO NOTHING", ""},
-		"on conflict of a value":    {nil, "INSERT INTO clinic.hits VALUES ((SELECT ssn FROM clinic.patients WHERE id = 2)) ON CONFLICT DO NOTHING", ""},
-		"a foreign key":             {[]string{"CREATE TEMP TABLE o AS SELECT x FROM clinic.guesses", "ALTER TABLE o ADD UNIQUE (x)", "CREATE TEMP TABLE t (s text REFERENCES o (x))"}, fill, ""},
-		"a foreign key added":       {[]string{"CREATE TEMP TABLE o (x text UNIQUE)", own}, "ALTER TABLE t ADD FOREIGN KEY (s) REFERENCES o (x)", ""},
-		"rows to refer to":          {[]string{"CREATE TEMP TABLE o (x text UNIQUE)", "INSERT INTO o SELECT ssn FROM clinic.patients"}, "CREATE TEMP TABLE t (s text REFERENCES o (x))", ""},
-		"a check of a setting":      {[]string{"CREATE TEMP TABLE t (s text CHECK (s IS DISTINCT FROM current_setting('app.g', true)))"}, fill, ""},
-		"an exclusion":              {[]string{"CREATE TEMP TABLE t (s text, EXCLUDE USING btree (s WITH =))"}, fill, ""},
-		"an exclusion added":        {[]string{own}, "ALTER TABLE t ADD EXCLUDE USING btree (s WITH =)", ""},
-		"one that inherits":         {[]string{"CREATE TEMP TABLE t (s text CHECK (s <> '5')) INHERITS (clinic.guesses)"}, "INSERT INTO t (s) SELECT ssn FROM clinic.patients", ""},
-		"a partition":               {[]string{"CREATE TEMP TABLE t (s text) PARTITION BY LIST (s)", "CREATE TEMP TABLE p PARTITION OF t FOR VALUES IN ('5')"}, fill, ""},
-		"not followed in one text":  {nil, "CREATE TEMP TABLE t (s text, EXCLUDE USING btree (s WITH =)); " + fill, ""},
-		"a table that may hold any": {[]string{"CREATE TEMP TABLE t (s text)", "WITH n AS (INSERT INTO t SELECT ssn FROM clinic.patients RETURNING 1) SELECT 1", "SELECT 1 FROM t WHERE s > '1'"}, "SELECT 1 FROM t WHERE s > '2'", ""},
+		"on conflict":                  {[]string{"CREATE TEMP TABLE t (s text UNIQUE, hit bool)", "INSERT INTO t SELECT x FROM clinic.guesses"}, "INSERT INTO t (s) SELECT ssn FROM clinic.patients ON CONFLICT (s) DO UPDATE SET hit = true", ""},
+		"on conflict of any":           {[]string{"CREATE TEMP TABLE t (s text UNIQUE)"}, fill + " ON CONFLICT DO NOTHING", ""},
+		"on conflict of a table":       {[]string{"INSERT INTO clinic.hits SELECT g, g FROM generate_series(1, 9) g"}, "INSERT INTO clinic.hits SELECT ssn FROM clinic.patients ON CONFLICT (k) DO UPDATE SET k = 'x' RETURNING at", ""},
+		"on conflict of all":           {nil, "INSERT INTO clinic.hits (k) SELECT p.* FROM (SELECT ssn FROM clinic.patients) p JOIN clinic.guesses g ON true ON CONFLICT DO NOTHING", ""},
+		"on conflict of a value":       {nil, "INSERT INTO clinic.hits VALUES ((SELECT ssn FROM clinic.patients WHERE id = 2)) ON CONFLICT DO NOTHING", ""},
+		"a foreign key":                {[]string{"CREATE TEMP TABLE o AS SELECT x FROM clinic.guesses", "ALTER TABLE o ADD UNIQUE (x)", "CREATE TEMP TABLE t (s text REFERENCES o (x))"}, fill, ""},
+		"a foreign key added":          {[]string{"CREATE TEMP TABLE o (x text UNIQUE)", own}, "ALTER TABLE t ADD FOREIGN KEY (s) REFERENCES o (x)", ""},
+		"rows to refer to":             {[]string{"CREATE TEMP TABLE o (x text UNIQUE)", "INSERT INTO o SELECT ssn FROM clinic.patients"}, "CREATE TEMP TABLE t (s text REFERENCES o (x))", ""},
+		"a check of a setting":         {[]string{"CREATE TEMP TABLE t (s text CHECK (s IS DISTINCT FROM current_setting('app.g', true)))"}, fill, ""},
+		"an exclusion":                 {[]string{"CREATE TEMP TABLE t (s text, EXCLUDE USING btree (s WITH =))"}, fill, ""},
+		"an exclusion added":           {[]string{own}, "ALTER TABLE t ADD EXCLUDE USING btree (s WITH =)", ""},
+		"one that inherits":            {[]string{"CREATE TEMP TABLE t (s text CHECK (s <> '5')) INHERITS (clinic.guesses)"}, "INSERT INTO t (s) SELECT ssn FROM clinic.patients", ""},
+		"a partition":                  {[]string{"CREATE TEMP TABLE t (s text) PARTITION BY LIST (s)", "CREATE TEMP TABLE p PARTITION OF t FOR VALUES IN ('5')"}, fill, ""},
+		"not followed in one text":     {nil, "CREATE TEMP TABLE t (s text, EXCLUDE USING btree (s WITH =)); " + fill, ""},
+		"guesses in a view":            {[]string{"CREATE TEMP VIEW t AS SELECT ssn AS s FROM clinic.patients UNION ALL SELECT lpad(g::text, 9, '0') FROM generate_series(1, 9) g"}, "SELECT 1 FROM t GROUP BY s HAVING count(*) > 1", ""},
+		"guesses in a table":           {[]string{"CREATE TEMP TABLE t AS SELECT ssn AS s, 0 AS g FROM clinic.patients UNION ALL SELECT lpad(g::text, 9, '0'), g FROM generate_series(1, 9) g"}, "SELECT s, g FROM t ORDER BY s", ""},
+		"guesses of another table":     {[]string{own, "INSERT INTO t SELECT x FROM clinic.guesses"}, "SELECT DISTINCT s FROM t", ""},
+		"guesses one by one":           {[]string{own, "INSERT INTO t VALUES ('000000005')"}, "SELECT 1 FROM t a JOIN t b USING (s)", ""},
+		"guesses before":               {[]string{"CREATE TEMP TABLE t (s text)", "INSERT INTO t VALUES ('000000005')", fill}, "SELECT rank() OVER (ORDER BY s) FROM t", ""},
+		"guesses before it is altered": {[]string{"CREATE TEMP TABLE t (s text)", "INSERT INTO t VALUES ('000000005')", "ALTER TABLE t ADD note text", "INSERT INTO t (s) SELECT ssn FROM clinic.patients"}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses copied before":        {[]string{"CREATE TEMP TABLE o (s text)", "SELECT s FROM o", "CREATE TEMP TABLE t (s text)", "INSERT INTO o VALUES ('000000005')", "INSERT INTO t SELECT s FROM o", fill}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses that are set":         {[]string{own, "UPDATE t SET s = '000000005' WHERE false"}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses by default":           {[]string{own, "ALTER TABLE t ALTER s SET DEFAULT '000000005'"}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses by COPY":              {[]string{own, "COPY t FROM STDIN"}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses that are computed":    {[]string{"CREATE TEMP TABLE t AS SELECT CASE WHEN g = 0 THEN ssn ELSE g::text END AS s FROM clinic.patients, generate_series(0, 9) g"}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses in USING":             {[]string{"CREATE TEMP TABLE t AS SELECT ssn AS s, 'x' AS g FROM clinic.patients", "ALTER TABLE t ALTER s TYPE text USING concat(left(s, 0), '000000005')", fill}, "SELECT 1 FROM t GROUP BY s", ""},
+		"guesses under a view":         {[]string{own, "CREATE TEMP VIEW v AS SELECT s AS w FROM t", "CREATE TEMP TABLE u AS SELECT w FROM v", "INSERT INTO t SELECT x FROM clinic.guesses"}, "SELECT 1 FROM (SELECT w AS k FROM v) q GROUP BY k", ""},
+		"guesses that are copied":      {[]string{own, "INSERT INTO t VALUES ('000000005')", "CREATE TEMP TABLE u AS SELECT upper(s) AS w FROM t"}, "SELECT a.w FROM u a, u b WHERE a.w = b.w", ""},
+		"guesses in rows":              {[]string{own, "INSERT INTO t VALUES ('000000005')"}, "SELECT 1 FROM t GROUP BY t", ""},
+		"guesses told apart":           {[]string{own, "INSERT INTO t VALUES ('000000005')"}, "SELECT count(DISTINCT s) FROM t", ""},
+		"guesses that may be any":      {[]string{"CREATE TEMP TABLE t (s text)", "WITH n AS (INSERT INTO t SELECT ssn FROM clinic.patients UNION ALL SELECT x FROM clinic.guesses RETURNING 1) SELECT 1"}, "SELECT 1 FROM t GROUP BY s", ""},
+		"a table that may hold any":    {[]string{"CREATE TEMP TABLE t (s text)", "WITH n AS (INSERT INTO t SELECT ssn FROM clinic.patients RETURNING 1) SELECT 1", "SELECT 1 FROM t WHERE s > '1'"}, "SELECT 1 FROM t WHERE s > '2'", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := as(t, g, copying(3, 1), name)
@@ -133,6 +150,23 @@ func TestInference_OwnTablesAreFree(t *testing.T) {
 		"INSERT INTO clinic.kept SELECT id, ssn, ward FROM clinic.patients ON CONFLICT (id) DO UPDATE SET ssn = EXCLUDED.ssn",
 
 		"CREATE TEMP TABLE hidden () INHERITS (clinic.guesses)", "INSERT INTO clinic.claims SELECT id + 100, ssn FROM clinic.patients", "INSERT INTO hidden VALUES ('a')",
+	} {
+		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// What stands in a table of the session's own as it was stored, or made of that alone, counts as
+// what it was made of does: once where it decides.
+func TestInference_OwnTablesCountOnce(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: copying(3, 9)})
+	conn := open(t, g, nil)
+	for _, sql := range []string{
+		"CREATE TEMP TABLE t AS SELECT id, ssn, ward, 'x' AS k FROM clinic.patients", "INSERT INTO t SELECT id, ssn, ward FROM clinic.patients", "UPDATE t SET ssn = p.ssn, k = 'y' FROM clinic.patients p WHERE p.id = t.id", "INSERT INTO t (id) VALUES (99)",
+		"CREATE TEMP VIEW v AS SELECT id, ssn AS s FROM t", "CREATE TEMP TABLE u AS SELECT id, lower(s)::varchar AS s FROM v", "CREATE TEMP TABLE w AS SELECT id, code AS s FROM clinic.people",
+		"SELECT id, ssn FROM t ORDER BY ssn", "SELECT DISTINCT ssn FROM t", "SELECT s FROM v ORDER BY s", "SELECT s FROM u ORDER BY s",
+		"SELECT id FROM w ORDER BY s", "SELECT k FROM t GROUP BY k, ward", "SELECT DISTINCT * FROM u", "SELECT id FROM u WHERE s > '000000005'",
 	} {
 		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 			t.Errorf("%s: %v", sql, err)

@@ -245,6 +245,7 @@ type resolver struct {
 	visited map[*pg_query.Node]bool
 	out     map[hoop.ColumnRef]bool
 	shown   map[hoop.ColumnRef]bool // of out: columns of views, whose origins are there too
+	own     []catalog.Holds         // of columns of tables of the session's own
 	blind   bool                    // a column whose origins are not known
 	made    []*pg_query.Node        // what queries inside have under the names that were resolved
 	vague   bool                    // it may be any column
@@ -273,6 +274,11 @@ func (r *resolver) add(t *catalog.Table, column string) {
 	if t.Temporary {
 		r.holding(t.Counts)
 		r.holding(t.Held(column)) // of * there is none
+		for _, c := range t.Columns {
+			if column == c.Name || column == "*" {
+				r.own = append(r.own, c.Holds)
+			}
+		}
 	}
 	r.out[hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: column}] = true
 }

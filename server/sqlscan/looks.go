@@ -521,8 +521,12 @@ func (s *stmt) looks() []hoop.Look {
 		if p := l.sights[d.ref]; p != nil && p.shown {
 			continue
 		}
-		out = append(out, s.look(l, d))
+		look, r := s.look(l, d)
+		out = append(out, look)
 		g.look(&out[len(out)-1], d.ref)
+		if p := l.sights[d.ref]; p == nil || d.join || p.many || p.listed || len(p.with) > 0 { // else it is compared with constants
+			out = append(out, s.mixed(r)...)
+		}
 		if look, ok := s.rounds(l, d); ok {
 			out = append(out, look)
 		}
@@ -544,7 +548,29 @@ func (s *stmt) looks() []hoop.Look {
 			look.Operands = l.list
 		}
 		g.look(&look, nil)
-		out = append(out, look)
+		out = append(append(out, look), s.mixed(r)...)
+	}
+	return out
+}
+
+// mixed gives the looks at columns of the session's own tables whose values are told apart
+// from others under one name, where r found such.
+func (s *stmt) mixed(r *resolver) (out []hoop.Look) {
+	for _, h := range r.own {
+		in := s.newResolver()
+		in.holding(h)
+		views := slices.DeleteFunc(in.columns(), func(c hoop.ColumnRef) bool { return !in.ofView(c) })
+		if len(views) < len(in.out) { // what they show is there, too
+			for _, c := range views {
+				in.shown[c] = true
+			}
+		}
+		switch against := in.relatives(); {
+		case h.Any || h.More && len(in.out) > 0:
+			out = append(out, hoop.Look{Columns: in.columns(), Many: true})
+		case len(against) > 1:
+			out = append(out, hoop.Look{Columns: in.columns(), Joined: true, Against: against})
+		}
 	}
 	return out
 }
@@ -559,9 +585,9 @@ func (s *stmt) freshensAny() bool {
 	return false
 }
 
-func (s *stmt) look(l *looker, d deciding) hoop.Look {
-	r := s.resolved(d.name)
-	look := hoop.Look{Columns: r.columns(), View: r.blind}
+func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
+	r = s.resolved(d.name)
+	look = hoop.Look{Columns: r.columns(), View: r.blind}
 	p := l.sights[d.ref]
 	if p != nil {
 		look.Between = p.between
@@ -571,7 +597,7 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 		if l.lists {
 			look.Operands = l.list
 		}
-		return look
+		return look, r
 	}
 	if p == nil {
 		p = &sight{}
@@ -611,7 +637,7 @@ func (s *stmt) look(l *looker, d deciding) hoop.Look {
 			look.Against = append(look.Against, other.relatives()...)
 		}
 	}
-	return look
+	return look, r
 }
 
 // plainName reports whether the name can be nothing but a column of a table, not one

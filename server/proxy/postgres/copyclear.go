@@ -13,14 +13,14 @@ import (
 // ground is what the names in a text depend on besides the catalog: values that differ say
 // that a name may stand for something else.
 type ground struct {
-	moved, grew, ddl, adopted int64
-	made                      int
-	joined                    bool
+	moved, grew, mixed, ddl, adopted int64
+	made                             int
+	joined                           bool
 }
 
 // groundLocked gives the session's; c.mu is held.
 func (c *conn) groundLocked() ground {
-	return ground{moved: c.moved, grew: c.overlay.grew, ddl: c.ddl, adopted: c.adopted, made: c.shadows.made, joined: c.joined}
+	return ground{moved: c.moved, grew: c.overlay.grew, mixed: c.overlay.mixed, ddl: c.ddl, adopted: c.adopted, made: c.shadows.made, joined: c.joined}
 }
 
 // uncovered refuses COPY TO whose data the gateway could not mask, and notes which may pass

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -496,7 +497,10 @@ func (c *conn) unchanged(p *portal) error {
 		return hoop.Errorf(hoop.CodeDenied, "settings or temporary objects have changed since the portal was bound, and with them what it may do").
 			WithHint("send Bind and Execute together")
 	}
-	if grew && (p.run.readsOwn() || len(p.run.also) > 0) {
+	mixed := now.mixed != p.run.ground.mixed && slices.ContainsFunc(p.run.st.Looks, func(l hoop.Look) bool {
+		return slices.ContainsFunc(l.Columns, func(col hoop.ColumnRef) bool { _, ok := p.run.run.Rules().Protects(col); return ok })
+	})
+	if (grew || mixed) && (p.run.readsOwn() || len(p.run.also) > 0) {
 		return hoop.Errorf(hoop.CodeDenied, "temporary tables have changed since the portal was bound, and with them what its rows may hold").
 			WithHint("send Bind and Execute together")
 	}

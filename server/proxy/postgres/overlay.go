@@ -19,6 +19,7 @@ type overlay struct {
 	tables  []*local
 	version int64             // counts what became of tables
 	grew    int64             // counts what there may be besides
+	mixed   int64             // counts columns that got anything besides values of other tables
 	snap    *catalog.Snapshot // with tables; nil where it is to be made
 
 	settled int64 // last batch after which no transaction was open
@@ -140,10 +141,15 @@ func (o *overlay) grow(delta *catalog.Table) {
 		if l.table.Name != delta.Name {
 			continue
 		}
-		var grown bool
-		if l.table, grown = l.table.Grow(delta); grown {
-			o.grew++
+		var grown, mixed bool
+		if l.table, grown, mixed = l.table.Grow(delta); grown || mixed {
 			o.changed()
+		}
+		if grown {
+			o.grew++
+		}
+		if mixed {
+			o.mixed++
 		}
 	}
 }

@@ -178,6 +178,24 @@ func TestOverlay_Portal(t *testing.T) {
 	if strings.Contains(got, marker) || !strings.Contains(got, "temporary tables have changed") {
 		t.Errorf("got\n%s", got)
 	}
+	if got = c.exchange( // constants of the client's own are no reason
+		step{send: msgs(query("create temp table u (a text)")), ready: 1},
+		step{send: msgs(query("begin")), ready: 1},
+		step{send: msgs(parse("rest", "select g, u.a from generate_series(1, 3) g left join u on false"), bind("p", "rest"), execute("p", 1), syncMsg), ready: 1},
+		step{send: msgs(query("insert into u values ('x')")), ready: 1},
+		step{send: msgs(execute("p", 1), syncMsg), ready: 1},
+		step{send: msgs(query("commit; insert into t select ssn from patients")), ready: 1},
+		step{send: msgs(query("begin")), ready: 1},
+	); strings.Contains(got, "ErrorResponse") {
+		t.Errorf("got\n%s", got)
+	}
+	if got = c.exchange( // but where what decides has protected values
+		step{send: msgs(parse("keys", "select 1 from t order by a"), bind("k", "keys"), syncMsg), ready: 1},
+		step{send: msgs(query("insert into t values ('x')")), ready: 1},
+		step{send: msgs(execute("k", 0), syncMsg), ready: 1},
+	); !strings.Contains(got, "temporary tables have changed") {
+		t.Errorf("got\n%s", got)
+	}
 }
 
 // A view of the session's own shows what its columns are called by now. Where that is not
