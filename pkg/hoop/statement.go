@@ -161,9 +161,9 @@ func Conceal(text string, secrets []Secret) string {
 // Shown is Text as records have it and people see it.
 func (s *Statement) Shown() string { return Conceal(s.Text, s.Secrets) }
 
-// Quotes reports whether what the target says of the statement quotes one of its secrets.
-func (s *Statement) Quotes(message []byte) bool {
-	return slices.ContainsFunc(s.Secrets, func(x Secret) bool {
+// Quotes reports whether a message quotes one of the secrets.
+func Quotes(message []byte, secrets []Secret) bool {
+	return slices.ContainsFunc(secrets, func(x Secret) bool {
 		return slices.ContainsFunc(x.Values, func(v string) bool { return v != "" && bytes.Contains(message, []byte(v)) })
 	})
 }

@@ -70,7 +70,7 @@ func (c *conn) parse(frame, body []byte) error {
 	if err == nil {
 		p.meaning = m
 		err = c.preview(p)
-		e.withheld = p.withheld
+		e.withheld, e.parses = p.withheld, m
 	}
 	if err == nil {
 		err = c.heard(c.ctx)

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/mask"
@@ -19,6 +21,7 @@ type expected struct {
 	alike    *report      // the same, where the target's error tells where in PostgreSQL's sources it arises
 	once     bool         // run is of this message alone
 	withheld bool         // texts of its errors and notices must not reach the client, as in running
+	parses   *meaning     // of P: what the text means that the target is to parse
 	ahead    bool         // it stands for a part of a Query message: the client sees rows, tag and errors
 	injected bool         // the client did not send it and sees no answer
 	keeps    bool         // its last tag, and its ReadyForQuery, are for the client when what closes it has succeeded
@@ -37,6 +40,22 @@ type expected struct {
 	denial  []byte // why the gateway has ended COPY data; guarded by conn.mu
 	copying bool   // the target takes COPY data for it; guarded by conn.mu
 	over    bool   // answered; guarded by conn.mu
+}
+
+// secrets are those that what the target says may quote; nil has none.
+func (e *expected) secrets() []hoop.Secret {
+	switch {
+	case e == nil:
+	case e.run != nil && e.run.st != nil:
+		all := e.run.st.Secrets
+		for _, x := range e.run.also {
+			all = slices.Concat(all, x.meaning.secrets)
+		}
+		return all
+	case e.parses != nil:
+		return e.parses.secrets
+	}
+	return nil
 }
 
 // settling is a name whose fate hangs on a message: on its success, or on that of the

@@ -341,7 +341,7 @@ func (c *conn) unjudged(text string, m *meaning, params []hoop.Param, err error)
 		st.Shape, st.Uses, st.Secrets, st.SecretParams = m.shape, m.analysis.Uses, m.secrets, m.held
 	case errors.As(err, &syntax):
 		reason = "it does not parse" // the words quote it
-		if st.Secrets = sqlscan.Unread(text); st.Quotes([]byte(syntax.Message)) {
+		if st.Secrets = sqlscan.Unread(text); hoop.Quotes([]byte(syntax.Message), st.Secrets) {
 			err = &pgparse.SyntaxError{Message: "syntax error", Position: syntax.Position}
 		}
 	case errors.Is(err, pgparse.ErrEncoding):

@@ -3,6 +3,7 @@ package postgres
 import (
 	"strings"
 
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/mask"
 )
 
@@ -106,11 +107,11 @@ func (a *answerer) text(m []byte, withheld bool) error {
 	rules := a.rules()
 	var out []byte
 	var err error
-	e := a.head()
+	secrets := a.head().secrets()
 	switch {
-	case e != nil && e.run != nil && e.run.st != nil && e.run.st.Quotes(m):
+	case hoop.Quotes(m, secrets):
 		out, err = scanTexts(nil, m, func(dst, s []byte) []byte {
-			if withheld || e.run.st.Quotes(s) {
+			if withheld || hoop.Quotes(s, secrets) {
 				return append(dst, quotesSecret...)
 			}
 			return rules.Text(dst, s)
