@@ -140,7 +140,37 @@ func spelled(values []string, value string) []string {
 }
 
 // telling finds credentials in what says more: behind a word for one, or before the host of a URL.
-var telling = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*([^;&\s]+)|://[^/@:]*:(.*)@`)
+var telling = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*('(?:[^'\\]|\\.)*'?|[^;&\s]+)|://[^/@:]*:(.*)@`)
+
+// unfinished finds a credential at whose value a text ends: what follows may go on with it.
+var unfinished = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*('(?:[^'\\]|\\.)*|[^';&\s][^;&\s]*|)$`)
+
+// piece conceals what one of several texts tells that a connection is put together of.
+func (f *secrets) piece(value string) (shown string, values []string) {
+	end := 0
+	switch {
+	case !f.within:
+	case f.quoted:
+		if end = strings.IndexByte(value, '\'') + 1; end == 0 {
+			end = len(value) + 1
+		}
+	default:
+		if end = strings.IndexAny(value, spaces+";&"); end < 0 {
+			end = len(value) + 1
+		}
+	}
+	if end > len(value) { // all of it, and what follows
+		return hoop.Hidden, []string{value}
+	}
+	shown, values = part(value[end:])
+	if end > 0 {
+		shown, values = hoop.Hidden+shown, append(values, value[:end])
+	}
+	open := unfinished.FindStringSubmatch(value[end:])
+	f.within = open != nil
+	f.quoted = f.within && strings.HasPrefix(open[1], "'")
+	return shown, values
+}
 
 // part conceals what a value tells beside other things.
 func part(value string) (shown string, values []string) {

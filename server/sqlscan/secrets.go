@@ -57,6 +57,9 @@ type secrets struct {
 	places []hoop.Place // of the text, once read
 	read   bool
 	lost   bool // there is a secret whose place is not certain
+	// within says that what a connection is put together of ended in a credential so far, quoted
+	// that it is in quotes.
+	within, quoted bool
 }
 
 func (f *secrets) walk(n *pg_query.Node, depth int) {
@@ -185,7 +188,12 @@ func (f *secrets) shipped(name string) bool {
 
 // argument conceals what connections are made with: in constants, in those that others are put
 // together of, and parameters.
-func (f *secrets) argument(args ...*pg_query.Node) { f.connections(connection, args) }
+func (f *secrets) argument(args ...*pg_query.Node) {
+	for _, a := range args {
+		f.within = false
+		f.connections(connection, []*pg_query.Node{a})
+	}
+}
 
 func (f *secrets) connections(hide hiding, args []*pg_query.Node) {
 	for _, a := range args {
@@ -197,7 +205,7 @@ func (f *secrets) connections(hide hiding, args []*pg_query.Node) {
 		case a.GetAConst().GetSval() != nil:
 			f.conceal(int(a.GetAConst().Location), a.GetAConst().GetSval().Sval, hide)
 		default:
-			children(a, func(c *pg_query.Node) { f.connections(part, []*pg_query.Node{c}) })
+			children(a, func(c *pg_query.Node) { f.connections(f.piece, []*pg_query.Node{c}) })
 		}
 	}
 }
