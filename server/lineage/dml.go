@@ -113,6 +113,11 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 			}
 		}
 	}
+	for _, n := range q.Cols {
+		for _, ind := range n.GetResTarget().GetIndirection() { // it can be seen in what is stored
+			x.set(n.GetResTarget().GetName(), a.expr(ind, &scope{parent: w}).computed())
+		}
+	}
 	if oc := q.OnConflictClause; oc != nil && len(oc.TargetList) > 0 {
 		s := &scope{parent: w}
 		s.items = []item{a.target(q.Relation, nil), {name: "excluded", rel: a.target(q.Relation, x).rel, hidden: true}}

@@ -20,6 +20,8 @@ func stored(t *testing.T, sql string) string {
 func TestStored(t *testing.T) {
 	for sql, want := range map[string]string{
 		"insert into codes (kind) select state from patients":                                                                                                                   "patients.state",
+		"insert into events (list[(select n from patients)]) values (1)":                                                                                                        "patients.n",
+		"update events e set doc[p.state] = p.data from patients p where p.id = e.id":                                                                                           "events.id+patients.data+patients.id+patients.state",
 		"insert into codes values ('x', $1)":                                                                                                                                    "-",
 		"insert into codes (kind) values ('x'), ((select ssn from patients where id = 1))":                                                                                      "patients.id+patients.ssn",
 		"insert into codes (kind) select state from patients where n = 1 order by mrn":                                                                                          "patients.mrn+patients.n+patients.state",

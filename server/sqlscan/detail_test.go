@@ -152,6 +152,13 @@ func TestAnalyze_Derive(t *testing.T) {
 		{"UPDATE clinic.patients SET note = ssn WHERE id = 1", "clinic.patients", "clinic.patients"},
 		{"UPDATE clinic.patients SET id = id + 1 WHERE id = 1", "clinic.patients", "clinic.patients"},
 		{"UPDATE public.notes n SET body = p.ssn FROM clinic.patients p WHERE p.id = n.id AND n.id = 5", "clinic.patients public.notes", "public.notes"},
+		// What a subscript says is stored.
+		{"INSERT INTO public.notes (body[(SELECT ssn FROM clinic.patients LIMIT 1)]) VALUES (1)", "clinic.patients", "public.notes"},
+		{"INSERT INTO public.notes (body[1]) VALUES (1)", "", ""},
+		{"UPDATE public.notes SET body[(SELECT ssn FROM clinic.patients LIMIT 1)] = 1 WHERE id = 1", "clinic.patients public.notes", "public.notes"},
+		{"UPDATE public.notes n SET body[p.id] = 1 FROM clinic.patients p WHERE n.id = 1", "clinic.patients public.notes", "public.notes"},
+		{"INSERT INTO public.notes VALUES (1) ON CONFLICT (id) DO UPDATE SET body[(SELECT id FROM clinic.patients LIMIT 1)] = 1", "clinic.patients public.notes", "public.notes"},
+		{"UPDATE public.notes SET body[1] = 1 WHERE id = 1", "", ""},
 		// A column of the same name is another's.
 		{"UPDATE clinic.archive a SET ssn = p.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
 		{"UPDATE clinic.archive SET ssn = coalesce(archive.ssn, clinic.patients.ssn) FROM clinic.patients WHERE archive.id = 5", "clinic.archive clinic.patients", "clinic.archive"},

@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"maps"
+	"slices"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -170,7 +171,7 @@ func (s *stmt) insertStmt(q *pg_query.InsertStmt, w where) {
 			s.walk(ind, where{scope: w.scope})
 		}
 	}
-	if q.SelectStmt != nil && copies(q.SelectStmt) {
+	if q.SelectStmt != nil && copies(q.SelectStmt) || slices.ContainsFunc(q.Cols, hasSubLink) {
 		s.derive("INSERT from a query", into)
 	}
 	if q.OnConflictClause != nil {
@@ -282,7 +283,7 @@ func (s *stmt) mergeStmt(q *pg_query.MergeStmt, w where) {
 		for _, list := range [][]*pg_query.Node{c.TargetList, c.Values} {
 			for _, t := range list {
 				s.walk(t, where{scope: w.scope, output: true})
-				if rt := t.GetResTarget(); rt != nil && copiesOther(rt.Val, rt.Name, q.Relation, sourceAlias(q.SourceRelation)) {
+				if rt := t.GetResTarget(); rt != nil && assignsOther(rt, q.Relation, sourceAlias(q.SourceRelation)) {
 					s.derive("MERGE", into, into...)
 				} else if rt != nil {
 					s.recomputed(rt, q.Relation, into)
@@ -328,7 +329,7 @@ func (s *stmt) sets(list []*pg_query.Node, rv *pg_query.RangeVar, into []string,
 	for _, n := range list {
 		rt := n.GetResTarget()
 		s.walk(n, where{scope: w.scope, output: true})
-		if rt == nil || copiesOther(rt.Val, rt.Name, rv, from) {
+		if rt == nil || assignsOther(rt, rv, from) {
 			s.derive("UPDATE from other columns", into, into...)
 			s.derived[len(s.derived)-1].Columns = s.copiedWithin(rt, rv)
 			continue
@@ -355,9 +356,13 @@ func (s *stmt) copiedWithin(rt *pg_query.ResTarget, rv *pg_query.RangeVar) (colu
 	if rt == nil || len(s.alone) == 0 {
 		return nil
 	}
-	names, ok := columnsRead(rt.Val, aliasOf(rv))
-	if !ok {
-		return nil
+	names := map[string]bool{}
+	for _, n := range append([]*pg_query.Node{rt.Val}, rt.Indirection...) {
+		more, ok := columnsRead(n, aliasOf(rv))
+		if !ok {
+			return nil
+		}
+		maps.Copy(names, more)
 	}
 	for _, t := range s.alone {
 		for _, t := range append(s.cat.Related(t), t) {
@@ -397,6 +402,13 @@ func columnsRead(n *pg_query.Node, alias string) (names map[string]bool, ok bool
 		ok = ok && fine
 	})
 	return names, ok && known
+}
+
+// assignsOther reports whether SET a[…] = … stores anything else than copiesOther allows:
+// a subscript can be seen in what is stored.
+func assignsOther(rt *pg_query.ResTarget, rv *pg_query.RangeVar, from string) bool {
+	return copiesOther(rt.Val, rt.Name, rv, from) ||
+		slices.ContainsFunc(rt.Indirection, func(n *pg_query.Node) bool { return copiesOther(n, rt.Name, rv, from) })
 }
 
 // copiesOther reports whether an expression reads anything but the column of rv's row

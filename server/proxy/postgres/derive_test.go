@@ -32,7 +32,7 @@ const deriveSchema = `
 	create table log (k serial, id int unique, a text, b text);
 	insert into log (id) values (1);
 	create table log2 (like log including all);
-	create table same (id int, ssn text);
+	create table same (id int, ssn text, j jsonb);
 	insert into same values (1);
 	create function ssn_of_one() returns text language plpgsql stable as $$ begin return (select ssn from patients where id = 1); end $$;
 	create function fill() returns trigger language plpgsql as $$ begin new.b := (select ssn from patients where id = 1); return new; end $$;
@@ -142,6 +142,8 @@ func TestDerive_Kept(t *testing.T) {
 		"UPDATE by a sub-select":          {"update log set a = (select ssn from patients where id = 1)"},
 		"UPDATE by several":               {"update log set (a, b) = (select name, ssn from patients where id = 1)"},
 		"UPDATE by FROM":                  {"update log set a = p.ssn from patients p where p.id = log.id"},
+		"UPDATE by a subscript":           {"update same set j[(select ssn from patients where id = 1)] = '1' where id = 1"},
+		"a subscript":                     {"insert into same (id, j[(select ssn from patients where id = 1)]) values (2, '1')"},
 		"UPDATE by the same name":         {"update same l set ssn = p.ssn from patients p where p.id = l.id"},
 		"MERGE, a new row":                {"merge into log2 l using patients p on false when not matched then insert (a) values (p.ssn)"},
 		"MERGE, an old row":               {"merge into log l using patients p on l.id = p.id when matched then update set a = p.ssn"},
@@ -201,7 +203,7 @@ func TestDerive_Kept(t *testing.T) {
 				masks.mu.Lock()
 				masks.tables = slices.DeleteFunc(masks.tables, func(t string) bool { return !strings.HasPrefix(t, "public.kept") }) // those stay as they are
 				masks.mu.Unlock()
-				if _, err := direct.Exec(t.Context(), `rollback; update patients set name = 'Ann' where id = 1; update same set ssn = null; truncate log, log2, fired, defaulted, ruled, parts; insert into log (id) values (1);
+				if _, err := direct.Exec(t.Context(), `rollback; update patients set name = 'Ann' where id = 1; delete from same where id > 1; update same set ssn = null, j = null; truncate log, log2, fired, defaulted, ruled, parts; insert into log (id) values (1);
 					insert into patients (id, name, ssn) values (1, 'Ann', '`+marker+`') on conflict do nothing`, pgx.QueryExecModeSimpleProtocol); err != nil {
 					t.Fatal(err)
 				}
