@@ -108,6 +108,7 @@ func TestFederation_SignsIn(t *testing.T) {
 	i := newWorkloads(t, cluster)
 	synctest.Test(t, func(t *testing.T) {
 		w := federated(t, i)
+		defer w.running()()
 		i.asked.Store(0)
 		token := i.token(t, nil)
 		var access string
@@ -144,6 +145,16 @@ func TestFederation_SignsIn(t *testing.T) {
 		advance(41 * time.Second)
 		if got := w.who(a.Access); got != "unauthenticated" {
 			t.Errorf("after the end of the issuer's token: %s", got)
+		}
+		synctest.Wait()
+		if got := w.cut(); len(got) != 0 {
+			t.Errorf("cut while it is signed in by a later token: %q", got)
+		}
+		// Nor do sessions, once the issuer vouches for the account nowhere.
+		advance(5 * time.Minute)
+		synctest.Wait()
+		if got := slices.Compact(w.cut()); !slices.Equal(got, []string{"service:k8s-agent"}) {
+			t.Errorf("cut: %q", got)
 		}
 
 		// Another declaration ends what the one before gave, at once.

@@ -73,8 +73,10 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // lapse ends the sign-ins of people that expired after a time and until another; of several
-// gateways on a store the first does, and the others learn of it as of any other end. A service account's token ends quietly: its program gets another when it needs
-// one, and its removal is seen at once.
+// gateways on a store the first does, and the others learn of it as of any other end. A
+// service account's token ends quietly: its program gets another when it needs one, and its
+// removal is seen at once. Where it stood for another issuer's token that did not come
+// again, the issuer vouches for the program no more.
 func (s *Server) lapse(ctx context.Context, after, until time.Time) error {
 	families, err := s.o.Store.Lapsed(ctx, after, until)
 	if err != nil {
@@ -82,11 +84,14 @@ func (s *Server) lapse(ctx context.Context, after, until time.Time) error {
 	}
 	for i := range families {
 		f := &families[i]
-		if f.Identity.Kind != hoop.Human || !f.EndedAt.IsZero() {
-			continue
-		}
-		if err := s.end(ctx, f, hoop.CauseSignInOver, whyExpired, false); err != nil {
-			return err
+		switch {
+		case !f.EndedAt.IsZero():
+		case f.Identity.Kind == hoop.Human:
+			if err := s.end(ctx, f, hoop.CauseSignInOver, whyExpired, false); err != nil {
+				return err
+			}
+		case s.federates(f):
+			s.cutUnlessElsewhere(ctx, f.Subject)
 		}
 	}
 	return nil

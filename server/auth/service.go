@@ -116,6 +116,15 @@ func (s *Server) signInAccount(ctx context.Context, c caller) (*oidc.AccessToken
 	}, "")
 }
 
+// federates reports whether another issuer's tokens stand for the account of a sign-in.
+func (s *Server) federates(f *Family) bool {
+	if f.Provider != serviceProvider {
+		return false
+	}
+	a, ok := s.o.ServiceAccount(f.Client)
+	return ok && a.Federation != Federation{}
+}
+
 // accounts is the provider of service accounts. It looks at the resources each time, so
 // that an account that is gone, has other groups, another secret or another issuer, is so at once.
 type accounts struct{ s *Server }
