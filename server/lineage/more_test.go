@@ -50,6 +50,7 @@ func TestOutputs_LaterCommands(t *testing.T) {
 		"create temp view v as select x, id from clinic.seen with check option; select x, id + 1 from v":                                                                                "patients.ssn+seen.x, patients.id+seen.id",
 		"create temp view v as select clinic.f(ssn) from clinic.patients; select f from v":                                                                                              "nil",
 		"create temp view v as select random() as r from clinic.patients; select r from v":                                                                                              "-",
+		"create temp table t (a text); select currval('clinic.notes_id_seq'), lastval() + 1, random() from clinic.patients":                                                             "?, ?, -",
 		"create temp view v as select pg_notify('a', ssn)::text as x from clinic.patients; select 1 from v":                                                                             "nil",
 		"create temp view v as select * from pg_stats; select 1 from v":                                                                                                                 "nil",
 		"create temp view patients as select ssn as state, 1 as one from clinic.patients; select state || '' from patients":                                                             "patients.ssn+patients.state",

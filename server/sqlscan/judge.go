@@ -42,7 +42,7 @@ func computes(f *catalog.Function) bool {
 		return f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension) || f.Extension && f.Language == "c" && pureExtensions[f.Name]
 	}
 	h, listed := harmOf(f.Name)
-	return listed && h == harmless || !listed && f.Volatility != catalog.Volatile
+	return listed && h == harmless && !readsSequence[f.Name] || !listed && f.Volatility != catalog.Volatile
 }
 
 // PlainOperator reports whether every operator of the name is PostgreSQL's own, or
