@@ -100,7 +100,7 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld boo
 // approval, record. It returns when the statement may be forwarded; with an error (a
 // *hoop.Error) nothing was and nothing may be. When ctx ends while the statement is
 // held, its request ends too.
-func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
+func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	st := ask.Statement
 	r := &Run{session: s, st: st}
 	if err := s.inForce(); err != nil {
@@ -134,6 +134,14 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (*Run, error) {
 	default:
 		return nil, s.refuse(ctx, r, uses, d, s.denied(d))
 	}
+	if err := r.underWay(uses); err != nil {
+		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
+	}
+	defer func() {
+		if err != nil {
+			s.line.copies.done(r)
+		}
+	}()
 	if err := infers.begin(ctx, s.line, d.Action == hoop.Approve); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
@@ -447,7 +455,11 @@ func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
 	if len(into) == 0 {
 		return nil
 	}
-	if err := s.line.Protection.Inherit(ctx, s.target.Name, into, s.info.ID); err != nil {
+	err := s.line.Protection.Inherit(ctx, s.target.Name, into, s.info.ID)
+	if err == nil {
+		err = s.line.follow(ctx)
+	}
+	if err != nil {
 		return &hoop.Error{
 			Code: hoop.CodeUnavailable, Message: "the destination's protection could not be stored, so the statement is refused",
 			Hint: "try again; the gateway's log has the cause", Err: err,
@@ -569,8 +581,13 @@ func (r *Run) Protected() []string {
 	return slices.DeleteFunc(slices.Clone(r.st.Reads), func(t string) bool { return !r.rules.ProtectsTable(t) })
 }
 
-// Rules gives the mask rules that were in force when the statement was judged.
+// Rules gives the mask rules that were in force when the statement was judged, or that it
+// was renewed by.
 func (r *Run) Rules() *mask.Rules { return r.rules }
+
+// Renew has what is still to come of the answer masked by other rules. It is for the
+// goroutine that answers.
+func (r *Run) Renew(by *mask.Rules) { r.rules = by }
 
 // Done tells how the statement ended; the next Release puts it on record with the
 // bytes that tell the client. It is called once.
@@ -578,6 +595,7 @@ func (r *Run) Done(res hoop.Result) {
 	r.countEnd(res.SQLState)
 	r.failed(res.SQLState)
 	s := r.session
+	s.line.copies.done(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.result = res

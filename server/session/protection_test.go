@@ -1,9 +1,13 @@
 package session_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -129,5 +133,93 @@ func TestProtection_LiftedByAnAdministrator(t *testing.T) {
 	}
 	if got := strings.Join(tables, "; "); got != "service:admin * pg-prod I read the code; service:admin clinic.copies pg-prod I read the code" {
 		t.Errorf("on record: %s", got)
+	}
+}
+
+// An answer may be younger than its statement: what it waits for, what a function reads and the
+// rest of a portal may be of after protected data was copied to where it comes from. Then it is
+// masked as if it was asked for now, or ends.
+func TestProtection_CountsForWhatIsUnderWay(t *testing.T) {
+	const ward = `CREATE TABLE clinic.NAME (id int PRIMARY KEY, name text); INSERT INTO clinic.NAME VALUES (1, '1'), (2, '2');
+		CREATE FUNCTION clinic.NAME(int) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT name FROM clinic.NAME WHERE id = $1';`
+	const copied, carried = "SELECT name FROM clinic.further", "INSERT INTO clinic.further SELECT name FROM clinic.carried WHERE id = 1 FOR UPDATE"
+	tests := []struct{ name, sql, want string }{
+		{"carried", carried, ""}, // while nothing else is protected
+		{"locked", "SELECT name FROM clinic.locked WHERE id = 1 FOR UPDATE", "[masked]"},
+		{"failing", "SELECT name::int FROM clinic.failing WHERE id = 1 FOR UPDATE", "22P02"},
+		{"changed", "UPDATE clinic.changed SET id = id WHERE id = 1 RETURNING name", "[masked]"},
+		{"copied", "COPY (SELECT name FROM clinic.copied WHERE id = 1 FOR UPDATE) TO STDOUT", "42501"},
+		{"bound", "", "[masked]"},
+	}
+	setup := inferSetup + "CREATE TABLE clinic.further (name text);"
+	for _, tt := range tests {
+		setup += strings.ReplaceAll(ward, "NAME", tt.name)
+	}
+	g := servertest.Start(t, servertest.Options{
+		Setup:     setup,
+		Resources: strings.Replace(servertest.Resources, "  decision: approve\n  approval: {groups: [dba], count: 1, timeout: 30s}", "  decision: allow", 1) + protectedRules,
+	})
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			one, other := open(t, g, nil), open(t, g, nil)
+			f := one.PgConn().Frontend()
+			if tt.sql == "" {
+				run(t, one, "BEGIN")
+				f.Send(&pgproto3.Parse{Query: "SELECT clinic.bound(i) FROM generate_series(2, 1, -1) i"})
+				f.Send(&pgproto3.Bind{DestinationPortal: "rest"})
+				f.Send(&pgproto3.Execute{Portal: "rest", MaxRows: 1})
+				f.Send(&pgproto3.Sync{})
+				if got := told(t, f); !strings.HasPrefix(got, "2\n") {
+					t.Fatalf("at first: %s", got)
+				}
+			} else {
+				run(t, other, "BEGIN")
+				run(t, other, "UPDATE clinic."+tt.name+" SET name = name WHERE id = 1")
+				f.Send(&pgproto3.Query{String: tt.sql})
+				must(t, f.Flush())
+				for g.Count("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 0 {
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
+			run(t, other, "UPDATE clinic."+tt.name+" SET name = (SELECT ssn || '?' FROM clinic.patients WHERE id = 7) WHERE id = 1")
+			if tt.sql == "" {
+				f.Send(&pgproto3.Execute{Portal: "rest"})
+				f.Send(&pgproto3.Sync{})
+			} else {
+				run(t, other, "COMMIT")
+			}
+			if got := told(t, f); strings.Contains(got, "000000007") || !strings.Contains(got, tt.want) {
+				t.Errorf("got %s", got)
+			}
+			if tt.sql == carried {
+				f.Send(&pgproto3.Query{String: copied})
+				if got := told(t, f); got != "[masked]\n" {
+					t.Errorf("what it carried on is %s", got)
+				}
+			}
+		})
+	}
+}
+
+// told is what the gateway answers up to ReadyForQuery, or until it closes: rows, and errors.
+func told(t *testing.T, f *pgproto3.Frontend) string {
+	t.Helper()
+	must(t, f.Flush())
+	var b strings.Builder
+	for {
+		m, err := f.Receive()
+		if err != nil {
+			return b.String()
+		}
+		switch m := m.(type) {
+		case *pgproto3.DataRow:
+			fmt.Fprintf(&b, "%s\n", m.Values[0])
+		case *pgproto3.CopyData:
+			fmt.Fprintf(&b, "%s", m.Data)
+		case *pgproto3.ErrorResponse:
+			fmt.Fprintf(&b, "%s %s\n", m.Code, m.Message)
+		case *pgproto3.ReadyForQuery:
+			return b.String()
+		}
 	}
 }

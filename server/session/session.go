@@ -98,6 +98,7 @@ type Line struct {
 	Log        *slog.Logger
 
 	written writings // into protected columns
+	copies  copies   // by statements under way
 }
 
 // Peer is who opened the stream.
@@ -427,6 +428,7 @@ func (s *Session) Close(why error) error {
 		return nil
 	}
 	s.closed = true
+	s.line.copies.remove(func(r *Run) bool { return r.session == s })
 	s.end(nil)
 	s.lease.End()
 	s.info.EndedAt = s.line.Now().UTC()

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/session"
 )
 
@@ -27,15 +28,16 @@ type answerer struct {
 	run    *running     // the last statement that win answers
 	denied *session.Run // one behind it that was refused
 
-	left     int       // bytes still to come of a message that is relayed in parts
-	withheld bool      // the transaction has run a statement whose texts are withheld
-	rows     *expected // whose rows are coming; nil where that is to be found out
-	row      []byte    // a masked row; its room is used again
-	encoded  []byte    // a message in the client's encoding; the same
-	mute     bool      // what is read is not for the client
-	long     *longRow  // a masked row that is too long to be held; nil where there is none
-	fatality error     // the target's last word was relayed: it has ended the connection
-	kept     kept      // a tag that waits for the end of its transaction
+	left     int         // bytes still to come of a message that is relayed in parts
+	withheld bool        // the transaction has run a statement whose texts are withheld
+	rows     *expected   // whose rows are coming; nil where that is to be found out
+	row      []byte      // a masked row; its room is used again
+	encoded  []byte      // a message in the client's encoding; the same
+	mute     bool        // what is read is not for the client
+	long     *longRow    // a masked row that is too long to be held; nil where there is none
+	fatality error       // the target's last word was relayed: it has ended the connection
+	kept     kept        // a tag that waits for the end of its transaction
+	masks    *mask.Rules // in force when what is being read came; nil until they are asked for
 
 	stopped chan struct{} // closed when loop has returned
 }
@@ -51,7 +53,7 @@ func (a *answerer) loop() error {
 		if err != nil {
 			return a.upstreamError(err)
 		}
-		a.raw = a.in.r
+		a.raw, a.masks = a.in.r, nil
 		if err := a.messages(); err != nil {
 			if ferr := a.flush(); ferr != nil && a.ctx.Err() == nil {
 				return ferr
@@ -442,7 +444,7 @@ func (a *answerer) ended(e *expected, m []byte, tag string) error {
 	e.run.completed(e.tags, tag)
 	e.tags++
 	if e.kind == 'Q' {
-		e.run.planned, e.run.plan = false, nil // rows of the next command have a description
+		e.run.planned, e.run.plan, e.run.columns = false, nil, nil // rows of the next command have a description
 		if e.tags < e.run.commands {
 			return nil
 		}
@@ -484,6 +486,9 @@ func (a *answerer) copyOut() (*expected, error) {
 		return nil, a.fault("COPY data that was not asked for")
 	}
 	a.answers(e)
+	if err := a.renewedWhole(e.run); err != nil {
+		return nil, err
+	}
 	return e, e.run.row()
 }
 

@@ -248,6 +248,9 @@ func (a *answerer) copyBegins(e *expected, m []byte) error {
 	if e.run == nil {
 		return a.fault("COPY TO that was not asked for")
 	}
+	if err := a.renewedWhole(e.run); err != nil {
+		return err
+	}
 	if e.run.withheld {
 		if err := a.copiesStill(e, m); err != nil {
 			return err
@@ -256,7 +259,7 @@ func (a *answerer) copyBegins(e *expected, m []byte) error {
 	a.relayed(len(m))
 	e.run.answered.out = true
 	if c := e.copies(); c.format == copyBinary && e.run.run.Rules().Values() {
-		e.run.planned, e.run.plan, e.run.headed = true, e.run.run.Plan(c.columns), false
+		e.run.planned, e.run.plan, e.run.columns, e.run.headed = true, e.run.run.Plan(c.columns), c.columns, false
 	}
 	return nil
 }

@@ -151,6 +151,9 @@ func (a *answerer) functionResult(e *expected, m []byte) error {
 	if err != nil {
 		return a.fault("FunctionCallResponse: %v", err)
 	}
+	if err := a.renewedWhole(e.run); err != nil {
+		return err
+	}
 	if err := e.run.row(); err != nil {
 		return err
 	}

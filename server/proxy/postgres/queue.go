@@ -99,9 +99,10 @@ type running struct {
 	answered answered    // the same: of the current command
 	ended    bool        // the same
 
-	planned bool       // the same: the columns of the rows to come are known
-	plan    *mask.Plan // the same: nil relays rows as they are
-	headed  bool       // the same: the header of COPY data in binary format is past
+	planned bool          // the same: the columns of the rows to come are known
+	plan    *mask.Plan    // the same: nil relays rows as they are
+	columns []hoop.Column // the same: that the plan is for
+	headed  bool          // the same: the header of COPY data in binary format is past
 
 	result *mask.Transform // of a function that was called by message; nil relays it as it is
 }

@@ -59,7 +59,7 @@ func (a *answerer) describes(e *expected, m []byte) error {
 // prepare finds out how rows that look like fields are masked.
 func (a *answerer) prepare(e *expected, fields []byte) error {
 	r := e.run
-	r.planned, r.plan = true, nil
+	r.planned, r.plan, r.columns = true, nil, nil
 	if !r.masks {
 		return nil
 	}
@@ -73,6 +73,7 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 	}
 	a.derive(e, cols, snap)
 	a.unproven(cols)
+	r.columns = cols
 	if plan := r.run.Plan(cols); !plan.Clear() {
 		r.plan = plan
 		a.tellPlan(e)
@@ -98,7 +99,8 @@ func (a *answerer) unproven(cols []hoop.Column) {
 // where that is not known.
 func (a *answerer) masked() (bool, error) {
 	if a.rows != nil {
-		return a.rows.run.plan != nil, nil
+		_, err := a.renewed(a.rows.run)
+		return a.rows.run.plan != nil, err
 	}
 	e := a.head()
 	if e == nil || e.run == nil || e.kind != 'Q' && e.kind != 'E' {
@@ -106,6 +108,9 @@ func (a *answerer) masked() (bool, error) {
 	}
 	a.answers(e)
 	r := e.run
+	if _, err := a.renewed(r); err != nil {
+		return false, err
+	}
 	if !r.planned && e.portal != nil && (e.portal.fields != nil || !r.masks) {
 		if err := a.prepare(e, e.portal.fields); err != nil {
 			return false, err

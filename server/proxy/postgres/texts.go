@@ -21,6 +21,11 @@ func (a *answerer) failure(m []byte) error {
 		return a.fatal(m)
 	}
 	a.answers(e)
+	if e.run != nil {
+		if _, err := a.renewed(e.run); err != nil {
+			return err
+		}
+	}
 	t := inspect(m[headerSize:])
 	switch {
 	case t.severity == "FATAL" || t.severity == "PANIC":
@@ -96,6 +101,11 @@ func (a *answerer) notice(m []byte) error {
 	withheld := a.withheld
 	if e := a.head(); e != nil {
 		a.answers(e)
+		if e.run != nil {
+			if _, err := a.renewed(e.run); err != nil {
+				return err
+			}
+		}
 		withheld = a.withheld
 	}
 	return a.text(m, withheld)
