@@ -107,7 +107,8 @@ func (o *requestOptions) run(ctx context.Context) error {
 	return outcome(a)
 }
 
-// inForce is the grant that is to be renewed.
+// inForce is the grant that is to be renewed: the one that sessions begin under, else the
+// last to end of those whose sessions have all begun, and go on.
 func (o *requestOptions) inForce(ctx context.Context, c *api.Client) (string, error) {
 	targets, err := c.Targets(ctx)
 	if err != nil {
@@ -117,6 +118,19 @@ func (o *requestOptions) inForce(ctx context.Context, c *api.Client) (string, er
 		if t.Name == o.Target && t.Grant != nil {
 			return t.Grant.ID, nil
 		}
+	}
+	grants, err := c.Grants(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	var last hoop.Grant
+	for _, g := range grants {
+		if g.Target == o.Target && g.InForce(o.f.Now()) && g.ExpiresAt.After(last.ExpiresAt) {
+			last = g
+		}
+	}
+	if last.ID != "" {
+		return last.ID, nil
 	}
 	return "", hoop.Errorf(hoop.CodeNotFound, "no grant for %s is in force, so there is none to renew", o.Target).
 		WithHint("hoopctl request %s", o.Target)

@@ -66,16 +66,21 @@ func TestScope_OfNothing(t *testing.T) {
 
 // --renew names the grant in force, and says so where there is none.
 func TestRequest_Renew(t *testing.T) {
-	w := lists(t)
-	if got := w.pipe("request", "pg-pay", "--renew"); got.code != 1 || len(w.requests) != 2 {
-		t.Errorf("without a grant: %+v", got)
-	}
-	if got := w.pipe("request", "pg-prod", "--renew"); got.code != 0 {
-		t.Errorf("with a grant: %+v", got)
-	}
-	for _, r := range w.requests {
-		if r.Target == "pg-prod" && r.Kind == hoop.RequestGrant && r.Renews != "g1" {
-			t.Errorf("%+v", r)
+	for _, usedUp := range []bool{false, true} {
+		w := lists(t)
+		if got := w.pipe("request", "pg-pay", "--renew"); got.code != 1 || len(w.requests) != 2 {
+			t.Errorf("without a grant: %+v", got)
+		}
+		if usedUp { // no session may begin under it any more, but some go on
+			w.targets[0].Grant = nil
+		}
+		if got := w.pipe("request", "pg-prod", "--renew"); got.code != 0 {
+			t.Errorf("with a grant: %+v", got)
+		}
+		for _, r := range w.requests {
+			if r.Target == "pg-prod" && r.Kind == hoop.RequestGrant && r.Renews != "g1" {
+				t.Errorf("%+v", r)
+			}
 		}
 	}
 }
