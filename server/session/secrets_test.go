@@ -30,7 +30,7 @@ func TestSession_CredentialsAreOnNoRecord(t *testing.T) {
 	conn := open(t, a.Gateway, nil)
 	prepared := make(chan error, 1)
 	go func() {
-		_, err := conn.PgConn().Exec(t.Context(), "PREPARE d (text) AS SELECT dblink_connect($1)").ReadAll()
+		_, err := conn.PgConn().Exec(t.Context(), "PREPARE d (text, text) AS SELECT dblink_connect($1), $2").ReadAll()
 		prepared <- err
 	}()
 	a.decide(a.pending(1)[0].ID, true)
@@ -56,11 +56,15 @@ func TestSession_CredentialsAreOnNoRecord(t *testing.T) {
 			{sql: "ALTER SERVER elsewhere OPTIONS (passphrase '" + canary + "')", state: "HV00D", held: true},
 			{sql: "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1 password=" + canary + "' PUBLICATION p WITH (create_slot = false)", state: "08006", held: true},
 			{sql: "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 password=x " + canary + "' PUBLICATION p WITH (create_slot = false)", state: "42601", held: true},
+			{sql: "SELECT dblink_connect('shown')", state: "08001", held: true}, // alike but for the literal
 			{sql: "SELECT dblink_connect('host=127.0.0.1 port=1 password=" + canary + "')", state: "08001", held: true},
 			{sql: "SELECT dblink_connect($1)", args: []any{"host=127.0.0.1 port=1 password=" + canary}, state: "08001", held: true},
 			{sql: "SELECT dblink_connect('password=" + canary + "'::int::text)", state: "22P02", held: mode == pgx.QueryExecModeSimpleProtocol},
 			{sql: "EXECUTE lax", state: "08001", held: true},
-			{sql: "EXECUTE d('host=127.0.0.1 port=1 password=" + canary + "')", state: "08001", held: true},
+			{sql: "EXECUTE d('host=127.0.0.1 port=1 password=" + canary + "', 'shown')", state: "08001", held: true},
+			{sql: "SELECT dblink_connect('password=' || '" + canary + "' || ' host=127.0.0.1 port=1')", state: "08001", held: true},
+			{sql: "SELECT dblink_connect('postgres://u:" + canary + "@127.0.0.1:1/d?application_name=@g')", state: "42501"},
+			{sql: "SELECT dblink_exec('DROP TABLE shown')", state: "08003", held: true}, // no connection yet
 			{sql: "ALTER ROLE keeper PASSWORD \"" + canary + "\"", state: "42601"},
 			{sql: "ALTER ROLE keeper PASWORD '" + canary, state: "42601"},
 		} {
@@ -71,7 +75,8 @@ func TestSession_CredentialsAreOnNoRecord(t *testing.T) {
 			if tt.held {
 				held := a.pending(1)[0]
 				shown, err := json.Marshal(held)
-				if err != nil || bytes.Contains(shown, []byte(canary)) || !strings.HasPrefix(tt.sql, "DROP") && !bytes.Contains(shown, []byte("[secret]")) {
+				if err != nil || bytes.Contains(shown, []byte(canary)) || !strings.HasPrefix(tt.sql, "DROP") && !bytes.Contains(shown, []byte("[secret]")) && !strings.Contains(tt.sql, "shown") ||
+					strings.Contains(tt.sql, "shown") && !bytes.Contains(shown, []byte("shown")) {
 					t.Errorf("%s: whoever decides sees %s", tt.sql, shown)
 				}
 				noneTells(t, a.DataDir, canary)

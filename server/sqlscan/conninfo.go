@@ -10,12 +10,14 @@ import (
 
 // connection conceals what a connection string of libpq signs in with. One that cannot be
 // read is concealed whole: the target's error may quote any word of it.
-func connection(value string) (shown string, values []string) {
+func connection(value string) (shown string, values []string, certain bool) {
 	shown, values, ok := parseConnection(value)
 	if !ok {
-		return hoop.Hidden, append(strings.Fields(value), value)
+		// libpq reads no such thing, but for a URI with another @: of that it takes for
+		// the host what its writer may have meant for the password.
+		return hoop.Hidden, append(strings.Fields(value), value), !strings.Contains(value, "://")
 	}
-	return shown, values
+	return shown, values, true
 }
 
 // leading are the parameters of a connection that say where it leads, whose it is and what it
@@ -143,43 +145,41 @@ func spelled(values []string, value string) []string {
 var telling = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*('(?:[^'\\]|\\.)*'?|[^;&\s]+)|://[^/@:]*:(.*)@`)
 
 // unfinished finds a credential at whose value a text ends: what follows may go on with it.
-var unfinished = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*('(?:[^'\\]|\\.)*|[^';&\s][^;&\s]*|)$`)
+var unfinished = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*[^;&\s]*$`)
 
 // piece conceals what one of several texts tells that a connection is put together of.
-func (f *secrets) piece(value string) (shown string, values []string) {
+func (f *secrets) piece(value string) (shown string, values []string, certain bool) {
 	end := 0
-	switch {
-	case !f.within:
-	case f.quoted:
-		if end = strings.IndexByte(value, '\'') + 1; end == 0 {
-			end = len(value) + 1
-		}
-	default:
+	if f.within {
 		if end = strings.IndexAny(value, spaces+";&"); end < 0 {
-			end = len(value) + 1
+			end = len(value)
 		}
 	}
-	if end > len(value) { // all of it, and what follows
-		return hoop.Hidden, []string{value}
-	}
-	shown, values = part(value[end:])
+	goesOn := f.within && end == len(value)
+	shown, values, certain = part(value[end:])
 	if end > 0 {
 		shown, values = hoop.Hidden+shown, append(values, value[:end])
+		certain = certain && !f.gap && !ambiguous(value[:end])
 	}
-	open := unfinished.FindStringSubmatch(value[end:])
-	f.within = open != nil
-	f.quoted = f.within && strings.HasPrefix(open[1], "'")
-	return shown, values
+	f.within, f.gap = goesOn || unfinished.MatchString(value[end:]), f.gap && goesOn
+	return shown, values, certain
 }
 
 // part conceals what a value tells beside other things.
-func part(value string) (shown string, values []string) {
+func part(value string) (shown string, values []string, certain bool) {
 	at := 0
+	certain = true
 	for _, m := range telling.FindAllStringSubmatchIndex(value, -1) {
 		from, to := max(m[2], m[4]), max(m[3], m[5])
+		said := value[from:to]
+		certain = certain && !ambiguous(said) && (m[4] < 0 || !strings.ContainsAny(said, "@/?#"))
 		shown += value[at:from] + hoop.Hidden
-		values = append(values, value[from:to])
+		values = append(values, said)
 		at = to
 	}
-	return shown + value[at:], values
+	return shown + value[at:], values, certain
 }
+
+// ambiguous reports whether others may have a value end elsewhere: quotes are such where one
+// begins with them only.
+func ambiguous(value string) bool { return strings.ContainsAny(value, `'"\`) }

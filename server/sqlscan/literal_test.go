@@ -187,7 +187,9 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"smallLimit",    // LIMIT
 		"lists",         // whether there is one
 		"ofItself",      // whether there is one
-		"connections",   // secrets: arguments, which nothing frees, and a text that has one is found as it is only
+		"argument",      // secrets: arguments, which nothing frees, and a text that has one is found as it is only
+		"Held",          // so, of each EXECUTE anew
+		"saysYesOrNo",   // true and false, which are no literals
 	}
 	var readers []string
 	files, err := os.ReadDir(".")

@@ -57,9 +57,9 @@ type secrets struct {
 	places []hoop.Place // of the text, once read
 	read   bool
 	lost   bool // there is a secret whose place is not certain
-	// within says that what a connection is put together of ended in a credential so far, quoted
-	// that it is in quotes.
-	within, quoted bool
+	// within says that what a connection is put together of ended in a credential so far, gap
+	// that something came since that is no constant.
+	within, gap bool
 }
 
 func (f *secrets) walk(n *pg_query.Node, depth int) {
@@ -106,10 +106,11 @@ func (f *secrets) walk(n *pg_query.Node, depth int) {
 }
 
 // hiding gives what is shown in place of a value, and what of it must not be; nil where it
-// has no credential.
-type hiding func(value string) (shown string, values []string)
+// has no credential. certain is false where other readers may take something else for it, as
+// the host, which must not be concealed.
+type hiding func(value string) (shown string, values []string, certain bool)
 
-func whole(value string) (string, []string) { return hoop.Hidden, []string{value} }
+func whole(value string) (string, []string, bool) { return hoop.Hidden, []string{value}, true }
 
 // options conceals values of options: which, name says.
 func (f *secrets) options(list []*pg_query.Node, by func(name string) hiding) {
@@ -140,9 +141,15 @@ func unlessSaysWho(name string) hiding {
 	return whole
 }
 
+// saysWhat are options of foreign tables that say what runs, or is read.
+var saysWhat = map[string]bool{"program": true, "command": true, "query": true, "sql": true, "table": true, "table_name": true, "schema_name": true, "filter": true}
+
 // ifCredential conceals options of what is no user mapping: whole by their name, else in
 // part.
 func ifCredential(name string) hiding {
+	if saysWhat[name] {
+		return nil
+	}
 	if name != "password_required" && credential(name) {
 		return whole
 	}
@@ -167,12 +174,28 @@ func (f *secrets) call(c *pg_query.FuncCall) {
 		if setting, _ := constant(c.Args[0]); strings.EqualFold(setting, conninfo) {
 			f.argument(c.Args[1])
 		}
-	case strings.HasPrefix(name, "dblink") && f.shipped(name):
-		f.argument(c.Args[0])
-		if strings.HasPrefix(name, "dblink_connect") { // its name may stand before
-			f.argument(c.Args[1:]...)
-		}
+	case strings.HasPrefix(name, "dblink_connect") && f.shipped(name):
+		f.argument(c.Args...) // its name may stand before
+	case (name == "dblink" || name == "dblink_exec") && len(c.Args) > 1 && (len(c.Args) > 2 || !saysYesOrNo(c.Args[1])) && f.shipped(name):
+		f.argument(c.Args[0]) // else it is what runs
 	}
+}
+
+// saysYesOrNo reports whether an argument is a boolean by its form.
+func saysYesOrNo(n *pg_query.Node) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_AConst:
+		return x.AConst.GetBoolval() != nil
+	case *pg_query.Node_TypeCast:
+		name := stringsOf(x.TypeCast.GetTypeName().GetNames())
+		return len(name) > 0 && name[len(name)-1] == "bool"
+	case *pg_query.Node_AExpr:
+		name := stringsOf(x.AExpr.Name)
+		return len(name) == 0 || name[len(name)-1] != "||"
+	case *pg_query.Node_BoolExpr, *pg_query.Node_NullTest, *pg_query.Node_BooleanTest, *pg_query.Node_SubLink:
+		return true
+	}
+	return false
 }
 
 // conninfo is PostgreSQL's own setting that holds a connection. Those with other names can be
@@ -186,36 +209,107 @@ func (f *secrets) shipped(name string) bool {
 	return len(all) > 0 && !slices.ContainsFunc(all, func(fn *catalog.Function) bool { return !fn.Extension })
 }
 
-// argument conceals what connections are made with: in constants, in those that others are put
+// argument conceals what connections are made with: constants, those that others are put
 // together of, and parameters.
 func (f *secrets) argument(args ...*pg_query.Node) {
 	for _, a := range args {
-		f.within = false
-		f.connections(connection, []*pg_query.Node{a})
-	}
-}
-
-func (f *secrets) connections(hide hiding, args []*pg_query.Node) {
-	for _, a := range args {
-		switch {
-		case a.GetTypeCast() != nil:
-			f.connections(hide, []*pg_query.Node{a.GetTypeCast().Arg})
-		case a.GetParamRef() != nil:
-			f.params = append(f.params, int(a.GetParamRef().Number))
-		case a.GetAConst().GetSval() != nil:
-			f.conceal(int(a.GetAConst().Location), a.GetAConst().GetSval().Sval, hide)
-		default:
-			children(a, func(c *pg_query.Node) { f.connections(f.piece, []*pg_query.Node{c}) })
+		f.within, f.gap = false, false
+		pieces, hide := joined(a, nil), hiding(connection)
+		if len(pieces) > 1 {
+			hide = f.piece
+		}
+		for _, n := range pieces {
+			switch {
+			case n.GetParamRef() != nil:
+				f.params = append(f.params, int(n.GetParamRef().Number))
+				f.gap = f.within
+			case n.GetAConst().GetSval() != nil:
+				f.conceal(int(n.GetAConst().Location), n.GetAConst().GetSval().Sval, hide)
+			default:
+				f.computed(n)
+				f.gap = f.within
+			}
 		}
 	}
 }
 
+// computed conceals the parameters that only PostgreSQL's own functions compute something of:
+// what others do with what they are given, and sub-selects, whoever decides must see. A
+// credential in a constant there has no place that is certain.
+func (f *secrets) computed(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_ParamRef:
+		f.params = append(f.params, int(x.ParamRef.Number))
+	case *pg_query.Node_AConst:
+		if said := x.AConst.GetSval().GetSval(); telling.MatchString(said) || unfinished.MatchString(said) {
+			f.lost = true
+			f.found = append(f.found, hoop.Secret{Values: []string{said}})
+		}
+	case *pg_query.Node_SubLink:
+		return
+	case *pg_query.Node_FuncCall:
+		name := stringsOf(x.FuncCall.Funcname)
+		all := f.cat.Functions("", name[len(name)-1])
+		if len(all) == 0 || slices.ContainsFunc(all, func(fn *catalog.Function) bool { return !fn.System || fn.Volatility == catalog.Volatile }) {
+			return
+		}
+	}
+	children(n, f.computed)
+}
+
+// Held finds what the command at a place of a text gives to those parameters of a prepared
+// statement that hold a credential, as Secrets does.
+func Held(p *pgparse.Parsed, cat *catalog.Snapshot, place int, params []int) (found []hoop.Secret, held []int, placed bool) {
+	f := &secrets{parsed: p, cat: cat}
+	raw := p.Tree.GetStmts()[place]
+	f.from = int(raw.StmtLocation)
+	var look func(n *pg_query.Node)
+	look = func(n *pg_query.Node) {
+		for i, arg := range n.GetExecuteStmt().GetParams() {
+			if !slices.Contains(params, i+1) {
+				continue
+			}
+			for _, piece := range joined(arg, nil) {
+				if said := piece.GetAConst().GetSval(); said != nil {
+					f.conceal(int(piece.GetAConst().Location), said.Sval, whole)
+					continue
+				}
+				f.computed(piece)
+			}
+		}
+		children(n, look)
+	}
+	look(raw.GetStmt())
+	return apart(f.found), f.params, !f.lost
+}
+
+// joined gives what a text is put together of, in order.
+func joined(n *pg_query.Node, before []*pg_query.Node) []*pg_query.Node {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_TypeCast:
+		return joined(x.TypeCast.Arg, before)
+	case *pg_query.Node_AExpr:
+		if name := stringsOf(x.AExpr.Name); len(name) > 0 && name[len(name)-1] == "||" {
+			return joined(x.AExpr.Rexpr, joined(x.AExpr.Lexpr, before))
+		}
+	case *pg_query.Node_FuncCall:
+		if name := stringsOf(x.FuncCall.Funcname); len(name) > 0 && name[len(name)-1] == "concat" {
+			for _, a := range x.FuncCall.Args {
+				before = joined(a, before)
+			}
+			return before
+		}
+	}
+	return append(before, n)
+}
+
 // conceal conceals the literal behind a place of the text that has a value.
 func (f *secrets) conceal(from int, value string, hide hiding) {
-	shown, values := hide(value)
+	shown, values, certain := hide(value)
 	if len(values) == 0 {
 		return
 	}
+	f.lost = f.lost || !certain
 	if !f.read {
 		f.read = true
 		var ok bool

@@ -47,9 +47,15 @@ func TestSecrets(t *testing.T) {
 		{"SELECT x.dblink_connect('c', 'host=h' || ' password=CANARY' || $1), 'y'", "SELECT x.dblink_connect('c', 'host=h' || ' password=[secret]' || $1), 'y'"},
 		{"SELECT dblink_connect('host=h password=' || 'CANARY' || ' dbname=d')", "SELECT dblink_connect('host=h password=' || '[secret]' || ' dbname=d')"},
 		{"SELECT dblink_connect('host=' || 'h password=CAN' || 'ARY port=1')", "SELECT dblink_connect('host=' || 'h password=[secret]' || '[secret] port=1')"},
-		{"SELECT dblink_connect('host=' || 'h password=''A CANARY'' port=1')", "SELECT dblink_connect('host=' || 'h password=[secret] port=1')"},
-		{"SELECT dblink_connect(concat('password=''', 'A CANARY', ''' port=1'))", "SELECT dblink_connect(concat('password=[secret]', '[secret]', '[secret] port=1'))"},
+		{"SELECT dblink_connect(concat('password=', 'CANARY', ' port=1'))", "SELECT dblink_connect(concat('password=', '[secret]', ' port=1'))"},
 		{"SELECT dblink_exec('c', 'ALTER ROLE r PASSWORD ''x''')", ""},
+		{"SELECT dblink_exec('password=CANARY', 'VACUUM', false)", "SELECT dblink_exec('password=[secret]', 'VACUUM', false)"},
+		// What runs, where data goes and what others are given is shown.
+		{"SELECT dblink_exec('DROP TABLE p'), dblink_exec('DELETE FROM p WHERE password = 1', 1 = 1), dblink_open('a b', 'DELETE FROM p')", ""},
+		{"SELECT * FROM dblink('DELETE FROM p RETURNING id') AS t (a int), dblink('TABLE p', 'f'::bool) AS u (a int)", ""},
+		{"SELECT dblink_connect('password=' || dblink_like('delete patient 5') || ' host=h')", ""},
+		{"SELECT dblink_connect('password=' || (SELECT 'x') || ' host=h')", ""},
+		{"CREATE FOREIGN TABLE f (a int) SERVER s OPTIONS (program 'password=$(rm${IFS}x) true')", ""},
 		{"SELECT dblink_like('password=x')", ""},
 		{"SELECT dblink_gone('password=x')", ""},
 		{"DO $$BEGIN ALTER ROLE r PASSWORD 'x'; END$$", ""},
@@ -79,6 +85,9 @@ func TestSecrets(t *testing.T) {
 		"SELECT dblink($1, $2)":                     {1},
 		"SELECT set_config('primary_conninfo', $1)": {1},
 		"SELECT dblink_connect('a' || $1::text)":    {1},
+		"SELECT dblink_connect(lower($1))":          {1},
+		"SELECT dblink_connect(dblink_like($1))":    nil,
+		"SELECT dblink_exec($1), dblink($1, true)":  nil,
 		"SELECT set_config('work_mem', $1, false)":  nil,
 		"SELECT * FROM t WHERE password = $1":       nil,
 	} {
@@ -90,13 +99,39 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s: parameters %v, want %v", sql, got, want)
 		}
 	}
-	// A literal in two parts is at no one place.
-	p, err := pool.Parse(t.Context(), "SELECT 'x'; ALTER USER r PASSWORD 'CAN'\n'ARY'")
-	if err != nil {
-		t.Fatal(err)
+	for _, sql := range []string{
+		"SELECT 'x'; ALTER USER r PASSWORD 'CAN'\n'ARY'", // a literal in two parts is at no one place
+		// Others may take what would be concealed for the host.
+		"SELECT dblink_connect('postgres://u:p@h/d?application_name=@g')",
+		"SELECT dblink_connect('postgres://u:p@h/x@g' || '')",
+		"CREATE SERVER s FOREIGN DATA WRAPPER f OPTIONS (url 'https://u:p@h/x@g/')",
+		"SELECT dblink_connect('host=g application_name=password='' host=h fallback_application_name=''' || '')",
+		"SELECT dblink_connect('password=' || chr(32) || 'host=h')",
+		"SELECT dblink_connect(concat_ws(' ', 'password=', 'host=h'))",
+		"SELECT dblink_connect(format('host=h password=%s', 'CANARY'))",
+	} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, _, placed := Secrets(p, snap); placed || hoop.Conceal(p.SQL, found) != p.Shape {
+			t.Errorf("%s is placed: %v", sql, found)
+		}
 	}
-	if found, _, placed := Secrets(p, snap); placed || hoop.Conceal(p.SQL, found) != p.Shape {
-		t.Errorf("a literal in two parts is placed: %v", found)
+	// Of an EXECUTE what its prepared statement takes for a credential.
+	for sql, want := range map[string]string{
+		"EXECUTE d('CANARY', 'x')":                    "EXECUTE d('[secret]', 'x')",
+		"SELECT 'CANARYS'; EXECUTE d('CANARY', 'x')":  "SELECT 'CANARYS'; EXECUTE d('[secret]', 'x')",
+		"CREATE TABLE t AS EXECUTE d('CANARY'||$1,7)": "CREATE TABLE t AS EXECUTE d('[secret]'||$1,7)",
+	} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, held, placed := Held(p, snap, len(p.Tree.GetStmts())-1, []int{1})
+		if got := hoop.Conceal(sql, found); got != want || !placed || len(held) != strings.Count(sql, "$1") {
+			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
+		}
 	}
 	// What does not parse, and may have a credential, has no literal.
 	for sql, want := range map[string]string{

@@ -111,10 +111,12 @@ func unknownType(types []uint32, snap *catalog.Snapshot) bool {
 	return slices.ContainsFunc(types, func(oid uint32) bool { return oid != 0 && snap.Type(oid) == nil })
 }
 
+const unplaced = "a password here is not one plain literal whose end is certain, so it could not be kept out of what people see"
+
 func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *meaning {
 	secrets, held, placed := sqlscan.Secrets(p, snap)
 	if !placed {
-		a.Forbidden = cmp.Or(a.Forbidden, "a password here is not one plain literal, so it could not be kept out of what people see")
+		a.Forbidden = cmp.Or(a.Forbidden, unplaced)
 	}
 	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil, secrets, held, nil}
 }

@@ -228,8 +228,10 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 			st.Uses = append(st.Uses, taintedUse)
 		}
 		st.Shape += " -- " + inner.shape
-		if len(inner.held) > 0 { // one of the arguments is a secret, or all that are bound
-			st.Secrets, st.SecretParams = sqlscan.Literals(m.text), numbers(len(params))
+		if len(inner.held) > 0 {
+			if err := c.conceals(ctx, m, i, inner.held, depth, st); err != nil {
+				return nil, err
+			}
 		}
 		all = append(all, executed{i, inner, p.types, tainted})
 		deeper, err := c.executed(ctx, inner, st, nil, depth+1)
@@ -387,6 +389,31 @@ func forbidden(a *sqlscan.Analysis) error {
 			WithHint("set it when connecting (PGCLIENTENCODING), or by a statement on its own, outside transactions")
 	}
 	return hoop.Errorf(hoop.CodeDenied, "%s", a.Forbidden).WithHint("no rule allows this through the gateway")
+}
+
+// conceals adds to st the credentials that the command at a place of what m is gives to a
+// prepared statement.
+func (c *conn) conceals(ctx context.Context, m *meaning, at int, held []int, depth int, st *hoop.Statement) error {
+	uncertain := &sqlscan.Analysis{Forbidden: unplaced}
+	if depth > 0 { // it stands in another text
+		return forbidden(uncertain)
+	}
+	snap, err := c.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	parsed, err := c.proxy.cfg.Parser.Parse(ctx, m.text)
+	if err != nil {
+		return err
+	}
+	secrets, params, placed := sqlscan.Held(parsed, snap, at, held)
+	if !placed {
+		return forbidden(uncertain)
+	}
+	st.Secrets = slices.Concat(st.Secrets, secrets)
+	slices.SortFunc(st.Secrets, func(a, b hoop.Secret) int { return a.Start - b.Start })
+	st.SecretParams = slices.Concat(st.SecretParams, params)
+	return nil
 }
 
 // plainExecute reports whether the text is one EXECUTE whose arguments are constants.
