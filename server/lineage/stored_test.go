@@ -43,6 +43,8 @@ func TestStored(t *testing.T) {
 		"with i as (insert into codes (kind) select mrn from patients returning kind) insert into notes (body) select kind from i":                                              "codes.kind+patients.mrn",
 		"create table new as select state from patients where mrn = 'x'":                                                                                                        "patients.mrn+patients.state",
 		"create table new as table codes":                                                                                                                                       "codes.kind+codes.label+codes.ssn",
+		"create table new as select state from patients, generate_series(1, n)":                                                                                                 "patients.n+patients.state",
+		"create view new as select 1 from patients, unnest(tags)":                                                                                                               "patients.tags",
 		"create table new as execute p":                                                                                                                                         "?",
 		"select state into new from patients":                                                                                                                                   "patients.state",
 		"select state into new from patients union select mrn from patients":                                                                                                    "patients.mrn+patients.state",
