@@ -20,6 +20,17 @@ func connection(value string) (shown string, values []string, certain bool) {
 	return shown, values, true
 }
 
+// assignments is how connections begin, and no command.
+var assignments = regexp.MustCompile(`^\s*(?:postgres(?:ql)?://|[a-z_]+\s*=)`)
+
+// unlessCode is connection for what may be a command.
+func unlessCode(value string) (shown string, values []string, certain bool) {
+	if !assignments.MatchString(value) {
+		return value, nil, true
+	}
+	return connection(value)
+}
+
 // leading are the parameters of a connection that say where it leads, whose it is and what it
 // is like (PostgreSQL manual, "Parameter Key Words"). All others may be what it signs in with.
 var leading = map[string]bool{

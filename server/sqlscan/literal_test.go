@@ -189,7 +189,8 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"ofItself",      // whether there is one
 		"argument",      // secrets: arguments, which nothing frees, and a text that has one is found as it is only
 		"Held",          // so, of each EXECUTE anew
-		"saysYesOrNo",   // true and false, which are no literals
+		"call",          // so
+		"saysText",      // whether there is one
 	}
 	var readers []string
 	files, err := os.ReadDir(".")

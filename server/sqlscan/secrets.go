@@ -176,24 +176,33 @@ func (f *secrets) call(c *pg_query.FuncCall) {
 		}
 	case strings.HasPrefix(name, "dblink_connect") && f.shipped(name):
 		f.argument(c.Args...) // its name may stand before
-	case (name == "dblink" || name == "dblink_exec") && len(c.Args) > 1 && (len(c.Args) > 2 || !saysYesOrNo(c.Args[1])) && f.shipped(name):
-		f.argument(c.Args[0]) // else it is what runs
+	case (name == "dblink" || name == "dblink_exec") && len(c.Args) > 1 && f.shipped(name):
+		if len(c.Args) > 2 || saysText(c.Args[1]) {
+			f.argument(c.Args[0])
+			return
+		}
+		// With a boolean behind it, the first argument is what runs, and no connection.
+		if n := c.Args[0].GetAConst(); n.GetSval() != nil {
+			f.conceal(int(n.Location), n.GetSval().Sval, unlessCode)
+		} else if _, yesOrNo := c.Args[1].GetNode().(*pg_query.Node_AConst); !yesOrNo {
+			f.computed(c.Args[0])
+		}
 	}
 }
 
-// saysYesOrNo reports whether an argument is a boolean by its form.
-func saysYesOrNo(n *pg_query.Node) bool {
+// saysText reports whether an argument is no boolean: a string, what is put together of some, and
+// a parameter, which is one where its type is not declared.
+func saysText(n *pg_query.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_AConst:
-		return x.AConst.GetBoolval() != nil
+		return x.AConst.GetSval() != nil
+	case *pg_query.Node_ParamRef:
+		return true
 	case *pg_query.Node_TypeCast:
 		name := stringsOf(x.TypeCast.GetTypeName().GetNames())
-		return len(name) > 0 && name[len(name)-1] == "bool"
+		return len(name) > 0 && slices.Contains([]string{"text", "varchar", "bpchar"}, name[len(name)-1])
 	case *pg_query.Node_AExpr:
-		name := stringsOf(x.AExpr.Name)
-		return len(name) == 0 || name[len(name)-1] != "||"
-	case *pg_query.Node_BoolExpr, *pg_query.Node_NullTest, *pg_query.Node_BooleanTest, *pg_query.Node_SubLink:
-		return true
+		return slices.Equal(stringsOf(x.AExpr.Name), []string{"||"})
 	}
 	return false
 }

@@ -52,6 +52,8 @@ func TestSecrets(t *testing.T) {
 		{"SELECT dblink_exec('password=CANARY', 'VACUUM', false)", "SELECT dblink_exec('password=[secret]', 'VACUUM', false)"},
 		// What runs, where data goes and what others are given is shown.
 		{"SELECT dblink_exec('DROP TABLE p'), dblink_exec('DELETE FROM p WHERE password = 1', 1 = 1), dblink_open('a b', 'DELETE FROM p')", ""},
+		{"SELECT dblink_exec('DROP TABLE p', pg_is_in_recovery()), dblink('TABLE p', u.b) FROM u", ""},
+		{"SELECT dblink('host=h password=CANARY', u.q), dblink('host=h password=CANARY', 'TABLE p'::text) FROM u", "SELECT dblink('host=h password=[secret]', u.q), dblink('host=h password=[secret]', 'TABLE p'::text) FROM u"},
 		{"SELECT * FROM dblink('DELETE FROM p RETURNING id') AS t (a int), dblink('TABLE p', 'f'::bool) AS u (a int)", ""},
 		{"SELECT dblink_connect('password=' || dblink_like('delete patient 5') || ' host=h')", ""},
 		{"SELECT dblink_connect('password=' || (SELECT 'x') || ' host=h')", ""},
