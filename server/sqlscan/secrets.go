@@ -23,7 +23,7 @@ import (
 func Secrets(p *pgparse.Parsed, cat *catalog.Snapshot) (found []hoop.Secret, params []int, placed bool) {
 	f := &secrets{parsed: p, cat: cat}
 	for _, raw := range p.Tree.GetStmts() {
-		f.from = int(raw.StmtLocation)
+		f.from, f.declared = int(raw.StmtLocation), nil
 		f.walk(raw.GetStmt(), 0)
 	}
 	if f.lost {
@@ -52,11 +52,13 @@ type secrets struct {
 	parsed *pgparse.Parsed
 	cat    *catalog.Snapshot
 	from   int // where the statement in hand begins
-	found  []hoop.Secret
-	params []int
-	places []hoop.Place // of the text, once read
-	read   bool
-	lost   bool // there is a secret whose place is not certain
+	// declared are the types of parameters that PREPARE declares.
+	declared []*pg_query.Node
+	found    []hoop.Secret
+	params   []int
+	places   []hoop.Place // of the text, once read
+	read     bool
+	lost     bool // there is a secret whose place is not certain
 	// within says that what a connection is put together of ended in a credential so far, gap
 	// that something came since that is no constant.
 	within, gap bool
@@ -99,6 +101,8 @@ func (f *secrets) walk(n *pg_query.Node, depth int) {
 		if strings.EqualFold(x.VariableSetStmt.Name, conninfo) {
 			f.argument(x.VariableSetStmt.Args...)
 		}
+	case *pg_query.Node_PrepareStmt:
+		f.declared = x.PrepareStmt.Argtypes
 	case *pg_query.Node_FuncCall:
 		f.call(x.FuncCall)
 	}
@@ -177,34 +181,41 @@ func (f *secrets) call(c *pg_query.FuncCall) {
 	case strings.HasPrefix(name, "dblink_connect") && f.shipped(name):
 		f.argument(c.Args...) // its name may stand before
 	case (name == "dblink" || name == "dblink_exec") && len(c.Args) > 1 && f.shipped(name):
-		if len(c.Args) > 2 || saysText(c.Args[1]) {
+		if len(c.Args) > 2 || f.saysText(c.Args[1]) {
 			f.argument(c.Args[0])
 			return
 		}
 		// With a boolean behind it, the first argument is what runs, and no connection.
 		if n := c.Args[0].GetAConst(); n.GetSval() != nil {
 			f.conceal(int(n.Location), n.GetSval().Sval, unlessCode)
-		} else if _, yesOrNo := c.Args[1].GetNode().(*pg_query.Node_AConst); !yesOrNo {
+		} else if c.Args[1].GetAConst() == nil {
+			known := len(f.params)
 			f.computed(c.Args[0])
+			f.lost = f.lost || len(f.params) > known
 		}
 	}
 }
 
 // saysText reports whether an argument is no boolean: a string, what is put together of some, and
-// a parameter, which is one where its type is not declared.
-func saysText(n *pg_query.Node) bool {
+// a parameter whose type PREPARE does not declare to be another.
+func (f *secrets) saysText(n *pg_query.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_AConst:
 		return x.AConst.GetSval() != nil
 	case *pg_query.Node_ParamRef:
-		return true
+		at := int(x.ParamRef.Number) - 1
+		return at >= len(f.declared) || isText(f.declared[at].GetTypeName())
 	case *pg_query.Node_TypeCast:
-		name := stringsOf(x.TypeCast.GetTypeName().GetNames())
-		return len(name) > 0 && slices.Contains([]string{"text", "varchar", "bpchar"}, name[len(name)-1])
+		return isText(x.TypeCast.GetTypeName())
 	case *pg_query.Node_AExpr:
 		return slices.Equal(stringsOf(x.AExpr.Name), []string{"||"})
 	}
 	return false
+}
+
+func isText(t *pg_query.TypeName) bool {
+	name := stringsOf(t.GetNames())
+	return len(name) > 0 && slices.Contains([]string{"text", "varchar", "bpchar", "unknown"}, name[len(name)-1])
 }
 
 // conninfo is PostgreSQL's own setting that holds a connection. Those with other names can be
