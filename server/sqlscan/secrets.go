@@ -188,23 +188,19 @@ func (f *secrets) call(c *pg_query.FuncCall) {
 		// With a boolean behind it, the first argument is what runs, and no connection.
 		if n := c.Args[0].GetAConst(); n.GetSval() != nil {
 			f.conceal(int(n.Location), n.GetSval().Sval, unlessCode)
-		} else if c.Args[1].GetAConst() == nil {
-			known := len(f.params)
-			f.computed(c.Args[0])
-			f.lost = f.lost || len(f.params) > known
 		}
 	}
 }
 
 // saysText reports whether an argument is no boolean: a string, what is put together of some, and
-// a parameter whose type PREPARE does not declare to be another.
+// a parameter that PREPARE declares to be one. Of others the client may say anything.
 func (f *secrets) saysText(n *pg_query.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_AConst:
 		return x.AConst.GetSval() != nil
 	case *pg_query.Node_ParamRef:
 		at := int(x.ParamRef.Number) - 1
-		return at >= len(f.declared) || isText(f.declared[at].GetTypeName())
+		return at < len(f.declared) && isText(f.declared[at].GetTypeName())
 	case *pg_query.Node_TypeCast:
 		return isText(x.TypeCast.GetTypeName())
 	case *pg_query.Node_AExpr:
