@@ -84,6 +84,7 @@ func startGateway(t *testing.T, addr string, conf *tls.Config, handle func(conte
 					g.mu.Lock()
 					g.preambles = append(g.preambles, *p)
 					g.mu.Unlock()
+					tunnel.Known(s)
 					return func() { handle(ctx, s) }
 				})
 			})

@@ -37,11 +37,11 @@ type mux struct {
 const maxStreams = 8 << 10
 
 // What a tunnel may have open, and send in all, before it is known to be of somebody: a
-// preamble and the beginning of what follows, for each stream that is open.
+// preamble for each stream that is open, and what one of them may send unread.
 const (
 	strangeStreams = 1 << 10
-	strangeBytes   = 64 << 10 // beside those for each stream
-	strangeShare   = 4 << 10  // for each stream
+	strangeBytes   = initialWindow // beside those for each stream
+	strangeShare   = 4 << 10       // for each stream
 )
 
 // ErrReset is why a stream has ended that the other end did not want, while the tunnel
