@@ -100,8 +100,8 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	s := &Server{Host: "127.0.0.1", User: "postgres", Password: randomHex(16), BinDir: bin, dir: opts.Dir}
 	if s.dir == "" {
 		base := ""
-		if cred != nil {
-			base = "/tmp" // root's own TMPDIR may be closed to the server's user
+		if cred != nil && !passable(os.TempDir()) {
+			base = "/tmp"
 		}
 		if s.dir, err = os.MkdirTemp(base, "hoop-pg-"); err != nil {
 			return nil, err
@@ -114,6 +114,21 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
+}
+
+// passable reports whether any user may enter a folder: root's own TMPDIR may be closed to the
+// server's.
+func passable(dir string) bool {
+	for {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 func (s *Server) start(ctx context.Context, cred *syscall.Credential, settings map[string]string) error {
