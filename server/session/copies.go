@@ -51,13 +51,21 @@ func (r *Run) underWay(uses []hoop.Use) error {
 		return nil
 	}
 	s := r.session
+	r.copying = true
 	s.line.copies.add(r)
 	was := destinations(uses)
 	if slices.ContainsFunc(destinations(s.rules().Uses(r.st)), func(t string) bool { return !slices.Contains(was, t) }) {
-		s.line.copies.done(r)
+		r.arrived()
 		return hoop.Errorf(hoop.CodeDenied, "what the statement copies was protected while it was judged").WithHint("run it again")
 	}
 	return nil
+}
+
+// arrived notes that r stores nothing more.
+func (r *Run) arrived() {
+	if r.copying {
+		r.session.line.copies.done(r)
+	}
 }
 
 // follow has what is under way protect where it copies to, now that more is protected. What one

@@ -75,6 +75,7 @@ type Run struct {
 	number  int64 // counter of its event in the session
 	at      time.Time
 	result  hoop.Result
+	copying bool // it is among the line's copies
 }
 
 // Preview tells early what Judge would refuse outright, before the parameters are
@@ -139,7 +140,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.line.copies.done(r)
+			r.arrived()
 		}
 	}()
 	if err := infers.begin(ctx, s.line, d.Action == hoop.Approve); err != nil {
@@ -595,7 +596,7 @@ func (r *Run) Done(res hoop.Result) {
 	r.countEnd(res.SQLState)
 	r.failed(res.SQLState)
 	s := r.session
-	s.line.copies.done(r)
+	r.arrived()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.result = res
