@@ -152,11 +152,17 @@ func spelled(values []string, value string) []string {
 	return append(values, value)
 }
 
+// credentialWords are what names of credentials have in them.
+const credentialWords = `(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)`
+
+// credential finds them in a name, or in what names stand in.
+var credential = regexp.MustCompile(`(?i)` + credentialWords)
+
 // telling finds credentials in what says more: behind a word for one, or before the host of a URL.
-var telling = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*('(?:[^'\\]|\\.)*'?|[^;&\s]+)|://[^/@:]*:(.*)@`)
+var telling = regexp.MustCompile(`(?i)` + credentialWords + `[a-z_]*\s*=\s*('(?:[^'\\]|\\.)*'?|[^;&\s]+)|://[^/@:]*:(.*)@`)
 
 // unfinished finds a credential at whose value a text ends: what follows may go on with it.
-var unfinished = regexp.MustCompile(`(?i)(?:pass|pwd|secret|token|credential|api_?key|access_?key|private_?key)[a-z_]*\s*=\s*[^;&\s]*$`)
+var unfinished = regexp.MustCompile(`(?i)` + credentialWords + `[a-z_]*\s*=\s*[^;&\s]*$`)
 
 // piece conceals what one of several texts tells that a connection is put together of.
 func (f *secrets) piece(value string) (shown string, values []string, certain bool) {

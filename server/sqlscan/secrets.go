@@ -154,17 +154,10 @@ func ifCredential(name string) hiding {
 	if saysWhat[name] {
 		return nil
 	}
-	if name != "password_required" && credential(name) {
+	if name != "password_required" && credential.MatchString(name) {
 		return whole
 	}
 	return part
-}
-
-// credential reports whether a name, or what names stand in, is one of a credential.
-func credential(s string) bool {
-	s = strings.ToLower(s)
-	return slices.ContainsFunc([]string{"pass", "pwd", "secret", "token", "credential", "apikey", "api_key", "access_key", "private_key"},
-		func(word string) bool { return strings.Contains(s, word) })
 }
 
 // call conceals what functions are given to sign in elsewhere with.
@@ -408,7 +401,7 @@ func word(token string) bool {
 func Unread(text string) []hoop.Secret {
 	lower := strings.ToLower(text)
 	meant := func(word string) bool { return strings.Contains(lower, word) }
-	if credential(text) || slices.ContainsFunc([]string{"alter", "create", "connect", "dblink", "conninfo"}, meant) {
+	if credential.MatchString(text) || slices.ContainsFunc([]string{"alter", "create", "connect", "dblink", "conninfo"}, meant) {
 		return Literals(text)
 	}
 	return nil

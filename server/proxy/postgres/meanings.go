@@ -118,7 +118,10 @@ func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *
 	if !placed {
 		a.Forbidden = cmp.Or(a.Forbidden, unplaced)
 	}
-	return &meaning{p.SQL, p.Shape, plainExecute(p), a, sqlscan.Carries(p, snap, a.Reads), snap.Version, listens(p), copiesOf(p, snap), rawCopy(p), setsEncoding(p), &outputs{}, nil, secrets, held, nil}
+	return &meaning{
+		text: p.SQL, shape: p.Shape, bare: plainExecute(p), analysis: a, carries: sqlscan.Carries(p, snap, a.Reads), version: snap.Version,
+		listens: listens(p), copies: copiesOf(p, snap), rawCopy: rawCopy(p), encodes: setsEncoding(p), outputs: &outputs{}, secrets: secrets, held: held,
+	}
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was
@@ -220,7 +223,9 @@ func (m *meaning) of(text string, end int) *meaning {
 		own.Commands[0].End = end
 		a = &own
 	}
-	return &meaning{text, m.shape, m.bare, a, m.carries, m.version, m.listens, m.copies, m.rawCopy, m.encodes, m.outputs, nil, nil, m.held, nil}
+	out := *m
+	out.text, out.analysis = text, a
+	return &out
 }
 
 // add remembers the analysis of p, for texts alike where that is possible.
