@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -32,6 +33,7 @@ type meta struct {
 	PostgreSQL string    `json:"postgresql"`
 	LoadBefore string    `json:"load_before"`
 	LoadAfter  string    `json:"load_after"`
+	Gateway    string    `json:"gateway"`  // what its program says, which may be older than the source
 	FsyncMicro float64   `json:"fsync_us"` // of the folder that recordings go to
 }
 
@@ -49,7 +51,7 @@ func newBench(ctx context.Context, opts options) (_ *bench, err error) {
 	if b.env.bin, err = filepath.Abs(opts.Bin); err != nil {
 		return nil, err
 	}
-	b.meta = meta{Date: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version(), LoadBefore: loadAverage()}
+	b.meta = meta{Date: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version(), LoadBefore: loadAverage(), Gateway: gatewayVersion(ctx, b.env.bin)}
 	if b.env.dir, err = os.MkdirTemp("", "hoop-bench-"); err != nil {
 		return nil, err
 	}
@@ -255,4 +257,13 @@ func fsyncTime(dir string) (float64, error) {
 }
 
 // say tells on standard error what happens.
+// gatewayVersion is what the program to be measured calls itself; "none" where there is none.
+func gatewayVersion(ctx context.Context, bin string) string {
+	out, err := exec.CommandContext(ctx, filepath.Join(bin, progGateway), "version").Output()
+	if err != nil {
+		return "none"
+	}
+	return strings.TrimSpace(string(out))
+}
+
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }

@@ -72,8 +72,8 @@ func (r *report) writeText(w io.Writer) error {
 
 func (r *report) head(w io.Writer) {
 	m := r.Meta
-	fmt.Fprintf(w, "%s, %d CPUs, load %s before and %s after, PostgreSQL %s, %s, fsync %s µs\n",
-		m.Date.Format(time.RFC3339), m.CPUs, m.LoadBefore, m.LoadAfter, m.PostgreSQL, m.Go, figure(m.FsyncMicro))
+	fmt.Fprintf(w, "%s, %s, %d CPUs, load %s before and %s after, PostgreSQL %s, %s, fsync %s µs\n",
+		m.Date.Format(time.RFC3339), m.Gateway, m.CPUs, m.LoadBefore, m.LoadAfter, m.PostgreSQL, m.Go, figure(m.FsyncMicro))
 	fmt.Fprintf(w, "%d rounds of %d s, %d rows, scale %d. A cell is the median [least-greatest].\n",
 		r.Options.Rounds, r.Options.Seconds, r.Options.Rows, r.Options.Scale)
 	fmt.Fprintln(w)
