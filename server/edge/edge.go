@@ -89,21 +89,27 @@ func New(opts Options) *Edge {
 	return &Edge{opts: opts, tls: conf, lobby: newLobby(opts.Log)}
 }
 
+// errStopping is why the contexts of streams end when the gateway stops.
+var errStopping = hoop.Errorf(hoop.CodeShuttingDown, "the gateway is stopping").WithHint("connect again in a while")
+
 // Serve accepts connections until ctx ends, then closes l, lets HTTP requests in
-// progress finish for a few seconds, ends all tunnels and waits for their streams.
-// It returns nil when ctx ended, else why accepting failed.
+// progress finish for a few seconds, ends all tunnels and waits for their streams, whose
+// contexts name that as their cause. It returns nil when ctx ended, else why accepting failed.
 func (e *Edge) Serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
+	tunnels, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	web := newChanListener(l.Addr())
 	srv := e.httpServer()
 	var conns sync.WaitGroup
 	conns.Go(func() { _ = srv.Serve(web) }) // ends by Shutdown
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-	err := e.accept(ctx, l, web, &conns)
+	stop := context.AfterFunc(ctx, func() {
+		cancel(errStopping)
+		_ = l.Close()
+	})
+	err := e.accept(tunnels, l, web, &conns)
 	if ctx.Err() != nil {
 		err = nil // we closed the listener ourselves
 	}
-	cancel()
+	cancel(errStopping)
 	stop()
 	_ = l.Close()
 	late, done := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)

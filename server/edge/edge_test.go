@@ -196,7 +196,7 @@ func TestEdge_StopsInOrder(t *testing.T) {
 			fmt.Fprint(conn, "hi ")
 			return func() {
 				<-ctx.Done()
-				fmt.Fprint(conn, "bye")
+				fmt.Fprint(conn, hoop.CauseOf(context.Cause(ctx)))
 			}
 		},
 	})
@@ -220,7 +220,7 @@ func TestEdge_StopsInOrder(t *testing.T) {
 	<-started
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	if got, err := io.ReadAll(s); string(got) != "bye" {
+	if got, err := io.ReadAll(s); string(got) != string(hoop.CauseStopped) {
 		t.Errorf("last words %q, %v", got, err)
 	}
 	close(release)

@@ -367,6 +367,14 @@ func (g *Gateway) Connect(account, target string) string {
 // Listen opens a local port to target as the account, without asking for a grant.
 func (g *Gateway) Listen(account, target string) string {
 	g.tb.Helper()
+	url, lose := g.Tunnel(account, target)
+	g.tb.Cleanup(lose)
+	return url
+}
+
+// Tunnel is Listen for a test that loses the tunnel, whatever goes on in it.
+func (g *Gateway) Tunnel(account, target string) (dsn string, lose func()) {
+	g.tb.Helper()
 	u, err := url.Parse(g.URL)
 	must(g.tb, err)
 	a := agent.New(agent.Options{
@@ -376,8 +384,8 @@ func (g *Gateway) Listen(account, target string) string {
 	})
 	l, err := a.Listen(g.tb.Context(), agent.Target{Name: target, Protocol: "postgres"}, 0)
 	must(g.tb, err)
-	g.tb.Cleanup(func() { must(g.tb, a.Close()) })
-	return fmt.Sprintf("postgres://%s:%s@%s/postgres?sslmode=disable", l.User, l.Password, net.JoinHostPort(l.Host, strconv.Itoa(l.Port)))
+	return fmt.Sprintf("postgres://%s:%s@%s/postgres?sslmode=disable", l.User, l.Password, net.JoinHostPort(l.Host, strconv.Itoa(l.Port))),
+		func() { must(g.tb, a.Close()) }
 }
 
 // Buffer is a bytes.Buffer for several goroutines.

@@ -603,12 +603,12 @@ spec: {groups: [agents], targets: [pg-two], max_duration: 1h, approval: {groups:
 	done := exec(open(t, a.Gateway, nil), hit)
 	held := a.pending(1)[0] // the other one waits for somebody else
 	a.Stop()
-	if err := <-done; err == nil {
-		t.Error("it ran")
+	if err := <-done; state(err) != "57P01" || !strings.Contains(err.Error(), "the gateway is stopping") {
+		t.Errorf("the client that waits is told %v", err)
 	}
 
 	b := startApprovals(t, servertest.Options{Resources: resources, DataDir: dir, Setup: "SELECT 1"})
-	if r := b.ends(held.ID); r.State != hoop.Cancelled {
+	if r := b.ends(held.ID); r.State != hoop.Cancelled || r.DecisionWhy != "the gateway is stopping" {
 		t.Errorf("the held one: %+v", r)
 	}
 	b.tooLate(held.ID)

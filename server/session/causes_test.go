@@ -123,6 +123,19 @@ func TestSessionEnd_HasItsCause(t *testing.T) {
 	must(t, conn.Close(t.Context()))
 	ended("the client left", end, hoop.CauseClient)
 
+	dsn, lose := g.Tunnel("agent", "pg-prod")
+	if conn, err = pgx.Connect(t.Context(), dsn); err != nil {
+		t.Fatal(err)
+	}
+	waits := exec(conn, "SELECT pg_sleep(60)")
+	for g.Count("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 0 {
+	}
+	lose()
+	ended("the tunnel was lost", end, hoop.CauseClient)
+	if err := <-waits; err == nil {
+		t.Error("it has waited")
+	}
+
 	conn = dial("agent", "pg-prod")
 	grants, err := g.API("agent").Grants(t.Context(), false)
 	if err != nil {

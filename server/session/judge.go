@@ -372,8 +372,15 @@ func verdict(r hoop.Request) error {
 		return hoop.Errorf(hoop.CodeDenied, "approval %d: nobody in %s decided in time", r.ID, strings.Join(r.Groups, ", ")).
 			WithHint("run the statement again and tell an approver the new number")
 	default:
-		return hoop.Errorf(hoop.CodeCancelled, "approval %d was cancelled", r.ID)
+		return hoop.Errorf(hoop.CodeCancelled, "approval %d was cancelled%s", r.ID, because(r.DecisionWhy))
 	}
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 // denied is the policy's no, for the client.

@@ -201,18 +201,21 @@ func (c *conn) finish(err error, a *answerer, g *guard) error {
 	a.loseTag(stateAdminShutdown)
 	c.endAll()
 	c.release()
-	err = context.Cause(c.ctx) // whatever was first
-	switch {
-	case errors.Is(err, context.Canceled):
-		err = stopping(err)
-	case a.fatality != nil && (errors.Is(err, errTerminated) || errors.Is(err, errClientGone)):
+	err = ender(c.ctx) // whatever was first
+	if a.fatality != nil && (errors.Is(err, errTerminated) || errors.Is(err, errClientGone)) {
 		err = a.fatality // which the client has heard, and left
 	}
 	return c.farewell(err, a)
 }
 
-func stopping(err error) error {
-	return hoop.Errorf(hoop.CodeShuttingDown, "the gateway is stopping").WithHint("connect again in a while").Wrap(err)
+// ender is why a connection's context has ended: who ended it has said so, or else the
+// tunnel has ended, and the client with it.
+func ender(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if errors.Is(err, context.Canceled) {
+		return hoop.Errorf(hoop.CodeCancelled, "the client went away").Wrap(errClientGone)
+	}
+	return err
 }
 
 // isolate turns a panic into an error.

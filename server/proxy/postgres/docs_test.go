@@ -44,7 +44,7 @@ func endings(t *testing.T) map[string][]string {
 		"a decoy value was touched":              {ended(code(hoop.CodeDenied))},
 		"the target ended the connection":        {ended(gone)},
 		"the target vanished":                    {ended(errSilent)},
-		"the gateway stops":                      {ended(stopping(nil)), started(stopping(nil))},
+		"the gateway stops":                      {ended(code(hoop.CodeShuttingDown)), started(code(hoop.CodeShuttingDown))},
 		"the gateway cannot record":              {ended(code(hoop.CodeUnrecorded)), started(code(hoop.CodeUnrecorded))},
 		"`hoopctl` cannot reach the gateway":     nil, // of internal/agent, and looked at there
 		"the tunnel is lost while a client conn": nil,

@@ -259,7 +259,7 @@ func (s *starter) fail(ctx context.Context, err error) error {
 	switch {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 	case ctx.Err() != nil:
-		err = stopping(err)
+		err = ender(ctx)
 	default:
 		err = &stateError{
 			state: stateCanceled, message: "canceling authentication due to timeout",
