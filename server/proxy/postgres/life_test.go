@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -502,7 +503,7 @@ func TestHold_IsToldAndApproved(t *testing.T) {
 				if want := fmt.Sprintf("approval %d needed", r.ID); !strings.HasPrefix(n.Message, want) || !strings.HasPrefix(n.Hint, fmt.Sprintf("hoopctl approve %d ", r.ID)) {
 					t.Errorf("notice %q, hint %q", n.Message, n.Hint)
 				}
-				answer.ID, answer.Digest = r.ID, r.Digest
+				answer.ID, answer.Digest = r.ID, cmp.Or(answer.Digest, r.Digest)
 				g.grants.answer <- answer
 				return <-done
 			}
@@ -510,12 +511,21 @@ func TestHold_IsToldAndApproved(t *testing.T) {
 			if state(err) != "42501" || !strings.Contains(err.Error(), "not today") {
 				t.Errorf("denied: %v", err)
 			}
+			err = run(hoop.Request{State: hoop.Approved, Digest: "what somebody wrote into the store"})
+			if state(err) != "42501" || !strings.Contains(err.Error(), "names another statement") {
+				t.Errorf("approved as something else: %v", err)
+			}
+			left := func() (n int) {
+				check(t, g.direct().QueryRow(t.Context(), "select count(*) from f").Scan(&n))
+				return n
+			}
+			if left() == 0 {
+				t.Error("it ran")
+			}
 			if err := run(hoop.Request{State: hoop.Approved}); err != nil {
 				t.Errorf("approved: %v", err)
 			}
-			var n int
-			check(t, g.direct().QueryRow(t.Context(), "select count(*) from f").Scan(&n))
-			if n != 0 {
+			if n := left(); n != 0 {
 				t.Errorf("%d rows are left", n)
 			}
 		})
