@@ -189,7 +189,9 @@ func (m *memStore) Due(_ context.Context, now, checked time.Time, limit int) ([]
 	if err := m.begin("Due"); err != nil {
 		return nil, err
 	}
-	l := m.list(func(f Family) bool { return f.Recheck && f.live(now) && f.CheckedAt.Before(checked) })
+	l := m.list(func(f Family) bool {
+		return f.Recheck && f.live(now) && (f.CheckedAt.Before(checked) || f.CheckedAt.After(now.Add(time.Minute)))
+	})
 	return l[:min(limit, len(l))], nil
 }
 

@@ -164,7 +164,7 @@ func (s *Server) recheck(ctx context.Context, f *Family) {
 	defer unlock()
 	ctx = context.WithoutCancel(ctx)
 	_, err = s.claim(ctx, f, func(row *Family, now time.Time) (bool, error) {
-		if now.Sub(row.CheckedAt) < recheckAfter {
+		if now.Sub(row.CheckedAt) < recheckAfter && !row.CheckedAt.After(now.Add(elsewhereBack)) {
 			return false, errFresh
 		}
 		return false, nil

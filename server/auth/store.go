@@ -47,7 +47,8 @@ type Store interface {
 	// and expire after now.
 	Families(ctx context.Context, subject string, now time.Time) ([]Family, error)
 	// Due lists at most limit families that have not ended, expire after now, have
-	// Recheck set and were last checked before checked; the longest unchecked first.
+	// Recheck set and were last checked before checked, or more than a minute after now,
+	// by a clock that was set back; those first that were checked the longest ago.
 	Due(ctx context.Context, now, checked time.Time, limit int) ([]Family, error)
 
 	// Lapsed lists the families whose ExpiresAt is after the first time and not after the

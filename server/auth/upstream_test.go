@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,17 +237,28 @@ func TestUpstream_GroupsFromUserinfo(t *testing.T) {
 	})
 }
 
-// A session kept open by a client that never refreshes ends with the account.
+// A session kept open by a client that never refreshes ends with the account, also where the
+// clock was set back since it was asked about.
 func TestUpstream_AccountIsAskedForWithoutTheClient(t *testing.T) {
+	for _, back := range []time.Duration{0, 3 * time.Hour} {
+		t.Run(back.String(), func(t *testing.T) { accountIsAskedFor(t, back) })
+	}
+}
+
+func accountIsAskedFor(t *testing.T, back time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newIDP(t)
-		w := newWorld(t, withIDP(t, p))
+		var behind atomic.Int64
+		w := newWorld(t, withIDP(t, p), func(_ *world, o *Options) {
+			o.Now = func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- w.Run(ctx) }()
 		tok := w.signIn("")
 		advance(12 * time.Minute) // asked twice, and nothing was wrong
 		p.set(func(p *idp) { p.disabled = true })
+		behind.Store(int64(back))
 		if len(w.cut()) != 0 {
 			t.Fatal("cut too early")
 		}

@@ -172,7 +172,11 @@ func startAhead(t *testing.T, st *store.Store, r *rules, l *auditLog, gateway st
 // serve is the service alone.
 func serve(t *testing.T, st grant.Store, r *rules, l *auditLog, gateway string, ahead time.Duration) *grant.Service {
 	t.Helper()
-	now := func() time.Time { return time.Now().Add(ahead) }
+	return serveBy(t, func() time.Time { return time.Now().Add(ahead) }, st, r, l, gateway)
+}
+
+func serveBy(t *testing.T, now func() time.Time, st grant.Store, r *rules, l *auditLog, gateway string) *grant.Service {
+	t.Helper()
 	s, err := grant.New(t.Context(), grant.Options{Store: st, Policy: r, Audit: l, Roles: roles, Masks: masks, Gateway: gateway, URL: func() string { return "https://" + gateway }, Now: now})
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ type Lease struct {
 	session bool   // counts as one
 	seat    string // in the store; "" has none; guarded by service.mu
 	grant   atomic.Pointer[hoop.Grant]
-	timer   *time.Timer
+	timer   *time.Timer // guarded by service.mu
 }
 
 // Context ends with the grant: at its expiry, or within a second after its revocation,
@@ -93,8 +93,8 @@ func (l *Lease) Grant() hoop.Grant { return *l.grant.Load() }
 // End gives the hold up; it must be called, and may be again.
 func (l *Lease) End() {
 	s, id := l.service, l.Grant().ID
-	l.timer.Stop()
 	s.mu.Lock()
+	l.timer.Stop()
 	delete(s.live[id], l)
 	if l.seat != "" {
 		s.left, l.seat = append(s.left, l.seat), ""
@@ -120,7 +120,6 @@ func (s *Service) Watch(ctx context.Context, g hoop.Grant) (*Lease, error) {
 func (s *Service) attach(ctx context.Context, g hoop.Grant, session bool) (*Lease, error) {
 	l := &Lease{service: s, session: session}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
-	l.grant.Store(&g)
 	if err := s.enter(l, g); err != nil {
 		l.cancel(context.Canceled)
 		return nil, err
@@ -138,8 +137,22 @@ func (s *Service) attach(ctx context.Context, g hoop.Grant, session bool) (*Leas
 		l.End()
 		return nil, err
 	}
-	l.grant.Store(&now)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.Grant().ExpiresAt.After(now.ExpiresAt) { // else it was renewed since
+		s.stand(l, &now)
+	}
 	return l, nil
+}
+
+// stand has l stand on g until g ends, and no longer where the clock is set back meanwhile:
+// the timer does not go by it. s.mu is held.
+func (s *Service) stand(l *Lease, g *hoop.Grant) {
+	l.grant.Store(g)
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.timer = time.AfterFunc(g.ExpiresAt.Sub(s.now()), func() { s.due(l, g.ExpiresAt) })
 }
 
 // enter notes a lease, unless it is one session too many.
@@ -159,7 +172,7 @@ func (s *Service) enter(l *Lease, g hoop.Grant) error {
 		s.live[g.ID] = map[*Lease]struct{}{}
 	}
 	s.live[g.ID][l] = struct{}{}
-	l.timer = time.AfterFunc(g.ExpiresAt.Sub(s.now()), func() { s.due(l) })
+	s.stand(l, &g)
 	return nil
 }
 
@@ -196,8 +209,9 @@ func (s *Service) begin(ctx context.Context, g hoop.Grant, session bool) (hoop.G
 // lookTimeout is how long a lease that seems due may wait for what other gateways did.
 const lookTimeout = 400 * time.Millisecond
 
-// due ends a lease whose grant has ended, unless another gateway has renewed it.
-func (s *Service) due(l *Lease) {
+// due ends a lease whose grant was to end at end, unless it was renewed, by another gateway
+// maybe.
+func (s *Service) due(l *Lease, end time.Time) {
 	if s.store.Shared() {
 		ctx, cancel := context.WithTimeout(l.ctx, lookTimeout)
 		defer cancel()
@@ -205,14 +219,11 @@ func (s *Service) due(l *Lease) {
 			s.extend(&g)
 		}
 	}
-	s.mu.Lock() // enter has set the timer
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := l.Grant()
-	if left := g.ExpiresAt.Sub(s.now()); left > 0 {
-		l.timer.Reset(left)
-		return
+	if g := l.Grant(); !g.ExpiresAt.After(end) { // else it has another timer
+		l.cancel(expired(g))
 	}
-	l.cancel(expired(g))
 }
 
 // extend tells what stands on a grant of its later end; nil is none.
@@ -224,8 +235,7 @@ func (s *Service) extend(g *hoop.Grant) {
 	defer s.mu.Unlock()
 	for l := range s.live[g.ID] {
 		if g.ExpiresAt.After(l.Grant().ExpiresAt) {
-			l.grant.Store(g)
-			l.timer.Reset(g.ExpiresAt.Sub(s.now()))
+			s.stand(l, g)
 		}
 	}
 }

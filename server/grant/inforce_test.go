@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
@@ -145,6 +146,44 @@ func TestAttach_FailsClosed(t *testing.T) {
 			t.Errorf("after detaching: %v", context.Cause(ctx))
 		}
 		detach() // harmless
+	})
+}
+
+// What is under way ends when it was to end, whatever the clock says then.
+func TestExpiry_ClockSetBack(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.Close()
+		var back atomic.Int64
+		b.Service = serveBy(t, func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }, b.store, b.rules, b.log, "")
+		ctx, detach := b.attach(b.granted(alice, "open")) // for an hour
+		defer detach()
+		time.Sleep(59 * time.Minute)
+		held := b.holdFor(alice, 2*time.Minute)
+		answer := b.await(ctx, held.ID)
+		synctest.Wait()
+		back.Store(int64(30 * time.Minute))
+		time.Sleep(time.Minute - time.Millisecond)
+		if ctx.Err() != nil {
+			t.Error("ended too early")
+		}
+		other := b.await(t.Context(), b.hold(eve).ID)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		back.Store(int64(2 * time.Hour))
+		wantCode(t, context.Cause(ctx), hoop.CodeExpired)
+		if got := <-answer; got.r.State != hoop.Cancelled {
+			t.Errorf("%+v, %v", got.r, got.err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		select {
+		case got := <-other:
+			if got.err != nil || got.r.State != hoop.Expired {
+				t.Errorf("%+v, %v", got.r, got.err)
+			}
+		default:
+			t.Error("a statement waits for longer than was said")
+		}
 	})
 }
 

@@ -186,11 +186,12 @@ func (s *Store) Families(ctx context.Context, subject string, now time.Time) ([]
 }
 
 // Due lists the sign-ins that hold at now and whose provider was last asked before
-// checked, the longest unchecked first, at most limit.
+// checked, or more than a minute after now, before a clock was set back; those first that
+// were asked about the longest ago, at most limit.
 func (s *Store) Due(ctx context.Context, now, checked time.Time, limit int) ([]auth.Family, error) {
 	found, err := docs[auth.Family](ctx, s.r, `SELECT doc FROM families
-		WHERE recheck = 1 AND ended_at = 0 AND expires_at > $1 AND checked_at < $2
-		ORDER BY checked_at, id LIMIT $3`, micros(now), micros(checked), limit)
+		WHERE recheck = 1 AND ended_at = 0 AND expires_at > $1 AND (checked_at < $2 OR checked_at > $3)
+		ORDER BY checked_at, id LIMIT $4`, micros(now), micros(checked), micros(now.Add(time.Minute)), limit)
 	return found, fault("list sign-ins to check", err)
 }
 

@@ -208,6 +208,7 @@ func TestFamilies_ListsDueAndSweep(t *testing.T) {
 			{"alice at 3", names(s.Families(t.Context(), "alice", at(3))), "late live "},
 			{"due before 6", names(s.Due(t.Context(), at(6), at(6), 10)), "late live "},
 			{"due before 5", names(s.Due(t.Context(), at(6), at(5), 10)), "late "},
+			{"due when the clock was set back", names(s.Due(t.Context(), at(3), at(1), 10)), "live "},
 			{"one that is due", names(s.Due(t.Context(), at(6), at(6), 1)), "late "},
 			{"expired after 2, until 3", names(s.Lapsed(t.Context(), at(2), at(3))), "short "},
 			{"expired after 3, until 60", names(s.Lapsed(t.Context(), at(3), at(60))), "bobs ended late live "},
