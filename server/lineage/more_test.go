@@ -228,7 +228,7 @@ func TestLocal_Effects(t *testing.T) {
 			}
 		}
 		line := strings.Join(got, " ")
-		if a.Temp {
+		if a.Temp || len(a.Unplaced) > 0 {
 			line += "+" // what follows is not told apart
 		}
 		if line != want {

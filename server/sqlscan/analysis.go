@@ -43,10 +43,15 @@ type Analysis struct {
 	//
 	// The search_path is no reason: a name without a schema means every table, function,
 	// operator and type of that name, in any schema, so none is found that was not
-	// counted. The one schema that is not in the catalog is pg_temp, and whatever may put
-	// something into it (CREATE without a schema too, since pg_temp may stand first in
-	// the path) has Temp itself.
+	// counted. The one schema that is not in the catalog is pg_temp, and whatever puts
+	// something into it has Temp itself, or Unplaced.
 	Temp bool
+	// Unplaced are the names, quoted where necessary, of what the text makes without that of a
+	// schema: it is the session's own, as with Temp, where pg_temp stands first in the
+	// search_path. That is for the session to know: see Paths.
+	Unplaced []string
+	// Paths says that the text may set the session's search_path so that pg_temp is in it.
+	Paths bool
 	// Hides says that the text may make a table of the session's own that is not followed, or
 	// alter one so, until one with Command.Untemp has succeeded.
 	Hides bool
@@ -77,8 +82,8 @@ type Analysis struct {
 	// own: a view, a default, a check, a trigger. No catalog shows that, so what runs behind it
 	// may run the code, until one with Command.Untemp has succeeded.
 	Plants bool
-	// Unplaced says that this is so where pg_temp stands first in the search_path.
-	Unplaced bool
+	// PlantsUnplaced says that this is so where pg_temp stands first in the search_path.
+	PlantsUnplaced bool
 	// Parses is what runs code that does more than read as soon as the target parses the
 	// text, as it may: it reads constants of arrays, rows and ranges then. "" where nothing does.
 	Parses string

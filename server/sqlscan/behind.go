@@ -52,7 +52,7 @@ func (s *stmt) behind(why string, often bool, run func(in *stmt)) {
 		s.add(u)
 	}
 	if out.Temp || out.DDL || len(out.Settings) > 0 {
-		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+		s.leavesAny()
 	}
 	s.out.Recodes, s.out.Defers = s.out.Recodes || out.Recodes, s.out.Defers || out.Defers
 	s.out.Untold = append(s.out.Untold, out.Untold...)

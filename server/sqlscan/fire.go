@@ -94,7 +94,7 @@ func (s *stmt) lookedUp(c *code) {
 func (s *stmt) keep(c *code) {
 	// What code writes is not followed: it may be a table or a sequence of the session's own.
 	if c.temp || c.writes && len(s.cat.Local()) > 0 {
-		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+		s.leavesAny()
 	}
 }
 

@@ -118,7 +118,7 @@ name that is not a constant, with named arguments, with a value that is not give
 	fmt.Fprintf(&b, "\n## System relations\n\nThose of pg_catalog and information_schema are harmless, except: %s and `pg_stat_progress…` (opaque to the gateway: they carry values and statements); %s (`server`: credentials and files).\n",
 		quoted(blindNames), quoted(slices.Sorted(maps.Keys(secretRelations))))
 	b.WriteString("\n## Commands\n\nEvery command of PostgreSQL's reference, with all the effects that its statements below have.\n\n| command | effects |\n|---|---|\n" + commandTable(t))
-	b.WriteString("\n## Statements\n\nEvery statement is tested to have exactly these effects. `O` opaque to the gateway, `T` later statements of the session are, `D` changes the catalog, `F` always refused.\n\n| statement | effects |\n|---|---|\n")
+	b.WriteString("\n## Statements\n\nEvery statement is tested to have exactly these effects. `O` opaque to the gateway, `T` later statements of the session are, `U` they are where `pg_temp` may stand first in the search_path, which `P` can bring about, `D` changes the catalog, `F` always refused.\n\n| statement | effects |\n|---|---|\n")
 	for _, sql := range statements(t) {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.ReplaceAll(sql, "|", `\|`), summary(analyze(t, sql)))
 	}

@@ -258,6 +258,7 @@ func (s *stmt) run() {
 	s.flushCode()
 	s.flushKept()
 	s.flush()
+	s.out.Temp = s.out.Temp || s.cataloging && !s.owned && s.ownToo()
 	code := s.leave()
 	s.out.Recodes = s.out.Recodes || s.recodes(code)
 	s.plant()
@@ -335,7 +336,14 @@ func (s *stmt) opaque(why string) {
 	s.use(hoop.EffectOpaque, why, "*")
 }
 
+// leavesAny says that anything may be otherwise in the session, and in the catalog, after what
+// runs.
+func (s *stmt) leavesAny() {
+	s.out.Temp, s.out.Paths, s.out.DDL, s.shifted = true, true, true, true
+}
+
 func (s *stmt) unknown(why string) {
-	s.out.Opaque, s.out.Temp, s.out.DDL, s.shifted = true, true, true, true
+	s.out.Opaque = true
+	s.leavesAny()
 	s.use(hoop.EffectUnknown, why, "*")
 }

@@ -87,7 +87,7 @@ func summary(a *Analysis) string {
 	for _, f := range []struct {
 		name string
 		set  bool
-	}{{"O", a.Opaque || a.Cursors}, {"T", a.Temp}, {"D", a.DDL}, {"F", a.Forbidden != ""}} {
+	}{{"O", a.Opaque || a.Cursors}, {"T", a.Temp}, {"U", len(a.Unplaced) > 0}, {"P", a.Paths}, {"D", a.DDL}, {"F", a.Forbidden != ""}} {
 		if f.set {
 			flags += f.name
 		}

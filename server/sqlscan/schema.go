@@ -17,14 +17,51 @@ func (s *stmt) ddl(verb string, tables ...string) {
 	s.use(hoop.EffectDDL, "", tables...)
 }
 
-// veil notes the name of a view that may be the session's own: pg_temp may stand first in
-// the search_path.
+// veil notes the name of a view that may be the session's own.
 func (s *stmt) veil(name string) {
 	s.out.Veils = append(s.out.Veils, hoop.QuoteIdent(name))
 }
 
 func (s *stmt) changesCatalog() {
-	s.out.DDL, s.out.Temp, s.shifted, s.cataloging = true, true, true, true
+	s.out.DDL, s.shifted, s.cataloging = true, true, true
+}
+
+// makes notes where the command puts what it makes. Once that is committed the catalog shows
+// it, but for what is the session's own: in pg_temp, or without a schema where that stands
+// first in the search_path.
+func (s *stmt) makes(rv *pg_query.RangeVar) {
+	switch {
+	case rv.GetRelpersistence() == "t" || isTempSchema(rv.GetSchemaname()):
+		s.out.Temp = true
+	case rv.GetSchemaname() == "" && s.home == "":
+		s.out.Unplaced = append(s.out.Unplaced, hoop.QuoteIdent(rv.GetRelname()))
+	}
+}
+
+// makesNamed does so of what is no relation.
+func (s *stmt) makesNamed(name []*pg_query.Node) { s.makes(rangeVar(name)) }
+
+// ownToo reports whether the command may alter, or be about, something of the session's own,
+// other than in a way that is followed.
+func (s *stmt) ownToo() bool {
+	if len(s.cat.Local()) == 0 {
+		return false // what is not followed is known to be there
+	}
+	switch s.node.GetNode().(type) {
+	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_SelectStmt, *pg_query.Node_CreateSeqStmt,
+		*pg_query.Node_CreateFunctionStmt, *pg_query.Node_CreateEnumStmt, *pg_query.Node_CreateDomainStmt, *pg_query.Node_CreateSchemaStmt:
+		return false
+	case *pg_query.Node_IndexStmt, *pg_query.Node_AlterTableStmt, *pg_query.Node_AlterSeqStmt, *pg_query.Node_RenameStmt,
+		*pg_query.Node_ViewStmt, *pg_query.Node_CreateTrigStmt, *pg_query.Node_RuleStmt, *pg_query.Node_CreatePolicyStmt, *pg_query.Node_GrantStmt:
+		named := rangeVarsBelow(s.node)
+		return len(named) == 0 || slices.ContainsFunc(named, s.maybeOwn)
+	}
+	return true
+}
+
+// maybeOwn reports whether a name may mean a relation of the session's own that is followed.
+func (s *stmt) maybeOwn(rv *pg_query.RangeVar) bool {
+	return slices.ContainsFunc(s.lookup(rv), func(t *catalog.Table) bool { return t.Temporary })
 }
 
 // role gives the effect of changing who may do what.
@@ -110,7 +147,7 @@ func (s *stmt) plant() {
 	default:
 		private = private || isTempSchema(parts[0])
 	}
-	s.out.Plants, s.out.Unplaced = s.out.Plants || private, s.out.Unplaced || unplaced
+	s.out.Plants, s.out.PlantsUnplaced = s.out.Plants || private, s.out.PlantsUnplaced || unplaced
 }
 
 // schemaCommand handles DDL and privileges.
@@ -151,15 +188,18 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		s.cmd.Verb = "CREATE SCHEMA"
 	case *pg_query.Node_CompositeTypeStmt, *pg_query.Node_CreateEnumStmt, *pg_query.Node_CreateRangeStmt:
 		s.ddl("CREATE TYPE")
+		s.makesType(n)
 		s.parts(n)
 		if x, ok := n.Node.(*pg_query.Node_CreateRangeStmt); ok && mentionsFunction(x.CreateRangeStmt.Params) {
 			s.opaque("a range type with functions of its own")
 		}
 	case *pg_query.Node_CreateDomainStmt:
 		s.ddl("CREATE DOMAIN")
+		s.makesNamed(x.CreateDomainStmt.Domainname)
 		s.parts(n)
 	case *pg_query.Node_CreateStatsStmt:
 		s.ddl("CREATE STATISTICS")
+		s.makesNamed(x.CreateStatsStmt.Defnames)
 		s.parts(n)
 		s.out.Opaque = true
 	case *pg_query.Node_CreateFunctionStmt:
@@ -181,8 +221,13 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		s.code("CREATE CAST", "*")
 	case *pg_query.Node_CreateConversionStmt:
 		s.code("CREATE CONVERSION", "*")
-	case *pg_query.Node_CreateOpClassStmt, *pg_query.Node_CreateOpFamilyStmt:
+		s.makesNamed(x.CreateConversionStmt.ConversionName)
+	case *pg_query.Node_CreateOpClassStmt:
 		s.code("CREATE OPERATOR CLASS", "*")
+		s.makesNamed(x.CreateOpClassStmt.Opclassname)
+	case *pg_query.Node_CreateOpFamilyStmt:
+		s.code("CREATE OPERATOR FAMILY", "*")
+		s.makesNamed(x.CreateOpFamilyStmt.Opfamilyname)
 	case *pg_query.Node_CreateTransformStmt:
 		s.code("CREATE TRANSFORM", "*")
 	case *pg_query.Node_DefineStmt:
@@ -200,8 +245,8 @@ func (s *stmt) createView(x *pg_query.ViewStmt) {
 	switch {
 	case s.makesOwn():
 		v = &pg_query.RangeVar{Schemaname: catalog.TempSchema, Relname: v.Relname}
-	case v.Schemaname == "" && s.home == "" || isTempSchema(v.Schemaname):
-		s.veil(v.Relname)
+	case v.Relpersistence == "t" || isTempSchema(v.Schemaname) || slices.ContainsFunc(rangeVarsBelow(x.Query), s.maybeOwn):
+		s.veil(v.Relname) // over what is the session's own, a view is too (DefineView in PostgreSQL's view.c)
 	}
 	if s.newTable(v); !s.makesOwn() {
 		s.changesCatalog()
@@ -209,6 +254,18 @@ func (s *stmt) createView(x *pg_query.ViewStmt) {
 	s.walk(x.Query, where{output: true})
 	s.derive("CREATE VIEW", s.places(v))
 	s.cmd.Verb = "CREATE VIEW"
+}
+
+// makesType is for CREATE TYPE but of base types.
+func (s *stmt) makesType(n *pg_query.Node) {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CompositeTypeStmt:
+		s.makes(x.CompositeTypeStmt.Typevar)
+	case *pg_query.Node_CreateEnumStmt:
+		s.makesNamed(x.CreateEnumStmt.TypeName)
+	case *pg_query.Node_CreateRangeStmt:
+		s.makesNamed(x.CreateRangeStmt.TypeName)
+	}
 }
 
 func mentionsFunction(list []*pg_query.Node) bool {
@@ -223,6 +280,7 @@ func mentionsFunction(list []*pg_query.Node) bool {
 
 // define handles CREATE AGGREGATE, OPERATOR, TYPE, COLLATION and TEXT SEARCH.
 func (s *stmt) define(d *pg_query.DefineStmt) {
+	s.makesNamed(d.Defnames)
 	switch d.Kind {
 	case pg_query.ObjectType_OBJECT_COLLATION:
 		s.ddl("CREATE COLLATION")
@@ -268,12 +326,11 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 	s.cmd.Verb = "CREATE TABLE"
 }
 
-// joins notes that the rows of a table will stand in another, too. Without a schema it may
-// be the session's own. No permanent table has partitions that are (MergeAttributes and
+// joins notes that the rows of a table will stand in another, too. No permanent table has partitions that are (MergeAttributes and
 // ATExecAttachPartition in PostgreSQL's tablecmds.c), but it may have such children.
 func (s *stmt) joins(child *pg_query.RangeVar, inherits bool) {
 	s.out.Joins = true
-	own := child.GetRelpersistence() == "t" || isTempSchema(child.GetSchemaname()) || child.GetSchemaname() == "" && s.home == ""
+	own := child.GetRelpersistence() == "t" || isTempSchema(child.GetSchemaname()) || s.maybeOwn(child)
 	s.out.JoinsOwn = s.out.JoinsOwn || own && inherits
 }
 
@@ -370,6 +427,7 @@ func (s *stmt) createFunction(c *pg_query.CreateFunctionStmt) {
 		verb = "CREATE PROCEDURE"
 	}
 	s.code(verb, "*")
+	s.makesNamed(c.Funcname)
 	s.functionOptions(c.Options)
 	s.cmd.Verb = verb
 }

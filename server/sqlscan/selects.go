@@ -246,6 +246,7 @@ func (s *stmt) newTable(rv *pg_query.RangeVar) {
 	s.targets = append(s.targets, rv)
 	if s.cataloging, s.owned = true, s.makesOwn(); !s.owned {
 		s.changesCatalog()
+		s.makes(rv)
 	}
 	if rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) {
 		s.use(hoop.EffectSession, "a temporary object")

@@ -10,6 +10,7 @@ import (
 func (s *stmt) server(verb string, tables ...string) {
 	s.cmd.Verb = verb
 	s.changesCatalog()
+	s.out.Temp = true // it may run a script
 	s.use(hoop.EffectServer, verb, tables...)
 }
 

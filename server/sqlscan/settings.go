@@ -100,6 +100,12 @@ func (s *stmt) set(v *pg_query.VariableSetStmt) {
 		if len(v.Args) == 1 {
 			value, known = setValue(v.Args[0])
 		}
+		if v.Name == "search_path" && (s.node.GetVariableSetStmt() != nil || s.node.GetAlterSystemStmt() != nil) {
+			for _, a := range v.Args {
+				value, known := constant(a)
+				s.path(value, known)
+			}
+		}
 		s.setting(v.Name, value, known, false)
 	case pg_query.VariableSetKind_VAR_SET_CURRENT:
 		s.setting(v.Name, "", false, false)
@@ -150,8 +156,20 @@ func (s *stmt) setConfig(c call) {
 		return
 	}
 	value, known := constant(c.args[1])
+	if strings.EqualFold(name, "search_path") {
+		s.path(value, known)
+	}
 	s.setting(name, value, known, false)
 }
+
+// path notes what the session's search_path is set to, or a part of it.
+func (s *stmt) path(value string, known bool) {
+	s.out.Paths = s.out.Paths || !known || Temporary(value)
+}
+
+// Temporary reports whether a search_path may have the session's own schema in it: pg_temp,
+// or the name that this stands for. A reset is to what the session began with.
+func Temporary(path string) bool { return strings.Contains(strings.ToLower(path), "pg_temp") }
 
 // oneSetting gives the name of a setting where a query is about it alone: FROM
 // pg_settings WHERE name = 'work_mem'. pg_dump sets restrict_nonsystem_relation_kind so,

@@ -152,7 +152,7 @@ func (s *stmt) systemRelation(t *catalog.Table) {
 
 // systemWrite judges DML on the catalog. pg_settings passes it on to set_config.
 func (s *stmt) systemWrite(t *catalog.Table) {
-	s.out.DDL, s.out.Temp, s.shifted = true, true, true
+	s.leavesAny()
 	s.use(hoop.EffectServer, "changes the system catalog", t.Canonical())
 	if t.Name == "pg_settings" {
 		s.forbid("settings are set with SET")

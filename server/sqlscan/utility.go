@@ -193,12 +193,12 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 		s.cmd.Verb, s.cmd.ReturnsRows, s.rows = "CALL", true, true
 		s.walk(&pg_query.Node{Node: &pg_query.Node_FuncCall{FuncCall: x.CallStmt.Funccall}}, where{})
 		s.opaque("CALL runs a procedure")
-		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+		s.leavesAny()
 	case *pg_query.Node_DoStmt:
 		s.cmd.Verb = "DO"
 		s.opaque("DO runs code")
 		s.do(x.DoStmt)
-		s.out.Temp, s.out.DDL, s.shifted = true, true, true
+		s.leavesAny()
 	case *pg_query.Node_TruncateStmt:
 		s.cmd.Verb = "TRUNCATE"
 		s.truncate(x.TruncateStmt)

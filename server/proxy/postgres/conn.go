@@ -15,6 +15,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/netio"
 	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/session"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
 const (
@@ -64,7 +65,6 @@ type conn struct {
 	ddl      int64       // batch of the last uncommitted DDL, -1 for none
 	public   bool        // that DDL is of what others see, too
 	recoded  bool        // by that DDL: see sqlscan.Analysis.Recodes
-	pathed   bool        // the session has set the search_path, so pg_temp may stand first in it
 	joined   bool        // such DDL made a table a child or a partition of another
 	adopted  int64       // batch that made a table which may be the session's own a child of another; -1 for none
 	settled  bool        // everything the target sent so far has been written to the client
@@ -127,9 +127,8 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 	c := &conn{
 		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
 		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, adopted: -1, settled: true,
-		spare: make([]*expected, 0, 8), shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
+		spare: make([]*expected, 0, 8), shadows: shadows{last: -1, first: sqlscan.Temporary(up.path)}, overlay: overlay{settled: -1, broken: -1},
 	}
-	c.pathed = st.pathed
 	c.dialect.report(up.ParameterStatuses)
 	c.begun = st.charset
 	c.charset.Store(st.charset)

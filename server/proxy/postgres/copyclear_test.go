@@ -181,6 +181,7 @@ func TestCopyClear_OtherMeanings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := copySetup(t)
+			g.inherits(copiedRules())
 			c := rawConn(t, g.dsn())
 			var all []string
 			for _, s := range steps {

@@ -77,15 +77,21 @@ func (m *inheriting) Inherit(_ context.Context, _ string, tables []string, _ str
 	return nil
 }
 
-// deriving is a gateway that denies derive while it is strict.
-func deriving(t *testing.T) (*gateway, *inheriting, *atomic.Bool) {
-	g := setup(t, deriveSchema, maskRules()...)
-	masks := &inheriting{rules: maskRules()}
+// inherits has what is copied inherit protection, by rules that redact.
+func (g *gateway) inherits(rules []resource.MaskRule) *inheriting {
+	masks := &inheriting{rules: rules}
 	for i := range masks.rules {
 		masks.rules[i].Targets, masks.rules[i].With = []string{"*"}, resource.Redact
 	}
-	g.adjust(unlimited)
 	g.adjust(func(l *session.Line) { l.Protection = masks })
+	return masks
+}
+
+// deriving is a gateway that denies derive while it is strict.
+func deriving(t *testing.T) (*gateway, *inheriting, *atomic.Bool) {
+	g := setup(t, deriveSchema, maskRules()...)
+	masks := g.inherits(maskRules())
+	g.adjust(unlimited)
 	strict := &atomic.Bool{}
 	g.policy.on(hoop.EffectDerive, hoop.Deny)
 	g.policy.around(func(decide func([]hoop.Use) hoop.Decision, uses []hoop.Use) hoop.Decision {

@@ -12,9 +12,9 @@ import (
 // own are names that the session has given, or gives, to relations of its own.
 type own struct{ tables, views []string }
 
-// makes adds what a text makes.
-func (o *own) makes(a *sqlscan.Analysis) {
-	o.views = append(o.views, a.Veils...)
+// makes adds what a text makes; what is unplaced may be a view.
+func (o *own) makes(a *sqlscan.Analysis, unplaced []string) {
+	o.views = slices.Concat(o.views, a.Veils, unplaced)
 	for _, cmd := range a.Commands {
 		for _, c := range cmd.Local {
 			switch {
@@ -50,7 +50,7 @@ func (c *conn) intercepts(m *meaning, also []executed) (uses []hoop.Use) {
 		all = append(all, x.meaning.analysis)
 	}
 	for _, a := range all {
-		made.makes(a)
+		made.makes(a, c.shadows.unplaced(a))
 	}
 	name, found := made.first(slices.Sorted(maps.Keys(c.finds)))
 	for name := range c.veils {

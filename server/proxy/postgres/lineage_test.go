@@ -144,6 +144,7 @@ func TestLineage_OtherMeanings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := setup(t, maskSchema, maskRules()...)
+			g.inherits(maskRules())
 			c := rawConn(t, g.dsn())
 			got := c.exchange(steps...)
 			if strings.Contains(got, marker) {

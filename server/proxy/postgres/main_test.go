@@ -151,7 +151,7 @@ func dialTest(ctx context.Context, dsn string, params map[string]string, edit ..
 		return nil, err
 	}
 	h, err := c.Hijack()
-	return &Upstream{h}, err
+	return &Upstream{HijackedConn: h}, err
 }
 
 // batched relaxes the record mode of sessions to come.

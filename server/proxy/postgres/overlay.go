@@ -95,8 +95,10 @@ func (o *overlay) changed() {
 
 // forwarded notes what commands of e make of the session's own tables: those of m,
 // which e runs (outer is -1), or which its command outer runs by name. It reports whether
-// all of it can be followed.
-func (o *overlay) forwarded(e *expected, outer int, m *meaning) bool {
+// all of it can be followed: nothing can unless the catalog shows what they are made of,
+// which settled says.
+func (o *overlay) forwarded(e *expected, outer int, m *meaning, settled bool) bool {
+	followed := true
 	for i, cmd := range m.analysis.Commands {
 		switch cmd.Tx {
 		case sqlscan.TxRollback, sqlscan.TxRollbackTo, sqlscan.TxPrepare:
@@ -106,6 +108,7 @@ func (o *overlay) forwarded(e *expected, outer int, m *meaning) bool {
 		if outer >= 0 {
 			at = outer
 		}
+		followed = followed && (settled || len(cmd.Local) == 0)
 		for _, c := range cmd.Local {
 			if c.Made == nil {
 				o.grow(c.Grown)
@@ -122,7 +125,7 @@ func (o *overlay) forwarded(e *expected, outer int, m *meaning) bool {
 		}
 	}
 	o.follow()
-	return true
+	return followed
 }
 
 func (o *overlay) make(e *expected, at int, l *local) {

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/session"
+	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
 // A session's own tables hold what was put into them, column by column; what was
@@ -239,5 +241,100 @@ func TestOverlay_DefinitionsChangeUnderAView(t *testing.T) {
 	}
 	if got := read("select a || '' from still"); got != "x" {
 		t.Errorf("a view over other tables: %q", got)
+	}
+}
+
+// Behind the session's own definitions answers are what they are in a session that begins then,
+// but where something may be in pg_temp, which no catalog shows.
+func TestOverlay_Definitions(t *testing.T) {
+	g := setup(t, overlaySchema, maskRules()...)
+	g.adjust(unlimited)
+	const other = "select upper(name) from patients where id = 1"
+	for name, c := range map[string]struct {
+		texts []string
+		last  string
+		want  string // the row; masked or NULL values are ""
+	}{
+		"committed": {[]string{
+			"create table d1 (id serial, a text)", "comment on table d1 is 'x'", "create index on d1 (a)", "alter table d1 add b text", "create view d1v as select * from d1",
+			"create sequence d1s", "create type d1t as enum ('a')", "create domain d1d as text check (value <> '')", "create schema d1 create table t (a int)", "grant select on d1 to public",
+			"create function d1f(text) returns text language sql immutable as 'select $1'", "drop view d1v", "alter table d1 rename to d1r", "create table d1c as select name, id from patients",
+		}, other, "ANN"},
+		"what was made":                             {[]string{"create table d2 as select name, id from patients where id = 1", "create view d2v as select upper(name) as u, id from patients"}, "select u || '', upper(d2.name) from d2v join d2 using (id)", "ANN|ANN"},
+		"in one transaction":                        {[]string{"begin", "create table d3 (a text)", "alter table d3 add b text", "commit"}, other, "ANN"},
+		"not committed":                             {[]string{"begin", "create table d4 (a text)"}, other, ""},
+		"rolled back":                               {[]string{"begin", "create table d5 (a text)", "rollback"}, other, "ANN"},
+		"beside temporary tables":                   {[]string{"create temp table t as select ssn as a, name from patients where id = 1", "create table d6 (a text)", "create table d6b as select name from t", "alter table d6 add b text"}, "select upper(a), upper(name) from t", "|ANN"},
+		"a temporary table, not committed":          {[]string{"begin", "create table d7 (a text)", "create temp table t as select name from patients where id = 1", "commit"}, "select upper(name) from t", ""},
+		"a path without pg_temp":                    {[]string{"set search_path = public, \"$user\"", "select set_config('search_path', 'public', false)", "create table d8 (a text)"}, other, "ANN"},
+		"a reset path":                              {[]string{"set search_path = pg_temp", "discard all", "create table d9 (a text)"}, other, "ANN"},
+		"pg_temp first":                             {[]string{"set search_path = pg_temp, public", "create table t as select ssn as name from patients where id = 1"}, "select name, upper(name) from t", "|"},
+		"pg_temp by its number":                     {[]string{"create temp table u ()", "do $$ begin perform set_config('search_path', (select nspname from pg_namespace where oid = pg_my_temp_schema()), false); end $$", "discard temp", "create table patients as select id, ssn as name from public.patients"}, other, ""},
+		"pg_temp first, in one text":                {nil, "set search_path = pg_temp; create table patients as select id, ssn as name from public.patients; " + other, ""},
+		"pg_temp first, by set_config":              {[]string{"select set_config('search_path', ' PG_TEMP', false)", "create table patients as select id, ssn as name from public.patients"}, other, ""},
+		"pg_temp first, local":                      {[]string{"begin", "set local search_path = pg_temp", "create table patients as select id, ssn as name from public.patients", "commit"}, other, ""},
+		"pg_temp first, a type":                     {[]string{"set search_path = pg_temp, public", "create type text as (a int)"}, other, ""},
+		"a view over what is temporary":             {[]string{"create temp table t as select ssn as name, id from patients", "create view patients as select * from t"}, other, ""},
+		"a view, by another name":                   {[]string{"create temp view t as select ssn as name, id from public.patients", "alter view t rename to patients"}, other, ""},
+		"a temporary one by another name":           {[]string{"create temp table t as select ssn as name, id from public.patients", "alter table t rename to patients"}, other, ""},
+		"a new type of a column":                    {[]string{"create temp table t as select ssn as name, id from public.patients", "create type d10 as (a int)", "alter table t add c d10", "alter table t rename to patients"}, other, ""},
+		"a cursor, not committed":                   {[]string{"begin", "create or replace view shown as select ssn as who, id as n from patients where id = 1", "create view d11 as select upper(name) as u from patients where id = 1", "alter table patients rename name to d11", "alter table patients rename ssn to name", "declare c cursor with hold for " + other, "alter table patients rename name to ssn", "alter table patients rename d11 to name", "commit"}, "fetch c", ""},
+		"a cursor over another view, not committed": {[]string{"create view d13 as select a from other", "begin", "create or replace view d13 as select ssn as a from patients where id = 1", "declare c cursor with hold for select upper(a) from d13", "commit"}, "fetch c", ""},
+		"a view over what is temporary and more":    {[]string{"create temp table t as select ssn as name, id from patients", "create view patients as select t.* from t, pg_stats limit 1"}, "select upper(name) from patients", ""},
+		"a trigger on what is temporary":            {[]string{"create temp table own (a text)", "create temp table t (a text)", "create function d14() returns trigger language plpgsql as 'begin perform fill(); return null; end'", "create trigger d14 after insert on t for each row execute function d14()", "insert into t values ('x')"}, "select max(upper(a)) from own", ""},
+		"a prepared one, not committed":             {[]string{"begin", "create view d12 as select ssn as x from patients where id = 1", "prepare s as select upper(x) from d12", "commit"}, "execute s", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, tap := g.tapped()
+			defer func() { check(t, conn.Close(context.Background())) }()
+			for _, sql := range c.texts {
+				if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+					t.Fatalf("%s: %v", sql, err)
+				}
+			}
+			results, err := conn.PgConn().Exec(t.Context(), c.last).ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var row []string
+			for _, v := range results[len(results)-1].Rows[0] {
+				row = append(row, strings.TrimPrefix(string(v), "[masked]"))
+			}
+			if got := strings.Join(row, "|"); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if got := tap.String(); strings.Contains(got, marker) || strings.Contains(got, "91755") {
+				t.Errorf("the client received the marker: …%q", around(got, marker))
+			}
+		})
+	}
+	// The path that a session begins with counts too.
+	begins := func(options ...string) {
+		t.Helper()
+		conn := g.connect(options...)
+		_, err := conn.Exec(t.Context(), "create table patients as select id, ssn as name from public.patients")
+		check(t, err)
+		var got string
+		if err := conn.QueryRow(t.Context(), other).Scan(&got); err != nil || got != "[masked]" {
+			t.Errorf("with %q: %q %v", options, got, err)
+		}
+		check(t, conn.Close(t.Context()))
+	}
+	begins("search_path=pg_temp")
+	begins("options=-c%20search_path%3Dpg_temp")
+	_, err := g.direct().Exec(t.Context(), "alter database "+g.target.Database+" set search_path = 'pg_temp', public")
+	check(t, err)
+	begins()
+}
+
+// What a text makes behind a path of its own is the session's own in the same text.
+func TestOverlay_PathOfTheText(t *testing.T) {
+	a := &sqlscan.Analysis{Unplaced: []string{"v"}}
+	if got := new(shadows).unplaced(a); got != nil {
+		t.Errorf("got %q", got)
+	}
+	a.Paths = true
+	if got := new(shadows).unplaced(a); !cmp.Equal(got, a.Unplaced) {
+		t.Errorf("got %q", got)
 	}
 }

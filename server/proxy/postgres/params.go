@@ -40,15 +40,11 @@ func (st *startup) check() error {
 		if name == "client_encoding" {
 			encoding = value
 		}
-		st.pathed = st.pathed || name == "search_path"
 	}); err != nil {
 		return err
 	}
 	if value, ok := st.params["client_encoding"]; ok {
 		encoding = value
-	}
-	if _, ok := st.params["search_path"]; ok {
-		st.pathed = true
 	}
 	var err error
 	st.charset, err = startCharset(encoding)

@@ -45,7 +45,10 @@ type Dialer interface {
 // Upstream is an authenticated connection to a target, idle, with nothing buffered and
 // nobody reading: pgconn may have left a read in the background that would swallow the
 // first answer, so SyncConn comes before Hijack.
-type Upstream struct{ *pgconn.HijackedConn }
+type Upstream struct {
+	*pgconn.HijackedConn
+	path string // the search_path that it began with
+}
 
 // Opener opens the session that a connection belongs to. Its error is told to the
 // client.

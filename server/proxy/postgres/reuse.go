@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -82,7 +83,7 @@ func (p *Proxy) upstream(ctx context.Context, target hoop.Target, database strin
 		if up = p.shelf.take(target.Name, key); up == nil {
 			break
 		}
-		if err := up.run("SET SESSION " + settingSession + " = " + quoteLiteral(params[settingSession])); err == nil {
+		if _, err := up.run("SET SESSION " + settingSession + " = " + quoteLiteral(params[settingSession])); err == nil {
 			return up, true, nil
 		}
 		_ = up.Conn.Close() // the target may have restarted
@@ -91,7 +92,25 @@ func (p *Proxy) upstream(ctx context.Context, target hoop.Target, database strin
 	if err != nil && hoop.AsError(err).Code == hoop.CodeTooMany && p.shelf.drop(target.Name) {
 		up, err = p.cfg.Dial.Dial(ctx, target, database, params)
 	}
-	return up, false, err
+	if err != nil {
+		return nil, false, err
+	}
+	if err := up.learn(); err != nil {
+		_ = up.Conn.Close()
+		return nil, false, hoop.Errorf(hoop.CodeUnavailable, "target %s does not tell which search_path it gave the session", target.Name).
+			WithHint("try again").Wrap(err)
+	}
+	return up, false, nil
+}
+
+// learn asks for the search_path: startup parameters, the role, the database and the server
+// may set it. PostgreSQL 18 and later tell it unasked.
+func (u *Upstream) learn() (err error) {
+	told := false
+	if u.path, told = u.ParameterStatuses["search_path"]; !told {
+		u.path, err = u.run("SHOW search_path")
+	}
+	return err
 }
 
 // take gives a connection with that key, nil for none. A connection that the target
@@ -152,7 +171,7 @@ func (s *shelf) park(c *conn) {
 	}
 	swept := s.swept
 	s.work.Go(func() {
-		if err := c.up.run("DISCARD ALL"); err != nil {
+		if _, err := c.up.run("DISCARD ALL"); err != nil {
 			_ = c.up.Conn.Close()
 			s.log.Warn("a connection is not kept for reuse", "session", c.sess.ID(), "err", err)
 			return
@@ -223,35 +242,37 @@ func (p *Proxy) Flush() { p.shelf.flush() }
 // Close does so for good; sessions must have ended.
 func (p *Proxy) Close() { p.shelf.close() }
 
-// run runs a command of the gateway's own on a connection that nobody else uses. The
-// target must end with no transaction open.
-func (u *Upstream) run(sql string) error {
+// run runs a command of the gateway's own on a connection that nobody else uses, and gives
+// the one value that it answers, if any. The target must end with no transaction open.
+func (u *Upstream) run(sql string) (value string, err error) {
 	if err := u.Conn.SetDeadline(time.Now().Add(tidyTime)); err != nil {
-		return err
+		return "", err
 	}
 	f := pgproto3.NewFrontend(u.Conn, u.Conn)
 	f.Send(&pgproto3.Query{String: sql})
 	if err := f.Flush(); err != nil {
-		return err
+		return "", err
 	}
 	for {
 		m, err := f.Receive()
 		if err != nil {
-			return err
+			return "", err
 		}
 		switch m := m.(type) {
 		case *pgproto3.ParameterStatus:
 			u.ParameterStatuses[m.Name] = m.Value
-		case *pgproto3.NoticeResponse, *pgproto3.NotificationResponse, *pgproto3.CommandComplete:
+		case *pgproto3.NoticeResponse, *pgproto3.NotificationResponse, *pgproto3.CommandComplete, *pgproto3.RowDescription:
+		case *pgproto3.DataRow:
+			value = string(bytes.Join(m.Values, nil))
 		case *pgproto3.ReadyForQuery:
 			if m.TxStatus != 'I' || f.ReadBufferLen() > 0 {
-				return errors.New("the target is not idle afterwards")
+				return "", errors.New("the target is not idle afterwards")
 			}
-			return u.Conn.SetDeadline(time.Time{})
+			return value, u.Conn.SetDeadline(time.Time{})
 		case *pgproto3.ErrorResponse:
-			return fmt.Errorf("%s: %s", sql, m.Code) // its text may show values
+			return "", fmt.Errorf("%s: %s", sql, m.Code) // its text may show values
 		default:
-			return fmt.Errorf("%s: answered by %T", sql, m)
+			return "", fmt.Errorf("%s: answered by %T", sql, m)
 		}
 	}
 }

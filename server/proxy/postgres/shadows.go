@@ -1,5 +1,7 @@
 package postgres
 
+import "github.com/hoopctl/hoopctl/server/sqlscan"
+
 // shadows counts the statements that may have made session-local objects, or changed
 // what names mean: texts that follow count as opaque. It is guarded by conn.mu.
 //
@@ -11,11 +13,29 @@ type shadows struct {
 	hid    int       // made, at the last of those that may leave a table which is not followed
 	sown   int       // made, at the last of those that leave code: see sqlscan.Analysis.Plants
 	undone int       // how many of these are undone
+	first  bool      // pg_temp may be in the search_path that the session began with
+	paths  int       // statements forwarded that may put it there
+	reset  int       // how many of these DISCARD ALL has undone
 	undo   *expected // the DISCARD under way, nil for none
 	before int       // made, when it was forwarded
+	pathed int       // paths, when it was forwarded
 }
 
 func (s *shadows) any() bool { return s.made > s.undone }
+
+// unplaced are the names of what a makes that may be the session's own, since pg_temp may
+// stand first in the search_path.
+func (s *shadows) unplaced(a *sqlscan.Analysis) []string {
+	if s.tempFirst(a) {
+		return a.Unplaced
+	}
+	return nil
+}
+
+// tempFirst reports whether pg_temp may stand first in the search_path while a runs.
+func (s *shadows) tempFirst(a *sqlscan.Analysis) bool {
+	return s.first || s.paths > s.reset || a.Paths
+}
 
 // hides reports whether one may be a table that is not followed.
 func (s *shadows) hides() bool { return s.hid > s.undone }
@@ -43,16 +63,23 @@ func (s *shadows) forwarded(e *expected) {
 		s.undo = nil
 	}
 	for _, m := range e.run.meanings {
+		a := m.analysis
+		if a.Paths {
+			s.paths++
+		}
 		switch {
-		case m.analysis.Hides:
+		case a.Hides, len(s.unplaced(a)) > 0:
 			s.lost()
-		case m.analysis.Temp:
+		case a.Temp:
 			s.made++
+		}
+		if a.Plants || a.PlantsUnplaced && s.tempFirst(a) {
+			s.plants()
 		}
 	}
 	cmds := e.run.meaning.analysis.Commands
 	if len(cmds) == 1 && cmds[0].Untemp && alone {
-		s.undo, s.before = e, s.made
+		s.undo, s.before, s.pathed = e, s.made, s.paths
 	}
 }
 
@@ -70,7 +97,9 @@ func (s *shadows) ready(e *expected, idle bool) (gone bool) {
 		return false
 	}
 	if idle {
-		s.undone = s.before
+		if s.undone = s.before; s.undo.run.meaning.analysis.Commands[0].Discard {
+			s.reset = s.pathed
+		}
 	}
 	s.undo = nil
 	return idle

@@ -46,7 +46,6 @@ type startup struct {
 	database string            // "" where the client named none
 	params   map[string]string // to pass on; names in lower case
 	charset  *charset          // of the client; nil is UTF8
-	pathed   bool              // it sets the search_path
 }
 
 // start takes the client through its startup up to ReadyForQuery. It returns nil

@@ -138,7 +138,8 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if made {
 		st.Opaque = true
 	}
-	if !c.shadows.hides() {
+	unplaced := c.shadows.unplaced(a)
+	if !c.shadows.hides() && len(unplaced) == 0 {
 		st.Looks = slices.DeleteFunc(slices.Clone(st.Looks), func(l hoop.Look) bool { return l.Hidden })
 	}
 	if tainted {
@@ -156,8 +157,8 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	for _, x := range also {
 		st.Uses = append(slices.Clip(st.Uses), c.turned(x.meaning.analysis)...)
 	}
-	st.Uses = c.veils.lift(st.Uses, a.Veils)
-	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || a.Multi > 1 {
+	st.Uses = c.veils.lift(st.Uses, slices.Concat(a.Veils, unplaced))
+	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || len(unplaced) > 0 || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
 	}
 	return st, also, nil
@@ -590,19 +591,16 @@ func (c *conn) forwarded(e *expected) {
 			c.public = c.public || forOthers(a)
 		}
 		c.recoded = c.recoded || a.Recodes
-		if a.Plants || a.Unplaced && c.pathed {
-			c.shadows.plants()
-		}
-		c.pathed = c.pathed || slices.Contains(a.Settings, "search_path")
-		if c.joined = c.joined || a.Joins; a.JoinsOwn {
+		unplaced := c.shadows.unplaced(a)
+		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && len(unplaced) > 0 {
 			c.adopted = e.batch
 		}
 		c.changeNamesLocked(e, at, m)
-		followed := c.overlay.forwarded(e, at, m)
+		followed := c.overlay.forwarded(e, at, m, c.ddl < 0)
 		if !followed {
 			c.shadows.lost()
 		}
-		c.veils.forwarded(e, a, followed)
+		c.veils.forwarded(e, a, unplaced, followed)
 		for _, cmd := range a.Commands {
 			if cmd.CopyIn {
 				c.gate, c.gated = e, e

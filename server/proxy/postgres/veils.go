@@ -20,10 +20,10 @@ type veil struct {
 	shown bool  // the overlay tells what these views show, so that reading them is known
 }
 
-// forwarded notes the views that a text makes, whether it succeeds or not. followed says
-// that the overlay has those that the text tells of.
-func (v *veils) forwarded(e *expected, a *sqlscan.Analysis, followed bool) {
-	for _, name := range a.Veils {
+// forwarded notes the views that a text makes, whether it succeeds or not, and what is
+// unplaced. followed says that the overlay has those that the text tells of.
+func (v *veils) forwarded(e *expected, a *sqlscan.Analysis, unplaced []string, followed bool) {
+	for _, name := range slices.Concat(a.Veils, unplaced) {
 		v.add(name, veil{batch: e.batch})
 	}
 	for _, cmd := range a.Commands {
@@ -89,7 +89,7 @@ func (v veils) lift(uses []hoop.Use, own []string) []hoop.Use {
 
 // moves reports whether a text may change what code finds by name, or reads of settings.
 func moves(a *sqlscan.Analysis) bool {
-	return a.Temp || len(a.Settings) > 0 || slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool {
+	return a.Temp || a.DDL || len(a.Settings) > 0 || slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool {
 		return cmd.ResetAll || cmd.Discard || cmd.Untemp || cmd.Drops || len(cmd.Local) > 0
 	})
 }
