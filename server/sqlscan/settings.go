@@ -100,7 +100,7 @@ func (s *stmt) set(v *pg_query.VariableSetStmt) {
 		if len(v.Args) == 1 {
 			value, known = setValue(v.Args[0])
 		}
-		if v.Name == "search_path" && (s.node.GetVariableSetStmt() != nil || s.node.GetAlterSystemStmt() != nil) {
+		if strings.EqualFold(v.Name, "search_path") && (s.node.GetVariableSetStmt() != nil || s.node.GetAlterSystemStmt() != nil) {
 			for _, a := range v.Args {
 				value, known := constant(a)
 				s.path(value, known)
