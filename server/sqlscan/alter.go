@@ -279,7 +279,8 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 	tables := s.canonical(r.Relation)
 	s.ddl(verb, tables...)
 	if renamesTable(s.cat, r) { // ALTER TABLE renames views, too
-		if found := s.lookup(r.Relation); len(found) == 0 || s.maybeOwn(r.Relation) {
+		s.out.Renamed = append(s.out.Renamed, hoop.QuoteIdent(r.Newname))
+		if s.maybeOwn(r.Relation) {
 			s.veil(r.Newname)
 		}
 		to := &pg_query.RangeVar{Schemaname: r.Relation.Schemaname, Relname: r.Newname}

@@ -50,6 +50,9 @@ type Analysis struct {
 	// schema: it is the session's own, as with Temp, where pg_temp stands first in the
 	// search_path. That is for the session to know: see Paths.
 	Unplaced []string
+	// Renamed are the names, likewise, that relations get which the catalog shows or which are
+	// not known: what has the old one may be the session's own where such are not followed.
+	Renamed []string
 	// Paths says that the text may set the session's search_path so that pg_temp is in it.
 	Paths bool
 	// Hides says that the text may make a table of the session's own that is not followed, or

@@ -282,6 +282,8 @@ func TestOverlay_Definitions(t *testing.T) {
 		"a cursor over another view, not committed": {[]string{"create view d13 as select a from other", "begin", "create or replace view d13 as select ssn as a from patients where id = 1", "declare c cursor with hold for select upper(a) from d13", "commit"}, "fetch c", ""},
 		"a view over what is temporary and more":    {[]string{"create temp table t as select ssn as name, id from patients", "create view patients as select t.* from t, pg_stats limit 1"}, "select upper(name) from patients", ""},
 		"a trigger on what is temporary":            {[]string{"create temp table own (a text)", "create temp table t (a text)", "create function d14() returns trigger language plpgsql as 'begin perform fill(); return null; end'", "create trigger d14 after insert on t for each row execute function d14()", "insert into t values ('x')"}, "select max(upper(a)) from own", ""},
+		"a child that is not followed":              {[]string{"create type d15 as enum ('a')", "create temp table other (a text, more d15)", "insert into other select ssn from patients where id = 1", "alter table other inherit parent"}, "select a, a || '' from parent", "|"},
+		"a child that code has made":                {[]string{"do $$ begin create temp table other as select ssn as a from patients where id = 1; end $$", "alter table other inherit parent"}, "select a, a || '' from parent", "|"},
 		"a prepared one, not committed":             {[]string{"begin", "create view d12 as select ssn as x from patients where id = 1", "prepare s as select upper(x) from d12", "commit"}, "execute s", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -335,6 +337,16 @@ func TestOverlay_PathOfTheText(t *testing.T) {
 	}
 	a.Paths = true
 	if got := new(shadows).unplaced(a); !cmp.Equal(got, a.Unplaced) {
+		t.Errorf("got %q", got)
+	}
+	a = &sqlscan.Analysis{Renamed: []string{"v"}}
+	for made, want := range []bool{false, true} {
+		if got := (&shadows{made: made}).unplaced(a); (len(got) > 0) != want {
+			t.Errorf("%d things made: %q", made, got)
+		}
+	}
+	a.Temp = true
+	if got := new(shadows).unplaced(a); !cmp.Equal(got, a.Renamed) {
 		t.Errorf("got %q", got)
 	}
 }

@@ -23,13 +23,16 @@ type shadows struct {
 
 func (s *shadows) any() bool { return s.made > s.undone }
 
-// unplaced are the names of what a makes that may be the session's own, since pg_temp may
-// stand first in the search_path.
-func (s *shadows) unplaced(a *sqlscan.Analysis) []string {
+// unplaced are the names that a gives to what may be the session's own: since pg_temp may
+// stand first in the search_path, or something not followed may have had another name.
+func (s *shadows) unplaced(a *sqlscan.Analysis) (names []string) {
 	if s.tempFirst(a) {
-		return a.Unplaced
+		names = append(names, a.Unplaced...)
 	}
-	return nil
+	if s.any() || a.Temp {
+		names = append(names, a.Renamed...)
+	}
+	return names
 }
 
 // tempFirst reports whether pg_temp may stand first in the search_path while a runs.

@@ -592,7 +592,7 @@ func (c *conn) forwarded(e *expected) {
 		}
 		c.recoded = c.recoded || a.Recodes
 		unplaced := c.shadows.unplaced(a)
-		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && len(unplaced) > 0 {
+		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && (len(unplaced) > 0 || c.shadows.any()) {
 			c.adopted = e.batch
 		}
 		c.changeNamesLocked(e, at, m)
