@@ -75,8 +75,15 @@ func claim(path string) (file string, unlock func() error, err error) {
 		return "", nil, fmt.Errorf("make the store: %w", err)
 	}
 	// SQLite gives its -wal and -shm files the mode of this one.
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+	info, serr := f.Stat()
+	if err := errors.Join(f.Chmod(0o600), serr, f.Close()); err != nil {
 		return "", nil, fmt.Errorf("make the store private: %w", err)
+	}
+	if names(info) > 1 {
+		// Under each name it would have a lock and a -wal file of its own
+		// (https://www.sqlite.org/howtocorrupt.html, "Unlinking or renaming").
+		return "", nil, hoop.Errorf(hoop.CodeConflict, "the store %s has another name, a hard link, by which another gateway may use it", path).
+			WithHint("remove that link; a backup is a copy, made while the gateway does not run")
 	}
 	if file, err = filepath.EvalSymlinks(path); err != nil {
 		return "", nil, fmt.Errorf("find the store: %w", err)

@@ -107,10 +107,17 @@ func TestOpen_SQLiteBelongsToOneProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, same := range []string{url, "sqlite:" + dir + "/link.db"} {
+	hard := filepath.Join(dir, "hard.db")
+	if err := os.Link(filepath.Join(dir, "store.db"), hard); err != nil {
+		t.Fatal(err)
+	}
+	for _, same := range []string{url, "sqlite:" + dir + "/link.db", "sqlite:" + hard} {
 		if _, err := Open(t.Context(), same); err == nil || hoop.AsError(err).Code != hoop.CodeConflict {
 			t.Errorf("second Open of %s: %v; want a conflict", same, err)
 		}
+	}
+	if err := os.Remove(hard); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Inherit(t.Context(), "pg", []string{"a.b"}, "x"); err != nil {
 		t.Fatal(err)
