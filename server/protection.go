@@ -50,7 +50,10 @@ func (g *Gateway) followProtection() {
 				return
 			case <-t.C:
 			}
-			err := g.protect.Refresh(ctx)
+			changed, err := g.protect.Refresh(ctx)
+			if err == nil && changed {
+				err = g.line.Follow(ctx)
+			}
 			if err != nil && !failed && ctx.Err() == nil {
 				g.log.ErrorContext(ctx, "inherited protection: what other gateways add is not seen", "error", err)
 			}

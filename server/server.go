@@ -256,12 +256,12 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	if g.protect, err = protect.New(ctx, db, g.rules.current.Load().set, key); err != nil {
 		return err
 	}
-	if db.Shared() {
-		g.followProtection()
-	}
 	g.line = &session.Line{
 		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
 		Journal: e.journal, Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(db, time.Now), Inference: infer.New(db, derived(key, "inference counts")), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: g.now, Log: g.log,
+	}
+	if db.Shared() {
+		g.followProtection()
 	}
 	dialer := target.New(g.rules.Target)
 	g.catalogs = newCatalogs(dialer, g.log)
@@ -517,6 +517,9 @@ func (g *Gateway) reload(ctx context.Context) error {
 	}
 	if err := g.protect.Declare(ctx, next.set); err != nil {
 		return err
+	}
+	if err := g.line.Follow(ctx); err != nil {
+		g.log.LogAttrs(ctx, slog.LevelError, "what statements under way copy is not protected", slog.Any("error", err))
 	}
 	former := g.rules.current.Swap(next)
 	g.proxy.Flush()

@@ -82,18 +82,19 @@ func beside(declared *resource.Set, target string) []string {
 	return nil // it is declared no more
 }
 
-// Refresh puts in force what others let inherit, or lifted, in the same store.
-func (r *Rules) Refresh(ctx context.Context) error {
+// Refresh puts in force what others let inherit, or lifted, in the same store. changed says
+// that there was any.
+func (r *Rules) Refresh(ctx context.Context) (changed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	inherited, err := r.store.Inherited(ctx)
 	if err != nil {
-		return fmt.Errorf("load inherited masks: %w", err)
+		return false, fmt.Errorf("load inherited masks: %w", err)
 	}
 	if slices.EqualFunc(inherited, r.compiled, func(a, b hoop.Protection) bool { return a.Target == b.Target && a.Table == b.Table }) {
-		return nil
+		return false, nil
 	}
-	return r.compile(ctx, r.declared)
+	return true, r.compile(ctx, r.declared)
 }
 
 // Inherited lists what inherited protection.

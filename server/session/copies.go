@@ -61,6 +61,13 @@ func (r *Run) underWay(uses []hoop.Use) error {
 	return nil
 }
 
+// Linger has r count as under way when it is Done, until Over: what it set off runs when its
+// transaction ends. It is called before r is forwarded.
+func (r *Run) Linger() { r.lingers.Store(true) }
+
+// Over says that the transaction of a run which lingers has ended.
+func (r *Run) Over() { r.arrived() }
+
 // arrived notes that r stores nothing more.
 func (r *Run) arrived() {
 	if r.copying {
@@ -68,9 +75,9 @@ func (r *Run) arrived() {
 	}
 }
 
-// follow has what is under way protect where it copies to, now that more is protected. What one
+// Follow has what is under way protect where it copies to, now that more is protected. What one
 // copies may be what another reads.
-func (l *Line) follow(ctx context.Context) error {
+func (l *Line) Follow(ctx context.Context) error {
 	runs := l.copies.list()
 	for range runs {
 		further := false

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -75,7 +76,8 @@ type Run struct {
 	number  int64 // counter of its event in the session
 	at      time.Time
 	result  hoop.Result
-	copying bool // it is among the line's copies
+	copying bool        // it is among the line's copies
+	lingers atomic.Bool // until Over
 }
 
 // Preview tells early what Judge would refuse outright, before the parameters are
@@ -465,7 +467,7 @@ func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
 	}
 	err := s.line.Protection.Inherit(ctx, s.target.Name, into, s.info.ID)
 	if err == nil {
-		err = s.line.follow(ctx)
+		err = s.line.Follow(ctx)
 	}
 	if err != nil {
 		return &hoop.Error{
@@ -603,7 +605,9 @@ func (r *Run) Done(res hoop.Result) {
 	r.countEnd(res.SQLState)
 	r.failed(res.SQLState)
 	s := r.session
-	r.arrived()
+	if !r.lingers.Load() {
+		r.arrived()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.result = res

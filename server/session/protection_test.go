@@ -142,9 +142,17 @@ func TestProtection_LiftedByAnAdministrator(t *testing.T) {
 func TestProtection_CountsForWhatIsUnderWay(t *testing.T) {
 	const ward = `CREATE TABLE clinic.NAME (id int PRIMARY KEY, name text); INSERT INTO clinic.NAME VALUES (1, '1'), (2, '2');
 		CREATE FUNCTION clinic.NAME(int) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT name FROM clinic.NAME WHERE id = $1';`
-	const copied, carried = "SELECT name FROM clinic.further", "INSERT INTO clinic.further SELECT name FROM clinic.carried WHERE id = 1 FOR UPDATE"
+	// What a trigger copies that is deferred until its transaction ends.
+	const late = `CREATE TABLE clinic.NAME_late (name text); CREATE TABLE clinic.NAME_fire (n int);
+		CREATE FUNCTION clinic.NAME_copy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO clinic.NAME_late SELECT name FROM clinic.NAME WHERE id = 1; RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER copies AFTER INSERT ON clinic.NAME_fire DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION clinic.NAME_copy();`
+	const carried, commit = "INSERT INTO clinic.further SELECT name FROM clinic.carried WHERE id = 1 FOR UPDATE", "COMMIT"
+	resources := strings.Replace(servertest.Resources, "  decision: approve\n  approval: {groups: [dba], count: 1, timeout: 30s}", "  decision: allow", 1) + protectedRules
+	const declared = "\n---\nkind: MaskRule\nname: declared\nspec: {targets: [pg-prod], columns: [clinic.declared.name], with: redact}\n"
 	tests := []struct{ name, sql, want string }{
 		{"carried", carried, ""}, // while nothing else is protected
+		{"deferred", commit, ""},
+		{"declared", commit, ""}, // by other rules
 		{"locked", "SELECT name FROM clinic.locked WHERE id = 1 FOR UPDATE", "[masked]"},
 		{"failing", "SELECT name::int FROM clinic.failing WHERE id = 1 FOR UPDATE", "22P02"},
 		{"changed", "UPDATE clinic.changed SET id = id WHERE id = 1 RETURNING name", "[masked]"},
@@ -154,16 +162,20 @@ func TestProtection_CountsForWhatIsUnderWay(t *testing.T) {
 	setup := inferSetup + "CREATE TABLE clinic.further (name text);"
 	for _, tt := range tests {
 		setup += strings.ReplaceAll(ward, "NAME", tt.name)
+		if tt.sql == commit {
+			setup += strings.ReplaceAll(late, "NAME", tt.name)
+		}
 	}
 	g := servertest.Start(t, servertest.Options{
 		Setup:     setup,
-		Resources: strings.Replace(servertest.Resources, "  decision: approve\n  approval: {groups: [dba], count: 1, timeout: 30s}", "  decision: allow", 1) + protectedRules,
+		Resources: resources,
 	})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			one, other := open(t, g, nil), open(t, g, nil)
 			f := one.PgConn().Frontend()
-			if tt.sql == "" {
+			switch tt.sql {
+			case "":
 				run(t, one, "BEGIN")
 				f.Send(&pgproto3.Parse{Query: "SELECT clinic.bound(i) FROM generate_series(2, 1, -1) i"})
 				f.Send(&pgproto3.Bind{DestinationPortal: "rest"})
@@ -172,7 +184,11 @@ func TestProtection_CountsForWhatIsUnderWay(t *testing.T) {
 				if got := told(t, f); !strings.HasPrefix(got, "2\n") {
 					t.Fatalf("at first: %s", got)
 				}
-			} else {
+			case commit:
+				run(t, one, "BEGIN")
+				run(t, one, "INSERT INTO clinic."+tt.name+"_fire VALUES (1)")
+				run(t, other, "BEGIN")
+			default:
 				run(t, other, "BEGIN")
 				run(t, other, "UPDATE clinic."+tt.name+" SET name = name WHERE id = 1")
 				f.Send(&pgproto3.Query{String: tt.sql})
@@ -181,18 +197,29 @@ func TestProtection_CountsForWhatIsUnderWay(t *testing.T) {
 					time.Sleep(10 * time.Millisecond)
 				}
 			}
-			run(t, other, "UPDATE clinic."+tt.name+" SET name = (SELECT ssn || '?' FROM clinic.patients WHERE id = 7) WHERE id = 1")
-			if tt.sql == "" {
+			derive := "UPDATE clinic." + tt.name + " SET name = (SELECT ssn || '?' FROM clinic.patients WHERE id = 7) WHERE id = 1"
+			if tt.name == "declared" {
+				g.Direct(derive)
+				g.Reload(resources+declared, "")
+			} else {
+				run(t, other, derive)
+			}
+			switch tt.sql {
+			case "":
 				f.Send(&pgproto3.Execute{Portal: "rest"})
 				f.Send(&pgproto3.Sync{})
-			} else {
+			case commit:
+				run(t, other, "COMMIT")
+				f.Send(&pgproto3.Query{String: commit})
+			default:
 				run(t, other, "COMMIT")
 			}
 			if got := told(t, f); strings.Contains(got, "000000007") || !strings.Contains(got, tt.want) {
 				t.Errorf("got %s", got)
 			}
-			if tt.sql == carried {
-				f.Send(&pgproto3.Query{String: copied})
+			into := map[string]string{carried: "further", commit: tt.name + "_late"}[tt.sql]
+			if into != "" {
+				f.Send(&pgproto3.Query{String: "SELECT name FROM clinic." + into})
 				if got := told(t, f); got != "[masked]\n" {
 					t.Errorf("what it carried on is %s", got)
 				}

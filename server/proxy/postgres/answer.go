@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -521,8 +520,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.portals.forget(endPortal)
 		a.cursors.forget(func(*cursor) {})
 		a.withheld = false
-		over := func(d due) bool { return d.batch <= e.batch }
-		a.due, a.quiet = slices.DeleteFunc(a.due, over), slices.DeleteFunc(a.quiet, over)
+		a.past(e.batch)
 		if len(a.queue) == 0 { // else what is on its way may have added some
 			a.finds, a.opaque = nil, false
 		}

@@ -37,12 +37,26 @@ func (c *conn) defers(e *expected) {
 		switch {
 		case !e.run.held && (a.Defers || holds):
 			c.quiet = append(c.quiet, due{e.run, e.batch, c.moved})
-			return
 		case e.run.held && (a.Defers || len(beyond(a.Uses)) > 0 && (c.recoded || holds)):
 			c.due = append(c.due, due{e.run, e.batch, c.moved})
-			return
+		default:
+			continue
 		}
+		e.run.run.Linger()
+		return
 	}
+}
+
+// past drops what was due when a transaction ended with a batch. c.mu is held.
+func (c *conn) past(batch int64) {
+	over := func(d due) bool {
+		if d.batch > batch {
+			return false
+		}
+		d.run.run.Over()
+		return true
+	}
+	c.due, c.quiet = slices.DeleteFunc(c.due, over), slices.DeleteFunc(c.quiet, over)
 }
 
 // hurries reports whether a text runs what is due: it commits, or says SET CONSTRAINTS.
