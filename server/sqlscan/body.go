@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 )
 
 // maxCode is how many bytes of bodies are read for one cause.
@@ -81,12 +82,16 @@ func (b *body) read() {
 // named follows the word at i to everything that has the name. A table behind a
 // schema's name and a dot is that schema's. What stands before a dot, or behind another
 // name and a dot, is about a column: its table stands in a FROM besides. A function may
-// have any schema, in column notation.
+// have any schema, in column notation. What pg_temp has only the session knows.
 func (b *body) named(i int, name string) {
 	schema, column := "", i+1 < len(b.toks) && b.toks[i+1].text == "."
 	if i > 1 && b.toks[i-1].text == "." {
-		schema = b.toks[i-2].text
-		column = column || !b.cat.HasSchema(schema)
+		if schema = b.toks[i-2].text; isTempSchema(schema) {
+			schema = catalog.TempSchema
+			b.find(name)
+		} else {
+			column = column || !b.cat.HasSchema(schema)
+		}
 	}
 	if column {
 		for _, t := range b.cat.Lookup("", name) { // t.c%TYPE
