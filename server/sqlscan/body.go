@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
@@ -62,6 +63,7 @@ func (b *body) read() {
 		switch t.kind {
 		case tokWord:
 			b.acts = b.acts || doing[t.text]
+			b.temp = b.temp || b.paths(i)
 			if implying[t.text] {
 				b.implied()
 			}
@@ -70,6 +72,7 @@ func (b *body) read() {
 			}
 			b.named(i, t.text)
 		case tokName:
+			b.temp = b.temp || b.paths(i)
 			b.named(i, t.text)
 		case tokOp:
 			for _, op := range b.cat.Operators(t.text) {
@@ -77,6 +80,19 @@ func (b *body) read() {
 			}
 		}
 	}
+}
+
+// paths reports whether the word at i may belong to a SET of the search_path, which can
+// put what is made behind it into pg_temp.
+func (b *body) paths(i int) bool {
+	if strings.EqualFold(b.toks[i].text, "search_path") {
+		return true
+	}
+	switch b.word(i - 1) {
+	case "set", "session", "local":
+		return b.word(i) == "schema"
+	}
+	return false
 }
 
 // named follows the word at i to everything that has the name. A table behind a

@@ -287,6 +287,8 @@ func TestOverlay_Definitions(t *testing.T) {
 		"code that names pg_temp":                       {[]string{"set check_function_bodies = off", "create function d17() returns setof text language sql as 'select a from pg_temp.d17'", "create temp table d17 as select ssn as a from patients where id = 1"}, "select a, upper(a) from d17() a", "|"},
 		"code that names pg_temp, in a plan of its own": {[]string{"create temp view d18 as select ssn as a from patients where id = 1", "create function d18() returns setof text language plpgsql as 'begin return query select a from pg_temp.d18; end'"}, "select a, upper(a) from d18() a", "|"},
 		"code that is bound to what is temporary":       {[]string{"create temp table d19 as select ssn as a from patients where id = 1", "create function d19() returns setof text begin atomic select a from d19; end"}, "select a, upper(a) from d19() a", "|"},
+		"code that sets the path":                       {[]string{"create function d20() returns void language plpgsql as 'begin set search_path = pg_temp; end'", "select d20()", "create table patients as select id, ssn as name from public.patients"}, other, ""},
+		"code that sets the schema":                     {[]string{"create function d21() returns void language plpgsql as 'begin set local schema ''pg_temp''; end'", "begin", "select d21()", "create table patients as select id, ssn as name from public.patients", "commit"}, other, ""},
 		"a prepared one, not committed":                 {[]string{"begin", "create view d12 as select ssn as x from patients where id = 1", "prepare s as select upper(x) from d12", "commit"}, "execute s", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
