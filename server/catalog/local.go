@@ -35,7 +35,7 @@ func (c Change) Size() int {
 	if t == nil {
 		t = c.Grown
 	}
-	n := 256
+	n := 256 + 64*(len(t.Chosen.Columns)+len(t.Among))
 	for _, col := range t.Columns {
 		n += 128 + 64*(len(col.Holds.Columns)+len(col.Over))
 	}
@@ -116,21 +116,24 @@ func (t *Table) follow(local []*Table) (grown *Table, changed bool) {
 	}
 	out := *t
 	out.Columns = slices.Clone(t.Columns)
-	add := func(h *Holds, over []Place) {
+	add := func(h *Holds, over []Place, what func(of *Table, p Place) Holds) {
 		for _, p := range over {
 			for _, of := range local {
 				if of.Name == p.Table {
 					was := *h
-					*h = h.And(of.at(p.Column))
+					*h = h.And(what(of, p))
 					changed = changed || !h.equal(was) || h.More != was.More
 				}
 			}
 		}
 	}
+	at := func(of *Table, p Place) Holds { return of.at(p.Column) }
 	for i := range out.Columns {
-		add(&out.Columns[i].Holds, out.Columns[i].Over)
+		add(&out.Columns[i].Holds, out.Columns[i].Over, at)
 	}
-	add(&out.Counts, out.Over)
+	add(&out.Counts, out.Over, at)
+	add(&out.Chosen, out.Among, at)
+	add(&out.Chosen, out.Places(), func(of *Table, _ Place) Holds { return of.Chosen })
 	if !changed {
 		return t, false
 	}
@@ -139,7 +142,7 @@ func (t *Table) follow(local []*Table) (grown *Table, changed bool) {
 
 // Places are those that a view of the session's own is over.
 func (t *Table) Places() []Place {
-	all := slices.Clone(t.Over)
+	all := slices.Concat(t.Over, t.Among)
 	for _, c := range t.Columns {
 		all = append(all, c.Over...)
 	}
@@ -160,7 +163,7 @@ func (t *Table) at(column string) Holds {
 // Unproven is t, of a session's own, when it may show anything.
 func (t *Table) Unproven() *Table {
 	any := Holds{Any: true}
-	out, _, _ := t.Grow(&Table{Counts: any, Columns: []Column{{Name: "*", Holds: any}}})
+	out, _, _ := t.Grow(&Table{Counts: any, Chosen: any, Columns: []Column{{Name: "*", Holds: any}}})
 	return out
 }
 
@@ -210,12 +213,13 @@ func (h Holds) And(o Holds) Holds {
 // equal reports whether a place holds the same of other tables.
 func (h Holds) equal(o Holds) bool { return h.Any == o.Any && slices.Equal(h.Columns, o.Columns) }
 
-// Grow is t, of a session's own, when it also holds what delta does. changed says that it holds
-// more of other tables, mixed that a column has anything besides for the first time.
+// Grow is t, of a session's own, when it also holds what delta does, and another table where that
+// is anything. changed says that it holds more of other tables, mixed that a column has anything
+// besides for the first time.
 func (t *Table) Grow(delta *Table) (grown *Table, changed, mixed bool) {
 	out := *t
 	out.Columns = slices.Clone(t.Columns)
-	out.Counts = t.Counts.And(delta.Counts)
+	out.Counts, out.Chosen = t.Counts.And(delta.Counts), t.Chosen.And(delta.Chosen)
 	changed = !out.Counts.equal(t.Counts)
 	for i := range out.Columns {
 		c := &out.Columns[i]
@@ -235,7 +239,7 @@ func (t *Table) Grow(delta *Table) (grown *Table, changed, mixed bool) {
 			out.Clashes, changed = append(slices.Clip(out.Clashes), clash), true
 		}
 	}
-	if !changed && !mixed {
+	if !changed && !mixed && out.Chosen.equal(t.Chosen) {
 		return t, false, false
 	}
 	return &out, changed, mixed

@@ -92,9 +92,11 @@ type Table struct {
 	Definition string
 	Foggy      bool    // of such a view: its query runs code that Calls does not have
 	System     bool    // of pg_catalog or information_schema, made by initdb
-	Temporary  bool    // of one session; what it holds is in Counts and in its columns
+	Temporary  bool    // of one session; what it holds is in Counts, in Chosen and in its columns
 	Counts     Holds   // of a temporary table: what decides how many rows it has, but for conditions
 	Over       []Place // of a temporary view: where Counts grow with
+	Chosen     Holds   // of a temporary table: what decides, by conditions and the like, which rows it has
+	Among      []Place // of a temporary view: where Chosen grows with, beside that of what it is over
 	// Defined is a digest of the whole definition of a user's relation: policies, defaults,
 	// constraints, triggers, rules and bounds word for word, and its owner.
 	Defined Digest

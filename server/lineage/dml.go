@@ -125,6 +125,10 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 			x.set(name, f)
 		}
 		x.decide = x.decide.and(a.expr(oc.WhereClause, s))
+		if a.apart != nil {
+			r := a.blank(q.Relation)
+			*a.apart = a.apart.and(a.besides(oc.WhereClause, s, r, r))
+		}
 	}
 	return x
 }
@@ -164,10 +168,8 @@ func (a *analysis) sets(list []*pg_query.Node, s *scope) *assigned {
 func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
 	w := a.with(q.WithClause, parent)
 	x, s := a.updated(q, w)
-	s.items[0] = a.target(q.Relation, x)
-	s.decide = s.decide.and(a.expr(q.WhereClause, s))
-	x.rows, x.decide = s.mult, s.decide
 	a.keeps(x)
+	s.items[0] = a.target(q.Relation, x)
 	return a.returning(q.ReturningList, s)
 }
 
@@ -175,14 +177,60 @@ func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
 func (a *analysis) updated(q *pg_query.UpdateStmt, w *scope) (*assigned, *scope) {
 	s := &scope{parent: w, items: []item{a.target(q.Relation, nil)}}
 	a.from(q.FromClause, s)
-	return a.sets(q.TargetList, s), s
+	x := a.sets(q.TargetList, s)
+	a.changed(q.Relation, q.WhereClause, s)
+	x.decide = s.decide.and(s.mult)
+	return x, s
 }
 
 func (a *analysis) delete(q *pg_query.DeleteStmt, parent *scope) *relation {
 	s := &scope{parent: a.with(q.WithClause, parent), items: []item{a.target(q.Relation, nil)}}
 	a.from(q.UsingClause, s)
-	s.decide = s.decide.and(a.expr(q.WhereClause, s))
+	a.changed(q.Relation, q.WhereClause, s)
+	if name := q.Relation.GetRelname(); a.left != nil && a.temporary(q.Relation) {
+		a.left[name] = a.left[name].and(s.decide).and(s.mult)
+	}
 	return a.returning(q.ReturningList, s)
+}
+
+// changed reads the condition of an UPDATE or DELETE at the level s, whose first item is the
+// target.
+func (a *analysis) changed(target *pg_query.RangeVar, condition *pg_query.Node, s *scope) {
+	if a.apart != nil {
+		*a.apart = a.apart.and(s.decide).and(s.mult).and(a.besides(condition, s, a.blank(target)))
+	}
+	s.decide = s.decide.and(a.expr(condition, s))
+}
+
+// besides is what a condition derives from where the first items of the level s are the
+// target's rows, whose own columns do not count.
+func (a *analysis) besides(condition *pg_query.Node, s *scope, own ...*relation) flow {
+	out := *s
+	out.items = slices.Clone(s.items)
+	for i, r := range own {
+		out.items[i].rel = r
+	}
+	return a.expr(condition, &out)
+}
+
+// blank is the target of a statement with columns that derive from nothing.
+func (a *analysis) blank(rv *pg_query.RangeVar) *relation {
+	var out *relation
+	for _, t := range a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()) {
+		r := &relation{fixed: true, table: true}
+		for _, c := range t.Columns {
+			r.cols = append(r.cols, column{name: c.Name, sure: true})
+		}
+		if out == nil {
+			out = r
+		} else {
+			out = alternatives(out, r)
+		}
+	}
+	if out == nil {
+		return opaque()
+	}
+	return out
 }
 
 // merge is MERGE: any value that a WHEN clause stores may be in any column.

@@ -157,6 +157,9 @@ type analysis struct {
 	names bool                 // places of the session's own tables count as origins
 	views map[uint32]*relation // users' views; nil while one is read
 	kept  flow                 // what everything that is stored derives from
+	apart *flow                // what decides which rows an UPDATE or DELETE changes, beside their own columns; nil where nobody asks
+	among flow                 // what chose the rows of the session's own tables that were read
+	left  map[string]flow      // what decides which rows are deleted, by table; nil where nobody asks
 	refs  []hoop.ColumnRef
 	ids   map[hoop.ColumnRef]int32 // index in refs
 	steps int                      // left

@@ -1,6 +1,7 @@
 package lineage
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,6 +54,7 @@ type locals struct {
 	analysis
 	changes []catalog.Change
 	clashes [][]string // columns of what the rows of the table at hand may fail on
+	deletes bool       // the command deletes rows
 	ok      bool
 }
 
@@ -99,6 +101,7 @@ func (l *locals) command(n *pg_query.Node) {
 	}
 	if len(l.cat.Local()) > 0 {
 		l.stored(n, true)
+		l.deleted(n)
 	}
 }
 
@@ -313,6 +316,7 @@ func (l *locals) made(into *pg_query.IntoClause, query *pg_query.Node, maybe boo
 	t := &catalog.Table{
 		Schema: catalog.TempSchema, Name: into.Rel.Relname, Kind: catalog.KindOrdinary, Temporary: true,
 		Counts: l.holds(r.mult.and(flow{unknown: r.decide.unknown})),
+		Chosen: l.holds(r.decide.and(l.among)),
 	}
 	for _, c := range r.cols {
 		if c.name == anyName || c.name == "" || !c.sure {
@@ -351,12 +355,20 @@ func (l *locals) stored(n *pg_query.Node, outer bool) {
 	case *pg_query.Node_PrepareStmt, *pg_query.Node_ExplainStmt, *pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
 		below = outer
 	case *pg_query.Node_InsertStmt:
-		l.target(x.InsertStmt.Relation, outer, func() *assigned { return l.inserted(x.InsertStmt, l.with(x.InsertStmt.WithClause, nil)) })
+		l.target(x.InsertStmt.Relation, outer, func() *assigned {
+			stored := l.inserted(x.InsertStmt, l.with(x.InsertStmt.WithClause, nil))
+			if x.InsertStmt.OnConflictClause != nil {
+				l.compared(x.InsertStmt.Relation, stored)
+			}
+			return stored
+		})
 	case *pg_query.Node_UpdateStmt:
 		l.target(x.UpdateStmt.Relation, outer, func() *assigned {
 			stored, _ := l.updated(x.UpdateStmt, l.with(x.UpdateStmt.WithClause, nil))
 			return stored
 		})
+	case *pg_query.Node_DeleteStmt:
+		l.deletes = true
 	case *pg_query.Node_MergeStmt:
 		l.target(x.MergeStmt.Relation, false, nil)
 	}
@@ -365,15 +377,46 @@ func (l *locals) stored(n *pg_query.Node, outer bool) {
 	}
 }
 
-// target notes that a statement stores rows in the tables of a name.
-func (l *locals) target(rv *pg_query.RangeVar, told bool, stores func() *assigned) {
-	if !slices.ContainsFunc(l.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()), func(t *catalog.Table) bool { return t.Temporary }) {
+// deleted notes what decides which rows are left where the command deletes some, wherever in
+// it that is.
+func (l *locals) deleted(n *pg_query.Node) {
+	if !l.deletes {
 		return
 	}
-	if l.beneath(rv) {
-		told = false
+	l.left = map[string]flow{}
+	l.storing(n)
+	for _, name := range slices.Sorted(maps.Keys(l.left)) {
+		chosen := l.holds(l.left[name].and(l.among))
+		tables, _ := l.beneath(name)
+		for _, name := range append(tables, name) {
+			l.changes = append(l.changes, catalog.Change{Grown: &catalog.Table{Schema: catalog.TempSchema, Name: name, Temporary: true, Chosen: chosen}})
+		}
 	}
-	if !told {
+}
+
+// compared notes that rows are left out, or change others, by what ON CONFLICT compares.
+func (l *locals) compared(rv *pg_query.RangeVar, x *assigned) {
+	for _, t := range l.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()) {
+		for _, clash := range t.Clashes {
+			for _, c := range clash {
+				if c.Schema == catalog.TempSchema {
+					x.decide = x.decide.and(l.held(t.Held(c.Column))).and(x.byName[c.Column]).and(x.rest)
+				}
+			}
+		}
+	}
+}
+
+// target notes that a statement stores rows in the tables of a name.
+func (l *locals) target(rv *pg_query.RangeVar, told bool, stores func() *assigned) {
+	if !l.temporary(rv) {
+		return
+	}
+	beneath, view := l.beneath(rv.GetRelname())
+	for _, name := range beneath {
+		l.grown(name, nil)
+	}
+	if view || !told {
 		l.grown(rv.GetRelname(), nil)
 		return
 	}
@@ -384,10 +427,10 @@ func (l *locals) target(rv *pg_query.RangeVar, told bool, stores func() *assigne
 func (l *locals) grown(name string, x *assigned) {
 	delta := &catalog.Table{Schema: catalog.TempSchema, Name: name, Temporary: true}
 	if x == nil {
-		delta.Counts = catalog.Holds{Any: true}
+		delta.Counts, delta.Chosen = catalog.Holds{Any: true}, catalog.Holds{Any: true}
 		delta.Columns = []catalog.Column{{Name: "*", Holds: delta.Counts}}
 	} else {
-		delta.Counts = l.holds(x.rows)
+		delta.Counts, delta.Chosen = l.holds(x.rows), l.holds(x.decide.and(l.among))
 		for column, f := range x.byName {
 			delta.Columns = append(delta.Columns, catalog.Column{Name: column, Holds: l.values(f)})
 		}
@@ -409,6 +452,7 @@ func (a *analysis) local(t *catalog.Table) *relation {
 	}
 	out.mult = a.held(t.Counts).and(a.place(t, ""))
 	out.decide = flow{unknown: t.Counts.Any}
+	a.among = a.among.and(a.held(t.Chosen))
 	return out
 }
 
@@ -418,6 +462,11 @@ func (a *analysis) held(h catalog.Holds) flow {
 		f = f.and(flow{ids: []int32{a.id(c)}})
 	}
 	return f
+}
+
+// temporary reports whether a name can mean a table of the session's own.
+func (a *analysis) temporary(rv *pg_query.RangeVar) bool {
+	return slices.ContainsFunc(a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()), func(t *catalog.Table) bool { return t.Temporary })
 }
 
 // own reports whether a name can mean nothing but a table of the session's own, which is

@@ -26,6 +26,7 @@ func (l *locals) ownView(v *pg_query.ViewStmt) bool {
 	}
 	t := &catalog.Table{Schema: catalog.TempSchema, Name: v.View.GetRelname(), Kind: catalog.KindView, Temporary: true, Uses: l.beneathView(v.Query)}
 	t.Counts, t.Over = l.split(r.mult)
+	t.Chosen, t.Among = l.split(r.decide.and(l.among))
 	all := t.Counts
 	for _, c := range r.cols {
 		if c.name == anyName || c.name == "" || !c.sure {
@@ -148,27 +149,25 @@ func (l *locals) split(f flow) (h catalog.Holds, over []catalog.Place) {
 	return h, over
 }
 
-// beneath notes that rows are stored by way of a view of the session's own: those may be
-// in any table that it is over. It reports whether the name may be such a view's.
-func (l *locals) beneath(rv *pg_query.RangeVar) bool {
-	queue, seen := []string{rv.GetRelname()}, map[string]bool{rv.GetRelname(): true}
-	through := false
+// beneath gives the tables of the session's own that one of a name is over, where it may be
+// a view: rows that are changed by way of it may be in any of these.
+func (l *locals) beneath(name string) (tables []string, view bool) {
+	queue, seen := []string{name}, map[string]bool{name: true}
 	for ; len(queue) > 0; queue = queue[1:] {
 		for _, v := range l.cat.Local() {
 			if v.Name != queue[0] || v.Kind != catalog.KindView {
 				continue
 			}
-			through = true
+			view = true
 			for _, p := range v.Places() {
 				if !seen[p.Table] {
 					seen[p.Table] = true
-					queue = append(queue, p.Table)
-					l.grown(p.Table, nil)
+					queue, tables = append(queue, p.Table), append(tables, p.Table)
 				}
 			}
 		}
 	}
-	return through
+	return tables, view
 }
 
 // lost notes that views over a table of the session's own are not told any more what is

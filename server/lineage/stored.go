@@ -17,21 +17,31 @@ const maxStored = 2000
 
 // Stored gives the columns from which everything derives that the text of command i
 // stores, wherever in it that is, or that a view which it makes shows, and those that decide
-// there which rows these are, and how many. known is false where there may be others. It is
-// what sqlscan.Lineage asks for; like Outputs it must not be asked where one relation can
+// there which rows these are, and how many. known is false where there may be others. apart
+// are the columns that decide which rows an UPDATE or DELETE in it changes, or ON CONFLICT, beside
+// those of these rows themselves; hoop.AnyColumn where that is not known. What chose the rows
+// of tables of the session's own that it reads is in neither.
+//
+// It is what sqlscan.Lineage asks for; like Outputs it must not be asked where one relation can
 // stand in for another. What triggers, rules, defaults and the like store is not in the text.
 // It never fails, and may be called concurrently.
-func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns []hoop.ColumnRef, known bool) {
-	stmts := p.Tree.GetStmts()
+func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, apart []hoop.ColumnRef, known bool) {
+	stmts, any := p.Tree.GetStmts(), []hoop.ColumnRef{hoop.AnyColumn}
 	if i < 0 || i >= len(stmts) || slices.ContainsFunc(stmts[:i], executes) || !sqlscan.PlainCasts(cat) {
-		return nil, false
+		return nil, any, false
 	}
-	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
+	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth, apart: &flow{}}
 	a.storing(stmts[i].GetStmt())
-	if a.kept.unknown || a.steps <= 0 || len(a.kept.ids) > maxStored {
-		return nil, false
+	if a.steps <= 0 {
+		return nil, any, false
 	}
-	return a.origins(a.kept), true
+	if apart = any; !a.apart.unknown && len(a.apart.ids) <= maxStored {
+		apart = a.origins(*a.apart)
+	}
+	if a.kept.unknown || len(a.kept.ids) > maxStored {
+		return nil, apart, false
+	}
+	return a.origins(a.kept), apart, true
 }
 
 // storing reads a command that may store something.

@@ -163,8 +163,11 @@ func TestAnalyze_Derive(t *testing.T) {
 		{"UPDATE clinic.archive a SET ssn = p.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
 		{"UPDATE clinic.archive SET ssn = coalesce(archive.ssn, clinic.patients.ssn) FROM clinic.patients WHERE archive.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
 		{"UPDATE other.notes SET body = public.notes.body FROM public.notes WHERE other.notes.id = 5", "other.notes public.notes", "other.notes"},
-		{"UPDATE other.notes SET body = 'x', id = other.notes.id FROM public.notes WHERE other.notes.id = 5", "", ""},
-		{"UPDATE clinic.archive a SET ssn = a.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "", ""},
+		// What others choose can be seen in the rows.
+		{"UPDATE other.notes SET body = 'x', id = other.notes.id FROM public.notes WHERE other.notes.id = 5", "public.notes", "other.notes"},
+		{"UPDATE clinic.archive a SET ssn = a.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "clinic.patients", "clinic.archive"},
+		{"DELETE FROM public.notes WHERE id IN (SELECT id FROM clinic.patients WHERE ssn = 'x')", "clinic.patients", "public.notes"},
+		{"UPDATE clinic.archive SET ssn = 'x' WHERE id IN (SELECT id FROM clinic.archive WHERE ssn = 'y' LIMIT 10)", "", ""},
 		{"MERGE INTO public.notes n USING clinic.patients p ON n.id = p.id WHEN NOT MATCHED THEN INSERT VALUES (1, p.ssn)", "clinic.patients", "public.notes"},
 		{"ALTER TABLE clinic.patients RENAME ssn TO x", "clinic.patients", "clinic.patients"},
 		{"ALTER TABLE clinic.patients RENAME TO people", "clinic.patients", "clinic.people"},
@@ -210,8 +213,8 @@ func TestAnalyze_DeriveByColumn(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := func(known bool) Lineage {
-			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) ([]hoop.ColumnRef, bool) {
-				return []hoop.ColumnRef{name}, known
+			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, apart []hoop.ColumnRef, ok bool) {
+				return []hoop.ColumnRef{name}, nil, known
 			}}
 		}
 		from, _, columns := usesOf(study(t, p, snap, known(true)), hoop.EffectDerive)
@@ -226,7 +229,9 @@ func TestAnalyze_DeriveByColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) ([]hoop.ColumnRef, bool) { return nil, true }}
+	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, apart []hoop.ColumnRef, known bool) {
+		return nil, nil, true
+	}}
 	if a := study(t, p, snap, nothing); a.Has(hoop.EffectDerive) {
 		t.Errorf("a constant is a copy: %+v", a.Uses)
 	}

@@ -201,6 +201,7 @@ func (s *stmt) onConflict(q *pg_query.InsertStmt, into []string, w where) {
 	s.write(into, bounded, "ON CONFLICT DO UPDATE", "of as many rows as a query gives")
 	s.sets(oc.TargetList, q.Relation, into, w, "excluded")
 	s.writeSet(q.Relation, oc.TargetList)
+	s.choosing("ON CONFLICT DO UPDATE", q.Relation, into, oc.WhereClause, nil)
 	s.walk(oc.WhereClause, where{scope: w.scope})
 }
 
@@ -223,6 +224,7 @@ func (s *stmt) updateStmt(q *pg_query.UpdateStmt, w where) {
 	}
 	s.sets(q.TargetList, q.Relation, into, w, "")
 	s.alone = nil
+	s.choosing("UPDATE", q.Relation, into, q.WhereClause, q.FromClause)
 	s.writeSet(q.Relation, q.TargetList)
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
@@ -243,6 +245,7 @@ func (s *stmt) deleteStmt(q *pg_query.DeleteStmt, w where) {
 	}
 	s.write(into, bounded, "DELETE", why)
 	s.deleted(q.Relation)
+	s.choosing("DELETE", q.Relation, into, q.WhereClause, q.UsingClause)
 	s.walk(q.WhereClause, where{scope: w.scope})
 	s.returning(q.ReturningList, q.Relation, w)
 }

@@ -234,7 +234,7 @@ func (s *stmt) flushCode() {
 	}
 	sources := s.ran.names()
 	s.copied("values from code", s.changed, sources)
-	s.copied("code that writes", s.ran.places(), slices.Concat(sources, s.namesOf(s.sources), s.changed))
+	s.copied("code that writes", s.ran.places(), slices.Concat(sources, s.origins(), s.changed))
 	if s.opened || len(s.changed) > 0 {
 		for _, l := range s.left {
 			s.copied(l.Why, slices.Concat(l.Into, s.changed), l.Tables)

@@ -283,7 +283,8 @@ func (s *stmt) flushKept() {
 		for _, a := range c.args {
 			r.within(a)
 		}
-		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: canonicals(s.sequences(c)), Tables: s.namesOf(s.sources)}
+		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: canonicals(s.sequences(c)), Tables: s.origins()}
+		u.Columns, _ = s.among()
 		for col := range r.out {
 			u.Columns = append(u.Columns, col)
 		}

@@ -76,6 +76,8 @@ on a target.
   rule protects one of these, or one that decides which rows are copied, how often or in what order, by conditions, joins, groups, windows and limits. Where
   that is not known (functions of users, row-level security, the rows of tables with triggers that are updated, REFRESH), it is judged by the tables that are read. What one
   command of a text copies, others copy on. The table below shows the effect whatever is protected.
+- Which rows an UPDATE, DELETE or ON CONFLICT DO UPDATE changes can be seen afterwards, whatever it stores: it is a ` + "`derive`" + ` where a protected column of another
+  table decides that. Conditions on the columns of the table itself are ` + "`infer`" + ` alone. What decided which rows a temporary table has counts where it is copied from.
 - A column that is computed from itself (` + "`SET card = reverse(card)`" + `) is a ` + "`derive`" + ` where a rule protects it: its mask would leave
   another part of the value. Constants, COALESCE, casts to text and ` + "`|| ' …'`" + ` (a constant that begins with a blank) keep the value; lower, upper,
   trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it.

@@ -28,8 +28,9 @@ type Lineage struct {
 	Local func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
 	// Stored gives the columns from which everything derives that the text of command i of p
 	// stores, or a view that it makes shows, and those that decide which rows these are; known
-	// is false where there may be others.
-	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns []hoop.ColumnRef, known bool)
+	// is false where there may be others. apart are those that decide which rows an UPDATE or
+	// DELETE in it changes, beside the columns of these rows.
+	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, apart []hoop.ColumnRef, known bool)
 	// View gives, by name, the columns that those of a view derive from, its own among
 	// them; a column that it does not have may derive from anything that the view reads.
 	// Under the name "" are those that decide in its own text which rows it has.
@@ -58,7 +59,10 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis 
 			st.cmd.Local, st.followed = known.Local(p, i, b.cat)
 		}
 		if known.Stored != nil {
-			st.traces = func() ([]hoop.ColumnRef, bool) { return known.Stored(p, i, b.cat) }
+			st.traces = func() trace {
+				columns, apart, ok := known.Stored(p, i, b.cat)
+				return trace{columns, apart, ok}
+			}
 		}
 		st.run()
 		b.cat = b.cat.After(st.cmd.Local)
@@ -191,7 +195,7 @@ type stmt struct {
 	quiet    bool                    // do not gather names: the columns do not exist yet
 	rows     bool                    // rows come back
 	home     string                  // the schema that CREATE SCHEMA makes its elements in
-	derived  []hoop.Use              // what is copied; sources are filled in at the end
+	derived  []copied                // sources are filled in at the end
 	ran      *code                   // what the text calls
 	on       *dependence
 	changed  []string                // tables that the statement writes to
@@ -230,7 +234,7 @@ type stmt struct {
 	endless  bool            // it runs as often as a query without a limit has rows
 	many     bool            // so do triggers of what it changes
 
-	traces func() ([]hoop.ColumnRef, bool) // Lineage.Stored of it; nil where nobody knows
+	traces func() trace // nil where nobody knows
 
 	limitedCTE map[*pg_query.CommonTableExpr]bool
 	steps      int  // of limiters

@@ -261,10 +261,30 @@ func (s *stmt) makesOwn() bool {
 	return s.followed && slices.ContainsFunc(s.cmd.Local, func(c catalog.Change) bool { return c.Made != nil })
 }
 
+// copied is a derive of a statement.
+type copied struct {
+	hoop.Use
+	chosen bool     // nothing is stored, but which rows others have chosen can be seen
+	own    []string // of these: the tables that these rows are in
+	beside bool     // of these: others stand in the text
+}
+
 // derive says that data is copied to into: from the tables named, and from every table
 // that the statement reads. Those are known when it is walked: see flushDerive.
 func (s *stmt) derive(why string, into []string, from ...string) {
-	s.derived = append(s.derived, hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: s.found(into), Tables: from})
+	s.derived = append(s.derived, copied{Use: hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: s.found(into), Tables: from}})
+}
+
+// choosing says that an UPDATE or DELETE, whatever it stores, leaves in its target which rows
+// other tables have chosen. What the target's own columns choose is searched as it is by any
+// UPDATE … WHERE, and said of a table that rules know.
+func (s *stmt) choosing(verb string, rv *pg_query.RangeVar, into []string, condition *pg_query.Node, from []*pg_query.Node) {
+	if isOwn(into) {
+		return
+	}
+	s.derive(verb+" of rows that other tables choose", into)
+	u := &s.derived[len(s.derived)-1]
+	u.chosen, u.own, u.beside = true, s.withRelatives(s.lookup(rv)), len(from) > 0 || hasSubLink(condition)
 }
 
 // found gives the names of tables with what stray names can be in place of "*": only
@@ -284,18 +304,30 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 	if len(s.derived) == 0 {
 		return
 	}
-	sources := append(s.namesOf(s.sources), s.ran.names()...)
+	sources := append(s.origins(), s.ran.names()...)
 	held, own := s.held()
-	traced := sync.OnceValues(s.traced)
+	among, _ := s.among()
+	traced := sync.OnceValue(s.traced)
 	for _, u := range s.derived {
+		if u.chosen && !u.beside && len(s.ran.names()) == 0 {
+			continue
+		}
 		if own && isOwn(u.Into) && len(u.Tables) == 0 {
 			if u.Columns = held; len(held) == 0 {
 				continue
 			}
-		} else if u.Tables = append(u.Tables, sources...); len(u.Tables) == 0 {
+		} else if u.Tables = without(append(u.Tables, sources...), u.own); len(u.Tables) == 0 {
 			continue
-		} else if stored, known := traced(); known && len(u.Columns) == 0 {
-			u.Columns = slices.Clone(stored)
+		} else if t := traced(); u.chosen {
+			u.Columns = slices.DeleteFunc(slices.Concat(t.apart, among), func(c hoop.ColumnRef) bool { return slices.Contains(u.own, hoop.TableName(c.Schema, c.Table)) })
+			if len(u.Columns) == 0 {
+				continue
+			}
+			if slices.Contains(u.Columns, hoop.AnyColumn) {
+				u.Columns = nil // by tables
+			}
+		} else if t.known && len(u.Columns) == 0 {
+			u.Columns = slices.Concat(t.columns, among)
 			for _, c := range deciding {
 				if c == hoop.AnyColumn || slices.Contains(u.Tables, hoop.TableName(c.Schema, c.Table)) {
 					u.Columns = append(u.Columns, c)
@@ -305,22 +337,60 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 				continue
 			}
 		}
-		s.add(u)
-		s.copying = append(s.copying, u)
+		if s.add(u.Use); !u.chosen {
+			s.copying = append(s.copying, u.Use)
+		}
 	}
 }
 
-// traced gives the columns from which everything derives that the statement stores; known
-// is false where there may be others.
-func (s *stmt) traced() (columns []hoop.ColumnRef, known bool) {
+// without gives the names that are not among others.
+func without(names, others []string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(others, n) })
+}
+
+// trace is what Lineage.Stored tells of a statement.
+type trace struct {
+	columns, apart []hoop.ColumnRef
+	known          bool
+}
+
+// traced gives the columns from which everything derives that the statement stores, or by
+// which it chooses rows.
+func (s *stmt) traced() trace {
 	if s.traces == nil || s.stray || s.ran.reads || s.ran.session {
-		return nil, false
+		return trace{apart: []hoop.ColumnRef{hoop.AnyColumn}}
 	}
-	columns, known = s.traces()
-	for t := range s.ran.sources {
-		columns = append(columns, hoop.ColumnRef{Schema: t.Schema, Table: t.Name, Column: "*"})
+	t := s.traces()
+	for from := range s.ran.sources {
+		c := hoop.ColumnRef{Schema: from.Schema, Table: from.Name, Column: "*"}
+		t.columns, t.apart = append(t.columns, c), append(t.apart, c)
 	}
-	return columns, known
+	return t
+}
+
+// origins are the canonical names of the tables that the statement reads, and of those that chose what
+// it reads.
+func (s *stmt) origins() []string {
+	_, tables := s.among()
+	return append(s.namesOf(s.sources), tables...)
+}
+
+// among gives what chose the rows of tables of the session's own that the statement reads, and the
+// tables that this is in.
+func (s *stmt) among() (columns []hoop.ColumnRef, tables []string) {
+	var all catalog.Holds
+	for _, read := range []map[*catalog.Table]bool{s.sources, s.ran.sources} {
+		for t := range read {
+			all = all.And(t.Chosen)
+		}
+	}
+	if all.Any {
+		return []hoop.ColumnRef{hoop.AnyColumn}, []string{"*"}
+	}
+	for _, c := range all.Columns {
+		tables = append(tables, hoop.TableName(c.Schema, c.Table))
+	}
+	return slices.Clone(all.Columns), tables
 }
 
 // held gives the columns whose values the statement puts into tables of the session's

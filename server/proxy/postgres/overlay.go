@@ -144,11 +144,11 @@ func (o *overlay) grow(delta *catalog.Table) {
 		if l.table.Name != delta.Name {
 			continue
 		}
-		var grown, mixed bool
-		if l.table, grown, mixed = l.table.Grow(delta); grown || mixed {
+		was, more, mixed := l.table, false, false
+		if l.table, more, mixed = was.Grow(delta); l.table != was {
 			o.changed()
 		}
-		if grown {
+		if more {
 			o.grew++
 		}
 		if mixed {

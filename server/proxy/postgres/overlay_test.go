@@ -191,6 +191,15 @@ func TestOverlay_Portal(t *testing.T) {
 	); strings.Contains(got, "ErrorResponse") {
 		t.Errorf("got\n%s", got)
 	}
+	if got = c.exchange( // nor is what chooses the rows, where they are only read
+		step{send: msgs(query("commit; create temp table w as select id, name from patients")), ready: 1},
+		step{send: msgs(query("begin")), ready: 1},
+		step{send: msgs(parse("rest2", "select id from w"), bind("p", "rest2"), execute("p", 1), syncMsg), ready: 1},
+		step{send: msgs(query("delete from w where id in (select id from patients where ssn like '7%')")), ready: 1},
+		step{send: msgs(execute("p", 1), syncMsg), ready: 1},
+	); strings.Contains(got, "ErrorResponse") {
+		t.Errorf("got\n%s", got)
+	}
 	if got = c.exchange( // but where what decides has protected values
 		step{send: msgs(parse("keys", "select 1 from t order by a"), bind("k", "keys"), syncMsg), ready: 1},
 		step{send: msgs(query("insert into t values ('x')")), ready: 1},
