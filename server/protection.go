@@ -50,10 +50,7 @@ func (g *Gateway) followProtection() {
 				return
 			case <-t.C:
 			}
-			changed, err := g.protect.Refresh(ctx)
-			if err == nil && changed {
-				err = g.line.Follow(ctx)
-			}
+			err := g.line.FollowOthers(ctx, g.protect.Refresh)
 			if err != nil && !failed && ctx.Err() == nil {
 				g.log.ErrorContext(ctx, "inherited protection: what other gateways add is not seen", "error", err)
 			}

@@ -82,19 +82,18 @@ func beside(declared *resource.Set, target string) []string {
 	return nil // it is declared no more
 }
 
-// Refresh puts in force what others let inherit, or lifted, in the same store. changed says
-// that there was any.
-func (r *Rules) Refresh(ctx context.Context) (changed bool, err error) {
+// Refresh puts in force what others let inherit, or lifted, in the same store.
+func (r *Rules) Refresh(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	inherited, err := r.store.Inherited(ctx)
 	if err != nil {
-		return false, fmt.Errorf("load inherited masks: %w", err)
+		return fmt.Errorf("load inherited masks: %w", err)
 	}
 	if slices.EqualFunc(inherited, r.compiled, func(a, b hoop.Protection) bool { return a.Target == b.Target && a.Table == b.Table }) {
-		return false, nil
+		return nil
 	}
-	return true, r.compile(ctx, r.declared)
+	return r.compile(ctx, r.declared)
 }
 
 // Inherited lists what inherited protection.

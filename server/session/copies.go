@@ -2,46 +2,100 @@ package session
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// copies are the statements under way that store what they read. One that waits, for a lock, say,
-// may go on once protected data was let be copied to where it reads, and carries it further.
+// copies are the statements that store what they read, and go on when more is protected. One
+// that waits, for a lock, say, may do so once protected data was let be copied to where it
+// reads, and carries it further. So may one that has ended, where another gateway let that
+// happen and it is not known here yet.
 type copies struct {
-	mu   sync.Mutex // guards runs
+	mu   sync.Mutex // guards what follows
 	runs map[*Run]struct{}
+	past []*copied // that ended since others were asked last
 }
 
-func (c *copies) add(r *Run) {
+// copied is what is kept of a statement that copied.
+type copied struct {
+	session *Session
+	st      hoop.Statement
+}
+
+// mostPast is how many statements may have copied since others were asked last.
+const mostPast = 100_000
+
+// add notes that r copies.
+func (c *copies) add(r *Run) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.past) >= mostPast {
+		return hoop.Errorf(hoop.CodeUnavailable, "what other gateways have protected is not known, so nothing is copied").
+			WithHint("try again; the gateway's log has the cause")
+	}
 	if c.runs == nil {
 		c.runs = map[*Run]struct{}{}
 	}
 	c.runs[r] = struct{}{}
+	return nil
 }
 
-// remove takes out those that gone says.
-func (c *copies) remove(gone func(*Run) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	maps.DeleteFunc(c.runs, func(r *Run, _ struct{}) bool { return gone(r) })
-}
-
+// done notes that r copies no more.
 func (c *copies) done(r *Run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.runs, r)
+	c.doneLocked(r)
 }
 
-func (c *copies) list() []*Run {
+func (c *copies) doneLocked(r *Run) {
+	if _, there := c.runs[r]; !there {
+		return
+	}
+	delete(c.runs, r)
+	if !r.session.line.Shared {
+		return
+	}
+	st := *r.st
+	st.Text, st.Shape, st.Params, st.Secrets, st.Literal = "", "", nil, nil, nil // they may be large
+	c.past = append(c.past, &copied{r.session, st})
+}
+
+// left notes that s has ended.
+func (c *copies) left(s *Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.runs))
+	for r := range c.runs {
+		if r.session == s {
+			c.doneLocked(r)
+		}
+	}
+}
+
+// list gives all, those that ended first.
+func (c *copies) list() []*copied {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.Clone(c.past)
+	for r := range c.runs {
+		all = append(all, &copied{r.session, *r.st})
+	}
+	return all
+}
+
+// ended is how many have ended by now.
+func (c *copies) ended() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.past)
+}
+
+// forget drops the first n that ended.
+func (c *copies) forget(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.past = slices.Delete(c.past, 0, n)
 }
 
 // underWay notes that r goes on to store what it reads. uses is what was decided: where
@@ -51,8 +105,10 @@ func (r *Run) underWay(uses []hoop.Use) error {
 		return nil
 	}
 	s := r.session
+	if err := s.line.copies.add(r); err != nil {
+		return err
+	}
 	r.copying = true
-	s.line.copies.add(r)
 	was := destinations(uses)
 	if slices.ContainsFunc(destinations(s.rules().Uses(r.st)), func(t string) bool { return !slices.Contains(was, t) }) {
 		r.arrived()
@@ -78,16 +134,20 @@ func (r *Run) arrived() {
 // Follow has what is under way protect where it copies to, now that more is protected. What one
 // copies may be what another reads.
 func (l *Line) Follow(ctx context.Context) error {
-	runs := l.copies.list()
-	for range runs {
+	all := l.copies.list()
+	known := map[[2]string]bool{} // by target and table
+	for range all {
 		further := false
-		for _, r := range runs {
-			s := r.session
-			into := lasting(destinations(s.rules().Uses(r.st)))
+		for _, c := range all {
+			s := c.session
+			into := slices.DeleteFunc(lasting(destinations(s.rules().Uses(&c.st))), func(t string) bool { return known[[2]string{s.target.Name, t}] })
 			if len(into) == 0 {
 				continue
 			}
 			further = true
+			for _, t := range into {
+				known[[2]string{s.target.Name, t}] = true
+			}
 			if err := l.Protection.Inherit(ctx, s.target.Name, into, s.info.ID); err != nil {
 				return err
 			}
@@ -96,5 +156,19 @@ func (l *Line) Follow(ctx context.Context) error {
 			break
 		}
 	}
+	return nil
+}
+
+// FollowOthers has refresh take over what others let inherit, and follows it. What ended
+// before that was asked for can have copied nothing that others protect later.
+func (l *Line) FollowOthers(ctx context.Context, refresh func(context.Context) error) error {
+	n := l.copies.ended()
+	if err := refresh(ctx); err != nil {
+		return err
+	}
+	if err := l.Follow(ctx); err != nil {
+		return err
+	}
+	l.copies.forget(n)
 	return nil
 }

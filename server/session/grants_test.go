@@ -344,7 +344,8 @@ spec: {groups: [compliance], targets: ["*"], max_duration: 1h, approval: none, b
 
 // Somebody signs out at one gateway: what they have open through another one on the same
 // store is cut too, with the reason, and so is the recording that they have stopped reading.
-func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
+// What one gateway let be copied is protected at the other, and what that let be copied on too.
+func TestSession_AnotherGatewayEndsAndProtects(t *testing.T) {
 	pg, err := pgserver.Start(t.Context(), pgserver.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -358,8 +359,9 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared := func(c *server.Config) { c.Store.URL = pg.DSN("store") }
-	a := servertest.Start(t, servertest.Options{PG: pg, Config: shared})
-	b := servertest.Start(t, servertest.Options{PG: pg, Config: shared, Beside: a})
+	resources := strings.Replace(servertest.Resources, "  decision: approve\n  approval: {groups: [dba], count: 1, timeout: 30s}", "  decision: allow", 1) + protectedRules
+	a := servertest.Start(t, servertest.Options{PG: pg, Config: shared, Resources: resources, Setup: inferSetup + "CREATE TABLE clinic.once (ssn text); CREATE TABLE clinic.twice (ssn text);"})
+	b := servertest.Start(t, servertest.Options{PG: pg, Config: shared, Resources: resources, Beside: a})
 	conns := map[string]*pgx.Conn{}
 	for _, who := range []string{"dba", "second-dba"} {
 		conn, err := pgx.Connect(t.Context(), b.Connect(who, "pg-prod"))
@@ -387,8 +389,19 @@ func TestSession_SignedOutAtAnotherGateway(t *testing.T) {
 	if _, err := conns["dba"].WaitForNotification(ctx); state(err) != "57P01" || !strings.Contains(err.Error(), "sign-in has ended") {
 		t.Errorf("%v", err)
 	}
-	if _, err := conns["second-dba"].Exec(t.Context(), "SELECT 1"); err != nil {
-		t.Errorf("somebody else: %v", err)
+	// What is copied on before the other gateway knows what has become protected.
+	there, err := pgx.Connect(t.Context(), a.Connect("second-dba", "pg-prod"))
+	must(t, err)
+	defer there.Close(context.Background())
+	carry := "INSERT INTO clinic.twice SELECT ssn FROM clinic.once"
+	run(t, conns["second-dba"], carry)
+	run(t, there, "INSERT INTO clinic.once SELECT ssn FROM clinic.patients WHERE id = 7")
+	run(t, conns["second-dba"], carry)
+	for deadline, ssn := time.Now().Add(20*time.Second), ""; ssn != "[masked]"; {
+		must(t, conns["second-dba"].QueryRow(t.Context(), "SELECT ssn FROM clinic.twice").Scan(&ssn))
+		if time.Now().After(deadline) {
+			t.Fatalf("what was copied on is %q", ssn)
+		}
 	}
 	if n, err := io.Copy(io.Discard, recording); err == nil {
 		t.Errorf("all of the recording, %d bytes", n)

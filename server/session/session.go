@@ -92,6 +92,7 @@ type Line struct {
 	Budgets    Budgets
 	Inference  Inference
 	Gateway    string           // the verifier key of Audit, which sessions name
+	Shared     bool             // others let tables inherit protection, too; FollowOthers is called again and again
 	Revision   func() string    // of the policy in force
 	Cosigned   func() time.Time // when the newest checkpoint was cosigned that counts; zero: none was
 	Now        func() time.Time
@@ -428,7 +429,7 @@ func (s *Session) Close(why error) error {
 		return nil
 	}
 	s.closed = true
-	s.line.copies.remove(func(r *Run) bool { return r.session == s })
+	s.line.copies.left(s)
 	s.end(nil)
 	s.lease.End()
 	s.info.EndedAt = s.line.Now().UTC()
