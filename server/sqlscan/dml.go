@@ -450,7 +450,7 @@ func ofRow(c *pg_query.ColumnRef, rv *pg_query.RangeVar) bool {
 }
 
 // copies reports whether the source of an INSERT reads anything: a query, or VALUES
-// with a sub-select in it.
+// with a sub-select in it or behind it.
 func copies(n *pg_query.Node) bool {
 	q := n.GetSelectStmt()
 	if q == nil {
@@ -459,12 +459,7 @@ func copies(n *pg_query.Node) bool {
 	if len(q.ValuesLists) == 0 || q.WithClause != nil {
 		return true
 	}
-	for _, row := range q.ValuesLists {
-		if hasSubLink(row) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(slices.Concat(q.ValuesLists, q.SortClause, []*pg_query.Node{q.LimitOffset, q.LimitCount}), hasSubLink)
 }
 
 func hasSubLink(n *pg_query.Node) bool {

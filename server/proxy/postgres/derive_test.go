@@ -199,6 +199,8 @@ func TestDerive_Kept(t *testing.T) {
 		"rows that are compared":          {"insert into log (a) select name from (select name, ssn from patients except select name, ssn from kids) x"},
 		"as many rows":                    {"insert into log (a) select name from patients, generate_series(1, n)"},
 		"a limit":                         {"insert into log (a) select name from patients limit (select n from patients where id = 1)"},
+		"a limit of VALUES":               {"insert into log (a) values ('x'), ('y') limit (select n from patients where id = 1)"},
+		"an order of VALUES":              {"insert into log (a) values ('x'), ('y') order by (select column1 || ssn from patients where id = 1) limit 1"},
 		"UPDATE under a condition":        {"update log set a = p.name from patients p where p.ssn like '9%'"},
 		"constants under a condition":     {"update log set a = 'x' from patients p where p.ssn like '9%'"},
 		"constants by a sub-select":       {"update log set a = 'x' where exists (select from patients where ssn like '9%')"},
