@@ -255,6 +255,9 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 		s.use(hoop.EffectServer, "renames what belongs to the server")
 		return
 	case pg_query.ObjectType_OBJECT_SCHEMA:
+		if isTempSchema(r.Subname) {
+			s.forbid("a schema of sessions' own objects gets another name, by which they would be everybody's")
+		}
 		s.ddl(verb, s.inSchema(r.Subname)...)
 		s.passes(s.inSchema(r.Subname), nil)
 		s.derive("a schema by another name", s.movedTo(r.Subname, r.Newname), s.inSchema(r.Subname)...)
@@ -292,10 +295,13 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 	}
 }
 
+// valued reports whether there are values in t: a sequence has no columns, but a number.
+func valued(t *catalog.Table) bool { return len(t.Columns) > 0 || t.Kind == catalog.KindSequence }
+
 func (s *stmt) inSchema(schema string) []string {
 	var out []string
 	for t := range s.cat.Tables {
-		if t.Schema == schema && len(t.Columns) > 0 {
+		if t.Schema == schema && valued(t) {
 			out = append(out, t.Canonical())
 		}
 	}
@@ -305,7 +311,7 @@ func (s *stmt) inSchema(schema string) []string {
 func (s *stmt) movedTo(from, to string) []string {
 	var out []string
 	for t := range s.cat.Tables {
-		if t.Schema == from && len(t.Columns) > 0 {
+		if t.Schema == from && valued(t) {
 			out = append(out, hoop.TableName(to, t.Name))
 		}
 	}

@@ -46,11 +46,12 @@ func (m *measurer) renamed(r *pg_query.RenameStmt) {
 // leaves notes that all rows of a table may be read later in a way that is not measured.
 func (m *measurer) leaves(rv *pg_query.RangeVar) { m.copy(m.relation(rv).load, hoop.Whole) }
 
-// renamesTable reports whether a table or a view gets another name: ALTER INDEX does that, too,
-// where it names one.
+// renamesTable reports whether a table, a view or a sequence gets another name: ALTER INDEX does
+// that, too, where it names one.
 func renamesTable(cat *catalog.Snapshot, r *pg_query.RenameStmt) bool {
 	switch r.RenameType {
-	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW, pg_query.ObjectType_OBJECT_FOREIGN_TABLE:
+	case pg_query.ObjectType_OBJECT_TABLE, pg_query.ObjectType_OBJECT_VIEW, pg_query.ObjectType_OBJECT_MATVIEW, pg_query.ObjectType_OBJECT_FOREIGN_TABLE,
+		pg_query.ObjectType_OBJECT_SEQUENCE:
 		return true
 	case pg_query.ObjectType_OBJECT_INDEX:
 		return slices.ContainsFunc(cat.Lookup(r.Relation.GetSchemaname(), r.Relation.GetRelname()), func(t *catalog.Table) bool {

@@ -97,7 +97,8 @@ on a target.
 ## Always refused
 
 Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` other than UTF8 among other statements; ` + "`standard_conforming_strings`" + ` off; ` + "`set_config`" + ` with a
-name that is not a constant, with named arguments, with a value that is not given (see below), or in a view, default or check, where it runs later; writing to ` + "`pg_settings`" + `.
+name that is not a constant, with named arguments, with a value that is not given (see below), or in a view, default or check, where it runs later; writing to ` + "`pg_settings`" + `;
+another name for a schema of temporary objects (` + "`pg_temp_3`" + `).
 
 ## Settings that reach beyond the session (` + "`server`" + `)
 

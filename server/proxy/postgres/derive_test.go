@@ -164,6 +164,8 @@ func TestDerive_Kept(t *testing.T) {
 		"a new child":                     {"begin", "create table kid () inherits (parent)", "insert into kid select ssn from patients", "@insert into log (a) select a from parent", "rollback"},
 		"a sequence":                      {"select setval('public.numbers', (select n from patients where id = 1)); insert into log (id) select last_value from numbers"},
 		"a sequence's next":               {"select setval('public.numbers', (select n from patients where id = 1)); insert into log (id) select nextval('numbers') from kids"},
+		"a sequence by another name":      {"create sequence n1", "select setval('public.n1', (select n from patients where id = 1))", "@alter sequence n1 rename to n2", "drop sequence n2"},
+		"a sequence in another schema":    {"create schema d1 create sequence n", "select setval('d1.n', (select n from patients where id = 1))", "@alter schema d1 rename to d2", "drop schema d2 cascade"},
 		"what a view will show":           {"create or replace view shown as select id, ssn as name from patients; insert into log (a) select name from shown"},
 		"a table in the place of another": {"create temp view guarded as select id, ssn as name from patients", "insert into log (a) select name from guarded"},
 		"a table's own column":            {"update log set a = ssn from patients where log.id = 1; update log set b = a"},
