@@ -167,6 +167,7 @@ func TestAnalyze_Derive(t *testing.T) {
 		{"UPDATE other.notes SET body = 'x', id = other.notes.id FROM public.notes WHERE other.notes.id = 5", "public.notes", "other.notes"},
 		{"UPDATE clinic.archive a SET ssn = a.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "clinic.patients", "clinic.archive"},
 		{"DELETE FROM public.notes WHERE id IN (SELECT id FROM clinic.patients WHERE ssn = 'x')", "clinic.patients", "public.notes"},
+		{"UPDATE notes SET body = 'x' FROM other.notes o WHERE o.id = notes.id", "other.notes", "other.notes public.notes"},
 		{"UPDATE clinic.archive SET ssn = 'x' WHERE id IN (SELECT id FROM clinic.archive WHERE ssn = 'y' LIMIT 10)", "", ""},
 		{"MERGE INTO public.notes n USING clinic.patients p ON n.id = p.id WHEN NOT MATCHED THEN INSERT VALUES (1, p.ssn)", "clinic.patients", "public.notes"},
 		{"ALTER TABLE clinic.patients RENAME ssn TO x", "clinic.patients", "clinic.patients"},

@@ -284,7 +284,10 @@ func (s *stmt) choosing(verb string, rv *pg_query.RangeVar, into []string, condi
 	}
 	s.derive(verb+" of rows that other tables choose", into)
 	u := &s.derived[len(s.derived)-1]
-	u.chosen, u.own, u.beside = true, s.withRelatives(s.lookup(rv)), len(from) > 0 || hasSubLink(condition)
+	u.chosen, u.beside = true, len(from) > 0 || hasSubLink(condition)
+	if found := s.lookup(rv); len(found) == 1 { // else what has the name may be another
+		u.own = s.withRelatives(found)
+	}
 }
 
 // found gives the names of tables with what stray names can be in place of "*": only
