@@ -387,6 +387,9 @@ func (l *locals) deleted(n *pg_query.Node) {
 	l.storing(n)
 	for _, name := range slices.Sorted(maps.Keys(l.left)) {
 		chosen := l.holds(l.left[name].and(l.among))
+		if !chosen.Any && len(chosen.Columns) == 0 { // all of them, say
+			continue
+		}
 		tables, _ := l.beneath(name)
 		for _, name := range append(tables, name) {
 			l.changes = append(l.changes, catalog.Change{Grown: &catalog.Table{Schema: catalog.TempSchema, Name: name, Temporary: true, Chosen: chosen}})
