@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -121,6 +122,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"keys", l.keys},
 		{"constraints", l.clashes},
 		{"code of tables", l.code},
+		{"types of values", l.typed},
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},
 		{"sequences", l.sequences},
@@ -211,9 +213,11 @@ func calledIn(expr string) string {
 	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + expr + `::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m)`
 }
 
-// typesIn is SQL for users' types in a stored query.
+// typesIn is SQL for users' types in a stored query or expression, those of columns that
+// functions in FROM make among them.
 func typesIn(query string) string {
-	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':\w*type (\d{5,10}) ', 'g') m where m[1]::int8 >= 16384)`
+	return `array(select distinct x::oid from pg_catalog.regexp_matches(` + query + `::text, ':\w*typ(?:e|id|eid) (\d{5,10}) |coltypes \(o ([\d ]+)\)', 'g') m,
+		pg_catalog.regexp_split_to_table(coalesce(m[1], m[2]), ' ') x where x::int8 >= 16384)`
 }
 
 // comparingIn is SQL for the functions of users' operators that sort and group in a stored
@@ -414,8 +418,14 @@ func (l *loader) viewsWith(ctx context.Context, definitionOf string) error {
 		})
 }
 
+// readsUnasked is SQL for those of PostgreSQL's own functions whose values a default may
+// store though they are of other tables or of files: but for those that are known to be none.
+const readsUnasked = `p.oid < 16384 and (p.proname ~ '_to_xml|^pg_stat_get_' or p.provolatile = 'v' and p.proname not in
+	('nextval', 'currval', 'lastval', 'random', 'random_normal', 'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7'))`
+
 // code finds users' functions that tables and types call on their own. pg_depend has
-// them: of built-in functions, which it leaves out, volatile ones are sought where no write is needed to run them.
+// them: of built-in functions, which it leaves out, volatile ones are sought where no write is needed to run them,
+// and where values that they read are stored.
 func (l *loader) code(ctx context.Context) error {
 	var rel, typ, fn uint32
 	var kind string
@@ -425,6 +435,13 @@ func (l *loader) code(ctx context.Context) error {
 			union select d.classid, d.objid, o.oprcode::oid from pg_catalog.pg_depend d join pg_catalog.pg_operator o on o.oid = d.refobjid
 				where d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid >= 16384)
 		select adrelid, 0::oid, fn, 'value' from pg_catalog.pg_attrdef x join d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = x.oid
+		union select x.adrelid, 0, p.oid, 'value' from pg_catalog.pg_attrdef x, pg_catalog.unnest(`+calledIn("x.adbin")+`) c
+			join pg_catalog.pg_proc p on p.oid = c and `+readsUnasked+`
+		union select a.attrelid, 0, fn, 'value' from pg_catalog.pg_attribute a join d on d.classid = 'pg_catalog.pg_type'::regclass and d.objid = a.atttypid -- a domain's
+			where a.attnum > 0 and not a.attisdropped
+		union select a.attrelid, 0, p.oid, 'value' from pg_catalog.pg_attribute a join pg_catalog.pg_type y on y.oid = a.atttypid and y.typtype = 'd'
+			cross join pg_catalog.unnest(`+calledIn("y.typdefaultbin")+`) c join pg_catalog.pg_proc p on p.oid = c and `+readsUnasked+`
+			where y.typdefaultbin is not null and a.attnum > 0 and not a.attisdropped
 		union select conrelid, contypid, fn, 'check' from pg_catalog.pg_constraint x join d on d.classid = 'pg_catalog.pg_constraint'::regclass and d.objid = x.oid
 		union select 0, contypid, p.oid, 'type' from pg_catalog.pg_constraint x join pg_catalog.pg_proc p on p.provolatile = 'v' and p.oid = any (`+calledIn("x.conbin")+`)
 			where contypid <> 0
@@ -454,6 +471,91 @@ func (l *loader) code(ctx context.Context) error {
 				l.typeRuns(typ, r, fn)
 			}
 		})
+}
+
+// typed adds the code of types to what expressions call on their own that make their values:
+// the checks of domains, which run wherever a value is made, also on the way to another type.
+func (l *loader) typed(ctx context.Context) error {
+	if len(l.snap.typeCode) == 0 {
+		return nil
+	}
+	type maker struct {
+		kind, name string
+		owner, typ uint32
+	}
+	var m maker
+	var all []maker
+	err := l.each(ctx, `
+		select 'value', adrelid, '', pg_catalog.unnest(`+typesIn("adbin")+`) from pg_catalog.pg_attrdef
+		union select 'type', contypid, '', pg_catalog.unnest(`+typesIn("conbin")+`) from pg_catalog.pg_constraint where contypid <> 0
+		union select 'type', oid, '', pg_catalog.unnest(`+typesIn("typdefaultbin")+`) from pg_catalog.pg_type where typtype = 'd' and typdefaultbin is not null
+		union select 'check', conrelid, '', pg_catalog.unnest(`+typesIn("conbin")+`) from pg_catalog.pg_constraint where conrelid <> 0 and conbin is not null
+		union select 'check', indrelid, '', pg_catalog.unnest(`+typesIn("(coalesce(indexprs::text, '') || coalesce(indpred::text, ''))")+`) from pg_catalog.pg_index
+			where indexprs is not null or indpred is not null
+		union select 'check', partrelid, '', pg_catalog.unnest(`+typesIn("partexprs")+`) from pg_catalog.pg_partitioned_table where partexprs is not null
+		union select 'check', stxrelid, '', d.refobjid from pg_catalog.pg_statistic_ext x join pg_catalog.pg_depend d
+			on d.classid = 'pg_catalog.pg_statistic_ext'::regclass and d.objid = x.oid and d.refclassid = 'pg_catalog.pg_type'::regclass
+		union select 'policy', polrelid, '', pg_catalog.unnest(`+typesIn("(coalesce(polqual::text, '') || coalesce(polwithcheck::text, ''))")+`) from pg_catalog.pg_policy
+		union select 'trigger', tgrelid, tgname::text, pg_catalog.unnest(`+typesIn("tgqual")+`) from pg_catalog.pg_trigger where tgqual is not null
+		union select 'rule', ev_class, '', pg_catalog.unnest(`+typesIn("(ev_qual::text || ev_action::text)")+`) from pg_catalog.pg_rewrite where rulename <> '_RETURN' and oid >= 16384
+		union select 'call', oid, '', pg_catalog.unnest(`+typesIn("proargdefaults")+`) from pg_catalog.pg_proc where oid >= 16384 and proargdefaults is not null
+		union select 'call', aggfnoid::oid, '', x from pg_catalog.pg_aggregate, pg_catalog.unnest(array[aggtranstype, aggmtranstype]) x where x >= 16384
+		order by 1, 2, 3, 4`,
+		[]any{&m.kind, &m.owner, &m.name, &m.typ}, func() { all = append(all, m) })
+	if err != nil {
+		return err
+	}
+	for again := true; again; { // domains make values of others
+		again = false
+		for _, m := range all {
+			if m.kind != "type" || l.raw[m.owner] == nil {
+				continue
+			}
+			for _, fn := range l.snap.TypeCode(m.typ) {
+				if !slices.Contains(l.snap.typeCode[m.owner], fn) {
+					l.typeRuns(m.owner, l.raw[m.owner], fn)
+					again = true
+				}
+			}
+		}
+	}
+	for _, m := range all {
+		if code := l.snap.TypeCode(m.typ); len(code) > 0 {
+			l.makes(m.kind, m.owner, m.name, code)
+		}
+	}
+	return nil
+}
+
+// makes adds functions to those that an expression of a table or of a function calls.
+func (l *loader) makes(kind string, owner uint32, name string, code []uint32) {
+	if f, ok := l.snap.byOID[owner]; ok && kind == "call" {
+		f.Calls = append(f.Calls, code...)
+	}
+	t, ok := l.snap.tables[owner]
+	if !ok || kind == "call" {
+		return
+	}
+	switch kind {
+	case "rule":
+		t.RuleCalls = append(t.RuleCalls, code...)
+		return
+	case "trigger":
+		for i := range t.Triggers {
+			if t.Triggers[i].Name == name {
+				t.Triggers[i].Calls = append(t.Triggers[i].Calls, code...)
+			}
+		}
+		return
+	case "value":
+		t.Values = append(t.Values, code...)
+	case "check":
+		t.Checks = append(t.Checks, code...)
+	case "policy":
+		t.Policies = append(t.Policies, code...)
+	}
+	t.RunsCode = true
+	l.snap.defers = l.snap.defers || t.Defers
 }
 
 // comparisons finds users' functions by which values of a type are sorted, hashed and

@@ -29,7 +29,11 @@ func (s *stmt) alterCommand(n *pg_query.Node) bool {
 			s.use(hoop.EffectDestroy, "drops a constraint", "*")
 		}
 		for _, t := range s.cat.UserTypes(lastOf(x.AlterDomainStmt.TypeName)) {
-			s.behind("a check of "+hoop.TableName(t.Schema, lastOf(x.AlterDomainStmt.TypeName)), true, func(in *stmt) { in.runAll(s.cat.TypeCode(t.OID)) })
+			why := "a check of " + hoop.TableName(t.Schema, lastOf(x.AlterDomainStmt.TypeName))
+			s.behind(why, true, func(in *stmt) { in.runAll(s.cat.TypeCode(t.OID)) })
+			checks := newCode(s.cat)
+			checks.functions(s.cat.TypeCode(t.OID))
+			s.implicit(checks, why, nil)
 		}
 		s.parts(n)
 	case *pg_query.Node_AlterEnumStmt, *pg_query.Node_AlterTypeStmt:

@@ -64,9 +64,7 @@ func (b *body) read() {
 		case tokWord:
 			b.acts = b.acts || doing[t.text]
 			b.temp = b.temp || b.paths(i)
-			if implying[t.text] {
-				b.implied()
-			}
+			b.implied(implying[t.text])
 			if i == 0 || b.toks[i-1].text != "." { // NEW.copy is a column
 				b.command(i, t.text)
 			}
@@ -74,6 +72,8 @@ func (b *body) read() {
 		case tokName:
 			b.temp = b.temp || b.paths(i)
 			b.named(i, t.text)
+		case tokString:
+			b.sequence(t.text)
 		case tokOp:
 			for _, op := range b.cat.Operators(t.text) {
 				b.functions([]uint32{op.Function})
@@ -105,6 +105,7 @@ func (b *body) named(i int, name string) {
 		if schema = b.toks[i-2].text; isTempSchema(schema) {
 			schema = catalog.TempSchema
 			b.find(name)
+			b.ownFunction(i)
 		} else {
 			column = column || !b.cat.HasSchema(schema)
 		}
@@ -134,12 +135,50 @@ func (b *body) named(i int, name string) {
 	}
 }
 
+// sequence notes that a sequence is read whose name stands in a text, as for currval.
+func (b *body) sequence(text string) {
+	const longest = 3 * (2*nameBytes + 3) // quoted, with a schema
+	if len(text) > longest {
+		return
+	}
+	toks, ok := tokenize(text)
+	n := len(toks)
+	if !ok || n != 1 && (n != 3 || toks[1].text != ".") {
+		return
+	}
+	schema := ""
+	if n == 3 {
+		schema = toks[0].text
+	}
+	for _, t := range b.cat.Lookup(schema, toks[n-1].text) {
+		if t.Kind == catalog.KindSequence {
+			b.source(t)
+		}
+	}
+}
+
+// ownFunction notes that pg_temp may have a function of the name at i, which no catalog shows.
+func (b *body) ownFunction(i int) {
+	switch b.word(i - 3) {
+	case "into", "table", "exists", "view": // with a list of columns
+	default:
+		if b.sign(i+1, "(") {
+			b.unreadable()
+		}
+	}
+}
+
 // word gives the keyword at i; "" where there is none.
 func (b *body) word(i int) string {
 	if i >= 0 && i < len(b.toks) && b.toks[i].kind == tokWord {
 		return b.toks[i].text
 	}
 	return ""
+}
+
+// sign reports whether punctuation or an operator stands at i.
+func (b *body) sign(i int, text string) bool {
+	return i < len(b.toks) && b.toks[i].text == text && (b.toks[i].kind == tokOther || b.toks[i].kind == tokOp)
 }
 
 // skip gives the place after words.
@@ -256,6 +295,10 @@ func (b *body) targets(i int) {
 // Where there is none yet, made says that one of the name may be.
 func (b *body) target(i int, made bool) int {
 	var parts []string
+	within := b.word(i-1) == "only" && b.sign(i, "(")
+	if within {
+		i++
+	}
 	for i < len(b.toks) && (b.toks[i].kind == tokWord || b.toks[i].kind == tokName) {
 		parts = append(parts, b.toks[i].text)
 		if i++; i >= len(b.toks) || b.toks[i].text != "." {
@@ -265,6 +308,9 @@ func (b *body) target(i int, made bool) int {
 	}
 	if len(parts) == 0 {
 		return i
+	}
+	if within && b.sign(i, ")") || b.sign(i, "*") { // ONLY (name), name *
+		i++
 	}
 	schema, name := "", parts[len(parts)-1]
 	if len(parts) > 1 {

@@ -287,6 +287,8 @@ func TestTokenize(t *testing.T) {
 		"1..10 2.5 x.y":                                 "0 . . 0 0 x . y",
 		"a@-1 b*-1 c<>-d e||'f'":                        "a @- 0 b * - 0 c <> - d e || f",
 		"x:=1::int4":                                    "x := 0 :: int4",
+		"'a' -- b\n'c''d' 'e'--\n\t-- 'g'\n'h' $1in":    "ac'd eh $ in",
+		"e'a'\n'\\x20'":                                 escaped,
 		strings.Repeat("É", 40):                         strings.Repeat("É", 31),
 	} {
 		toks, ok := tokenize(src)

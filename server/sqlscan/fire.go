@@ -33,6 +33,13 @@ func (s *stmt) explicit(c *code, why string) {
 	s.runs(c, why, c.opaque(), true)
 }
 
+// anything adds code that runs by the text and may do anything.
+func (s *stmt) anything(why string) {
+	c := newCode(s.cat)
+	c.unreadable()
+	s.explicit(c, why)
+}
+
 // runs adds code that runs with the statement. opens says that this is effect opaque,
 // gives that the statement goes on with what the code gives.
 func (s *stmt) runs(c *code, why string, opens, gives bool) {

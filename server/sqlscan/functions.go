@@ -49,6 +49,9 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 	for _, fn := range found {
 		s.function(fn, c)
 	}
+	if len(c.args) == 1 { // a cast goes before functions that take another type (func_get_detail in parse_func.c)
+		s.scalarType(c.name)
+	}
 	if s.searches(found) {
 		s.asks++
 		rows := !s.on.given(c.args...)
@@ -96,6 +99,10 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 		s.out.Absent, s.opened = "function "+c.name+" is not known", true
 		return
 	}
+	if slices.ContainsFunc(stringsOf(f.Funcname), isTempSchema) {
+		s.anything("function " + c.name + " is the session's own")
+		return
+	}
 	s.opaque("function " + c.name + " is not known")
 }
 
@@ -104,8 +111,7 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 // schema is not the session's own, and the name cannot be a column or a type in function notation (ParseFuncOrColumn in parse_func.c
 // takes it for one where it has one argument).
 func (s *stmt) absent(c call, f *pg_query.FuncCall) bool {
-	temporary := func(schema string) bool { return strings.HasPrefix(schema, "pg_temp") }
-	if s.shifted || slices.ContainsFunc(stringsOf(f.Funcname), temporary) {
+	if s.shifted || slices.ContainsFunc(stringsOf(f.Funcname), isTempSchema) {
 		return false
 	}
 	return len(f.Args) != 1 || s.on.given(f.Args[0]) && len(s.cat.UserTypes(c.name)) == 0

@@ -54,6 +54,8 @@ func (s *stmt) serverCommand(n *pg_query.Node) bool {
 			tables = []string{"*"}
 		}
 		s.server("CLUSTER", tables...)
+		s.out.Opaque = true // index expressions run
+		s.indexes(x.ClusterStmt.Relation == nil)
 	case *pg_query.Node_CreateExtensionStmt:
 		s.server("CREATE EXTENSION")
 		s.opaque("an extension brings code")

@@ -155,7 +155,8 @@ func (t *tokenizer) comment() bool {
 	return false
 }
 
-// quoted reads '…' from its opening quote. What a string with escapes says is not
+// quoted reads '…' from its opening quote, with what continues it in further lines (PostgreSQL
+// manual, "Lexical Structure"). What a string with escapes says is not
 // known. A plain one with a backslash before a quote ends elsewhere where
 // standard_conforming_strings is off.
 func (t *tokenizer) quoted(escapes bool) bool {
@@ -176,6 +177,8 @@ func (t *tokenizer) quoted(escapes bool) bool {
 		case c == '\'' && next == '\'':
 			i++
 			b.WriteByte(c)
+		case c == '\'' && t.continued(i+1) > 0:
+			i = t.continued(i + 1)
 		case c == '\'':
 			text := b.String()
 			if unknown {
@@ -189,6 +192,29 @@ func (t *tokenizer) quoted(escapes bool) bool {
 		}
 	}
 	return false
+}
+
+// continued gives the place of the quote with which a string goes on that was closed before
+// i; 0 where it does not: there must be the end of a line between.
+func (t *tokenizer) continued(i int) int {
+	for lines := false; i < len(t.src); i++ {
+		switch c := t.src[i]; {
+		case c == '\n' || c == '\r':
+			lines = true
+		case c <= ' ':
+		case strings.HasPrefix(t.src[i:], "--"):
+			n := strings.IndexAny(t.src[i:], "\n\r")
+			if n < 0 {
+				return 0
+			}
+			i += n - 1
+		case c == '\'' && lines:
+			return i
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // escaped stands for the content of a string with escapes.
@@ -215,11 +241,11 @@ func (t *tokenizer) name() bool {
 
 // dollar reads $tag$…$tag$, or a parameter.
 func (t *tokenizer) dollar() bool {
-	end := t.at + 1
-	for end < len(t.src) && (letter(t.src[end]) || digit(t.src[end])) {
+	end, number := t.at+1, digit(t.peek(1)) // before PostgreSQL 15 a word may follow a number at once
+	for end < len(t.src) && (letter(t.src[end]) && !number || digit(t.src[end])) {
 		end++
 	}
-	if end == len(t.src) || t.src[end] != '$' || digit(t.src[t.at+1]) {
+	if end == len(t.src) || t.src[end] != '$' || number {
 		t.add(tokOther, "$")
 		t.at = max(end, t.at+1)
 		return true

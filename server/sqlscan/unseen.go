@@ -278,10 +278,13 @@ func (s *stmt) operators(names ...string) {
 }
 
 // implying are words of a body that use operators without naming them.
-var implying = map[string]bool{"case": true, "in": true, "using": true, "natural": true, "between": true}
+var implying = map[string][]string{
+	"case": {"="}, "in": {"=", "<>"}, "using": {"="}, "natural": {"="}, "nullif": {"="}, "distinct": {"="},
+	"between": {"<", "<=", ">", ">="}, "like": {"~~", "!~~"}, "ilike": {"~~*", "!~~*"}, "similar": {"~", "!~"},
+}
 
-func (b *body) implied() {
-	for _, name := range [...]string{"=", "<", "<=", ">", ">="} {
+func (b *body) implied(names []string) {
+	for _, name := range names {
 		for _, op := range b.cat.Operators(name) {
 			b.functions([]uint32{op.Function})
 		}
@@ -304,6 +307,11 @@ func (s *stmt) namedType(name string) {
 		s.types[t.Canonical()] = true
 		s.values[t.RowType] = true
 	}
+	s.scalarType(name)
+}
+
+// scalarType notes a user's type that is no table's row.
+func (s *stmt) scalarType(name string) {
 	for _, ut := range s.cat.UserTypes(name) {
 		s.types[hoop.TableName(ut.Schema, name)] = true
 		s.values[ut.OID] = true

@@ -223,7 +223,7 @@ func (s *stmt) operator(name []*pg_query.Node) {
 		return
 	}
 	if isTempSchema(parts[0]) {
-		s.opaque("an operator of the session's own is not known")
+		s.anything("an operator is the session's own")
 	}
 	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
 		f, ok := s.cat.Function(op.Function)
