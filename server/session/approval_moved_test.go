@@ -21,7 +21,8 @@ const movable = counted + `
 	CREATE FUNCTION bump() RETURNS int LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE true; RETURN 1; END'`
 
 // A view of the session's own that has a table's name stands before it. What is done to
-// the name may reach any table, so people are told, and rules for other tables count.
+// the name may reach any table, so people are told, and rules for other tables count. So they
+// do behind DDL that is not committed, for what names stand for by then.
 func TestApproval_ViewsOfTheSessionStandBeforeTables(t *testing.T) {
 	const guarded = `
 ---
@@ -29,7 +30,18 @@ kind: StatementRule
 name: nobody-writes-allowed
 spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tables: [public.allowed], decision: deny}
 `
-	a := startApprovals(t, servertest.Options{Setup: movable})
+	a := startApprovals(t, servertest.Options{Setup: movable + `;
+		CREATE TABLE other.allowed (n int);
+		CREATE VIEW shown AS SELECT n FROM hits;
+		CREATE VIEW over AS SELECT n FROM shown;
+		CREATE TABLE parts (n int) PARTITION BY RANGE (n);
+		CREATE TABLE owners (id int PRIMARY KEY);
+		INSERT INTO owners VALUES (0);
+		CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE hits SET n = n + 1 WHERE n >= 0; RETURN NULL; END';
+		CREATE TABLE soon (n int);
+		CREATE TRIGGER t AFTER INSERT ON soon FOR EACH ROW EXECUTE FUNCTION notes();
+		CREATE TABLE later (n int);
+		CREATE CONSTRAINT TRIGGER t AFTER UPDATE ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes()`})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 	conn := open(t, a.Gateway, simple)
 	run(t, conn, "CREATE TEMP VIEW hits AS SELECT n FROM allowed")
@@ -69,6 +81,43 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 		if state(last) != "42501" {
 			t.Errorf("%s: %v", sqls, last)
 		}
+	}
+	const update, hidden = "UPDATE hits SET n = n + 1 WHERE n < 1000", "CREATE TEMP TABLE hits (n int, EXCLUDE USING gist (int4range(n, n + 1) WITH &&))" // which is not followed
+	for name, tt := range map[string]struct {
+		free, asked []string // nobody is asked about those, and then people agree to these
+		last        string   // is denied
+		told        bool     // by people
+	}{
+		"another name":          {[]string{"BEGIN"}, []string{"ALTER TABLE hits RENAME TO was", "ALTER TABLE allowed RENAME TO hits"}, update, false},
+		"another name, in one":  {nil, nil, "ALTER TABLE hits RENAME TO was; CREATE VIEW hits AS SELECT n FROM allowed; " + update, false},
+		"a view":                {[]string{"BEGIN"}, []string{"ALTER TABLE hits RENAME TO was", "CREATE VIEW hits AS SELECT n FROM allowed"}, update, false},
+		"another view":          {[]string{"BEGIN"}, []string{"CREATE OR REPLACE VIEW public.shown AS SELECT n FROM allowed"}, "UPDATE over SET n = n + 1 WHERE n < 1000", false},
+		"a child, prepared":     {[]string{"PREPARE p AS " + update, "BEGIN"}, []string{"ALTER TABLE allowed INHERIT hits"}, "EXECUTE p", false},
+		"a child, renamed":      {[]string{"BEGIN"}, []string{"ALTER TABLE allowed INHERIT hits", "ALTER TABLE hits RENAME TO now"}, "UPDATE now SET n = n + 1 WHERE n < 1000", false},
+		"a partition":           {[]string{"BEGIN"}, []string{"ALTER TABLE parts ATTACH PARTITION allowed FOR VALUES FROM (0) TO (1000)"}, "INSERT INTO parts VALUES (1)", false},
+		"a new child":           {[]string{"BEGIN"}, []string{"ALTER TABLE hits RENAME TO was", "CREATE TABLE hits () INHERITS (allowed)"}, "INSERT INTO hits VALUES (1)", false},
+		"a cascade":             {[]string{"BEGIN"}, []string{"ALTER TABLE allowed ADD FOREIGN KEY (n) REFERENCES owners ON DELETE CASCADE"}, "DELETE FROM owners WHERE id = 7", false},
+		"another schema":        {[]string{"BEGIN"}, []string{"ALTER TABLE other.allowed RENAME TO was", "ALTER TABLE allowed SET SCHEMA other"}, "UPDATE other.allowed SET n = n + 1 WHERE n < 1000", false},
+		"over what is hidden":   {[]string{strings.Replace(hidden, "hits", "note", 1)}, []string{"CREATE VIEW hits AS SELECT n FROM allowed WHERE (SELECT count(*) FROM note) >= 0"}, update, false},
+		"a check of it":         {[]string{hidden}, []string{"ALTER TABLE hits ADD CHECK (bump() > 0)"}, update, true},
+		"a rule of it":          {[]string{hidden}, []string{"CREATE RULE r AS ON UPDATE TO hits DO INSTEAD SELECT bump()"}, update, true},
+		"which a trigger finds": {[]string{hidden}, nil, "INSERT INTO soon VALUES (1)", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			conn := open(t, a.Gateway, simple)
+			for _, sql := range tt.free {
+				run(t, conn, sql)
+			}
+			a.runs(conn, tt.asked, slices.Repeat([]bool{true}, len(tt.asked)))
+			done := exec(conn, tt.last)
+			if tt.told {
+				a.decide(a.pending(1)[0].ID, false)
+			}
+			if err := <-done; state(err) != "42501" {
+				t.Errorf("%s: %v", tt.last, err)
+			}
+		})
 	}
 	if n := a.Count("SELECT sum(n) FROM allowed"); n != 0 {
 		t.Errorf("the table that nobody may write has %d", n)

@@ -131,8 +131,10 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 		}
 		if rejoins[c.Subtype] && a.Objtype != pg_query.ObjectType_OBJECT_INDEX {
 			s.passes(tables, c.Def)
+			s.reaches(a.Relation, c.Def)
 		}
 		if c.Def != nil {
+			s.cascades(a.Relation, c.Def)
 			s.alterTableDef(a.Relation, c, tables)
 		}
 		if a.Objtype == pg_query.ObjectType_OBJECT_TABLE {
@@ -218,6 +220,37 @@ func (s *stmt) passes(tables []string, def *pg_query.Node) {
 	s.use(hoop.EffectRead, "rows are read by another name", tables...)
 }
 
+// reaches notes that what is done to a table, or to one that a definition names, may be done to
+// the other.
+func (s *stmt) reaches(rv *pg_query.RangeVar, def *pg_query.Node) {
+	named := append(rangeVarsBelow(def), rv)
+	if other := def.GetRangeVar(); other != nil {
+		named = append(named, other)
+	}
+	for _, rv := range named {
+		s.restates(rv.Relname, named...)
+		for _, t := range s.lookup(rv) {
+			for _, rel := range s.cat.Related(t) {
+				s.restates(rel.Name, named...)
+			}
+		}
+	}
+}
+
+// cascades notes that what is done to the table that a foreign key refers to is done to the
+// one that has the key.
+func (s *stmt) cascades(rv *pg_query.RangeVar, def *pg_query.Node) {
+	for _, n := range append([]*pg_query.Node{def}, def.GetColumnDef().GetConstraints()...) {
+		if k := n.GetConstraint(); k.GetContype() == pg_query.ConstrType_CONSTR_FOREIGN && (changesRows[k.FkDelAction] || changesRows[k.FkUpdAction]) {
+			s.restates(k.Pktable.GetRelname(), rv)
+		}
+	}
+}
+
+// changesRows are the actions of foreign keys that change rows (FKCONSTR_ACTION_… in
+// PostgreSQL's parsenodes.h): CASCADE, SET NULL, SET DEFAULT.
+var changesRows = map[string]bool{"c": true, "n": true, "d": true}
+
 // alterTableDef walks what a sub-command defines. A column that is computed from
 // others, or rewritten from them, is a copy.
 func (s *stmt) alterTableDef(rv *pg_query.RangeVar, c *pg_query.AlterTableCmd, tables []string) {
@@ -287,6 +320,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 	s.ddl(verb, tables...)
 	if renamesTable(s.cat, r) { // ALTER TABLE renames views, too
 		s.out.Renamed = append(s.out.Renamed, hoop.QuoteIdent(r.Newname))
+		s.restates(r.Newname, r.Relation)
 		if s.maybeOwn(r.Relation) {
 			s.veil(r.Newname)
 		}
@@ -335,6 +369,7 @@ func (s *stmt) moveToSchema(a *pg_query.AlterObjectSchemaStmt) {
 	tables := s.canonical(a.Relation)
 	s.ddl(verb, tables...)
 	s.passes(tables, nil)
+	s.restates(a.Relation.Relname, a.Relation)
 	s.derive("a table in another schema", []string{hoop.TableName(a.Newschema, a.Relation.Relname)}, tables...)
 }
 

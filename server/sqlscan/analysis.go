@@ -51,13 +51,19 @@ type Analysis struct {
 	// search_path. That is for the session to know: see Paths.
 	Unplaced []string
 	// Renamed are the names, likewise, that relations get which the catalog shows or which are
-	// not known: what has the old one may be the session's own where such are not followed.
+	// not known, and views without a schema: what has the old one, or is shown, may be the
+	// session's own where such are not followed, and what it becomes is so, too.
 	Renamed []string
+	// Restates tells what names of relations stand for, or reach, other than the catalog shows
+	// until that shows it.
+	Restates []Restated
 	// Paths says that the text may set the session's search_path so that pg_temp is in it.
 	Paths bool
 	// Hides says that the text may make a table of the session's own that is not followed, or
 	// alter one so, until one with Command.Untemp has succeeded.
 	Hides bool
+	// Hidden are the names of such tables, as in Finds.
+	Hidden []string
 	// Veils are the names that views get which may be the session's own, quoted where
 	// necessary: PostgreSQL finds those before any table of the name, and what later texts
 	// do to it reaches the tables that the view shows.
@@ -85,7 +91,8 @@ type Analysis struct {
 	// own: a view, a default, a check, a trigger. No catalog shows that, so what runs behind it
 	// may run the code, until one with Command.Untemp has succeeded.
 	Plants bool
-	// PlantsUnplaced says that this is so where pg_temp stands first in the search_path.
+	// PlantsUnplaced says that this is so where pg_temp stands first in the search_path, or a
+	// table of the session's own is not followed.
 	PlantsUnplaced bool
 	// Parses is what runs code that does more than read as soon as the target parses the
 	// text, as it may: it reads constants of arrays, rows and ranges then. "" where nothing does.
@@ -102,6 +109,13 @@ type Analysis struct {
 	// not change the analysis (but for Command.End): a text with the same key whose other
 	// literals are the same has the same one. It is nil where that is not known.
 	Free []bool
+}
+
+// Restated is the name of a relation, quoted where necessary and without that of a schema, which
+// stands for others, or by which others are reached: their canonical names.
+type Restated struct {
+	Name   string
+	Tables []string
 }
 
 // Has reports whether the analysis has the effect.

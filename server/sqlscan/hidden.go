@@ -56,13 +56,28 @@ func (s *stmt) hidden() {
 			}
 		}
 	}
-	s.out.Hides = s.out.Hides || hides
+	if s.out.Hides = s.out.Hides || hides; hides {
+		s.out.Hidden = append(s.out.Hidden, s.hiding()...)
+	}
 	if !slices.ContainsFunc(s.targets, func(rv *pg_query.RangeVar) bool { return rv.GetSchemaname() == "" || isTempSchema(rv.Schemaname) }) {
 		return
 	}
 	for _, u := range s.copying {
 		s.anyhow(s.taken(u), !s.out.Hides)
 	}
+}
+
+// hiding gives the names that tables get which are not followed.
+func (s *stmt) hiding() (names []string) {
+	if r := s.node.GetRenameStmt(); r != nil {
+		return []string{r.Newname}
+	}
+	for _, rv := range s.targets {
+		if rv.GetRelpersistence() == "t" || isTempSchema(rv.GetSchemaname()) {
+			names = append(names, rv.Relname)
+		}
+	}
+	return names
 }
 
 // anyhow adds a look at what is compared with anything; hidden as in hoop.Look.

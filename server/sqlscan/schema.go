@@ -22,6 +22,34 @@ func (s *stmt) veil(name string) {
 	s.out.Veils = append(s.out.Veils, hoop.QuoteIdent(name))
 }
 
+// restates notes that a name stands for what others mean, or reaches it, from now on.
+func (s *stmt) restates(name string, reached ...*pg_query.RangeVar) {
+	out := Restated{Name: hoop.QuoteIdent(name)}
+	for _, rv := range reached {
+		found := s.lookup(rv)
+		if len(found) == 0 { // it may have just got the name
+			out.Tables = append(append(out.Tables, s.places(rv)...), "*")
+		}
+		out.Tables = append(append(out.Tables, s.withRelatives(found)...), s.under(found, map[uint32]bool{})...)
+	}
+	out.Tables = sortedSet(out.Tables)
+	s.out.Restates = append(s.out.Restates, out)
+}
+
+// under names what the views among tables are over.
+func (s *stmt) under(tables []*catalog.Table, seen map[uint32]bool) (names []string) {
+	for _, t := range tables {
+		for _, oid := range t.Uses {
+			if used, ok := s.cat.Table(oid); ok && !seen[oid] {
+				seen[oid] = true
+				over := []*catalog.Table{used}
+				names = append(append(names, s.withRelatives(over)...), s.under(over, seen)...)
+			}
+		}
+	}
+	return names
+}
+
 func (s *stmt) changesCatalog() {
 	s.out.DDL, s.shifted, s.cataloging = true, true, true
 }
@@ -247,6 +275,10 @@ func (s *stmt) createView(x *pg_query.ViewStmt) {
 		v = &pg_query.RangeVar{Schemaname: catalog.TempSchema, Relname: v.Relname}
 	case v.Relpersistence == "t" || isTempSchema(v.Schemaname) || slices.ContainsFunc(rangeVarsBelow(x.Query), s.maybeOwn):
 		s.veil(v.Relname) // over what is the session's own, a view is too (DefineView in PostgreSQL's view.c)
+	default:
+		if s.restates(v.Relname, rangeVarsBelow(x.Query)...); v.Schemaname == "" && s.home == "" {
+			s.out.Renamed = append(s.out.Renamed, hoop.QuoteIdent(v.Relname))
+		}
 	}
 	if s.newTable(v); !s.makesOwn() {
 		s.changesCatalog()
@@ -306,6 +338,9 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 	if c.Partbound != nil || len(c.InhRelations) > 0 {
 		s.changesCatalog()
 		s.joins(c.Relation, c.Partbound == nil)
+		for _, n := range c.InhRelations {
+			s.restates(c.Relation.GetRelname(), n.GetRangeVar())
+		}
 	}
 	for _, e := range c.TableElts {
 		s.likened(e.GetTableLikeClause())

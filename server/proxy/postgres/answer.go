@@ -525,7 +525,8 @@ func (a *answerer) ready(e *expected, m []byte) error {
 			a.finds, a.opaque = nil, false
 		}
 		if a.ddl >= 0 && e.batch >= a.ddl {
-			if a.ddl, a.joined, a.recoded, a.stale = -1, false, false, true; a.public {
+			a.defined++
+			if a.ddl, a.joined, a.recoded, a.restated, a.stale = -1, false, false, nil, true; a.public {
 				a.public = false
 				a.cat.Expire()
 			}

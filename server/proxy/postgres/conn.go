@@ -65,6 +65,8 @@ type conn struct {
 	ddl      int64       // batch of the last uncommitted DDL, -1 for none
 	public   bool        // that DDL is of what others see, too
 	recoded  bool        // by that DDL: see sqlscan.Analysis.Recodes
+	restated restated    // by that DDL
+	defined  int64       // counts the ends of transactions that had some
 	joined   bool        // such DDL made a table a child or a partition of another
 	adopted  int64       // batch that made a table which may be the session's own a child of another; -1 for none
 	settled  bool        // everything the target sent so far has been written to the client

@@ -9,12 +9,17 @@ import (
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
-// own are names that the session has given, or gives, to relations of its own.
+// own are names that the session has given, or gives, to relations of its own, and those that
+// stand for others by DDL that no catalog shows yet.
 type own struct{ tables, views []string }
 
 // makes adds what a text makes; what is unplaced may be a view.
 func (o *own) makes(a *sqlscan.Analysis, unplaced []string) {
 	o.views = slices.Concat(o.views, a.Veils, unplaced)
+	for _, r := range a.Restates {
+		o.views = append(o.views, r.Name)
+	}
+	o.tables = append(o.tables, a.Hidden...)
 	for _, cmd := range a.Commands {
 		for _, c := range cmd.Local {
 			switch {
@@ -53,9 +58,8 @@ func (c *conn) intercepts(m *meaning, also []executed) (uses []hoop.Use) {
 		made.makes(a, c.shadows.unplaced(a))
 	}
 	name, found := made.first(slices.Sorted(maps.Keys(c.finds)))
-	for name := range c.veils {
-		made.views = append(made.views, name)
-	}
+	made.views = slices.AppendSeq(slices.AppendSeq(made.views, maps.Keys(c.veils)), maps.Keys(c.restated))
+	made.tables = slices.AppendSeq(made.tables, maps.Keys(c.shadows.hidden))
 	for _, l := range c.overlay.tables {
 		made.tables = append(made.tables, l.table.Name)
 	}

@@ -1,6 +1,10 @@
 package postgres
 
-import "github.com/hoopctl/hoopctl/server/sqlscan"
+import (
+	"maps"
+
+	"github.com/hoopctl/hoopctl/server/sqlscan"
+)
 
 // shadows counts the statements that may have made session-local objects, or changed
 // what names mean: texts that follow count as opaque. It is guarded by conn.mu.
@@ -8,17 +12,18 @@ import "github.com/hoopctl/hoopctl/server/sqlscan"
 // DISCARD ALL and DISCARD TEMP undo that, but only once nothing can roll them back: as
 // the one statement of a batch after which no transaction is open.
 type shadows struct {
-	last   int64     // batch of the statement that was forwarded last
-	made   int       // statements forwarded that may cast one
-	hid    int       // made, at the last of those that may leave a table which is not followed
-	sown   int       // made, at the last of those that leave code: see sqlscan.Analysis.Plants
-	undone int       // how many of these are undone
-	first  bool      // pg_temp may be in the search_path that the session began with
-	paths  int       // statements forwarded that may put it there
-	reset  int       // how many of these DISCARD ALL has undone
-	undo   *expected // the DISCARD under way, nil for none
-	before int       // made, when it was forwarded
-	pathed int       // paths, when it was forwarded
+	last   int64          // batch of the statement that was forwarded last
+	made   int            // statements forwarded that may cast one
+	hid    int            // made, at the last of those that may leave a table which is not followed
+	sown   int            // made, at the last of those that leave code: see sqlscan.Analysis.Plants
+	undone int            // how many of these are undone
+	hidden map[string]int // names of tables that are not followed: made, when one got it last
+	first  bool           // pg_temp may be in the search_path that the session began with
+	paths  int            // statements forwarded that may put it there
+	reset  int            // how many of these DISCARD ALL has undone
+	undo   *expected      // the DISCARD under way, nil for none
+	before int            // made, when it was forwarded
+	pathed int            // paths, when it was forwarded
 }
 
 func (s *shadows) any() bool { return s.made > s.undone }
@@ -58,6 +63,16 @@ func (s *shadows) lost() {
 	s.hid = s.made
 }
 
+// hide notes names of tables that are not followed.
+func (s *shadows) hide(names ...string) {
+	if len(names) > 0 && s.hidden == nil {
+		s.hidden = map[string]int{}
+	}
+	for _, name := range names {
+		s.hidden[name] = s.made
+	}
+}
+
 // forwarded notes what e runs.
 func (s *shadows) forwarded(e *expected) {
 	alone := s.last != e.batch
@@ -76,9 +91,10 @@ func (s *shadows) forwarded(e *expected) {
 		case a.Temp:
 			s.made++
 		}
-		if a.Plants || a.PlantsUnplaced && s.tempFirst(a) {
+		if a.Plants || a.PlantsUnplaced && (s.tempFirst(a) || s.hides()) {
 			s.plants()
 		}
+		s.hide(a.Hidden...)
 	}
 	cmds := e.run.meaning.analysis.Commands
 	if len(cmds) == 1 && cmds[0].Untemp && alone {
@@ -103,6 +119,7 @@ func (s *shadows) ready(e *expected, idle bool) (gone bool) {
 		if s.undone = s.before; s.undo.run.meaning.analysis.Commands[0].Discard {
 			s.reset = s.pathed
 		}
+		maps.DeleteFunc(s.hidden, func(_ string, at int) bool { return at <= s.undone })
 	}
 	s.undo = nil
 	return idle

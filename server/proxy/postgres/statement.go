@@ -70,6 +70,13 @@ func (c *conn) base(ctx context.Context) (*catalog.Snapshot, error) {
 	return snap, err
 }
 
+// endings counts the ends of transactions that had DDL.
+func (c *conn) endings() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.defined
+}
+
 // renewed analyses again when the catalog has changed since.
 func (c *conn) renewed(ctx context.Context, m *meaning) (*meaning, error) {
 	m, _, err := c.renew(ctx, m)
@@ -158,7 +165,12 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), c.turned(x.meaning.analysis)...)
 	}
 	st.Uses = c.veils.lift(st.Uses, slices.Concat(a.Veils, unplaced))
-	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables) > 0 || a.Temp || len(unplaced) > 0 || a.Multi > 1 {
+	behind := c.restated
+	if a.Multi > 1 {
+		behind = behind.with(a.Restates)
+	}
+	st.Uses = behind.lift(st.Uses)
+	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables)+len(c.restated)+len(c.shadows.hidden) > 0 || a.Temp || len(unplaced) > 0 || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
 	}
 	return st, also, nil
@@ -501,23 +513,28 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	if err := c.heard(c.ctx); err != nil {
 		return nil, err
 	}
-	m, snap, err := c.renew(c.ctx, m)
-	if err != nil {
-		return nil, c.unjudged(text, nil, params, err)
-	}
-	if m, err = c.withParams(c.ctx, m, snap, params); err != nil {
-		return nil, c.unjudged(text, nil, params, err)
-	}
-	c.mu.Lock()
-	on := c.groundLocked()
-	c.mu.Unlock()
+	var snap *catalog.Snapshot
+	var on ground
 	var st *hoop.Statement
 	var also []executed
-	if err = c.convertible(m); err == nil {
-		st, also, err = c.statement(c.ctx, m, tainted, params)
-	}
-	if err != nil {
-		return nil, c.unjudged(m.text, m, params, err)
+	for defined := int64(-1); defined != c.endings(); { // what ended meanwhile is in another catalog
+		defined = c.endings()
+		var err error
+		if m, snap, err = c.renew(c.ctx, m); err != nil {
+			return nil, c.unjudged(text, nil, params, err)
+		}
+		if m, err = c.withParams(c.ctx, m, snap, params); err != nil {
+			return nil, c.unjudged(text, nil, params, err)
+		}
+		c.mu.Lock()
+		on = c.groundLocked()
+		c.mu.Unlock()
+		if err = c.convertible(m); err == nil {
+			st, also, err = c.statement(c.ctx, m, tainted, params)
+		}
+		if err != nil {
+			return nil, c.unjudged(m.text, m, params, err)
+		}
 	}
 	if parsed != st.Dialect {
 		st.Dialect += parsed
@@ -591,6 +608,7 @@ func (c *conn) forwarded(e *expected) {
 			c.public = c.public || forOthers(a)
 		}
 		c.recoded = c.recoded || a.Recodes
+		c.restated = c.restated.with(a.Restates)
 		unplaced := c.shadows.unplaced(a)
 		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && (len(unplaced) > 0 || c.shadows.any()) {
 			c.adopted = e.batch
@@ -599,6 +617,9 @@ func (c *conn) forwarded(e *expected) {
 		followed := c.overlay.forwarded(e, at, m, c.ddl < 0)
 		if !followed {
 			c.shadows.lost()
+			var names own
+			names.makes(a, nil)
+			c.shadows.hide(names.tables...)
 		}
 		c.veils.forwarded(e, a, unplaced, followed)
 		for _, cmd := range a.Commands {
