@@ -215,22 +215,13 @@ func (a *analysis) besides(condition *pg_query.Node, s *scope, own ...*relation)
 
 // blank is the target of a statement with columns that derive from nothing.
 func (a *analysis) blank(rv *pg_query.RangeVar) *relation {
-	var out *relation
-	for _, t := range a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()) {
+	return a.anyOf(rv, func(t *catalog.Table) *relation {
 		r := &relation{fixed: true, table: true}
 		for _, c := range t.Columns {
 			r.cols = append(r.cols, column{name: c.Name, sure: true})
 		}
-		if out == nil {
-			out = r
-		} else {
-			out = alternatives(out, r)
-		}
-	}
-	if out == nil {
-		return opaque()
-	}
-	return out
+		return r
+	})
 }
 
 // merge is MERGE: any value that a WHEN clause stores may be in any column.

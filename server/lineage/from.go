@@ -91,16 +91,24 @@ func (a *analysis) table(rv *pg_query.RangeVar) *relation {
 	if strings.HasPrefix(rv.Schemaname, "pg_toast") {
 		return opaque()
 	}
-	var out *relation
-	for _, t := range a.cat.Lookup(rv.Schemaname, rv.Relname) {
+	return a.anyOf(rv, func(t *catalog.Table) *relation {
 		switch t.Kind {
 		case catalog.KindIndex, catalog.KindPartIndex, catalog.KindComposite:
-			continue
+			return nil
 		}
-		r := a.tableColumns(t)
-		if out == nil {
+		return a.tableColumns(t)
+	})
+}
+
+// anyOf is what a name means where each table of the name is what as gives; nil is none.
+func (a *analysis) anyOf(rv *pg_query.RangeVar, as func(*catalog.Table) *relation) *relation {
+	var out *relation
+	for _, t := range a.cat.Lookup(rv.GetSchemaname(), rv.GetRelname()) {
+		switch r := as(t); {
+		case r == nil:
+		case out == nil:
 			out = r
-		} else {
+		default:
 			out = alternatives(out, r)
 		}
 	}

@@ -120,21 +120,28 @@ func TestOverlay(t *testing.T) {
 			for _, sql := range c.texts {
 				_, _ = conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol) // some are there to fail
 			}
-			results, err := conn.PgConn().Exec(t.Context(), c.last).ReadAll()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var row []string
-			for _, v := range results[len(results)-1].Rows[0] {
-				row = append(row, strings.TrimPrefix(string(v), "[masked]"))
-			}
-			if got := strings.Join(row, "|"); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if got := tap.String(); strings.Contains(got, marker) || strings.Contains(got, "91755") {
-				t.Errorf("the client received the marker: …%q", around(got, marker))
-			}
+			answers(t, conn, tap, c.last, c.want)
 		})
+	}
+}
+
+// answers checks the first row that the last command of a text gives, with what is masked or
+// NULL as "", and that no byte of a protected value came.
+func answers(t *testing.T, conn *pgx.Conn, tap *tapped, text, want string) {
+	t.Helper()
+	results, err := conn.PgConn().Exec(t.Context(), text).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var row []string
+	for _, v := range results[len(results)-1].Rows[0] {
+		row = append(row, strings.TrimPrefix(string(v), "[masked]"))
+	}
+	if got := strings.Join(row, "|"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := tap.String(); strings.Contains(got, marker) || strings.Contains(got, "91755") {
+		t.Errorf("the client received the marker: …%q", around(got, marker))
 	}
 }
 
@@ -308,20 +315,7 @@ func TestOverlay_Definitions(t *testing.T) {
 					t.Fatalf("%s: %v", sql, err)
 				}
 			}
-			results, err := conn.PgConn().Exec(t.Context(), c.last).ReadAll()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var row []string
-			for _, v := range results[len(results)-1].Rows[0] {
-				row = append(row, strings.TrimPrefix(string(v), "[masked]"))
-			}
-			if got := strings.Join(row, "|"); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if got := tap.String(); strings.Contains(got, marker) || strings.Contains(got, "91755") {
-				t.Errorf("the client received the marker: …%q", around(got, marker))
-			}
+			answers(t, conn, tap, c.last, c.want)
 		})
 	}
 	// The path that a session begins with counts too.
