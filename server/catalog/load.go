@@ -322,13 +322,19 @@ func (l *loader) triggers(ctx context.Context) error {
 		})
 }
 
-// sequences finds those that defaults call nextval of, and those of identity columns.
+// sequences finds those whose numbers defaults give, those of domains too, and those of
+// identity columns. 0 stands for one that the expression finds by a text, or as lastval does.
 func (l *loader) sequences(ctx context.Context) error {
 	var rel, seq uint32
 	return l.each(ctx, `
-		select x.adrelid, d.refobjid from pg_catalog.pg_attrdef x
-			join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = x.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
+		with made(rel, class, obj, expr) as (
+			select adrelid, 'pg_catalog.pg_attrdef'::regclass, oid, adbin::text from pg_catalog.pg_attrdef
+			union all select a.attrelid, 'pg_catalog.pg_type'::regclass, y.oid, y.typdefaultbin::text from pg_catalog.pg_type y join pg_catalog.pg_attribute a
+				on a.atttypid = y.oid and a.attnum > 0 and not a.attisdropped where y.typtype = 'd' and y.typdefaultbin is not null)
+		select m.rel, d.refobjid from made m
+			join pg_catalog.pg_depend d on d.classid = m.class and d.objid = m.obj and d.refclassid = 'pg_catalog.pg_class'::regclass
 			join pg_catalog.pg_class c on c.oid = d.refobjid and c.relkind = 'S'
+		union select rel, 0 from made where `+numbersIn("expr", "")+` > `+numbersIn("expr", `[^(){}]* :args \(\{CONST :consttype 2205 `)+`
 		union select d.refobjid, d.objid from pg_catalog.pg_depend d join pg_catalog.pg_class c on c.oid = d.objid and c.relkind = 'S'
 			where d.classid = 'pg_catalog.pg_class'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass and d.deptype = 'i'
 		order by 1, 2`,
@@ -337,6 +343,13 @@ func (l *loader) sequences(ctx context.Context) error {
 				t.Sequences = append(t.Sequences, seq)
 			}
 		})
+}
+
+// numbersIn is SQL for how many calls of functions there are in a stored expression that give
+// the number of a sequence, where more follows their OID. 2205 is that of regclass.
+func numbersIn(expr, more string) string {
+	return `(select count(*) from pg_catalog.regexp_matches(` + expr + `, ':funcid (\d+) ` + more + `', 'g') m join pg_catalog.pg_proc p on p.oid = m[1]::oid
+		where p.oid < 16384 and p.proname in ('nextval', 'currval', 'lastval'))`
 }
 
 func (l *loader) eventTriggers(ctx context.Context) error {

@@ -81,7 +81,7 @@ type Table struct {
 	Policies []uint32 // row-level security; volatile built-in functions too
 	// PolicyUses are relations in policies.
 	PolicyUses []uint32
-	Sequences  []uint32  // that number its rows: serial and identity columns
+	Sequences  []uint32  // that number its rows: of identity columns and defaults; 0 for any
 	RuleCalls  []uint32  // rules other than a view's _RETURN; built-in functions too
 	RuleUses   []uint32  // relations in such rules
 	Cascades   []Cascade // foreign keys that refer to this table

@@ -72,8 +72,6 @@ func (b *body) read() {
 		case tokName:
 			b.temp = b.temp || b.paths(i)
 			b.named(i, t.text)
-		case tokString:
-			b.sequence(t.text)
 		case tokOp:
 			for _, op := range b.cat.Operators(t.text) {
 				b.functions([]uint32{op.Function})
@@ -127,7 +125,9 @@ func (b *body) named(i int, name string) {
 		}
 	}
 	for _, f := range b.cat.Functions("", name) {
-		b.function(f)
+		if b.function(f); f.System && readsSequence[name] {
+			b.sequence(i + 1)
+		}
 	}
 	for _, ut := range b.cat.UserTypes(name) {
 		b.functions(b.cat.TypeCode(ut.OID))
@@ -135,22 +135,32 @@ func (b *body) named(i int, name string) {
 	}
 }
 
-// sequence notes that a sequence is read whose name stands in a text, as for currval.
-func (b *body) sequence(text string) {
+// sequence notes that a sequence is read, as by currval, whose argument begins at i: that of
+// the name where there is nothing but a text, else any.
+func (b *body) sequence(i int) {
 	const longest = 3 * (2*nameBytes + 3) // quoted, with a schema
-	if len(text) > longest {
+	end := i + 2
+	if b.sign(end, "::") && b.word(end+1) == "regclass" {
+		end += 2
+	}
+	if !b.sign(i, "(") || !b.sign(end, ")") || b.toks[i+1].kind != tokString || len(b.toks[i+1].text) > longest {
+		b.anySequence()
 		return
 	}
-	toks, ok := tokenize(text)
+	toks, ok := tokenize(b.toks[i+1].text)
 	n := len(toks)
 	if !ok || n != 1 && (n != 3 || toks[1].text != ".") {
+		b.anySequence()
 		return
 	}
-	schema := ""
+	schema, name := "", toks[n-1].text
 	if n == 3 {
 		schema = toks[0].text
 	}
-	for _, t := range b.cat.Lookup(schema, toks[n-1].text) {
+	if schema == "" || isTempSchema(schema) {
+		b.find(name)
+	}
+	for _, t := range b.cat.Lookup(schema, name) {
 		if t.Kind == catalog.KindSequence {
 			b.source(t)
 		}

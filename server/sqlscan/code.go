@@ -190,7 +190,9 @@ func (c *code) function(f *catalog.Function) {
 func (c *code) functions(oids []uint32) {
 	for _, oid := range oids {
 		if f, ok := c.cat.Function(oid); ok {
-			c.function(f)
+			if c.function(f); f.System && readsSequence[f.Name] {
+				c.anySequence()
+			}
 		} else {
 			c.unreadable()
 		}
@@ -223,6 +225,13 @@ func (c *code) builtin(f *catalog.Function) {
 		lasting := h.effect == hoop.EffectWrite && f.Name != "nextval" || h.effect == hoop.EffectServer
 		c.writes = c.writes || h.keeps && lasting
 		c.keeps = c.keeps || h.keeps
+	}
+}
+
+// anySequence notes that a sequence is read which is not known.
+func (c *code) anySequence() {
+	for _, t := range allSequences(c.cat) {
+		c.source(t)
 	}
 }
 

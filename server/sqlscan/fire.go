@@ -150,18 +150,44 @@ func (s *stmt) made(t *catalog.Table, c change) {
 		}
 	})
 	s.checked(t)
+	rows := s.beneath(t)
 	for _, oid := range t.Sequences {
+		from := []string{sequences}
 		if seq, ok := s.cat.Table(oid); ok {
-			s.reads[seq.Canonical()] = true
-			s.copied("a number of a sequence", []string{t.Canonical()}, []string{seq.Canonical()})
+			from = []string{seq.Canonical()}
+		} else if oid == 0 {
+			from = append(from, canonicals(allSequences(s.cat))...)
 		}
+		for _, name := range from {
+			s.reads[name] = true
+		}
+		s.copied("a number of a sequence", canonicals(rows), from)
 	}
 	if len(t.Values) > 0 {
 		values := newCode(s.cat)
 		values.functions(t.Values)
-		s.implicit(values, "a default or a generated column", nil, t)
+		s.implicit(values, "a default or a generated column", nil, rows...)
 	}
 	s.checks(t)
+}
+
+// sequences stands for those that are not known: another session's own, say.
+const sequences = "pg_catalog.pg_sequences"
+
+// beneath gives a table, or a view with all that rows put into it may go to.
+func (s *stmt) beneath(t *catalog.Table) []*catalog.Table {
+	all := []*catalog.Table{t}
+	for i := 0; i < len(all); i++ {
+		if all[i].Kind != catalog.KindView {
+			continue
+		}
+		for _, oid := range all[i].Uses {
+			if used, ok := s.cat.Table(oid); ok && !used.System && !slices.Contains(all, used) {
+				all = append(all, used)
+			}
+		}
+	}
+	return all
 }
 
 // checked adds the effects of constraints, indexes and domains.

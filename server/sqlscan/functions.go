@@ -261,8 +261,13 @@ func (s *stmt) sequences(c call) []*catalog.Table {
 			}
 		}
 	}
+	return allSequences(s.cat)
+}
+
+// allSequences are those of the database and the session's own.
+func allSequences(cat *catalog.Snapshot) []*catalog.Table {
 	var all []*catalog.Table
-	for t := range s.cat.Tables {
+	for _, t := range slices.AppendSeq(slices.Clone(cat.Local()), cat.Tables) {
 		if t.Kind == catalog.KindSequence {
 			all = append(all, t)
 		}

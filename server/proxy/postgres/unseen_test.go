@@ -59,7 +59,17 @@ const unseenSchema = deriveSchema + `;
 	create table c21 (b text);
 	create function ft() returns trigger language plpgsql as 'begin perform w(); return null; end';
 	create trigger tr after truncate on c21 for each statement execute function ft();
-	create function f21() returns void language plpgsql as 'begin truncate c1 *, c21 *; end'`
+	create function f21() returns void language plpgsql as 'begin truncate c1 *, c21 *; end';
+	create table c24 (k int, n bigint default currval('numbers'::text::regclass));
+	create table c25 (k int, n bigint default lastval());
+	create domain d6 as bigint default currval('numbers');
+	create table c26 (k int, n d6);
+	create function f27(text) returns bigint language sql as 'select currval($1)';
+	create function f28(bigint default currval('numbers')) returns bigint language sql immutable as 'select $1';
+	create table c29 (k int, n bigint default currval('ours'::text::regclass));
+	create table c30 (k int, b text);
+	create view v30 as select * from c30;
+	alter view v30 alter b set default ssn_of_one()`
 
 // What copies though no text names it is told of all the same: the copy is protected.
 func TestDerive_Unseen(t *testing.T) {
@@ -67,7 +77,7 @@ func TestDerive_Unseen(t *testing.T) {
 	masks := g.inherits(maskRules())
 	g.adjust(unlimited)
 	direct := g.direct()
-	const copied = "select a from log"
+	const copied, number = "select a from log", "select setval('numbers', (select n from patients where id = 1))"
 	for name, texts := range map[string][]string{
 		"a domain in a default":         {"insert into c1 (k) values (1)", copied},
 		"a domain in a check":           {"insert into c2 values ('x')", copied},
@@ -91,14 +101,21 @@ func TestDerive_Unseen(t *testing.T) {
 		"NULLIF":                        {"select f18()", copied},
 		"LIKE":                          {"select f19()", copied},
 		"a function of pg_temp":         {"create function pg_temp.f() returns boolean language sql as 'select w()'", "select pg_temp.f()", copied},
-		"a sequence by its name":        {"select setval('numbers', (select n from patients where id = 1))", "select f22()"},
+		"a sequence by its name":        {number, "select f22()"},
+		"a sequence by a text":          {number, "insert into c24 (k) values (1)", "select n from c24"},
+		"the last number":               {"select count(*) from (select nextval('numbers')) x", number, "insert into c25 (k) values (1)", "select n from c25"},
+		"a sequence of a domain":        {number, "insert into c26 (k) values (1)", "select n from c26"},
+		"a sequence by an argument":     {number, "select f27('numbers')"},
+		"a sequence in an argument":     {number, "select f28()"},
+		"a sequence of the session's":   {"create temp sequence ours", "select setval('ours', (select n from patients where id = 1))", "insert into c29 (k) values (1)", "select n from c29"},
+		"a view's default":              {"insert into v30 (k) values (1)", "select b from c30"},
 		"code that calls one":           {"create function pg_temp.f() returns boolean language sql as 'select w()'", "select f20()", copied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			masks.mu.Lock()
 			masks.tables = nil
 			masks.mu.Unlock()
-			_, err := direct.Exec(t.Context(), "truncate log, c12, c13, c14; insert into log (id) values (1)", pgx.QueryExecModeSimpleProtocol)
+			_, err := direct.Exec(t.Context(), "truncate log, c12, c13, c14, c24, c25, c26, c29, c30; insert into log (id) values (1)", pgx.QueryExecModeSimpleProtocol)
 			check(t, err)
 			conn, tap := g.tapped()
 			defer func() { check(t, conn.Close(context.Background())) }()
