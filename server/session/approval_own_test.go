@@ -1,6 +1,9 @@
 package session_test
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +34,13 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 		"a type":               {"", "CREATE DOMAIN pg_temp.d AS int CHECK (bump() > 0)", "SELECT 1::d"},
 		"a type by the path":   {"SET search_path = pg_temp, public", "CREATE DOMAIN d AS int CHECK (bump() > 0)", "SELECT 1::d"},
 		"an operator":          {"", "CREATE OPERATOR pg_temp.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)", "SELECT 1 OPERATOR(pg_temp.===) 1"},
+		"a later check":        {"", "CREATE DOMAIN pg_temp.d AS int\nALTER DOMAIN d ADD CHECK (bump() > 0)", "SELECT 1::d"},
+		"a cast": {"", "CREATE TYPE pg_temp.e AS ENUM ('a')\nCREATE FUNCTION pg_temp.f(e) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'\n" +
+			"CREATE CAST (e AS int) WITH FUNCTION pg_temp.f(e)", "SELECT 'a'::e::int"},
+		"a view by code":                 {"", "DO $$ BEGIN CREATE TEMP VIEW v AS SELECT bump(); END $$", "SELECT * FROM v"},
+		"a view by code, for a table":    {"", "DO $$ BEGIN CREATE TEMP VIEW hits AS SELECT n FROM allowed; END $$", "UPDATE hits SET n = n + 1 WHERE n < 1000"},
+		"a type by code":                 {"", "DO $$ BEGIN CREATE DOMAIN pg_temp.d AS int CHECK (bump() > 0); END $$", "SELECT 1::d"},
+		"a default by code made by code": {"", "DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE x (a int, b int DEFAULT bump())'; END $$", "INSERT INTO x VALUES (1)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a.t = t
@@ -38,13 +48,10 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 			if tt.before != "" {
 				run(t, conn, tt.before)
 			}
-			a.runs(conn, []string{tt.makes}, []bool{true})
+			makes := strings.Split(tt.makes, "\n")
+			a.runs(conn, makes, slices.Repeat([]bool{true}, len(makes)))
 			for range 2 {
-				done := exec(conn, tt.uses)
-				a.decide(a.pending(1)[0].ID, false)
-				if err := <-done; state(err) != "42501" {
-					t.Errorf("%s: %v", tt.uses, err)
-				}
+				a.refuses(conn, tt.uses)
 			}
 			run(t, conn, "DISCARD TEMP")
 			run(t, conn, "SELECT 1")
@@ -65,6 +72,8 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 		run(t, conn, sql)
 	}
 	a.runs(conn, []string{"CREATE TEMP TABLE z AS SELECT bump()", "SELECT * FROM z", "CREATE VIEW shown AS SELECT bump()", "SELECT 1"}, []bool{true, false, true, false})
+	a.runs(conn, []string{"DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE made (n int)'; END $$", "INSERT INTO made VALUES (1)", "UPDATE allowed SET n = 0 WHERE n = 0"}, []bool{true, false, false})
+	a.runs(conn, []string{"BEGIN", "DO $$ BEGIN EXECUTE 'CREATE TEMP VIEW made2 AS SELECT 1'; END $$", "ROLLBACK", "SELECT 1"}, []bool{false, true, false, false})
 
 	// A portal that was bound before is not executed.
 	l := dial(t, a)
@@ -81,6 +90,44 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 	l.send(&pgproto3.Execute{Portal: "p"}, &pgproto3.Sync{})
 	if seen := l.until(ready); len(seen) != 1 || seen[0] != "34000" {
 		t.Errorf("a portal bound before: %v", seen)
+	}
+}
+
+// refuses has conn run a text, which is asked about and denied.
+func (a *approvals) refuses(conn *pgx.Conn, sql string) {
+	a.t.Helper()
+	done := exec(conn, sql)
+	a.decide(a.pending(1)[0].ID, false)
+	if err := <-done; state(err) != "42501" {
+		a.t.Errorf("%s: %v", sql, err)
+	}
+}
+
+// What a table is made of gives its columns types, and these their checks.
+func TestApproval_TypesOfNewTables(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable + `;
+		CREATE DOMAIN checked AS int CHECK (bump() > 0);
+		CREATE TABLE typed (a int, b checked);
+		CREATE TYPE pair AS (a int, b checked);
+		CREATE TABLE plain (a int, b int)`})
+	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
+	for _, begin := range []string{"SELECT 1", "BEGIN; SELECT 1"} {
+		for _, makes := range []string{
+			"CREATE %s TABLE x AS SELECT * FROM typed", "SELECT * INTO %s x FROM typed", "CREATE %s TABLE x (LIKE typed)", "CREATE %s TABLE x () INHERITS (typed)", "CREATE %s TABLE x OF pair",
+		} {
+			temp := "TEMP"
+			if begin != "SELECT 1" {
+				temp = ""
+			}
+			conn := open(t, a.Gateway, simple)
+			a.runs(conn, []string{begin, fmt.Sprintf(makes, temp)}, []bool{false, true})
+			a.refuses(conn, "INSERT INTO x VALUES (1, 2)")
+		}
+	}
+	conn := open(t, a.Gateway, simple)
+	a.runs(conn, []string{"BEGIN", "CREATE TABLE x (LIKE plain)", "INSERT INTO x VALUES (1, 2)", "ROLLBACK"}, []bool{false, true, false, false})
+	if n := a.hits(); n != 0 {
+		t.Errorf("code ran %d times", n)
 	}
 }
 
@@ -117,11 +164,7 @@ func TestApproval_TemporaryObjectsOfOtherSessions(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()").Scan(&schema); err != nil {
 		t.Fatal(err)
 	}
-	done := exec(open(t, a.Gateway, nil), "DROP TABLE "+schema+".mine")
-	a.decide(a.pending(1)[0].ID, false)
-	if err := <-done; state(err) != "42501" {
-		t.Error(err)
-	}
+	a.refuses(open(t, a.Gateway, nil), "DROP TABLE "+schema+".mine")
 	run(t, conn, "INSERT INTO mine VALUES (1)")
 	run(t, conn, "DROP TABLE pg_temp.mine")
 }

@@ -296,6 +296,11 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 			s.forbid("a schema of sessions' own objects gets another name, by which they would be everybody's")
 		}
 		s.ddl(verb, s.inSchema(r.Subname)...)
+		for t := range s.cat.Tables {
+			if t.Schema == r.Subname {
+				s.standsFor(t.Name, []*catalog.Table{t})
+			}
+		}
 		s.passes(s.inSchema(r.Subname), nil)
 		s.derive("a schema by another name", s.movedTo(r.Subname, r.Newname), s.inSchema(r.Subname)...)
 		return

@@ -54,6 +54,8 @@ type Analysis struct {
 	// not known, and views without a schema: what has the old one, or is shown, may be the
 	// session's own where such are not followed, and what it becomes is so, too.
 	Renamed []string
+	// Strays are the names, likewise, of relations in the text that the catalog does not have.
+	Strays []string
 	// Restates tells what names of relations stand for, or reach, other than the catalog shows
 	// until that shows it.
 	Restates []Restated
@@ -91,9 +93,13 @@ type Analysis struct {
 	// own: a view, a default, a check, a trigger. No catalog shows that, so what runs behind it
 	// may run the code, until one with Command.Untemp has succeeded.
 	Plants bool
-	// PlantsUnplaced says that this is so where pg_temp stands first in the search_path, or a
-	// table of the session's own is not followed.
+	// PlantsUnplaced says that this is so where pg_temp stands first in the search_path, a
+	// table of the session's own is not followed, or behind Types.
 	PlantsUnplaced bool
+	// Leaves says that code in it may do so, and which is not known.
+	Leaves bool
+	// Types says that it may make something of the session's own that is no table or view.
+	Types bool
 	// Parses is what runs code that does more than read as soon as the target parses the
 	// text, as it may: it reads constants of arrays, rows and ranges then. "" where nothing does.
 	Parses string
@@ -112,10 +118,12 @@ type Analysis struct {
 }
 
 // Restated is the name of a relation, quoted where necessary and without that of a schema, which
-// stands for others, or by which others are reached: their canonical names.
+// stands for others, or by which others are reached: their canonical names, and what reading
+// and changing these sets off.
 type Restated struct {
-	Name   string
-	Tables []string
+	Name          string
+	Tables        []string
+	Read, Changed []hoop.Use
 }
 
 // Has reports whether the analysis has the effect.

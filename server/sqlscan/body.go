@@ -222,7 +222,10 @@ func (b *body) command(i int, word string) {
 	case "fetch", "move":
 		b.reads = b.reads || !b.fetchFirst(i+1) // a cursor of another query
 	case "into":
-		b.target(b.skip(i+1, "strict", "table", "temp", "temporary", "unlogged", "only"), b.word(i-1) == "insert" || b.sql)
+		inserts := b.word(i-1) == "insert"
+		if next := b.target(b.skip(i+1, "strict", "table", "temp", "temporary", "unlogged", "only"), inserts || b.sql); b.sql && !inserts && !b.defines && next > i+1 {
+			b.hide(b.toks[next-1].text)
+		}
 	case "update":
 		switch b.word(i - 1) {
 		case "for", "key", "do": // FOR UPDATE, FOR NO KEY UPDATE, ON CONFLICT DO UPDATE
@@ -263,7 +266,7 @@ func (b *body) alter(i int) {
 	if b.defines {
 		return
 	}
-	b.temp = true
+	b.temp, b.makes = true, true
 	if b.word(i) != "table" {
 		b.unreadable()
 		return
@@ -283,12 +286,40 @@ func (b *body) create(i int) {
 	b.temp = true
 	i = b.skip(i, "or", "replace", "global", "local", "temporary", "temp", "unlogged", "materialized", "recursive", "unique")
 	switch b.word(i) {
-	case "table", "view":
+	case "table":
+		at := b.skip(i+1, "if", "not", "exists")
+		if next := b.target(at, true); b.plain(next) && b.word(i-1) != "materialized" {
+			b.hide(b.toks[next-1].text)
+		} else {
+			b.makes = true
+		}
+	case "view":
 		b.target(b.skip(i+1, "if", "not", "exists"), true)
-	case "index", "sequence", "schema", "statistics":
+		b.makes = true
+	case "sequence":
+	case "index", "schema", "statistics":
+		b.makes = true
 	default:
 		b.unreadable()
 	}
+}
+
+// shared are words in the definition of a table that has code of its own, or of others.
+var shared = []string{
+	"default", "check", "generated", "exclude", "references", "foreign", "like", "inherits", "partition", "of", "using",
+}
+
+// plain reports whether what stands at i, behind the name of a new table, gives it nothing but columns.
+func (b *body) plain(i int) bool {
+	for ; i < len(b.toks) && b.toks[i].text != ";"; i++ {
+		switch w := b.word(i); {
+		case w == "as":
+			return true
+		case slices.Contains(shared, w):
+			return false
+		}
+	}
+	return true
 }
 
 func (b *body) targets(i int) {

@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -35,6 +36,8 @@ type code struct {
 	bytes    int             // of bodies that were read
 	types    map[uint32]bool // of values in it
 	finds    map[string]bool // names without a schema of tables in it
+	makes    bool            // it may make, or alter, what runs code or stands for other tables
+	hides    map[string]bool // names of plain tables that it makes
 	met      map[*hook]bool  // what is added by their types and its sources
 }
 
@@ -52,7 +55,7 @@ func (c *code) opaque() bool {
 
 // unreadable says that the code can do anything.
 func (c *code) unreadable() {
-	c.reads, c.writes, c.temp, c.acts = true, true, true, true
+	c.reads, c.writes, c.temp, c.acts, c.makes = true, true, true, true, true
 	c.find("*")
 }
 
@@ -62,6 +65,22 @@ func (c *code) find(name string) {
 		c.finds = map[string]bool{}
 	}
 	c.finds[name] = true
+}
+
+// hide notes the name of a plain table that the code makes.
+func (c *code) hide(name string) {
+	if c.hides == nil {
+		c.hides = map[string]bool{}
+	}
+	c.hides[name] = true
+}
+
+// leaves reports whether something may be left of the code that runs code, or that stands for
+// other tables.
+func (c *code) leaves() bool {
+	return c.makes || len(c.hides) > 0 && slices.ContainsFunc(hooks(c.cat), func(h *hook) bool {
+		return h.ofType() && h.setOff(c.cat, c.types, c.sources, false)
+	})
 }
 
 // names are the canonical names of what is read; "*" is among them where that is not
@@ -106,7 +125,10 @@ func (c *code) add(from *code) {
 	for name := range from.finds {
 		c.find(name)
 	}
-	c.reads, c.writes, c.temp = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp
+	for name := range from.hides {
+		c.hide(name)
+	}
+	c.reads, c.writes, c.temp, c.makes = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp, c.makes || from.makes
 	c.session, c.acts, c.keeps, c.commits = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps, c.commits || from.commits
 	c.identity = cmp.Or(c.identity, from.identity)
 }

@@ -103,6 +103,10 @@ func (s *stmt) keep(c *code) {
 	if c.temp || c.writes && len(s.cat.Local()) > 0 {
 		s.leavesAny()
 	}
+	if c.leaves() {
+		s.out.Leaves, s.out.Plants, s.out.Recodes = true, true, true
+	}
+	s.out.Hidden = append(s.out.Hidden, slices.Sorted(maps.Keys(c.hides))...)
 }
 
 // copied adds a derive where there is something to copy and a place for it.

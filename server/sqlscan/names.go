@@ -81,6 +81,7 @@ func (s *stmt) mention(rv *pg_query.RangeVar) []*catalog.Table {
 		if rv.Schemaname == "" {
 			s.strays = append(s.strays, hoop.TableName("pg_temp", rv.Relname))
 		}
+		s.out.Strays = append(s.out.Strays, hoop.QuoteIdent(rv.Relname))
 	}
 	for _, t := range found {
 		s.note(t)

@@ -216,6 +216,7 @@ type stmt struct {
 	clashing  []clash              // of both: what is told when the statement was walked
 	copying   []hoop.Use           // of derived: those that copy something
 	targets   []*pg_query.RangeVar // what it writes to
+	fresh     *pg_query.RangeVar   // the relation that it makes
 	given     *looker              // reads what is written
 
 	opened     bool     // it has effect opaque

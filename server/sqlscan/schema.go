@@ -24,16 +24,54 @@ func (s *stmt) veil(name string) {
 
 // restates notes that a name stands for what others mean, or reaches it, from now on.
 func (s *stmt) restates(name string, reached ...*pg_query.RangeVar) {
-	out := Restated{Name: hoop.QuoteIdent(name)}
+	var all []*catalog.Table
+	var lost []string
 	for _, rv := range reached {
 		found := s.lookup(rv)
 		if len(found) == 0 { // it may have just got the name
-			out.Tables = append(append(out.Tables, s.places(rv)...), "*")
+			lost = append(append(lost, s.places(rv)...), "*")
 		}
-		out.Tables = append(append(out.Tables, s.withRelatives(found)...), s.under(found, map[uint32]bool{})...)
+		all = append(all, found...)
 	}
-	out.Tables = sortedSet(out.Tables)
+	s.standsFor(name, all, lost...)
+}
+
+// standsFor notes that a name stands for tables, or reaches them, from now on. lost are names of others.
+func (s *stmt) standsFor(name string, tables []*catalog.Table, lost ...string) {
+	out := Restated{Name: hoop.QuoteIdent(name)}
+	out.Tables = sortedSet(slices.Concat(lost, s.withRelatives(tables), s.under(tables, map[uint32]bool{})))
+	out.Read, out.Changed = s.setsOff(tables, 0), s.setsOff(tables, inserts|updates|deletes|truncates)
 	s.out.Restates = append(s.out.Restates, out)
+}
+
+// setsOff gives what reading tables sets off beside that, and what changing them so does. How
+// many rows are changed is not known.
+func (s *stmt) setsOff(tables []*catalog.Table, c change) (uses []hoop.Use) {
+	b := newBuilder(s.cat, Lineage{View: s.known.View, Values: []Value{}})
+	b.views = s.views
+	in := newStmt(b, nil)
+	in.many = true
+	in.taking(true, func() {
+		for _, t := range tables {
+			in.note(t)
+		}
+	})
+	for _, t := range tables {
+		if c != 0 {
+			in.consequences(t, c, map[uint32]bool{})
+		}
+	}
+	in.unnamed()
+	out := b.finish()
+	s.out.Untold = append(s.out.Untold, out.Untold...)
+	for _, u := range out.Uses {
+		switch u.Effect {
+		case hoop.EffectRead, hoop.EffectInfer, hoop.EffectDerive, hoop.EffectSession: // by another name, as said elsewhere
+		default:
+			uses = append(uses, u)
+		}
+	}
+	return uses
 }
 
 // under names what the views among tables are over.
@@ -67,7 +105,11 @@ func (s *stmt) makes(rv *pg_query.RangeVar) {
 }
 
 // makesNamed does so of what is no relation.
-func (s *stmt) makesNamed(name []*pg_query.Node) { s.makes(rangeVar(name)) }
+func (s *stmt) makesNamed(name []*pg_query.Node) {
+	rv := rangeVar(name)
+	s.makes(rv)
+	s.out.Types = s.out.Types || isTempSchema(rv.Schemaname)
+}
 
 // ownToo reports whether the command may alter, or be about, something of the session's own,
 // other than in a way that is followed.
@@ -144,6 +186,11 @@ func (s *stmt) keepsCode() bool {
 
 // plant notes code that the command leaves in something of the session's own.
 func (s *stmt) plant() {
+	if s.fresh != nil && s.typed() {
+		private := s.owned || s.fresh.Relpersistence == "t" || isTempSchema(s.fresh.Schemaname)
+		s.plants(private, s.fresh.Schemaname == "" && s.home == "")
+		s.out.Recodes = s.out.Recodes || !private
+	}
 	if !s.keepsCode() {
 		return
 	}
@@ -153,29 +200,55 @@ func (s *stmt) plant() {
 	if !s.opened && !s.planted {
 		return
 	}
-	private, unplaced := s.owned, false
+	s.plants(s.owned, false)
 	for _, rv := range rangeVarsBelow(s.node) {
-		private = private || rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) ||
-			slices.ContainsFunc(s.lookup(rv), func(t *catalog.Table) bool { return t.Temporary })
-		unplaced = unplaced || rv.Schemaname == "" && s.home == ""
+		s.plants(rv.Relpersistence == "t" || isTempSchema(rv.Schemaname) || s.maybeOwn(rv), rv.Schemaname == "" && s.home == "")
 	}
-	var name []*pg_query.Node
-	switch x := s.node.GetNode().(type) {
-	case *pg_query.Node_CreateDomainStmt:
-		name = x.CreateDomainStmt.Domainname
-	case *pg_query.Node_AlterDomainStmt:
-		name = x.AlterDomainStmt.TypeName
-	case *pg_query.Node_DefineStmt:
-		name = x.DefineStmt.Defnames
+	for _, name := range typesIn(s.node) {
+		rv := rangeVar(name)
+		s.plants(isTempSchema(rv.Schemaname) || rv.Schemaname == "" && s.maybeOwn(rv), rv.Schemaname == "")
 	}
-	switch parts := stringsOf(name); len(parts) {
-	case 0:
-	case 1:
-		unplaced = true
-	default:
-		private = private || isTempSchema(parts[0])
-	}
+}
+
+func (s *stmt) plants(private, unplaced bool) {
 	s.out.Plants, s.out.PlantsUnplaced = s.out.Plants || private, s.out.PlantsUnplaced || unplaced
+}
+
+// typed reports whether what the statement makes may have columns of types of which values run
+// code that does more than read.
+func (s *stmt) typed() bool {
+	return slices.ContainsFunc(hooks(s.cat), func(h *hook) bool {
+		return h.ofType() && h.setOff(s.cat, s.values, s.tables, s.anyType || s.cmd.Execute != "")
+	})
+}
+
+// typesIn gives the names of what a command gives code that is no relation, and of the types for which it does.
+func typesIn(n *pg_query.Node) (names [][]*pg_query.Node) {
+	var typed func(*pg_query.Node)
+	typed = func(n *pg_query.Node) {
+		if t := n.GetTypeName(); t != nil {
+			names = append(names, t.Names)
+		}
+		children(n, typed)
+	}
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CreateDomainStmt:
+		names = append(names, x.CreateDomainStmt.Domainname)
+	case *pg_query.Node_AlterDomainStmt:
+		names = append(names, x.AlterDomainStmt.TypeName)
+	case *pg_query.Node_DefineStmt:
+		names = append(names, x.DefineStmt.Defnames)
+	case *pg_query.Node_CreateRangeStmt:
+		names = append(names, x.CreateRangeStmt.TypeName)
+	case *pg_query.Node_AlterTypeStmt:
+		names = append(names, x.AlterTypeStmt.TypeName)
+	case *pg_query.Node_CreateCastStmt, *pg_query.Node_CreateTransformStmt, *pg_query.Node_CreateOpClassStmt,
+		*pg_query.Node_AlterOpFamilyStmt, *pg_query.Node_AlterOperatorStmt:
+		children(n, typed)
+	case *pg_query.Node_CreateConversionStmt:
+		names = append(names, x.CreateConversionStmt.ConversionName)
+	}
+	return names
 }
 
 // schemaCommand handles DDL and privileges.
@@ -293,6 +366,7 @@ func (s *stmt) makesType(n *pg_query.Node) {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_CompositeTypeStmt:
 		s.makes(x.CompositeTypeStmt.Typevar)
+		s.out.Types = s.out.Types || isTempSchema(x.CompositeTypeStmt.Typevar.GetSchemaname())
 	case *pg_query.Node_CreateEnumStmt:
 		s.makesNamed(x.CreateEnumStmt.TypeName)
 	case *pg_query.Node_CreateRangeStmt:
@@ -344,6 +418,9 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 	}
 	for _, e := range c.TableElts {
 		s.likened(e.GetTableLikeClause())
+	}
+	if c.OfTypename != nil {
+		s.walk(&pg_query.Node{Node: &pg_query.Node_TypeName{TypeName: c.OfTypename}}, where{})
 	}
 	s.quietly(func() {
 		for _, list := range [][]*pg_query.Node{c.TableElts, c.Constraints} {

@@ -243,7 +243,7 @@ func (s *stmt) into(c *pg_query.IntoClause) {
 
 // newTable gives the effects of making a table: nobody else sees a temporary one.
 func (s *stmt) newTable(rv *pg_query.RangeVar) {
-	s.targets = append(s.targets, rv)
+	s.targets, s.fresh = append(s.targets, rv), rv
 	if s.cataloging, s.owned = true, s.makesOwn(); !s.owned {
 		s.changesCatalog()
 		s.makes(rv)

@@ -121,6 +121,11 @@ func (h *hook) matters() bool {
 	return h.code.does() || h.code.identity != "" || !h.policy && (h.code.reads || len(h.code.sources) > 0)
 }
 
+// ofType reports whether values of users' types set the hook off, and it does more than read.
+func (h *hook) ofType() bool {
+	return h.table == nil && (h.first >= firstUserOID || h.second >= firstUserOID) && h.code.does()
+}
+
 // does reports whether the code does more than read.
 func (c *code) does() bool { return c.writes || c.temp || c.acts || c.keeps || len(c.into) > 0 }
 

@@ -271,6 +271,9 @@ func (a *answerer) write(wire []byte) error {
 // message handles one message that is complete in the buffer.
 func (a *answerer) message(kind byte, m []byte) error {
 	if kind == 'D' {
+		if e := a.head(); a.rows == nil && e != nil && e.rows != nil {
+			return a.unseen(e, kind, m)
+		}
 		return a.dataRow(m)
 	}
 	a.rows = nil

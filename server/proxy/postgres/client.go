@@ -257,6 +257,9 @@ func (c *conn) message(kind byte, frame []byte) error {
 		if err := c.settleIdentity(); err != nil {
 			return err
 		}
+		if err := c.takeStock(); err != nil {
+			return err
+		}
 	}
 	switch kind {
 	case 'S', 'Q', 'F':

@@ -117,6 +117,9 @@ func TestDeclared_Judged(t *testing.T) {
 		}
 	}
 	refused("a column of a table of the session's own", c.Exec(t.Context(), "SELECT coalesce('5', d) FROM kept").Close())
+	if err := c.Exec(t.Context(), "DISCARD TEMP").Close(); err != nil {
+		t.Fatal(err)
+	}
 	refused("an unknown type", c.ExecParams(t.Context(), "SELECT $1", [][]byte{[]byte("5")}, []uint32{4_000_000_000}, nil, nil).Read().Err)
 	for _, typ := range []string{"later", "later_row", "mood", "int"} {
 		value := map[string]string{"later": "5", "later_row": "(5)", "mood": "glad", "int": "5"}[typ]

@@ -16,6 +16,8 @@ type shadows struct {
 	made   int            // statements forwarded that may cast one
 	hid    int            // made, at the last of those that may leave a table which is not followed
 	sown   int            // made, at the last of those that leave code: see sqlscan.Analysis.Plants
+	unsure bool           // code has run since that may have left something: see sqlscan.Analysis.Leaves
+	types  int            // made, at the last of those that make what is no table: see sqlscan.Analysis.Types
 	undone int            // how many of these are undone
 	hidden map[string]int // names of tables that are not followed: made, when one got it last
 	first  bool           // pg_temp may be in the search_path that the session began with
@@ -91,7 +93,11 @@ func (s *shadows) forwarded(e *expected) {
 		case a.Temp:
 			s.made++
 		}
-		if a.Plants || a.PlantsUnplaced && (s.tempFirst(a) || s.hides()) {
+		if a.Types {
+			s.types = s.made
+		}
+		s.unsure = s.unsure || a.Leaves
+		if a.Plants || a.PlantsUnplaced && (s.tempFirst(a) || s.hides() || s.types > s.undone) {
 			s.plants()
 		}
 		s.hide(a.Hidden...)

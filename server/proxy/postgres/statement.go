@@ -169,7 +169,11 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if a.Multi > 1 {
 		behind = behind.with(a.Restates)
 	}
-	st.Uses = behind.lift(st.Uses)
+	strays := a.Strays
+	for _, x := range also {
+		strays = slices.Concat(strays, x.meaning.analysis.Strays)
+	}
+	st.Uses = behind.lift(st.Uses, strays)
 	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables)+len(c.restated)+len(c.shadows.hidden) > 0 || a.Temp || len(unplaced) > 0 || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
 	}
