@@ -305,6 +305,7 @@ func TestSnapshot_Keys(t *testing.T) {
 		create unique index on t (f) where a > 1;
 		create unique index on t (lower(b));
 		create unique index on t (b text_pattern_ops);
+		create unique index on t (b collate "POSIX");
 		create unique index on t (f) include (c);
 		create index on t (c);
 		create table p (a int, b int, unique (a)) partition by list (a);

@@ -9,7 +9,7 @@ import (
 
 // keys finds what makes rows of a table unique: valid unique indexes on plain columns,
 // without a condition, checked at once. An index with another operator class than the
-// type's own may call other values equal than = does.
+// type's own, or another collation than the column's, may call other values equal than = does.
 func (l *loader) keys(ctx context.Context) error {
 	var rel uint32
 	var cols []string
@@ -20,6 +20,8 @@ func (l *loader) keys(ctx context.Context) error {
 		from pg_catalog.pg_index i
 		where i.indexrelid >= 16384 and i.indisunique and i.indimmediate and i.indisvalid and i.indpred is null and i.indexprs is null
 			and not exists (select from pg_catalog.unnest(i.indclass) c join pg_catalog.pg_opclass o on o.oid = c where not o.opcdefault)
+			and not exists (select from rows from (pg_catalog.unnest(i.indkey), pg_catalog.unnest(i.indcollation)) k(num, coll)
+				join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.num where k.coll <> a.attcollation)
 		order by i.indrelid, i.indexrelid`,
 		[]any{&rel, &cols}, func() {
 			if t, ok := l.snap.tables[rel]; ok && len(cols) > 0 {

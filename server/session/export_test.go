@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/server/servertest"
@@ -202,6 +203,11 @@ func TestExport_GatheringIsDecidedFirst(t *testing.T) {
 			t.Errorf("%s: %v, want 42501", sql, err)
 		}
 	}
+	// A number of this type is equal to many keys.
+	oid := []uint32{pgtype.Float8OID}
+	if err := conn.PgConn().ExecParams(t.Context(), "SELECT string_agg(ssn, ',') FROM clinic.member_directory WHERE id = $1", [][]byte{[]byte("1")}, oid, nil, nil).Read().Err; state(err) != "42501" {
+		t.Errorf("a key that is equal to a float8: %v, want 42501", err)
+	}
 	if n := g.Count("SELECT count(*) FROM clinic.copy"); n != 0 {
 		t.Errorf("%d rows were copied", n)
 	}
@@ -328,12 +334,17 @@ func TestExport_PortalsAndCursors(t *testing.T) {
 		}
 		total += rows
 	})
-	for name, step := range map[string]string{"cursor": "FETCH 7 FROM c", "backwards": "FETCH BACKWARD 7 FROM c", "absolute": "FETCH ABSOLUTE 3 FROM c"} {
+	for name, step := range map[string]string{"cursor": "FETCH 7 FROM c", "backwards": "FETCH BACKWARD 7 FROM c", "absolute": "FETCH ABSOLUTE 3 FROM c", "executed": "FETCH 7 FROM c"} {
 		t.Run(name, func(t *testing.T) {
 			conn := open(t, g, nil)
 			_, err := conn.Exec(t.Context(), "BEGIN")
+			declare := "DECLARE c SCROLL CURSOR FOR SELECT ssn FROM clinic.member_directory"
+			if name == "executed" { // by SQL, after the protocol prepared it
+				_, err = conn.Prepare(t.Context(), "d", declare)
+				declare = "EXECUTE d"
+			}
 			if err == nil {
-				_, err = conn.Exec(t.Context(), "DECLARE c SCROLL CURSOR FOR SELECT ssn FROM clinic.member_directory")
+				_, err = conn.Exec(t.Context(), declare)
 			}
 			if err == nil && name == "backwards" {
 				_, err = conn.Exec(t.Context(), "MOVE FORWARD ALL IN c")

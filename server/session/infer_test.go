@@ -494,6 +494,8 @@ func TestInference_SmallGroups(t *testing.T) {
 		"SELECT (SELECT count(p.id)) FROM clinic.patients p WHERE p.ssn LIKE '1%'", "SELECT array_agg(id) FROM clinic.patients WHERE ssn LIKE '1%'", "SELECT json_agg(id) FROM clinic.patients WHERE ssn LIKE '1%'",
 		"SELECT 1 FROM clinic.patients WHERE ssn LIKE '1%' HAVING sum(id) > 7", "SELECT count(*) FILTER (WHERE ward = 1) FROM clinic.patients WHERE ssn LIKE '1%' HAVING count(*) FILTER (WHERE true) >= 5",
 		"SELECT count(*) FROM clinic.patients JOIN clinic.people USING (id) GROUP BY code",
+		"SELECT (SELECT count(*) FROM clinic.patients AS claims WHERE ssn LIKE '1%' HAVING count(DISTINCT clinic.claims.id) >= 5) FROM clinic.claims",
+		"WITH patients AS (SELECT 1) SELECT (SELECT count(mrn) FROM patients) FROM clinic.patients WHERE ssn LIKE '1%'",
 	} {
 		_, err := conn.PgConn().Exec(t.Context(), sql).ReadAll()
 		if state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "HAVING count(*) >= 5") {

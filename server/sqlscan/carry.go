@@ -133,14 +133,17 @@ type measurer struct {
 	lost   bool            // a part of the text is not understood
 	depth  int
 
-	words map[string]bool // see collect; nil until somebody asks
+	words     map[string]bool // see collect; nil until somebody asks
+	params    []uint32        // types of parameters, as the client declared them
+	mentioned map[int]int     // see exact; likewise
 }
 
 // Carries says what p takes out of tables, in a database that contains cat. reads are
 // the tables that it can read, by its Analysis. The result depends on no literal that
-// Analysis.Free names.
-func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string) []hoop.Carry {
-	m := &measurer{cat: cat, tree: p.Tree, on: newDependence(cat), seen: map[string]bool{}}
+// Analysis.Free names. params are types of parameters as the client declared them, 0 where
+// the target finds one; it depends on those that are Inexact alone.
+func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string, params []uint32) []hoop.Carry {
+	m := &measurer{cat: cat, tree: p.Tree, on: newDependence(cat), seen: map[string]bool{}, params: params}
 	var all load
 	for _, raw := range p.Tree.GetStmts() {
 		all = all.or(m.statement(raw.GetStmt()))

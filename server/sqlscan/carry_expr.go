@@ -88,10 +88,12 @@ func (lv *level) columnRef(c *pg_query.ColumnRef) {
 		return
 	}
 	for l := lv; l != nil; l = l.outer {
-		for _, it := range l.items {
-			if it.alias == u.qualifier && it.hasColumn(u.name) {
+		// The nearest of the name is meant, whatever columns it has.
+		if i := slices.IndexFunc(l.items, func(it item) bool { return it.goesBy(u, schemaOf(c)) }); i >= 0 {
+			if l.items[i].hasColumn(u.name) {
 				return
 			}
+			break
 		}
 	}
 	for l := lv; l != nil; l = l.outer {
@@ -101,11 +103,17 @@ func (lv *level) columnRef(c *pg_query.ColumnRef) {
 
 // hasColumn reports whether a column is certainly there.
 func (it *item) hasColumn(name string) bool {
-	if it.columns[name] {
-		return true
+	if it.renamed {
+		return false
 	}
 	missing := slices.ContainsFunc(it.tables, func(t *catalog.Table) bool { _, ok := t.Column(name); return !ok })
-	return len(it.tables) > 0 && !missing && !it.renamed
+	return it.columns[name] || len(it.tables) > 0 && !missing
+}
+
+// lacksColumn reports whether a column is certainly not there.
+func (it *item) lacksColumn(name string) bool {
+	have := slices.ContainsFunc(it.tables, func(t *catalog.Table) bool { _, ok := t.Column(name); return ok })
+	return len(it.tables) > 0 && !have && !it.renamed && !systemColumns[name]
 }
 
 // aggregate reports whether an aggregate has the name.
@@ -232,22 +240,34 @@ func (lv *level) owns(call *pg_query.Node) bool {
 // has reports whether a column is certainly of this query.
 func (lv *level) has(c *pg_query.ColumnRef) bool {
 	u, ok := nameOf(c)
+	schema := schemaOf(c)
 	switch {
 	case !ok:
 		return false
+	case schema != "":
+		return slices.ContainsFunc(lv.items, func(it item) bool { return it.goesBy(u, schema) })
 	case u.qualifier != "":
 		return lv.names[u.qualifier]
-	case u.name == "*" || lv.names[u.name]:
+	case u.name == "*" || slices.ContainsFunc(lv.items, func(it item) bool { return it.hasColumn(u.name) }):
 		return true
 	}
-	return slices.ContainsFunc(lv.items, func(it item) bool { return it.hasColumn(u.name) })
+	if !lv.names[u.name] {
+		return false
+	}
+	// It is the whole row here only where no query around has such a column.
+	for out := lv.outer; out != nil; out = out.outer {
+		if slices.ContainsFunc(out.items, func(it item) bool { return !it.lacksColumn(u.name) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // insert: what the source carries goes into the table. RETURNING shows what was sent,
 // or rows that were there before with ON CONFLICT DO UPDATE.
 func (lv *level) insert(q *pg_query.InsertStmt) answer {
 	lv.withClause(q.WithClause)
-	var src answer
+	src := answer{rows: 1} // DEFAULT VALUES
 	if q.SelectStmt != nil {
 		src = lv.m.query(q.SelectStmt, spot{outer: lv.outer, with: lv.with, each: lv.each})
 		lv.m.copy(src.load, src.rows)
@@ -340,7 +360,7 @@ func (lv *level) merge(q *pg_query.MergeStmt) answer {
 // target adds the table that is changed. It never means a WITH query.
 func (lv *level) target(rv *pg_query.RangeVar) item {
 	it := lv.m.relation(rv)
-	it.alias, it.renamed = aliasOf(rv), len(rv.GetAlias().GetColnames()) > 0
+	it.named(rv)
 	lv.add(it)
 	return it
 }

@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,6 +58,8 @@ type item struct {
 	alias  string
 	tables []*catalog.Table // what it is, where it is a table; all that the name may mean
 	only   bool             // without its children
+	schema string           // of a table without an alias: that which may be written before its name
+	hidden bool             // a join around it has an alias: no column goes by its own one
 	// renamed says that its columns have other names here than in the catalog.
 	renamed bool
 	columns map[string]bool // of a sub-select: those whose names the text shows
@@ -312,18 +315,35 @@ func (lv *level) from(n *pg_query.Node) {
 		alias := x.RangeSubselect.GetAlias()
 		lv.add(item{load: a.load, rows: a.rows, alias: alias.GetAliasname(), columns: shownNames(x.RangeSubselect.Subquery, alias), made: a.made})
 	case *pg_query.Node_JoinExpr:
-		j := x.JoinExpr
-		lv.from(j.Larg)
-		lv.from(j.Rarg)
-		lv.full = lv.full || j.Jointype == pg_query.JoinType_JOIN_FULL
-		if j.Quals != nil {
-			lv.quals = append(lv.quals, j.Quals)
-		}
-		lv.names[j.GetAlias().GetAliasname()] = true
+		lv.join(x.JoinExpr)
 	case *pg_query.Node_RangeFunction:
-		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, alias: x.RangeFunction.GetAlias().GetAliasname(), made: true})
+		alias, columns := x.RangeFunction.GetAlias(), map[string]bool{}
+		for _, c := range stringsOf(alias.GetColnames()) {
+			columns[c] = true
+		}
+		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, alias: alias.GetAliasname(), columns: columns, made: true})
 	default: // XMLTABLE, JSON_TABLE
 		lv.add(item{load: lv.expr(n, lv.deciding), rows: hoop.Whole, made: true})
+	}
+}
+
+// join adds both sides of a join. Where it has an alias, their columns go by that one alone,
+// and maybe by other names (manual, "Table and Column Aliases").
+func (lv *level) join(j *pg_query.JoinExpr) {
+	before, names := len(lv.items), maps.Clone(lv.names)
+	lv.from(j.Larg)
+	lv.from(j.Rarg)
+	lv.full = lv.full || j.Jointype == pg_query.JoinType_JOIN_FULL
+	if j.Quals != nil {
+		lv.quals = append(lv.quals, j.Quals)
+	}
+	if j.Alias != nil {
+		lv.names = names
+		lv.names[j.Alias.Aliasname] = true
+		for i := range lv.items[before:] {
+			it := &lv.items[before+i]
+			it.hidden, it.renamed = true, true
+		}
 	}
 }
 
@@ -335,13 +355,40 @@ func (lv *level) add(it item) {
 func (lv *level) rangeVar(rv *pg_query.RangeVar) {
 	if rv.Schemaname == "" {
 		if a, ok := lv.with.find(rv.Relname); ok {
-			lv.add(item{load: a.load, rows: a.rows, alias: aliasOf(rv), columns: a.columns, made: a.made})
+			it := item{load: a.load, rows: a.rows, columns: a.columns, made: a.made}
+			it.named(rv)
+			lv.add(it)
 			return
 		}
 	}
 	it := lv.m.relation(rv)
-	it.alias, it.renamed = aliasOf(rv), len(rv.GetAlias().GetColnames()) > 0
+	it.named(rv)
 	lv.add(it)
+}
+
+// named says how columns of it are written.
+func (it *item) named(rv *pg_query.RangeVar) {
+	it.alias, it.renamed = aliasOf(rv), len(rv.GetAlias().GetColnames()) > 0
+	if rv.Alias != nil || len(it.tables) == 0 {
+		return
+	}
+	it.schema = it.tables[0].Schema
+	if slices.ContainsFunc(it.tables, func(t *catalog.Table) bool { return t.Schema != it.schema }) {
+		it.schema = ""
+	}
+}
+
+// goesBy reports whether a qualifier, with a schema before it or "", is it.
+func (it *item) goesBy(u usedName, schema string) bool {
+	return !it.hidden && it.alias == u.qualifier && (schema == "" || it.schema == schema)
+}
+
+// schemaOf reads the schema in schema.table.column; "" where there is none.
+func schemaOf(c *pg_query.ColumnRef) string {
+	if n := len(c.GetFields()); n > 2 {
+		return c.Fields[n-3].GetString_().GetSval()
+	}
+	return ""
 }
 
 // keys finds tables of which a condition leaves one row: a unique key is equal to
@@ -384,37 +431,92 @@ func (lv *level) equals(cond *pg_query.Node, it *item, fixed map[string]bool) {
 	}
 	for _, side := range [2][2]*pg_query.Node{{e.Lexpr, e.Rexpr}, {e.Rexpr, e.Lexpr}} {
 		c := side[0].GetColumnRef()
-		if c == nil || !sent(side[1]) {
+		if c == nil || !lv.m.sent(side[1]) {
 			continue
 		}
-		if u, ok := nameOf(c); ok && lv.means(u, it) {
+		if u, ok := nameOf(c); ok && lv.means(u, schemaOf(c), it) {
 			fixed[u.name] = true
 		}
 	}
 }
 
 // means reports whether a name is a column of it and of nothing else in FROM.
-func (lv *level) means(u usedName, it *item) bool {
+func (lv *level) means(u usedName, schema string, it *item) bool {
 	if u.qualifier == "" {
 		return len(lv.items) == 1
 	}
 	n := 0
 	for _, other := range lv.items {
-		if other.alias == u.qualifier {
+		if !other.hidden && other.alias == u.qualifier {
 			n++
 		}
 	}
-	return n == 1 && it.alias == u.qualifier
+	return n == 1 && it.goesBy(u, schema)
 }
 
 // sent reports whether a value comes from the client as it is. A cast to a type whose
 // values are equal to several of a column's is left out: to float8, to bpchar.
-func sent(n *pg_query.Node) bool {
+func (m *measurer) sent(n *pg_query.Node) bool {
 	if c := n.GetTypeCast(); c != nil {
-		parts := stringsOf(c.TypeName.GetNames())
-		return len(parts) > 0 && exactTypes[parts[len(parts)-1]] && len(c.TypeName.ArrayBounds) == 0 && sent(c.Arg)
+		return exactly(c.TypeName) && m.sent(c.Arg)
 	}
-	return n.GetAConst() != nil || n.GetParamRef() != nil
+	if p := n.GetParamRef(); p != nil {
+		return m.exact(int(p.Number))
+	}
+	return n.GetAConst() != nil
+}
+
+func exactly(t *pg_query.TypeName) bool {
+	parts := stringsOf(t.GetNames())
+	return len(parts) > 0 && exactTypes[parts[len(parts)-1]] && len(t.ArrayBounds) == 0
 }
 
 var exactTypes = map[string]bool{"int2": true, "int4": true, "int8": true, "numeric": true, "text": true, "varchar": true, "uuid": true, "date": true}
+
+// exact reports whether a parameter has no type of which a value is equal to several of
+// another: it is declared as none such, and has that of the column beside it where nothing
+// else in the text could give it one.
+func (m *measurer) exact(param int) bool {
+	if param <= len(m.params) && inexact(m.cat, m.params[param-1]) {
+		return false
+	}
+	if m.mentioned == nil {
+		m.mentioned = map[int]int{}
+		var look func(n *pg_query.Node)
+		look = func(n *pg_query.Node) {
+			switch x := n.GetNode().(type) {
+			case *pg_query.Node_ParamRef:
+				m.mentioned[int(x.ParamRef.Number)]++
+			case *pg_query.Node_TypeCast:
+				if x.TypeCast.Arg.GetParamRef() != nil && exactly(x.TypeCast.TypeName) {
+					return
+				}
+			case *pg_query.Node_PrepareStmt:
+				for i, t := range x.PrepareStmt.Argtypes {
+					if !exactly(t.GetTypeName()) {
+						m.mentioned[i+1] = 2
+					}
+				}
+			}
+			if !children(n, look) {
+				m.lost = true
+			}
+		}
+		for _, raw := range m.tree.GetStmts() {
+			look(raw.GetStmt())
+		}
+	}
+	return m.mentioned[param] < 2
+}
+
+// Inexact reports whether parameters of declared types may be equal to several values of a key.
+func Inexact(cat *catalog.Snapshot, types []uint32) bool {
+	return slices.ContainsFunc(types, func(oid uint32) bool { return inexact(cat, oid) })
+}
+
+func inexact(cat *catalog.Snapshot, oid uint32) bool {
+	for t := cat.Type(oid); t != nil && t.Kind == hoop.TypeDomain; t = t.Elem {
+		oid = t.Elem.OID
+	}
+	return oid == 700 || oid == 701 || oid == 1042 // float4, float8, bpchar (pg_type.dat)
+}

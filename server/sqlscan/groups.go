@@ -246,9 +246,10 @@ func (g *groups) owns(inner []*pg_query.SelectStmt, f *pg_query.FuncCall) bool {
 			any, all = true, all && ok && slices.ContainsFunc(inner, func(q *pg_query.SelectStmt) bool {
 				return slices.ContainsFunc(tablesOf(q.FromClause), func(rv *pg_query.RangeVar) bool {
 					if u.qualifier != "" {
-						return u.qualifier == aliasOf(rv)
+						return g.goesBy(rv, u, schemaOf(c))
 					}
-					return slices.ContainsFunc(g.s.lookup(rv), func(t *catalog.Table) bool { _, ok := t.Column(u.name); return ok })
+					other := rv.Schemaname == "" && g.names[rv.Relname] || len(rv.GetAlias().GetColnames()) > 0
+					return !other && slices.ContainsFunc(g.s.lookup(rv), func(t *catalog.Table) bool { _, ok := t.Column(u.name); return ok })
 				})
 			})
 		}
@@ -260,13 +261,23 @@ func (g *groups) owns(inner []*pg_query.SelectStmt, f *pg_query.FuncCall) bool {
 	return any && all
 }
 
-// tablesOf gives the tables of a FROM clause.
+// goesBy reports whether a qualifier, with a schema before it or "", is that of rv.
+func (g *groups) goesBy(rv *pg_query.RangeVar, u usedName, schema string) bool {
+	return aliasOf(rv) == u.qualifier && (schema == "" || rv.Alias == nil &&
+		!slices.ContainsFunc(g.s.lookup(rv), func(t *catalog.Table) bool { return t.Schema != schema }))
+}
+
+// tablesOf gives the tables of a FROM clause whose columns go by their names: a join with an
+// alias hides those in it.
 func tablesOf(from []*pg_query.Node) (out []*pg_query.RangeVar) {
 	for _, n := range from {
 		switch x := n.GetNode().(type) {
 		case *pg_query.Node_RangeVar:
 			out = append(out, x.RangeVar)
 		case *pg_query.Node_JoinExpr:
+			if x.JoinExpr.Alias != nil {
+				continue
+			}
 			out = append(out, tablesOf([]*pg_query.Node{x.JoinExpr.Larg, x.JoinExpr.Rarg})...)
 		}
 	}
@@ -326,12 +337,13 @@ func (g *groups) counted(f *pg_query.FuncCall, from []*pg_query.Node) []*catalog
 	if !f.AggDistinct || len(f.Args) != 1 {
 		return nil
 	}
-	u, ok := nameOf(f.Args[0].GetColumnRef())
+	c := f.Args[0].GetColumnRef()
+	u, ok := nameOf(c)
 	if !ok || u.qualifier == "" && (len(from) != 1 || from[0].GetRangeVar() == nil) {
 		return nil
 	}
 	for _, rv := range tablesOf(from) {
-		if u.qualifier == "" || aliasOf(rv) == u.qualifier {
+		if u.qualifier == "" || g.goesBy(rv, u, schemaOf(c)) {
 			return g.plain(rv, u.name)
 		}
 	}

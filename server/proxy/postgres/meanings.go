@@ -41,7 +41,7 @@ type meaning struct {
 // types that the client declared. Users' own matter, as a value of one may run users' code
 // that the text does not name.
 func (c *conn) means(ctx context.Context, text string, types []uint32, snap *catalog.Snapshot) (*meaning, error) {
-	if !slices.ContainsFunc(types, func(oid uint32) bool { return oid != 0 && (oid >= firstUserOID || snap.Type(oid) == nil) }) {
+	if !slices.ContainsFunc(types, func(oid uint32) bool { return oid != 0 && (oid >= firstUserOID || snap.Type(oid) == nil) }) && !sqlscan.Inexact(snap, types) {
 		return c.meansPlain(ctx, text, snap)
 	}
 	if !matter(types, snap) {
@@ -67,7 +67,7 @@ func (c *conn) means(ctx context.Context, text string, types []uint32, snap *cat
 	if err != nil {
 		return nil, err
 	}
-	m := meaningOf(parsed, a, snap)
+	m := meaningOf(parsed, a, snap, types)
 	m.types = types
 	known.mu.Lock()
 	defer known.mu.Unlock()
@@ -102,9 +102,10 @@ func (c *conn) study(ctx context.Context, p *pgparse.Parsed, snap *catalog.Snaps
 const firstUserOID = 16384
 
 // matter reports whether declared types change what a text does: a type that the catalog
-// does not have may do anything, the others where there is code that runs unnamed.
+// does not have may do anything, the others where there is code that runs unnamed, or where
+// one value may be equal to several of a key.
 func matter(types []uint32, snap *catalog.Snapshot) bool {
-	return sqlscan.Hooked(snap) || unknownType(types, snap)
+	return sqlscan.Hooked(snap) || unknownType(types, snap) || sqlscan.Inexact(snap, types)
 }
 
 func unknownType(types []uint32, snap *catalog.Snapshot) bool {
@@ -113,13 +114,13 @@ func unknownType(types []uint32, snap *catalog.Snapshot) bool {
 
 const unplaced = "a password here is not one plain literal whose end is certain, so it could not be kept out of what people see"
 
-func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot) *meaning {
+func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot, types []uint32) *meaning {
 	secrets, held, placed := sqlscan.Secrets(p, snap)
 	if !placed {
 		a.Forbidden = cmp.Or(a.Forbidden, unplaced)
 	}
 	return &meaning{
-		text: p.SQL, shape: p.Shape, bare: plainExecute(p), analysis: a, carries: sqlscan.Carries(p, snap, a.Reads), version: snap.Version,
+		text: p.SQL, shape: p.Shape, bare: plainExecute(p), analysis: a, carries: sqlscan.Carries(p, snap, a.Reads, types), version: snap.Version,
 		listens: listens(p), copies: copiesOf(p, snap), rawCopy: rawCopy(p), encodes: setsEncoding(p), outputs: &outputs{}, secrets: secrets, held: held,
 	}
 }
@@ -231,7 +232,7 @@ func (m *meaning) of(text string, end int) *meaning {
 // add remembers the analysis of p, for texts alike where that is possible.
 func (k *meanings) add(snap *catalog.Snapshot, p *pgparse.Parsed, a *sqlscan.Analysis) *meaning {
 	ref := weak.Make(snap)
-	m := meaningOf(p, a, snap)
+	m := meaningOf(p, a, snap, nil)
 	s := k.scratch.Get().(*scratch)
 	defer k.scratch.Put(s)
 	k.mu.Lock()

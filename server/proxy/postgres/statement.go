@@ -239,8 +239,8 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		st.Opaque = st.Opaque || inner.analysis.Opaque || inner.analysis.Cursors || tainted
 		st.Carries = slices.Concat(st.Carries, inner.carries)
 		st.Looks = slices.Concat(st.Looks, inner.looks(m.text))
-		_, fetches := cursors(inner.analysis)
-		st.Fetches = append(st.Fetches, fetches...)
+		opens, fetches := cursors(inner.analysis)
+		st.Opens, st.Fetches = append(st.Opens, opens...), append(st.Fetches, fetches...)
 		if tainted {
 			st.Uses = append(st.Uses, taintedUse)
 		}
