@@ -596,6 +596,45 @@ func TestApproval_PortalsOfExecute(t *testing.T) {
 	}
 }
 
+// The target keeps 63 bytes of the name of a statement: longer ones that begin alike are one.
+func TestApproval_LongNames(t *testing.T) {
+	a := startApprovals(t, servertest.Options{Setup: movable})
+	name := strings.Repeat("x", 63)
+	type msgs = []pgproto3.FrontendMessage
+	sync := &pgproto3.Sync{}
+	for what, steps := range map[string][]msgs{
+		"a statement that is closed": {
+			{&pgproto3.Parse{Name: name + "1", Query: "SELECT 1"}, sync},
+			{&pgproto3.Close{ObjectType: 'S', Name: name + "2"}, &pgproto3.Parse{Name: name + "3", Query: hit}, sync},
+			{&pgproto3.Bind{PreparedStatement: name + "1"}, &pgproto3.Execute{}, sync},
+		},
+		"a statement that is deallocated": {
+			{&pgproto3.Parse{Name: name + "1", Query: "SELECT 1"}, sync},
+			{&pgproto3.Query{String: "DEALLOCATE " + name + "2"}},
+			{&pgproto3.Parse{Name: name + "3", Query: hit}, sync},
+			{&pgproto3.Bind{PreparedStatement: name + "1"}, &pgproto3.Execute{}, sync},
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			a.t = t
+			l := dial(t, a)
+			for _, step := range steps[:len(steps)-1] {
+				l.send(step...)
+				l.until(ready)
+			}
+			l.send(steps[len(steps)-1]...)
+			l.until(notice)
+			a.decide(a.pending(1)[0].ID, false)
+			if seen := l.until(ready); !slices.Equal(seen, []string{"42501"}) {
+				t.Errorf("%v", seen)
+			}
+		})
+	}
+	if n := a.hits(); n != 0 {
+		t.Errorf("it ran %d times", n)
+	}
+}
+
 // The same of a portal, that was approved at Bind and is executed later.
 func TestApproval_PortalsRunAsTheyWereBound(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable})

@@ -36,7 +36,7 @@ type portal struct {
 // parseParse reads a Parse message: name + text + 2B count + 4B types.
 func parseParse(body []byte) (name, text string, types []uint32, err error) {
 	f := fields{b: body}
-	name, text = string(f.cstring()), string(f.cstring())
+	name, text = f.name(), string(f.cstring())
 	n := int(f.uint16())
 	if f.err != nil || len(f.b) != 4*n {
 		return "", "", nil, errMalformed
@@ -227,7 +227,7 @@ func endPortal(p *portal) {
 // else has.
 func parseBind(body []byte) (portal, statement string, params []hoop.Param, err error) {
 	f := fields{b: body}
-	portal, statement = string(f.cstring()), string(f.cstring())
+	portal, statement = f.name(), f.name()
 	formats := make([]bool, 0, 8)
 	for range f.uint16() {
 		formats = append(formats, f.uint16() == 1)
@@ -290,7 +290,7 @@ func (c *conn) bound(name string) (*portal, error) {
 // name.
 func parseNamed(body []byte) (kind byte, name string, err error) {
 	f := fields{b: body}
-	kind, name = f.byte(), string(f.cstring())
+	kind, name = f.byte(), f.name()
 	if f.done() != nil || kind != 'S' && kind != 'P' {
 		return 0, "", errMalformed
 	}
@@ -351,7 +351,7 @@ func (c *conn) refuseOrEnd(err error) error {
 // target's business.
 func parseExecute(body []byte) (portal string, err error) {
 	f := fields{b: body}
-	portal = string(f.cstring())
+	portal = f.name()
 	f.uint32()
 	return portal, f.done()
 }

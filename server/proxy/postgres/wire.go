@@ -42,6 +42,16 @@ func (f *fields) cstring() []byte {
 	return s
 }
 
+// nameBytes is how much PostgreSQL keeps of the name of a statement or portal in a message: its
+// hash tables have keys of NAMEDATALEN bytes, and longer names that begin alike are one.
+const nameBytes = 63
+
+// name is the name of a statement or portal, as the target knows it.
+func (f *fields) name() string {
+	s := f.cstring()
+	return string(s[:min(len(s), nameBytes)])
+}
+
 func (f *fields) byte() byte {
 	if len(f.b) < 1 {
 		f.fail()
