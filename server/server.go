@@ -50,6 +50,8 @@ type Options struct {
 	FS       journal.FS       // what evidence and keys are written through; nil: the operating system's
 	Now      func() time.Time // the clock that sessions and the end of recordings go by; nil: the system's
 	Parser   *pgparse.Pool    // shared with others, who close it; nil: the gateway starts its own
+	// AcceptStore takes a store that is older than the gateway left it, or another one.
+	AcceptStore bool
 }
 
 // Gateway is every part, built and connected. Serve runs it; Close stops the parts in
@@ -62,6 +64,7 @@ type Gateway struct {
 	rules    *rules
 	policies policies
 	keeper   *witness.Keeper // nil: no witness cosigns
+	memory   *memory
 	catalogs *catalogs
 	audit    *audit.Log
 	grants   *grant.Service
@@ -133,6 +136,9 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		return fmt.Errorf("open the store: %w", err)
 	}
 	g.add("store", db.Close)
+	if g.memory, err = recall(ctx, g.fs, filepath.Join(g.cfg.DataDir, "store-age"), db, opts.AcceptStore, g.log); err != nil {
+		return err
+	}
 
 	evidence, err := g.buildEvidence(g.fs)
 	if err != nil {
@@ -207,7 +213,14 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 		Time: time.Now().UTC(), Type: hoop.EventStart, Policy: g.rules.Revision(), Text: "hoop-gateway " + opts.Version,
 		Details: []hoop.Detail{{Name: "url", Value: g.url}, {Name: "operator", Value: operator()}},
 	}
-	return g.writeAll(ctx, g.startEvents(start, former)...)
+	events := g.startEvents(start, former)
+	if alert := g.memory.event(start); alert != nil {
+		events = append(events, alert)
+	}
+	if err := g.writeAll(ctx, events...); err != nil {
+		return err
+	}
+	return g.memory.save() // what is accepted counts once it is in the log
 }
 
 // evidence is what records.
@@ -470,17 +483,24 @@ func (g *Gateway) URL() string { return g.url }
 // CAFile is the private CA's certificate, for --ca-file.
 func (g *Gateway) CAFile() string { return filepath.Join(g.cfg.DataDir, pki.CAFile) }
 
-// Serve runs until ctx ends; live sessions are then told and closed.
+// Serve runs until ctx ends, or the store is older than it was; live sessions are then told
+// and closed.
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	rechecks := make(chan error, 1)
 	go func() { rechecks <- g.signIn.Run(ctx) }()
-	var memory sync.WaitGroup
-	memory.Go(func() { idle.Run(ctx) })
+	var beside sync.WaitGroup
+	beside.Go(func() { idle.Run(ctx) })
+	var restored error
+	beside.Go(func() {
+		if restored = g.memory.watch(ctx); restored != nil {
+			cancel()
+		}
+	})
 	err := g.edge.Serve(ctx, g.listener)
 	cancel()
-	memory.Wait()
-	return errors.Join(err, <-rechecks)
+	beside.Wait()
+	return errors.Join(err, <-rechecks, restored)
 }
 
 // Reload puts the resources and the site's module as they are on disk in force. Where they have a fault, the former
@@ -537,6 +557,9 @@ func (g *Gateway) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		errs = append(errs, g.audit.Write(ctx, &hoop.Event{Time: time.Now().UTC(), Type: hoop.EventStop, Policy: g.rules.Revision()}))
+		if err := g.memory.look(ctx); err != nil {
+			g.log.ErrorContext(ctx, "the store is older than it was", "error", err)
+		}
 	}
 	for len(g.parts) > 0 {
 		last := g.parts[len(g.parts)-1]

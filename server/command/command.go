@@ -98,6 +98,7 @@ func needsConfig(file *string) cobra.PositionalArgs {
 
 func newServe(version string, stdio IO) *cobra.Command {
 	var file string
+	var accept bool
 	cmd := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Run in production",
@@ -107,7 +108,7 @@ func newServe(version string, stdio IO) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g, err := server.New(cmd.Context(), cfg, server.Options{Version: version, Log: logger(stdio)})
+			g, err := server.New(cmd.Context(), cfg, server.Options{Version: version, Log: logger(stdio), AcceptStore: accept})
 			if err != nil {
 				return err
 			}
@@ -118,7 +119,12 @@ func newServe(version string, stdio IO) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "gateway.yaml")
+	acceptsStore(cmd, &accept)
 	return cmd
+}
+
+func acceptsStore(cmd *cobra.Command, accept *bool) {
+	cmd.Flags().BoolVar(accept, "accept-store", false, "run on a store that was put back from a copy, or on another one than before; the audit log says so")
 }
 
 // run serves until ctx ends, then stops in order. SIGHUP loads the resources again.

@@ -32,20 +32,22 @@ var devUsers = []auth.DevUser{
 
 func newDev(version string, stdio IO) *cobra.Command {
 	var listen, dataDir string
+	var accept bool
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run with everything embedded: a private CA, sample users, a sample clinic database",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDev(cmd.Context(), version, stdio, listen, dataDir)
+			return runDev(cmd.Context(), version, stdio, listen, dataDir, accept)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8443", "loopback address; port 0 takes a free one")
 	cmd.Flags().StringVar(&dataDir, "data-dir", "data", "folder of the store, the log, recordings, keys and ca.pem")
+	acceptsStore(cmd, &accept)
 	return cmd
 }
 
-func runDev(ctx context.Context, version string, stdio IO, listen, dataDir string) (err error) {
+func runDev(ctx context.Context, version string, stdio IO, listen, dataDir string, accept bool) (err error) {
 	dataDir, err = filepath.Abs(dataDir)
 	if err != nil {
 		return err
@@ -76,7 +78,7 @@ func runDev(ctx context.Context, version string, stdio IO, listen, dataDir strin
 	if err := os.WriteFile(resources, []byte(text), 0o600); err != nil {
 		return err
 	}
-	g, err := server.New(ctx, cfg, server.Options{Version: version, Log: logger(stdio), DevUsers: devUsers})
+	g, err := server.New(ctx, cfg, server.Options{Version: version, Log: logger(stdio), DevUsers: devUsers, AcceptStore: accept})
 	if err != nil {
 		return err
 	}

@@ -203,6 +203,55 @@ func TestDataFolder_EveryKindIsTamperedWith(t *testing.T) {
 	}
 }
 
+// A store from before a revocation has the grant in force again: the gateway does not start on
+// it, unless somebody says so, which the log has. So it is with one that was removed.
+func TestDataFolder_StoreFromACopy(t *testing.T) {
+	o := servertest.Options{DataDir: t.TempDir()}
+	g := servertest.Start(t, o)
+	o.PG = g.PG
+	conn := work(t, g)
+	must(t, conn.Close(t.Context()))
+	g.Stop()
+	old := left(t, o.DataDir)
+	g = servertest.Start(t, o)
+	grants, err := g.API("agent").Grants(t.Context(), false)
+	must(t, err)
+	_, err = g.API("agent").Revoke(t.Context(), grants[0].ID, "enough")
+	must(t, err)
+	g.Stop()
+
+	o.DataDir = left(t, o.DataDir)
+	b, err := os.ReadFile(filepath.Join(old, "hoop.db"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(o.DataDir, "hoop.db"), b, 0o600))
+	if err := servertest.Refused(t, o.DataDir); err == nil || !strings.Contains(err.Error(), "put back from a copy") || !strings.Contains(hoop.AsError(err).Hint, "--accept-store") {
+		t.Errorf("on the store of before: %v", err)
+	}
+	o.AcceptStore = true
+	g = servertest.Start(t, o)
+	body, err := g.API("auditor").Events(t.Context(), 0, 0)
+	must(t, err)
+	events, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close()); err != nil || !bytes.Contains(events, []byte("a store was accepted that is not as the gateway left it")) {
+		t.Errorf("no event says that the store was accepted: %v", err)
+	}
+	g.Stop()
+	o.AcceptStore = false
+	servertest.Start(t, o).Stop()
+
+	must(t, os.Remove(filepath.Join(o.DataDir, "hoop.db")))
+	if err := servertest.Refused(t, o.DataDir); err == nil || !strings.Contains(err.Error(), "another one") {
+		t.Errorf("without the store: %v", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // harmless are changes of evidence after which everything that was acknowledged is there
 // and verifies, with the reason; those of any way may be noticed all the same.
 var harmless = map[string]string{

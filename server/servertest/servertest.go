@@ -54,6 +54,8 @@ type Options struct {
 	PG *pgserver.Server
 	// Beside is a gateway on the same store, whose sign-ins this one takes; nil: none.
 	Beside *Gateway
+	// AcceptStore takes a store that was put back from a copy.
+	AcceptStore bool
 	// FS is what evidence is written through; nil is the operating system's.
 	FS journal.FS
 	// Now is the clock that sessions and the end of recordings go by; nil is the system's.
@@ -177,7 +179,7 @@ func Try(tb testing.TB, o Options) (*Gateway, error) {
 	g.declare(o.Resources, o.Module)
 	parser, err := parser()
 	must(tb, err)
-	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Now: o.Now, Parser: parser, DevUsers: People, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
+	gw, err := server.New(tb.Context(), cfg, server.Options{Version: "test", FS: o.FS, Now: o.Now, Parser: parser, DevUsers: People, AcceptStore: o.AcceptStore, Log: slog.New(slog.NewTextHandler(g.Log, nil))})
 	if err != nil {
 		return g, err
 	}

@@ -229,5 +229,5 @@ func (s *Store) migrate(ctx context.Context, dialect goose.Dialect, folder strin
 			Hint: "check store.url in gateway.yaml", Err: fmt.Errorf("migrate: %w", err),
 		}
 	}
-	return nil
+	return s.born(ctx)
 }

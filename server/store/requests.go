@@ -18,7 +18,7 @@ type Step = func(r *hoop.Request, former *hoop.Grant) (*hoop.Grant, error)
 // AddRequest stores a new request. step sees it with its number before anybody else
 // does. Statement, Params, Executes and Facts are never stored.
 func (s *Store) AddRequest(ctx context.Context, r hoop.Request, step Step) (hoop.Request, error) {
-	err := s.write(ctx, "add request", func(tx *sql.Tx) error {
+	err := s.step(ctx, "add request", func(tx *sql.Tx) error {
 		row := tx.QueryRowContext(ctx, `INSERT INTO requests (kind, state, requester, target, expires_at, doc)
 			VALUES ($1, $2, $3, $4, $5, '') RETURNING id`,
 			r.Kind, r.State, r.Requester.Subject, r.Target, micros(r.ExpiresAt))
@@ -34,7 +34,7 @@ func (s *Store) AddRequest(ctx context.Context, r hoop.Request, step Step) (hoop
 // wait for each other. It returns the request as stored.
 func (s *Store) UpdateRequest(ctx context.Context, id int64, step Step) (hoop.Request, error) {
 	var r hoop.Request
-	err := s.write(ctx, "change request", func(tx *sql.Tx) error {
+	err := s.step(ctx, "change request", func(tx *sql.Tx) error {
 		found, err := requests(ctx, tx, `SELECT id, doc FROM requests WHERE id = $1`+s.lock, id)
 		if err != nil {
 			return err

@@ -35,6 +35,7 @@ var DataFolder = []Kind{
 
 	{Name: "derived", Pattern: "audit/sessions.json", Not: "made anew from the log"},
 	{Name: "store", Pattern: "hoop.db*", Named: []string{"store"}, Not: "what people browse and decide on: that it happened is in the log"},
+	{Name: "store's age", Pattern: "store-age", Named: []string{"store"}, Not: "it tells a store that was put back from a copy, which no event depends on"},
 	{Name: "lock", Pattern: "gateway.lock", Not: "empty"},
 	{Name: "certificates", Pattern: "ca*.pem", Named: []string{"private CA"}, Not: "TLS ends with the connection"},
 	{Name: "secrets", Pattern: "keys/*.key", Named: []string{"private CA"}, Not: "they sign in, seal or mask; nothing in the log is proved with them"},
