@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,6 +101,51 @@ func TestRun_AnotherGatewayAsks(t *testing.T) {
 			t.Errorf("the gateway that asked is gone, and the other was told %q", got)
 		}
 	})
+}
+
+// A gateway with keys of its own says so of what another gave, and ends nothing of it.
+func TestIdentify_AnotherGatewaysKeys(t *testing.T) {
+	w := newWorld(t, withIDP(t, newIDP(t)))
+	w.store.shared = true
+	n := newNeighbour(t, w, func(o *Options) { o.Secret = bytes.Repeat([]byte{8}, 32) })
+	w.setAccount("ci-agent", "secret", "agents")
+	token := w.secret("ci-agent", "secret").Access
+	said := func(s *Server) string {
+		_, err := s.Identify(t.Context(), token)
+		if err == nil {
+			return "nothing"
+		}
+		return hoop.AsError(err).Message
+	}
+	if got := said(w.Server); got != "nothing" {
+		t.Errorf("the gateway that gave the token: %s", got)
+	}
+	if got := said(n.Server); !strings.Contains(got, "another sign-in key") {
+		t.Errorf("the other: %s", got)
+	}
+	w.setAccount("ci-agent", "other", "agents")
+	if got := said(w.Server); !strings.Contains(got, "another secret") {
+		t.Errorf("after the secret has changed: %s", got)
+	}
+	w.removeAccount("ci-agent")
+	if got, there := said(w.Server), said(n.Server); got != errGone.Message || there != got {
+		t.Errorf("after the account has gone: %s; at the other: %s", got, there)
+	}
+
+	da := w.begin()
+	if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "", true); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := w.oauth().DeviceAccessToken(w.ctx(), da)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.refresh(t.Context(), caller{id: ClientID, ip: "127.0.0.1"}, tokens.RefreshToken); err == nil || !strings.Contains(err.Error(), "another sign-in key") {
+		t.Errorf("a refresh at the other: %v", err)
+	}
+	if got := w.refreshWith(tokens.RefreshToken); got.Access == "" {
+		t.Errorf("and where it was given: %+v", got)
+	}
 }
 
 // What one gateway ends, another on the same store has cut too, within its next look, once,

@@ -28,7 +28,7 @@ const (
 // at f.ExpiresAt at the latest, where that is set. device is the device's hash; "" is none.
 func (s *Server) begin(ctx context.Context, f Family, device string) (*oidc.AccessTokenResponse, error) {
 	now := s.now()
-	f.ID, f.Subject, f.CreatedAt = newID(), f.Identity.Subject, now
+	f.ID, f.Subject, f.CreatedAt, f.Key = newID(), f.Identity.Subject, now, s.keys.name
 	atMost := f.ExpiresAt
 	f.ExpiresAt = now.Add(s.o.SignInLife)
 	p, ok := s.providers[f.Provider]
@@ -113,6 +113,9 @@ func (s *Server) refresh(ctx context.Context, c caller, token string) (*oidc.Acc
 		return nil, err
 	case t.Kind != RefreshToken || f.Client != c.id:
 		return nil, invalidGrant("the refresh token was given to another client")
+	case s.foreign(&f):
+		// Nothing is wrong with it where it was given: it goes on there.
+		return nil, invalidGrant("another gateway took this sign-in, with another sign-in key, and only that one can renew it; sign in here anew")
 	}
 	unlock, err := s.refreshes.Lock(ctx, f.ID)
 	if err != nil {
@@ -147,6 +150,12 @@ func (s *Server) refresh(ctx context.Context, c caller, token string) (*oidc.Acc
 		return nil, s.refused(ctx, &f, err)
 	}
 	return s.tokens(&f, access, s.keys.refreshToken(f.ID, f.Generation), s.now())
+}
+
+// foreign reports whether another gateway, with keys of its own, took a sign-in, and this one
+// can read nothing of what it was vouched for with.
+func (s *Server) foreign(f *Family) bool {
+	return f.Key != "" && f.Key != s.keys.name && len(f.Credential) > 0
 }
 
 // lookUp finds a token by its text.

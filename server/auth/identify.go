@@ -17,6 +17,9 @@ var (
 	errTokenExpired = hoop.Errorf(hoop.CodeUnauthenticated, "the token has expired").WithHint(hintLogin)
 	errTokenEnded   = hoop.Errorf(hoop.CodeUnauthenticated, "the sign-in has ended").WithHint(hintLogin)
 	errGone         = hoop.Errorf(hoop.CodeUnauthenticated, "this identity no longer exists").WithHint("ask an administrator of the gateway")
+	errOtherKey     = hoop.Errorf(hoop.CodeUnauthenticated, "another gateway gave this token, with another sign-in key, and this one cannot check it").
+			WithHint("sign in here: hoopctl login; gateways behind one address need the same keys/sign-in.key")
+	errOtherSecret = hoop.Errorf(hoop.CodeUnauthenticated, "the service account has another secret, or another issuer, since it signed in").WithHint(hintLogin)
 )
 
 // Identify says whose an access token is. Its errors are *hoop.Error: unauthenticated,
@@ -67,7 +70,7 @@ func (s *Server) identify(ctx context.Context, token, prefix string) (hoop.Ident
 		id = agentOf(id, starter)
 	}
 	if !ok {
-		return hoop.Identity{}, f, errGone
+		return hoop.Identity{}, f, s.gone(&f)
 	}
 	id.Groups, id.Chain = append([]string{}, id.Groups...), slices.Clone(id.Chain)
 	return id, f, nil
@@ -80,6 +83,20 @@ func (s *Server) currently(f *Family) (hoop.Identity, bool) {
 		return hoop.Identity{}, false
 	}
 	return p.current(f)
+}
+
+// gone says why nobody is behind a living family of a person or a service account any more.
+func (s *Server) gone(f *Family) error {
+	if f.Provider != serviceProvider {
+		return errGone
+	}
+	switch _, ok := s.o.ServiceAccount(f.Client); {
+	case !ok:
+		return errGone
+	case s.foreign(f):
+		return errOtherKey
+	}
+	return errOtherSecret
 }
 
 func earliest(t time.Time, more ...time.Time) time.Time {

@@ -28,6 +28,7 @@ const (
 type keys struct {
 	csrf, refresh, account []byte
 	box                    cipher.AEAD
+	name                   string // tells them from those of another gateway, and nothing of them
 }
 
 func newKeys(secret []byte) keys {
@@ -46,7 +47,7 @@ func newKeys(secret []byte) keys {
 	if err != nil {
 		panic(err) // AES has the right block size
 	}
-	return keys{csrf: derive("csrf"), refresh: derive("refresh"), account: derive("account"), box: box}
+	return keys{csrf: derive("csrf"), refresh: derive("refresh"), account: derive("account"), box: box, name: encode(derive("name")[:12])}
 }
 
 // seal encrypts for open with the same purpose. Nothing gives nil.
