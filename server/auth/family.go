@@ -243,12 +243,12 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 	others, err := s.o.Store.Families(ctx, f.Subject, now)
 	last := *f
 	for _, o := range others {
-		if o.Provider == f.Provider && o.live(now) && o.CheckedAt.After(last.CheckedAt) {
+		if o.Provider == f.Provider && o.live(now) && s.vouchedAt(&o).After(s.vouchedAt(&last)) {
 			last = o
 		}
 	}
 	former := func(o *Family) bool {
-		return o.ID != last.ID && o.Provider == last.Provider && o.live(now) && o.CheckedAt.Before(last.CheckedAt) && !sameGroups(o.Identity.Groups, last.Identity.Groups)
+		return o.ID != last.ID && o.Provider == last.Provider && o.live(now) && s.vouchedAt(o).Before(s.vouchedAt(&last)) && !sameGroups(o.Identity.Groups, last.Identity.Groups)
 	}
 	changed := false
 	for i := range others {
@@ -281,6 +281,19 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 	if changed {
 		s.o.OnChange(ctx, last.Identity)
 	}
+}
+
+// vouchedAt is when a provider last vouched for a family, to be compared with others: one of
+// which that is yet to come was asked about before a clock was set back.
+func (s *Server) vouchedAt(f *Family) time.Time {
+	now := s.now() // of the moment: f may have just been read
+	if s.o.Store.Shared() { // by the clock of another gateway, which may be ahead
+		now = now.Add(elsewhereBack)
+	}
+	if f.CheckedAt.After(now) {
+		return time.Time{}
+	}
+	return f.CheckedAt
 }
 
 func sameGroups(a, b []string) bool {

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,6 +294,30 @@ func TestSAML_SignIn(t *testing.T) {
 		}
 		if id, err := w.Identify(t.Context(), w.samlSignIn().Access); err != nil || id.Subject != "clinic:Jane@clinic.example" || id.Email != "Jane@clinic.example" {
 			t.Errorf("got %+v, %v", id, err)
+		}
+	})
+}
+
+// The newest answer about groups counts, also where the clock was ahead when another came.
+func TestSAML_GroupsAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		idp, with := withSAML(t)
+		var ahead atomic.Int64
+		ahead.Store(int64(2 * time.Minute))
+		w := newWorld(t, with, func(_ *world, o *Options) {
+			o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		})
+		before := w.samlSignIn().Access
+		ahead.Store(0)
+		advance(time.Second)
+		idp.change = func(as *saml.Assertion) { as.AttributeStatements = nil }
+		for what, token := range map[string]string{"the new sign-in": w.samlSignIn().Access, "that of before": before} {
+			if id, err := w.Identify(t.Context(), token); err != nil || len(id.Groups) != 0 {
+				t.Errorf("%s: %+v, %v", what, id, err)
+			}
+		}
+		if id, err := w.Current(t.Context(), "clinic:jane-id"); err != nil || len(id.Groups) != 0 {
+			t.Errorf("who decides: %+v, %v", id, err)
 		}
 	})
 }

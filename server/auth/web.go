@@ -65,7 +65,7 @@ func (s *Server) Current(ctx context.Context, subject string) (hoop.Identity, er
 	var latest *Family
 	for i := range families {
 		f := &families[i]
-		if f.Identity.Kind == hoop.Human && f.live(now) && (latest == nil || f.CheckedAt.After(latest.CheckedAt)) {
+		if f.Identity.Kind == hoop.Human && f.live(now) && (latest == nil || s.vouchedAt(f).After(s.vouchedAt(latest))) {
 			latest = f
 		}
 	}
