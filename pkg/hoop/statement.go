@@ -79,6 +79,9 @@ type Use struct {
 	// Keeps, of derive, says that only texts and numbers are computed, each NULL where
 	// what it is computed of is: what hides all of a value hides this as well.
 	Keeps bool `json:"keeps,omitempty"`
+	// Exact, of derive, says that it is one by its tables alone: what else the statement may
+	// reach makes no difference.
+	Exact bool `json:"-"`
 	// Parts gives, for each of Tables and Into that is a partition, the table that it is a
 	// partition of.
 	Parts map[string]string `json:"-"`

@@ -100,7 +100,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
-		views: &sync.Map{}, bodies: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{},
+		views: &sync.Map{}, bodies: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{}, defaults: map[uint32][]uint32{},
 	}}
 	for _, step := range []struct {
 		what string
@@ -123,6 +123,7 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"constraints", l.clashes},
 		{"code of tables", l.code},
 		{"types of values", l.typed},
+		{"defaults of domains", l.domainDefaults},
 		{"generated columns", l.generated},
 		{"event triggers", l.eventTriggers},
 		{"sequences", l.sequences},
@@ -305,18 +306,23 @@ func (l *loader) triggers(ctx context.Context) error {
 	var rel uint32
 	var tr Trigger
 	var kind int32
-	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, tgdeferrable, `+calledIn("tgqual")+`,
+	var off bool
+	return l.each(ctx, `select tgrelid, tgname::text, tgfoid, tgtype::int4, tgenabled = 'D', tgdeferrable, `+calledIn("tgqual")+`,
 			array(select a.attname::text from pg_catalog.pg_attribute a where a.attrelid = tgrelid and a.attnum = any (tgattr) order by a.attnum),
 			array(select x::text from pg_catalog.unnest(array[tgoldtable, tgnewtable]) x where x is not null)
-		from pg_catalog.pg_trigger where not tgisinternal and tgenabled <> 'D' order by tgrelid, tgname`,
-		[]any{&rel, &tr.Name, &tr.Function, &kind, &tr.Defers, &tr.Calls, &tr.Columns, &tr.Moved}, func() {
+		from pg_catalog.pg_trigger where not tgisinternal order by tgrelid, tgname`,
+		[]any{&rel, &tr.Name, &tr.Function, &kind, &off, &tr.Defers, &tr.Calls, &tr.Columns, &tr.Moved}, func() {
 			if t, ok := l.snap.tables[rel]; ok {
 				tr.On = Event(kind) & (OnInsert | OnDelete | OnUpdate | OnTruncate)
 				tr.EachRow = kind&forEachRow != 0
 				tr.Rewrites = kind&forEachRow != 0 && kind&(before|insteadOf) != 0
-				t.HasTriggers = true
-				l.snap.defers = l.snap.defers || tr.Defers
-				t.Triggers = append(t.Triggers, tr)
+				if off {
+					t.Asleep = append(t.Asleep, tr)
+				} else {
+					t.HasTriggers = true
+					l.snap.defers = l.snap.defers || tr.Defers
+					t.Triggers = append(t.Triggers, tr)
+				}
 			}
 			tr = Trigger{}
 		})
@@ -484,6 +490,14 @@ func (l *loader) code(ctx context.Context) error {
 				l.typeRuns(typ, r, fn)
 			}
 		})
+}
+
+// domainDefaults finds what the defaults of domains call.
+func (l *loader) domainDefaults(ctx context.Context) error {
+	var typ uint32
+	var calls []uint32
+	return l.each(ctx, `select oid, `+calledIn("typdefaultbin")+` from pg_catalog.pg_type where typtype = 'd' and typdefaultbin is not null`,
+		[]any{&typ, &calls}, func() { l.snap.defaults[typ], calls = calls, nil })
 }
 
 // typed adds the code of types to what expressions call on their own that make their values:

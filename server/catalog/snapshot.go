@@ -46,6 +46,7 @@ type Snapshot struct {
 	casts     []Cast
 	schemas   map[string]bool
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
+	defaults  map[uint32][]uint32 // of domains: functions that their defaults call
 	events    []uint32
 	defers    bool   // a trigger or a constraint with code of users is DEFERRABLE
 	rest      Digest // of what belongs to no relation and is no function
@@ -70,10 +71,11 @@ type Table struct {
 	Keys         [][]string         // columns that no two rows of this table itself have in common
 	Clashes      [][]hoop.ColumnRef // columns of what a change of this table may fail on: of a constraint or a unique index, of a session's own of a generated column, an index or a type too
 	Triggers     []Trigger
-	HasTriggers  bool // users' triggers
-	HasRules     bool // rules other than a view's _RETURN
-	Defers       bool // a key or an exclusion constraint may be checked when the transaction ends: DEFERRABLE
-	RowSecurity  bool // row-level security is enabled
+	Asleep       []Trigger // that are switched off
+	HasTriggers  bool      // users' triggers
+	HasRules     bool      // rules other than a view's _RETURN
+	Defers       bool      // a key or an exclusion constraint may be checked when the transaction ends: DEFERRABLE
+	RowSecurity  bool      // row-level security is enabled
 	// Users' functions that run unseen, by what calls them, operators' included.
 	RunsCode bool     // there is one below
 	Values   []uint32 // defaults and generated columns: they make values of new rows
@@ -313,6 +315,9 @@ func (s *Snapshot) TypeCode(oid uint32) []uint32 {
 	look(s.types[oid])
 	return out
 }
+
+// Default gives the functions that the default of a type calls, PostgreSQL's own too.
+func (s *Snapshot) Default(oid uint32) []uint32 { return s.defaults[oid] }
 
 // TypeCodes calls yield for every type that runs a function when a value of its own is
 // made, in order.

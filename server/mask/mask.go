@@ -436,7 +436,7 @@ func (r *Rules) touches(st *hoop.Statement, u hoop.Use) bool {
 	}
 	protected := func(c hoop.ColumnRef) bool { _, ok := r.Protects(c); return ok }
 	switch {
-	case st.Opaque:
+	case st.Opaque && !u.Exact:
 		return true
 	case u.Keeps && len(u.Columns) > 0:
 		return slices.ContainsFunc(u.Columns, r.shows)

@@ -74,6 +74,8 @@ type Analysis struct {
 	// checks, policies) finds tables in any schema, one of the session's own before all
 	// others: when it runs, which may be at COMMIT. "*" is among them where it can find any.
 	Finds []string
+	// Lands is where such code puts what it finds; "*" is among them where it may be anywhere.
+	Lands []string
 	// Defers says that code of users which the text sets off may run when the transaction ends:
 	// constraint triggers, and checks of keys and exclusion constraints, that are DEFERRABLE.
 	Defers bool
@@ -108,6 +110,12 @@ type Analysis struct {
 	// Looks are the places where columns decide, for the effect infer: see hoop.Look.
 	// Operands name literals of the text as pglex counts them.
 	Looks []hoop.Look
+	// Left is what it leaves behind that runs later: until a catalog shows it, Left.Copies tells
+	// what that copies. Coded says that the text may run users' code, or reaches what the
+	// catalog does not have; Changes are the tables whose rows it changes.
+	Left    []Left
+	Coded   bool
+	Changes []string
 	// Untold are functions that run unseen and whose body the catalog was not told, so that
 	// they count as code that cannot be read: see Study.
 	Untold []*catalog.Function

@@ -25,8 +25,8 @@ func (c *code) body(src, lang string) {
 }
 
 // definition reads a statement that leaves code behind: bodies are strings in it, and
-// EXECUTE FUNCTION is how triggers name theirs.
-func (c *code) definition(src string) {
+// EXECUTE FUNCTION is how triggers name theirs. leaving says that there is a body among them.
+func (c *code) definition(src string, leaving bool) {
 	toks, ok := tokenize(src)
 	if !ok {
 		c.unreadable()
@@ -35,7 +35,11 @@ func (c *code) definition(src string) {
 	b := body{code: c, toks: toks, sql: true, defines: true}
 	b.read()
 	for _, t := range toks {
-		if t.kind == tokString {
+		switch {
+		case t.kind != tokString:
+		case t.text == escaped && leaving:
+			c.unreadable()
+		default:
 			c.body(t.text, "plpgsql")
 		}
 	}

@@ -132,7 +132,7 @@ func TestCode(t *testing.T) {
 		{"INSERT INTO nowhere VALUES (1, code.label(1))", "read write infer derive +O", "patients", "patients -> nowhere pg_temp.nowhere public.nowhere"},
 		{"INSERT INTO code.nowhere SELECT ssn FROM code.patients", "read write derive +O", "patients", "* patients -> nowhere"},
 		// code of the same text
-		{"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ssn FROM code.patients'; UPDATE code.scratch SET code = f() WHERE id = 1", "read write ddl infer derive opaque +OUD", "scratch", "patients -> scratch"},
+		{"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ssn FROM code.patients'; UPDATE code.scratch SET code = f() WHERE id = 1", "read write ddl infer derive opaque +OUD", "scratch", "patients scratch -> scratch"},
 	} {
 		t.Run(tt.sql, func(t *testing.T) {
 			p, err := pool.Parse(t.Context(), tt.sql)
@@ -318,6 +318,6 @@ func FuzzTokenize(f *testing.F) {
 		}
 		simpleTrigger(&catalog.Function{Language: "plpgsql", Source: src})
 		newCode(snap).body(src, "plpgsql")
-		newCode(snap).definition(src)
+		newCode(snap).definition(src, true)
 	})
 }

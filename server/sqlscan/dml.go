@@ -63,6 +63,7 @@ func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []
 		return nil
 	}
 	seen[t.OID] = true
+	s.coded = s.coded || t.HasTriggers || t.HasRules || t.RunsCode || t.Kind == catalog.KindView
 	var out []string
 	switch {
 	case t.System:
@@ -92,6 +93,7 @@ func (s *stmt) consequences(t *catalog.Table, c change, seen map[uint32]bool) []
 			s.fires(rel, c|inserts|deletes)
 		}
 		s.fires(rel, c)
+		s.coded = s.coded || rel.HasTriggers || rel.RunsCode
 		if rel.HasRules {
 			s.out.Opaque = true
 		}

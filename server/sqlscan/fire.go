@@ -12,6 +12,7 @@ import (
 // view. One that only computes, on tables that are known, is what it reads; any other
 // is opaque. So is one that keeps what it gets, unless that is in the text.
 func (s *stmt) called(f *catalog.Function, by call, why string) {
+	s.coded = true
 	if s.takes(f); s.unseen {
 		s.effectsOf(f, nil, why)
 		return
@@ -80,6 +81,9 @@ func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalo
 	places, tables := c.places(), c.names()
 	for _, t := range into {
 		places = append(places, t.Canonical())
+	}
+	if len(c.finds) > 0 {
+		s.out.Lands = append(s.out.Lands, places...)
 	}
 	if row != nil {
 		tables = append(tables, row.Canonical())
@@ -156,16 +160,19 @@ func (s *stmt) made(t *catalog.Table, c change) {
 	s.checked(t)
 	rows := s.beneath(t)
 	for _, oid := range t.Sequences {
-		from := []string{sequences}
+		u := hoop.Use{Effect: hoop.EffectDerive, Why: "a number of a sequence", Into: canonicals(rows), Exact: true}
 		if seq, ok := s.cat.Table(oid); ok {
-			from = []string{seq.Canonical()}
-		} else if oid == 0 {
-			from = append(from, canonicals(allSequences(s.cat))...)
+			u.Tables = []string{seq.Canonical()}
+		} else {
+			u.Why, u.Exact, u.Tables = "a number of a sequence that is not known", false, []string{sequences}
 		}
-		for _, name := range from {
+		if oid == 0 {
+			u.Tables = append(u.Tables, canonicals(allSequences(s.cat))...)
+		}
+		for _, name := range u.Tables {
 			s.reads[name] = true
 		}
-		s.copied("a number of a sequence", canonicals(rows), from)
+		s.add(u)
 	}
 	if len(t.Values) > 0 {
 		values := newCode(s.cat)
@@ -272,11 +279,31 @@ func (s *stmt) flushCode() {
 	sources := s.ran.names()
 	s.copied("values from code", s.changed, sources)
 	s.copied("code that writes", s.ran.places(), slices.Concat(sources, s.origins(), s.changed))
-	if s.opened || len(s.changed) > 0 {
-		for _, l := range s.left {
-			s.copied(l.Why, slices.Concat(l.Into, s.changed), l.Tables)
+	for _, l := range s.out.Left {
+		if u, ok := l.copies(s.codes(), s.tableNames(), s.changed); ok {
+			s.add(u)
 		}
 	}
+}
+
+// codes reports whether the statement may run users' code, or reach what no catalog shows.
+func (s *stmt) codes() bool {
+	return s.coded || s.stray || (s.opened || s.out.Opaque) && !s.leaving || converts(s.cat) ||
+		slices.ContainsFunc(slices.Collect(maps.Keys(s.values)), func(oid uint32) bool { return len(s.cat.TypeCode(oid)) > 0 })
+}
+
+// converts reports whether users' code that can be replaced casts values, or compares them.
+func converts(cat *catalog.Snapshot) bool {
+	written := func(oid uint32) bool {
+		f, ok := cat.Function(oid)
+		return !ok || !compiled(f)
+	}
+	for _, functions := range cat.Comparisons {
+		if slices.ContainsFunc(functions, written) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(cat.Casts(), func(c catalog.Cast) bool { return c.Function != 0 && written(c.Function) })
 }
 
 // mentions reports whether the text names a user's type.
@@ -340,25 +367,4 @@ func holds(t *hoop.Type, oid uint32, seen map[uint32]bool) bool {
 		}
 	}
 	return false
-}
-
-// leave notes what code the statement leaves behind can do, and reports whether there is any.
-func (s *stmt) leave() bool {
-	if !s.cataloging {
-		return false
-	}
-	c := newCode(s.cat)
-	c.definition(s.sql[s.cmd.Start:s.cmd.End])
-	c.unnamed()
-	if !s.leaving && len(c.seen) == 0 {
-		return false
-	}
-	if s.leaving && len(c.sources) > 0 {
-		s.use(hoop.EffectRead, "", canonicals(slices.Collect(maps.Keys(c.sources)))...)
-	}
-	tables, into := append(c.names(), s.fired...), append(c.places(), s.fired...)
-	if len(tables) > 0 {
-		s.left = append(s.left, hoop.Use{Effect: hoop.EffectDerive, Why: "code of this transaction", Tables: sortedSet(tables), Into: sortedSet(into)})
-	}
-	return true
 }

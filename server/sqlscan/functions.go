@@ -95,6 +95,7 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 			}
 		}
 	}
+	s.coded = true
 	if s.absent(c, f) {
 		s.out.Absent, s.opened = "function "+c.name+" is not known", true
 		return
@@ -124,6 +125,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 			s.takes(f)
 			return
 		}
+		s.coded = true
 		if retains(f) {
 			h := keepingExtensions[f.Name]
 			s.use(h.effect, c.via+h.what)
@@ -294,7 +296,7 @@ func (s *stmt) flushKept() {
 		for _, a := range c.args {
 			r.within(a)
 		}
-		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: canonicals(s.sequences(c)), Tables: s.origins()}
+		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: s.numbered(c), Tables: s.origins()}
 		u.Columns, _ = s.among()
 		for col := range r.out {
 			u.Columns = append(u.Columns, col)
@@ -304,6 +306,18 @@ func (s *stmt) flushKept() {
 		}
 		s.add(u)
 	}
+}
+
+// numbered are the names of the sequences that setval may set, whether the catalog shows them
+// or not.
+func (s *stmt) numbered(c call) []string {
+	found := canonicals(s.sequences(c))
+	if name, ok := constant(c.args[0]); ok && len(found) == 0 {
+		if rv := splitName(name); rv != nil {
+			return s.places(rv)
+		}
+	}
+	return found
 }
 
 // splitName reads schema.name as regclass does, where nothing is quoted.

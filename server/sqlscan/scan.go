@@ -90,7 +90,6 @@ type builder struct {
 	views      map[*catalog.Table]map[string][]hoop.ColumnRef // what known.View has said
 	sql        string
 	out        *Analysis
-	left       []hoop.Use // of code that earlier statements left behind
 	uses       []*hoop.Use
 	reads      map[string]bool
 	settings   map[string]bool
@@ -220,6 +219,7 @@ type stmt struct {
 	given     *looker              // reads what is written
 
 	opened     bool     // it has effect opaque
+	coded      bool     // it may run users' code, in its text or unseen
 	cataloging bool     // it changes the catalog
 	owned      bool     // of nothing but the session's own
 	configured bool     // it calls set_config
@@ -261,6 +261,7 @@ func (s *stmt) run() {
 	s.blindParts()
 	s.sizes(false)
 	s.flushCode()
+	s.out.Coded, s.out.Changes = s.out.Coded || s.codes(), append(s.out.Changes, s.changed...)
 	s.flushKept()
 	s.flush()
 	s.out.Temp = s.out.Temp || s.cataloging && !s.owned && s.ownToo()

@@ -185,6 +185,7 @@ func (s *stmt) unnamed() {
 // hook adds what a hook does. Where that is no more than to read, it is no effect of its
 // own, but reads.
 func (s *stmt) hook(h *hook) {
+	s.coded = true
 	s.lookedUp(h.code)
 	if h.policy {
 		if h.code.does() {

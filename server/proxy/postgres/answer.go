@@ -525,11 +525,11 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.withheld = false
 		a.past(e.batch)
 		if len(a.queue) == 0 { // else what is on its way may have added some
-			a.finds, a.opaque = nil, false
+			a.finds, a.lands, a.opaque = nil, nil, false
 		}
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			a.defined++
-			if a.ddl, a.joined, a.recoded, a.restated, a.stale = -1, false, false, nil, true; a.public {
+			if a.ddl, a.joined, a.recoded, a.restated, a.behind, a.filled, a.stale = -1, false, false, nil, nil, nil, true; a.public {
 				a.public = false
 				a.cat.Expire()
 			}

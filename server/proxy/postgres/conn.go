@@ -57,19 +57,21 @@ type conn struct {
 	cond     *sync.Cond // queue, skipping, settled or a message's fate changed
 	gated    *expected  // the COPY FROM STDIN that was forwarded last
 	queue    []*expected
-	spare    []*expected // empty; its room is used again
-	skipping bool        // the target skips messages until Sync, which was not sent yet
-	batch    int64       // number of the batch that the next message belongs to
-	status   byte        // of the last ReadyForQuery: I, T or E
-	stale    bool        // the catalog changed: ask again before judging
-	ddl      int64       // batch of the last uncommitted DDL, -1 for none
-	public   bool        // that DDL is of what others see, too
-	recoded  bool        // by that DDL: see sqlscan.Analysis.Recodes
-	restated restated    // by that DDL
-	defined  int64       // counts the ends of transactions that had some
-	joined   bool        // such DDL made a table a child or a partition of another
-	adopted  int64       // batch that made a table which may be the session's own a child of another; -1 for none
-	settled  bool        // everything the target sent so far has been written to the client
+	spare    []*expected    // empty; its room is used again
+	skipping bool           // the target skips messages until Sync, which was not sent yet
+	batch    int64          // number of the batch that the next message belongs to
+	status   byte           // of the last ReadyForQuery: I, T or E
+	stale    bool           // the catalog changed: ask again before judging
+	ddl      int64          // batch of the last uncommitted DDL, -1 for none
+	public   bool           // that DDL is of what others see, too
+	recoded  bool           // by that DDL: see sqlscan.Analysis.Recodes
+	restated restated       // by that DDL
+	behind   []sqlscan.Left // by that DDL
+	filled   []string       // where statements of the open transaction copied to since that DDL
+	defined  int64          // counts the ends of transactions that had some
+	joined   bool           // such DDL made a table a child or a partition of another
+	adopted  int64          // batch that made a table which may be the session's own a child of another; -1 for none
+	settled  bool           // everything the target sent so far has been written to the client
 	prepared names[prepared]
 	portals  names[portal]
 	cursors  names[cursor] // declared in SQL
@@ -81,6 +83,7 @@ type conn struct {
 	veils      veils                   // views of the session's own
 	dialect    dialect                 // by which settings texts are read as times
 	finds      map[string]bool         // names that code of the open transaction may find: see intercepts
+	lands      []string                // where that code puts what it finds
 	due        []due                   // what people agreed to that goes on when the open transaction ends
 	quiet      []due                   // the same of statements that nobody was asked about: moved is not used
 	moved      int64                   // counts what changed what code finds by name: see moves

@@ -321,6 +321,7 @@ func TestDerive_Lost(t *testing.T) {
 		"a union":              "insert into log2 (a) select name from patients where state = 'NY' union select state from patients",
 		"a child":              "insert into log2 (a) select distinct state from only kids",
 		"several":              "insert into log2 (a) select state from patients; insert into log (a) select a from log2",
+		"behind new code":      "begin\ncreate function noted() returns trigger language plpgsql as 'begin insert into log (a) values (new.name); return null; end'\ncreate trigger t after insert on same for each row execute function noted()\ninsert into log2 (id) values (77)\nalter table same disable trigger t\nalter table same enable trigger t\ninsert into log2 (id) values (78)\nrollback",
 		"a plan":               "explain insert into log2 (a) select state from patients",
 	} {
 		conn := g.connect()
@@ -330,8 +331,10 @@ func TestDerive_Lost(t *testing.T) {
 			}
 		}
 		strict.Store(true)
-		if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-			t.Errorf("%s: %v", name, err)
+		for sql := range strings.SplitSeq(sql, "\n") {
+			if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+				t.Errorf("%s: %s: %v", name, sql, err)
+			}
 		}
 		strict.Store(false)
 		check(t, conn.Close(t.Context()))

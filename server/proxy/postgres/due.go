@@ -162,16 +162,26 @@ func (c *conn) ripened(ctx context.Context, m *meaning) (uses []hoop.Use, err er
 	return uses, nil
 }
 
-// wakes gives the use of a statement that changes code which the transaction may run when it
+// wakes gives the uses of a statement that changes code which the transaction may run when it
 // ends: it does so unseen. c.mu is held.
 func (c *conn) wakes(m *meaning) []hoop.Use {
 	if !m.analysis.Recodes || len(c.quiet) == 0 {
 		return nil
 	}
-	return []hoop.Use{{
+	uses := []hoop.Use{{
 		Effect: hoop.EffectOpaque, Tables: []string{"*"},
 		Why: "deferred triggers or a cursor WITH HOLD of this transaction may run what it changes when that ends",
 	}}
+	for _, d := range c.quiet {
+		for _, was := range d.run.meanings {
+			for _, l := range m.analysis.Left {
+				if u, ok := l.Copies(was.analysis); ok {
+					uses = append(uses, c.widened(u))
+				}
+			}
+		}
+	}
+	return uses
 }
 
 // overdue refuses a message that ends the transaction of a pipeline, where what is due is

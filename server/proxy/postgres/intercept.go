@@ -58,6 +58,7 @@ func (c *conn) intercepts(m *meaning, also []executed) (uses []hoop.Use) {
 		made.makes(a, c.shadows.unplaced(a))
 	}
 	name, found := made.first(slices.Sorted(maps.Keys(c.finds)))
+	into, later := slices.Clone(c.lands), found
 	made.views = slices.AppendSeq(slices.AppendSeq(made.views, maps.Keys(c.veils)), maps.Keys(c.restated))
 	made.tables = slices.AppendSeq(made.tables, maps.Keys(c.shadows.hidden))
 	for _, l := range c.overlay.tables {
@@ -67,14 +68,19 @@ func (c *conn) intercepts(m *meaning, also []executed) (uses []hoop.Use) {
 		if !found {
 			name, found = made.first(a.Finds)
 		}
+		into = append(into, a.Lands...)
 	}
 	if !found {
 		return nil
 	}
-	return []hoop.Use{{
+	uses = []hoop.Use{{
 		Effect: hoop.EffectOpaque, Tables: []string{"*"},
 		Why: "a trigger, default or check finds what the session has made for itself by the name " + name,
 	}}
+	if later && len(into) > 0 { // what it was judged by had no such thing
+		uses = append(uses, hoop.Use{Effect: hoop.EffectDerive, Why: uses[0].Why, Tables: []string{"*"}, Into: into})
+	}
+	return uses
 }
 
 // awaits notes what code of e may find until its transaction has ended. c.mu is held.
@@ -86,5 +92,6 @@ func (c *conn) awaits(e *expected) {
 			}
 			c.finds[name] = true
 		}
+		c.lands = merge(c.lands, m.analysis.Lands)
 	}
 }

@@ -18,6 +18,7 @@ type shadows struct {
 	sown   int            // made, at the last of those that leave code: see sqlscan.Analysis.Plants
 	unsure bool           // code has run since that may have left something: see sqlscan.Analysis.Leaves
 	types  int            // made, at the last of those that make what is no table: see sqlscan.Analysis.Types
+	left   []sqlscan.Left // what that is
 	undone int            // how many of these are undone
 	hidden map[string]int // names of tables that are not followed: made, when one got it last
 	first  bool           // pg_temp may be in the search_path that the session began with
@@ -99,6 +100,7 @@ func (s *shadows) forwarded(e *expected) {
 		s.unsure = s.unsure || a.Leaves
 		if a.Plants || a.PlantsUnplaced && (s.tempFirst(a) || s.hides() || s.types > s.undone) {
 			s.plants()
+			s.left = sqlscan.Leave(s.left, a.Left...)
 		}
 		s.hide(a.Hidden...)
 	}
@@ -124,6 +126,9 @@ func (s *shadows) ready(e *expected, idle bool) (gone bool) {
 	if idle {
 		if s.undone = s.before; s.undo.run.meaning.analysis.Commands[0].Discard {
 			s.reset = s.pathed
+		}
+		if !s.sows() {
+			s.left = nil
 		}
 		maps.DeleteFunc(s.hidden, func(_ string, at int) bool { return at <= s.undone })
 	}

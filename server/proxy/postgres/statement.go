@@ -158,6 +158,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if c.shadows.sows() && !a.Inert() {
 		st.Uses = append(slices.Clip(st.Uses), plantedUse)
 	}
+	st.Uses = append(slices.Clip(st.Uses), c.leftUses(m, also)...)
 	st.Uses = append(slices.Clip(st.Uses), c.overtakes(m, also, redefined)...)
 	st.Uses = append(slices.Clip(st.Uses), c.wakes(m)...)
 	st.Uses = append(slices.Clip(st.Uses), c.turned(a)...)
@@ -588,6 +589,7 @@ func (c *conn) forwarded(e *expected) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.shadows.forwarded(e)
+	c.fills(e)
 	c.dialect.forwarded(e)
 	c.awaits(e)
 	for _, m := range e.run.meanings {
@@ -612,6 +614,7 @@ func (c *conn) forwarded(e *expected) {
 			c.public = c.public || forOthers(a)
 		}
 		c.recoded = c.recoded || a.Recodes
+		c.behind = sqlscan.Leave(c.behind, a.Left...)
 		c.restated = c.restated.with(a.Restates)
 		unplaced := c.shadows.unplaced(a)
 		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && (len(unplaced) > 0 || c.shadows.any()) {

@@ -69,7 +69,23 @@ const unseenSchema = deriveSchema + `;
 	create table c29 (k int, n bigint default currval('ours'::text::regclass));
 	create table c30 (k int, b text);
 	create view v30 as select * from c30;
-	alter view v30 alter b set default ssn_of_one()`
+	alter view v30 alter b set default ssn_of_one();
+	create table c31 (k int, b text);
+	create function pure() returns text language sql as $$ select 'x'::text $$;
+	create type comp2 as (k int, b d4);
+	create table c38 (k int, b text default ssn_of_one()) partition by list (k);
+	create table c39 (k text);
+	create function copy() returns trigger language plpgsql as 'begin insert into public.log (a) values (new.k); return null; end';
+	create function fresh() returns trigger language plpgsql as 'begin insert into public.log (a) select a from fresh; return null; end';
+	create table fresh (a text);
+	create constraint trigger t after insert on c39 deferrable initially deferred for each row execute function fresh();
+	create function soon() returns trigger language plpgsql as 'begin return null; end';
+	create table c40 (k text);
+	create constraint trigger t after insert on c40 deferrable initially deferred for each row execute function soon();
+	create table c41 (k text);
+	create trigger t after insert on c41 for each statement execute function ft();
+	alter table c41 disable trigger t;
+	create type comp3 as (a text)`
 
 // What copies though no text names it is told of all the same: the copy is protected.
 func TestDerive_Unseen(t *testing.T) {
@@ -109,6 +125,23 @@ func TestDerive_Unseen(t *testing.T) {
 		"a sequence in an argument":     {number, "select f28()"},
 		"a sequence of the session's":   {"create temp sequence ours", "select setval('ours', (select n from patients where id = 1))", "insert into c29 (k) values (1)", "select n from c29"},
 		"a view's default":              {"insert into v30 (k) values (1)", "select b from c30"},
+		"a new trigger":                 {"begin", "create function f31() returns trigger language plpgsql as 'begin new.b := (select ssn from patients where id = 1); return new; end'", "create trigger t before insert on c31 for each row execute function f31()", "insert into c31 (k) values (1)", "commit", "select b from c31"},
+		"a new function":                {"begin", "create function f32(x text) returns void language sql as 'insert into log (a) values (x)'", "select f32(ssn) from patients", "commit", copied},
+		"a new function with escapes":   {"begin", "create function f32b() returns void language sql as E'insert\x20into log (a) select ssn from patients'", "select f32b()", "commit", copied},
+		"another function":              {"begin", "create or replace function pure() returns text language sql as 'select ssn from patients where id = 1'", "insert into log (a) select pure()", "commit", copied},
+		"another function by its name":  {"begin", "alter function pure() rename to impure", "alter function ssn_of_one() rename to pure", "insert into log (a) select pure()", "commit", "alter function pure() rename to ssn_of_one", "alter function impure() rename to pure", copied},
+		"a new operator":                {"begin", "create function f33(text, text) returns text language sql as 'select ssn from patients where id = 1'", "create operator ### (leftarg = text, rightarg = text, function = f33)", "insert into log (a) select 'a' ### 'b'", "commit", copied},
+		"a new cast":                    {"begin", "create function f34(comp3) returns text language sql as 'select ssn from patients where id = 1'", "create cast (comp3 as text) with function f34(comp3) as assignment", "insert into log (a) select row('a')::comp3", "commit", "drop cast (comp3 as text)", copied},
+		"what a new function reads":     {"begin", "create table c35 as select ssn as a from patients", "create function f35() returns void language sql as 'insert into log (a) select a from c35'", "select f35()", "commit", copied},
+		"a new table's default":         {"begin", "create table c36 (k int, b text default ssn_of_one())", "insert into c36 (k) values (1)", "commit", "select b from c36"},
+		"a new table's type":            {"begin", "create table c37 of comp2", "insert into c37 (k) values (1)", "commit", "select b from c37"},
+		"a new partition":               {"begin", "create table c38_1 partition of c38 for values in (1)", "insert into c38_1 (k) values (1)", "commit", "select b from c38_1"},
+		"a new sequence":                {"begin", "create sequence s42", "select setval('s42', (select n from patients where id = 1))", "commit", "select last_value from s42"},
+		"a new table's sequence":        {"begin", "create table c43 (k int, n bigint default currval('numbers'::text::regclass))", number, "insert into c43 (k) values (1)", "commit", "select n from c43"},
+		"a trigger that is switched on": {"begin", "alter table c41 enable trigger t", "insert into c41 values ('x')", "commit", copied},
+		"a trigger that is put off":     {"begin", "insert into c40 values ('x')", "create or replace function soon() returns trigger language plpgsql as 'begin perform w(); return null; end'", "commit", copied},
+		"what a trigger finds later":    {"begin", "insert into c39 values ('x')", "create temp table fresh as select ssn as a from patients", "commit", copied},
+		"a trigger of the session's":    {"create temp table t (k text)", "create trigger t after insert on t for each row execute function copy()", "insert into t select ssn from patients", copied},
 		"code that calls one":           {"create function pg_temp.f() returns boolean language sql as 'select w()'", "select f20()", copied},
 	} {
 		t.Run(name, func(t *testing.T) {
