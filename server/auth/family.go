@@ -286,7 +286,7 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 // vouchedAt is when a provider last vouched for a family, to be compared with others: one of
 // which that is yet to come was asked about before a clock was set back.
 func (s *Server) vouchedAt(f *Family) time.Time {
-	now := s.now() // of the moment: f may have just been read
+	now := s.now()          // of the moment: f may have just been read
 	if s.o.Store.Shared() { // by the clock of another gateway, which may be ahead
 		now = now.Add(elsewhereBack)
 	}
