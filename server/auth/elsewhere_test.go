@@ -132,19 +132,22 @@ func TestIdentify_AnotherGatewaysKeys(t *testing.T) {
 		t.Errorf("after the account has gone: %s; at the other: %s", got, there)
 	}
 
-	da := w.begin()
-	if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "", true); err != nil {
-		t.Fatal(err)
-	}
-	tokens, err := w.oauth().DeviceAccessToken(w.ctx(), da)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := n.refresh(t.Context(), caller{id: ClientID, ip: "127.0.0.1"}, tokens.RefreshToken); err == nil || !strings.Contains(err.Error(), "another sign-in key") {
-		t.Errorf("a refresh at the other: %v", err)
-	}
-	if got := w.refreshWith(tokens.RefreshToken); got.Access == "" {
-		t.Errorf("and where it was given: %+v", got)
+	// Whichever gives the tokens: the one that met the identity provider can ask it again.
+	for _, gives := range []*Server{w.Server, n.Server} {
+		da := w.begin()
+		if err := authtest.SignIn(t.Context(), w.http, da.VerificationURIComplete, "", true); err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := gives.redeem(t.Context(), caller{id: ClientID, ip: "127.0.0.1"}, da.DeviceCode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.refresh(t.Context(), caller{id: ClientID, ip: "127.0.0.1"}, tokens.RefreshToken); err == nil || !strings.Contains(err.Error(), "another sign-in key") {
+			t.Errorf("a refresh at the other: %v", err)
+		}
+		if got := w.refreshWith(tokens.RefreshToken); got.Access == "" {
+			t.Errorf("and where it was given: %+v", got)
+		}
 	}
 }
 

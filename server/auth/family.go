@@ -28,7 +28,7 @@ const (
 // at f.ExpiresAt at the latest, where that is set. device is the device's hash; "" is none.
 func (s *Server) begin(ctx context.Context, f Family, device string) (*oidc.AccessTokenResponse, error) {
 	now := s.now()
-	f.ID, f.Subject, f.CreatedAt, f.Key = newID(), f.Identity.Subject, now, s.keys.name
+	f.ID, f.Subject, f.CreatedAt = newID(), f.Identity.Subject, now
 	atMost := f.ExpiresAt
 	f.ExpiresAt = now.Add(s.o.SignInLife)
 	p, ok := s.providers[f.Provider]
@@ -155,7 +155,11 @@ func (s *Server) refresh(ctx context.Context, c caller, token string) (*oidc.Acc
 // foreign reports whether another gateway, with keys of its own, took a sign-in, and this one
 // can read nothing of what it was vouched for with.
 func (s *Server) foreign(f *Family) bool {
-	return f.Key != "" && f.Key != s.keys.name && len(f.Credential) > 0
+	if f.Provider == serviceProvider {
+		return f.Key != "" && f.Key != s.keys.name
+	}
+	_, err := s.keys.open(f.Credential, "credential")
+	return err != nil
 }
 
 // lookUp finds a token by its text.

@@ -149,8 +149,7 @@ func (s *Server) due(ctx context.Context, now time.Time, batch int) ([]Family, e
 // about a family: only that one can read what the identity provider gave. One that is gone
 // asks no more.
 func (s *Server) anothers(f *Family, now time.Time) bool {
-	_, err := s.keys.open(f.Credential, "credential")
-	return err != nil && now.Sub(f.CheckedAt) < abandonAfter
+	return s.foreign(f) && now.Sub(f.CheckedAt) < abandonAfter
 }
 
 // errFresh says that somebody else was quicker.

@@ -112,7 +112,7 @@ func (s *Server) triedInVain(ctx context.Context, ip, name, reason string) {
 func (s *Server) signInAccount(ctx context.Context, c caller) (*oidc.AccessTokenResponse, error) {
 	return s.begin(ctx, Family{
 		Identity: c.account.identity(c.id), Provider: serviceProvider, Client: c.id, RemoteIP: c.ip,
-		Credential: s.keys.fingerprint(c.id, *c.account), CheckedAt: s.now(), ExpiresAt: c.shown.end, GivenAt: c.shown.issued,
+		Credential: s.keys.fingerprint(c.id, *c.account), Key: s.keys.name, CheckedAt: s.now(), ExpiresAt: c.shown.end, GivenAt: c.shown.issued,
 	}, "")
 }
 

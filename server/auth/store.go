@@ -117,8 +117,8 @@ type Family struct {
 	Scopes     []string
 	Device     string // Device.Name, for people
 	RemoteIP   string // of the latest refresh
-	Key        string // the name of the sign-in keys of the gateway that took it; "": an older version did
 	Credential []byte // of the identity provider, sealed; nil where there is none
+	Key        string // of a service account: the name of the keys that Credential was made with; "": an older version did
 	Generation int64  // of the refresh token in force, from 1; 0 where there is none
 	Recheck    bool   // the provider must be asked again and again
 	CreatedAt  time.Time
