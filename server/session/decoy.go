@@ -1,11 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"math"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,9 +104,9 @@ func (d *decoys) within(r hoop.Range, st *hoop.Statement, values []string) bool 
 // are where they differ in nothing but digits, as dates and codes do, whatever the collation.
 func order(a, b string) (n int, ok bool) {
 	a, b = strings.TrimSpace(a), strings.TrimSpace(b)
-	if x, ok := new(big.Rat).SetString(number(a)); ok {
-		if y, ok := new(big.Rat).SetString(number(b)); ok {
-			return x.Cmp(y), true
+	if x, ok := decimal(a); ok {
+		if y, ok := decimal(b); ok {
+			return compareDecimals(x, y), true
 		}
 	}
 	if x, ok := uuidDigits(a); ok {
@@ -117,10 +117,21 @@ func order(a, b string) (n int, ok bool) {
 	return strings.Compare(a, b), len(a) == len(b) && form(a) == form(b)
 }
 
-// number is a text as decimal has it, "" where it is none.
-func number(s string) string {
-	n, _ := decimal(s)
-	return n
+// compareDecimals orders two numbers as decimal has them, in time that grows with their length.
+func compareDecimals(a, b string) int {
+	x, below := strings.CutPrefix(a, "-")
+	y, other := strings.CutPrefix(b, "-")
+	switch {
+	case below && !other:
+		return -1
+	case other && !below:
+		return 1
+	case below:
+		x, y = y, x
+	}
+	left, leftPart, _ := strings.Cut(x, ".")
+	right, rightPart, _ := strings.Cut(y, ".")
+	return cmp.Or(cmp.Compare(len(left), len(right)), strings.Compare(left, right), strings.Compare(leftPart, rightPart))
 }
 
 // form is a text with every digit 0.

@@ -2,10 +2,14 @@ package session
 
 import (
 	"encoding/hex"
+	"math/big"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+	"pgregory.net/rapid"
 )
 
 // A value in binary format is plausibly what a driver reads from it, and nothing else.
@@ -38,6 +42,27 @@ func FuzzPlausible(f *testing.F) {
 			t.Errorf("%s for %q: %v, want %v", hex.EncodeToString(value), text, got, want)
 		}
 	})
+}
+
+// Numbers are in the order of their values, and very long ones cost no more than reading them:
+// anybody may send some.
+func TestOrder_Numbers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) string {
+			return rapid.StringMatching(`[-+]?[0-9]{1,4}(\.[0-9]{0,3})?(e-?[0-9])?`).Draw(t, name)
+		}
+		a, b := draw("a"), draw("b")
+		x, _ := new(big.Rat).SetString(a)
+		y, _ := new(big.Rat).SetString(b)
+		if got, ok := order(a, b); !ok || got != x.Cmp(y) {
+			t.Fatalf("order(%s, %s) is %d, %v; want %d", a, b, got, ok, x.Cmp(y))
+		}
+	})
+	long := strings.Repeat("7", 4<<20)
+	began := time.Now()
+	if got, ok := order(long, long+"7"); !ok || got != -1 || time.Since(began) > 10*time.Second {
+		t.Errorf("numbers of 4 MiB: %d, %v after %s", got, ok, time.Since(began))
+	}
 }
 
 // A decoy is known however it is written, and nothing else is taken for it.
