@@ -122,6 +122,7 @@ func TestApproval_TypesOfNewTables(t *testing.T) {
 			conn := open(t, a.Gateway, simple)
 			a.runs(conn, []string{begin, fmt.Sprintf(makes, temp)}, []bool{false, true})
 			a.refuses(conn, "INSERT INTO x VALUES (1, 2)")
+			run(t, conn, "ROLLBACK")
 		}
 	}
 	conn := open(t, a.Gateway, simple)

@@ -99,6 +99,15 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld boo
 	return false, s.refuse(ctx, r, uses, d, s.denied(d))
 }
 
+// Bears reports whether the policy would let a statement run with other uses than it was
+// judged by, and ask nobody.
+func (s *Session) Bears(ctx context.Context, st *hoop.Statement, uses []hoop.Use) bool {
+	again := *st
+	again.Uses = uses
+	d, err := s.decide(ctx, s.rules().Uses(&again))
+	return err == nil && d.Action == hoop.Allow
+}
+
 // Judge takes a statement through the line up to the target: grant, decision,
 // approval, record. It returns when the statement may be forwarded; with an error (a
 // *hoop.Error) nothing was and nothing may be. When ctx ends while the statement is

@@ -132,6 +132,7 @@ type Restated struct {
 	Name          string
 	Tables        []string
 	Read, Changed []hoop.Use
+	Code          bool // it is the same relation, with other code
 }
 
 // Has reports whether the analysis has the effect.

@@ -101,7 +101,7 @@ func (d *dependence) calls(n *pg_query.Node) (found []*catalog.Function, known b
 		operators(x.SortBy.UseOp)
 	case *pg_query.Node_TypeName:
 		parts := stringsOf(x.TypeName.Names)
-		if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+		if len(parts) == 0 || systemType(d.cat, parts) {
 			break
 		}
 		for _, t := range d.cat.UserTypes(parts[len(parts)-1]) {

@@ -3,6 +3,7 @@ package sqlscan
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -112,10 +113,16 @@ func (s *stmt) notAFunction(c call, f *pg_query.FuncCall) {
 // schema is not the session's own, and the name cannot be a column or a type in function notation (ParseFuncOrColumn in parse_func.c
 // takes it for one where it has one argument).
 func (s *stmt) absent(c call, f *pg_query.FuncCall) bool {
-	if s.shifted || slices.ContainsFunc(stringsOf(f.Funcname), isTempSchema) {
+	if s.shifted || slices.ContainsFunc(stringsOf(f.Funcname), func(name string) bool { return isTempSchema(name) || !ascii(name) }) {
 		return false
 	}
 	return len(f.Args) != 1 || s.on.given(f.Args[0]) && len(s.cat.UserTypes(c.name)) == 0
+}
+
+// ascii reports whether a name means the same in any encoding: a target that has another than
+// UTF8 may write two characters as one, fold them to lower case and cut names elsewhere.
+func ascii(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // function judges one function that may be meant.

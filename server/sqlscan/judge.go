@@ -63,7 +63,7 @@ func PlainOperator(cat *catalog.Snapshot, name []*pg_query.Node) bool {
 // PlainType reports whether making a value of the type runs no user's function.
 func PlainType(cat *catalog.Snapshot, t *pg_query.TypeName) bool {
 	parts := stringsOf(t.GetNames())
-	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+	if len(parts) == 0 || systemType(cat, parts) {
 		return true
 	}
 	if t.PctType && len(parts) > 1 {

@@ -67,3 +67,12 @@ func (s *stmt) keyword(n *pg_query.Node) {
 		s.unknown(fmt.Sprintf("%s is a name in version %d of PostgreSQL, and no keyword yet: quote it", k.name, s.cat.Server/10000))
 	}
 }
+
+// systemType reports whether the name of a type means one of PostgreSQL's own: before version 17
+// json is a name as any other, which the grammar has put into pg_catalog.
+func systemType(cat *catalog.Snapshot, parts []string) bool {
+	if len(parts) < 2 || parts[0] != "pg_catalog" {
+		return false
+	}
+	return parts[1] != "json" || cat.Server >= 170000 || len(cat.UserTypes("json")) == 0
+}

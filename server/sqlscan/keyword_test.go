@@ -69,3 +69,22 @@ func TestKeyword_IsANameInAnOlderServer(t *testing.T) {
 		t.Error("functions in FROM are not seen")
 	}
 }
+
+// So the type json is, which the grammar puts into pg_catalog.
+func TestKeyword_IsATypeInAnOlderServer(t *testing.T) {
+	old := database(t, "keyword_types", "keyword_types")
+	newer := *old
+	newer.Server = 170000
+	for _, sql := range []string{"SELECT '1'::json", "SELECT json '1'", "SELECT CAST('{1}' AS json[])", "CREATE TEMP TABLE x (a json)"} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !Analyze(p, old, Lineage{}).Has(hoop.EffectOpaque) {
+			t.Errorf("%s: the check of the domain does not count", sql)
+		}
+		if Analyze(p, &newer, Lineage{}).Has(hoop.EffectOpaque) {
+			t.Errorf("%s: opaque in the version that has the type", sql)
+		}
+	}
+}

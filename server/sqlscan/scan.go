@@ -266,7 +266,10 @@ func (s *stmt) run() {
 	s.flush()
 	s.out.Temp = s.out.Temp || s.cataloging && !s.owned && s.ownToo()
 	code := s.leave()
-	s.out.Recodes = s.out.Recodes || s.recodes(code)
+	if s.recodes(code) {
+		s.out.Recodes = true
+		s.recoded()
+	}
 	s.plant()
 }
 

@@ -46,27 +46,35 @@ func (s *stmt) standsFor(name string, tables []*catalog.Table, lost ...string) {
 
 // setsOff gives what reading tables sets off beside that, and what changing them so does. How
 // many rows are changed is not known.
-func (s *stmt) setsOff(tables []*catalog.Table, c change) (uses []hoop.Use) {
+func (s *stmt) setsOff(tables []*catalog.Table, c change) []hoop.Use {
+	return s.effects(func(in *stmt) {
+		in.taking(true, func() {
+			for _, t := range tables {
+				in.note(t)
+			}
+		})
+		for _, t := range tables {
+			if c != 0 {
+				in.consequences(t, c, map[uint32]bool{})
+			}
+		}
+		in.unnamed()
+	})
+}
+
+// effects gives those of what run notes for each row of a change, but for what is read or copied
+// by a name that is said elsewhere.
+func (s *stmt) effects(run func(in *stmt)) (uses []hoop.Use) {
 	b := newBuilder(s.cat, Lineage{View: s.known.View, Values: []Value{}})
 	b.views = s.views
 	in := newStmt(b, nil)
 	in.many = true
-	in.taking(true, func() {
-		for _, t := range tables {
-			in.note(t)
-		}
-	})
-	for _, t := range tables {
-		if c != 0 {
-			in.consequences(t, c, map[uint32]bool{})
-		}
-	}
-	in.unnamed()
+	run(in)
 	out := b.finish()
 	s.out.Untold = append(s.out.Untold, out.Untold...)
 	for _, u := range out.Uses {
 		switch u.Effect {
-		case hoop.EffectRead, hoop.EffectInfer, hoop.EffectDerive, hoop.EffectSession: // by another name, as said elsewhere
+		case hoop.EffectRead, hoop.EffectInfer, hoop.EffectDerive, hoop.EffectSession:
 		default:
 			uses = append(uses, u)
 		}
@@ -170,6 +178,33 @@ var plainDDL = map[string]bool{
 // name is found, which counted before.
 func (s *stmt) recodes(code bool) bool {
 	return s.keepsCode() && !s.owned && (code || s.awakes || !plainDDL[s.cmd.Verb])
+}
+
+// recoded notes a relation that gets a trigger or a rule.
+func (s *stmt) recoded() {
+	var rv *pg_query.RangeVar
+	var called []*catalog.Function
+	switch x := s.node.GetNode().(type) {
+	case *pg_query.Node_CreateTrigStmt:
+		rv = x.CreateTrigStmt.Relation
+		if parts := stringsOf(x.CreateTrigStmt.Funcname); len(parts) > 0 {
+			called = s.cat.Functions("", parts[len(parts)-1])
+		}
+	case *pg_query.Node_RuleStmt:
+		rv = x.RuleStmt.Relation
+	default:
+		return
+	}
+	out := Restated{Name: hoop.QuoteIdent(rv.GetRelname()), Code: true}
+	out.Changed = s.effects(func(in *stmt) {
+		for _, f := range called {
+			in.effectsOf(f, nil, "function "+hoop.TableName(f.Schema, f.Name))
+		}
+		if len(called) == 0 {
+			in.opaque("code of " + out.Name + " is new")
+		}
+	})
+	s.out.Restates = append(s.out.Restates, out)
 }
 
 // keepsCode reports whether code of the command may stay: not of one that runs it at once.

@@ -240,7 +240,7 @@ func (s *stmt) operator(name []*pg_query.Node) {
 // typeName notes types that the text names: making their values may run users' functions.
 func (s *stmt) typeName(t *pg_query.TypeName) {
 	parts := stringsOf(t.Names)
-	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
+	if len(parts) == 0 || systemType(s.cat, parts) {
 		return
 	}
 	if t.PctType && len(parts) > 1 { // table.column%TYPE

@@ -534,6 +534,9 @@ func (a *answerer) ready(e *expected, m []byte) error {
 				a.cat.Expire()
 			}
 		}
+		if len(a.queue) == 0 && a.judged == nil {
+			a.beside.close(a.conn)
+		}
 	}
 	return nil
 }

@@ -105,6 +105,7 @@ func (c *conn) clientMessages() error {
 		if err := c.message(kind, c.in.bytes(size)); err != nil {
 			return err
 		}
+		c.passed()
 		c.in.discard(size)
 		if len(c.out) >= sendSize {
 			if err := c.send(); err != nil {
@@ -252,6 +253,11 @@ func (c *conn) message(kind byte, frame []byte) error {
 		}
 	}
 	body := frame[headerSize:]
+	if c.foreign && !plainNames(kind, body) {
+		return c.refuse(&stateError{
+			state: "0A000", message: "names of prepared statements and portals must be in ASCII here: the target's encoding is not UTF8",
+		})
+	}
 	switch kind {
 	case 'Q', 'B', 'E', 'F':
 		if err := c.settleIdentity(); err != nil {

@@ -36,10 +36,13 @@ type conn struct {
 	up       *Upstream
 	sess     *session.Session
 	cat      *catalog.Catalog
+	beside   *beside
 	database string
 	key      key
 
 	left func() // it no longer counts
+
+	foreign bool // the target's database has another encoding than UTF8
 
 	reuse  reuseKey // of the target's connection on the shelf
 	reused bool     // it served another session before
@@ -66,6 +69,7 @@ type conn struct {
 	public   bool           // that DDL is of what others see, too
 	recoded  bool           // by that DDL: see sqlscan.Analysis.Recodes
 	restated restated       // by that DDL
+	judged   *judged        // the statement that is being judged; nil once it is in the queue
 	behind   []sqlscan.Left // by that DDL
 	filled   []string       // where statements of the open transaction copied to since that DDL
 	defined  int64          // counts the ends of transactions that had some
@@ -135,6 +139,7 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 		spare: make([]*expected, 0, 8), shadows: shadows{last: -1, first: sqlscan.Temporary(up.path)}, overlay: overlay{settled: -1, broken: -1},
 	}
 	c.dialect.report(up.ParameterStatuses)
+	c.foreign = up.ParameterStatuses["server_encoding"] != "UTF8"
 	c.begun = st.charset
 	c.charset.Store(st.charset)
 	c.queue = c.spare
@@ -147,6 +152,7 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 // its own: a stack of 4 KiB holds what is left, if it takes less than a quarter of 8
 // (shrinkstack in Go's runtime).
 func (c *conn) relay(ctx context.Context) error {
+	c.proxy.besides.join(c)
 	g := c.guard(ctx)
 	a := newAnswerer(c)
 	go c.answer(a)
@@ -204,6 +210,7 @@ func (c *conn) finish(err error, a *answerer, g *guard) error {
 	<-g.quiet // deadlines stay as they are from here on
 	a.loseTag(stateAdminShutdown)
 	c.endAll()
+	c.proxy.besides.leave(c)
 	c.release()
 	err = ender(c.ctx) // whatever was first
 	if a.fatality != nil && (errors.Is(err, errTerminated) || errors.Is(err, errClientGone)) {

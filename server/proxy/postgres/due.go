@@ -142,6 +142,24 @@ func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *cat
 	return uses, nil
 }
 
+// ripe gives what is due does by now beyond what it was judged by, behind others' DDL too.
+func (c *conn) ripe(ctx context.Context, d due) ([]hoop.Use, error) {
+	uses, err := c.grown(ctx, d.run.meanings, d.run.snap)
+	if err != nil {
+		return nil, err
+	}
+	was := d.run.st.Uses
+	c.mu.Lock()
+	now := c.lifts(was, d.run.strays())
+	c.mu.Unlock()
+	for i, u := range now {
+		if i >= len(was) || !reflect.DeepEqual(u, was[i]) {
+			uses = append(uses, beyond([]hoop.Use{u})...)
+		}
+	}
+	return uses, nil
+}
+
 // ripened gives what nobody was asked about, and runs with m since that ends the transaction,
 // as far as it does more by now than when it was judged.
 func (c *conn) ripened(ctx context.Context, m *meaning) (uses []hoop.Use, err error) {
@@ -150,7 +168,7 @@ func (c *conn) ripened(ctx context.Context, m *meaning) (uses []hoop.Use, err er
 	}
 	_, all := c.put()
 	for _, d := range all {
-		more, err := c.grown(ctx, d.run.meanings, d.run.snap)
+		more, err := c.ripe(ctx, d)
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +213,7 @@ func (c *conn) overdue() error {
 	}
 	all, quiet := c.put()
 	for _, d := range quiet {
-		more, err := c.grown(c.ctx, d.run.meanings, d.run.snap)
+		more, err := c.ripe(c.ctx, d)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -31,6 +32,28 @@ type portal struct {
 	forgotten bool   // guarded by conn.mu: the name may stand for something else
 	asked     bool   // guarded by conn.mu: the target was asked to describe it
 	fields    []byte // of the goroutine that reads the target: its RowDescription
+}
+
+// plainNames reports whether the names that a message has of statements and portals are in ASCII: in
+// another encoding than UTF8 the target may write two others as one, and cut them elsewhere.
+func plainNames(kind byte, body []byte) bool {
+	f := fields{b: body}
+	count := 0
+	switch kind {
+	case 'P', 'E':
+		count = 1
+	case 'B':
+		count = 2
+	case 'D', 'C':
+		f.byte()
+		count = 1
+	}
+	for range count {
+		if slices.ContainsFunc(f.cstring(), func(b byte) bool { return b >= utf8.RuneSelf }) {
+			return false
+		}
+	}
+	return true
 }
 
 // parseParse reads a Parse message: name + text + 2B count + 4B types.

@@ -140,3 +140,27 @@ func TestNames_LookupIsExact(t *testing.T) {
 		t.Errorf("%d slots are left", len(n.slots))
 	}
 }
+
+// Where the target's database is in another encoding, two names may be one there.
+func TestPlainNames(t *testing.T) {
+	for _, tt := range []struct {
+		kind  byte
+		body  string
+		plain bool
+	}{
+		{'P', "s\x00SELECT 'é'\x00\x00\x00", true},
+		{'P', "é\x00SELECT 1\x00\x00\x00", false},
+		{'B', "p\x00s\x00\x00\x00\x00\x01\x00\x00\x00\x02é\x00\x00", true},
+		{'B', "é\x00s\x00\x00\x00\x00\x00\x00\x00", false},
+		{'B', "p\x00é\x00\x00\x00\x00\x00\x00\x00", false},
+		{'D', "Ss\x00", true},
+		{'D', "Sé\x00", false},
+		{'C', "Pé\x00", false},
+		{'E', "é\x00\x00\x00\x00\x00", false},
+		{'Q', "SELECT 'é'\x00", true},
+	} {
+		if got := plainNames(tt.kind, []byte(tt.body)); got != tt.plain {
+			t.Errorf("%c %q: %v", tt.kind, tt.body, got)
+		}
+	}
+}

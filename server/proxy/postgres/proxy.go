@@ -86,6 +86,7 @@ type Proxy struct {
 	counts   counts
 	shelf    shelf
 	meanings *meanings
+	besides  besides
 	asking   chan struct{} // holds a token for each connection of the gateway's own
 	bound    atomic.Int64  // bytes of long Bind messages that are held
 	cut      crowd

@@ -48,8 +48,8 @@ func (r restated) reach(tables []string) (all []string, met []sqlscan.Restated) 
 	return tables, met
 }
 
-// lift gives uses with all that is reached. strays are names of what no catalog has.
-func (r restated) lift(uses []hoop.Use, strays []string) []hoop.Use {
+// lift gives uses with all that is reached, and why. strays are names of what no catalog has.
+func (r restated) lift(uses []hoop.Use, strays []string, why string) []hoop.Use {
 	if len(r) == 0 {
 		return uses
 	}
@@ -79,13 +79,13 @@ func (r restated) lift(uses []hoop.Use, strays []string) []hoop.Use {
 			out[i].Into = slices.DeleteFunc(slices.Clone(out[i].Into), func(t string) bool { return t == "*" })
 		}
 		if len(out[i].Tables)+len(out[i].Into) > len(u.Tables)+len(u.Into) {
-			out[i].Why = strings.TrimPrefix(u.Why+"; "+restatedWhy, "; ")
+			out[i].Why = strings.TrimPrefix(u.Why+"; "+why, "; ")
 		}
 	}
 	for _, u := range off {
 		u.Tables, _ = r.reach(u.Tables)
 		u.Into, _ = r.reach(u.Into)
-		u.Why = strings.TrimPrefix(u.Why+"; "+restatedWhy, "; ")
+		u.Why = strings.TrimPrefix(u.Why+"; "+why, "; ")
 		if !slices.ContainsFunc(out, func(have hoop.Use) bool { return reflect.DeepEqual(have, u) }) {
 			out = append(out, u)
 		}

@@ -174,7 +174,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	for _, x := range also {
 		strays = slices.Concat(strays, x.meaning.analysis.Strays)
 	}
-	st.Uses = behind.lift(st.Uses, strays)
+	st.Uses = c.lifts(behind.lift(st.Uses, strays, restatedWhy), strays)
 	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables)+len(c.restated)+len(c.shadows.hidden) > 0 || a.Temp || len(unplaced) > 0 || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
 	}
@@ -459,8 +459,8 @@ func merge(a, b []string) []string {
 
 // same returns a check that a held statement, once approved, still means what it did.
 // So must be the definition of everything that it touches: a view that reads the same
-// tables may read other rows of them.
-func (c *conn) same(m *meaning, snap *catalog.Snapshot, tainted bool, st *hoop.Statement) func(context.Context) error {
+// tables may read other rows of them. seen is what beside.now gave before.
+func (c *conn) same(m *meaning, snap *catalog.Snapshot, tainted bool, st *hoop.Statement, seen int64) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c.mu.Lock()
 		c.stale = true
@@ -469,7 +469,7 @@ func (c *conn) same(m *meaning, snap *catalog.Snapshot, tainted bool, st *hoop.S
 		if err != nil {
 			return err
 		}
-		if now == m && latest.Base().Version == snap.Base().Version {
+		if now == m && latest.Base().Version == snap.Base().Version && c.beside.now() == seen {
 			return nil
 		}
 		again, _, err := c.statement(ctx, now, tainted, st.Params)
@@ -522,8 +522,9 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	var on ground
 	var st *hoop.Statement
 	var also []executed
-	for defined := int64(-1); defined != c.endings(); { // what ended meanwhile is in another catalog
-		defined = c.endings()
+	var defined, seen int64
+	for defined, seen = int64(-1), int64(-1); defined != c.endings() || seen != c.beside.now(); { // what ended meanwhile is in another catalog
+		defined, seen = c.endings(), c.beside.now()
 		var err error
 		if m, snap, err = c.renew(c.ctx, m); err != nil {
 			return nil, c.unjudged(text, nil, params, err)
@@ -540,6 +541,9 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 		if err != nil {
 			return nil, c.unjudged(m.text, m, params, err)
 		}
+		c.mu.Lock()
+		c.judged = &judged{st, m.analysis.Strays}
+		c.mu.Unlock()
 	}
 	if parsed != st.Dialect {
 		st.Dialect += parsed
@@ -552,11 +556,18 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, held, err := c.judge(c.asking(st, m, snap, also), c.same(m, snap, tainted, st))
+	run, held, err := c.judge(c.asking(st, m, snap, also), c.same(m, snap, tainted, st, seen))
 	if err != nil {
 		return nil, err
 	}
-	return &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}, nil
+	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
+	if err = c.restates(r); err == nil {
+		err = c.stillBeside(seen, r, tainted)
+	}
+	if err != nil {
+		return nil, c.disallowed(r, err)
+	}
+	return r, nil
 }
 
 // meanings gives all that the statement is made of: its text, with -1, and what it runs
