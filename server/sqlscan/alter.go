@@ -406,11 +406,12 @@ func (s *stmt) indexes(all bool) {
 	}
 }
 
-// rewritten adds the code that runs when the rows of tables are written anew.
+// rewritten adds the code that runs when the rows of tables are written anew: that of generated
+// columns and checks. Defaults are for new rows, sequences too.
 func (s *stmt) rewritten(tables []*catalog.Table) {
 	for _, t := range tables {
 		for _, t := range append(s.cat.Related(t), t) {
-			s.made(t, inserts)
+			s.made(t, updates)
 		}
 	}
 }

@@ -150,16 +150,20 @@ func (s *stmt) concerns(t *catalog.Table, tr catalog.Trigger, by catalog.Event) 
 // made adds what runs when rows of a table are made. Defaults are for new rows, and where
 // they are asked for.
 func (s *stmt) made(t *catalog.Table, c change) {
-	s.behind("a default or a generated column of "+t.Canonical(), true, func(in *stmt) {
-		for _, oid := range t.Values {
-			if f, ok := s.cat.Function(oid); c&inserts != 0 || s.resets || !ok || f.Volatility == catalog.Immutable {
-				in.runsOID(oid)
-			}
+	fresh := c&inserts != 0 || s.resets
+	var run, numbering []uint32
+	for _, oid := range t.Values {
+		if f, ok := s.cat.Function(oid); fresh || !ok || f.Volatility == catalog.Immutable {
+			run = append(run, oid)
 		}
-	})
+	}
+	if fresh {
+		numbering = t.Sequences
+	}
+	s.behind("a default or a generated column of "+t.Canonical(), true, func(in *stmt) { in.runAll(run) })
 	s.checked(t)
 	rows := s.beneath(t)
-	for _, oid := range t.Sequences {
+	for _, oid := range numbering {
 		u := hoop.Use{Effect: hoop.EffectDerive, Why: "a number of a sequence", Into: canonicals(rows), Exact: true}
 		if seq, ok := s.cat.Table(oid); ok {
 			u.Tables = []string{seq.Canonical()}
@@ -174,9 +178,9 @@ func (s *stmt) made(t *catalog.Table, c change) {
 		}
 		s.add(u)
 	}
-	if len(t.Values) > 0 {
+	if len(run) > 0 {
 		values := newCode(s.cat)
-		values.functions(t.Values)
+		values.functions(run)
 		s.implicit(values, "a default or a generated column", nil, rows...)
 	}
 	s.checks(t)

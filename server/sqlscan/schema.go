@@ -125,8 +125,10 @@ func (s *stmt) ownToo() bool {
 	if len(s.cat.Local()) == 0 {
 		return false // what is not followed is known to be there
 	}
-	switch s.node.GetNode().(type) {
-	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_SelectStmt, *pg_query.Node_CreateSeqStmt,
+	switch x := s.node.GetNode().(type) {
+	case *pg_query.Node_DropStmt:
+		return x.DropStmt.Behavior == pg_query.DropBehavior_DROP_CASCADE // columns, say; what is gone otherwise may still be there
+	case *pg_query.Node_CommentStmt, *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_SelectStmt, *pg_query.Node_CreateSeqStmt,
 		*pg_query.Node_CreateFunctionStmt, *pg_query.Node_CreateEnumStmt, *pg_query.Node_CreateDomainStmt, *pg_query.Node_CreateSchemaStmt:
 		return false
 	case *pg_query.Node_IndexStmt, *pg_query.Node_AlterTableStmt, *pg_query.Node_AlterSeqStmt, *pg_query.Node_RenameStmt,
