@@ -114,8 +114,8 @@ func (l *loader) defined(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.tx.QueryRow(ctx, `select `+digestOf(`coalesce(pg_catalog.string_agg(k, E'\n' order by k collate "C"), '')`)+`
-		from (`+restRows+`) as r(owner, k)`).Scan(&sum); err != nil {
+	if err := l.one(ctx, `select `+digestOf(`coalesce(pg_catalog.string_agg(k, E'\n' order by k collate "C"), '')`)+`
+		from (`+restRows+`) as r(owner, k)`, &sum); err != nil {
 		return err
 	}
 	copy(l.snap.rest[:], sum)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
@@ -81,9 +82,14 @@ func readVersion(ctx context.Context, conn *pgx.Conn) (string, error) {
 	return v, nil
 }
 
+// Ask runs a statement of the loader's, and gives row the rows of its answer, one after
+// the other; their values are valid until it returns. An error of the server's is a *pgconn.PgError.
+type Ask func(ctx context.Context, sql string, row func(fields []pgconn.FieldDescription, values [][]byte) error) error
+
 // loader fills a snapshot from one transaction.
 type loader struct {
-	tx     pgx.Tx
+	ask    Ask
+	values *pgtype.Map
 	snap   *Snapshot
 	raw    map[uint32]*rawType
 	schema map[uint32]string
@@ -97,11 +103,52 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		return nil, fmt.Errorf("begin to load the catalog: %w", err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // it has read only
-	l := &loader{tx: tx, schema: map[uint32]string{}, snap: &Snapshot{
+	l := newLoader(func(ctx context.Context, sql string, row func([]pgconn.FieldDescription, [][]byte) error) error {
+		rows, err := tx.Query(ctx, sql)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			if err := row(rows.FieldDescriptions(), rows.RawValues()); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	if err := l.settle(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.read(ctx); err != nil {
+		return nil, err
+	}
+	return l.snap, nil
+}
+
+func newLoader(ask Ask) *loader {
+	return &loader{ask: ask, values: pgtype.NewMap(), schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
 		views: &sync.Map{}, bodies: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, typeCode: map[uint32][]uint32{}, defaults: map[uint32][]uint32{},
 	}}
+}
+
+// settle sees to it, until the transaction ends, that names which are not qualified are
+// PostgreSQL's own and that texts are written and read in one way, whatever the role or the session has set.
+func (l *loader) settle(ctx context.Context) error {
+	const sql = `select pg_catalog.set_config(s, v, true) from (values ('search_path', 'pg_catalog, pg_temp'), ('standard_conforming_strings', 'on'),
+		('quote_all_identifiers', 'off'), ('transform_null_equals', 'off'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'), ('TimeZone', 'UTC'),
+		('extra_float_digits', '1'), ('bytea_output', 'hex'), ('xmlbinary', 'base64'), ('jit', 'off')) x(s, v)`
+	if err := l.ask(ctx, sql, discard); err != nil {
+		return fmt.Errorf("settings to load the catalog with: %w", err)
+	}
+	return nil
+}
+
+func discard([]pgconn.FieldDescription, [][]byte) error { return nil }
+
+// read fills the snapshot.
+func (l *loader) read(ctx context.Context) error {
 	for _, step := range []struct {
 		what string
 		run  func(context.Context) error
@@ -131,22 +178,18 @@ func load(ctx context.Context, conn *pgx.Conn) (*Snapshot, error) {
 		{"definitions", l.defined},
 	} {
 		if err := step.run(ctx); err != nil {
-			return nil, fmt.Errorf("load %s: %w", step.what, err)
+			return fmt.Errorf("load %s: %w", step.what, err)
 		}
 	}
-	return l.snap, nil
+	return nil
 }
 
 func (l *loader) version(ctx context.Context) error {
-	// Qualified names only from here on, whatever the role's search_path says.
-	if _, err := l.tx.Exec(ctx, "set local search_path = pg_catalog"); err != nil {
-		return err
-	}
-	if err := l.tx.QueryRow(ctx, versionQuery).Scan(&l.snap.Version); err != nil {
+	if err := l.one(ctx, versionQuery, &l.snap.Version); err != nil {
 		return err
 	}
 	var num string
-	if err := l.tx.QueryRow(ctx, "select pg_catalog.current_setting('server_version_num')").Scan(&num); err != nil {
+	if err := l.one(ctx, "select pg_catalog.current_setting('server_version_num')", &num); err != nil {
 		return err
 	}
 	var err error
@@ -156,12 +199,30 @@ func (l *loader) version(ctx context.Context) error {
 
 // each runs a query and calls row after each row was scanned into dest.
 func (l *loader) each(ctx context.Context, sql string, dest []any, row func()) error {
-	rows, err := l.tx.Query(ctx, sql)
-	if err != nil {
+	return l.ask(ctx, sql, func(fields []pgconn.FieldDescription, values [][]byte) error {
+		if len(fields) != len(dest) {
+			return fmt.Errorf("%d columns where %d were asked for", len(fields), len(dest))
+		}
+		for i, d := range dest {
+			if err := l.values.Scan(fields[i].DataTypeOID, fields[i].Format, values[i], d); err != nil {
+				return fmt.Errorf("column %s: %w", fields[i].Name, err)
+			}
+		}
+		row()
+		return nil
+	})
+}
+
+// one runs a query of one row with one value.
+func (l *loader) one(ctx context.Context, sql string, dest any) error {
+	n := 0
+	if err := l.each(ctx, sql, []any{dest}, func() { n++ }); err != nil {
 		return err
 	}
-	_, err = pgx.ForEachRow(rows, dest, func() error { row(); return nil })
-	return err
+	if n != 1 {
+		return fmt.Errorf("%d rows where one was asked for", n)
+	}
+	return nil
 }
 
 func (l *loader) namespaces(ctx context.Context) error {
@@ -404,8 +465,8 @@ const fog = `\{(COERCETODOMAIN|ROWCOMPARE) |:(sortop|eqop|startInRangeFunc|endIn
 // may make everybody wait so: then there are no definitions, and the version says
 // that this is not all, so that the next poll asks again.
 func (l *loader) views(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, l.tx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "set local lock_timeout = '100ms'"); err != nil {
+	err := l.within(ctx, "views", func() error {
+		if err := l.ask(ctx, "set local lock_timeout = '100ms'", discard); err != nil {
 			return err
 		}
 		return l.viewsWith(ctx, "pg_catalog.pg_get_viewdef(ev_class)")
@@ -413,6 +474,20 @@ func (l *loader) views(ctx context.Context) error {
 	if pe := (*pgconn.PgError)(nil); errors.As(err, &pe) && pe.Code == stateLocked {
 		l.snap.Version += " without views"
 		return l.viewsWith(ctx, "''")
+	}
+	return err
+}
+
+// within runs f in a savepoint that is rolled back: what f has set or locked is then as before.
+func (l *loader) within(ctx context.Context, savepoint string, f func() error) error {
+	if err := l.ask(ctx, "savepoint "+savepoint, discard); err != nil {
+		return err
+	}
+	err := f()
+	for _, sql := range []string{"rollback to savepoint " + savepoint, "release savepoint " + savepoint} {
+		if undone := l.ask(ctx, sql, discard); undone != nil {
+			return errors.Join(undone, err)
+		}
 	}
 	return err
 }

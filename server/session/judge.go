@@ -108,6 +108,17 @@ func (s *Session) Bears(ctx context.Context, st *hoop.Statement, uses []hoop.Use
 	return err == nil && d.Action == hoop.Allow
 }
 
+// Passes reports whether a statement would run without anybody being asked, as far as
+// policy goes. Nothing of it is put on record.
+func (s *Session) Passes(ctx context.Context, st *hoop.Statement) bool {
+	uses, _, err := s.uses(ctx, st)
+	if err != nil {
+		return false
+	}
+	d, err := s.decide(ctx, uses)
+	return err == nil && d.Action == hoop.Allow
+}
+
 // Judge takes a statement through the line up to the target: grant, decision,
 // approval, record. It returns when the statement may be forwarded; with an error (a
 // *hoop.Error) nothing was and nothing may be. When ctx ends while the statement is

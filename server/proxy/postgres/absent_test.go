@@ -32,8 +32,8 @@ func TestAbsent_Functions(t *testing.T) {
 		"a column of a query": {"select other(p) from (select ssn as other from patients) p"},
 		"of the session":      {"select pg_temp.no_such(1)"},
 		"renamed in the text": {"alter function hint() rename to no_such; select no_such()"},
-		"made before":         {"begin", "create table more ()", "select no_such()"},
-		"made, and by name":   {"begin", "create table more ()", "prepare p as select no_such()"},
+		"made before":         {repeatable, "create table more ()", "select no_such()"},
+		"made, and by name":   {repeatable, "create table more ()", "prepare p as select no_such()"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := g.connect()

@@ -138,6 +138,9 @@ func (a *answerer) streams(kind byte, size int) (bool, error) {
 	if size <= streamFrom {
 		return false, nil
 	}
+	if e := a.head(); e != nil && e.looks != nil && size <= a.proxy.cfg.MaxRow {
+		return false, nil
+	}
 	if a.charset.Load() != nil { // it is converted whole
 		if size > a.proxy.cfg.MaxRow {
 			return false, hoop.Errorf(hoop.CodeTooLarge, "a message of %d bytes must be converted to %s, the limit is %d", size, a.charset.Load(), a.proxy.cfg.MaxRow).
@@ -271,12 +274,12 @@ func (a *answerer) write(wire []byte) error {
 // message handles one message that is complete in the buffer.
 func (a *answerer) message(kind byte, m []byte) error {
 	if kind == 'D' {
-		if e := a.head(); a.rows == nil && e != nil && e.rows != nil {
-			return a.unseen(e, kind, m)
-		}
 		return a.dataRow(m)
 	}
 	a.rows = nil
+	if e := a.head(); e != nil && e.looks != nil && kind != 'A' {
+		return a.looks(e, kind, m)
+	}
 	if a.charset.Load() != nil {
 		e := a.head()
 		a.mute = e != nil && e.unconverted && kind != 'N' && kind != 'A' && kind != 'S'
@@ -527,6 +530,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		if len(a.queue) == 0 { // else what is on its way may have added some
 			a.finds, a.lands, a.opaque = nil, nil, false
 		}
+		a.unlookLocked()
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			a.defined++
 			if a.ddl, a.joined, a.recoded, a.restated, a.behind, a.filled, a.stale = -1, false, false, nil, nil, nil, true; a.public {

@@ -263,6 +263,9 @@ func (c *conn) message(kind byte, frame []byte) error {
 		if err := c.settleIdentity(); err != nil {
 			return err
 		}
+	}
+	switch kind {
+	case 'P', 'Q', 'B', 'F':
 		if err := c.takeStock(); err != nil {
 			return err
 		}

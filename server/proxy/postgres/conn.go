@@ -72,6 +72,9 @@ type conn struct {
 	judged   *judged        // the statement that is being judged; nil once it is in the queue
 	behind   []sqlscan.Left // by that DDL
 	filled   []string       // where statements of the open transaction copied to since that DDL
+	altered  int64          // counts what was forwarded and may have changed the catalog, or brought back what it was
+	insight  *insight       // nil for none
+	blind    int64          // altered, when the transaction did not show its catalog; -1 for never
 	defined  int64          // counts the ends of transactions that had some
 	joined   bool           // such DDL made a table a child or a partition of another
 	adopted  int64          // batch that made a table which may be the session's own a child of another; -1 for none
@@ -135,7 +138,7 @@ func newConn(p *Proxy, nc net.Conn, in *reader, up *Upstream, sess *session.Sess
 	up.Conn, up.Frontend = netio.Wrap(up.Conn), nil // whose buffers are empty, and large
 	c := &conn{
 		proxy: p, nc: nc, in: in, up: up, sess: sess, database: st.database,
-		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, adopted: -1, settled: true,
+		cat: p.cfg.Catalog(sess.Target(), st.database), status: 'I', ddl: -1, blind: -1, adopted: -1, settled: true,
 		spare: make([]*expected, 0, 8), shadows: shadows{last: -1, first: sqlscan.Temporary(up.path)}, overlay: overlay{settled: -1, broken: -1},
 	}
 	c.dialect.report(up.ParameterStatuses)
@@ -307,6 +310,7 @@ func (c *conn) endAll() {
 		}
 	}
 	c.portals.each(func(_ string, p *portal) { p.run.end("", stateAdminShutdown) })
+	c.unlookLocked()
 }
 
 // awaitLocked waits until f holds or ctx ends. c.mu is held.

@@ -54,7 +54,7 @@ func (c *conn) uncovered(r *running) (err error) {
 func (c *conn) copyPlan(m *meaning, snap *catalog.Snapshot, st *hoop.Statement, withheld bool, rules *mask.Rules, plan func([]hoop.Column) *mask.Plan) (copied map[int]int, err error) {
 	if withheld && m.copies != nil {
 		c.mu.Lock()
-		joined := c.joined || c.adopted >= 0
+		joined := c.joined && !c.seesLocked(m) || c.adopted >= 0
 		c.mu.Unlock()
 		certain := !joined && !st.Opaque && !st.Changes() && m.version == snap.Version &&
 			!slices.ContainsFunc(st.Uses, func(u hoop.Use) bool { return u.Effect == hoop.EffectOpaque })

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
@@ -112,18 +111,22 @@ func (c *conn) overtakes(m *meaning, also []executed, redefined bool) []hoop.Use
 }
 
 // grown gives what meanings do by now beyond what they did when they were judged: others may
-// have changed the functions that they call, or that triggers do. was is what there was in
-// the database then, where that is known.
-func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *catalog.Snapshot) (uses []hoop.Use, err error) {
+// have changed the functions that they call, or that triggers do. was is what was judged,
+// where that is known.
+func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *running) (uses []hoop.Use, err error) {
 	snap, err := c.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if was != nil {
-		if snap.Base().Version == was.Base().Version {
+		latest, err := c.others(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if latest.Version == was.others().Version {
 			return nil, nil
 		}
-		snap = snap.Base().With("judged", was.Local()) // what the session makes for itself is told elsewhere
+		snap = latest.With("judged", was.snap.Local()) // what the session makes for itself is told elsewhere
 	}
 	for _, m := range all {
 		if m.version == snap.Version {
@@ -144,7 +147,7 @@ func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *cat
 
 // ripe gives what is due does by now beyond what it was judged by, behind others' DDL too.
 func (c *conn) ripe(ctx context.Context, d due) ([]hoop.Use, error) {
-	uses, err := c.grown(ctx, d.run.meanings, d.run.snap)
+	uses, err := c.grown(ctx, d.run.meanings, d.run)
 	if err != nil {
 		return nil, err
 	}

@@ -142,6 +142,15 @@ func (c *conn) preview(p *prepared) error {
 		}
 	}
 	st, _, err := c.statement(c.ctx, p.meaning, false, nil)
+	if err == nil {
+		var more bool
+		if more, err = c.look(p.meaning, st); more {
+			if p.meaning, err = c.renewed(c.ctx, p.meaning); err == nil {
+				a = p.meaning.analysis
+				st, _, err = c.statement(c.ctx, p.meaning, false, nil)
+			}
+		}
+	}
 	if err == nil && a.Parses != "" {
 		err = hoop.Errorf(hoop.CodeDenied, "the target could run code when it parses this, before it is judged: %s", a.Parses).
 			WithHint("send the values as parameters, or the statement in a Query message")
@@ -448,7 +457,7 @@ func (c *conn) executable(p *portal) (bool, error) {
 		return bound, nil
 	}
 	if !p.run.masks && len(beyond(p.run.uses)) == 0 {
-		more, err := c.grown(c.ctx, p.run.meanings, p.run.snap)
+		more, err := c.grown(c.ctx, p.run.meanings, p.run)
 		switch {
 		case c.ctx.Err() != nil:
 			return false, errTerminated

@@ -62,7 +62,11 @@ func (c *conn) settleIdentity() error {
 		return nil // nothing runs until the transaction, and what it set, is undone
 	}
 	for _, set := range [][2]string{{`hoop."user"`, c.sess.Identity().Subject}, {settingSession, c.sess.ID()}} {
-		c.ownText("SET SESSION "+set[0]+" = "+quoteLiteral(set[1]), nil)
+		c.own('P', appendString(appendString(nil, ownName), "SET SESSION "+set[0]+" = "+quoteLiteral(set[1])), 0, 0)
+		c.own('B', appendString(appendString(nil, ownName), ownName), 0, 0, 0, 0, 0, 0)
+		c.own('E', appendString(nil, ownName), 0, 0, 0, 0)
+		c.own('C', appendString([]byte{'P'}, ownName))
+		c.own('C', appendString([]byte{'S'}, ownName))
 	}
 	if whole {
 		c.own('S', nil)
@@ -72,15 +76,6 @@ func (c *conn) settleIdentity() error {
 		return errTerminated
 	}
 	return nil
-}
-
-// ownText runs a text of the gateway's own. rows takes in what it gives; nil where that is nothing.
-func (c *conn) ownText(sql string, rows func(row []byte) error) {
-	c.own('P', appendString(appendString(nil, ownName), sql), 0, 0)
-	c.own('B', appendString(appendString(nil, ownName), ownName), 0, 0, 0, 0, 0, 0)
-	c.owned(&expected{kind: 'E', injected: true, rows: rows}, appendString(nil, ownName), 0, 0, 0, 0)
-	c.own('C', appendString([]byte{'P'}, ownName))
-	c.own('C', appendString([]byte{'S'}, ownName))
 }
 
 // own sends a message of the gateway's own, whose answer the client does not see.
@@ -97,10 +92,6 @@ func (c *conn) owned(e *expected, body []byte, more ...byte) {
 
 // unseen takes in the answer to a message of the gateway's own.
 func (a *answerer) unseen(e *expected, kind byte, m []byte) error {
-	if kind == 'D' && e.rows != nil {
-		defer a.drop(len(m))
-		return e.rows(m[headerSize:])
-	}
 	a.drop(len(m))
 	if kind == 'C' && e.kind == 'Q' {
 		return nil // ReadyForQuery follows

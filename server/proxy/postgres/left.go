@@ -8,8 +8,8 @@ import (
 )
 
 // leftUses gives the derives of a statement behind code and defaults that no catalog shows:
-// of the open transaction, and of the session's own objects. c.mu is held.
-func (c *conn) leftUses(m *meaning, also []executed) (uses []hoop.Use) {
+// of the open transaction, unless m sees what that has, and of the session's own objects. c.mu is held.
+func (c *conn) leftUses(m *meaning, also []executed, sees bool) (uses []hoop.Use) {
 	all := []*sqlscan.Analysis{m.analysis}
 	for _, x := range also {
 		all = append(all, x.meaning.analysis)
@@ -19,7 +19,7 @@ func (c *conn) leftUses(m *meaning, also []executed) (uses []hoop.Use) {
 			continue
 		}
 		for _, l := range c.behind {
-			if u, ok := l.Copies(a); ok {
+			if u, ok := l.Copies(a); ok && !sees {
 				uses = append(uses, c.widened(u))
 			}
 		}

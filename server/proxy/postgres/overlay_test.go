@@ -91,15 +91,15 @@ func TestOverlay(t *testing.T) {
 		"a view of a table of its name":       {[]string{"set search_path = pg_catalog, public", "create temp view patients as select name as ssn, ssn as name, id from public.patients"}, "select ssn, name || '' from pg_temp.patients where id = 1", "Ann|"},
 		"a recursive view":                    {[]string{"create temp recursive view mine (n, s) as select 1, 'x' union all select n + 1, (select ssn from patients where id = 1) from mine where n < 2"}, "select n + 1, s || '' from mine where n = 2", "3|"},
 		"a view in one text":                  {nil, "create temp view mine as select name, ssn from patients where id = 1; select name || '', ssn || '' from mine", "Ann|"},
-		"a view after other definitions":      {[]string{"begin", "alter table other add c text", "create temp view mine as select name from patients", "commit"}, "select name || '' from mine limit 1", ""},
+		"a view after other definitions":      {[]string{repeatable, "alter table other add c text", "create temp view mine as select name from patients", "commit"}, "select name || '' from mine limit 1", ""},
 		"a view that a function reads":        {[]string{"create temp view own as select ssn as a from patients where id = 1"}, "select own_a(), 'x'", "|x"},
 		"a view with a rule":                  {[]string{"create temp view mine as select name as a from patients", "create rule r as on insert to mine do instead select 1"}, "select a || '' from mine limit 1", ""},
 		"a view of another's name":            {[]string{"create temp view v as select name as other, id from patients"}, "select other, other || '' from v where id = 1", "|"},
 		"a child of a table":                  {[]string{"create temp table t () inherits (parent)", "insert into t select ssn from patients"}, "select a, a || '' from parent limit 1", "|"},
 		"a table made a child":                {[]string{"create temp table t (a text)", "insert into t select ssn from patients", "alter table t inherit parent"}, "select a, a || '' from parent limit 1", "|"},
 		"a table that is a child for a while": {[]string{"create temp table t (a text)", "begin", "alter table t inherit parent", "insert into t select ssn from patients", "commit"}, "select a, a || '' from parent limit 1", "|"},
-		"a new child, not committed":          {[]string{"begin", "create table kid () inherits (parent)", "insert into kid select ssn from patients"}, "select a, a || '' from parent limit 1", "|"},
-		"a new partition, not committed":      {[]string{"begin", "create table kid partition of parts default", "insert into kid select ssn from patients"}, "select a, a || '' from parts limit 1", "|"},
+		"a new child, not committed":          {[]string{repeatable, "create table kid () inherits (parent)", "insert into kid select ssn from patients"}, "select a, a || '' from parent limit 1", "|"},
+		"a new partition, not committed":      {[]string{repeatable, "create table kid partition of parts default", "insert into kid select ssn from patients"}, "select a, a || '' from parts limit 1", "|"},
 		"a child, discarded":                  {[]string{"create temp table t () inherits (parent)", "discard temp"}, other, "ANN"},
 		"a child of one's own":                {[]string{"create temp table p (a text)", "create temp table t (b int) inherits (p)", "insert into t select ssn from patients"}, "select a, a || '' from p limit 1", "|"},
 		"a partition of one's own":            {[]string{"create temp table p (a text) partition by list (a)", "create temp table t partition of p default", "insert into t select ssn from patients"}, "select a, a || '' from p limit 1", "|"},
@@ -156,6 +156,9 @@ func (f freely) Take(ctx context.Context, claims []infer.Claim) (used, over []in
 	used, err = f.Add(ctx, claims)
 	return used, nil, err
 }
+
+// repeatable begins a transaction that does not show what it has changed in the catalog: see look.
+const repeatable = "begin isolation level repeatable read"
 
 const overlaySchema = maskSchema + `;
 	create function fill() returns void language plpgsql as $$ begin insert into own select ssn from patients; end $$;
@@ -278,10 +281,14 @@ func TestOverlay_Definitions(t *testing.T) {
 		}, other, "ANN"},
 		"what was made":                                 {[]string{"create table d2 as select name, id from patients where id = 1", "create view d2v as select upper(name) as u, id from patients"}, "select u || '', upper(d2.name) from d2v join d2 using (id)", "ANN|ANN"},
 		"in one transaction":                            {[]string{"begin", "create table d3 (a text)", "alter table d3 add b text", "commit"}, other, "ANN"},
-		"not committed":                                 {[]string{"begin", "create table d4 (a text)"}, other, ""},
+		"not committed":                                 {[]string{repeatable, "create table d4 (a text)"}, other, ""},
 		"rolled back":                                   {[]string{"begin", "create table d5 (a text)", "rollback"}, other, "ANN"},
 		"beside temporary tables":                       {[]string{"create temp table t as select ssn as a, name from patients where id = 1", "create table d6 (a text)", "create table d6b as select name from t", "alter table d6 add b text"}, "select upper(a), upper(name) from t", "|ANN"},
-		"a temporary table, not committed":              {[]string{"begin", "create table d7 (a text)", "create temp table t as select name from patients where id = 1", "commit"}, "select upper(name) from t", ""},
+		"dropped beside it":                             {[]string{"create temp table t as select ssn as a, name from patients where id = 1", "create table d22 (a text)", "comment on table d22 is 'x'", "comment on table t is 'x'", "drop table d22"}, "select upper(a), upper(name) from t", "|ANN"},
+		"dropped with more beside it":                   {[]string{"create temp table t (a text, b text, c text)", "create table d23 (a text)", "drop table d23 cascade"}, "select upper(name) from patients where id = 1", ""},
+		"dropped under another":                         {[]string{"create temp table other as select ssn as a from patients where id = 1", "drop table other"}, "select max(upper(a)) from (select a from other union all select name from patients where id = 1) x", ""},
+		"a temporary table, not committed":              {[]string{"begin", "create table d7 (a text)", "create temp table t as select name, ssn from patients where id = 1", "commit"}, "select upper(name), upper(ssn) from t", "ANN|"},
+		"a temporary table, in a repeatable one":        {[]string{repeatable, "create table d7r (a text)", "create temp table t as select name from patients where id = 1", "commit"}, "select upper(name) from t", ""},
 		"a path without pg_temp":                        {[]string{"set search_path = public, \"$user\"", "select set_config('search_path', 'public', false)", "create table d8 (a text)"}, other, "ANN"},
 		"a reset path":                                  {[]string{"set search_path = pg_temp", "discard all", "create table d9 (a text)"}, other, "ANN"},
 		"pg_temp first":                                 {[]string{"set search_path = pg_temp, public", "create table t as select ssn as name from patients where id = 1"}, "select name, upper(name) from t", "|"},

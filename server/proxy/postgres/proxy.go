@@ -89,6 +89,7 @@ type Proxy struct {
 	besides  besides
 	asking   chan struct{} // holds a token for each connection of the gateway's own
 	bound    atomic.Int64  // bytes of long Bind messages that are held
+	insights atomic.Int32  // catalogs of open transactions that are held
 	cut      crowd
 	cancels  chan struct{} // holds a token for each CancelRequest of ours that is under way
 

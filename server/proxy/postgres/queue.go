@@ -15,18 +15,18 @@ type expected struct {
 	batch int64 // number of the Sync, Query or FunctionCall that ends its batch
 	run   *running
 
-	denied   *session.Run           // what was refused, where that is on record
-	refusal  []byte                 // takes the place of the target's ErrorResponse: the message was ours
-	state    string                 // its SQLSTATE
-	alike    *report                // the same, where the target's error tells where in PostgreSQL's sources it arises
-	once     bool                   // run is of this message alone
-	withheld bool                   // texts of its errors and notices must not reach the client, as in running
-	parses   *meaning               // of P: what the text means that the target is to parse
-	ahead    bool                   // it stands for a part of a Query message: the client sees rows, tag and errors
-	injected bool                   // the client did not send it and sees no answer
-	rows     func(row []byte) error // of E that was injected: takes in each DataRow
-	keeps    bool                   // its last tag, and its ReadyForQuery, are for the client when what closes it has succeeded
-	closes   bool                   // it ends the transaction of what keeps: the client sees errors and ReadyForQuery
+	denied   *session.Run // what was refused, where that is on record
+	refusal  []byte       // takes the place of the target's ErrorResponse: the message was ours
+	state    string       // its SQLSTATE
+	alike    *report      // the same, where the target's error tells where in PostgreSQL's sources it arises
+	once     bool         // run is of this message alone
+	withheld bool         // texts of its errors and notices must not reach the client, as in running
+	parses   *meaning     // of P: what the text means that the target is to parse
+	ahead    bool         // it stands for a part of a Query message: the client sees rows, tag and errors
+	injected bool         // the client did not send it and sees no answer
+	looks    *looking     // all messages up to this Sync are a question of the gateway's own
+	keeps    bool         // its last tag, and its ReadyForQuery, are for the client when what closes it has succeeded
+	closes   bool         // it ends the transaction of what keeps: the client sees errors and ReadyForQuery
 	// unconverted: the client got an error in place of the rest of the answer; of the
 	// goroutine that reads the target.
 	unconverted bool
@@ -84,6 +84,7 @@ type running struct {
 	run      *session.Run
 	meaning  *meaning
 	snap     *catalog.Snapshot // of meaning
+	seen     *insight          // that snap is of; nil where others see it too
 	ground   ground            // what names stood for, when it was judged
 	also     []executed        // what it runs by name
 	uses     []hoop.Use        // what was judged

@@ -49,7 +49,7 @@ func (p *Proxy) Read(ctx context.Context, target hoop.Target, database, text str
 	err = isolate(func() error {
 		c := &conn{
 			proxy: p, cat: p.cfg.Catalog(target, database), database: database, ctx: ctx,
-			status: 'I', ddl: -1, adopted: -1, shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
+			status: 'I', ddl: -1, blind: -1, adopted: -1, shadows: shadows{last: -1}, overlay: overlay{settled: -1, broken: -1},
 		}
 		r, err = c.read(text)
 		return err

@@ -68,11 +68,18 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 		return err
 	}
 	cols, err := columns(fields, snap)
+	if err == nil && r.seen != nil && r.seen.others.Version == snap.Version {
+		before := cols
+		snap = r.seen.snap
+		if cols, err = columns(fields, snap); err == nil {
+			renamed(cols, before)
+		}
+	}
 	if err != nil {
 		return a.fault("RowDescription: %v", err)
 	}
 	a.derive(e, cols, snap)
-	a.unproven(cols)
+	a.unproven(r, cols)
 	r.columns = cols
 	if plan := r.run.Plan(cols); !plan.Clear() {
 		r.plan = plan
@@ -81,11 +88,31 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 	return nil
 }
 
+// renamed adds to columns the names that they go by for everybody else: rules may know them
+// by these.
+func renamed(cols, before []hoop.Column) {
+	for i, b := range before {
+		if !b.Proven {
+			continue
+		}
+		for _, o := range b.Origins {
+			if !slices.Contains(cols[i].Origins, o) {
+				cols[i].Origins = append(slices.Clip(cols[i].Origins), o)
+			}
+		}
+		for _, o := range b.From {
+			if !slices.Contains(cols[i].From, o) {
+				cols[i].From = append(slices.Clip(cols[i].From), o)
+			}
+		}
+	}
+}
+
 // unproven takes back what is proven of columns while the catalog does not show which
 // tables have got rows of which others.
-func (a *answerer) unproven(cols []hoop.Column) {
+func (a *answerer) unproven(r *running, cols []hoop.Column) {
 	a.conn.mu.Lock()
-	joined := a.joined || a.adopted >= 0
+	joined := a.joined && r.seen == nil || a.adopted >= 0
 	a.conn.mu.Unlock()
 	if !joined {
 		return
@@ -126,6 +153,11 @@ func (a *answerer) masked() (bool, error) {
 // dataRow: 2B n + n values of 4B length + bytes. It is relayed as it is unless a
 // column is masked.
 func (a *answerer) dataRow(m []byte) error {
+	if a.rows == nil {
+		if e := a.head(); e != nil && e.looks != nil {
+			return a.looks(e, 'D', m)
+		}
+	}
 	masked, err := a.masked()
 	if err != nil {
 		return err

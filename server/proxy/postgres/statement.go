@@ -38,7 +38,14 @@ func (c *conn) understandWith(ctx context.Context, text string, types []uint32) 
 	if err != nil {
 		return nil, err
 	}
-	return c.means(ctx, text, types, snap)
+	m, err := c.means(ctx, text, types, snap)
+	if err != nil {
+		return nil, err
+	}
+	if more, err := c.look(m, nil); err != nil || !more {
+		return m, err
+	}
+	return c.renewed(ctx, m)
 }
 
 // snapshot is what the database contains, with the session's own tables; after this
@@ -53,7 +60,22 @@ func (c *conn) snapshot(ctx context.Context) (*catalog.Snapshot, error) {
 	return c.overlay.on(base), nil
 }
 
+// base is the same without these: as the open transaction has it, where that is known.
 func (c *conn) base(ctx context.Context) (*catalog.Snapshot, error) {
+	snap, err := c.others(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if own := c.insightLocked(snap); own != nil {
+		return own.snap, nil
+	}
+	return snap, nil
+}
+
+// others is what other sessions see.
+func (c *conn) others(ctx context.Context) (*catalog.Snapshot, error) {
 	c.mu.Lock()
 	stale := c.stale
 	c.stale = false
@@ -138,7 +160,8 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	defer c.mu.Unlock()
 	st.Dialect += c.dialect.read(c.batch, m, also, params)
 	st.InTx = c.status != 'I' || c.begunBatch
-	made := c.shadows.any() || tainted || c.ddl >= 0
+	sees := c.seesLocked(m)
+	made := c.shadows.any() || tainted || c.ddl >= 0 && !sees
 	if made || a.DDL || a.Temp {
 		st.Uses = append(slices.Clip(st.Uses), absentUses(m, also)...)
 	}
@@ -152,13 +175,13 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	if tainted {
 		st.Uses = append(slices.Clone(st.Uses), taintedUse)
 	}
-	if c.recoded && !a.Inert() {
+	if c.recoded && !sees && !a.Inert() {
 		st.Uses = append(slices.Clip(st.Uses), recodedUse)
 	}
 	if c.shadows.sows() && !a.Inert() {
 		st.Uses = append(slices.Clip(st.Uses), plantedUse)
 	}
-	st.Uses = append(slices.Clip(st.Uses), c.leftUses(m, also)...)
+	st.Uses = append(slices.Clip(st.Uses), c.leftUses(m, also, sees)...)
 	st.Uses = append(slices.Clip(st.Uses), c.overtakes(m, also, redefined)...)
 	st.Uses = append(slices.Clip(st.Uses), c.wakes(m)...)
 	st.Uses = append(slices.Clip(st.Uses), c.turned(a)...)
@@ -166,7 +189,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), c.turned(x.meaning.analysis)...)
 	}
 	st.Uses = c.veils.lift(st.Uses, slices.Concat(a.Veils, unplaced))
-	behind := c.restated
+	behind := c.restated // rules name what tables were called before, too
 	if a.Multi > 1 {
 		behind = behind.with(a.Restates)
 	}
@@ -518,7 +541,11 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	if err := c.heard(c.ctx); err != nil {
 		return nil, err
 	}
+	if _, err := c.look(m, nil); err != nil {
+		return nil, c.unjudged(text, nil, params, err)
+	}
 	var snap *catalog.Snapshot
+	var own *insight
 	var on ground
 	var st *hoop.Statement
 	var also []executed
@@ -534,12 +561,23 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 		}
 		c.mu.Lock()
 		on = c.groundLocked()
+		if own = nil; c.seesLocked(m) {
+			own = c.insight
+		}
 		c.mu.Unlock()
 		if err = c.convertible(m); err == nil {
 			st, also, err = c.statement(c.ctx, m, tainted, params)
 		}
+		more := false
+		if err == nil && own == nil {
+			more, err = c.look(m, st)
+		}
 		if err != nil {
 			return nil, c.unjudged(m.text, m, params, err)
+		}
+		if more {
+			defined = -1
+			continue
 		}
 		c.mu.Lock()
 		c.judged = &judged{st, m.analysis.Strays}
@@ -560,7 +598,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	if err != nil {
 		return nil, err
 	}
-	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
+	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, seen: own, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
 	if err = c.restates(r); err == nil {
 		err = c.stillBeside(seen, r, tainted)
 	}
@@ -603,6 +641,10 @@ func (c *conn) forwarded(e *expected) {
 	c.fills(e)
 	c.dialect.forwarded(e)
 	c.awaits(e)
+	sees := e.run.seen != nil
+	if e.run.alters() {
+		c.altered++
+	}
 	for _, m := range e.run.meanings {
 		if c.movesLocked(m) {
 			c.moved++
@@ -632,7 +674,7 @@ func (c *conn) forwarded(e *expected) {
 			c.adopted = e.batch
 		}
 		c.changeNamesLocked(e, at, m)
-		followed := c.overlay.forwarded(e, at, m, c.ddl < 0)
+		followed := c.overlay.forwarded(e, at, m, c.ddl < 0 || sees)
 		if !followed {
 			c.shadows.lost()
 			var names own

@@ -152,11 +152,11 @@ func (c *conn) unmoved(ctx context.Context, r *running) error {
 		c.stale = true
 		c.mu.Unlock()
 	}
-	latest, err := c.base(ctx)
+	latest, err := c.others(ctx)
 	if err != nil {
 		return err
 	}
-	if latest.Version == r.snap.Base().Version {
+	if latest.Version == r.others().Version {
 		return nil
 	}
 	changed := (r.held || len(beyond(r.uses)) > 0) && !catalog.Same(r.snap, latest, everyTable(r.st))

@@ -1,5 +1,7 @@
 package postgres
 
+import "github.com/jackc/pgx/v5/pgconn"
+
 // What code leaves in pg_temp no text tells. Once nothing can take it back the target is asked,
 // so that a session in which there is nothing of that kind goes on as before.
 
@@ -34,27 +36,23 @@ func (c *conn) takeStock() error {
 		return errTerminated
 	}
 	c.mu.Lock()
-	whole := !c.midBatch
-	open := c.status != 'I' || c.begunBatch || c.skipping
+	open := c.status != 'I' || c.midBatch || c.skipping
 	c.mu.Unlock()
 	if open {
 		return nil
 	}
 	more, names := false, []string(nil)
-	c.ownText(stock, func(row []byte) error {
-		f := fields{b: row}
-		f.uint16()
-		count, name := f.value(), f.value()
-		if more = more || string(count) != "0"; name != nil {
-			names = append(names, string(name))
+	err := c.ask(c.ctx, stock, func(_ []pgconn.FieldDescription, row [][]byte) error {
+		if more = more || string(row[0]) != "0"; row[1] != nil {
+			names = append(names, string(row[1]))
 		}
-		return f.done()
+		return nil
 	})
-	if whole {
-		c.own('S', nil)
-	}
-	if err := c.barrier(c.ctx); err != nil {
+	switch {
+	case c.ctx.Err() != nil:
 		return errTerminated
+	case err != nil:
+		return nil // it stays unsure
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

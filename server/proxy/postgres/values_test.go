@@ -99,7 +99,7 @@ func TestValues_CopyInBinary(t *testing.T) {
 			t.Errorf("%s: %q, %v", sql, got, err)
 		}
 	}
-	for _, sql := range []string{"begin", "alter table notes alter n type text using body"} {
+	for _, sql := range []string{repeatable, "alter table notes alter n type text using body"} {
 		if _, err := c.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,181 @@
+-- a table renamed
+BEGIN
+ALTER TABLE $V.victim RENAME TO other
+SELECT secret, upper(secret) FROM $V.other
+-- a column renamed
+BEGIN
+ALTER TABLE $V.victim RENAME secret TO was
+SELECT was, lower(was) FROM $V.victim
+-- two columns swapped
+BEGIN
+ALTER TABLE $V.victim RENAME code TO tmp
+ALTER TABLE $V.victim RENAME secret TO code
+ALTER TABLE $V.victim RENAME tmp TO secret
+SELECT code, code || '' FROM $V.victim
+-- a schema renamed
+BEGIN
+ALTER SCHEMA $V RENAME TO renamed
+SELECT secret, secret || '' FROM renamed.victim
+-- another schema
+BEGIN
+ALTER TABLE $V.victim SET SCHEMA archive
+SELECT secret, reverse(secret) FROM archive.victim
+-- renamed, read, and back
+BEGIN
+ALTER TABLE $V.victim RENAME TO other
+SELECT secret || '' FROM $V.other
+ALTER TABLE $V.other RENAME TO victim
+COMMIT
+-- a copy
+BEGIN
+CREATE TABLE $V.copy AS SELECT id, secret AS code FROM $V.victim
+SELECT code, code || '' FROM $V.copy
+-- a copy, and more of it
+BEGIN
+CREATE TABLE $V.copy (a text)
+INSERT INTO $V.copy SELECT secret FROM $V.victim
+CREATE TABLE $V.again AS SELECT a AS b FROM $V.copy
+SELECT b, b || '' FROM $V.again
+-- a copy into a column that is new
+BEGIN
+ALTER TABLE $V.scratch ADD more text
+UPDATE $V.scratch s SET more = v.secret FROM $V.victim v WHERE v.id = s.id
+SELECT more, more || '' FROM $V.scratch
+-- a copy into a column that is dropped and new
+BEGIN
+UPDATE $V.scratch s SET code = v.secret FROM $V.victim v WHERE v.id = s.id
+ALTER TABLE $V.scratch RENAME code TO old
+ALTER TABLE $V.scratch ADD code text
+UPDATE $V.scratch SET code = old
+SELECT code, code || '' FROM $V.scratch
+-- a view
+BEGIN
+CREATE VIEW $V.seen AS SELECT secret AS a, upper(secret) AS b FROM $V.victim
+SELECT a, b, a || '' FROM $V.seen
+-- a view replaced
+BEGIN
+SELECT shown || '' FROM $V.look
+CREATE OR REPLACE VIEW $V.look AS SELECT id, secret || '' AS shown FROM $V.victim
+SELECT shown, shown || '' FROM $V.look
+-- a view replaced after it was read
+BEGIN
+CREATE VIEW $V.seen AS SELECT code AS a FROM $V.victim
+SELECT a || '' FROM $V.seen
+CREATE OR REPLACE VIEW $V.seen AS SELECT secret AS a FROM $V.victim
+SELECT a || '' FROM $V.seen
+-- a view brought back
+BEGIN
+CREATE VIEW $V.seen AS SELECT secret AS a FROM $V.victim
+SAVEPOINT s
+CREATE OR REPLACE VIEW $V.seen AS SELECT code AS a FROM $V.victim
+SELECT a || '' FROM $V.seen
+ROLLBACK TO s
+SELECT a || '' FROM $V.seen
+-- a materialized view
+BEGIN
+CREATE MATERIALIZED VIEW $V.kept AS SELECT secret AS a FROM $V.victim
+SELECT a, a || '' FROM $V.kept
+-- a child
+BEGIN
+CREATE TABLE $V.parent (secret text)
+ALTER TABLE $V.victim INHERIT $V.parent
+SELECT secret, secret || '' FROM $V.parent
+-- a child leaves
+BEGIN
+ALTER TABLE $V.child NO INHERIT $V.victim
+SELECT secret, secret || '' FROM $V.child
+-- a partition leaves
+BEGIN
+ALTER TABLE $V.parted DETACH PARTITION $V.part1
+SELECT secret, secret || '' FROM $V.part1
+-- a partition that had rows before
+BEGIN
+CREATE TABLE $V.loose AS SELECT id, secret, code FROM $V.victim WHERE id = 2
+ALTER TABLE $V.parted ATTACH PARTITION $V.loose FOR VALUES IN (2)
+SELECT code, secret || '' FROM $V.parted WHERE id = 2
+-- a function in SQL
+BEGIN
+CREATE FUNCTION $V.f() RETURNS text LANGUAGE sql AS 'SELECT secret FROM $V.victim WHERE id = 1'
+SELECT $V.f(), $V.f() || ''
+-- a function in PL/pgSQL
+BEGIN
+CREATE FUNCTION $V.f() RETURNS SETOF text LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT secret FROM $V.victim; END'
+SELECT f, f || '' FROM $V.f() f
+-- a function replaced
+BEGIN
+CREATE FUNCTION $V.f() RETURNS text LANGUAGE sql AS 'SELECT code FROM $V.victim WHERE id = 1'
+SELECT $V.f()
+CREATE OR REPLACE FUNCTION $V.f() RETURNS text LANGUAGE sql AS 'SELECT secret FROM $V.victim WHERE id = 1'
+SELECT $V.f() || ''
+-- a trigger that copies
+BEGIN
+CREATE FUNCTION $V.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.code := (SELECT secret FROM $V.victim WHERE id = 1); RETURN NEW; END'
+CREATE TRIGGER t BEFORE UPDATE ON $V.scratch FOR EACH ROW EXECUTE FUNCTION $V.t()
+UPDATE $V.scratch SET n = 5 WHERE id = 1
+SELECT code, code || '' FROM $V.scratch
+-- a default that reads
+BEGIN
+CREATE FUNCTION $V.f() RETURNS text LANGUAGE sql AS 'SELECT secret FROM $V.victim WHERE id = 1'
+ALTER TABLE $V.scratch ALTER code SET DEFAULT $V.f()
+INSERT INTO $V.scratch (id) VALUES (7)
+SELECT code, code || '' FROM $V.scratch WHERE id = 7
+-- a rule
+BEGIN
+CREATE RULE r AS ON INSERT TO $V.scratch DO ALSO UPDATE $V.scratch SET code = (SELECT secret FROM $V.victim WHERE id = 1) WHERE id = 2
+INSERT INTO $V.scratch (id) VALUES (7)
+SELECT code, code || '' FROM $V.scratch WHERE id = 2
+-- a generated column
+BEGIN
+ALTER TABLE $V.victim ADD g text GENERATED ALWAYS AS (upper(secret)) STORED
+SELECT g, g || '' FROM $V.victim
+-- a type by another column
+BEGIN
+ALTER TABLE $V.victim ALTER code TYPE varchar USING secret
+SELECT code, code || '' FROM $V.victim
+-- by name
+BEGIN
+PREPARE p AS SELECT code FROM $V.victim
+ALTER TABLE $V.victim RENAME code TO tmp
+ALTER TABLE $V.victim RENAME secret TO code
+EXECUTE p
+-- a cursor
+BEGIN
+ALTER TABLE $V.victim RENAME secret TO was
+DECLARE c CURSOR FOR SELECT was, was || '' FROM $V.victim
+FETCH ALL FROM c
+-- COPY
+BEGIN
+ALTER TABLE $V.victim RENAME TO other
+COPY $V.other (id, secret) TO STDOUT
+-- an operator and a cast
+BEGIN
+CREATE FUNCTION $V.f(int) RETURNS text LANGUAGE sql AS 'SELECT secret FROM $V.victim WHERE id = $1'
+CREATE OPERATOR $V.@@! (RIGHTARG = int, FUNCTION = $V.f)
+SELECT OPERATOR($V.@@!) 1, (OPERATOR($V.@@!) 2) || ''
+-- an error's text
+BEGIN
+CREATE TABLE $V.strict (a text CHECK (length(a) < 3))
+INSERT INTO $V.strict SELECT secret FROM $V.victim
+-- after another session's name
+BEGIN
+CREATE VIEW $V.seen AS SELECT v.* FROM $V.look v
+SELECT shown, shown || '' FROM $V.seen
+-- columns swapped by code
+BEGIN
+CREATE TABLE $V.more (a int)
+CREATE FUNCTION $V.f() RETURNS int LANGUAGE plpgsql AS 'BEGIN ALTER TABLE $V.victim RENAME code TO tmp; ALTER TABLE $V.victim RENAME secret TO code; RETURN 1; END'
+SELECT $V.f()
+SELECT code, code || '' FROM $V.victim
+-- columns swapped by a trigger that is put off
+BEGIN
+CREATE FUNCTION $V.t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN ALTER TABLE $V.victim RENAME code TO tmp; ALTER TABLE $V.victim RENAME secret TO code; RETURN NULL; END'
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON $V.scratch DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION $V.t()
+INSERT INTO $V.scratch (id) VALUES (7)
+SELECT code || '' FROM $V.victim
+SET CONSTRAINTS ALL IMMEDIATE
+SELECT code, code || '' FROM $V.victim
+-- a table renamed by code
+CREATE FUNCTION $V.f() RETURNS int LANGUAGE plpgsql AS 'BEGIN ALTER TABLE $V.victim RENAME TO was; RETURN 1; END'
+BEGIN
+SELECT $V.f()
+SELECT secret, secret || '' FROM $V.was
