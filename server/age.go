@@ -25,8 +25,10 @@ type memory struct {
 
 	seen     store.Age
 	saved    store.Age
-	accepted error // what whoever started the gateway knows; nil: nothing is wrong
-	failed   bool  // the last look failed, and the log says so
+	saving   store.Age
+	written  chan error // of the write that is under way; nil: none is
+	accepted error      // what whoever started the gateway knows; nil: nothing is wrong
+	failed   bool       // the last look failed, and the log says so
 }
 
 // ageEvery is how long it may go unnoticed that a store is older than it was, and how much a
@@ -100,7 +102,7 @@ func (m *memory) look(ctx context.Context) error {
 	}
 	if err == nil {
 		m.seen = is
-		err = m.save()
+		err = m.save(ctx)
 	}
 	if err != nil && !m.failed && ctx.Err() == nil {
 		m.log.WarnContext(ctx, "how far the store has come is not remembered", "error", err)
@@ -109,20 +111,32 @@ func (m *memory) look(ctx context.Context) error {
 	return nil
 }
 
-// save makes what was seen of the store durable, where it is more than before.
-func (m *memory) save() error {
-	if m.saved == m.seen {
+// save makes what was seen of the store durable, where it is more than before. A disk may
+// stall: ctx bounds the wait for it, and there is one write at a time.
+func (m *memory) save(ctx context.Context) error {
+	if m.written == nil {
+		if m.saved == m.seen {
+			return nil
+		}
+		b, err := json.Marshal(m.seen)
+		if err != nil {
+			return err
+		}
+		written := make(chan error, 1)
+		go func() { written <- journal.WriteFile(m.fs, m.file, b) }()
+		m.written, m.saving = written, m.seen
+	}
+	select {
+	case err := <-m.written:
+		m.written = nil
+		if err != nil {
+			return fmt.Errorf("remember the store's age: %w", err)
+		}
+		m.saved = m.saving
 		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("remember the store's age: the disk does not answer: %w", ctx.Err())
 	}
-	b, err := json.Marshal(m.seen)
-	if err != nil {
-		return err
-	}
-	if err := journal.WriteFile(m.fs, m.file, b); err != nil {
-		return fmt.Errorf("remember the store's age: %w", err)
-	}
-	m.saved = m.seen
-	return nil
 }
 
 // watch looks at the store until ctx ends; its error is that the store is older than it was.

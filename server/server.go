@@ -220,7 +220,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if err := g.writeAll(ctx, events...); err != nil {
 		return err
 	}
-	return g.memory.save() // what is accepted counts once it is in the log
+	return g.memory.save(ctx) // what is accepted counts once it is in the log
 }
 
 // evidence is what records.
@@ -557,7 +557,9 @@ func (g *Gateway) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		errs = append(errs, g.audit.Write(ctx, &hoop.Event{Time: time.Now().UTC(), Type: hoop.EventStop, Policy: g.rules.Revision()}))
-		if err := g.memory.look(ctx); err != nil {
+		last, done := context.WithTimeout(ctx, ageEvery)
+		defer done()
+		if err := g.memory.look(last); err != nil {
 			g.log.ErrorContext(ctx, "the store is older than it was", "error", err)
 		}
 	}
