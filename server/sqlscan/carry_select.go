@@ -292,7 +292,12 @@ func computed(target *pg_query.Node) bool {
 // rows: count of a table, sum and avg of a whole table. A condition, or a join with as
 // many rows as a value says, could make a sum or a count say the value of one row.
 func (lv *level) counts(q *pg_query.SelectStmt) bool {
-	return len(lv.items) == 1 && len(lv.items[0].tables) > 0 && (!lv.values || q.WhereClause == nil)
+	return len(lv.items) == 1 && len(lv.items[0].tables) > 0 && (!lv.values || q.WhereClause == nil && lv.items[0].wholeTable())
+}
+
+// wholeTable reports whether it has all rows of a table: a part of one may have a single row.
+func (it *item) wholeTable() bool {
+	return !slices.ContainsFunc(it.tables, func(t *catalog.Table) bool { return len(t.Parents) > 0 || it.only && len(t.Children) > 0 })
 }
 
 // from adds an item of FROM.

@@ -163,6 +163,11 @@ func TestCarries(t *testing.T) {
 		"PREPARE p (int) AS SELECT max(name) FROM clinic.patients WHERE id = $1":                                      "patients:1",
 		"SELECT (SELECT string_agg(x, ',') FROM unnest(string_to_array(note, ' ')) x) FROM clinic.patients":           "patients:1",
 		"SELECT (SELECT string_agg(v, ',') FROM unnest(string_to_array(note, ' ')) x (v)) FROM clinic.patients":       "patients:1",
+		// A part of a table may have one row.
+		"SELECT sum(x) FROM clinic.base":       "",
+		"SELECT sum(x) FROM ONLY clinic.base":  "base|child:1",
+		"SELECT avg(x) FROM clinic.child":      "base|child:1",
+		"SELECT count(x) FROM clinic.log_2024": "",
 		// A parameter may have a type of which one value is equal to many of the key.
 		"SELECT max(name), $1::float8 FROM clinic.patients WHERE id = $1":           "patients:*",
 		"SELECT max(name) FROM clinic.patients WHERE id = $1 AND sqrt($1) > 1":      "patients:*",
