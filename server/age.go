@@ -91,6 +91,18 @@ func (m *memory) event(start *hoop.Event) (alert *hoop.Event) {
 	}
 }
 
+// settle makes durable with which store the gateway begins, once that is in the log. One that is
+// older than it was has another name from then on, so that other gateways, which are not told
+// so by its steps any more some day, ask whether it is accepted as well.
+func (m *memory) settle(ctx context.Context) (err error) {
+	if m.accepted != nil && m.saved.Store == m.seen.Store {
+		if m.seen, err = m.db.Rename(ctx, m.seen); err != nil {
+			return err
+		}
+	}
+	return m.save(ctx)
+}
+
 // look has another look at the store, and remembers how far it has come.
 func (m *memory) look(ctx context.Context) error {
 	is, err := m.db.Age(ctx)

@@ -2,7 +2,9 @@ package server
 
 import (
 	"database/sql"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,6 +51,55 @@ func TestMemory_WatchesTheStore(t *testing.T) {
 		}
 		if err := m.watch(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", change, err, want)
+		}
+	}
+}
+
+// What one gateway accepted another has to as well, however many steps the store has made by
+// then; and no third time.
+func TestMemory_EachGatewayAccepts(t *testing.T) {
+	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hoop.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	is, err := db.Age(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{filepath.Join(t.TempDir(), "store-age"), filepath.Join(t.TempDir(), "store-age")}
+	for _, file := range files {
+		if err := os.WriteFile(file, fmt.Appendf(nil, `{"store":%q,"steps":2}`, is.Store), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := func(file string, accept bool) error {
+		m, err := recall(t.Context(), journal.OS{}, file, db, accept, slog.New(slog.DiscardHandler))
+		if err == nil {
+			err = m.settle(t.Context())
+		}
+		return err
+	}
+	if err := start(files[0], false); err == nil {
+		t.Error("a store that is older was taken")
+	}
+	if err := start(files[0], true); err != nil {
+		t.Error(err)
+	}
+	for _, table := range []string{"a.b", "a.c", "a.d"} {
+		if err := db.Inherit(t.Context(), "pg", []string{table}, "s"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := start(files[1], false); err == nil {
+		t.Error("a store that was older was taken, since it has made as many steps by now")
+	}
+	if err := start(files[1], true); err != nil {
+		t.Error(err)
+	}
+	for _, file := range files {
+		if err := start(file, false); err != nil {
+			t.Errorf("once all have accepted it: %v", err)
 		}
 	}
 }

@@ -220,7 +220,7 @@ func (g *Gateway) build(ctx context.Context, opts Options) error {
 	if err := g.writeAll(ctx, events...); err != nil {
 		return err
 	}
-	return g.memory.save(ctx) // what is accepted counts once it is in the log
+	return g.memory.settle(ctx)
 }
 
 // evidence is what records.
