@@ -22,6 +22,7 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 		CREATE TABLE fired (n int);
 		CREATE TRIGGER t AFTER INSERT ON fired FOR EACH ROW EXECUTE FUNCTION fires();
 		CREATE TABLE later (n int);
+		CREATE VIEW shown AS SELECT 1 AS n;
 		CREATE TABLE quiet (n int)`})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 	const update, inherit = "UPDATE hits SET n = n WHERE n < 1000", "ALTER TABLE allowed INHERIT hits"
@@ -43,6 +44,8 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 	a.refuses(other, "INSERT INTO later VALUES (1)")
 	a.runs(one, []string{"ROLLBACK", "BEGIN", "CREATE TRIGGER t AFTER INSERT ON later FOR EACH ROW EXECUTE FUNCTION fires()"}, []bool{false, false, true})
 	a.refuses(other, "INSERT INTO later VALUES (1)")
+	a.runs(one, []string{"ROLLBACK", "BEGIN", "CREATE OR REPLACE VIEW shown AS SELECT bump() AS n"}, []bool{false, false, true})
+	a.refuses(other, "SELECT n FROM shown")
 	a.runs(one, []string{"ROLLBACK", "BEGIN", "CREATE VIEW over AS SELECT n FROM quiet"}, []bool{false, false, true})
 	run(t, other, "INSERT INTO quiet VALUES (1)")
 	run(t, one, "ROLLBACK")

@@ -91,6 +91,19 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 	if seen := l.until(ready); len(seen) != 1 || seen[0] != "34000" {
 		t.Errorf("a portal bound before: %v", seen)
 	}
+
+	// Nor does the target read what follows otherwise than it was judged.
+	l = dial(t, a)
+	before := a.hits()
+	l.send(slices.Concat(pipelined("DO $$ BEGIN SET standard_conforming_strings = off; END $$"), pipelined(`SELECT concat('a\', ' , bump()) --')`), []pgproto3.FrontendMessage{&pgproto3.Sync{}})...)
+	l.until(notice)
+	a.decide(a.pending(1)[0].ID, true)
+	if seen := l.until(ready); !slices.Equal(seen, []string{"DO", "SELECT 1"}) {
+		t.Errorf("behind another setting: %v", seen)
+	}
+	if n := a.hits() - before; n != 0 {
+		t.Errorf("code ran %d times", n)
+	}
 }
 
 // refuses has conn run a text, which is asked about and denied.

@@ -182,7 +182,7 @@ func (s *stmt) recodes(code bool) bool {
 	return s.keepsCode() && !s.owned && (code || s.awakes || !plainDDL[s.cmd.Verb])
 }
 
-// recoded notes a relation that gets a trigger or a rule.
+// recoded notes a relation that gets a trigger or a rule, and a view that runs code.
 func (s *stmt) recoded() {
 	var rv *pg_query.RangeVar
 	var called []*catalog.Function
@@ -194,6 +194,8 @@ func (s *stmt) recoded() {
 		}
 	case *pg_query.Node_RuleStmt:
 		rv = x.RuleStmt.Relation
+	case *pg_query.Node_ViewStmt:
+		rv = x.ViewStmt.View
 	default:
 		return
 	}
@@ -206,6 +208,9 @@ func (s *stmt) recoded() {
 			in.opaque("code of " + out.Name + " is new")
 		}
 	})
+	if s.node.GetCreateTrigStmt() == nil {
+		out.Read = out.Changed
+	}
 	s.out.Restates = append(s.out.Restates, out)
 }
 

@@ -259,7 +259,7 @@ func (c *conn) message(kind byte, frame []byte) error {
 		})
 	}
 	switch kind {
-	case 'Q', 'B', 'E', 'F':
+	case 'Q', 'P', 'B', 'E', 'F':
 		if err := c.settleIdentity(); err != nil {
 			return err
 		}

@@ -44,8 +44,8 @@ func resetsAll(m *meaning) bool {
 	return false
 }
 
-// settleIdentity sets the identity again before anything else is forwarded. It waits for the
-// statement that made this necessary, and for its own success.
+// settleIdentity sets the identity again before anything else is forwarded, and what the target
+// reads that by. It waits for the statement that made this necessary, and for its own success.
 func (c *conn) settleIdentity() error {
 	if !c.unsettled {
 		return nil
@@ -61,7 +61,13 @@ func (c *conn) settleIdentity() error {
 	if failed {
 		return nil // nothing runs until the transaction, and what it set, is undone
 	}
-	for _, set := range [][2]string{{`hoop."user"`, c.sess.Identity().Subject}, {settingSession, c.sess.ID()}} {
+	for _, set := range [][2]string{
+		// By these the target reads what follows. It tells of others at the end of a batch only.
+		{"standard_conforming_strings", "on"},
+		{"client_encoding", "UTF8"},
+		{`hoop."user"`, c.sess.Identity().Subject},
+		{settingSession, c.sess.ID()},
+	} {
 		c.own('P', appendString(appendString(nil, ownName), "SET SESSION "+set[0]+" = "+quoteLiteral(set[1])), 0, 0)
 		c.own('B', appendString(appendString(nil, ownName), ownName), 0, 0, 0, 0, 0, 0)
 		c.own('E', appendString(nil, ownName), 0, 0, 0, 0)
