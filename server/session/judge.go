@@ -99,15 +99,6 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld boo
 	return false, s.refuse(ctx, r, uses, d, s.denied(d))
 }
 
-// Bears reports whether the policy would let a statement run with other uses than it was
-// judged by, and ask nobody.
-func (s *Session) Bears(ctx context.Context, st *hoop.Statement, uses []hoop.Use) bool {
-	again := *st
-	again.Uses = uses
-	d, err := s.decide(ctx, s.rules().Uses(&again))
-	return err == nil && d.Action == hoop.Allow
-}
-
 // Passes reports whether a statement would run without anybody being asked, as far as
 // policy goes. Nothing of it is put on record.
 func (s *Session) Passes(ctx context.Context, st *hoop.Statement) bool {

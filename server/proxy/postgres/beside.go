@@ -10,6 +10,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
@@ -156,9 +157,16 @@ func (c *conn) crossed(r restated) bool {
 	return slices.ContainsFunc(others, func(o *conn) bool {
 		return slices.ContainsFunc(o.underWay(), func(s judged) bool {
 			uses := r.lift(s.st.Uses, s.strays, besideWhy)
-			return !reflect.DeepEqual(uses, s.st.Uses) && !o.sess.Bears(c.ctx, s.st, uses)
+			return !reflect.DeepEqual(uses, s.st.Uses) && !passes(c.ctx, o.sess, s.st, uses)
 		})
 	})
+}
+
+// passes reports whether a statement would run with other uses, and nobody be asked.
+func passes(ctx context.Context, sess *session.Session, st *hoop.Statement, uses []hoop.Use) bool {
+	again := *st
+	again.Uses = uses
+	return sess.Passes(ctx, &again)
 }
 
 // judged is a statement that has been judged, with names in it that no catalog has.
@@ -185,7 +193,7 @@ func (c *conn) stillBeside(seen int64, r *running, tainted bool) error {
 	if err != nil {
 		return err
 	}
-	if !reflect.DeepEqual(again.Uses, r.st.Uses) && (r.held || !c.sess.Bears(c.ctx, r.st, again.Uses)) {
+	if !reflect.DeepEqual(again.Uses, r.st.Uses) && (r.held || !c.sess.Passes(c.ctx, again)) {
 		return hoop.Errorf(hoop.CodeDenied, "another session has changed what a name stands for since the statement was judged").
 			WithHint("run the statement again")
 	}
