@@ -11,13 +11,15 @@ var ErrUnsure = errors.New("the transaction does not show the catalog as of now,
 
 // Within reads the catalog as a transaction that is open at ask shows it, with what it has
 // changed and not committed. It gives known, which is what others see, where that shows the same.
+// What it has written twice bears no mark of that, so the version of another ends in mark, which
+// no other answer to the same session may have.
 //
 // All of it lies in a savepoint that is rolled back, so the transaction is as before, and goes on,
 // whether there is an error or not: only if ask itself fails is its state not known. Statements
 // of a transaction see each what was committed when they began (READ COMMITTED; manual, "Transaction
 // Isolation"), so it is ErrUnsure where the last one shows another catalog than the first one, and in
 // transactions of other levels, whose names stand for what is there now while their queries see what was.
-func Within(ctx context.Context, ask Ask, known *Snapshot) (*Snapshot, error) {
+func Within(ctx context.Context, ask Ask, known *Snapshot, mark string) (*Snapshot, error) {
 	l := newLoader(ask)
 	var seen *Snapshot
 	err := l.within(ctx, "hoopctl", func() (err error) {
@@ -26,6 +28,9 @@ func Within(ctx context.Context, ask Ask, known *Snapshot) (*Snapshot, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if seen != known {
+		seen.Version += " " + mark
 	}
 	return seen, nil
 }

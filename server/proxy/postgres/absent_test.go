@@ -13,7 +13,7 @@ import (
 // have made it, nobody else sees it yet and it is code that nobody has read.
 func TestAbsent_Functions(t *testing.T) {
 	g := setup(t, maskSchema, maskRules()...)
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectOpaque)
 	for _, sql := range []string{"select no_such(1)", "select no_such(), name from patients", "select no_such(id, ssn) from patients", "select public.no_such(1, 2)"} {
 		conn := g.connect()
 		want, got := "", ""
@@ -50,7 +50,7 @@ func TestAbsent_Functions(t *testing.T) {
 // A function that somebody has just made is found.
 func TestAbsent_MadeSince(t *testing.T) {
 	g := setup(t, maskSchema, maskRules()...)
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectOpaque)
 	conn := g.connect()
 	if _, err := conn.Exec(t.Context(), "select 1"); err != nil { // the catalog is there
 		t.Fatal(err)

@@ -74,6 +74,7 @@ type conn struct {
 	filled   []string       // where statements of the open transaction copied to since that DDL
 	altered  int64          // counts what was forwarded and may have changed the catalog, or brought back what it was
 	insight  *insight       // nil for none
+	looked   int64          // counts the looks
 	blind    int64          // altered, when the transaction did not show its catalog; -1 for never
 	defined  int64          // counts the ends of transactions that had some
 	joined   bool           // such DDL made a table a child or a partition of another

@@ -102,7 +102,7 @@ func TestDeclared_Judged(t *testing.T) {
 	if err := c.Exec(t.Context(), "CREATE TEMP TABLE kept AS SELECT d FROM writing").Close(); err != nil {
 		t.Fatal(err)
 	}
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectOpaque)
 	refused := func(what string, err error) {
 		t.Helper()
 		var pg *pgconn.PgError

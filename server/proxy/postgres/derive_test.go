@@ -93,7 +93,7 @@ func deriving(t *testing.T) (*gateway, *inheriting, *atomic.Bool) {
 	masks := g.inherits(maskRules())
 	g.adjust(unlimited)
 	strict := &atomic.Bool{}
-	g.policy.on(hoop.EffectDerive, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectDerive)
 	g.policy.around(func(decide func([]hoop.Use) hoop.Decision, uses []hoop.Use) hoop.Decision {
 		if !strict.Load() {
 			return hoop.Decision{Action: hoop.Allow, Rule: "test", Policy: "test"}

@@ -78,7 +78,7 @@ func TestFunctionCall_IsJudged(t *testing.T) {
 	})
 	t.Run("denied", func(t *testing.T) {
 		g := setup(t, callSchema)
-		g.policy.on(hoop.EffectOpaque, hoop.Deny)
+		g.policy.on(hoop.Deny, hoop.EffectOpaque)
 		wipe := oidOf(g, "wipe")
 		got := rawConn(t, g.dsn()).exchange(step{send: msgs(query("begin")), ready: 1}, step{send: msgs(fastpath(wipe)), ready: 1}, step{send: msgs(query("commit")), ready: 1})
 		if !strings.Contains(got, "42501") || !strings.Contains(got, "ROLLBACK") {
@@ -147,7 +147,7 @@ func TestCursor_OfSQLByExecute(t *testing.T) {
 	if strings.Contains(out, marker) || strings.Count(out, "DataRow") != 3 || strings.Count(out, "PortalSuspended") != 2 || !strings.Contains(out, "34000") {
 		t.Errorf("got\n%s", out)
 	}
-	g.policy.on(hoop.EffectRead, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectRead)
 	out = c.exchange(step{ready: 1, send: msgs(query("begin"))}, step{ready: 1, send: msgs(execute("cur", 1), &pgproto3.Sync{})}, step{ready: 1, send: msgs(query("rollback"))})
 	if strings.Contains(out, "DataRow") {
 		t.Errorf("denied, but\n%s", out)

@@ -119,7 +119,7 @@ func TestIdentity_FunctionsWithSettings(t *testing.T) {
 		create function beneath() returns setof visits language sql stable as $$ select * from as_bob() $$;
 		create view over as select * from beneath();
 		create function plain() returns text language sql set work_mem = '1MB' as $$ select current_setting('hoop.user') $$`)
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectOpaque)
 	c := g.connect()
 	for _, sql := range []string{
 		"select * from as_bob()", "select (as_bob()).what", "select * from beneath()", "select * from over", "prepare p as select as_bob()",
@@ -131,7 +131,7 @@ func TestIdentity_FunctionsWithSettings(t *testing.T) {
 			}
 		}
 	}
-	g.policy.on(hoop.EffectUnknown, hoop.Deny) // whatever the rules
+	g.policy.on(hoop.Deny, hoop.EffectUnknown) // whatever the rules
 	for _, sql := range []string{"select * from as_bob()", "select * from beneath()"} {
 		if tag, err := c.Exec(t.Context(), sql); state(err) != "42501" || !strings.Contains(err.Error(), "belongs to the gateway") {
 			t.Errorf("%s: %s, %v", sql, tag, err)

@@ -121,7 +121,7 @@ func TestCancel_WhileTheGatewayJudges(t *testing.T) {
 					check(t, err)
 				}
 				judged, cancelled := make(chan struct{}), make(chan struct{})
-				g.policy.on(hoop.EffectWrite, action)
+				g.policy.on(action, hoop.EffectWrite)
 				decide, once := g.policy.decide, sync.OnceFunc(func() { close(judged) })
 				g.policy.mu.Lock()
 				g.policy.decide = func(uses []hoop.Use) hoop.Decision {
@@ -143,7 +143,7 @@ func TestCancel_WhileTheGatewayJudges(t *testing.T) {
 				if err := <-result; state(err) != "57014" {
 					t.Errorf("cancelled: %v", err)
 				}
-				g.policy.on(hoop.EffectWrite, hoop.Allow)
+				g.policy.on(hoop.Allow, hoop.EffectWrite)
 				var n int
 				if err := c.QueryRow(t.Context(), "select count(*) from t", mode).Scan(&n); err != nil || n != 0 {
 					t.Errorf("%d rows, %v", n, err)
@@ -481,7 +481,7 @@ func TestHold_IsToldAndApproved(t *testing.T) {
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
 			g := setup(t, flowSchema)
-			g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+			g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 			cfg, err := pgx.ParseConfig(g.dsn())
 			if err != nil {
 				t.Fatal(err)
@@ -534,7 +534,7 @@ func TestHold_IsToldAndApproved(t *testing.T) {
 
 func TestHold_EndsWhenTheClientCancelsOrLeaves(t *testing.T) {
 	g := setup(t, flowSchema)
-	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 	t.Run("cancel", func(t *testing.T) {
 		c := g.connect()
 		done := make(chan error, 1)
@@ -621,7 +621,7 @@ func TestHold_EndsWhenTheClientCancelsOrLeaves(t *testing.T) {
 // While a statement waits, what was approved must stay what it does.
 func TestHold_CatalogChangeRefuses(t *testing.T) {
 	g := setup(t, flowSchema)
-	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 	c := g.connect()
 	done := make(chan error, 1)
 	go func() {
@@ -640,7 +640,7 @@ func TestHold_CatalogChangeRefuses(t *testing.T) {
 // a statement is written leaves no trace in what an approval binds to; what it says does.
 func TestHold_ShorterInATransaction(t *testing.T) {
 	g := setup(t, flowSchema)
-	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 	var notices []*pgconn.Notice
 	cfg, err := pgx.ParseConfig(g.dsn())
 	check(t, err)

@@ -103,7 +103,7 @@ func TestLimits_Idle(t *testing.T) {
 func TestLimits_IdleWhileHeld(t *testing.T) {
 	g := setup(t, "create table f (i int)")
 	g.declare(func(t *hoop.Target) { t.IdleTimeout = hoop.Duration(2 * time.Second) })
-	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 	c := g.connect()
 	done := make(chan error, 1)
 	go func() {

@@ -32,7 +32,7 @@ func TestLine_Transcripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := setup(t, flowSchema)
-			g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+			g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 			done := make(chan struct{})
 			go func() {
 				defer close(done)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -107,14 +108,15 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 	if open && c.insight == nil {
 		c.insight = &insight{at: -1}
 	}
-	altered := c.altered
+	c.looked++
+	altered, look := c.altered, c.looked
 	c.mu.Unlock()
 	if !open {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, lookTime)
 	defer cancel()
-	snap, err := catalog.Within(ctx, c.ask, others)
+	snap, err := catalog.Within(ctx, c.ask, others, "as of "+strconv.FormatInt(look, 10))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch pe := (*pgconn.PgError)(nil); {

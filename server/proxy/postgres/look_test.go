@@ -103,8 +103,7 @@ func TestLook_LeavesTheTransaction(t *testing.T) {
 // nobody may copy protected data or run code that cannot be read.
 func TestLook_Migration(t *testing.T) {
 	g := setup(t, overlaySchema+"; create table book (id serial primary key, title varchar(100)); insert into book (title) values ('x')", maskRules()...)
-	g.policy.on(hoop.EffectDerive, hoop.Deny)
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectDerive, hoop.EffectOpaque)
 	conn, tap := g.tapped()
 	for _, sql := range []string{
 		"begin",
@@ -142,18 +141,20 @@ func TestLook_Past(t *testing.T) {
 	const read, changed = "select who || '' from shown", "create or replace view shown as select 'x'::text as who, id as n from patients where id = 1"
 	const named = "select name, upper(name) from patients where id = 1"
 	for name, steps := range map[string][]step{
-		"rolled back":     {{send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback"), query(read)), ready: 2}},
-		"in one text":     {{send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback; " + read)), ready: 1}},
-		"another begins":  {{send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback and chain")), ready: 1}, {send: msgs(query(read)), ready: 1}},
-		"back":            {{send: msgs(query("savepoint s")), ready: 1}, {send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback to s"), query(read)), ready: 2}},
-		"a commit fails":  {{send: msgs(query(changed + "; create table twice (n int unique deferrable initially deferred); insert into twice values (1), (1)")), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("commit"), query(read)), ready: 2}},
-		"put off":         {{send: msgs(query("create table l1 (a text)")), ready: 1}, {send: msgs(query("insert into calm values ('y')")), ready: 1}, {send: msgs(query(named)), ready: 1}, {send: msgs(query("set constraints all immediate"), query(named)), ready: 2}},
-		"a cursor":        {{send: msgs(query("create table l2 (a text)")), ready: 1}, {send: msgs(query("declare c cursor for select swaps()")), ready: 1}, {send: msgs(query(named)), ready: 1}, {send: msgs(query("fetch c"), query(named)), ready: 2}},
-		"a portal":        {{send: msgs(query("create table l3 (a text)")), ready: 1}, {send: msgs(parse("s", "select swaps()"), bind("p", "s"), syncMsg), ready: 1}, {send: msgs(query(named)), ready: 1}, {send: msgs(execute("p", 0), syncMsg, query(named)), ready: 2}},
-		"another portal":  {{send: msgs(query("create function l4() returns text language plpgsql as $$ begin return 'x'; end $$")), ready: 1}, {send: msgs(parse("s", "select l4() || '' from generate_series(1, 3)"), bind("p", "s"), execute("p", 1), syncMsg), ready: 1}, {send: msgs(query("create or replace function l4() returns text language plpgsql as $$ begin return (select ssn from patients where id = 1); end $$")), ready: 1}, {send: msgs(execute("p", 0), syncMsg), ready: 1}},
-		"in a pipeline":   {{send: msgs(query(changed), query(read), query("rollback"), query(read)), ready: 4}},
-		"in a batch":      {{send: msgs(query(changed)), ready: 1}, {send: msgs(parse("", "rollback"), bind("", ""), execute("", 0), parse("", read), bind("", ""), execute("", 0), syncMsg), ready: 1}},
-		"bound before it": {{send: msgs(query(changed)), ready: 1}, {send: msgs(parse("s", read), syncMsg), ready: 1}, {send: msgs(query("rollback"), bind("", "s"), execute("", 0), syncMsg), ready: 2}},
+		"rolled back":        {{send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback"), query(read)), ready: 2}},
+		"in one text":        {{send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback; " + read)), ready: 1}},
+		"another begins":     {{send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback and chain")), ready: 1}, {send: msgs(query(read)), ready: 1}},
+		"back":               {{send: msgs(query("savepoint s")), ready: 1}, {send: msgs(query(changed)), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("rollback to s"), query(read)), ready: 2}},
+		"a commit fails":     {{send: msgs(query(changed + "; create table twice (n int unique deferrable initially deferred); insert into twice values (1), (1)")), ready: 1}, {send: msgs(query(read)), ready: 1}, {send: msgs(query("commit"), query(read)), ready: 2}},
+		"put off":            {{send: msgs(query("create table l1 (a text)")), ready: 1}, {send: msgs(query("insert into calm values ('y')")), ready: 1}, {send: msgs(query(named)), ready: 1}, {send: msgs(query("set constraints all immediate"), query(named)), ready: 2}},
+		"a cursor":           {{send: msgs(query("create table l2 (a text)")), ready: 1}, {send: msgs(query("declare c cursor for select swaps()")), ready: 1}, {send: msgs(query(named)), ready: 1}, {send: msgs(query("fetch c"), query(named)), ready: 2}},
+		"a portal":           {{send: msgs(query("create table l3 (a text)")), ready: 1}, {send: msgs(parse("s", "select swaps()"), bind("p", "s"), syncMsg), ready: 1}, {send: msgs(query(named)), ready: 1}, {send: msgs(execute("p", 0), syncMsg, query(named)), ready: 2}},
+		"another portal":     {{send: msgs(query("create function l4() returns text language plpgsql as $$ begin return 'x'; end $$")), ready: 1}, {send: msgs(parse("s", "select l4() || '' from generate_series(1, 3)"), bind("p", "s"), execute("p", 1), syncMsg), ready: 1}, {send: msgs(query("create or replace function l4() returns text language plpgsql as $$ begin return (select ssn from patients where id = 1); end $$")), ready: 1}, {send: msgs(execute("p", 0), syncMsg), ready: 1}},
+		"in a pipeline":      {{send: msgs(query(changed), query(read), query("rollback"), query(read)), ready: 4}},
+		"in a batch":         {{send: msgs(query(changed)), ready: 1}, {send: msgs(parse("", "rollback"), bind("", ""), execute("", 0), parse("", read), bind("", ""), execute("", 0), syncMsg), ready: 1}},
+		"parsed before it":   {{send: msgs(query("create view l5 as select name as a from patients where id = 1")), ready: 1}, {send: msgs(parse("s", "select a || '' from l5"), bind("", "s"), execute("", 0), syncMsg), ready: 1}, {send: msgs(query("create or replace view l5 as select ssn as a from patients where id = 1")), ready: 1}, {send: msgs(bind("", "s"), execute("", 0), syncMsg), ready: 1}},
+		"prepared before it": {{send: msgs(query("create view l6 as select name as a from patients where id = 1")), ready: 1}, {send: msgs(query("prepare q as select a || '' from l6")), ready: 1}, {send: msgs(query("execute q")), ready: 1}, {send: msgs(query("create or replace view l6 as select ssn as a from patients where id = 1")), ready: 1}, {send: msgs(query("execute q")), ready: 1}},
+		"bound before it":    {{send: msgs(query(changed)), ready: 1}, {send: msgs(parse("s", read), syncMsg), ready: 1}, {send: msgs(query("rollback"), bind("", "s"), execute("", 0), syncMsg), ready: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := rawConn(t, g.dsn())

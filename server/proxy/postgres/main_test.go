@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -366,15 +367,15 @@ func (p *testPolicy) around(f func(decide func([]hoop.Use) hoop.Decision, uses [
 	return func() { set(former) }
 }
 
-// on decides effect as action; all else is allowed.
-func (p *testPolicy) on(effect hoop.Effect, action hoop.Action) {
+// on decides effects as action; all else is allowed.
+func (p *testPolicy) on(action hoop.Action, effects ...hoop.Effect) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.decide = func(uses []hoop.Use) hoop.Decision {
 		for _, u := range uses {
-			if u.Effect == effect {
+			if slices.Contains(effects, u.Effect) {
 				return hoop.Decision{
-					Action: action, Effect: effect, Rule: "test", Reason: u.Why, Policy: "test",
+					Action: action, Effect: u.Effect, Rule: "test", Reason: u.Why, Policy: "test",
 					Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)},
 				}
 			}

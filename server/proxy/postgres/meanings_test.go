@@ -253,12 +253,12 @@ func TestMeanings_RecordTheRealText(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	g.policy.on(hoop.EffectWrite, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectWrite)
 	if _, err := c.Exec(t.Context(), "DELETE FROM people WHERE id = 5"); err == nil {
 		t.Error("a text that is known is not judged")
 	}
 	// The same text means something else once the catalog has changed.
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectOpaque)
 	admin(t, g.target.Database, "alter table people rename to persons; create view people as select * from persons")
 	g.snapshotOf()
 	if _, err := c.Exec(t.Context(), "DELETE FROM people WHERE id = 4"); err == nil {

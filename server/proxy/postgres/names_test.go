@@ -65,7 +65,7 @@ func TestNames_CannotBeSwapped(t *testing.T) {
 			c := rawConn(t, g.dsn())
 			for _, s := range steps {
 				if strings.Contains(fmt.Sprint(render(s.send[0])), `"deny"`) {
-					g.policy.on(hoop.EffectUnboundedWrite, hoop.Deny)
+					g.policy.on(hoop.Deny, hoop.EffectUnboundedWrite)
 					continue
 				}
 				t.Log(c.exchange(s))
@@ -83,7 +83,7 @@ func TestNames_CannotBeSwapped(t *testing.T) {
 // prepared in between was judged by nobody. Deletes need an approval that never comes.
 func TestNames_ExecuteOfAnotherStatementThanBound(t *testing.T) {
 	g := setup(t, flowSchema)
-	g.policy.on(hoop.EffectUnboundedWrite, hoop.Approve)
+	g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
 	c := rawConn(t, g.dsn())
 	got := c.exchange(
 		step{send: msgs(parse("a", "select 1"), parse("x", "execute a"), syncMsg), ready: 1},

@@ -85,6 +85,7 @@ type running struct {
 	meaning  *meaning
 	snap     *catalog.Snapshot // of meaning
 	seen     *insight          // that snap is of; nil where others see it too
+	altered  int64             // conn.altered, when it was judged
 	ground   ground            // what names stood for, when it was judged
 	also     []executed        // what it runs by name
 	uses     []hoop.Use        // what was judged

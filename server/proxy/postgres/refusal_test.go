@@ -43,7 +43,7 @@ func TestRefusal_Transcripts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := setup(t, flowSchema)
-			g.policy.on(hoop.EffectUnboundedWrite, hoop.Deny)
+			g.policy.on(hoop.Deny, hoop.EffectUnboundedWrite)
 			golden(t, rawConn(t, g.dsn()).exchange(steps...))
 			var n int
 			check(t, g.direct().QueryRow(t.Context(), "select count(*) from f").Scan(&n))

@@ -549,7 +549,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	var on ground
 	var st *hoop.Statement
 	var also []executed
-	var defined, seen int64
+	var defined, seen, altered int64
 	for defined, seen = int64(-1), int64(-1); defined != c.endings() || seen != c.beside.now(); { // what ended meanwhile is in another catalog
 		defined, seen = c.endings(), c.beside.now()
 		var err error
@@ -560,7 +560,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 			return nil, c.unjudged(text, nil, params, err)
 		}
 		c.mu.Lock()
-		on = c.groundLocked()
+		on, altered = c.groundLocked(), c.altered
 		if own = nil; c.seesLocked(m) {
 			own = c.insight
 		}
@@ -598,7 +598,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	if err != nil {
 		return nil, err
 	}
-	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, seen: own, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
+	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, seen: own, altered: altered, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
 	if err = c.restates(r); err == nil {
 		err = c.stillBeside(seen, r, tainted)
 	}
@@ -642,7 +642,7 @@ func (c *conn) forwarded(e *expected) {
 	c.dialect.forwarded(e)
 	c.awaits(e)
 	sees := e.run.seen != nil
-	if e.run.alters() {
+	if e.run.alters() || c.recoded && e.run.altered != c.altered { // what a portal calls may be other code by now
 		c.altered++
 	}
 	for _, m := range e.run.meanings {

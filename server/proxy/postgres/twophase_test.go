@@ -124,7 +124,7 @@ func TestTwoPhase_Identity(t *testing.T) {
 // Ending a transaction that was prepared is opaque: nobody here knows what is in it.
 func TestTwoPhase_EndingOneIsAskedAbout(t *testing.T) {
 	g := setup(t, "create table notes (n int)")
-	g.policy.on(hoop.EffectOpaque, hoop.Deny)
+	g.policy.on(hoop.Deny, hoop.EffectOpaque)
 	c := g.connect()
 	for _, sql := range []string{"begin", "insert into notes values (1)", "prepare transaction 'asked'"} {
 		if _, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {

@@ -57,7 +57,7 @@ func TestWitness_CosignedAgainAfterAnApproval(t *testing.T) {
 	set := func(t time.Time) { at.Store(&t) }
 	set(time.Now())
 	c := g.connect()
-	g.policy.on(hoop.EffectDDL, hoop.Approve)
+	g.policy.on(hoop.Approve, hoop.EffectDDL)
 	alter := func(column string, meanwhile time.Time) error {
 		set(time.Now())
 		done := make(chan error, 1)
