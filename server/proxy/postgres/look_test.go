@@ -167,6 +167,30 @@ func TestLook_Past(t *testing.T) {
 	}
 }
 
+// What others commit while a statement waits for a lock is not what it was judged by.
+func TestLook_Overtaken(t *testing.T) {
+	g := setup(t, overlaySchema+"; create table above (id int, name text, ssn text); create table calm (a text); insert into calm values ('x')", maskRules()...)
+	g.adjust(unlimited)
+	do := func(c *pgx.Conn, sql string) {
+		t.Helper()
+		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		check(t, err)
+	}
+	locks, beside := g.direct(), g.connect()
+	c := rawConn(t, g.dsn())
+	c.exchange(step{send: msgs(query("begin; alter table patients inherit above")), ready: 1}, step{send: msgs(query("select count(*) from above")), ready: 1})
+	do(locks, "begin; lock table calm")
+	c.exchange(step{send: msgs(query("select p.ssn, p.name from above p, calm where p.id = 1"))})
+	for waits := false; !waits; {
+		check(t, locks.QueryRow(t.Context(), "select exists (select from pg_locks where not granted and relation = 'calm'::regclass)").Scan(&waits))
+	}
+	do(beside, "create table more (a text)")
+	do(locks, "rollback")
+	if got := c.exchange(step{ready: 1}); strings.Contains(got, marker) || !strings.Contains(got, `"DataRow"`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // Whoever has locked what a view reads makes nobody wait: what is computed is withheld meanwhile.
 func TestLook_Locked(t *testing.T) {
 	g := setup(t, overlaySchema+"; create view over_other as select a from other", maskRules()...)

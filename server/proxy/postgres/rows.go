@@ -68,11 +68,13 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 		return err
 	}
 	cols, err := columns(fields, snap)
-	if err == nil && r.seen != nil && r.seen.others.Version == snap.Version {
+	if err == nil && r.seen != nil {
 		before := cols
-		snap = r.seen.snap
-		if cols, err = columns(fields, snap); err == nil {
+		if cols, err = columns(fields, r.seen.snap); err == nil {
 			renamed(cols, before)
+		}
+		if r.seen.others.Version == snap.Version { // else what is computed was judged by what is past
+			snap = r.seen.snap
 		}
 	}
 	if err != nil {
