@@ -19,6 +19,7 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 	a := startApprovals(t, servertest.Options{Setup: movable + `;
 		CREATE FUNCTION peek() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.allowed';
 		CREATE TABLE filled (a int, b int DEFAULT bump());
+		CREATE FUNCTION same(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM public.bump(); RETURN $1; END';
 		CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.bump(); RETURN NEW; END'`})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 	for name, tt := range map[string]struct{ before, makes, uses string }{
@@ -34,6 +35,8 @@ func TestApproval_CodeInObjectsOfTheSessionsOwn(t *testing.T) {
 		"a type":               {"", "CREATE DOMAIN pg_temp.d AS int CHECK (bump() > 0)", "SELECT 1::d"},
 		"a type by the path":   {"SET search_path = pg_temp, public", "CREATE DOMAIN d AS int CHECK (bump() > 0)", "SELECT 1::d"},
 		"an operator":          {"", "CREATE OPERATOR pg_temp.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)", "SELECT 1 OPERATOR(pg_temp.===) 1"},
+		"an index":             {"CREATE TEMP TABLE x (a int)", "CREATE INDEX ON x (same(a))", "INSERT INTO x VALUES (1)"},
+		"an index of some":     {"CREATE TEMP TABLE x (a int)", "CREATE INDEX ON x (a) WHERE same(a) > 0", "INSERT INTO x VALUES (1)"},
 		"a later check":        {"", "CREATE DOMAIN pg_temp.d AS int\nALTER DOMAIN d ADD CHECK (bump() > 0)", "SELECT 1::d"},
 		"a cast": {"", "CREATE TYPE pg_temp.e AS ENUM ('a')\nCREATE FUNCTION pg_temp.f(e) RETURNS int LANGUAGE sql AS 'SELECT public.bump()'\n" +
 			"CREATE CAST (e AS int) WITH FUNCTION pg_temp.f(e)", "SELECT 'a'::e::int"},

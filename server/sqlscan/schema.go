@@ -514,7 +514,7 @@ func (s *stmt) likened(like *pg_query.TableLikeClause) {
 // ownIndex is CREATE INDEX on a table of the session's own. What it complains of are
 // values of that table.
 func (s *stmt) ownIndex(n *pg_query.Node, x *pg_query.IndexStmt) {
-	s.cmd.Verb = "CREATE INDEX"
+	s.cmd.Verb, s.cataloging, s.owned = "CREATE INDEX", true, true
 	s.use(hoop.EffectSession, "a temporary object")
 	s.ownAltering(x.Relation)
 	for _, t := range s.lookup(x.Relation) {

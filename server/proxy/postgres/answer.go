@@ -538,7 +538,7 @@ func (a *answerer) ready(e *expected, m []byte) error {
 				a.cat.Expire()
 			}
 		}
-		if len(a.queue) == 0 && a.judged == nil {
+		if len(a.queue) == 0 && (a.judged == nil || !a.judged.restates) {
 			a.beside.close(a.conn)
 		}
 	}

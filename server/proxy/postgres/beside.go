@@ -171,8 +171,9 @@ func passes(ctx context.Context, sess *session.Session, st *hoop.Statement, uses
 
 // judged is a statement that has been judged, with names in it that no catalog has.
 type judged struct {
-	st     *hoop.Statement
-	strays []string
+	st       *hoop.Statement
+	strays   []string
+	restates bool // it changes what names stand for
 }
 
 // lifts gives uses with all that others' DDL has them reach. c.mu is held.
@@ -209,7 +210,7 @@ func (c *conn) underWay() (all []judged) {
 	}
 	for _, e := range c.queue {
 		if e.run != nil && !e.run.held {
-			all = append(all, judged{e.run.st, e.run.strays()})
+			all = append(all, judged{st: e.run.st, strays: e.run.strays()})
 		}
 	}
 	return all

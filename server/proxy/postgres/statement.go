@@ -580,7 +580,10 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 			continue
 		}
 		c.mu.Lock()
-		c.judged = &judged{st, m.analysis.Strays}
+		c.judged = &judged{st: st, strays: m.analysis.Strays, restates: len(m.analysis.Restates) > 0}
+		for _, x := range also {
+			c.judged.restates = c.judged.restates || len(x.meaning.analysis.Restates) > 0
+		}
 		c.mu.Unlock()
 	}
 	if parsed != st.Dialect {
