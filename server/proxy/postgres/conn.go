@@ -75,6 +75,7 @@ type conn struct {
 	altered  int64          // counts what was forwarded and may have changed the catalog, or brought back what it was
 	insight  *insight       // nil for none
 	looked   int64          // counts the looks
+	counted  int32          // how many catalogs count as this transaction's: see countLocked
 	blind    int64          // altered, when the transaction did not show its catalog; -1 for never
 	defined  int64          // counts the ends of transactions that had some
 	joined   bool           // such DDL made a table a child or a partition of another

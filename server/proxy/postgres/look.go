@@ -42,6 +42,8 @@ const (
 	lookTime = 5 * time.Second
 	// maxInsights is how many of them all connections together may have, each a few megabytes.
 	maxInsights = 64
+	// maxOwn is how many one connection may have: portals keep that which they were judged by.
+	maxOwn = 8
 )
 
 // altering are effects of what may leave another catalog than there was.
@@ -101,13 +103,7 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 	}
 	c.mu.Lock()
 	open := c.status == 'T' && c.ddl >= 0
-	if open && c.insight == nil && c.proxy.insights.Add(1) > maxInsights {
-		c.proxy.insights.Add(-1)
-		open = false
-	}
-	if open && c.insight == nil {
-		c.insight = &insight{at: -1}
-	}
+	open = open && c.countLocked()
 	c.looked++
 	altered, look := c.altered, c.looked
 	c.mu.Unlock()
@@ -136,11 +132,34 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 
 // unlookLocked is for the end of the transaction, or of the connection. c.mu is held.
 func (c *conn) unlookLocked() {
-	if c.insight != nil {
-		c.insight = nil
-		c.proxy.insights.Add(-1)
+	c.proxy.insights.Add(-c.counted)
+	c.insight, c.counted, c.blind = nil, 0, -1
+}
+
+// countLocked counts one more catalog besides those that the transaction's statements keep, and
+// reports whether there may be as many. c.mu is held.
+func (c *conn) countLocked() bool {
+	kept := map[*insight]bool{}
+	keeps := func(r *running) {
+		if r.seen != nil {
+			kept[r.seen] = true
+		}
 	}
-	c.blind = -1
+	c.portals.each(func(_ string, p *portal) { keeps(p.run) })
+	for _, d := range slices.Concat(c.due, c.quiet) {
+		keeps(d.run)
+	}
+	n := int32(len(kept)) + 1
+	if n > maxOwn {
+		return false
+	}
+	more := n - c.counted
+	if c.proxy.insights.Add(more) > maxInsights && more > 0 {
+		c.proxy.insights.Add(-more)
+		return false
+	}
+	c.counted = n
+	return true
 }
 
 // insightLocked is what is known of the transaction's own catalog, while others see the

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -188,6 +189,30 @@ func TestLook_Overtaken(t *testing.T) {
 	do(locks, "rollback")
 	if got := c.exchange(step{ready: 1}); strings.Contains(got, marker) || !strings.Contains(got, `"DataRow"`) {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// Portals keep the catalog that they were judged by: there are not many of them.
+func TestLook_Kept(t *testing.T) {
+	g := setup(t, overlaySchema, maskRules()...)
+	g.adjust(unlimited)
+	c := rawConn(t, g.dsn())
+	c.exchange(step{send: msgs(query("begin")), ready: 1})
+	for i := range maxOwn + 2 {
+		name := fmt.Sprintf("p%d", i)
+		c.exchange(step{send: msgs(query("create table "+name+" (a text)"), parse("", "select upper(name) from patients where id = 1"), bind(name, ""), syncMsg), ready: 2})
+		if n := g.proxy.insights.Load(); int(n) != min(i+1, maxOwn) {
+			t.Errorf("%d catalogs count with %d portals", n, i+1)
+		}
+	}
+	for name, want := range map[string]string{"p0": `"ANN"`, fmt.Sprintf("p%d", maxOwn+1): "[masked]"} {
+		if got := c.exchange(step{send: msgs(execute(name, 0), syncMsg), ready: 1}); !strings.Contains(got, want) {
+			t.Errorf("%s: no %s in\n%s", name, want, got)
+		}
+	}
+	c.exchange(step{send: msgs(query("rollback")), ready: 1})
+	if n := g.proxy.insights.Load(); n != 0 {
+		t.Errorf("%d catalogs are held", n)
 	}
 }
 
