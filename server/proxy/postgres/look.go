@@ -38,8 +38,8 @@ type looking struct {
 const (
 	// lookName names what stands for a question in the target: clients have none of the name.
 	lookName = "hoopctl catalog"
-	// lookTime is how long all questions of one look may take.
-	lookTime = 5 * time.Second
+	// lookTime is how long all questions of one look may take; each has a limit of its own.
+	lookTime = 30 * time.Second
 	// maxInsights is how many of them all connections together may have, each a few megabytes.
 	maxInsights = 64
 	// maxOwn is how many one connection may have: portals keep that which they were judged by.
@@ -89,7 +89,7 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 		return false, nil
 	}
 	c.mu.Lock()
-	wanted := c.ddl >= 0 && c.blind != c.altered && (c.insight == nil || c.insight.at != c.altered) && !c.midBatch && !c.skipping && c.sess != nil
+	wanted := c.ddl >= 0 && c.blind != c.altered && !c.midBatch && !c.skipping && c.sess != nil
 	c.mu.Unlock()
 	if !wanted || st == nil && !concerns(m) || st != nil && c.sess.Passes(c.ctx, st) {
 		return false, nil
@@ -100,6 +100,16 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 	}
 	if err := c.barrier(c.ctx); err != nil {
 		return false, errTerminated
+	}
+	c.mu.Lock()
+	known := c.insightLocked(others) != nil
+	c.stale = c.stale || !known // the transaction sees what others have just committed, too
+	c.mu.Unlock()
+	if known {
+		return false, nil
+	}
+	if others, err = c.others(c.ctx); err != nil {
+		return false, err
 	}
 	c.mu.Lock()
 	open := c.status == 'T' && c.ddl >= 0

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -213,6 +214,26 @@ func TestLook_Kept(t *testing.T) {
 	c.exchange(step{send: msgs(query("rollback")), ready: 1})
 	if n := g.proxy.insights.Load(); n != 0 {
 		t.Errorf("%d catalogs are held", n)
+	}
+}
+
+// What others have just committed is in the transaction's catalog as well as in everybody's.
+func TestLook_Others(t *testing.T) {
+	g := setup(t, overlaySchema, maskRules()...)
+	conn, tap := g.tapped()
+	other := g.direct()
+	do := func(c *pgx.Conn, sql string) {
+		t.Helper()
+		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		check(t, err)
+	}
+	do(conn, "begin")
+	do(conn, "create table l1 (a text)")
+	for i := range 10 {
+		do(other, fmt.Sprintf("create table more%d (a text); create view theirs%d as select name as a, ssn as b from patients where id = 1", i, i))
+		time.Sleep(time.Duration(i*200) * time.Millisecond) // a poll may lie between, or come meanwhile
+		do(conn, "alter table l1 alter a drop not null")
+		answers(t, conn, tap, fmt.Sprintf("select upper(a), upper(b), b from theirs%d", i), "ANN||")
 	}
 }
 
