@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -28,14 +29,20 @@ func (s *stmt) alterCommand(n *pg_query.Node) bool {
 		if x.AlterDomainStmt.Subtype == "X" {
 			s.use(hoop.EffectDestroy, "drops a constraint", "*")
 		}
+		var held, into []string
 		for _, t := range s.cat.UserTypes(lastOf(x.AlterDomainStmt.TypeName)) {
 			why := "a check of " + hoop.TableName(t.Schema, lastOf(x.AlterDomainStmt.TypeName))
 			s.behind(why, true, func(in *stmt) { in.runAll(s.cat.TypeCode(t.OID)) })
 			checks := newCode(s.cat)
 			checks.functions(s.cat.TypeCode(t.OID))
 			s.implicit(checks, why, nil)
+			held, into = append(held, s.columnsOf(t.OID)...), append(into, checks.places()...)
 		}
 		s.parts(n)
+		for _, name := range held { // what it complains of
+			s.reads[name] = true
+		}
+		s.copied("the values of a domain", append(into, s.ran.places()...), held)
 	case *pg_query.Node_AlterEnumStmt, *pg_query.Node_AlterTypeStmt:
 		s.ddl("ALTER TYPE", "*")
 		if _, ok := n.Node.(*pg_query.Node_AlterTypeStmt); ok {
@@ -72,6 +79,16 @@ func (s *stmt) alterCommand(n *pg_query.Node) bool {
 		return false
 	}
 	return true
+}
+
+// columnsOf names the tables that have columns of a type: their values are checked.
+func (s *stmt) columnsOf(oid uint32) (names []string) {
+	for t := range s.cat.Tables {
+		if slices.ContainsFunc(t.Columns, func(c catalog.Column) bool { return holds(s.cat.Type(c.Type), oid, map[uint32]bool{}) }) {
+			names = append(names, t.Canonical())
+		}
+	}
+	return names
 }
 
 func (s *stmt) comment(c *pg_query.CommentStmt) {
@@ -122,6 +139,7 @@ func (s *stmt) alterTable(a *pg_query.AlterTableStmt) {
 	}
 	for _, n := range a.Cmds {
 		c := n.GetAlterTableCmd()
+		s.bounded(c.GetDef().GetPartitionCmd().GetBound())
 		if c == nil {
 			s.unknown("a part of ALTER TABLE that is not known")
 			continue
@@ -302,6 +320,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 			}
 		}
 		s.passes(s.inSchema(r.Subname), nil)
+		s.out.Schemas, s.out.Named = append(s.out.Schemas, r.Newname), append(s.out.Named, s.movedTo(r.Subname, r.Newname)...)
 		s.derive("a schema by another name", s.movedTo(r.Subname, r.Newname), s.inSchema(r.Subname)...)
 		return
 	case pg_query.ObjectType_OBJECT_POLICY:
@@ -330,6 +349,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 			s.veil(r.Newname)
 		}
 		to := &pg_query.RangeVar{Schemaname: r.Relation.Schemaname, Relname: r.Newname}
+		s.out.Named = append(s.out.Named, s.places(to)...)
 		s.derive("a table by another name", s.places(to), tables...)
 		s.passes(tables, nil)
 	}
@@ -375,7 +395,9 @@ func (s *stmt) moveToSchema(a *pg_query.AlterObjectSchemaStmt) {
 	s.ddl(verb, tables...)
 	s.passes(tables, nil)
 	s.restates(a.Relation.Relname, a.Relation)
-	s.derive("a table in another schema", []string{hoop.TableName(a.Newschema, a.Relation.Relname)}, tables...)
+	to := hoop.TableName(a.Newschema, a.Relation.Relname)
+	s.out.Named = append(s.out.Named, to)
+	s.derive("a table in another schema", []string{to}, tables...)
 }
 
 func (s *stmt) reindex(r *pg_query.ReindexStmt) {

@@ -59,6 +59,9 @@ type Analysis struct {
 	// Restates tells what names of relations stand for, or reach, other than the catalog shows
 	// until that shows it.
 	Restates []Restated
+	// Named are the canonical names that relations get, and Schemas those of schemas, until the
+	// catalog shows them: where a text says no schema, a name may stand for one of these.
+	Named, Schemas []string
 	// Paths says that the text may set the session's search_path so that pg_temp is in it.
 	Paths bool
 	// Hides says that the text may make a table of the session's own that is not followed, or

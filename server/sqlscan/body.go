@@ -62,11 +62,19 @@ var doing = map[string]bool{
 	"rollback": true, "reassign": true, "import": true, "share": true, "move": true, "fetch": true, "open": true,
 }
 
+// defining are those that event triggers may fire for (PostgreSQL manual, "Event Trigger Firing Matrix").
+var defining = map[string]bool{
+	"create": true, "alter": true, "drop": true, "grant": true, "revoke": true, "refresh": true, "comment": true, "security": true,
+	"reindex": true, "reassign": true, "import": true,
+}
+
 func (b *body) read() {
 	for i, t := range b.toks {
 		switch t.kind {
 		case tokWord:
-			b.acts = b.acts || doing[t.text]
+			if b.acts = b.acts || doing[t.text]; defining[t.text] {
+				b.functions(b.cat.EventTriggers())
+			}
 			b.temp = b.temp || b.paths(i)
 			b.implied(implying[t.text])
 			if i == 0 || b.toks[i-1].text != "." { // NEW.copy is a column

@@ -275,7 +275,7 @@ func (s *stmt) trigger(t *catalog.Table, tr catalog.Trigger) {
 // what the statement does with its results.
 func (s *stmt) flushCode() {
 	s.unnamed()
-	if s.cataloging {
+	if s.cataloging || s.alerted {
 		events := newCode(s.cat)
 		events.functions(s.cat.EventTriggers())
 		s.implicit(events, "an event trigger", nil)
@@ -284,7 +284,7 @@ func (s *stmt) flushCode() {
 	s.copied("values from code", s.changed, sources)
 	s.copied("code that writes", s.ran.places(), slices.Concat(sources, s.origins(), s.changed))
 	for _, l := range s.out.Left {
-		if u, ok := l.copies(s.codes(), s.tableNames(), s.changed); ok {
+		if u, ok := l.copies(s.codes(), s.found(s.tableNames()), s.changed); ok && !oneName(slices.Concat(u.Tables, u.Into)) {
 			s.add(u)
 		}
 	}

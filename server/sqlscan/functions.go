@@ -186,6 +186,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	if h.keeps && f.Name == "setval" && c.text {
 		if !s.on.given(c.args...) {
 			s.kept = append(s.kept, c)
+			s.coded = s.coded || sequenceOf(c) == nil // it may be one that no catalog shows
 		}
 	} else if h.keeps && (c.text || f.Name != "nextval") { // a view knows its sequence
 		s.keepsArgs(c)
@@ -263,14 +264,22 @@ func (s *stmt) harmTables(h harm, c call) []string {
 
 // sequences are those that a function may mean by its first argument.
 func (s *stmt) sequences(c call) []*catalog.Table {
-	if c.text && len(c.args) > 0 {
-		if name, ok := constant(c.args[0]); ok {
-			if rv := splitName(name); rv != nil {
-				return s.mention(rv)
-			}
-		}
+	if rv := sequenceOf(c); rv != nil {
+		return s.mention(rv)
 	}
 	return allSequences(s.cat)
+}
+
+// sequenceOf gives the name of a sequence that is the first argument of a function; nil where
+// that is not known.
+func sequenceOf(c call) *pg_query.RangeVar {
+	if !c.text || len(c.args) == 0 {
+		return nil
+	}
+	if name, ok := constant(c.args[0]); ok {
+		return splitName(name)
+	}
+	return nil
 }
 
 // allSequences are those of the database and the session's own.
@@ -318,13 +327,14 @@ func (s *stmt) flushKept() {
 // numbered are the names of the sequences that setval may set, whether the catalog shows them
 // or not.
 func (s *stmt) numbered(c call) []string {
-	found := canonicals(s.sequences(c))
-	if name, ok := constant(c.args[0]); ok && len(found) == 0 {
-		if rv := splitName(name); rv != nil {
-			return s.places(rv)
-		}
+	rv := sequenceOf(c)
+	if rv == nil {
+		return canonicals(allSequences(s.cat))
 	}
-	return found
+	if found := s.mention(rv); len(found) > 0 {
+		return canonicals(found)
+	}
+	return s.places(rv)
 }
 
 // splitName reads schema.name as regclass does, where nothing is quoted.

@@ -1,8 +1,10 @@
 package sqlscan
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
@@ -68,6 +70,12 @@ func (l *Left) copies(coded bool, reads, changes []string) (u hoop.Use, ok bool)
 	return u, len(u.Tables) > 0 && len(u.Into) > 0
 }
 
+// oneName reports whether tables are all of one name: nothing is copied then.
+func oneName(tables []string) bool {
+	of := func(table string) string { return table[strings.LastIndexByte(table, '.')+1:] }
+	return !slices.ContainsFunc(tables, func(t string) bool { return of(t) != of(tables[0]) || t == "*" || strings.Contains(t, `"`) })
+}
+
 // giving are commands after which code may run, and give a value, that no name calls.
 func giving(n *pg_query.Node) bool {
 	switch n.GetNode().(type) {
@@ -104,7 +112,7 @@ func (s *stmt) leave() bool {
 
 // left notes code that is left behind, of tables that set it off.
 func (s *stmt) left(c *code, l Left, on ...string) {
-	l.Tables, l.Into = sortedSet(append(c.names(), on...)), sortedSet(append(c.places(), on...))
+	l.Tables, l.Into = sortedSet(slices.Concat(l.Tables, c.names(), on)), sortedSet(append(c.places(), on...))
 	l.On = append(canonicals(slices.Collect(maps.Keys(c.sources))), on...)
 	s.out.Left = Leave(s.out.Left, l)
 }
@@ -112,7 +120,7 @@ func (s *stmt) left(c *code, l Left, on ...string) {
 // leaveRows notes what the rows of a new table are made of, besides what its text says, and
 // those of a table that becomes a partition: what the other one's are made of.
 func (s *stmt) leaveRows() {
-	var into []string
+	var into, numbers []string
 	c := newCode(s.cat)
 	switch x := s.node.GetNode().(type) {
 	case *pg_query.Node_CreateStmt:
@@ -132,6 +140,13 @@ func (s *stmt) leaveRows() {
 			types = append(types, n.GetColumnDef().GetTypeName())
 		}
 		s.defaultsOf(c, types)
+		for _, n := range x.CreateStmt.TableElts {
+			numbers = append(numbers, s.numbering(x.CreateStmt.Relation, "", n)...)
+		}
+	case *pg_query.Node_CreateSeqStmt:
+		if !s.owned {
+			numbers = s.places(x.CreateSeqStmt.Sequence)
+		}
 	case *pg_query.Node_AlterTableStmt:
 		if s.owned || x.AlterTableStmt.Objtype == pg_query.ObjectType_OBJECT_TYPE {
 			return
@@ -142,6 +157,7 @@ func (s *stmt) leaveRows() {
 		for _, n := range x.AlterTableStmt.Cmds {
 			cmd := n.GetAlterTableCmd()
 			types = append(types, cmd.GetDef().GetColumnDef().GetTypeName())
+			numbers = append(numbers, s.numbering(x.AlterTableStmt.Relation, cmd.GetName(), cmd.GetDef())...)
 			switch rv := cmd.GetDef().GetPartitionCmd().GetName(); cmd.GetSubtype() {
 			case pg_query.AlterTableType_AT_AttachPartition:
 				if rv != nil {
@@ -157,9 +173,44 @@ func (s *stmt) leaveRows() {
 	default:
 		return
 	}
-	if len(c.names()) > 0 {
-		s.left(c, Left{}, s.found(into)...)
+	s.out.Named = append(s.out.Named, numbers...)
+	if len(c.names())+len(numbers) > 0 {
+		for _, name := range numbers {
+			c.into[name] = true
+		}
+		l := Left{}
+		if len(into) > 0 {
+			l.Tables = numbers
+		}
+		s.left(c, l, s.found(into)...)
 	}
+}
+
+// numbering gives the names of the sequences that come with a column of a table: of a serial
+// type, or an identity (ChooseRelationName in PostgreSQL's indexcmds.c).
+func (s *stmt) numbering(rv *pg_query.RangeVar, column string, def *pg_query.Node) []string {
+	col := def.GetColumnDef()
+	name := strings.TrimPrefix(lastOf(col.GetTypeName().GetNames()), "big")
+	numbers := strings.HasPrefix(strings.TrimPrefix(name, "small"), "serial")
+	for _, n := range append([]*pg_query.Node{def}, col.GetConstraints()...) {
+		numbers = numbers || n.GetConstraint().GetContype() == pg_query.ConstrType_CONSTR_IDENTITY
+	}
+	if !numbers {
+		return nil
+	}
+	var out []string
+	first, second := rv.GetRelname(), cmp.Or(col.GetColname(), column)
+	for len(first)+len(second)+len("__seq") > nameBytes {
+		if len(first) > len(second) {
+			first = shortened(first, len(first)-1)
+		} else {
+			second = shortened(second, len(second)-1)
+		}
+	}
+	for _, more := range []string{"", "1"} { // the name may be taken
+		out = append(out, s.places(&pg_query.RangeVar{Schemaname: rv.GetSchemaname(), Relpersistence: rv.GetRelpersistence(), Relname: first + "_" + second + "_seq" + more})...)
+	}
+	return out
 }
 
 // madeAs adds to c what the rows of tables, and of those above and below them, are made of:

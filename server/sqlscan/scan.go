@@ -221,6 +221,7 @@ type stmt struct {
 	opened     bool     // it has effect opaque
 	coded      bool     // it may run users' code, in its text or unseen
 	cataloging bool     // it changes the catalog
+	alerted    bool     // event triggers fire though it does not
 	owned      bool     // of nothing but the session's own
 	configured bool     // it calls set_config
 	planted    bool     // what it copies with LIKE runs code that does more than what its text says

@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -323,7 +324,8 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		if x.CreateSchemaStmt.Authrole != nil {
 			s.role("", "a schema for another role")
 		}
-		s.home = x.CreateSchemaStmt.Schemaname
+		s.home = cmp.Or(x.CreateSchemaStmt.Schemaname, x.CreateSchemaStmt.GetAuthrole().GetRolename())
+		s.out.Schemas = append(s.out.Schemas, s.home)
 		for _, e := range x.CreateSchemaStmt.SchemaElts {
 			s.utility(e)
 		}
@@ -451,6 +453,7 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 	if len(others) > 0 {
 		s.use(hoop.EffectDDL, "", others...)
 	}
+	s.bounded(c.Partbound)
 	if c.Partbound != nil || len(c.InhRelations) > 0 {
 		s.changesCatalog()
 		s.joins(c.Relation, c.Partbound == nil)
@@ -478,6 +481,16 @@ func (s *stmt) createTable(n *pg_query.Node, c *pg_query.CreateStmt) {
 		}
 	})
 	s.cmd.Verb = "CREATE TABLE"
+}
+
+// bounded refuses bounds of a partition that are not given: their values stand in the catalog
+// then, by which anybody tells them.
+func (s *stmt) bounded(b *pg_query.PartitionBoundSpec) {
+	for _, n := range slices.Concat(b.GetListdatums(), b.GetLowerdatums(), b.GetUpperdatums()) {
+		if n.GetColumnRef() == nil && !s.on.given(n) { // MINVALUE is a name
+			s.forbid("a bound of a partition is computed from what is stored")
+		}
+	}
 }
 
 // joins notes that the rows of a table will stand in another, too. No permanent table has partitions that are (MergeAttributes and

@@ -252,6 +252,7 @@ func (s *stmt) newTable(rv *pg_query.RangeVar) {
 		s.use(hoop.EffectSession, "a temporary object")
 		return
 	}
+	s.out.Named = append(s.out.Named, s.places(rv)...)
 	s.use(hoop.EffectDDL, "", s.places(rv)...)
 }
 

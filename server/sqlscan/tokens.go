@@ -125,11 +125,12 @@ func lowered(s string) string {
 	return string(b)
 }
 
-func cut(name string) string {
-	if len(name) <= nameBytes {
+func cut(name string) string { return shortened(name, nameBytes) }
+
+func shortened(name string, n int) string {
+	if len(name) <= n {
 		return name
 	}
-	n := nameBytes
 	for n > 0 && name[n]&0xc0 == 0x80 { // not within a character (pg_mbcliplen)
 		n--
 	}

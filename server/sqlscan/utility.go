@@ -206,6 +206,7 @@ func (s *stmt) dataCommand(n *pg_query.Node) bool {
 		s.lock(x.LockStmt)
 	case *pg_query.Node_RefreshMatViewStmt:
 		s.cmd.Verb = "REFRESH MATERIALIZED VIEW"
+		s.alerted = true
 		into := s.canonical(x.RefreshMatViewStmt.Relation)
 		for _, t := range s.lookup(x.RefreshMatViewStmt.Relation) {
 			s.taking(true, func() { s.view(t) })

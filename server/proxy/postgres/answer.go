@@ -533,7 +533,8 @@ func (a *answerer) ready(e *expected, m []byte) error {
 		a.unlookLocked()
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			a.defined++
-			if a.ddl, a.joined, a.recoded, a.restated, a.behind, a.filled, a.stale = -1, false, false, nil, nil, nil, true; a.public {
+			a.restated, a.behind, a.filled, a.fresh = nil, nil, nil, fresh{}
+			if a.ddl, a.joined, a.recoded, a.stale = -1, false, false, true; a.public {
 				a.public = false
 				a.cat.Expire()
 			}

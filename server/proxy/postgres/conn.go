@@ -77,6 +77,7 @@ type conn struct {
 	looked   int64          // counts the looks
 	counted  int32          // how many catalogs count as this transaction's: see countLocked
 	blind    int64          // altered, when the transaction did not show its catalog; -1 for never
+	fresh    fresh          // by that DDL
 	defined  int64          // counts the ends of transactions that had some
 	joined   bool           // such DDL made a table a child or a partition of another
 	adopted  int64          // batch that made a table which may be the session's own a child of another; -1 for none

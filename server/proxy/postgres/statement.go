@@ -197,7 +197,11 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	for _, x := range also {
 		strays = slices.Concat(strays, x.meaning.analysis.Strays)
 	}
-	st.Uses = c.lifts(behind.lift(st.Uses, strays, restatedWhy), strays)
+	named := c.fresh
+	if a.Multi > 1 {
+		named = named.with(a)
+	}
+	st.Uses = named.lift(c.lifts(behind.lift(st.Uses, strays, restatedWhy), strays))
 	if len(c.finds) > 0 || len(c.veils)+len(c.overlay.tables)+len(c.restated)+len(c.shadows.hidden) > 0 || a.Temp || len(unplaced) > 0 || a.Multi > 1 {
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
 	}
@@ -672,6 +676,7 @@ func (c *conn) forwarded(e *expected) {
 		c.recoded = c.recoded || a.Recodes
 		c.behind = sqlscan.Leave(c.behind, a.Left...)
 		c.restated = c.restated.with(a.Restates)
+		c.fresh = c.fresh.with(a)
 		unplaced := c.shadows.unplaced(a)
 		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && (len(unplaced) > 0 || c.shadows.any()) {
 			c.adopted = e.batch

@@ -85,7 +85,8 @@ const unseenSchema = deriveSchema + `;
 	create table c41 (k text);
 	create trigger t after insert on c41 for each statement execute function ft();
 	alter table c41 disable trigger t;
-	create type comp3 as (a text)`
+	create type comp3 as (a text);
+	create schema mine`
 
 // What copies though no text names it is told of all the same: the copy is protected.
 func TestDerive_Unseen(t *testing.T) {
@@ -138,6 +139,11 @@ func TestDerive_Unseen(t *testing.T) {
 		"a new partition":               {"begin", "create table c38_1 partition of c38 for values in (1)", "insert into c38_1 (k) values (1)", "commit", "select b from c38_1"},
 		"a new sequence":                {"begin", "create sequence s42", "select setval('s42', (select n from patients where id = 1))", "commit", "select last_value from s42"},
 		"a new table's sequence":        {"begin", "create table c43 (k int, n bigint default currval('numbers'::text::regclass))", number, "insert into c43 (k) values (1)", "commit", "select n from c43"},
+		"a new quoted sequence":         {"begin", "create sequence \"S44\"", "select setval('\"S44\"', (select n from patients where id = 1))", "commit", "select last_value from \"S44\""},
+		"a new serial column":           {"begin", "create table c45 (id serial, k int)", "select setval(pg_get_serial_sequence('c45', 'id'), (select n from patients where id = 1))", "insert into c45 (k) values (1)", "commit", "select id - 1 from c45"},
+		"a new table of the name":       {"begin", "create table mine.log (a text)", "set local search_path = mine, public", "insert into log (a) select ssn from patients", "commit", "select a from mine.log"},
+		"a new schema":                  {"begin", "create schema ours", "set local search_path = ours, public", "create table c46 (a text)", "insert into c46 (a) select ssn from patients", "commit", "select a from ours.c46"},
+		"another name":                  {"begin", "alter table c11 rename to log2x", "insert into log2x (a) select ssn from patients", "alter table log2x rename to c11", "commit", "select a from c11"},
 		"a trigger that is switched on": {"begin", "alter table c41 enable trigger t", "insert into c41 values ('x')", "commit", copied},
 		"a trigger that is put off":     {"begin", "insert into c40 values ('x')", "create or replace function soon() returns trigger language plpgsql as 'begin perform w(); return null; end'", "commit", copied},
 		"what a trigger finds later":    {"begin", "insert into c39 values ('x')", "create temp table fresh as select ssn as a from patients", "commit", copied},
@@ -175,4 +181,43 @@ func TestDerive_Unseen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What commands set off that event triggers fire for is told, too, and none stores a protected
+// value in the catalog.
+func TestDerive_Events(t *testing.T) {
+	g := setup(t, deriveSchema+`;
+		create materialized view made as select 1 as a;
+		create function maker() returns void language plpgsql as 'begin create temp table if not exists x (a int); end';
+		create function copy() returns event_trigger language plpgsql as 'begin insert into log2 (a) select ssn from patients where id = 1; end';
+		create domain d as int;
+		alter table patients alter n type d;
+		create function keep(int) returns boolean language plpgsql as 'begin insert into log (a) values ($1); return true; end';
+		alter domain d add constraint c check (keep(value)) not valid;
+		insert into log2 (a) values ('x');
+		create event trigger e on ddl_command_end when tag in ('REFRESH MATERIALIZED VIEW', 'CREATE TABLE') execute function copy()`, maskRules()...)
+	masks := g.inherits(maskRules())
+	for sql, into := range map[string]string{"refresh materialized view made": "log2", "select maker()": "log2", "alter domain d validate constraint c": "log"} {
+		masks.mu.Lock()
+		masks.tables = nil
+		masks.mu.Unlock()
+		conn := g.connect()
+		_, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		check(t, err)
+		check(t, conn.Close(t.Context()))
+		conn = g.connect()
+		var got string
+		if err := conn.QueryRow(t.Context(), "select max(a) from "+into).Scan(&got); err != nil || got != "[masked]" {
+			t.Errorf("%s: %q %v", sql, got, err)
+		}
+		check(t, conn.Close(t.Context()))
+	}
+	conn := g.connect()
+	_, err := conn.Exec(t.Context(), "create table part_2 partition of parts for values in ((ssn_of_one())::int)", pgx.QueryExecModeSimpleProtocol)
+	if state(err) != "42501" {
+		t.Errorf("a partition's bounds: %v", err)
+	}
+	_, err = conn.Exec(t.Context(), "create table part_2 partition of parts for values in (2, 3 + 4)", pgx.QueryExecModeSimpleProtocol)
+	check(t, err)
+	check(t, conn.Close(t.Context()))
 }
