@@ -484,8 +484,9 @@ func (l *loader) within(ctx context.Context, savepoint string, f func() error) e
 		return err
 	}
 	err := f()
+	lasting := context.WithoutCancel(ctx) // whose transaction it is goes on
 	for _, sql := range []string{"rollback to savepoint " + savepoint, "release savepoint " + savepoint} {
-		if undone := l.ask(ctx, sql, discard); undone != nil {
+		if undone := l.ask(lasting, sql, discard); undone != nil {
 			return errors.Join(undone, err)
 		}
 	}

@@ -217,7 +217,7 @@ func TestLocal_Effects(t *testing.T) {
 		own + "alter table t alter b type text using a":                                                                 "read session derive",
 		"create temp sequence s; alter sequence s restart with 5":                                                       "session",
 		"create temp sequence s; drop sequence s":                                                                       "session",
-		"create temp sequence s; drop sequence s, clinic.notes_id_seq":                                                  "session destroy+",
+		"create temp sequence s; drop sequence s, clinic.notes_id_seq":                                                  "session destroy",
 		"create sequence s; alter sequence s restart":                                                                   "ddl+",
 	} {
 		a := sqlscan.Analyze(parse(t, sql), snap, sqlscan.Lineage{Local: Local, View: View})

@@ -77,7 +77,7 @@ func concerns(m *meaning) bool {
 		case "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "EXECUTE", "CALL", "DO", "DECLARE":
 			return true
 		}
-		return cmd.ReturnsRows && cmd.Verb != "SHOW" || len(cmd.Local) > 0
+		return cmd.ReturnsRows || len(cmd.Local) > 0
 	})
 }
 
@@ -194,8 +194,12 @@ func (r *running) others() *catalog.Snapshot {
 	return r.snap.Base()
 }
 
-// ask is a catalog.Ask by way of the client's session, between its statements.
+// ask is a catalog.Ask by way of the client's session, between its statements. What was
+// asked is answered: ctx ends what comes behind it.
 func (c *conn) ask(ctx context.Context, sql string, row func([]pgconn.FieldDescription, [][]byte) error) error {
+	if ctx.Err() != nil {
+		return catalog.ErrUnsure
+	}
 	l := &looking{}
 	c.push(&expected{kind: 'S', looks: l})
 	for _, part := range []struct {
@@ -216,7 +220,7 @@ func (c *conn) ask(ctx context.Context, sql string, row func([]pgconn.FieldDescr
 		m, at := begin(c.out, part.kind)
 		c.out = end(append(append(m, part.body...), part.more...), at)
 	}
-	if err := c.barrier(ctx); err != nil {
+	if err := c.barrier(c.ctx); err != nil {
 		return err
 	}
 	if l.state != "" {
