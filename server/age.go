@@ -96,7 +96,7 @@ func (m *memory) event(start *hoop.Event) (alert *hoop.Event) {
 // so by its steps any more some day, ask whether it is accepted as well.
 func (m *memory) settle(ctx context.Context) (err error) {
 	if m.accepted != nil && m.saved.Store == m.seen.Store {
-		if m.seen, err = m.db.Rename(ctx, m.seen); err != nil {
+		if m.seen, err = m.db.NameAnew(ctx, m.seen); err != nil {
 			return err
 		}
 	}

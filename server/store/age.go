@@ -35,10 +35,10 @@ func (s *Store) born(ctx context.Context) error {
 	return nil
 }
 
-// Rename gives the store of that age another name, and reads its age: who knew it by the former
+// NameAnew gives the store of that age another name, and reads its age: who knew it by the former
 // one, as it was before it was put back from a copy, is not to take it for that once it has made
 // as many steps. Where somebody else was quicker, theirs stays.
-func (s *Store) Rename(ctx context.Context, was Age) (Age, error) {
+func (s *Store) NameAnew(ctx context.Context, was Age) (Age, error) {
 	if _, err := s.w.ExecContext(ctx, `UPDATE age SET store = $1 WHERE store = $2`, rand.Text(), was.Store); err != nil {
 		return was, fault("rename the store", err)
 	}
