@@ -14,7 +14,7 @@ import (
 
 // A transaction that has changed the catalog is answered by what it has made of it, in
 // whatever way the session has set out to be misread.
-func TestLook(t *testing.T) {
+func TestLook_Answers(t *testing.T) {
 	g := setup(t, overlaySchema, maskRules()...)
 	g.adjust(unlimited)
 	const (
@@ -77,7 +77,7 @@ func TestLook(t *testing.T) {
 
 // Nothing that the client has in the transaction is touched by looking, and it hears
 // nothing of it.
-func TestLook_LeavesTheTransaction(t *testing.T) {
+func TestLooks_LeaveTheTransaction(t *testing.T) {
 	g := setup(t, overlaySchema, maskRules()...)
 	c := rawConn(t, g.dsn())
 	got := c.exchange(
