@@ -30,7 +30,7 @@ LONGEST := ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/crash
 # other, so that the race detector would find in them what it finds in the packages that they
 # drive, at three to eight times the cost. Where approvals race with each other, it looks.
 ATTACKS  := ./test/evasions ./test/leaks
-APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views)|Test(Decoys|Export|Inference|Read|Swayed)_
+APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views|LongNames|Types|TwoPhase|WhoMay|NothingRides|EventsName|NobodyIsAsked|TimeIsUp)|Test(Decoys|Export|Inference|Read|Swayed)_
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
 MASKING  := Test(Charset|CopyClear|Derive|Lineage|Look|Mask|Overlay|Shadows|Wide)_
 FORGED   := TestBundle_|TestTamper_

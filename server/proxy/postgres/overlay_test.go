@@ -15,7 +15,7 @@ import (
 
 // A session's own tables hold what was put into them, column by column; what was
 // computed elsewhere is shown as before.
-func TestOverlay(t *testing.T) {
+func TestOverlay_Answers(t *testing.T) {
 	shared := setup(t, overlaySchema, maskRules()...)
 	shared.adjust(unlimited)
 	const other = "select upper(name) from patients where id = 1"

@@ -45,6 +45,7 @@ var exempt = map[string]string{
 	"server/audit/audit.go Log.Close Sync":                 "asks the consumer, as above",
 	"server/audit/sessions.go Log.saveSessions WriteFile":  "derived from the log; one that is lost or torn is made anew from all events",
 	"server/sink/sink.go Run WriteFile":                    "where a copy of the log came to; what is older than that is sent again, and nothing is left out",
+	"server/age.go memory.save WriteFile":                  "how far the store had come a second ago: an older account takes an older store for the newest, a damaged one is refused and says how to go on",
 	"server/notify/notify.go Sink.save WriteFile":          "messages about what the log has, which are told again, and accounts of chats, which people link again",
 	"server/server.go Gateway.build MakeDir":               "the folders again, which record.New and audit.Open make durable",
 	"server/witness.go ServeWitness MakeDir":               "the folders again, which witness.New makes durable itself",
