@@ -32,7 +32,7 @@ LONGEST := ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/crash
 ATTACKS  := ./test/evasions ./test/leaks
 APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views|LongNames|Types|TwoPhase|WhoMay|NothingRides|EventsName|NobodyIsAsked|TimeIsUp)|Test(Decoys|Export|Inference|Read|Swayed)_
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
-MASKING  := Test(Charset|CopyClear|Derive|Lineage|Look|Mask|Overlay|Shadows|Wide)_
+MASKING  := Test(Charset|CopyClear|Derive|Lineage|Look|Mask|Overlay|Shadows|SlowReader|Wide)_
 FORGED   := TestBundle_|TestTamper_
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 11m
 # They compute, and start no goroutines: the race detector looks at them where others use them.
