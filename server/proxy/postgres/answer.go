@@ -277,11 +277,11 @@ func (a *answerer) message(kind byte, m []byte) error {
 		return a.dataRow(m)
 	}
 	a.rows = nil
-	if e := a.head(); e != nil && e.looks != nil && kind != 'A' {
+	e := a.head()
+	if e != nil && e.looks != nil && kind != 'A' {
 		return a.looks(e, kind, m)
 	}
 	if a.charset.Load() != nil {
-		e := a.head()
 		a.mute = e != nil && e.unconverted && kind != 'N' && kind != 'A' && kind != 'S'
 		defer func() { a.mute = false }()
 	}
@@ -313,7 +313,6 @@ func (a *answerer) message(kind byte, m []byte) error {
 	case 'E':
 		return a.failure(m)
 	}
-	e := a.head()
 	if e == nil {
 		return a.fault("message of type %q while nothing was asked", kind)
 	}
