@@ -36,10 +36,11 @@ func (c *conn) serveClient() error {
 		} else if done {
 			continue
 		}
+		c.idle.rest()
 		if err := c.more(); err != nil {
 			return c.clientError(err)
 		}
-		c.idle.stir()
+		c.idle.work()
 	}
 }
 

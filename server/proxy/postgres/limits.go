@@ -47,16 +47,27 @@ func (n *counts) enter(t hoop.Target, grant string) (leave func(), err error) {
 	}), nil
 }
 
-// idleness ends a connection that does nothing for too long. Running a statement,
-// waiting for an approval and reading a long answer are something.
+// idleness ends a connection that does nothing for too long. Judging and running a
+// statement, waiting for an approval and reading a long answer are something.
 type idleness struct {
 	limit time.Duration // zero: never
-	since atomic.Int64  // when it did something last, in ns of the Unix clock
+	since atomic.Int64  // when it did something last, in ns of the Unix clock; 0: now
 }
 
-func (i *idleness) stir() {
+// rest says that nothing happens from now on until the client sends something.
+func (i *idleness) rest() {
 	if i.limit > 0 {
 		i.since.Store(time.Now().UnixNano())
+	}
+}
+
+// work says that the client sent something, which lasts until rest.
+func (i *idleness) work() { i.since.Store(0) }
+
+// stir says that something happened while the client may rest.
+func (i *idleness) stir() {
+	if since := i.since.Load(); since != 0 {
+		i.since.CompareAndSwap(since, time.Now().UnixNano())
 	}
 }
 
@@ -65,7 +76,7 @@ func (c *conn) watchIdle() (stop func() bool) {
 	if c.idle.limit <= 0 {
 		return func() bool { return true }
 	}
-	c.idle.stir()
+	c.idle.rest()
 	var timer *time.Timer
 	armed := make(chan struct{})
 	timer = time.AfterFunc(c.idle.limit, func() {
@@ -85,8 +96,9 @@ func (c *conn) watchIdle() (stop func() bool) {
 func (c *conn) idleFor() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) > 0 || !c.settled || c.hold != nil {
+	since := c.idle.since.Load()
+	if len(c.queue) > 0 || !c.settled || since == 0 {
 		return c.idle.limit
 	}
-	return c.idle.limit - time.Since(time.Unix(0, c.idle.since.Load()))
+	return c.idle.limit - time.Since(time.Unix(0, since))
 }

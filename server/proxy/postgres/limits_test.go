@@ -99,11 +99,16 @@ func TestLimits_Idle(t *testing.T) {
 	}
 }
 
-// A client that waits for an approval is not idle.
+// A client that waits for an approval is not idle, nor is one whose statement takes long
+// to judge, before or after.
 func TestLimits_IdleWhileHeld(t *testing.T) {
 	g := setup(t, "create table f (i int)")
 	g.declare(func(t *hoop.Target) { t.IdleTimeout = hoop.Duration(2 * time.Second) })
 	g.policy.on(hoop.Approve, hoop.EffectUnboundedWrite)
+	defer g.policy.around(func(decide func([]hoop.Use) hoop.Decision, uses []hoop.Use) hoop.Decision {
+		time.Sleep(2500 * time.Millisecond)
+		return decide(uses)
+	})()
 	c := g.connect()
 	done := make(chan error, 1)
 	go func() {
@@ -119,7 +124,7 @@ func TestLimits_IdleWhileHeld(t *testing.T) {
 	select {
 	case err := <-done:
 		t.Fatalf("ended while held: %v", err)
-	case <-time.After(3 * time.Second):
+	case <-time.After(2500 * time.Millisecond):
 	}
 	r.State = hoop.Approved
 	g.grants.answer <- r
