@@ -13,24 +13,27 @@ import (
 // statement itself makes. They are resolved when the whole statement was walked,
 // without regard to nesting: a name counts as everything it may mean anywhere.
 type names struct {
-	used    []usedName
-	places  []deciding
-	aliases map[string][]source
-	derived map[string][]*pg_query.Node // output name: expressions that go by it
-	loose   map[string]bool             // column names given by an alias list or a function
-	open    map[string]bool             // of these: they may stand for more than the text gives
-	listed  map[string][]*pg_query.Node // of these: what WITH queries have in their places
-	lost    map[string]bool             // of these: it is not known what they are
-	more    map[string]bool             // of these: they are made of more than constants and themselves
-	fields  map[usedName]bool           // every qualified name: a function in column notation, where it is no column
-	all     bool                        // every column of every table decides
-	natural bool                        // they are compared with each other
-	shown   map[string]bool             // every name of a column reference, "*" too
-	piles   []pile                      // what set operations put under one name
-	renamed map[string]bool             // aliases that give their columns other names
-	starred map[string]bool             // aliases that * stands for, in whichever SELECT
-	rows    bool                        // functions in FROM make rows, whose columns may have any name
-	stars   bool                        // * may stand for any alias
+	used      []usedName
+	places    []deciding
+	aliases   map[string][]source
+	derived   map[string][]*pg_query.Node      // output name: expressions that go by it
+	loose     map[string]bool                  // column names given by an alias list or a function
+	open      map[string]bool                  // of these: they may stand for more than the text gives
+	loosened  map[string]int                   // of these: how often
+	split     map[string][]*pg_query.ColumnRef // of these: columns whose elements they are
+	splitting *pg_query.ColumnRef              // what has elements that get names now
+	listed    map[string][]*pg_query.Node      // of these: what WITH queries have in their places
+	lost      map[string]bool                  // of these: it is not known what they are
+	more      map[string]bool                  // of these: they are made of more than constants and themselves
+	fields    map[usedName]bool                // every qualified name: a function in column notation, where it is no column
+	all       bool                             // every column of every table decides
+	natural   bool                             // they are compared with each other
+	shown     map[string]bool                  // every name of a column reference, "*" too
+	piles     []pile                           // what set operations put under one name
+	renamed   map[string]bool                  // aliases that give their columns other names
+	starred   map[string]bool                  // aliases that * stands for, in whichever SELECT
+	rows      bool                             // functions in FROM make rows, whose columns may have any name
+	stars     bool                             // * may stand for any alias
 }
 
 // usedName is a column reference in a deciding place: qualifier and name; name "*" is
@@ -45,7 +48,7 @@ type source struct {
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, open: map[string]bool{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, open: map[string]bool{}, loosened: map[string]int{}, split: map[string][]*pg_query.ColumnRef{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }
@@ -65,6 +68,9 @@ func (s *stmt) loosens(name string, given bool) {
 }
 
 func (s *stmt) loose(name string, given bool) {
+	if s.names.loosened[name]++; s.names.splitting != nil {
+		s.names.split[name] = append(s.names.split[name], s.names.splitting)
+	}
 	s.names.loose[name] = true
 	s.names.open[name] = s.names.open[name] || !given
 }

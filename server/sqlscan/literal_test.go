@@ -163,7 +163,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"castTo",        // the length of a type
 		"cutTo",         // so, too
 		"expression",    // whether there is one
-		"hasOrdinal",    // whether it is a whole number
+		"numbers",       // whether it is a whole number
 		"hasText",       // whether there is a string
 		"figured",       // whether there is one
 		"filled",        // beside @>, &&, ?&, which free nothing

@@ -20,12 +20,14 @@ import (
 type sight struct {
 	exact    bool // compared for equality with operands, and nothing else
 	operands []hoop.Operand
-	with     []*pg_query.ColumnRef // other columns that it is compared with
-	shown    bool                  // it is in the answer, as masked as that
-	many     bool                  // with values that the text does not list
-	listed   bool                  // with those that it lists
-	near     []hoop.Operand        // see hoop.Look
-	between  []hoop.Range          // likewise
+	with     []*pg_query.ColumnRef  // other columns that it is compared with
+	shown    bool                   // it is in the answer, as masked as that
+	many     bool                   // with values that the text does not list
+	listed   bool                   // with those that it lists
+	near     []hoop.Operand         // see hoop.Look
+	between  []hoop.Range           // likewise
+	split    bool                   // there are as many rows as it has elements
+	around   []*pg_query.SelectStmt // of what is split: the queries that it stands in
 }
 
 // looker finds the sights of a statement before it is walked.
@@ -43,6 +45,7 @@ type looker struct {
 	pairs  [][2]*pg_query.ColumnRef // columns that are equal to each other
 	made   []hoop.Operand           // what queries of nothing but constants give
 	told   map[hoop.ColumnRef]bool  // read by functions whose values are told in full
+	around []*pg_query.SelectStmt   // the queries that what is visited stands in
 	depth  int
 }
 
@@ -95,6 +98,12 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.condition(x.CaseWhen.Expr)
 	case *pg_query.Node_JoinExpr:
 		l.where(x.JoinExpr.Quals)
+	case *pg_query.Node_OnConflictClause:
+		l.where(x.OnConflictClause.WhereClause)
+	case *pg_query.Node_MergeStmt:
+		l.where(x.MergeStmt.JoinCondition)
+	case *pg_query.Node_MergeWhenClause:
+		l.where(x.MergeWhenClause.Condition)
 	case *pg_query.Node_UpdateStmt:
 		l.where(x.UpdateStmt.WhereClause)
 	case *pg_query.Node_DeleteStmt:
@@ -103,11 +112,13 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.where(x.SelectStmt.WhereClause)
 		l.condition(x.SelectStmt.HavingClause)
 		l.selected(x.SelectStmt)
-		for _, n := range slices.Concat(x.SelectStmt.GroupClause, x.SelectStmt.DistinctClause) {
+		for _, n := range slices.Concat(x.SelectStmt.GroupClause, x.SelectStmt.DistinctClause, toldApart(x.SelectStmt)) {
 			l.key(n)
 		}
 		l.spells(x.SelectStmt.LimitCount)
 		l.spells(x.SelectStmt.LimitOffset)
+		l.around = append(l.around, x.SelectStmt)
+		defer func() { l.around = l.around[:len(l.around)-1] }()
 	case *pg_query.Node_FuncCall:
 		l.rows(x.FuncCall)
 	case *pg_query.Node_SortBy:
@@ -124,8 +135,17 @@ func (l *looker) visit(n *pg_query.Node) {
 		}
 	case *pg_query.Node_RangeFunction:
 		l.function(x.RangeFunction)
-	case *pg_query.Node_RangeTableFunc, *pg_query.Node_JsonTable:
+	case *pg_query.Node_RangeTableFunc:
 		l.makes = true
+		l.splits(uncast(x.RangeTableFunc.Docexpr))
+		l.spells(x.RangeTableFunc.Rowexpr)
+	case *pg_query.Node_JsonTable:
+		l.makes = true
+		l.splits(uncast(x.JsonTable.ContextItem.GetRawExpr()))
+		l.spells(x.JsonTable.Pathspec.GetString_())
+		for _, a := range x.JsonTable.Passing {
+			l.spells(a)
+		}
 	case *pg_query.Node_WithClause:
 		l.makes, l.recurs = l.makes || x.WithClause.Recursive, l.recurs || x.WithClause.Recursive
 	}
@@ -146,10 +166,23 @@ func (l *looker) spells(n *pg_query.Node) {
 	l.depth--
 }
 
-// rows looks at functions that give several rows. As many as a stored value has elements
-// say no more than that; otherwise it is for whoever writes the statement to say.
+// splits notes what rows are made of: as many as a stored value has elements say no more than
+// that; otherwise it is for whoever writes the statement to say.
+func (l *looker) splits(n *pg_query.Node) {
+	c := n.GetColumnRef()
+	if c == nil {
+		l.spells(n)
+		return
+	}
+	l.at(c).split, l.at(c).around = true, slices.Clone(l.around)
+}
+
+// rows looks at functions that give several rows.
 func (l *looker) rows(f *pg_query.FuncCall) {
-	if spawns(l.cat, f) || strings.HasPrefix(lastOf(f.Funcname), "pg_sleep") {
+	switch c := elementsOf(f); {
+	case c != nil && !spawns(l.cat, f):
+		l.splits(f.Args[0])
+	case spawns(l.cat, f) || strings.HasPrefix(lastOf(f.Funcname), "pg_sleep"):
 		for _, a := range f.Args {
 			l.spells(a)
 		}
@@ -158,11 +191,17 @@ func (l *looker) rows(f *pg_query.FuncCall) {
 
 // spawns reports whether a function makes rows, other than the elements of a column.
 func spawns(cat *catalog.Snapshot, f *pg_query.FuncCall) bool {
-	name := lastOf(f.Funcname)
-	if elements[name] && len(f.Args) == 1 && f.Args[0].GetColumnRef() != nil {
-		return false
+	column := elementsOf(f) != nil
+	return slices.ContainsFunc(cat.Functions("", lastOf(f.Funcname)), func(fn *catalog.Function) bool { return fn.Set && !(column && fn.System) })
+}
+
+// elementsOf gives the column whose elements a function gives, each as a row; nil where it
+// is none.
+func elementsOf(f *pg_query.FuncCall) *pg_query.ColumnRef {
+	if !elements[lastOf(f.GetFuncname())] || len(f.Args) != 1 {
+		return nil
 	}
-	return slices.ContainsFunc(cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Set })
+	return f.Args[0].GetColumnRef()
 }
 
 var elements = map[string]bool{
@@ -524,7 +563,7 @@ func (s *stmt) looks() []hoop.Look {
 		look, r := s.look(l, d)
 		out = append(out, look)
 		g.look(&out[len(out)-1], d.ref)
-		if p := l.sights[d.ref]; p == nil || d.join || p.many || p.listed || len(p.with) > 0 { // else it is compared with constants
+		if p := l.sights[d.ref]; p == nil || d.join || p.many || p.listed || p.split || len(p.with) > 0 { // else it is compared with constants
 			out = append(out, s.mixed(r)...)
 		}
 		if look, ok := s.rounds(l, d); ok {
@@ -602,7 +641,10 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 	if p == nil {
 		p = &sight{}
 	}
-	p = &sight{exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), many: p.many, listed: p.listed, near: p.near}
+	p = &sight{
+		exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), listed: p.listed, near: p.near,
+		many: p.many || p.split && !s.storedValue(d.name, p.around, 0),
+	}
 	s.blend(l, r, p, d)
 	look.Operands, look.Near = p.operands, p.near
 	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
@@ -654,6 +696,33 @@ func (s *stmt) plainName(u usedName) bool {
 		}
 	}
 	return true
+}
+
+// storedValue reports whether a name means a value that a table stores, or an element of one. A
+// query around it gives no names to what it reads itself.
+func (s *stmt) storedValue(u usedName, around []*pg_query.SelectStmt, depth int) bool {
+	n := &s.names
+	switch {
+	case u.qualifier != "" && s.isColumn(u):
+		return true
+	case u.name == "*" || len(n.derived[anyName]) > 0 || depth > maxDepth/8 || n.loosened[u.name] != len(n.split[u.name]):
+		return false
+	}
+	is := func(c *pg_query.ColumnRef) bool {
+		in, ok := nameOf(c)
+		return ok && (in.name == u.name || s.storedValue(in, nil, depth+1))
+	}
+	for _, e := range n.derived[u.name] {
+		if !slices.ContainsFunc(around, func(q *pg_query.SelectStmt) bool { return shows(q, e) }) && !is(e.GetColumnRef()) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(n.split[u.name], func(c *pg_query.ColumnRef) bool { return !is(c) })
+}
+
+// shows reports whether an expression stands in the list of a query.
+func shows(q *pg_query.SelectStmt, e *pg_query.Node) bool {
+	return slices.ContainsFunc(q.TargetList, func(t *pg_query.Node) bool { return t.GetResTarget().GetVal() == e })
 }
 
 func (r *resolver) columns() []hoop.ColumnRef {

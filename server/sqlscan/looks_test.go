@@ -45,6 +45,26 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 		"SELECT p.id FROM code.patients p, (SELECT unnest(ARRAY[1, 2]) AS id) q WHERE p.id = q.id":                                                                                       false,
 		"SELECT p.id FROM code.patients p JOIN (SELECT ssn AS id FROM code.patients) q ON p.ssn = q.id":                                                                                  false,
 
+		"SELECT 0 AS k, id FROM code.patients UNION ALL SELECT g, g FROM generate_series(1, 9) g ORDER BY 2":                                         true,
+		"SELECT id, ssn FROM code.patients UNION ALL SELECT id, ssn FROM code.patients ORDER BY 2":                                                   false,
+		"VALUES ((SELECT id FROM code.patients), 0), (length(random()::text), 1) ORDER BY 1":                                                         true,
+		"SELECT greatest(g, id) FROM code.patients, generate_series(1, 9) g GROUP BY 1":                                                              true,
+		"SELECT g, greatest(g, id) FROM code.patients, generate_series(1, 9) g ORDER BY 2, 1 DESC":                                                   true,
+		"SELECT g, greatest(g, id) FROM code.patients, generate_series(1, 9) g ORDER BY 1":                                                           false,
+		"SELECT DISTINCT greatest(g, id) FROM code.patients, generate_series(1, 9) g":                                                                true,
+		"SELECT DISTINCT ON (1) greatest(g, id) FROM code.patients, generate_series(1, 9) g":                                                         true,
+		"SELECT DISTINCT id, lower(ssn) FROM code.patients":                                                                                          false,
+		"SELECT 1 FROM (SELECT array_fill(0, ARRAY[id]) AS k FROM code.patients) q, unnest(q.k)":                                                     true,
+		"SELECT unnest(k) FROM (SELECT array_fill(0, ARRAY[id]) AS k FROM code.patients) q":                                                          true,
+		"WITH q AS (SELECT to_jsonb(array_fill(0, ARRAY[id])) AS k FROM code.patients) SELECT 1 FROM q, jsonb_array_elements(k) e":                   true,
+		"SELECT 1 FROM (SELECT ssn AS k FROM code.patients) q, jsonb_array_elements(k) AS e(item), jsonb_array_elements(item)":                       false,
+		"SELECT array_agg(t) AS ssn FROM code.patients, unnest(ssn) t":                                                                               false,
+		"SELECT 1 FROM code.patients, XMLTABLE('/r/i' PASSING (repeat('<i/>', id)::xml) COLUMNS x int PATH '.')":                                     true,
+		"SELECT 1 FROM code.patients, XMLTABLE('/r/i' PASSING (ssn::xml) COLUMNS x int PATH '.')":                                                    false,
+		"SELECT 1 FROM code.patients, JSON_TABLE(to_jsonb(array_fill(0, ARRAY[id])), '$[*]' COLUMNS (x int PATH '$'))":                               true,
+		"MERGE INTO code.scratch s USING code.patients p ON textlike(s.code, p.ssn) WHEN MATCHED THEN DO NOTHING":                                    true,
+		"INSERT INTO code.scratch AS s VALUES (1) ON CONFLICT (id) DO UPDATE SET code = 'x' WHERE textlike(s.code, (SELECT ssn FROM code.patients))": true,
+
 		"SELECT id FROM code.departments WHERE code.label(1) = 'x'":                                                          false,
 		"SELECT id FROM code.departments LIMIT 3":                                                                            false,
 		"SELECT id FROM code.departments WHERE id = length(code.label(1))":                                                   true,
@@ -78,7 +98,8 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 		got := slices.ContainsFunc(Analyze(p, snap, Lineage{}).Looks, func(l hoop.Look) bool {
-			return l.Many && slices.ContainsFunc(l.Columns, func(c hoop.ColumnRef) bool { return c.Table == "patients" })
+			against := slices.ContainsFunc(l.Against, func(group []hoop.ColumnRef) bool { return group[0].Table == "scratch" })
+			return (l.Many || l.Joined && against) && slices.ContainsFunc(l.Columns, func(c hoop.ColumnRef) bool { return c.Table == "patients" })
 		})
 		if got != many {
 			t.Errorf("%s: many is %v", sql, got)

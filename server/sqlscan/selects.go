@@ -72,6 +72,7 @@ func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
 	}
 	if q.Op != pg_query.SetOperation_SETOP_NONE && q.Op != pg_query.SetOperation_SET_OPERATION_UNDEFINED {
 		s.stack(q, w.scope)
+		s.byNumber(q, w.scope)
 		branch := w
 		if !q.All || q.Op != pg_query.SetOperation_SETOP_UNION {
 			branch.output = false // rows are compared
@@ -101,6 +102,7 @@ func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
 	}
 	if len(q.ValuesLists) > 1 {
 		s.stack(q, w.scope)
+		s.byNumber(q, w.scope)
 	}
 	for _, n := range q.FromClause {
 		s.walk(n, where{scope: w.scope, output: true})
@@ -129,43 +131,51 @@ func distinctAll(q *pg_query.SelectStmt) bool {
 
 // ordinals reports whether ORDER BY, GROUP BY or DISTINCT ON name output columns by
 // number.
-func ordinals(q *pg_query.SelectStmt) bool {
-	for _, list := range [][]*pg_query.Node{q.SortClause, q.GroupClause, q.DistinctClause} {
-		for _, n := range list {
-			if hasOrdinal(n) {
-				return true
+func ordinals(q *pg_query.SelectStmt) bool { return len(numbers(q)) > 0 }
+
+// numbers are those by which they do, from 1.
+func numbers(q *pg_query.SelectStmt) (places []int) {
+	var look func(n *pg_query.Node)
+	look = func(n *pg_query.Node) {
+		switch x := n.GetNode().(type) {
+		case *pg_query.Node_SortBy:
+			look(x.SortBy.Node)
+		case *pg_query.Node_GroupingSet, *pg_query.Node_RowExpr, *pg_query.Node_List:
+			children(n, look)
+		case *pg_query.Node_AConst:
+			if i := x.AConst.GetIval(); i != nil {
+				places = append(places, int(i.Ival))
 			}
 		}
 	}
-	return false
+	for _, n := range slices.Concat(q.SortClause, q.GroupClause, q.DistinctClause) {
+		look(n)
+	}
+	return places
 }
 
-func hasOrdinal(n *pg_query.Node) bool {
-	switch x := n.GetNode().(type) {
-	case *pg_query.Node_SortBy:
-		return hasOrdinal(x.SortBy.Node)
-	case *pg_query.Node_GroupingSet:
-		for _, c := range x.GroupingSet.Content {
-			if hasOrdinal(c) {
-				return true
-			}
+// toldApart gives what is shown by which rows are sorted, grouped or told apart though it does
+// not stand there: all of it with DISTINCT, else what has its number there; all where *
+// hides which that is.
+func toldApart(q *pg_query.SelectStmt) (shown []*pg_query.Node) {
+	places, all := numbers(q), len(q.DistinctClause) > 0 && distinctAll(q)
+	for i, t := range q.TargetList {
+		val := t.GetResTarget().GetVal()
+		all = all || len(places) > 0 && starred(val)
+		if all || slices.Contains(places, i+1) {
+			shown = append(shown, val)
 		}
-	case *pg_query.Node_RowExpr:
-		for _, c := range x.RowExpr.Args {
-			if hasOrdinal(c) {
-				return true
-			}
-		}
-	case *pg_query.Node_List:
-		for _, c := range x.List.Items {
-			if hasOrdinal(c) {
-				return true
-			}
-		}
-	case *pg_query.Node_AConst:
-		return x.AConst.GetIval() != nil
 	}
-	return false
+	return shown
+}
+
+// starred reports whether an item of the list stands for several columns.
+func starred(n *pg_query.Node) bool {
+	fields := n.GetColumnRef().GetFields()
+	if in := n.GetAIndirection(); in != nil {
+		fields = in.Indirection
+	}
+	return len(fields) > 0 && fields[len(fields)-1].GetAStar() != nil
 }
 
 // starsDecide makes TABLE t and SELECT * count when rows are compared: the columns

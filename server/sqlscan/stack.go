@@ -50,6 +50,23 @@ func (s *stmt) stack(q *pg_query.SelectStmt, sc *scope) {
 	}
 }
 
+// byNumber notes the columns that a set operation, or VALUES, is sorted by, where they have numbers
+// there.
+func (s *stmt) byNumber(q *pg_query.SelectStmt, sc *scope) {
+	places := numbers(q)
+	if len(places) == 0 {
+		return
+	}
+	rows, known := s.stacked(q, sc)
+	for _, i := range places {
+		if !known || len(rows) == 0 || i < 1 || i > len(rows[0]) {
+			s.names.all = true
+			continue
+		}
+		s.usedAt(usedName{name: rows[0][i-1].name}, nil)
+	}
+}
+
 // pile has the expressions of p go by its name, or by any.
 func (s *stmt) pile(p pile) {
 	name := p.name

@@ -114,13 +114,13 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		w.output = true
 	case *pg_query.Node_RangeFunction:
 		given := s.on.given(x.RangeFunction.Functions...)
-		s.names.rows = true
+		s.names.rows, s.names.splitting = true, s.split(x.RangeFunction)
 		s.derivedAlias(x.RangeFunction.Alias, given)
 		for _, c := range x.RangeFunction.Coldeflist {
 			s.loosens(c.GetColumnDef().GetColname(), given)
 		}
 		s.functionNames(x.RangeFunction, given)
-		w.output = false
+		s.names.splitting, w.output = nil, false
 	case *pg_query.Node_RangeTableFunc:
 		s.derivedAlias(x.RangeTableFunc.Alias, false)
 		for _, c := range x.RangeTableFunc.Columns {
@@ -165,6 +165,19 @@ func (s *stmt) subselectAlias(r *pg_query.RangeSubselect, sc *scope) {
 	s.names.alias(r.Alias.Aliasname, source{derived: true, given: s.givenRows(q)})
 	s.names.renamed[r.Alias.Aliasname] = s.names.renamed[r.Alias.Aliasname] || len(names) > 0
 	s.lists(names, q, sc)
+}
+
+// split gives the column whose elements are all that functions in FROM give; nil where there
+// is none.
+func (s *stmt) split(rf *pg_query.RangeFunction) *pg_query.ColumnRef {
+	if len(rf.Functions) != 1 || len(listOf(rf.Functions[0])) == 0 {
+		return nil
+	}
+	f := listOf(rf.Functions[0])[0].GetFuncCall()
+	if f == nil || spawns(s.cat, f) {
+		return nil
+	}
+	return elementsOf(f)
 }
 
 // functionNames notes that a function in FROM gives its alias, or its own name, to
