@@ -85,7 +85,10 @@ type Use struct {
 	// Parts gives, for each of Tables and Into that is a partition, the table that it is a
 	// partition of.
 	Parts map[string]string `json:"-"`
-	Why   string            `json:"why,omitempty"` // for people: "DELETE without a condition"
+	// Parents gives, for each of Tables that inherits from others or is a partition, those,
+	// directly or not.
+	Parents map[string][]string `json:"-"`
+	Why     string              `json:"why,omitempty"` // for people: "DELETE without a condition"
 }
 
 // Line is the effect for people: what, on which tables, into which, by which columns, why.

@@ -374,19 +374,27 @@ func (s *Snapshot) UserTypes(name string) []UserType { return s.userTypes[name] 
 // Related gives all partitions, inheritance children and parents of t, transitively,
 // without t.
 func (s *Snapshot) Related(t *Table) []*Table {
+	return s.reached(t, func(at *Table) []uint32 { return slices.Concat(at.Parents, at.Children) })
+}
+
+// Ancestors gives all that t inherits from, or is a partition of, transitively.
+func (s *Snapshot) Ancestors(t *Table) []*Table {
+	return s.reached(t, func(at *Table) []uint32 { return at.Parents })
+}
+
+// reached gives the tables that next leads to from t, one after the other, without t.
+func (s *Snapshot) reached(t *Table, next func(*Table) []uint32) []*Table {
 	seen := map[uint32]bool{t.OID: true}
 	var out []*Table
 	queue := []*Table{t}
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
-		for _, oids := range [2][]uint32{at.Parents, at.Children} {
-			for _, oid := range oids {
-				if rel, ok := s.tables[oid]; ok && !seen[oid] {
-					seen[oid] = true
-					out = append(out, rel)
-					queue = append(queue, rel)
-				}
+		for _, oid := range next(at) {
+			if rel, ok := s.tables[oid]; ok && !seen[oid] {
+				seen[oid] = true
+				out = append(out, rel)
+				queue = append(queue, rel)
 			}
 		}
 	}

@@ -91,6 +91,10 @@ name: code-runs
 spec: {targets: [pg-prod], groups: [readers], effects: [opaque, derive], tables: ["*"], decision: allow}
 ---
 kind: StatementRule
+name: free-patients
+spec: {targets: [pg-counted], groups: ["*"], effects: [destroy, ddl, opaque], tables: [public.patients], decision: allow}
+---
+kind: StatementRule
 name: no-wards
 spec: {targets: [pg-prod], groups: [interns], effects: [read], tables: [public.wards], decision: deny}
 `
@@ -350,6 +354,10 @@ func TestExplain(t *testing.T) {
 			"select 1 from patients where ssn in ('1', '2')":      "default",
 			"select 1 from patients where ssn in ('1', '2', '3')": "inference-limit",
 			"select title from wards where id = 1":                "default",
+			// A rule on a table is one on what inherits from it, and on nothing else.
+			"truncate patients":          "free-patients",
+			"alter table kids add x int": "free-patients",
+			"truncate patients, wards":   "default",
 		} {
 			for range 2 { // asking uses nothing up
 				if x := ask(t, agent, api.Explain{Target: "pg-counted", SQL: sql}); x.Decision.Rule != rule {

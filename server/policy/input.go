@@ -38,6 +38,10 @@ func (in *input) key() key {
 	for i := range in.uses {
 		u := &in.uses[i]
 		b = appendStrings(appendString(b, string(u.Effect)), u.Tables)
+		b = binary.AppendUvarint(b, uint64(len(u.Parents)))
+		for i := 0; i < len(u.Tables) && len(u.Parents) > 0; i++ {
+			b = appendStrings(b, u.Parents[u.Tables[i]])
+		}
 		b = binary.AppendUvarint(b, uint64(len(u.Columns)))
 		for _, c := range u.Columns {
 			b = appendString(appendString(appendString(b, c.Schema), c.Table), c.Column)
@@ -75,6 +79,7 @@ var (
 	termAnyTable = ast.StringTerm("any_table")
 	termTables   = ast.StringTerm("tables")
 	termColumns  = ast.StringTerm("columns")
+	termParents  = ast.StringTerm("parents")
 	termInto     = ast.StringTerm("into")
 	termSchema   = ast.StringTerm("schema")
 	termTable    = ast.StringTerm("table")
@@ -120,7 +125,14 @@ func useTerm(u *hoop.Use) *ast.Term {
 			anyTable = true
 			continue
 		}
-		tables = append(tables, ast.ObjectTerm(ast.Item(termSchema, ast.StringTerm(schema)), ast.Item(termTable, ast.StringTerm(bare))))
+		parents := make([]*ast.Term, 0, len(u.Parents[name]))
+		for _, parent := range u.Parents[name] {
+			if schema, bare, ok := resource.SplitTable(parent); ok {
+				parents = append(parents, ast.ObjectTerm(ast.Item(termSchema, ast.StringTerm(schema)), ast.Item(termTable, ast.StringTerm(bare))))
+			}
+		}
+		tables = append(tables, ast.ObjectTerm(ast.Item(termSchema, ast.StringTerm(schema)), ast.Item(termTable, ast.StringTerm(bare)),
+			ast.Item(termParents, ast.ArrayTerm(parents...))))
 	}
 	columns := make([]*ast.Term, len(u.Columns))
 	for i, c := range u.Columns {

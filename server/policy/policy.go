@@ -8,8 +8,8 @@
 //
 // Of several rules that match an effect the strictest decides: deny before approve
 // before allow. Of several that want approval, the one that wants the most people,
-// then the first by name. A rule takes the place of the default, so one that allows
-// can lower it.
+// then the first by name. A rule takes the place of the default for the tables that it is
+// about, so one that allows can lower it.
 package policy
 
 import (

@@ -16,7 +16,8 @@
 #
 #   {identity: {subject, kind, provider, groups}, target, uses: [{effect, any_table, tables, columns, into}]}
 #
-# where a table is {schema, table}.
+# where a table is {schema, table}, and has in parents those that it inherits from, or is a
+# partition of, directly or not.
 package hoop.policy
 
 import data.hoop.index
@@ -56,7 +57,8 @@ demands contains index.cosigned[rule[2]] if {
 	some rule in matching("rules", use)
 }
 
-# verdict is the answer on one effect: by the strictest matching rule, else by default.
+# verdict is the answer on one effect: by the strictest matching rule. Of what no rule
+# matches the default is one of them.
 verdict(by, i) := [-2, 0, 1, "default", "deny", i] if {
 	use := input.uses[i]
 	not index.defaults[use.effect]
@@ -64,10 +66,28 @@ verdict(by, i) := [-2, 0, 1, "default", "deny", i] if {
 	# What is not understood cannot be masked.
 	input.uses[i].effect == "unknown"
 	index.masked[input.target]
-} else := [rule[0], rule[1], 0, rule[2], rule[3], i] if {
-	rule := sort(matching(by, input.uses[i]))[0]
-} else := [-rank[answer.decision], -answer.count, 1, "default", answer.decision, i] if {
+} else := sort(ruled(by, i) | {fallback(i) | left_over(by, input.uses[i])})[0]
+
+ruled(by, i) := {[rule[0], rule[1], 0, rule[2], rule[3], i] | some rule in matching(by, input.uses[i])}
+
+fallback(i) := [-rank[answer.decision], -answer.count, 1, "default", answer.decision, i] if {
 	answer := index.defaults[input.uses[i].effect]
+}
+
+# left_over holds where an effect is on something that no rule matches: a rule about
+# certain tables decides about no other that the statement touches, or could.
+left_over(by, use) if {
+	count(anywhere(by, use)) == 0
+	beside(by, use)
+}
+
+beside(_, use) if use.any_table
+
+beside(_, use) if count(use.tables) == 0
+
+beside(by, use) if {
+	some table in use.tables
+	count(named(by, use, [table])) == 0
 }
 
 # matching is the rules that meet an effect, as [-rank, -count, name, decision]. An effect
@@ -75,7 +95,7 @@ verdict(by, i) := [-2, 0, 1, "default", "deny", i] if {
 # on any table.
 matching(by, use) := [index.statement_rules[name] | some name in everything(by, use)] if use.any_table
 
-else := [index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use))]
+else := [index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use, use.tables))]
 
 everything(by, use) := {name |
 	some group in groups
@@ -88,11 +108,13 @@ anywhere(by, use) := {name |
 }
 
 # No name in PostgreSQL is empty: "" stands for every schema, or every table.
-named(by, use) := {name |
+# A rule on a table is one on what inherits from it, partitions too.
+named(by, use, tables) := {name |
 	some group in groups
 	patterns := index[by][input.target][use.effect][group].tables
-	some table in use.tables
-	some key in [[table.schema, table.table], [table.schema, ""], ["", table.table]]
+	some table in tables
+	some one in array.concat([table], object.get(table, "parents", []))
+	some key in [[one.schema, one.table], [one.schema, ""], ["", one.table]]
 	some name in patterns[key[0]][key[1]]
 }
 

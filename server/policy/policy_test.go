@@ -126,6 +126,10 @@ name: free
 spec: {targets: [test], groups: ["*"], effects: ["*"], decision: allow}
 ---
 kind: StatementRule
+name: scratch
+spec: {targets: [pg], groups: ["*"], effects: ["*"], tables: ["scratch.*"], decision: allow}
+---
+kind: StatementRule
 name: two-for-billing
 spec: {targets: [pg], groups: ["*"], effects: [destroy], tables: [billing.invoices], decision: approve, approval: {groups: [cfo], count: 2, timeout: 5m}}
 ---
@@ -202,6 +206,12 @@ func TestDecide_Rules(t *testing.T) {
 		{"most people over effects", "agents", "pg", []hoop.Use{use("ddl", "clinic.wards"), use("destroy", "billing.invoices")}, hoop.Approve, "two-for-billing"},
 		{"a rule before a default", "agents", "pg", []hoop.Use{use("opaque"), use("ddl")}, hoop.Approve, "risky"},
 		{"a rule may allow more than the default", "people", "test", []hoop.Use{use("server"), use("unknown")}, hoop.Allow, "free"},
+		{"a rule on tables allows those", "people", "pg", []hoop.Use{use("opaque", "scratch.a", "scratch.b")}, hoop.Allow, "scratch"},
+		{"what inherits from them", "people", "pg", []hoop.Use{{Effect: "destroy", Tables: []string{"clinic.kid", "scratch.a"}, Parents: map[string][]string{"clinic.kid": {"scratch.a"}}}}, hoop.Approve, "risky"},
+		{"what inherits from them, of another effect", "people", "pg", []hoop.Use{{Effect: "server", Tables: []string{"clinic.kid", "scratch.a"}, Parents: map[string][]string{"clinic.kid": {"scratch.a"}}}}, hoop.Allow, "scratch"},
+		{"no others beside them", "people", "pg", []hoop.Use{use("server", "clinic.kid", "scratch.a")}, hoop.Deny, RuleDefault},
+		{"nothing that could be any", "people", "pg", []hoop.Use{use("server", "*")}, hoop.Deny, RuleDefault},
+		{"nothing that names none", "people", "pg", []hoop.Use{use("server")}, hoop.Deny, RuleDefault},
 		{"deny beats allow", "agents", "test", []hoop.Use{use("read", "vault.x")}, hoop.Deny, "vault"},
 		{"unknown where masks apply", "agents", "pg", []hoop.Use{use("unknown")}, hoop.Deny, RuleMasked},
 		{"no effects", "agents", "pg", nil, hoop.Deny, RuleDefault},

@@ -11,6 +11,7 @@ index := {
 		},
 		"ddl": {"dba": anywhere(["free"])},
 		"destroy": {"*": anywhere(["one", "two", "also-two"])},
+		"derive": {"dba": about(["free"], {"scratch": {"": ["free"]}}), "agents": about(["hold-clinic"], {"clinic": {"patients": ["hold-clinic"]}})},
 		"unknown": {"*": anywhere(["free"])},
 	}},
 	"statement_rules": {
@@ -26,6 +27,7 @@ index := {
 		"read": {"decision": "allow", "count": 0},
 		"ddl": {"decision": "approve", "count": 1},
 		"destroy": {"decision": "approve", "count": 1},
+		"derive": {"decision": "deny", "count": 0},
 		"unknown": {"decision": "deny", "count": 0},
 	},
 	"masked": {},
@@ -71,6 +73,18 @@ test_tables if {
 	decided(["agents"], [anything("read")]).rule == "deny-vault"
 	decided(["nurses"], [use("read", [["vault", "keys"]])]).rule == "deny-keys"
 	decided(["nurses"], [use("read", [["vault", "locks"]])]).rule == "default"
+}
+
+test_a_rule_on_tables_decides_about_no_others if {
+	scratch := [["scratch", "a"], ["scratch", "b"]]
+	decided(["dba"], [use("derive", scratch)]) == {"action": "allow", "rule": "free", "use": 0}
+	decided(["dba"], [use("derive", array.concat(scratch, [["clinic", "wards"]]))]) == {"action": "deny", "rule": "default", "use": 0}
+	decided(["dba"], [use("derive", [])]).action == "deny"
+	decided(["dba"], [anything("derive")]).action == "deny"
+	decided(["dba", "agents"], [use("derive", [["scratch", "a"], ["clinic", "patients"]])]).rule == "hold-clinic"
+	inherits := {"schema": "clinic", "table": "beds", "parents": [{"schema": "clinic", "table": "wards"}, {"schema": "scratch", "table": "a"}]}
+	decided(["dba"], [{"effect": "derive", "any_table": false, "tables": [inherits]}]).action == "allow"
+	decided([], [{"effect": "read", "any_table": false, "tables": [{"schema": "clinic", "table": "kids", "parents": [{"schema": "clinic", "table": "patients"}]}]}]).rule == "hold-clinic"
 }
 
 test_groups if {

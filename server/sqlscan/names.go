@@ -132,6 +132,9 @@ func (s *stmt) note(t *catalog.Table) {
 	if whole := s.cat.PartitionOf(t); whole != nil {
 		s.wholes[t.Canonical()] = whole.Canonical()
 	}
+	if parents := s.cat.Ancestors(t); len(parents) > 0 {
+		s.parents[t.Canonical()] = canonicals(parents)
+	}
 	switch t.Kind {
 	case catalog.KindView:
 		s.view(t)

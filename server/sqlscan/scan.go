@@ -93,16 +93,17 @@ type builder struct {
 	uses       []*hoop.Use
 	reads      map[string]bool
 	settings   map[string]bool
-	finds      map[string]bool   // see Analysis.Finds; nil for none
-	wholes     map[string]string // see hoop.Use.Parts; of all tables that were mentioned
-	behindOnce map[firing]bool   // code whose effects are told, that runs unseen
-	unseen     bool              // what is analysed is such code
-	named      bool              // a literal that is compared with a column names a setting
-	shifted    bool              // an earlier statement changed names, roles, settings or objects
+	finds      map[string]bool     // see Analysis.Finds; nil for none
+	wholes     map[string]string   // see hoop.Use.Parts; of all tables that were mentioned
+	parents    map[string][]string // see hoop.Use.Parents; the same
+	behindOnce map[firing]bool     // code whose effects are told, that runs unseen
+	unseen     bool                // what is analysed is such code
+	named      bool                // a literal that is compared with a column names a setting
+	shifted    bool                // an earlier statement changed names, roles, settings or objects
 }
 
 func newBuilder(cat *catalog.Snapshot, known Lineage) *builder {
-	return &builder{cat: cat, known: known, out: &Analysis{}, reads: map[string]bool{}, wholes: map[string]string{}, settings: map[string]bool{}, behindOnce: map[firing]bool{}}
+	return &builder{cat: cat, known: known, out: &Analysis{}, reads: map[string]bool{}, wholes: map[string]string{}, parents: map[string][]string{}, settings: map[string]bool{}, behindOnce: map[firing]bool{}}
 }
 
 // add merges a use into those of the same effect and reason.
@@ -134,6 +135,14 @@ func (b *builder) finish() *Analysis {
 						c.Parts = map[string]string{}
 					}
 					c.Parts[name] = whole
+				}
+			}
+			for _, name := range c.Tables {
+				if parents, ok := b.parents[name]; ok {
+					if c.Parents == nil {
+						c.Parents = map[string][]string{}
+					}
+					c.Parents[name] = parents
 				}
 			}
 			slices.SortFunc(c.Columns, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
