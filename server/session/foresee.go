@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,8 +40,13 @@ func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target
 		return f, err
 	}
 	infers := s.infers(st, s.rules())
-	if f.Decision, err = infers.limit(ctx, s, f.Decision); err != nil {
+	asks, err := infers.limit(ctx, s, f.Decision)
+	if err != nil {
 		return f, err
+	}
+	f.Decision = asks[0]
+	for _, also := range asks[1:] {
+		f.Decision.Reason += fmt.Sprintf("; by %d of %s too: %s", max(1, also.Approval.Count), strings.Join(also.Approval.Groups, " or "), strings.TrimPrefix(also.Reason, "needs approval: "))
 	}
 	f.Least = infers.least
 	for i := range uses {

@@ -71,6 +71,7 @@ type inferences struct {
 	errs   []infer.Claim // counted where anything fails
 	wrote  []infer.Claim // what is written, not counted
 	known  *infer.Count  // searched, and written into more often than the limit allows; nil: none
+	over   []infer.Count // that the statement would exceed, as people are told who are asked
 	used   []infer.Count
 	small  *small // nil where groups are large enough, or left out
 	counts []int  // columns of the answer in which counts below least are left out
@@ -187,47 +188,80 @@ func (b byColumn) claims(s *Session) (out []infer.Claim) {
 	return out
 }
 
-// limit has people decide where a limit would be exceeded and nobody else does.
-func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) (hoop.Decision, error) {
+// limit gives what must be agreed to before the statement runs: what the policy wants, d, and
+// where limits would be exceeded what those want whose limits they are. Who agrees to one
+// thing has not agreed to another; where the same people are asked, they are asked once.
+func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) ([]hoop.Decision, error) {
+	asks := []hoop.Decision{d}
 	all := slices.Concat(x.claims, x.fails, x.errs)
-	if len(all) == 0 || d.Action != hoop.Allow {
-		return d, nil
+	if len(all) == 0 || d.Action == hoop.Deny {
+		return asks, nil
 	}
 	over, err := s.line.Inference.Over(ctx, all)
 	if err != nil {
-		return d, s.line.uncounted(ctx, err)
+		return asks, s.line.uncounted(ctx, err)
 	}
-	why, approval := "", s.line.Policy.Approvers()
-	if len(over) > 0 {
-		why, approval = exceeded(over[0]), s.approvers(over[0])
-	} else if x.known != nil {
-		why, approval = fmt.Sprintf("%s is searched or sorted by whom wrote more than %d values into it within %s",
-			x.known.Key.Column, x.known.Values, hoop.Duration(x.known.Per)), s.approvers(*x.known)
-	} else if x.small != nil {
+	for _, c := range over {
+		asks = s.alsoAsk(asks, d, exceeded(c), s.approvers(c))
+	}
+	if x.over = over; x.known != nil {
+		asks = s.alsoAsk(asks, d, fmt.Sprintf("%s is searched or sorted by whom wrote more than %d values into it within %s",
+			x.known.Key.Column, x.known.Values, hoop.Duration(x.known.Per)), s.approvers(*x.known))
+	}
+	if x.small != nil {
 		n := x.small.limit.MinGroup
-		why = fmt.Sprintf("it may show groups of fewer than %d rows that %s decides; with HAVING count(*) >= %d over one table, "+
-			"or HAVING count(DISTINCT its key) >= %d, it may run", n, x.small.column, n, n)
-		if x.small.limit.Approval != nil {
-			approval = x.small.limit.Approval
-		}
-	} else {
-		return d, nil
+		asks = s.alsoAsk(asks, d, fmt.Sprintf("it may show groups of fewer than %d rows that %s decides; with HAVING count(*) >= %d over one table, "+
+			"or HAVING count(DISTINCT its key) >= %d, it may run", n, x.small.column, n, n), x.small.limit.Approval)
 	}
-	d.Effect, d.Rule = hoop.EffectInfer, ruleInference
-	d.Reason = "needs approval: infer: " + why
-	d.Action, d.Approval = hoop.Approve, approval
-	if d.Approval == nil {
-		d.Action = hoop.Deny
-		d.Reason = "denied: infer: " + why + ", and no group has the role approver"
-	}
-	return d, nil
+	return asks, nil
 }
 
+// alsoAsk adds to what must be agreed to what a limit wants; with nobody to ask the
+// statement is denied. asks begins with what the policy decided, which goes where it
+// allows and a limit asks. policy is that.
+func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string, by *hoop.ApprovalRule) []hoop.Decision {
+	if by == nil {
+		by = s.line.Policy.Approvers()
+	}
+	limit := policy
+	limit.Effect, limit.Rule = hoop.EffectInfer, ruleInference
+	if by == nil {
+		limit.Action, limit.Approval = hoop.Deny, nil
+		limit.Reason = "denied: infer: " + why + ", and no group has the role approver"
+		return []hoop.Decision{limit}
+	}
+	limit.Action, limit.Approval, limit.Reason = hoop.Approve, by, "needs approval: infer: "+why
+	if asks[0].Action == hoop.Deny {
+		return asks
+	}
+	if asks[0].Action == hoop.Allow {
+		return []hoop.Decision{limit}
+	}
+	for i, have := range asks {
+		if !sameGroups(have.Approval.Groups, by.Groups) {
+			continue
+		}
+		both := *have.Approval
+		both.Count, both.Timeout = max(both.Count, by.Count), min(both.Timeout, by.Timeout)
+		asks[i].Approval = &both
+		if have.Rule != ruleInference { // else one limit is enough to say
+			asks[i].Reason += "; infer: " + why
+		}
+		return asks
+	}
+	return append(asks, limit)
+}
+
+func sameGroups(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// approvers are those of the limit that a count is of; nil where it names none.
 func (s *Session) approvers(c infer.Count) *hoop.ApprovalRule {
-	if i, err := strconv.Atoi(c.Key.Rule); err == nil && i < len(s.learned) && s.learned[i].Approval != nil {
+	if i, err := strconv.Atoi(c.Key.Rule); err == nil && i < len(s.learned) {
 		return s.learned[i].Approval
 	}
-	return s.line.Policy.Approvers()
+	return nil
 }
 
 // exceeded says why, and when there is room again.
@@ -243,26 +277,37 @@ func exceeded(c infer.Count) string {
 	return fmt.Sprintf("more comparisons with %s than %d values and %d searches, sorts or joins in %s; %s", column, c.Values, c.Scans, hoop.Duration(c.Per), when)
 }
 
-// begin counts what a statement that may run compares; approved says that people or a
-// rule agreed.
-func (x *inferences) begin(ctx context.Context, l *Line, approved bool) (err error) {
+// begin counts what a statement that may run compares. People agreed where limits were
+// exceeded; those where there was room must have it still.
+func (x *inferences) begin(ctx context.Context, l *Line) error {
 	for _, c := range x.wrote {
 		l.written.add(c, l.Now())
 	}
-	var over []infer.Count
-	switch {
-	case len(x.claims) == 0:
-	case approved:
-		x.used, err = l.Inference.Add(ctx, x.claims)
-	default:
-		x.used, over, err = l.Inference.Take(ctx, x.claims)
+	var agreed, others []infer.Claim
+	for _, c := range x.claims {
+		if slices.ContainsFunc(x.over, func(o infer.Count) bool { return o.Key == c.Key }) {
+			agreed = append(agreed, c)
+		} else {
+			others = append(others, c)
+		}
 	}
-	switch {
-	case err != nil:
-		return l.uncounted(ctx, err)
-	case len(over) > 0: // another session was faster
-		return hoop.Errorf(hoop.CodeLimitExceeded, "the inference limit is used up: %s", exceeded(over[0])).
-			WithHint("wait, or send the statement again: as long as there is no room, an approver decides about it")
+	if len(others) > 0 {
+		used, over, err := l.Inference.Take(ctx, others)
+		switch {
+		case err != nil:
+			return l.uncounted(ctx, err)
+		case len(over) > 0: // another session was faster
+			return hoop.Errorf(hoop.CodeLimitExceeded, "the inference limit is used up: %s", exceeded(over[0])).
+				WithHint("wait, or send the statement again: as long as there is no room, an approver decides about it")
+		}
+		x.used = used
+	}
+	if len(agreed) > 0 {
+		used, err := l.Inference.Add(ctx, agreed)
+		if err != nil {
+			return l.uncounted(ctx, err)
+		}
+		x.used = append(x.used, used...)
 	}
 	return nil
 }

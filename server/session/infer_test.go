@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
 
@@ -265,7 +266,10 @@ func TestInference_Defaults(t *testing.T) {
 
 // Beyond a limit people decide: what they approve runs, and what they deny does not.
 func TestInference_BeyondNeedsApproval(t *testing.T) {
-	res := strings.Replace(inferring(1, 1), "per: 1h", "per: 1h, approval: {groups: [dba], count: 1, timeout: 30s}", 1)
+	limit := func(column, by string) string {
+		return fmt.Sprintf("{columns: [clinic.patients.%s], values: 1, scans: 1, per: 1h, approval: {groups: [%s], count: 1, timeout: 30s}}", column, by)
+	}
+	res := strings.Replace(inferring(1, 1), "{columns: ['clinic.*.*'], values: 1, scans: 1, per: 1h}", limit("ssn", "dba")+", "+limit("mrn", "privacy-office"), 1)
 	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: res})
 	conn := open(t, g, nil)
 	if n, err := drain(t, conn, "SELECT id FROM clinic.patients WHERE ssn = '000000001'"); n != 1 || err != nil {
@@ -283,6 +287,37 @@ func TestInference_BeyondNeedsApproval(t *testing.T) {
 		if approve && (n != 2 || err != nil) || !approve && state(err) != "42501" {
 			t.Errorf("approved %v: %d rows, %v", approve, n, err)
 		}
+	}
+	// Who agrees to one limit, or to an effect, has not agreed to another's limit.
+	a := &approvals{g, t}
+	for sql, by := range map[string][]string{
+		"SELECT id FROM clinic.patients WHERE ssn IN ('2', '3') AND mrn IN ('2', '3')":                                         {"privacy-officer", "dba"},
+		"WITH m AS (SELECT id FROM clinic.patients WHERE mrn IN ('4', '5')) UPDATE clinic.guesses SET x = 1 FROM m WHERE true": {"dba", "privacy-officer"},
+	} {
+		for _, both := range []bool{false, true} {
+			done := exec(conn, sql)
+			_, err := g.API(by[0]).Approve(t.Context(), a.inbox(by[0], 1)[0].ID, "")
+			must(t, err)
+			last := a.inbox(by[1], 1)[0].ID
+			if both {
+				_, err = g.API(by[1]).Approve(t.Context(), last, "")
+			} else {
+				_, err = g.API(by[1]).Deny(t.Context(), last, "no")
+			}
+			must(t, err)
+			if err := <-done; both && err != nil || !both && state(err) != "42501" {
+				t.Errorf("%s, agreed by both %v: %v", sql, both, err)
+			}
+		}
+	}
+	former := 0
+	for _, e := range logged(t, g) {
+		if e.Type == hoop.EventStatement && slices.ContainsFunc(e.Details, func(d hoop.Detail) bool { return d.Name == "request" }) {
+			former++
+		}
+	}
+	if former != 4 {
+		t.Errorf("%d statements name two requests, want 4", former)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,8 +73,9 @@ type Run struct {
 	exports *exports
 	infers  *inferences
 	decoys  decoys
-	request int64 // that asked people about it; 0 where nobody was asked
-	number  int64 // counter of its event in the session
+	request int64   // that asked people about it; 0 where nobody was asked
+	former  []int64 // those before it, which asked others
+	number  int64   // counter of its event in the session
 	at      time.Time
 	result  hoop.Result
 	copying bool        // it is among the line's copies
@@ -132,14 +134,15 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: "cosigned_within"}, err)
 	}
 	infers := s.infers(st, s.rules())
-	if d, err = infers.limit(ctx, s, d); err != nil {
+	asks, err := infers.limit(ctx, s, d)
+	if d = asks[0]; err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	switch d.Action {
 	case hoop.Allow:
 	case hoop.Approve:
-		var now hoop.Decision
-		if r.request, now, err = s.hold(ctx, ask, uses, d); err != nil {
+		now, err := s.agree(ctx, ask, r, uses, asks)
+		if err != nil {
 			return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 		}
 		if err := s.witnessed(now); err != nil { // people took their time
@@ -156,7 +159,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 			r.arrived()
 		}
 	}()
-	if err := infers.begin(ctx, s.line, d.Action == hoop.Approve); err != nil {
+	if err := infers.begin(ctx, s.line); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	if err := exports.begin(ctx, s.line, st); err != nil {
@@ -259,10 +262,31 @@ func (s *Session) decide(ctx context.Context, uses []hoop.Use) (hoop.Decision, e
 	return d, nil
 }
 
+// agree puts the statement to all who must agree, one group after the other: each of asks. now
+// is what the policy decides then.
+func (s *Session) agree(ctx context.Context, ask Ask, r *Run, uses []hoop.Use, asks []hoop.Decision) (now hoop.Decision, err error) {
+	began := s.line.Now()
+	for i, d := range asks {
+		if i > 0 {
+			r.former = append(r.former, r.request)
+		}
+		left := inTxTimeout - hoop.Duration(s.line.Now().Sub(began).Truncate(time.Second))
+		if left = min(max(left, hoop.Duration(time.Second)), inTxTimeout); ask.Statement.InTx && d.Approval.Timeout > left {
+			rule := *d.Approval
+			rule.Timeout = left
+			d.Approval = &rule
+		}
+		if r.request, now, err = s.hold(ctx, ask, uses, d, asks); err != nil {
+			return now, err
+		}
+	}
+	return now, nil
+}
+
 // hold puts the statement to people and waits. Without an error exactly this
 // statement was approved and still means the same; now is what the policy decides then. id
-// is the request's, 0 where it could not be made.
-func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision) (id int64, now hoop.Decision, err error) {
+// is the request's, 0 where it could not be made. asks are d and whatever else people are asked about.
+func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision, asks []hoop.Decision) (id int64, now hoop.Decision, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var asking sync.WaitGroup
 	defer func() {
@@ -279,11 +303,6 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	digest, err := s.digest(ctx, ask, uses)
 	if err != nil {
 		return 0, now, err
-	}
-	if st.InTx && d.Approval.Timeout > inTxTimeout {
-		rule := *d.Approval
-		rule.Timeout = inTxTimeout
-		d.Approval = &rule
 	}
 	facts := &hoop.Facts{Session: s.soFar(), Pending: ask.Facts != nil}
 	facts.Digest = recording.FactsDigest(s.key, facts)
@@ -334,7 +353,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	if err := s.inForce(); err != nil {
 		return req.ID, now, err
 	}
-	if now, err = s.stillHolds(ctx, uses, d); err == nil {
+	if now, err = s.stillHolds(ctx, uses, asks); err == nil {
 		err = ask.Confirm()
 	}
 	if err != nil && ctx.Err() != nil { // what was asked then was not answered to the end
@@ -343,16 +362,18 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	return req.ID, now, err
 }
 
-// stillHolds asks the policy again once people agreed to what it decided: rules that
+// stillHolds asks the policy again once people agreed to one of what was asked: rules that
 // became stricter meanwhile count. It gives what the policy decides now.
-func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, d hoop.Decision) (now hoop.Decision, err error) {
+func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, asks []hoop.Decision) (now hoop.Decision, err error) {
 	now, err = s.decide(ctx, uses)
 	switch {
 	case err != nil:
 		return now, err
 	case now.Action == hoop.Deny:
 		return now, s.denied(now)
-	case now.Action == hoop.Approve && (now.Approval.Count > d.Approval.Count || !slices.Equal(now.Approval.Groups, d.Approval.Groups)):
+	case now.Action == hoop.Approve && !slices.ContainsFunc(asks, func(d hoop.Decision) bool {
+		return now.Approval.Count <= d.Approval.Count && slices.Equal(now.Approval.Groups, d.Approval.Groups)
+	}):
 		return now, hoop.Errorf(hoop.CodeDenied, "the rules changed while the statement waited, and others must approve it now").
 			WithHint("run the statement again")
 	}
@@ -517,6 +538,9 @@ func (s *Session) recordStatement(r *Run, uses []hoop.Use, d hoop.Decision, why 
 	e.Effects, e.Tables = compact(e.Effects), compact(e.Tables)
 	if r.infers != nil {
 		e.Details = append(e.Details, r.infers.details()...)
+	}
+	for _, id := range r.former {
+		e.Details = append(e.Details, hoop.Detail{Name: "request", Value: strconv.FormatInt(id, 10)})
 	}
 	if d.Observed != nil {
 		e.Details = append(e.Details, hoop.Detail{Name: "observed", Value: d.Observed.String()})

@@ -98,10 +98,12 @@ func (c *conn) judge(ask session.Ask, confirm func(context.Context) error) (run 
 			cancel(errCancelled())
 		}
 		c.mu.Unlock()
-		w = c.watch(func(err error) {
-			left = true
-			cancel(err)
-		})
+		if w == nil { // others may have been asked before
+			w = c.watch(func(err error) {
+				left = true
+				cancel(err)
+			})
+		}
 		return c.held(ctx, h)
 	}
 	ask.Confirm = func() error { return confirm(ctx) }
