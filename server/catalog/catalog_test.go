@@ -565,6 +565,24 @@ func TestCatalog_WaitsForNoLock(t *testing.T) {
 	}
 }
 
+// What runs functions in a view that its stored query does not name, in the words of each
+// version (outfuncs.c).
+func TestCatalog_FogInViews(t *testing.T) {
+	db, _ := database(t, `create table t (a int, b int, d date); create domain code as int check (value > 0);
+		create function less(int, int) returns boolean language sql immutable as 'select $1 < $2';
+		create operator <<% (leftarg = int, rightarg = int, function = less);
+		create operator class ints for type int using btree as operator 1 <<%, operator 3 =, function 1 btint4cmp(int, int);
+		create view checked as select a::code from t; create view sorted as select a from t order by a using <<%;
+		create view compared as select (b, a) <<% (1, 2) as less from t; create view framed as select sum(a) over (order by d range between '1 day' preceding and current row) from t;
+		create view clear as select a, (a, b) < (1, 2) as less from (select a, b from t) s where (a, b) in (select b, a from t) order by a`)
+	snap := snapshot(t, newCatalog(t, db, Options{}))
+	for name, foggy := range map[string]bool{"checked": true, "sorted": true, "compared": true, "framed": false, "clear": false} {
+		if v := one(t, snap, "public", name); v.Foggy != foggy || len(v.Uses) != 1 {
+			t.Errorf("%s: foggy %v, want %v; it uses %v", name, v.Foggy, foggy, v.Uses)
+		}
+	}
+}
+
 // What sessions do to views of their own says nothing about those of the database.
 func TestCatalog_ViewsOfSessions(t *testing.T) {
 	db, conn := database(t, "create table kept(a int); create view seen as select a from kept")

@@ -130,7 +130,7 @@ func (l *loader) defined(ctx context.Context) error {
 	var rel uint32
 	var uses []uint32
 	return l.each(ctx, `select polrelid, array(select distinct m[1]::oid
-				from pg_catalog.regexp_matches(coalesce(polqual::text, '') || coalesce(polwithcheck::text, ''), ':relid (\d+)', 'g') m)
+				from pg_catalog.regexp_matches(coalesce(polqual::text, '') || coalesce(polwithcheck::text, ''), ':relid (\d+)', 'g') m where m[1] <> '0')
 			from pg_catalog.pg_policy order by oid`, []any{&rel, &uses}, func() {
 		if t, ok := l.snap.tables[rel]; ok {
 			t.PolicyUses = append(t.PolicyUses, uses...)

@@ -289,9 +289,10 @@ func comparingIn(query string) string {
 		union select m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':(?:startInRangeFunc|endInRangeFunc) (\d+)', 'g') m where m[1] <> '0')`
 }
 
-// usedIn is SQL for the relations in a stored query.
+// usedIn is SQL for the relations in a stored query. From version 16 on sub-selects in FROM
+// have the number 0 (_outRangeTblEntry in outfuncs.c).
 func usedIn(query string) string {
-	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':relid (\d+)', 'g') m where m[1]::oid <> ev_class)`
+	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + query + `::text, ':relid (\d+)', 'g') m where m[1]::oid not in (0, ev_class))`
 }
 
 func (l *loader) functions(ctx context.Context) error {
@@ -451,9 +452,9 @@ func (l *loader) cascades(ctx context.Context) error {
 }
 
 // fog finds, in a stored query, what runs functions that it does not name: checks of
-// domains, comparison of rows, and users' operators that sort and group, frames of
-// windows and sampling methods.
-const fog = `\{(COERCETODOMAIN|ROWCOMPARE) |:(sortop|eqop|startInRangeFunc|endInRangeFunc|tsmhandler) (1638[4-9]|1639\d|16[4-9]\d\d|1[7-9]\d{3}|[2-9]\d{4}|\d{6,}) `
+// domains, and users' operators that compare rows, sort and group, frames of windows and
+// sampling methods.
+const fog = `\{COERCETODOMAIN |(:(sortop|eqop|startInRangeFunc|endInRangeFunc|tsmhandler) |:opnos \(o (\d+ )*)(1638[4-9]|1639\d|16[4-9]\d\d|1[7-9]\d{3}|[2-9]\d{4}|\d{6,})[ )]`
 
 // views reads what users' views use from their stored parse trees (pg_rewrite), which
 // name every function and relation by OID. pg_depend does not: it leaves out built-in

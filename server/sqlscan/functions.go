@@ -404,21 +404,22 @@ func harmOf(name string) (harm, bool) {
 }
 
 var (
-	harmless = harm{}
-	dynamic  = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
-	typed    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
-	files    = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
-	lobFile  = harm{effect: hoop.EffectServer, blind: true, keeps: true, what: "reads or writes server files"}
-	backends = harm{effect: hoop.EffectServer, what: "acts on other backends"}
-	operates = harm{effect: hoop.EffectServer, what: "operates the server"}
-	labels   = harm{effect: hoop.EffectServer, keeps: true, what: "operates the server"}
-	replicas = harm{effect: hoop.EffectServer, what: "replication"}
-	slots    = harm{effect: hoop.EffectServer, keeps: true, what: "replication"}
-	locks    = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
-	internal = harm{effect: hoop.EffectOpaque, what: "is for the server to call"}
-	lobRead  = harm{blind: true, in: "pg_largeobject"}
-	lobMove  = harm{blind: true, keeps: true, in: "pg_largeobject"}                                    // which one is open, and where it is read
-	lobWrite = harm{effect: hoop.EffectWrite, keeps: true, in: "pg_largeobject", what: "large object"} // gives back numbers of its arguments, or new ones
+	harmless   = harm{}
+	dynamic    = harm{effect: hoop.EffectOpaque, blind: true, what: "runs SQL or reads tables that it gets as values"}
+	typed      = harm{effect: hoop.EffectOpaque, blind: true, what: "runs the code of a type or table that it gets as a value"}
+	files      = harm{effect: hoop.EffectServer, blind: true, what: "reads or writes server files"}
+	lobFile    = harm{effect: hoop.EffectServer, blind: true, keeps: true, what: "reads or writes server files"}
+	backends   = harm{effect: hoop.EffectServer, what: "acts on other backends"}
+	operates   = harm{effect: hoop.EffectServer, what: "operates the server"}
+	labels     = harm{effect: hoop.EffectServer, keeps: true, what: "operates the server"}
+	statistics = harm{effect: hoop.EffectServer, keeps: true, what: "changes the system catalog"}
+	replicas   = harm{effect: hoop.EffectServer, what: "replication"}
+	slots      = harm{effect: hoop.EffectServer, keeps: true, what: "replication"}
+	locks      = harm{effect: hoop.EffectSession, keeps: true, what: "advisory lock"}
+	internal   = harm{effect: hoop.EffectOpaque, what: "is for the server to call"}
+	lobRead    = harm{blind: true, in: "pg_largeobject"}
+	lobMove    = harm{blind: true, keeps: true, in: "pg_largeobject"}                                    // which one is open, and where it is read
+	lobWrite   = harm{effect: hoop.EffectWrite, keeps: true, in: "pg_largeobject", what: "large object"} // gives back numbers of its arguments, or new ones
 )
 
 // blind functions show what a relation of pg_catalog has, values of users' tables among it.
@@ -448,12 +449,14 @@ var harmful = map[string]harm{
 	"pg_rotate_logfile_old": operates, "pg_promote": operates, "pg_switch_wal": operates, "pg_start_backup": labels,
 	"pg_stop_backup": operates, "pg_import_system_collations": operates, "pg_stat_force_next_flush": operates,
 	"pg_prewarm": operates, "pg_nextoid": operates, "pg_stop_making_pinned_objects": operates, "pg_extension_config_dump": operates,
+	"pg_restore_relation_stats": statistics, "pg_restore_attribute_stats": statistics, "pg_clear_relation_stats": statistics,
+	"pg_clear_attribute_stats":      statistics,
 	"pg_get_wal_replay_pause_state": harmless, "pg_is_wal_replay_paused": harmless,
 	"pg_stat_clear_snapshot": {effect: hoop.EffectSession, what: "statistics snapshot"},
 	// SQL in values
 	"query_to_xml": dynamic, "cursor_to_xml": dynamic, "table_to_xml": dynamic, "schema_to_xml": dynamic, "database_to_xml": dynamic,
 	"ts_stat": dynamic, "ts_rewrite": dynamic, "xmlexists": harmless,
-	"currtid2": dynamic,
+	"currtid": dynamic, "currtid2": dynamic,
 	// types and tables in values
 	"domain_in": typed, "array_in": typed, "record_in": typed, "range_in": typed, "multirange_in": typed,
 	"pg_input_is_valid": typed, "pg_input_error_info": typed, "satisfies_hash_partition": typed,
@@ -463,7 +466,7 @@ var harmful = map[string]harm{
 	"hashhandler": internal, "spghandler": internal, "heap_tableam_handler": internal, "bernoulli": internal, "system": internal,
 	// values outside of tables
 	"lo_get": lobRead, "loread": lobMove, "lo_open": lobMove, "lo_lseek": lobMove, "lo_lseek64": lobMove, "lo_tell": lobRead,
-	"lo_tell64": lobRead, "lo_close": lobMove, "lowrite": lobWrite,
+	"lo_tell64": lobRead, "lo_close": lobMove, "lowrite": lobWrite, "has_largeobject_privilege": lobRead,
 	"nextval": {effect: hoop.EffectWrite, keeps: true, what: "advances a sequence"}, "currval": harmless, "lastval": harmless,
 	"setval":     {effect: hoop.EffectWrite, keeps: true, what: "sets a sequence"},
 	"set_config": {effect: hoop.EffectSession, what: "sets a setting"}, "current_setting": {},
@@ -486,9 +489,10 @@ var harmful = map[string]harm{
 	"pg_show_all_settings":       harmless,
 	"pg_get_replication_slots":   harmless,
 	"pg_available_extensions":    harmless,
-	"pg_available_wal_summaries": harmless,
+	"pg_available_wal_summaries": harmless, "pg_wal_summary_contents": harmless, "pg_get_wal_summarizer_state": harmless,
 	// volatile, and harmless all the same
 	"random": harmless, "random_normal": harmless, "gen_random_uuid": harmless, "clock_timestamp": harmless, "timeofday": harmless,
+	"array_sample": harmless, "array_shuffle": harmless, "timezone": harmless,
 	"uuidv4": harmless, "uuidv7": harmless, "pg_current_xact_id": harmless, "pg_current_xact_id_if_assigned": harmless,
 	"pg_current_snapshot": harmless, "pg_is_in_recovery": harmless, "pg_is_in_backup": harmless, "pg_backup_start_time": harmless,
 	"pg_current_wal_lsn": harmless, "pg_current_wal_insert_lsn": harmless, "pg_current_wal_flush_lsn": harmless,
@@ -498,7 +502,8 @@ var harmful = map[string]harm{
 	"pg_prepared_xact": harmless, "pg_database_size": harmless, "pg_table_size": harmless, "pg_indexes_size": harmless,
 	"pg_relation_size": harmless, "pg_total_relation_size": harmless, "pg_tablespace_size": harmless, "pg_tablespace_databases": harmless,
 	"pg_collation_actual_version": harmless, "pg_database_collation_actual_version": harmless, "pg_jit_available": harmless,
-	"pg_get_shmem_allocations": harmless, "pg_get_backend_memory_contexts": blind("pg_backend_memory_contexts"), "pg_sequence_last_value": {blind: true},
+	"pg_get_shmem_allocations": harmless, "pg_get_shmem_allocations_numa": harmless, "pg_get_aios": harmless,
+	"pg_get_loaded_modules": harmless, "pg_get_wait_events": harmless, "pg_get_backend_memory_contexts": blind("pg_backend_memory_contexts"), "pg_sequence_last_value": {blind: true},
 	"pg_partition_tree": harmless, "pg_partition_ancestors": harmless, "pg_visible_in_snapshot": harmless,
 	"pg_show_replication_origin_status": harmless, "pg_sequence_parameters": harmless,
 	"pg_get_sequence_data": {blind: true}, "pg_config": harmless, "amvalidate": harmless, "pg_get_wal_resource_managers": harmless,

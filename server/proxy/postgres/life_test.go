@@ -745,7 +745,7 @@ func TestPsql_DoesWhatUsersDo(t *testing.T) {
 		return string(out)
 	}
 	for in, want := range map[string]string{
-		"\\d f\n\\dt\n\\df\n\\l\n\\du\n\\dn":                                   "f_pkey",
+		"\\d f\n\\dt\n\\df\n\\du\n\\dn":                                        "f_pkey",
 		"select * from f order by i;":                                          "row 9",
 		"\\copy f to /dev/stdout":                                              "9\trow 9",
 		"\\copy empty from stdin\n1\n2\n\\.\nselect 'sum', sum(i) from empty;": "sum",
@@ -760,6 +760,10 @@ func TestPsql_DoesWhatUsersDo(t *testing.T) {
 		if got := run(in); !strings.Contains(got, want) {
 			t.Errorf("%s\ngave %s\nwant %q in it", in, got, want)
 		}
+	}
+	const databases = "\\l" // which PostgreSQL's own psql cannot list where it is older than the server
+	if exec.CommandContext(t.Context(), "psql", "-X", shared.pg.DSN("postgres"), "-c", databases).Run() == nil && !strings.Contains(run(databases), "template1") {
+		t.Error("no list of databases")
 	}
 }
 
