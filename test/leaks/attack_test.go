@@ -20,7 +20,7 @@ func shown(t *testing.T, l *line, database string, modes []mode, s script) [][]b
 	var w *wire
 	for _, m := range modes {
 		if target == ruled || target == open1 {
-			l.unprotect(t, target)
+			l.unprotect(t, target, database)
 		}
 		switch {
 		case dsn == l.dsn[direct]:

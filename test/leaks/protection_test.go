@@ -9,36 +9,36 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// unprotect begins an attack on a target: it lifts what earlier ones let it inherit, and
+// unprotect begins an attack on a database of a target: it lifts what earlier ones let it inherit, and
 // fails where something stays in force. After code that nobody can read everything of a
 // target is masked, and no later attack could show that it leaks.
-func (l *line) unprotect(t *testing.T, target string) {
+func (l *line) unprotect(t *testing.T, target, database string) {
 	t.Helper()
 	for _, p := range l.inherited(t, target) {
 		if err := l.admin.Lift(t.Context(), api.Lift{Target: target, Table: p.Table, Reason: "the next attack"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if why := l.protection(t, target); why != "" {
+	if why := l.protection(t, target, database); why != "" {
 		t.Fatalf("no attack: %s at its beginning", why)
 	}
 }
 
 // protection says what is in force on a target beside the rules, by what it shows of a
-// column that none names; "" for nothing.
-func (l *line) protection(t *testing.T, target string) string {
+// column that none names in one of its databases; "" for nothing.
+func (l *line) protection(t *testing.T, target, database string) string {
 	t.Helper()
-	w := l.watch[target]
+	w := l.watch[database]
 	if w == nil {
-		w = open(l.tb, l.dsn[target], target, nil)
-		l.watch[target] = w
+		w = open(l.tb, l.dsn[target], database, nil)
+		l.watch[database] = w
 	}
 	w.got, w.read = w.got[:0], 0
 	if err := w.run(simple, "SELECT name FROM clinic.departments WHERE id = 1"); err != nil {
 		t.Fatal(err)
 	}
 	if rows := cells(w.got); len(rows) != 1 || string(rows[0][0]) != "Cardiology" {
-		return fmt.Sprintf("%s masks what no rule names: %s", target, told(w.got))
+		return fmt.Sprintf("%s masks what no rule names: %s", database, told(w.got))
 	}
 	for _, p := range l.inherited(t, target) {
 		return fmt.Sprintf("%s protects %s", target, p.Table)
@@ -68,9 +68,9 @@ func TestAttacks_MeetNoProtection(t *testing.T) {
 		"everything": "DO $$ BEGIN EXECUTE concat('SELECT ', 1); END $$",
 		"a copy":     "CREATE TABLE archive.copy_left AS SELECT ssn FROM clinic.patients",
 	} {
-		l.unprotect(t, open1)
+		l.unprotect(t, open1, open1)
 		shown(t, l, open1, []mode{simple}, script{lines: []string{sql}, changes: true})
-		if l.protection(t, open1) == "" {
+		if l.protection(t, open1, open1) == "" {
 			t.Errorf("%s is protected, and not seen to be", what)
 		}
 		if got := shown(t, l, open1, []mode{simple}, script{lines: []string{"SELECT name FROM clinic.rooms r JOIN clinic.departments d ON d.id = r.dept_id ORDER BY name LIMIT 1"}}); string(cells(got[0])[0][0]) != "Cardiology" {
@@ -87,7 +87,7 @@ func TestAttacks_MeetNoProtection(t *testing.T) {
 func TestCopies_ThroughAnotherTarget(t *testing.T) {
 	l := start(t)
 	search := newSearcher(canaries.all)
-	l.unprotect(t, open1)
+	l.unprotect(t, open1, open1)
 	w := open(t, l.gateway.Connect("agent", beside), open1, nil)
 	read := func() [][]byte {
 		at := len(w.got)
@@ -102,7 +102,7 @@ func TestCopies_ThroughAnotherTarget(t *testing.T) {
 	if found := search.in(read()); len(found) > 0 {
 		t.Errorf("LEAK through %s: %s", beside, strings.Join(found[:min(len(found), 3)], "; "))
 	}
-	l.unprotect(t, open1)
+	l.unprotect(t, open1, open1)
 	if found := search.in(read()); len(found) == 0 {
 		t.Error("no attack: nothing is shown where the copy is not protected")
 	}

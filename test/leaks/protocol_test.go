@@ -259,7 +259,7 @@ func TestProtocol(t *testing.T) {
 		t.Run(c.title, func(t *testing.T) {
 			for _, database := range []string{direct, ruled, open1} {
 				if database != direct {
-					l.unprotect(t, database)
+					l.unprotect(t, database, database)
 				}
 				w, err := tryOpen(t.Context(), l.dsn[database], database, c.settings)
 				if err == nil {
