@@ -205,6 +205,13 @@ func (s *Server) pollable(d *Device) error {
 func (s *Server) bind(ctx context.Context, codeHash string, in signIn) error {
 	sealed := s.keys.seal(in.credential, "credential")
 	now := s.now()
+	vouched := now
+	if !in.vouched.IsZero() { // a browser may have held it back
+		vouched = notAfter(in.vouched, now)
+		if vouched.Before(in.asked) {
+			vouched = notAfter(in.asked, now)
+		}
+	}
 	return s.o.Store.UpdateDevice(ctx, codeHash, func(d *Device) error {
 		if err := undecided(d, now); err != nil {
 			return err
@@ -215,7 +222,7 @@ func (s *Server) bind(ctx context.Context, codeHash string, in signIn) error {
 			}
 			d.Spent = append(d.Spent, in.once)
 		}
-		d.Browser, d.Identity, d.Credential, d.SignedInAt, d.SignInEnd = in.browser, in.identity, sealed, now, in.end
+		d.Browser, d.Identity, d.Credential, d.SignedInAt, d.SignInEnd = in.browser, in.identity, sealed, vouched, in.end
 		d.AuthAt, d.AskedAt = in.authAt, in.asked
 		return nil
 	})
@@ -228,6 +235,7 @@ type signIn struct {
 	credential []byte
 	authAt     time.Time // Device.AuthAt
 	asked      time.Time // Device.AskedAt
+	vouched    time.Time // when the provider made the answer, by its own clock; zero: a moment ago
 	end        time.Time // zero: as long as Options.SignInLife
 	once       string    // what must not be shown a second time; "" where the provider sees to that
 }

@@ -97,5 +97,5 @@ func (s *Server) postACS(w http.ResponseWriter, r *http.Request) {
 		end = earliest(end, a.end)
 	}
 	// The request is good for one answer, whatever the assertion is called.
-	s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: a.identity, authAt: a.authAt, end: end, once: hash(f.State), asked: f.Begun})
+	s.signedIn(w, r, d, code, signIn{browser: f.Browser, identity: a.identity, authAt: a.authAt, end: end, once: hash(f.State), asked: f.Begun, vouched: a.issued})
 }

@@ -41,6 +41,7 @@ type samlAnswer struct {
 	identity  hoop.Identity
 	end       time.Time // SessionNotOnOrAfter; zero where it sets none
 	authAt    time.Time // the latest AuthnInstant
+	issued    time.Time // IssueInstant
 	assertion string    // its ID
 }
 
@@ -374,7 +375,7 @@ func (u *samlUpstream) judge(idp *samlIDP, f flow, signed *etree.Element, a *sam
 			Subject: u.o.Name + ":" + subject, Name: name, Email: mail, Kind: hoop.Human,
 			Provider: u.o.Name, Groups: groups,
 		},
-		end: end, authAt: notAfter(authAt, now), assertion: a.ID,
+		end: end, authAt: notAfter(authAt, now), issued: a.IssueInstant.UTC(), assertion: a.ID,
 	}, nil
 }
 

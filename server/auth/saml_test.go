@@ -322,6 +322,31 @@ func TestSAML_GroupsAfterTheClockWasSetBack(t *testing.T) {
 	})
 }
 
+// An answer that somebody held back is no newer than those that were made after it.
+func TestSAML_AnswerHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		idp, with := withSAML(t)
+		w := newWorld(t, with)
+		da := w.begin()
+		b, held := w.atIDP(da.UserCode)
+		advance(time.Minute)
+		idp.change = func(as *saml.Assertion) { as.AttributeStatements = nil }
+		newer := w.samlSignIn().Access
+		advance(10 * time.Second)
+		if err := w.deliver(b, held); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Submit(t.Context(), "/device/confirm", url.Values{"action": {"approve"}}); err != nil {
+			t.Fatal(err)
+		}
+		for what, token := range map[string]string{"the newer sign-in": newer, "that by the answer that was held back": w.poll(da.DeviceCode).Access} {
+			if id, err := w.Identify(t.Context(), token); err != nil || len(id.Groups) != 0 {
+				t.Errorf("%s: %+v, %v", what, id, err)
+			}
+		}
+	})
+}
+
 // A SAML sign-in is refreshed here, but nobody can be asked about it: it ends with the
 // session at the provider, or after eight hours, and with it the live sessions.
 func TestSAML_SignInEnds(t *testing.T) {

@@ -94,8 +94,8 @@ type Device struct {
 	State        DeviceState
 	Browser      string // hash of the browser that signed in for it; "" before
 	Identity     hoop.Identity
-	Credential   []byte // of the identity provider, sealed; nil where there is none
-	SignedInAt   time.Time
+	Credential   []byte    // of the identity provider, sealed; nil where there is none
+	SignedInAt   time.Time // when the provider vouched for it
 	AskedAt      time.Time // when the provider was asked for the answer that signed in
 	Again        bool      // the provider must ask for the credentials, not only know the browser
 	AuthAt       time.Time // when the provider asked for them last; zero: it does not say
