@@ -55,6 +55,7 @@ func (g *gateway) held(t *testing.T, run func() error) (hoop.Request, hoop.Facts
 // One test for all that the target is asked: it shares a database.
 func TestFacts(t *testing.T) {
 	g := setup(t, factsSchema, resource.MaskRule{Meta: resource.Meta{Name: "ssn"}, Targets: []string{"*"}, Columns: []string{"public.people.ssn"}, With: resource.Redact})
+	g.adjust(unlimited)
 	db := g.target.Database
 	g.proxy.cfg.Own = func(ctx context.Context, _ hoop.Target, database string) (*pgx.Conn, error) {
 		if database != db {
