@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -153,6 +154,14 @@ func errCancelled() error {
 // what runs in the target. Where it does nothing, that is what it does next, if soon.
 func (c *conn) cancelled(ctx context.Context) error {
 	c.mu.Lock()
+	if c.looksLocked() && c.early.CompareAndSwap(isJudged, isOvertaken) {
+		// Between two questions: the target would take it for one of them, or what undoes them.
+		if c.endLook != nil {
+			c.endLook()
+		}
+		c.mu.Unlock()
+		return nil
+	}
 	if c.idleLocked() && (c.early.CompareAndSwap(isJudged, isOvertaken) || c.awaitStatementLocked(ctx)) {
 		c.mu.Unlock()
 		return nil
@@ -176,6 +185,12 @@ func (c *conn) cancelled(ctx context.Context) error {
 // c's to do. c.mu is held.
 func (c *conn) idleLocked() bool {
 	return c.hold == nil && (len(c.queue) == 0 || c.over)
+}
+
+// looksLocked reports that the target has nothing of c's to do but questions of the gateway's
+// own. c.mu is held.
+func (c *conn) looksLocked() bool {
+	return c.endLook != nil || len(c.queue) > 0 && !slices.ContainsFunc(c.queue, func(e *expected) bool { return e.looks == nil })
 }
 
 // awaitStatementLocked waits for a statement that was overtaken by its CancelRequest, and

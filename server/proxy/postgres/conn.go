@@ -88,6 +88,7 @@ type conn struct {
 	// generation counts what names of prepared statements have stood for.
 	generation int64
 	hold       context.CancelCauseFunc // ends the statement that waits for approval
+	endLook    context.CancelFunc      // ends the look that is under way; nil for none
 	shadows    shadows                 // what may change the meaning of later texts
 	overlay    overlay                 // tables of the session's own
 	veils      veils                   // views of the session's own

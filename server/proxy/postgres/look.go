@@ -122,9 +122,13 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, lookTime)
 	defer cancel()
+	c.mu.Lock()
+	c.endLook = cancel
+	c.mu.Unlock()
 	snap, err := catalog.Within(ctx, c.ask, others, "as of "+strconv.FormatInt(look, 10))
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.endLook = nil
 	switch pe := (*pgconn.PgError)(nil); {
 	case c.ctx.Err() != nil:
 		return false, errTerminated

@@ -52,6 +52,7 @@ func TestLook_Answers(t *testing.T) {
 		"types of PostgreSQL's names":   {[]string{"create domain pg_temp.oid as text", "create domain pg_temp.text as int", "create domain pg_temp.regclass as text", "create table l23 (a varchar)"}, "select name from patients where id = 1", "Ann"},
 		"tables of the catalog's names": {[]string{"create temp table pg_class as select 1 as oid", "create view l24 as select ssn as a from patients where id = 1"}, "select a, upper(a) from l24", "|"},
 		"a temporary table":             {[]string{"create table l25 (a text)", clear, "create temp table t as select name as a, ssn as b from patients where id = 1"}, "select upper(a), upper(b), b from t", "ANN||"},
+		"with patience of its own":      {[]string{"set local statement_timeout = '50s'", "set local lock_timeout = '40s'", "create table l27 (a text)"}, "select current_setting('statement_timeout'), current_setting('lock_timeout'), upper(name) from patients where id = 1", "50s|40s|ANN"},
 		"without writing":               {[]string{"create table l26 (a text)", "set transaction read only"}, clear, "ANN"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,4 +266,56 @@ func TestLook_Locked(t *testing.T) {
 		t.Errorf("afterwards: %q", got)
 	}
 	do(conn, "rollback")
+}
+
+// A cancel, a client that leaves and the end of the grant count while the transaction is asked
+// for its catalog, too: what would be judged by that does not run.
+func TestLook_Interrupted(t *testing.T) {
+	g := setup(t, overlaySchema+"; create view over_other as select a from other", maskRules()...)
+	g.adjust(unlimited)
+	locks, watch := g.direct(), g.direct()
+	do := func(c *pgx.Conn, sql string) {
+		t.Helper()
+		_, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		check(t, err)
+	}
+	for name, c := range map[string]struct {
+		interrupt func(*raw)
+		want      string
+		lives     bool
+	}{
+		"cancelled": {func(c *raw) { <-g.sendCancel(c) }, `"Code":"57014"`, true},
+		"left":      {func(c *raw) { check(t, c.Conn.Close()) }, "", false},
+		"revoked":   {func(*raw) { g.grants.end(errOver) }, errOver.Message, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := rawConn(t, g.dsn())
+			conn.exchange(step{send: msgs(query("begin; create table l1 (a text)")), ready: 1})
+			do(locks, "begin; alter table other add b text")
+			conn.Frontend.Send(query("select pg_sleep(5), upper(name) from patients where id = 1"))
+			check(t, conn.Frontend.Flush())
+			eventually(t, "it is asked", func() (asked bool) {
+				check(t, watch.QueryRow(t.Context(), "select exists (select from pg_stat_activity where pid = $1 and query ~ 'pg_get_viewdef')", int(conn.PID)).Scan(&asked))
+				return asked
+			})
+			c.interrupt(conn)
+			if c.want != "" {
+				if got := conn.exchange(step{ready: 1}); !strings.Contains(got, c.want) {
+					t.Errorf("no %s in\n%s", c.want, got)
+				}
+			}
+			do(locks, "rollback")
+			if c.lives {
+				if got := conn.exchange(step{send: msgs(query("rollback"), query("select 'lives'")), ready: 2}); !strings.Contains(got, "lives") {
+					t.Errorf("got\n%s", got)
+				}
+				check(t, conn.Conn.Close())
+			}
+			eventually(t, "its backend ends", func() (gone bool) {
+				check(t, watch.QueryRow(t.Context(), "select not exists (select from pg_stat_activity where pid = $1)", int(conn.PID)).Scan(&gone))
+				return gone
+			})
+			<-g.done
+		})
+	}
 }
