@@ -54,6 +54,7 @@ type Catalog struct {
 	asked   time.Time // last call of Snapshot
 	checked time.Time // when snap was last known to be true
 	expired time.Time // a snapshot from before is not handed out
+	pending int       // backends that may yet commit changes, see Unsettled
 	snap    *Snapshot
 	lastErr error // of the last try; nil after success
 	retryAt time.Time
@@ -91,11 +92,8 @@ func (c *Catalog) Snapshot(ctx context.Context) (*Snapshot, error) {
 		return nil, unavailable(errClosed)
 	}
 	c.asked = now
-	if !c.polling {
-		c.polling = true
-		c.wg.Go(c.poll)
-	}
-	if c.snap != nil && c.checked.After(c.expired) && now.Sub(c.checked) < staleAfter*c.opts.Poll {
+	c.pollLocked()
+	if c.pending == 0 && c.snap != nil && c.checked.After(c.expired) && now.Sub(c.checked) < staleAfter*c.opts.Poll {
 		defer c.mu.Unlock()
 		return c.snap, nil
 	}
@@ -107,12 +105,97 @@ func (c *Catalog) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return c.update(ctx, now, false)
 }
 
+// pollLocked has changes looked for. c.mu is held.
+func (c *Catalog) pollLocked() {
+	if !c.polling {
+		c.polling = true
+		c.wg.Go(c.poll)
+	}
+}
+
 // Expire has whoever asks next wait for what the database contains now: something in it
 // was just changed.
 func (c *Catalog) Expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expired = c.opts.Now()
+}
+
+const (
+	// settleEvery is how often it is looked whether a backend has ended.
+	settleEvery = 20 * time.Millisecond
+	// settleTime is how long that is looked for: another may have its process id.
+	settleTime = 10 * time.Minute
+)
+
+// Unsettled is for when nobody hears whether a backend commits what it has changed, as when
+// its client has left while a COMMIT waits for a standby: until it has ended, whoever asks
+// for a Snapshot has the database asked. Then settled is called, at once where the catalog is closed.
+func (c *Catalog) Unsettled(backend uint32, settled func()) {
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.pending++
+		c.pollLocked()
+		c.wg.Go(func() {
+			c.awaitEnd(backend)
+			c.mu.Lock()
+			c.pending--
+			c.expired = c.opts.Now()
+			c.mu.Unlock()
+			settled()
+		})
+	}
+	c.mu.Unlock()
+	if closed {
+		settled()
+	}
+}
+
+// awaitEnd returns when a backend of the database's has ended, or the catalog is closed.
+func (c *Catalog) awaitEnd(backend uint32) {
+	ctx, cancel := context.WithTimeout(c.ctx, settleTime)
+	defer cancel()
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for there := true; there; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		found, err := c.backend(ctx, backend)
+		switch {
+		case err == nil:
+			there = found
+			tick.Reset(settleEvery)
+		case ctx.Err() == nil:
+			c.opts.Log.Warn("not known whether a backend has ended", "backend", backend, "error", err)
+			tick.Reset(time.Second)
+		}
+	}
+}
+
+// backend reports whether the database has a backend of that process id.
+func (c *Catalog) backend(ctx context.Context, pid uint32) (found bool, err error) {
+	select {
+	case <-c.work:
+		defer func() { c.work <- struct{}{} }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	asking, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if c.conn == nil || c.conn.IsClosed() {
+		if c.conn, err = c.opts.Connect(asking); err != nil {
+			c.conn = nil
+			return false, fmt.Errorf("connect for the catalog: %w", err)
+		}
+	}
+	if err = c.conn.QueryRow(asking, "select exists (select from pg_catalog.pg_stat_activity where pid = $1)", int64(pid)).Scan(&found); err != nil {
+		_ = c.disconnect() // its state is not known any more
+	}
+	return found, err
 }
 
 // Refresh asks the database now, whatever is known.
@@ -258,7 +341,7 @@ func (c *Catalog) idle() bool {
 		return false // somebody is asking
 	}
 	c.mu.Lock()
-	quiet := c.opts.Now().Sub(c.asked) >= c.opts.Idle
+	quiet := c.pending == 0 && c.opts.Now().Sub(c.asked) >= c.opts.Idle
 	if quiet {
 		c.polling = false
 	}

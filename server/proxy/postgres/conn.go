@@ -216,8 +216,13 @@ func (c *conn) finish(err error, a *answerer, g *guard) error {
 	<-a.stopped
 	<-g.quiet // deadlines stay as they are from here on
 	a.loseTag(stateAdminShutdown)
+	away := c.commits()
 	c.endAll()
-	c.proxy.besides.leave(c)
+	if away {
+		c.cat.Unsettled(c.up.PID, func() { c.proxy.besides.leave(c) })
+	} else {
+		c.proxy.besides.leave(c)
+	}
 	c.release()
 	err = ender(c.ctx) // whatever was first
 	if a.fatality != nil && (errors.Is(err, errTerminated) || errors.Is(err, errClientGone)) {
@@ -302,6 +307,14 @@ func (c *conn) farewell(err error, a *answerer) error {
 		return nil
 	}
 	return err
+}
+
+// commits reports whether the target may yet commit what others see of the catalog, though
+// nobody hears of it: a COMMIT waits for a disk or a standby whoever has left.
+func (c *conn) commits() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ddl >= 0 && c.public && len(c.queue) > 0
 }
 
 // endAll tells the session of statements whose end was never seen.
