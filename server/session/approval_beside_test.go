@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
@@ -23,7 +24,10 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 		CREATE TRIGGER t AFTER INSERT ON fired FOR EACH ROW EXECUTE FUNCTION fires();
 		CREATE TABLE later (n int);
 		CREATE VIEW shown AS SELECT 1 AS n;
-		CREATE TABLE quiet (n int)`})
+		CREATE TABLE quiet (n int);
+		CREATE FUNCTION puts() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO later VALUES (1); RETURN NULL; END';
+		CREATE TABLE put (n int);
+		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON put DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION puts()`})
 	simple := func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
 	const update, inherit = "UPDATE hits SET n = n WHERE n < 1000", "ALTER TABLE allowed INHERIT hits"
 	one, other := open(t, a.Gateway, simple), open(t, a.Gateway, simple)
@@ -42,7 +46,22 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 
 	a.runs(one, []string{"BEGIN", "ALTER TABLE later RENAME TO was", "ALTER TABLE fired RENAME TO later"}, []bool{false, true, true})
 	a.refuses(other, "INSERT INTO later VALUES (1)")
-	a.runs(one, []string{"ROLLBACK", "BEGIN", "CREATE TRIGGER t AFTER INSERT ON later FOR EACH ROW EXECUTE FUNCTION fires()"}, []bool{false, false, true})
+	run(t, one, "ROLLBACK")
+	for _, end := range []string{"ROLLBACK", "COMMIT"} { // what is put off runs behind both
+		run(t, other, "BEGIN")
+		run(t, other, "INSERT INTO put VALUES (1)")
+		a.runs(one, []string{"BEGIN", "ALTER TABLE later RENAME TO was", "ALTER TABLE fired RENAME TO later"}, []bool{false, true, true})
+		if end == "ROLLBACK" {
+			a.refuses(other, "COMMIT")
+			run(t, one, end)
+		} else {
+			run(t, one, end)
+			a.refuses(other, "COMMIT")
+		}
+		run(t, other, "ROLLBACK")
+	}
+	a.runs(one, []string{"ALTER TABLE later RENAME TO fired", "ALTER TABLE was RENAME TO later"}, []bool{true, true})
+	a.runs(one, []string{"BEGIN", "CREATE TRIGGER t AFTER INSERT ON later FOR EACH ROW EXECUTE FUNCTION fires()"}, []bool{false, true})
 	a.refuses(other, "INSERT INTO later VALUES (1)")
 	a.runs(one, []string{"ROLLBACK", "BEGIN", "CREATE OR REPLACE VIEW shown AS SELECT bump() AS n"}, []bool{false, false, true})
 	a.refuses(other, "SELECT n FROM shown")
@@ -50,17 +69,35 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 	run(t, other, "INSERT INTO quiet VALUES (1)")
 	run(t, one, "ROLLBACK")
 
+	// Who agrees to something behind the session's own DDL agrees to what it means, whatever else
+	// others define meanwhile.
+	for i, define := range []string{"CREATE TABLE unrelated (n int)", "CREATE TABLE beside (n int) INHERITS (quiet)"} {
+		a.runs(one, []string{"BEGIN", "ALTER TABLE later ADD more int"}, []bool{false, true})
+		done := exec(one, "UPDATE quiet SET n = n + 1 WHERE true")
+		held := a.pending(1)[0]
+		a.Direct(define)
+		a.decide(held.ID, true)
+		if err := <-done; i == 0 && err != nil || i == 1 && state(err) != "42501" {
+			t.Errorf("behind %s: %v", define, err)
+		}
+		run(t, one, "ROLLBACK")
+	}
+
+	eventually := func(what string, is func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("not in time: " + what)
+			}
+		}
+	}
+	updates := func() bool { _, err := other.Exec(t.Context(), update); return err == nil }
+
 	// Who is gone has nothing open.
 	gone := open(t, a.Gateway, simple)
 	a.runs(gone, []string{"BEGIN", inherit}, []bool{false, true})
 	_ = gone.Close(t.Context())
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := other.Exec(t.Context(), update); err == nil {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	eventually("it runs", updates)
 
 	sleeps := exec(other, "SELECT pg_sleep(1); UPDATE hits SET n = n + 1 WHERE n < 1000")
 	time.Sleep(300 * time.Millisecond)
@@ -71,5 +108,31 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 	denied(update)
 	if n, m := a.Count("SELECT sum(n) FROM allowed"), a.Count("SELECT sum(n) FROM ONLY hits"); n != 0 || m != 1 {
 		t.Errorf("the table that nobody may write has %d, the other %d", n, m)
+	}
+
+	// Who leaves while COMMIT waits for a standby commits when that is cancelled, and nobody tells.
+	a.Direct("ALTER TABLE allowed NO INHERIT hits")
+	system := func(texts ...string) {
+		for _, sql := range append(texts, "SELECT pg_reload_conf()") {
+			a.Direct(sql)
+		}
+	}
+	system("ALTER SYSTEM SET synchronous_commit = local", "ALTER SYSTEM SET synchronous_standby_names = nobody")
+	defer system("ALTER SYSTEM RESET synchronous_standby_names", "ALTER SYSTEM RESET synchronous_commit")
+	eventually("it runs", updates)
+	gone = open(t, a.Gateway, simple)
+	run(t, gone, "SET synchronous_commit = on")
+	a.runs(gone, []string{"BEGIN", inherit}, []bool{false, true})
+	raw, err := gone.PgConn().Hijack() // pgx would cancel what runs when it is closed
+	must(t, err)
+	raw.Frontend.Send(&pgproto3.Query{String: "COMMIT"})
+	must(t, raw.Frontend.Flush())
+	eventually("COMMIT waits", func() bool { return a.Count("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == 1 })
+	must(t, raw.Conn.Close())
+	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
+		denied(update)
+	}
+	if n := a.Count("SELECT count(*) FROM pg_inherits WHERE inhrelid = 'allowed'::regclass"); n != 1 {
+		t.Errorf("it was not committed")
 	}
 }

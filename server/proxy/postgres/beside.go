@@ -129,7 +129,7 @@ func (c *conn) restates(r *running) error {
 	// Whoever agrees to new code agrees to what it does to statements that wait for it.
 	reaching := restated{}.with(slices.DeleteFunc(more, func(m sqlscan.Restated) bool { return m.Code }))
 	c.beside.opens(c, mine)
-	for deadline := time.Now().Add(besideTime); c.crossed(reaching); {
+	for deadline := time.Now().Add(c.proxy.patience); c.crossed(reaching); {
 		select {
 		case <-c.ctx.Done():
 			return context.Cause(c.ctx)

@@ -138,5 +138,5 @@ func (a *answerer) copiesStill(e *expected, m []byte) error {
 	if got := int(f.uint16()); !ok || got != n || f.err != nil {
 		return a.fault("COPY TO of other columns than were judged")
 	}
-	return a.same(e.run.meaning, e.run.snap, false, e.run.st, a.beside.now())(a.ctx)
+	return a.same(e.run.meaning, &basis{snap: e.run.snap}, false, e.run.st, a.beside.now())(a.ctx)
 }

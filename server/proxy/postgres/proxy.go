@@ -94,6 +94,7 @@ type Proxy struct {
 	cancels  chan struct{} // holds a token for each CancelRequest of ours that is under way
 
 	overtakes time.Duration // see there
+	patience  time.Duration // see besideTime
 }
 
 // New makes a proxy.
@@ -116,7 +117,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}, overtakes: overtakes}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}, overtakes: overtakes, patience: besideTime}
 }
 
 // Begin takes one client through its startup. The client must prove that it knows the

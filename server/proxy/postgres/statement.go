@@ -375,16 +375,24 @@ func merge(a, b []string) []string {
 
 // same returns a check that a held statement, once approved, still means what it did.
 // So must be the definition of everything that it touches: a view that reads the same
-// tables may read other rows of them. seen is what beside.now gave before.
-func (c *conn) same(m *meaning, snap *catalog.Snapshot, tainted bool, st *hoop.Statement, seen int64) func(context.Context) error {
+// tables may read other rows of them. seen is what beside.now gave before. Where others have
+// changed the catalog, the open transaction is asked again what it has made of it: on is what m
+// stands on, before and after.
+func (c *conn) same(m *meaning, on *basis, tainted bool, st *hoop.Statement, seen int64) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c.mu.Lock()
 		c.stale = true
 		c.mu.Unlock()
+		if on.own != nil {
+			if _, err := c.look(m, st); err != nil {
+				return err
+			}
+		}
 		now, latest, err := c.renew(ctx, m)
 		if err != nil {
 			return err
 		}
+		snap := on.snap
 		if now == m && latest.Base().Version == snap.Base().Version && c.beside.now() == seen {
 			return nil
 		}
@@ -397,8 +405,19 @@ func (c *conn) same(m *meaning, snap *catalog.Snapshot, tainted bool, st *hoop.S
 			return hoop.Errorf(hoop.CodeDenied, "the catalog changed while the statement waited, and with it what the statement does").
 				WithHint("run the statement again")
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.seesLocked(now) {
+			on.snap, on.own = latest, c.insight
+		}
 		return nil
 	}
+}
+
+// basis is the catalog that a statement was judged by.
+type basis struct {
+	snap *catalog.Snapshot
+	own  *insight // that snap is of; nil where others see it too
 }
 
 // everyTable is the canonical names of all that a statement touches.
@@ -437,8 +456,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	if _, err := c.look(m, nil); err != nil {
 		return nil, c.unjudged(text, nil, params, err)
 	}
-	var snap *catalog.Snapshot
-	var own *insight
+	var by basis
 	var on ground
 	var st *hoop.Statement
 	var also []executed
@@ -446,23 +464,23 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 	for defined, seen = int64(-1), int64(-1); defined != c.endings() || seen != c.beside.now(); { // what ended meanwhile is in another catalog
 		defined, seen = c.endings(), c.beside.now()
 		var err error
-		if m, snap, err = c.renew(c.ctx, m); err != nil {
+		if m, by.snap, err = c.renew(c.ctx, m); err != nil {
 			return nil, c.unjudged(text, nil, params, err)
 		}
-		if m, err = c.withParams(c.ctx, m, snap, params); err != nil {
+		if m, err = c.withParams(c.ctx, m, by.snap, params); err != nil {
 			return nil, c.unjudged(text, nil, params, err)
 		}
 		c.mu.Lock()
 		on, altered = c.groundLocked(), c.altered
-		if own = nil; c.seesLocked(m) {
-			own = c.insight
+		if by.own = nil; c.seesLocked(m) {
+			by.own = c.insight
 		}
 		c.mu.Unlock()
 		if err = c.convertible(m); err == nil {
 			st, also, err = c.statement(c.ctx, m, tainted, params)
 		}
 		more := false
-		if err == nil && own == nil {
+		if err == nil && by.own == nil {
 			more, err = c.look(m, st)
 		}
 		if err != nil {
@@ -490,11 +508,11 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, held, err := c.judge(c.asking(st, m, snap, also), c.same(m, snap, tainted, st, seen))
+	run, held, err := c.judge(c.asking(st, m, by.snap, also), c.same(m, &by, tainted, st, seen))
 	if err != nil {
 		return nil, err
 	}
-	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: snap, seen: own, altered: altered, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
+	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: by.snap, seen: by.own, altered: altered, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
 	if err = c.restates(r); err == nil {
 		err = c.stillBeside(seen, r, tainted)
 	}
