@@ -30,7 +30,8 @@ LONGEST := ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/crash
 # other, so that the race detector would find in them what it finds in the packages that they
 # drive, at three to eight times the cost. Where approvals race with each other, it looks.
 ATTACKS  := ./test/evasions ./test/leaks
-APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views|LongNames|Types|TwoPhase|WhoMay|NothingRides|EventsName|NobodyIsAsked|TimeIsUp)|Test(Decoys|Export|Inference|Read|Swayed)_
+APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views|LongNames|Types|TwoPhase|WhoMay|NothingRides|EventsName|NobodyIsAsked|TimeIsUp)
+LIMITS   := Test(Decoys|Export|Inference|Read|Swayed)_
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
 MASKING  := Test(Charset|CopyClear|Derive|Lineage|Look|Mask|Overlay|Shadows|SlowReader|Wide)_
 FORGED   := TestBundle_|TestTamper_
@@ -48,8 +49,9 @@ test: ## every package, under the race detector, in any order; matrices without 
 	CGO_ENABLED=1 go build $(RACE) ./... # once, before several need it
 	@export HOOP_TEST_PARSER=$(CURDIR)/bin/test/parser-worker; set -x; \
 	$(GOTEST) -run '$(APPROVAL)' ./server/session & pids=$$!; \
+	$(GOTEST) -run '$(LIMITS)' ./server/session & pids="$$pids $$!"; \
 	$(RACETEST) -run '$(SESSION)' -skip '$(APPROVAL)' ./server/session & pids="$$pids $$!"; \
-	$(RACETEST) -skip '$(APPROVAL)|$(SESSION)' ./server/session & pids="$$pids $$!"; \
+	$(RACETEST) -skip '$(APPROVAL)|$(LIMITS)|$(SESSION)' ./server/session & pids="$$pids $$!"; \
 	$(GOTEST) $(ATTACKS) $(PURE) & pids="$$pids $$!"; \
 	{ $(GOTEST) -run '$(MASKING)' ./server/proxy/postgres && $(GOTEST) -run '$(FORGED)' ./server/audit && $(RACETEST) -skip '$(FORGED)' ./server/audit; } & pids="$$pids $$!"; \
 	$(RACETEST) -skip '$(MASKING)' ./server/proxy/postgres & pids="$$pids $$!"; \

@@ -70,8 +70,8 @@ rows(k) as (
 	union all select 'M' || roleid || '.' || member || ':' || xmin from pg_catalog.pg_auth_members
 	union all select 'S' || oid || ':' || rolname || ':' || rolsuper || ':' || rolbypassrls from pg_catalog.pg_roles where rolsuper or rolbypassrls
 )
-select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)::numeric), 0)::text || ':' ||
-	coalesce(sum(pg_catalog.hashtextextended(k, 42)::numeric), 0)::text from rows`
+select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)), 0)::text || ':' ||
+	coalesce(sum(pg_catalog.hashtextextended(k, 42)), 0)::text from rows`
 
 func readVersion(ctx context.Context, conn *pgx.Conn) (string, error) {
 	var v string
