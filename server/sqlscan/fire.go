@@ -20,7 +20,8 @@ func (s *stmt) called(f *catalog.Function, by call, why string) {
 	c := s.on.codeOf(f)
 	s.explicit(c, why)
 	if by.name = f.Name; c.keeps && len(c.names()) > 0 {
-		s.opaque(why + " and keeps a value outside of any table")
+		s.keeps(why + " and")
+		s.kept = append(s.kept, keptCall{by, false})
 	} else if c.keeps {
 		s.keepsArgs(by)
 	}

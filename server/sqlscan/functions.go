@@ -185,7 +185,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	}
 	if h.keeps && f.Name == "setval" && c.text {
 		if !s.on.given(c.args...) {
-			s.kept = append(s.kept, c)
+			s.kept = append(s.kept, keptCall{c, true})
 			s.coded = s.coded || sequenceOf(c) == nil // it may be one that no catalog shows
 		}
 	} else if h.keeps && (c.text || f.Name != "nextval") { // a view knows its sequence
@@ -202,12 +202,38 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	}
 }
 
+// keptCall is a call that keeps its arguments: as the number of a sequence, or where no rule
+// protects them.
+type keptCall struct {
+	call
+	sequence bool
+}
+
+// contents are functions whose last argument goes to where it is masked as it is, a large object or
+// a notification; the others say which one.
+var contents = map[string]bool{"lo_from_bytea": true, "lo_put": true, "lowrite": true, "pg_notify": true}
+
 // keepsArgs makes a call opaque whose arguments can be read again, unless whoever wrote
 // the text knows them.
 func (s *stmt) keepsArgs(c call) {
-	if !c.text || !s.on.given(c.args...) {
-		s.opaque(c.via + c.name + " keeps a value outside of any table")
+	if c.text && s.on.given(c.args...) {
+		return
 	}
+	s.keeps(c.via + c.name)
+	if contents[c.name] && len(c.args) > 0 {
+		c.args = c.args[:len(c.args)-1]
+	}
+	if !c.text || !s.on.given(c.args...) {
+		s.kept = append(s.kept, keptCall{c, false})
+	}
+}
+
+// keeps says that what a call gets can be told by anybody who asks for it, without reading a
+// table: the number of a lock or a large object, a channel, a seed.
+func (s *stmt) keeps(what string) {
+	s.opened = true // and opaque to the gateway: see flushKept
+	s.holding = true
+	s.use(hoop.EffectOpaque, what+" keeps a value outside of any table", "*")
 }
 
 // readsSequence are functions that show the value of a sequence, where setval may have
@@ -301,27 +327,42 @@ func canonicals(tables []*catalog.Table) []string {
 	return out
 }
 
-// flushKept tells what setval copies: a sequence is a place for numbers. Where all of
-// its argument is columns that are known, those are what it copies.
-func (s *stmt) flushKept() {
+// flushKept tells what is copied by calls that keep it: a sequence is a place for numbers, and
+// what can be told without reading a table may be anywhere. Where all of the arguments are
+// columns that are known, these are what is copied, with those that choose the rows.
+func (s *stmt) flushKept(deciding []hoop.ColumnRef) {
+	unseen := s.out.Opaque
+	s.out.Opaque = unseen || s.holding
 	for _, c := range s.kept {
-		if len(s.cat.Local()) > 0 {
-			s.out.Temp = true // it may be a sequence of theirs, and what that gives is not followed
+		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: []string{"*"}, Tables: s.origins()}
+		if c.sequence {
+			s.out.Temp = s.out.Temp || len(s.cat.Local()) > 0 // it may be a sequence of theirs, and what that gives is not followed
+			u.Into = s.numbered(c.call)
 		}
 		r := s.newResolver()
 		for _, a := range c.args {
 			r.within(a)
 		}
-		u := hoop.Use{Effect: hoop.EffectDerive, Why: c.name, Into: s.numbered(c), Tables: s.origins()}
 		u.Columns, _ = s.among()
 		for col := range r.out {
 			u.Columns = append(u.Columns, col)
 		}
-		if len(u.Columns) == 0 || s.stray || s.out.Opaque || len(s.ran.names()) > 0 {
+		if len(u.Columns) == 0 || s.stray || unseen || len(s.ran.names()) > 0 {
 			u.Columns, u.Tables = nil, append(u.Tables, s.ran.names()...)
+		} else {
+			u.Columns, u.Exact = append(u.Columns, decide(deciding, u.Tables)...), !c.sequence
 		}
-		s.add(u)
+		if len(u.Tables) > 0 {
+			s.add(u)
+		}
 	}
+}
+
+// decide gives the columns of tables, and any that is not known.
+func decide(deciding []hoop.ColumnRef, tables []string) []hoop.ColumnRef {
+	return slices.DeleteFunc(slices.Clone(deciding), func(c hoop.ColumnRef) bool {
+		return c != hoop.AnyColumn && !slices.Contains(tables, hoop.TableName(c.Schema, c.Table))
+	})
 }
 
 // numbered are the names of the sequences that setval may set, whether the catalog shows them

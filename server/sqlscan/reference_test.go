@@ -104,7 +104,7 @@ another name for a schema of temporary objects (` + "`pg_temp_3`" + `).
 
 `)
 	fmt.Fprintf(&b, "By name: %s. By prefix: %s.\n", quoted(slices.Sorted(maps.Keys(serverSettings))), quoted(serverPrefixes))
-	b.WriteString("\n## PostgreSQL's functions that do more than compute\n\n`…` marks a family. *Blind* ones can read what the text does not show; *keeping* ones are `opaque` with a value that is not *given*: one that is made of anything but constants, parameters and functions, operators and types that compute from these alone, however deep. A column, a sub-select, a user's function that reads a table, a large object, a custom setting and another session's state are not.\n\n| function | effect | |\n|---|---|---|\n")
+	b.WriteString("\n## PostgreSQL's functions that do more than compute\n\n`…` marks a family. *Blind* ones can read what the text does not show; *keeping* ones are `opaque` with a value that is not *given*: one that is made of anything but constants, parameters and functions, operators and types that compute from these alone, however deep. A column, a sub-select, a user's function that reads a table, a large object, a custom setting and another session's state are not. What such a call copies can be told afterwards by whoever asks for it (which locks are held, which large objects there are): a `derive` to anywhere (`*`), but for the contents of large objects and notifications.\n\n| function | effect | |\n|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(harmful)) {
 		writeHarm(&b, name, harmful[name])
 	}

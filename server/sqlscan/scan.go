@@ -208,7 +208,8 @@ type stmt struct {
 	on       *dependence
 	changed  []string                // tables that the statement writes to
 	about    string                  // the one name of pg_settings that the query at hand is about
-	kept     []call                  // of setval with more than constants
+	kept     []keptCall              // with more than constants
+	holding  bool                    // it keeps values where they can be told without reading a table
 	alone    []*catalog.Table        // what an UPDATE at hand changes, where its assignments can read nothing else
 	values   map[uint32]bool         // types that values may have: what users' functions take and give, what is named or declared
 	anyType  bool                    // they may have every type
@@ -272,7 +273,6 @@ func (s *stmt) run() {
 	s.sizes(false)
 	s.flushCode()
 	s.out.Coded, s.out.Changes = s.out.Coded || s.codes(), append(s.out.Changes, s.changed...)
-	s.flushKept()
 	s.flush()
 	s.out.Temp = s.out.Temp || s.cataloging && !s.owned && s.ownToo()
 	code := s.leave()
@@ -305,6 +305,7 @@ func (s *stmt) flush() {
 	for _, look := range s.conflicts {
 		deciding = append(deciding, look.Columns...)
 	}
+	s.flushKept(deciding)
 	s.flushDerive(deciding)
 	s.hidden()
 	for _, look := range s.conflicts {

@@ -341,12 +341,7 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 				u.Columns = nil // by tables
 			}
 		} else if t.known && len(u.Columns) == 0 {
-			u.Columns = slices.Concat(t.columns, among)
-			for _, c := range deciding {
-				if c == hoop.AnyColumn || slices.Contains(u.Tables, hoop.TableName(c.Schema, c.Table)) {
-					u.Columns = append(u.Columns, c)
-				}
-			}
+			u.Columns = slices.Concat(t.columns, among, decide(deciding, u.Tables))
 			if len(u.Columns) == 0 {
 				continue
 			}

@@ -137,9 +137,18 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 			s.opaque("a sampling method that is not PostgreSQL's")
 		}
 		w.output = false
+	case *pg_query.Node_JsonObjectConstructor: // UNIQUE compares keys, and a type may be too short
+		w.output = w.output && !x.JsonObjectConstructor.Unique && x.JsonObjectConstructor.Output == nil
+	case *pg_query.Node_JsonArrayConstructor:
+		w.output = w.output && x.JsonArrayConstructor.Output == nil
+	case *pg_query.Node_JsonObjectAgg:
+		w.output = w.output && !x.JsonObjectAgg.Unique && x.JsonObjectAgg.Constructor.GetOutput() == nil
+	case *pg_query.Node_JsonArrayAgg:
+		w.output = w.output && x.JsonArrayAgg.Constructor.GetOutput() == nil
+	case *pg_query.Node_JsonValueExpr: // FORMAT JSON reads a text
+		w.output = w.output && x.JsonValueExpr.GetFormat().GetFormatType() <= pg_query.JsonFormatType_JS_FORMAT_DEFAULT
 	case *pg_query.Node_ResTarget, *pg_query.Node_List, *pg_query.Node_RowExpr, *pg_query.Node_AArrayExpr,
-		*pg_query.Node_CoalesceExpr, *pg_query.Node_JsonObjectConstructor, *pg_query.Node_JsonArrayConstructor,
-		*pg_query.Node_JsonKeyValue, *pg_query.Node_JsonValueExpr, *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg,
+		*pg_query.Node_CoalesceExpr, *pg_query.Node_JsonKeyValue,
 		*pg_query.Node_NamedArgExpr, *pg_query.Node_CollateClause:
 		// what they hold is shown as it is
 	case *pg_query.Node_String_, *pg_query.Node_Integer, *pg_query.Node_Float, *pg_query.Node_AConst, *pg_query.Node_Alias:

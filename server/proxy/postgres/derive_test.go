@@ -44,6 +44,8 @@ const deriveSchema = `
 	create view over as select id, a, b from log2;
 	create sequence numbers;
 	create view shown as select id, name from patients;
+	create function locks(int) returns bool language sql as 'select pg_try_advisory_lock($1)';
+	create view locking as select pg_try_advisory_lock(length(ssn)) as locked from patients;
 	create table parts (id int, a text, b text) partition by list (id);
 	create table part_1 partition of parts for values in (1);
 	create table parts_rest partition of parts default`
@@ -212,6 +214,13 @@ func TestDerive_Kept(t *testing.T) {
 		"constants in a fired table":      {"update fired set a = 'x' from patients p where p.ssn like '9%'"},
 		"what is left by a condition":     {"delete from log using patients p where p.ssn like '9%'"},
 		"what is left by a sub-select":    {"delete from log where id in (select id from patients where ssn like '9%')"},
+		"the number of a large object":    {"select lo_create(n) from patients where id = 1"},
+		"the number of a lock":            {"select pg_try_advisory_lock(n) from patients"},
+		"the number of a chosen lock":     {"select pg_try_advisory_lock(l.id) from log l join patients p on p.n = l.id"},
+		"a lock of a function":            {"select locks(n) from patients"},
+		"a channel":                       {"select pg_notify(ssn, '') from patients where ssn is not null"},
+		"a seed":                          {"select setseed(n / 100.0) from patients"},
+		"the lock of a view":              {"select locked from locking"},
 		"a table of one's own, chosen":    {"create temp table t as select name as x from patients where ssn like '9%'", "insert into log (a) select x from t"},
 		"SELECT INTO, chosen":             {"select name as x into temp t from patients order by ssn limit 1", "insert into log (a) select x from t"},
 		"a number of what was chosen":     {"create temp table t as select from patients where ssn like '9%'", "insert into log (id) select count(*) from t"},
@@ -306,6 +315,9 @@ func TestDerive_Lost(t *testing.T) {
 		"a join":               "insert into log2 (a, b) select p.name, l.a from patients p left join log l on l.id = p.id order by p.name limit 10",
 		"a window":             "insert into log2 (a, k) select name, row_number() over (partition by state order by name) from patients",
 		"a table of one's own": "insert into log2 (a) select name from own where id = 1",
+		"a lock by its key":    "select pg_try_advisory_lock(id) from patients where state = 'NY'; select pg_advisory_unlock_all()",
+		"a large object":       "select lo_from_bytea(0, ssn::bytea) from patients",
+		"a payload":            "select pg_notify('c', ssn) from patients",
 		"what others chose":    "insert into log2 (a) select name from own where exists (select from own)",
 		"a view that has more": "insert into log2 (k) select id from v",
 		"its own column":       "update patients set state = 'NY' where ssn like '7%'",

@@ -55,7 +55,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), absentUses(m, also)...)
 	}
 	if made {
-		st.Opaque = true
+		st.Opaque, st.Uses = true, inexact(st.Uses)
 	}
 	unplaced := c.shadows.unplaced(a)
 	if !c.shadows.hides() && len(unplaced) == 0 {
@@ -95,6 +95,16 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		st.Uses = append(slices.Clip(st.Uses), c.intercepts(m, also)...)
 	}
 	return st, also, nil
+}
+
+// inexact gives uses whose columns are not all that there may be, as names may mean what the
+// catalog does not show.
+func inexact(uses []hoop.Use) []hoop.Use {
+	out := slices.Clone(uses)
+	for i, u := range out {
+		out[i].Exact = u.Exact && len(u.Columns) == 0
+	}
+	return out
 }
 
 // absentUses are those of calls of functions that the catalog does not have, where the
