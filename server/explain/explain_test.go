@@ -141,7 +141,7 @@ var ordinary = []string{
 	"select p from patients p order by id",
 	"select row_to_json(p), to_jsonb(p) - 'ssn', array_agg(name) from patients p group by p.id order by p.id",
 	"with c as (select id, ssn as name from patients) select name, id from c order by 2",
-	"select name from patients union all select ssn from patients order by 1",
+	"select name from patients union all select ssn from patients",
 	"select name from only patients union all select title from wards order by 1",
 	"select f(id), id, name from patients order by id",
 	"select g(id), id, name from patients order by id",
