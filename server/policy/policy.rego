@@ -87,7 +87,14 @@ beside(_, use) if count(use.tables) == 0
 
 beside(by, use) if {
 	some table in use.tables
-	count(named(by, use, [table])) == 0
+	not met(by, use, table)
+}
+
+met(by, use, table) if {
+	some group in groups
+	patterns := index[by][input.target][use.effect][group].tables
+	some key in keys(table)
+	patterns[key[0]][key[1]]
 }
 
 # matching is the rules that meet an effect, as [-rank, -count, name, decision]. An effect
@@ -95,7 +102,7 @@ beside(by, use) if {
 # on any table.
 matching(by, use) := [index.statement_rules[name] | some name in everything(by, use)] if use.any_table
 
-else := [index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use, use.tables))]
+else := [index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use))]
 
 everything(by, use) := {name |
 	some group in groups
@@ -107,16 +114,20 @@ anywhere(by, use) := {name |
 	some name in index[by][input.target][use.effect][group].anywhere
 }
 
-# No name in PostgreSQL is empty: "" stands for every schema, or every table.
-# A rule on a table is one on what inherits from it, partitions too.
-named(by, use, tables) := {name |
+named(by, use) := {name |
 	some group in groups
 	patterns := index[by][input.target][use.effect][group].tables
-	some table in tables
-	some one in array.concat([table], object.get(table, "parents", []))
-	some key in [[one.schema, one.table], [one.schema, ""], ["", one.table]]
+	some table in use.tables
+	some key in keys(table)
 	some name in patterns[key[0]][key[1]]
 }
+
+# keys is where rules on a table stand: under its name, and under those of what it inherits
+# from, or is a partition of. No name in PostgreSQL is empty: "" stands for every schema, or
+# every table.
+keys(table) := array.concat(own_keys(table), [key | some parent in table.parents; some key in own_keys(parent)])
+
+own_keys(table) := [[table.schema, table.table], [table.schema, ""], ["", table.table]]
 
 # access is the access rule under which the identity may have a grant: one that asks
 # nobody before one that does, then the longest, then the one that asks fewer people,
