@@ -24,54 +24,55 @@ const usersCast = `oid >= 16384 and castfunc not in (select p.oid from pg_catalo
 // statement that names one may mean that of another session.
 const versionQuery = `
 with temp as (select oid from pg_catalog.pg_namespace where nspname ~ '^pg_(toast_)?temp_'),
-kept as (select oid from pg_catalog.pg_class where relnamespace not in (select oid from temp)),
-types as (select oid from pg_catalog.pg_type where typnamespace not in (select oid from temp)),
-rows(k) as (
-	select 'n' || oid || ':' || xmin from pg_catalog.pg_namespace where oid not in (select oid from temp)
-	union all select 'c' || oid || ':' || xmin from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't')
-	union all select 'a' || attrelid || '.' || attnum || ':' || xmin from pg_catalog.pg_attribute where attrelid >= 16384 and attnum > 0
+fleeting as (select oid from pg_catalog.pg_class where relnamespace in (select oid from temp)),
+fleeting_types as (select oid from pg_catalog.pg_type where typnamespace in (select oid from temp)),
+rows(kind, id, made) as (
+	select 'n', oid::int8, xmin from pg_catalog.pg_namespace where oid not in (select oid from temp)
+	union all select 'c', oid::int8, xmin from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't')
+	union all select 'a', (attrelid::int8 << 16) + attnum, xmin from pg_catalog.pg_attribute where attrelid >= 16384 and attnum > 0
 		and attrelid in (select oid from pg_catalog.pg_class where relnamespace not in (select oid from temp) and relkind not in ('i', 'I', 't'))
-	union all select 't' || oid || ':' || xmin from pg_catalog.pg_type where oid >= 16384 and typnamespace not in (select oid from temp)
-	union all select 'p' || oid || ':' || xmin from pg_catalog.pg_proc where pronamespace not in (select oid from temp)
-	union all select 'o' || oid || ':' || xmin from pg_catalog.pg_operator where oid >= 16384
-	union all select 's' || oid || ':' || xmin from pg_catalog.pg_cast where ` + usersCast + `
-	union all select 'i' || inhrelid || '.' || inhparent || ':' || xmin from pg_catalog.pg_inherits where inhrelid in (select oid from kept)
-	union all select 'g' || oid || ':' || xmin from pg_catalog.pg_trigger where (not tgisinternal or tgenabled <> 'O') and tgrelid in (select oid from kept)
-	union all select 'r' || oid || ':' || xmin from pg_catalog.pg_rewrite where oid >= 16384 and ev_class in (select oid from kept)
-	union all select 'k' || oid || ':' || xmin from pg_catalog.pg_constraint where connamespace not in (select oid from temp)
-	union all select 'd' || oid || ':' || xmin from pg_catalog.pg_attrdef where adrelid in (select oid from kept)
-	union all select 'l' || oid || ':' || xmin from pg_catalog.pg_policy where polrelid in (select oid from kept)
-	union all select 'e' || oid || ':' || xmin from pg_catalog.pg_event_trigger
-	union all select 'x' || indexrelid || ':' || xmin from pg_catalog.pg_index
-		where (indexprs is not null or indpred is not null or indisunique) and indexrelid >= 16384 and indrelid in (select oid from kept)
-	union all select 'q' || seqrelid || ':' || xmin from pg_catalog.pg_sequence where seqrelid in (select oid from kept)
-	union all select 'm' || oid || ':' || xmin from pg_catalog.pg_enum where enumtypid in (select oid from types)
-	union all select 'P' || partrelid || ':' || xmin from pg_catalog.pg_partitioned_table where partrelid in (select oid from kept)
-	union all select 'f' || ftrelid || ':' || xmin from pg_catalog.pg_foreign_table where ftrelid in (select oid from kept)
-	union all select 'R' || rngtypid || ':' || xmin from pg_catalog.pg_range where rngtypid >= 16384 and rngtypid in (select oid from types)
-	union all select 'C' || oid || ':' || xmin from pg_catalog.pg_opclass where oid >= 16384
-	union all select 'F' || oid || ':' || xmin from pg_catalog.pg_opfamily where oid >= 16384
-	union all select 'O' || oid || ':' || xmin from pg_catalog.pg_amop where oid >= 16384
-	union all select 'A' || oid || ':' || xmin from pg_catalog.pg_amproc where oid >= 16384
-	union all select 'y' || oid || ':' || xmin from pg_catalog.pg_collation where oid >= 16384
-	union all select 'z' || oid || ':' || xmin from pg_catalog.pg_language where oid >= 16384
-	union all select 'v' || oid || ':' || xmin from pg_catalog.pg_conversion where oid >= 16384
-	union all select 'T' || oid || ':' || xmin from pg_catalog.pg_transform
-	union all select 'w' || oid || ':' || xmin from pg_catalog.pg_ts_config where oid >= 16384
-	union all select 'W' || mapcfg || '.' || maptokentype || '.' || mapseqno || ':' || xmin from pg_catalog.pg_ts_config_map where mapcfg >= 16384
-	union all select 'D' || oid || ':' || xmin from pg_catalog.pg_ts_dict where oid >= 16384
-	union all select 'u' || oid || ':' || xmin from pg_catalog.pg_ts_parser where oid >= 16384
-	union all select 'U' || oid || ':' || xmin from pg_catalog.pg_ts_template where oid >= 16384
-	union all select 'E' || oid || ':' || xmin from pg_catalog.pg_statistic_ext where stxrelid in (select oid from kept)
-	union all select 'G' || oid || ':' || xmin from pg_catalog.pg_default_acl
-	union all select 'h' || oid || ':' || xmin from pg_catalog.pg_foreign_data_wrapper
-	union all select 'H' || oid || ':' || xmin from pg_catalog.pg_foreign_server
-	union all select 'j' || umid || ':' || pg_catalog.to_jsonb(x) from pg_catalog.pg_user_mappings x
-	union all select 'M' || roleid || '.' || member || ':' || xmin from pg_catalog.pg_auth_members
-	union all select 'S' || oid || ':' || rolname || ':' || rolsuper || ':' || rolbypassrls from pg_catalog.pg_roles where rolsuper or rolbypassrls
+	union all select 't', oid::int8, xmin from pg_catalog.pg_type where oid >= 16384 and typnamespace not in (select oid from temp)
+	union all select 'p', oid::int8, xmin from pg_catalog.pg_proc where pronamespace not in (select oid from temp)
+	union all select 'o', oid::int8, xmin from pg_catalog.pg_operator where oid >= 16384
+	union all select 's', oid::int8, xmin from pg_catalog.pg_cast where ` + usersCast + `
+	union all select 'i', (inhrelid::int8 << 32) + inhparent::int8, xmin from pg_catalog.pg_inherits where inhrelid not in (select oid from fleeting)
+	union all select 'g', oid::int8, xmin from pg_catalog.pg_trigger where (not tgisinternal or tgenabled <> 'O') and tgrelid not in (select oid from fleeting)
+	union all select 'r', oid::int8, xmin from pg_catalog.pg_rewrite where oid >= 16384 and ev_class not in (select oid from fleeting)
+	union all select 'k', oid::int8, xmin from pg_catalog.pg_constraint where connamespace not in (select oid from temp)
+	union all select 'd', oid::int8, xmin from pg_catalog.pg_attrdef where adrelid not in (select oid from fleeting)
+	union all select 'l', oid::int8, xmin from pg_catalog.pg_policy where polrelid not in (select oid from fleeting)
+	union all select 'e', oid::int8, xmin from pg_catalog.pg_event_trigger
+	union all select 'x', indexrelid::int8, xmin from pg_catalog.pg_index
+		where (indexprs is not null or indpred is not null or indisunique) and indexrelid >= 16384 and indrelid not in (select oid from fleeting)
+	union all select 'q', seqrelid::int8, xmin from pg_catalog.pg_sequence where seqrelid not in (select oid from fleeting)
+	union all select 'm', oid::int8, xmin from pg_catalog.pg_enum where enumtypid not in (select oid from fleeting_types)
+	union all select 'P', partrelid::int8, xmin from pg_catalog.pg_partitioned_table where partrelid not in (select oid from fleeting)
+	union all select 'f', ftrelid::int8, xmin from pg_catalog.pg_foreign_table where ftrelid not in (select oid from fleeting)
+	union all select 'R', rngtypid::int8, xmin from pg_catalog.pg_range where rngtypid >= 16384 and rngtypid not in (select oid from fleeting_types)
+	union all select 'C', oid::int8, xmin from pg_catalog.pg_opclass where oid >= 16384
+	union all select 'F', oid::int8, xmin from pg_catalog.pg_opfamily where oid >= 16384
+	union all select 'O', oid::int8, xmin from pg_catalog.pg_amop where oid >= 16384
+	union all select 'A', oid::int8, xmin from pg_catalog.pg_amproc where oid >= 16384
+	union all select 'y', oid::int8, xmin from pg_catalog.pg_collation where oid >= 16384
+	union all select 'z', oid::int8, xmin from pg_catalog.pg_language where oid >= 16384
+	union all select 'v', oid::int8, xmin from pg_catalog.pg_conversion where oid >= 16384
+	union all select 'T', oid::int8, xmin from pg_catalog.pg_transform
+	union all select 'w', oid::int8, xmin from pg_catalog.pg_ts_config where oid >= 16384
+	union all select 'W', (mapcfg::int8 << 32) + (maptokentype << 16) + mapseqno, xmin from pg_catalog.pg_ts_config_map where mapcfg >= 16384
+	union all select 'D', oid::int8, xmin from pg_catalog.pg_ts_dict where oid >= 16384
+	union all select 'u', oid::int8, xmin from pg_catalog.pg_ts_parser where oid >= 16384
+	union all select 'U', oid::int8, xmin from pg_catalog.pg_ts_template where oid >= 16384
+	union all select 'E', oid::int8, xmin from pg_catalog.pg_statistic_ext where stxrelid not in (select oid from fleeting)
+	union all select 'G', oid::int8, xmin from pg_catalog.pg_default_acl
+	union all select 'h', oid::int8, xmin from pg_catalog.pg_foreign_data_wrapper
+	union all select 'H', oid::int8, xmin from pg_catalog.pg_foreign_server
+	union all select 'j', pg_catalog.hashtextextended(pg_catalog.to_jsonb(x)::text, umid::int8), '0' from pg_catalog.pg_user_mappings x
+	union all select 'M', (roleid::int8 << 32) + member::int8, xmin from pg_catalog.pg_auth_members
+	union all select 'S', pg_catalog.hashtextextended(rolname || ':' || rolsuper || ':' || rolbypassrls, oid::int8), '0' from pg_catalog.pg_roles where rolsuper or rolbypassrls
 )
-select count(*)::text || ':' || coalesce(sum(pg_catalog.hashtextextended(k, 0)), 0)::text || ':' ||
-	coalesce(sum(pg_catalog.hashtextextended(k, 42)), 0)::text from rows`
+select count(*)::text || ':' || coalesce(sum(pg_catalog.hashint8extended(id, seed)), 0)::text || ':' ||
+	coalesce(sum(pg_catalog.hashint8extended(seed, id)), 0)::text
+from (select id, (pg_catalog.ascii(kind)::int8 << 32) + made::text::int8 as seed from rows offset 0) x`
 
 func readVersion(ctx context.Context, conn *pgx.Conn) (string, error) {
 	var v string
