@@ -185,6 +185,14 @@ func TestRead_PartitionsOfATable(t *testing.T) {
 	}
 	refuses(t, conn, "SELECT * FROM derived", "outside the scope of the grant", "read on public.derived")
 	refuses(t, conn, "INSERT INTO events SELECT id, 3 FROM secrets", "outside the scope of the grant", "read on public.secrets")
+	for sql, effect := range map[string]string{ // what is no table at all
+		"CREATE ROLE another": "role", "ALTER ROLE postgres SET work_mem = '5MB'": "role", "CREATE SCHEMA another": "ddl", "CREATE TYPE another AS (a int)": "ddl", "DROP FUNCTION IF EXISTS another()": "destroy",
+	} {
+		refuses(t, conn, sql, "outside the scope of the grant", effect+" on no table")
+	}
+	for _, sql := range []string{"SELECT 1", "SET work_mem = '5MB'", "NOTIFY another", "CREATE TEMP TABLE another (a int)", "DROP TABLE another"} {
+		run(t, conn, sql)
+	}
 	part := narrowed(t, g, hoop.Scope{Tables: []string{"public.events_1"}})
 	refuses(t, part, "SELECT * FROM events", "outside the scope of the grant", "read on public.events")
 }

@@ -62,10 +62,19 @@ func (s scope) judge(uses []hoop.Use) *hoop.Decision {
 	return nil
 }
 
+// ofObjects are the effects of what changes more than rows: roles, schemas, functions, settings of
+// others. Where they name no table they are about none of a scope's.
+var ofObjects = []hoop.Effect{
+	hoop.EffectDDL, hoop.EffectDestroy, hoop.EffectRole, hoop.EffectServer, hoop.EffectOpaque, hoop.EffectUnknown,
+}
+
 // stray names something that a use touches beside the scope's tables. The session's own
 // temporary tables are no such thing: what is in them the session brought along, or read
 // from within the scope.
 func (s scope) stray(u hoop.Use) string {
+	if len(u.Tables)+len(u.Into) == 0 && slices.Contains(ofObjects, u.Effect) {
+		return string(u.Effect) + " on no table"
+	}
 	for _, name := range slices.Concat(u.Tables, u.Into) {
 		if _, _, ok := resource.SplitTable(name); !ok {
 			return string(u.Effect) + " on what could be any table"
