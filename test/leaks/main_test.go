@@ -46,6 +46,9 @@ var pg *pgserver.Server
 // canaries of the clinic.
 var canaries = newMint()
 
+// outside is the folder for files that attacks have the server write.
+var outside string
+
 // databases by who works in them.
 const (
 	direct = "clinic_direct"
@@ -60,6 +63,14 @@ const (
 func runTests(m *testing.M) int {
 	ctx := context.Background()
 	var err error
+	if outside, err = os.MkdirTemp("", "hoop-leaks-"); err == nil {
+		defer os.RemoveAll(outside) //nolint:errcheck // the tests are over
+		err = os.Chmod(outside, 0o777)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if pg, err = pgserver.Start(ctx, pgserver.Options{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -309,7 +320,8 @@ var shared = regexp.MustCompile(`(?i)role|create user|pg_user|database|pg_stat|p
 func (s script) apart() bool { return !shared.MatchString(strings.Join(s.lines, " ")) }
 
 // scripts reads the files of a folder: "-- title" begins a script, each line is a
-// statement, "@word …" tells something about it.
+// statement, "@word …" tells something about it; $V is its victim's schema, $K its keeper's,
+// $D a folder for the server's files.
 func scripts(t *testing.T, folder string) []script {
 	t.Helper()
 	names, err := fs.Glob(data, path.Join("testdata", folder, "*.sql"))
@@ -355,7 +367,7 @@ func scripts(t *testing.T, folder string) []script {
 			t.Fatalf("more than %d scripts change something in %s, or %d compute columns from themselves", victims, s.database, keepers)
 		}
 		for n := range s.lines {
-			s.lines[n] = strings.NewReplacer("$V", victim(taken[s.database]), "$K", keeper(kept)).Replace(s.lines[n])
+			s.lines[n] = strings.NewReplacer("$V", victim(taken[s.database]), "$K", keeper(kept), "$D", outside).Replace(s.lines[n])
 		}
 		if v {
 			taken[s.database]++

@@ -27,7 +27,7 @@ SELECT mrn FROM $V.mine
 IMPORT FOREIGN SCHEMA archive LIMIT TO (patients) FROM SERVER loop INTO $V
 SELECT full_name FROM $V.patients
 -- a foreign table of a file
-COPY (SELECT full_name FROM clinic.patients) TO '/tmp/hoop-leaks-far-$V'
+COPY (SELECT full_name FROM clinic.patients) TO '$D/far-$V'
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw
-CREATE FOREIGN TABLE $V.out (x text) SERVER files OPTIONS (filename '/tmp/hoop-leaks-far-$V')
+CREATE FOREIGN TABLE $V.out (x text) SERVER files OPTIONS (filename '$D/far-$V')
 SELECT x FROM $V.out

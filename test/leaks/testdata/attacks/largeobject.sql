@@ -27,8 +27,8 @@ BEGIN
 SELECT loread(lo_open(7008, 262144), 100)
 -- an export and a read
 SELECT lo_from_bytea(7009, full_name::bytea) FROM clinic.patients WHERE id = 2
-SELECT lo_export(7009, '/tmp/hoop-leaks-$V')
-SELECT pg_read_file('/tmp/hoop-leaks-$V')
+SELECT lo_export(7009, '$D/$V')
+SELECT pg_read_file('$D/$V')
 -- another session copies it to a table
 SELECT lo_from_bytea(7007, full_name::bytea) FROM clinic.patients WHERE id = 2
 \connect
