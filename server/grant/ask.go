@@ -345,6 +345,9 @@ func renewed(former *hoop.Grant, r *hoop.Request, a hoop.Access, now time.Time) 
 	if a.MaxUses > 0 {
 		g.MaxUses = g.Uses + a.MaxUses
 	}
+	if a.MaxSessions > 0 && (g.MaxSessions == 0 || a.MaxSessions < g.MaxSessions) {
+		g.MaxSessions = a.MaxSessions // of the rule that prolongs it
+	}
 	if g.ExpiresAt.After(former.ExpiresAt) || g.MaxUses > former.MaxUses && former.MaxUses > 0 {
 		return g, nil
 	}

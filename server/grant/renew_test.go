@@ -241,6 +241,24 @@ func TestRenew_CountsUsesAnew(t *testing.T) {
 	})
 }
 
+// A grant that another rule prolongs has no more sessions at once than that rule gives.
+func TestRenew_UnderAnotherRule(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		limited := func(sessions int) {
+			b.rules.set("few", hoop.Access{Rule: "few", MaxDuration: hoop.Duration(time.Hour), MaxSessions: sessions})
+		}
+		limited(0)
+		g := b.granted(alice, "few")
+		for _, c := range []struct{ gives, want int }{{2, 2}, {5, 2}, {0, 2}, {1, 1}} {
+			time.Sleep(time.Minute)
+			limited(c.gives)
+			if _, now, err := b.Ask(t.Context(), alice, renewal(g, time.Hour)); err != nil || now.MaxSessions != c.want {
+				t.Errorf("by a rule that gives %d: %+v, %v, want %d", c.gives, now, err, c.want)
+			}
+		}
+	})
+}
+
 // A gateway that did not renew the grant itself learns of it before it cuts.
 func TestShared_RenewalByAnotherGateway(t *testing.T) {
 	a, b := twoGateways(t)
