@@ -50,6 +50,9 @@ func (s *stmt) funcCall(f *pg_query.FuncCall, w where) {
 	for _, fn := range found {
 		s.function(fn, c)
 	}
+	if !w.output && slices.ContainsFunc(found, func(fn *catalog.Function) bool { return fn.System && carries(fn.Name) }) {
+		s.conflicts = append(s.conflicts, hoop.Look{Columns: []hoop.ColumnRef{hoop.AnyColumn}, Many: true})
+	}
 	if len(c.args) == 1 { // a cast goes before functions that take another type (func_get_detail in parse_func.c)
 		s.scalarType(c.name)
 	}
@@ -391,6 +394,17 @@ func splitName(name string) *pg_query.RangeVar {
 		return &pg_query.RangeVar{Schemaname: parts[0], Relname: parts[1]}
 	}
 	return nil
+}
+
+// carries reports whether a function gives values of any table, or tells how long some are, or
+// statements of others that have such in them. What these decide is a search of whatever is
+// protected, by as many values as the statement makes.
+func carries(name string) bool {
+	switch name {
+	case "lo_get", "loread", "pg_stat_get_activity", "pg_stat_get_backend_activity":
+		return true
+	}
+	return strings.HasPrefix(name, "pg_stat_get_xact_tuples_") || strings.HasPrefix(name, "pg_stat_get_db_temp_")
 }
 
 // constant gives the text of a string constant, with casts around it.

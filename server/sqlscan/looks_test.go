@@ -47,6 +47,7 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 
 		"SELECT 0 AS k, id FROM code.patients UNION ALL SELECT g, g FROM generate_series(1, 9) g ORDER BY 2":                                         true,
 		"SELECT id, ssn FROM code.patients UNION ALL SELECT id, ssn FROM code.patients ORDER BY 2":                                                   false,
+		"SELECT 0, (ROW(id, 1)).* FROM code.patients UNION ALL SELECT g, g, g FROM generate_series(1, 9) g ORDER BY 2":                               true,
 		"VALUES ((SELECT id FROM code.patients), 0), (length(random()::text), 1) ORDER BY 1":                                                         true,
 		"SELECT greatest(g, id) FROM code.patients, generate_series(1, 9) g GROUP BY 1":                                                              true,
 		"SELECT g, greatest(g, id) FROM code.patients, generate_series(1, 9) g ORDER BY 2, 1 DESC":                                                   true,

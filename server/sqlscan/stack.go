@@ -61,6 +61,7 @@ func (s *stmt) byNumber(q *pg_query.SelectStmt, sc *scope) {
 	for _, i := range places {
 		if !known || len(rows) == 0 || i < 1 || i > len(rows[0]) {
 			s.names.all = true
+			s.usedAt(usedName{name: anyName}, nil)
 			continue
 		}
 		s.usedAt(usedName{name: rows[0][i-1].name}, nil)

@@ -32,7 +32,14 @@ var valueColumns = map[string][]string{
 	"pg_largeobject":        {"data"},
 	"pg_attribute":          {"attmissingval"},
 	"pg_statistic_ext_data": {"stxdmcv", "stxdexpr"},
+	"pg_stat_database":      spilled,
+	"pg_stat_activity":      {"query"},
+	"pg_stat_statements":    {"query"},
 }
+
+// spilled are counters of what sorts and the like had no room for in memory: how long the values
+// of a statement are, however they are computed.
+var spilled = []string{"temp_files", "temp_bytes"}
 
 // spells reports whether a column is made of values of any table; "*" is each that the
 // statement may mean by a name that is not known. Of a relation that everybody reads, that is
@@ -83,6 +90,7 @@ func namings(n *pg_query.Node, column string, inside bool) (found int) {
 // statement may have taken from a row.
 var blindColumns = map[string][]string{
 	"pg_attribute": {"attmissingval"}, "pg_locks": {"classid", "objid", "objsubid"}, "pg_sequences": {"last_value"},
+	"pg_stat_database": spilled,
 }
 
 // BlindColumn reports whether a column of pg_catalog or information_schema holds values
