@@ -30,7 +30,16 @@ func (a *analysis) fromItem(n *pg_query.Node, s *scope) []item {
 	case *pg_query.Node_RangeVar:
 		return []item{a.rangeVar(x.RangeVar, s)}
 	case *pg_query.Node_RangeTableSample:
-		return a.fromItem(x.RangeTableSample.Relation, s)
+		items := a.fromItem(x.RangeTableSample.Relation, s)
+		sample := a.beside(s, true, func() *relation {
+			f := a.expr(x.RangeTableSample.Repeatable, s)
+			for _, n := range x.RangeTableSample.Args {
+				f = f.and(a.expr(n, s))
+			}
+			return &relation{decide: f}
+		})
+		s.add(sample)
+		return items
 	case *pg_query.Node_RangeSubselect:
 		r := a.beside(s, x.RangeSubselect.Lateral, func() *relation { return a.query(x.RangeSubselect.Subquery, s) })
 		return one(x.RangeSubselect.Alias, r, s)

@@ -222,6 +222,7 @@ func TestDerive_Kept(t *testing.T) {
 		"a seed":                          {"select setseed(n / 100.0) from patients"},
 		"the lock of a view":              {"select locked from locking"},
 		"a table of one's own, chosen":    {"create temp table t as select name as x from patients where ssn like '9%'", "insert into log (a) select x from t"},
+		"a sample of one's own":           {"create temp table t as select a as x from log tablesample bernoulli ((select n from patients where id = 1))", "insert into log (a) select x from t"},
 		"SELECT INTO, chosen":             {"select name as x into temp t from patients order by ssn limit 1", "insert into log (a) select x from t"},
 		"a number of what was chosen":     {"create temp table t as select from patients where ssn like '9%'", "insert into log (id) select count(*) from t"},
 		"whether anything was chosen":     {"create temp table t as select from patients where ssn like '9%'", "insert into log (a) select 'x' where exists (select from t)"},
