@@ -689,7 +689,7 @@ func TestApproval_TriggersFindWhatTheSessionMade(t *testing.T) {
 		CREATE FUNCTION most() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(n) FROM hits';
 		CREATE FUNCTION passes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.noted VALUES (1); RETURN NULL; END';
 		CREATE TABLE noted (n int); CREATE TABLE passed (n int); CREATE TABLE later (n int); CREATE TABLE exact (n int); CREATE TABLE dynamic (n int); CREATE TABLE filled (n int, m int DEFAULT most());
-		CREATE FUNCTION highest() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT max(n) FROM hits); END';
+		CREATE FUNCTION highest() RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT max(n) FROM hits); EXCEPTION WHEN undefined_table THEN RETURN 0; END'; -- from 17 on REFRESH looks into pg_catalog and pg_temp only
 		CREATE MATERIALIZED VIEW tops AS SELECT highest() AS n;
 		CREATE TRIGGER t AFTER INSERT ON noted FOR EACH ROW EXECUTE FUNCTION notes();
 		CREATE CONSTRAINT TRIGGER t AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION notes();

@@ -482,6 +482,12 @@ func (s *stmt) returning(list []*pg_query.Node, target *pg_query.RangeVar, w whe
 		s.read(target)
 	}
 	s.rows = true
+	if s.cat.Server >= 180000 { // old and new are the target's rows, whatever else has the names elsewhere
+		found := s.lookup(target)
+		for _, name := range []string{"old", "new"} {
+			s.names.alias(name, source{tables: found, derived: len(found) == 0})
+		}
+	}
 	for _, n := range list {
 		if rt := n.GetResTarget(); rt != nil {
 			u, ok := nameOf(rt.Val.GetColumnRef())
