@@ -218,13 +218,20 @@ func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) ([]
 
 // alsoAsk adds to what must be agreed to what a limit wants; with nobody to ask the
 // statement is denied. asks begins with what the policy decided, which goes where it
-// allows and a limit asks. policy is that.
+// allows and a limit asks. policy is that: where it asks people, and the limit names
+// nobody, they are enough.
 func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string, by *hoop.ApprovalRule) []hoop.Decision {
 	if by == nil {
 		by = s.line.Policy.Approvers()
 	}
 	limit := policy
 	limit.Effect, limit.Rule = hoop.EffectInfer, ruleInference
+	if by == nil && policy.Action == hoop.Approve { // nobody is to be asked besides
+		if !strings.Contains(asks[0].Reason, "; infer: ") {
+			asks[0].Reason += "; infer: " + why
+		}
+		return asks
+	}
 	if by == nil {
 		limit.Action, limit.Approval = hoop.Deny, nil
 		limit.Reason = "denied: infer: " + why + ", and no group has the role approver"
