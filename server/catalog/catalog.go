@@ -152,50 +152,85 @@ func (c *Catalog) Unsettled(backend uint32, settled func()) {
 	}
 }
 
+// Prepared is for when a transaction was prepared that has changed the catalog, which nobody
+// sees until somebody ends it, past the gateway maybe: ended is called once all have ended that
+// are prepared in the database now, or the catalog is closed.
+func (c *Catalog) Prepared(ended func()) {
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.wg.Go(func() {
+			var now []string
+			const all = "select coalesce(array_agg(transaction::text), '{}') from pg_catalog.pg_prepared_xacts where database = pg_catalog.current_database()"
+			c.await(c.ctx, c.opts.Poll, func(ctx context.Context) (bool, error) { return true, c.one(ctx, all, nil, &now) })
+			c.await(c.ctx, c.opts.Poll, func(ctx context.Context) (bool, error) {
+				var there bool
+				err := c.one(ctx, "select exists (select from pg_catalog.pg_prepared_xacts where transaction::text = any ($1))", []any{now}, &there)
+				return !there, err
+			})
+			ended()
+		})
+	}
+	c.mu.Unlock()
+	if closed {
+		ended()
+	}
+}
+
 // awaitEnd returns when a backend of the database's has ended, or the catalog is closed.
 func (c *Catalog) awaitEnd(backend uint32) {
 	ctx, cancel := context.WithTimeout(c.ctx, settleTime)
 	defer cancel()
-	tick := time.NewTicker(settleEvery)
+	c.await(ctx, settleEvery, func(ctx context.Context) (bool, error) {
+		var there bool
+		err := c.one(ctx, "select exists (select from pg_catalog.pg_stat_activity where pid = $1)", []any{int64(backend)}, &there)
+		return !there, err
+	})
+}
+
+// await asks the database again and again until it is so, or ctx ends.
+func (c *Catalog) await(ctx context.Context, every time.Duration, is func(context.Context) (bool, error)) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for there := true; there; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		found, err := c.backend(ctx, backend)
+		done, err := is(ctx)
 		switch {
+		case err == nil && done:
+			return
 		case err == nil:
-			there = found
-			tick.Reset(settleEvery)
+			tick.Reset(every)
 		case ctx.Err() == nil:
-			c.opts.Log.Warn("not known whether a backend has ended", "backend", backend, "error", err)
+			c.opts.Log.Warn("not known whether others' transactions have ended", "error", err)
 			tick.Reset(time.Second)
 		}
 	}
 }
 
-// backend reports whether the database has a backend of that process id.
-func (c *Catalog) backend(ctx context.Context, pid uint32) (found bool, err error) {
+// one asks the database for one value.
+func (c *Catalog) one(ctx context.Context, sql string, args []any, value any) (err error) {
 	select {
 	case <-c.work:
 		defer func() { c.work <- struct{}{} }()
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return ctx.Err()
 	}
 	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	if c.conn == nil || c.conn.IsClosed() {
 		if c.conn, err = c.opts.Connect(asking); err != nil {
 			c.conn = nil
-			return false, fmt.Errorf("connect for the catalog: %w", err)
+			return fmt.Errorf("connect for the catalog: %w", err)
 		}
 	}
-	if err = c.conn.QueryRow(asking, "select exists (select from pg_catalog.pg_stat_activity where pid = $1)", int64(pid)).Scan(&found); err != nil {
+	if err = c.conn.QueryRow(asking, sql, args...).Scan(value); err != nil {
 		_ = c.disconnect() // its state is not known any more
 	}
-	return found, err
+	return err
 }
 
 // Refresh asks the database now, whatever is known.

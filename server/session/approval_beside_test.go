@@ -99,6 +99,12 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write, unbounded-write], tab
 	_ = gone.Close(t.Context())
 	eventually("it runs", updates)
 
+	// Nor does anybody see what is prepared, until it is ended.
+	a.runs(one, []string{"BEGIN", inherit, "PREPARE TRANSACTION 'kept'"}, []bool{false, true, false})
+	denied(update)
+	a.runs(one, []string{"ROLLBACK PREPARED 'kept'"}, []bool{true})
+	eventually("it runs", updates)
+
 	sleeps := exec(other, "SELECT pg_sleep(1); UPDATE hits SET n = n + 1 WHERE n < 1000")
 	time.Sleep(300 * time.Millisecond)
 	a.runs(one, []string{inherit}, []bool{true})

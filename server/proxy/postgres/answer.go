@@ -530,6 +530,10 @@ func (a *answerer) ready(e *expected, m []byte) error {
 			a.finds, a.lands, a.opaque = nil, nil, false
 		}
 		a.unlookLocked()
+		if len(a.prepares) > 0 {
+			a.cat.Prepared(a.beside.keep(a.prepares))
+		}
+		a.prepares = nil
 		if a.ddl >= 0 && e.batch >= a.ddl {
 			a.defined++
 			a.restated, a.behind, a.filled, a.fresh = nil, nil, nil, fresh{}

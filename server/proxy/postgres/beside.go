@@ -31,7 +31,7 @@ type beside struct {
 	changes atomic.Int64 // counts what became of open
 	mu      sync.Mutex
 	conns   map[*conn]bool
-	open    map[*conn]restated
+	open    map[any]restated // by *conn; by other pointers what transactions have changed that are prepared
 }
 
 // join adds a session; leave takes it away.
@@ -43,7 +43,7 @@ func (b *besides) join(c *conn) {
 	}
 	db := b.all[c.cat]
 	if db == nil {
-		db = &beside{conns: map[*conn]bool{}, open: map[*conn]restated{}}
+		db = &beside{conns: map[*conn]bool{}, open: map[any]restated{}}
 		b.all[c.cat] = db
 	}
 	db.mu.Lock()
@@ -58,7 +58,7 @@ func (b *besides) leave(c *conn) {
 	db.close(c)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if delete(db.conns, c); len(db.conns) == 0 {
+	if delete(db.conns, c); len(db.conns)+len(db.open) == 0 {
 		delete(b.all, c.cat)
 	}
 }
@@ -79,7 +79,7 @@ func (b *beside) others(c *conn) (all []restated) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for other, r := range b.open {
-		if other != c {
+		if other != any(c) {
 			all = append(all, r)
 		}
 	}
@@ -91,6 +91,21 @@ func (b *beside) opens(c *conn, r restated) {
 	defer b.mu.Unlock()
 	b.open[c] = r
 	b.changes.Add(1)
+}
+
+// keep has r count for everybody, until drop: a transaction was prepared that changed it.
+func (b *beside) keep(r restated) (drop func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := new(byte)
+	b.open[key] = r
+	b.changes.Add(1)
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.open, key)
+		b.changes.Add(1)
+	}
 }
 
 // close is for when nothing of c is open any more: others have the catalog loaded again.

@@ -69,6 +69,7 @@ type conn struct {
 	public   bool           // that DDL is of what others see, too
 	recoded  bool           // by that DDL: see sqlscan.Analysis.Recodes
 	restated restated       // by that DDL
+	prepares restated       // the same of a transaction that is being prepared; nil for none
 	judged   *judged        // the statement that is being judged; nil once it is in the queue
 	behind   []sqlscan.Left // by that DDL
 	filled   []string       // where statements of the open transaction copied to since that DDL

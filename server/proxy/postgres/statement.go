@@ -593,6 +593,9 @@ func (c *conn) forwarded(e *expected) {
 		c.recoded = c.recoded || a.Recodes
 		c.behind = sqlscan.Leave(c.behind, a.Left...)
 		c.restated = c.restated.with(a.Restates)
+		if slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool { return cmd.Tx == sqlscan.TxPrepare }) {
+			c.prepares = c.restated
+		}
 		c.fresh = c.fresh.with(a)
 		unplaced := c.shadows.unplaced(a)
 		if c.joined = c.joined || a.Joins; a.JoinsOwn || a.Joins && (len(unplaced) > 0 || c.shadows.any()) {
