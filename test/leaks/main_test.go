@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -273,6 +274,20 @@ type line struct {
 	admin   *api.Client
 }
 
+// version is PostgreSQL's, as 15.
+func version(t *testing.T) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), pg.DSN("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if err := conn.QueryRow(t.Context(), "select current_setting('server_version_num')::int / 10000").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func start(t *testing.T) *line {
 	t.Helper()
 	g := servertest.Start(t, servertest.Options{PG: pg, Resources: resources()})
@@ -298,6 +313,7 @@ type script struct {
 	only         string   // benign: the only mode
 	changes      bool     // it has a victim, or a keeper
 	database     string   // the ward that it is in; "" for none
+	since, until int      // the first version of PostgreSQL that takes it, and that refuses it again; 0 for none
 }
 
 // pure reports whether the script leaves nothing behind: one statement that only reads.
@@ -395,6 +411,16 @@ func directive(t *testing.T, s *script, l string) {
 		}
 	case "@database":
 		s.database = rest
+	case "@since", "@until":
+		n, err := strconv.Atoi(rest)
+		if err != nil {
+			t.Fatalf("%s: %v", l, err)
+		}
+		if word == "@since" {
+			s.since = n
+		} else {
+			s.until = n
+		}
 	case "@empty":
 		s.lines = append(s.lines, "")
 	case "@only":

@@ -36,6 +36,7 @@ ALTER VIEW $V.look SET SCHEMA public
 SELECT shown FROM public.look
 DROP VIEW public.look
 -- a view behind a rule on a table
+@until 16
 CREATE TABLE $V.was_table (a text)
 CREATE RULE "_RETURN" AS ON SELECT TO $V.was_table DO INSTEAD SELECT secret AS a FROM $V.victim
 SELECT a FROM $V.was_table
@@ -152,3 +153,12 @@ CREATE TEMP TABLE t AS SELECT a AS b FROM v
 DROP VIEW v
 CREATE TEMP VIEW v AS SELECT b AS c FROM t
 SELECT c || '' FROM v
+-- old rows in RETURNING
+@since 18
+UPDATE $V.victim SET code = code RETURNING old.secret
+-- old rows in RETURNING, computed
+@since 18
+UPDATE $V.victim SET code = code RETURNING reverse(old.secret), (old).secret, old, new
+-- old rows by another name
+@since 18
+WITH d AS (DELETE FROM $V.victim RETURNING old.secret AS s, new.code AS c) SELECT s || '.', c FROM d
