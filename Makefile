@@ -24,7 +24,7 @@ dev: ## a gateway with everything embedded, until Ctrl-C
 	@bin/hoop-gateway dev
 
 # Those that take minutes begin first, so that no processor waits for the last of them.
-LONGEST := ./server/pgparse ./cmd/hoopctl ./server/servertest ./test/crash
+LONGEST := ./server/pgparse ./test/crash
 # Beside the others: what waits for databases more than it computes, in parts, and matrices of
 # attacks, of forged evidence and of what changes behind an approval. These go one after the
 # other, so that the race detector would find in them what it finds in the packages that they
@@ -38,6 +38,8 @@ FORGED   := TestBundle_|TestTamper_
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 11m
 # They compute, and start no goroutines: the race detector looks at them where others use them.
 PURE     := ./server/lineage ./server/mask ./server/pglex ./server/sqlscan
+# They drive programs, or a gateway whose parts it looks at by themselves.
+WHOLE    := ./cmd/hoopctl ./server/servertest
 # SQLite is C translated: checks of each of its pointers would find nothing of ours.
 RACE     := -race -gcflags='modernc.org/...=-d=checkptr=0'
 RACETEST := CGO_ENABLED=1 $(GOTEST) $(RACE)
@@ -52,10 +54,10 @@ test: ## every package, under the race detector, in any order; matrices without 
 	$(GOTEST) -run '$(LIMITS)' ./server/session & pids="$$pids $$!"; \
 	$(RACETEST) -run '$(SESSION)' -skip '$(APPROVAL)' ./server/session & pids="$$pids $$!"; \
 	$(RACETEST) -skip '$(APPROVAL)|$(LIMITS)|$(SESSION)' ./server/session & pids="$$pids $$!"; \
-	$(GOTEST) $(ATTACKS) $(PURE) & pids="$$pids $$!"; \
+	$(GOTEST) $(ATTACKS) $(PURE) $(WHOLE) & pids="$$pids $$!"; \
 	{ $(GOTEST) -run '$(MASKING)' ./server/proxy/postgres && $(GOTEST) -run '$(FORGED)' ./server/audit && $(RACETEST) -skip '$(FORGED)' ./server/audit; } & pids="$$pids $$!"; \
 	$(RACETEST) -skip '$(MASKING)' ./server/proxy/postgres & pids="$$pids $$!"; \
-	$(RACETEST) -p 2 $(LONGEST) $$(go list ./... | grep -v $(patsubst .%,-e %$$,$(ATTACKS) $(PURE) ./server/audit ./server/proxy/postgres ./server/session)) & pids="$$pids $$!"; \
+	$(RACETEST) -p 2 $(LONGEST) $$(go list ./... | grep -v $(patsubst .%,-e %$$,$(ATTACKS) $(PURE) $(WHOLE) ./server/audit ./server/proxy/postgres ./server/session)) & pids="$$pids $$!"; \
 	set +x; failed=0; for pid in $$pids; do wait $$pid || failed=1; done; exit $$failed
 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself

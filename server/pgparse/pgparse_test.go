@@ -174,7 +174,7 @@ func TestPool_CallerGoesAway(t *testing.T) {
 }
 
 func TestPool_CloseLeavesNothing(t *testing.T) {
-	p, err := New(Options{Workers: 2})
+	p, err := New(Options{Workers: 2, Program: os.Getenv("HOOP_TEST_PARSER")})
 	if err != nil {
 		t.Fatal(err)
 	}
