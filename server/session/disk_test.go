@@ -244,7 +244,7 @@ func TestSession_EveryWriteHasItsIntent(t *testing.T) {
 		g := servertest.Start(t, servertest.Options{Setup: claims.Schema, Resources: literal, FS: d, DataDir: data, PG: pg, Broken: true})
 		pg = g.PG
 		c := claims.New(round)
-		c.Limit, c.After = 40+rand.IntN(200), func() {
+		c.Limit, c.After = 60+rand.IntN(200), func() {
 			dead := func() error { return syscall.EIO }
 			d.mu.Lock()
 			defer d.mu.Unlock()
