@@ -133,47 +133,47 @@ const (
 // for a Snapshot has the database asked. Then settled is called, at once where the catalog is closed.
 func (c *Catalog) Unsettled(backend uint32, settled func()) {
 	c.mu.Lock()
-	closed := c.closed
-	if !closed {
-		c.pending++
-		c.pollLocked()
-		c.wg.Go(func() {
-			c.awaitEnd(backend)
-			c.mu.Lock()
-			c.pending--
-			c.expired = c.opts.Now()
-			c.mu.Unlock()
-			settled()
-		})
-	}
+	c.pending++
 	c.mu.Unlock()
-	if closed {
-		settled()
-	}
+	c.after(func() {
+		c.awaitEnd(backend)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.pending--
+		c.expired = c.opts.Now()
+	}, settled)
 }
 
 // Prepared is for when a transaction was prepared that has changed the catalog, which nobody
 // sees until somebody ends it, past the gateway maybe: ended is called once all have ended that
 // are prepared in the database now, or the catalog is closed.
 func (c *Catalog) Prepared(ended func()) {
+	c.after(func() {
+		var now []string
+		const all = "select coalesce(array_agg(transaction::text), '{}') from pg_catalog.pg_prepared_xacts where database = pg_catalog.current_database()"
+		c.await(c.ctx, c.opts.Poll, func(ctx context.Context) (bool, error) { return true, c.one(ctx, all, nil, &now) })
+		c.await(c.ctx, c.opts.Poll, func(ctx context.Context) (bool, error) {
+			var there bool
+			err := c.one(ctx, "select exists (select from pg_catalog.pg_prepared_xacts where transaction::text = any ($1))", []any{now}, &there)
+			return !there, err
+		})
+	}, ended)
+}
+
+// after calls then when wait has returned, in the background; at once where the catalog is closed.
+func (c *Catalog) after(wait, then func()) {
 	c.mu.Lock()
 	closed := c.closed
 	if !closed {
+		c.pollLocked() // it ends the connection that wait makes
 		c.wg.Go(func() {
-			var now []string
-			const all = "select coalesce(array_agg(transaction::text), '{}') from pg_catalog.pg_prepared_xacts where database = pg_catalog.current_database()"
-			c.await(c.ctx, c.opts.Poll, func(ctx context.Context) (bool, error) { return true, c.one(ctx, all, nil, &now) })
-			c.await(c.ctx, c.opts.Poll, func(ctx context.Context) (bool, error) {
-				var there bool
-				err := c.one(ctx, "select exists (select from pg_catalog.pg_prepared_xacts where transaction::text = any ($1))", []any{now}, &there)
-				return !there, err
-			})
-			ended()
+			wait()
+			then()
 		})
 	}
 	c.mu.Unlock()
 	if closed {
-		ended()
+		then()
 	}
 }
 
@@ -221,11 +221,8 @@ func (c *Catalog) one(ctx context.Context, sql string, args []any, value any) (e
 	}
 	asking, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	if c.conn == nil || c.conn.IsClosed() {
-		if c.conn, err = c.opts.Connect(asking); err != nil {
-			c.conn = nil
-			return fmt.Errorf("connect for the catalog: %w", err)
-		}
+	if err := c.connected(asking); err != nil {
+		return err
 	}
 	if err = c.conn.QueryRow(asking, sql, args...).Scan(value); err != nil {
 		_ = c.disconnect() // its state is not known any more
@@ -305,11 +302,8 @@ func (c *Catalog) update(ctx context.Context, since time.Time, force bool) (*Sna
 
 // read gives old when nothing changed, a new snapshot otherwise.
 func (c *Catalog) read(ctx context.Context, old *Snapshot) (_ *Snapshot, err error) {
-	if c.conn == nil || c.conn.IsClosed() {
-		if c.conn, err = c.opts.Connect(ctx); err != nil {
-			c.conn = nil
-			return nil, fmt.Errorf("connect for the catalog: %w", err)
-		}
+	if err := c.connected(ctx); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil { // its state is not known any more
@@ -332,6 +326,18 @@ func (c *Catalog) read(ctx context.Context, old *Snapshot) (_ *Snapshot, err err
 	}
 	c.opts.Log.Info("catalog loaded", "tables", len(snap.tables), "took", time.Since(started))
 	return snap, nil
+}
+
+// connected connects where there is no connection; the caller holds the work token.
+func (c *Catalog) connected(ctx context.Context) (err error) {
+	if c.conn != nil && !c.conn.IsClosed() {
+		return nil
+	}
+	if c.conn, err = c.opts.Connect(ctx); err != nil {
+		c.conn = nil
+		return fmt.Errorf("connect for the catalog: %w", err)
+	}
+	return nil
 }
 
 // disconnect closes the connection; the caller holds the work token.

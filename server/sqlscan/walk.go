@@ -176,19 +176,6 @@ func (s *stmt) subselectAlias(r *pg_query.RangeSubselect, sc *scope) {
 	s.lists(names, q, sc)
 }
 
-// split gives the column whose elements are all that functions in FROM give; nil where there
-// is none.
-func (s *stmt) split(rf *pg_query.RangeFunction) *pg_query.ColumnRef {
-	if len(rf.Functions) != 1 || len(listOf(rf.Functions[0])) == 0 {
-		return nil
-	}
-	f := listOf(rf.Functions[0])[0].GetFuncCall()
-	if f == nil || spawns(s.cat, f) {
-		return nil
-	}
-	return elementsOf(f)
-}
-
 // functionNames notes that a function in FROM gives its alias, or its own name, to
 // its column.
 func (s *stmt) functionNames(rf *pg_query.RangeFunction, given bool) {

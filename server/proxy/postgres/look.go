@@ -111,20 +111,19 @@ func (c *conn) look(m *meaning, st *hoop.Statement) (more bool, err error) {
 	if others, err = c.others(c.ctx); err != nil {
 		return false, err
 	}
+	ctx, cancel := context.WithTimeout(c.ctx, lookTime)
+	defer cancel()
 	c.mu.Lock()
 	open := c.status == 'T' && c.ddl >= 0
-	open = open && c.countLocked()
+	if open = open && c.countLocked(); open {
+		c.endLook = cancel
+	}
 	c.looked++
 	altered, look := c.altered, c.looked
 	c.mu.Unlock()
 	if !open {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, lookTime)
-	defer cancel()
-	c.mu.Lock()
-	c.endLook = cancel
-	c.mu.Unlock()
 	snap, err := catalog.Within(ctx, c.ask, others, "as of "+strconv.FormatInt(look, 10))
 	c.mu.Lock()
 	defer c.mu.Unlock()
