@@ -196,6 +196,10 @@ type Look struct {
 	// Near are further values that it is tested for, in ways that are no plain comparison of
 	// the column: in rows, under casts and functions, by way of other columns.
 	Near []Operand
+	// Listed are the values that what is made of it is tested for, one after the other, where
+	// it is not Exact; Computed is how many more are computed.
+	Listed   []Operand
+	Computed int
 	// Between are ranges that it is wanted from.
 	Between []Range
 	// Wrote says that Operands, or any number of values, are written into it: it decides

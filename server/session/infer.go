@@ -119,6 +119,10 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 				claim.Looks++
 				x.group(s, look, c)
 			}
+			if listed := readings(st, look.Listed); len(listed)+look.Computed > 1 { // else it is one search
+				claim.Compared = append(claim.Compared, listed...)
+				claim.Looks += look.Computed
+			}
 			claim.Many = claim.Many || look.Many || joined || lists(st, look.Operands)
 		}
 	}

@@ -26,6 +26,8 @@ type sight struct {
 	listed   bool                   // with those that it lists
 	near     []hoop.Operand         // see hoop.Look
 	between  []hoop.Range           // likewise
+	members  []hoop.Operand         // likewise, Listed
+	computed int                    // likewise
 	split    bool                   // there are as many rows as it has elements
 	around   []*pg_query.SelectStmt // of what is split: the queries that it stands in
 }
@@ -84,7 +86,8 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.tests(x.AExpr)
 	case *pg_query.Node_SubLink:
 		l.leaf(n)
-		if x.SubLink.SubLinkType == pg_query.SubLinkType_ANY_SUBLINK {
+		if t := x.SubLink.SubLinkType; t == pg_query.SubLinkType_ANY_SUBLINK || t == pg_query.SubLinkType_ALL_SUBLINK {
+			l.among(x.SubLink)
 			l.equal(x.SubLink.Testexpr, x.SubLink.Subselect)
 		}
 	case *pg_query.Node_CaseExpr:
@@ -349,6 +352,51 @@ func (l *looker) comparison(e *pg_query.A_Expr) {
 	}
 }
 
+// among notes a column that is equal, or not, to one of what a query of nothing but
+// constants lists: IN (VALUES …) is no more than IN (…).
+func (l *looker) among(sub *pg_query.SubLink) {
+	c := bare(sub.Testexpr)
+	if c == nil {
+		return
+	}
+	switch lastOf(sub.OperName) {
+	case "", "=", "<>", "!=":
+	default:
+		return
+	}
+	if ops, ok := l.given(sub.Subselect.GetSelectStmt(), 0); ok {
+		p := l.at(c)
+		p.exact, p.operands = true, append(p.operands, ops...)
+	}
+}
+
+// given gives the constants that a query of nothing else lists.
+func (l *looker) given(q *pg_query.SelectStmt, depth int) (ops []hoop.Operand, ok bool) {
+	if q == nil || depth > maxDepth || len(q.FromClause) > 0 || q.WithClause != nil {
+		return nil, false
+	}
+	if q.Larg != nil && q.Rarg != nil {
+		left, ok := l.given(q.Larg, depth+1)
+		right, also := l.given(q.Rarg, depth+1)
+		return append(left, right...), ok && also
+	}
+	var shown []*pg_query.Node
+	for _, t := range q.TargetList {
+		shown = append(shown, t.GetResTarget().GetVal())
+	}
+	for _, values := range q.ValuesLists {
+		shown = append(shown, listOf(values)...)
+	}
+	for _, n := range shown {
+		op, ok := l.operand(n)
+		if !ok {
+			return nil, false
+		}
+		ops = append(ops, op)
+	}
+	return ops, len(ops) > 0
+}
+
 // operand reads a constant or a parameter, with or without a cast.
 func (l *looker) operand(n *pg_query.Node) (op hoop.Operand, ok bool) {
 	if c := n.GetTypeCast(); c != nil {
@@ -599,13 +647,16 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 		p = &sight{}
 	}
 	p = &sight{
-		exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), listed: p.listed, near: p.near,
+		exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), listed: p.listed, near: p.near, members: p.members, computed: p.computed,
 		many: p.many || p.split && !s.storedValue(d.name, p.around, 0),
 	}
 	s.blend(l, r, p, d)
 	look.Operands, look.Near = p.operands, p.near
 	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
 	look.Many = p.many
+	if !look.Exact {
+		look.Listed, look.Computed = p.members, p.computed
+	}
 	if p.listed && l.lists {
 		look.Operands, look.Many = append(slices.Clone(look.Operands), l.list...), look.Many || l.makes
 	}

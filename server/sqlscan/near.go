@@ -63,6 +63,26 @@ func (l *looker) equal(a, b *pg_query.Node) {
 	}
 	l.near(l.subjects(a), l.values(b))
 	l.near(l.subjects(b), l.values(a))
+	l.member(a, b)
+	l.member(b, a)
+}
+
+// member notes one of the values that an expression of columns is tested for, or that it
+// is computed.
+func (l *looker) member(a, b *pg_query.Node) {
+	if a == nil || b == nil || bare(b) != nil {
+		return
+	}
+	values := l.values(b)
+	if len(values) == 0 && len(l.parts(b, false).refs) > 0 {
+		return // with other columns: see leaf
+	}
+	for _, c := range l.parts(a, false).refs {
+		p := l.at(c)
+		if p.members = append(p.members, values...); len(values) == 0 {
+			p.computed++
+		}
+	}
 }
 
 // equalQuery is equal for what a query shows or lists.
