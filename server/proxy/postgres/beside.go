@@ -199,13 +199,13 @@ func (c *conn) lifts(uses []hoop.Use, strays []string) []hoop.Use {
 	return uses
 }
 
-// stillBeside refuses what was judged where sessions have opened or closed DDL since that was at
-// seen, and it is not to run behind that.
-func (c *conn) stillBeside(seen int64, r *running, tainted bool) error {
-	if c.beside.now() == seen {
+// stillBeside refuses what was judged where sessions have opened or closed DDL since it was
+// weighed, and it is not to run behind that.
+func (c *conn) stillBeside(r *running, w *weighed) error {
+	if c.beside.now() == w.beside {
 		return nil
 	}
-	again, _, err := c.statement(c.ctx, r.meaning, tainted, r.st.Params)
+	again, _, err := c.statement(c.ctx, r.meaning, w.tainted, r.st.Params)
 	if err != nil {
 		return err
 	}
@@ -229,6 +229,17 @@ func (c *conn) underWay() (all []judged) {
 		}
 	}
 	return all
+}
+
+// judges notes that a statement is being judged.
+func (c *conn) judges(w *weighed) {
+	j := &judged{st: w.st, strays: w.meaning.analysis.Strays, restates: len(w.meaning.analysis.Restates) > 0}
+	for _, x := range w.also {
+		j.restates = j.restates || len(x.meaning.analysis.Restates) > 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judged = j
 }
 
 // passed notes that what was judged is in the queue, or refused.

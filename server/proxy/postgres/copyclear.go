@@ -30,7 +30,7 @@ func (c *conn) uncovered(r *running) (err error) {
 	for at, m := range r.meanings {
 		switch {
 		case at < 0:
-			r.copied, err = c.copyPlan(m, r.snap, r.st, r.withheld, rules, r.run.Plan)
+			r.copied, err = c.copyPlan(m, r.by.snap, r.st, r.withheld, rules, r.run.Plan)
 		case r.withheld && m.copies != nil:
 			err = copyHides(nil)
 		case rules.Values():
@@ -138,5 +138,5 @@ func (a *answerer) copiesStill(e *expected, m []byte) error {
 	if got := int(f.uint16()); !ok || got != n || f.err != nil {
 		return a.fault("COPY TO of other columns than were judged")
 	}
-	return a.same(e.run.meaning, &basis{snap: e.run.snap}, false, e.run.st, a.beside.now())(a.ctx)
+	return a.same(&weighed{meaning: e.run.meaning, by: basis{snap: e.run.by.snap}, st: e.run.st, beside: a.beside.now()})(a.ctx)
 }

@@ -123,10 +123,10 @@ func (c *conn) grown(ctx context.Context, all iter.Seq2[int, *meaning], was *run
 		if err != nil {
 			return nil, err
 		}
-		if latest.Version == was.others().Version {
+		if latest.Version == was.by.others().Version {
 			return nil, nil
 		}
-		snap = latest.With("judged", was.snap.Local()) // what the session makes for itself is told elsewhere
+		snap = latest.With("judged", was.by.snap.Local()) // what the session makes for itself is told elsewhere
 	}
 	for _, m := range all {
 		if m.version == snap.Version {

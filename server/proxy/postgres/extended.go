@@ -519,9 +519,9 @@ func (c *conn) cursor(name string) (*portal, error) {
 func (c *conn) unchanged(p *portal) error {
 	c.mu.Lock()
 	now := c.groundLocked()
-	same, grew, moved := c.generation == p.generation, now.grew != p.run.ground.grew, now.moved != p.moved
+	same, grew, moved := c.generation == p.generation, now.grew != p.run.by.ground.grew, now.moved != p.moved
 	c.mu.Unlock()
-	if p.run.masks && now != p.run.ground && p.run.meaning.copies != nil {
+	if p.run.masks && now != p.run.by.ground && p.run.meaning.copies != nil {
 		return hoop.Errorf(hoop.CodeDenied, "tables, settings or temporary objects may have changed since COPY was bound, and with them what it copies").
 			WithHint("send Bind and Execute of a COPY together")
 	}
@@ -529,7 +529,7 @@ func (c *conn) unchanged(p *portal) error {
 		return hoop.Errorf(hoop.CodeDenied, "settings or temporary objects have changed since the portal was bound, and with them what it may do").
 			WithHint("send Bind and Execute together")
 	}
-	mixed := now.mixed != p.run.ground.mixed && slices.ContainsFunc(p.run.st.Looks, func(l hoop.Look) bool {
+	mixed := now.mixed != p.run.by.ground.mixed && slices.ContainsFunc(p.run.st.Looks, func(l hoop.Look) bool {
 		return slices.ContainsFunc(l.Columns, func(col hoop.ColumnRef) bool { _, ok := p.run.run.Rules().Protects(col); return ok })
 	})
 	if (grew || mixed) && (p.run.readsOwn() || len(p.run.also) > 0) {

@@ -29,7 +29,7 @@ const maxOrigins = 500
 // target has decoys. A
 // statement that stores values may have computed what RETURNING shows.
 func (a *answerer) derive(e *expected, cols []hoop.Column, snap *catalog.Snapshot) {
-	own := e.run.snap
+	own := e.run.by.snap
 	if !e.run.withheld && !e.run.run.Watches() || !e.run.stores && !slices.ContainsFunc(cols, func(c hoop.Column) bool { return !c.Proven }) {
 		return
 	}

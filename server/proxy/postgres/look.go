@@ -154,8 +154,8 @@ func (c *conn) unlookLocked() {
 func (c *conn) countLocked() bool {
 	kept := map[*insight]bool{}
 	keeps := func(r *running) {
-		if r.seen != nil {
-			kept[r.seen] = true
+		if r.by.own != nil {
+			kept[r.by.own] = true
 		}
 	}
 	c.portals.each(func(_ string, p *portal) { keeps(p.run) })
@@ -187,14 +187,6 @@ func (c *conn) insightLocked(others *catalog.Snapshot) *insight {
 // seesLocked reports whether m was analysed by it. c.mu is held.
 func (c *conn) seesLocked(m *meaning) bool {
 	return c.insight != nil && c.insight.at == c.altered && c.overlay.on(c.insight.snap).Version == m.version
-}
-
-// others is what other sessions saw of the catalog when the statement was judged.
-func (r *running) others() *catalog.Snapshot {
-	if r.seen != nil {
-		return r.seen.others
-	}
-	return r.snap.Base()
 }
 
 // ask is a catalog.Ask by way of the client's session, between its statements. What was

@@ -119,7 +119,7 @@ func (o *overlay) forwarded(e *expected, outer int, m *meaning, settled bool) bo
 			}
 			l := &local{table: c.Made, batch: e.batch, by: &cmd.Local[0], maybe: c.Maybe, brief: c.Brief}
 			if c.Made.Kind == catalog.KindView {
-				l.seen = e.run.snap.Base()
+				l.seen = e.run.by.snap.Base()
 			}
 			o.make(e, at, l)
 		}

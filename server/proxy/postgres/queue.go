@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/mask"
 	"github.com/hoopctl/hoopctl/server/session"
 )
@@ -83,20 +82,17 @@ func (e *expected) settle(at int, ok bool) {
 type running struct {
 	run      *session.Run
 	meaning  *meaning
-	snap     *catalog.Snapshot // of meaning
-	seen     *insight          // that snap is of; nil where others see it too
-	altered  int64             // conn.altered, when it was judged
-	ground   ground            // what names stood for, when it was judged
-	also     []executed        // what it runs by name
-	uses     []hoop.Use        // what was judged
-	st       *hoop.Statement   // the same
-	held     bool              // people agreed to it
-	opaque   bool              // it reads what its text does not show
-	stores   bool              // it can change what is stored
-	fetches  map[int]*cursor   // by command: what FETCH reads from; nil where there is none
-	masks    bool              // some mask rule may apply to its rows
-	withheld bool              // texts of its errors and notices must not reach the client
-	copied   map[int]int       // columns of each COPY TO that may show them though it is withheld
+	by       basis           // that it was judged by
+	also     []executed      // what it runs by name
+	uses     []hoop.Use      // what was judged
+	st       *hoop.Statement // the same
+	held     bool            // people agreed to it
+	opaque   bool            // it reads what its text does not show
+	stores   bool            // it can change what is stored
+	fetches  map[int]*cursor // by command: what FETCH reads from; nil where there is none
+	masks    bool            // some mask rule may apply to its rows
+	withheld bool            // texts of its errors and notices must not reach the client
+	copied   map[int]int     // columns of each COPY TO that may show them though it is withheld
 	commands int
 	res      hoop.Result // touched by the goroutine that reads the target only
 	answered answered    // the same: of the current command

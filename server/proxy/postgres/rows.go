@@ -68,13 +68,13 @@ func (a *answerer) prepare(e *expected, fields []byte) error {
 		return err
 	}
 	cols, err := columns(fields, snap)
-	if err == nil && r.seen != nil {
+	if own := r.by.own; err == nil && own != nil {
 		before := cols
-		if cols, err = columns(fields, r.seen.snap); err == nil {
+		if cols, err = columns(fields, own.snap); err == nil {
 			renamed(cols, before)
 		}
-		if r.seen.others.Version == snap.Version { // else what is computed was judged by what is past
-			snap = r.seen.snap
+		if own.others.Version == snap.Version { // else what is computed was judged by what is past
+			snap = own.snap
 		}
 	}
 	if err != nil {
@@ -114,7 +114,7 @@ func renamed(cols, before []hoop.Column) {
 // tables have got rows of which others.
 func (a *answerer) unproven(r *running, cols []hoop.Column) {
 	a.conn.mu.Lock()
-	joined := a.joined && r.seen == nil || a.adopted >= 0
+	joined := a.joined && r.by.own == nil || a.adopted >= 0
 	a.conn.mu.Unlock()
 	if !joined {
 		return

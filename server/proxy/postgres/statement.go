@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -383,63 +382,6 @@ func merge(a, b []string) []string {
 	return slices.Compact(out)
 }
 
-// same returns a check that a held statement, once approved, still means what it did.
-// So must be the definition of everything that it touches: a view that reads the same
-// tables may read other rows of them. seen is what beside.now gave before. Where others have
-// changed the catalog, the open transaction is asked again what it has made of it: on is what m
-// stands on, before and after.
-func (c *conn) same(m *meaning, on *basis, tainted bool, st *hoop.Statement, seen int64) func(context.Context) error {
-	return func(ctx context.Context) error {
-		c.mu.Lock()
-		c.stale = true
-		c.mu.Unlock()
-		if on.own != nil {
-			if _, err := c.look(m, st); err != nil {
-				return err
-			}
-		}
-		now, latest, err := c.renew(ctx, m)
-		if err != nil {
-			return err
-		}
-		snap := on.snap
-		if now == m && latest.Base().Version == snap.Base().Version && c.beside.now() == seen {
-			return nil
-		}
-		again, _, err := c.statement(ctx, now, tainted, st.Params)
-		if err != nil {
-			return err
-		}
-		if !reflect.DeepEqual(again.Uses, st.Uses) || !reflect.DeepEqual(again.Reads, st.Reads) || again.Opaque != st.Opaque || !reflect.DeepEqual(again.Carries, st.Carries) ||
-			!catalog.Same(snap, latest, everyTable(st)) {
-			return hoop.Errorf(hoop.CodeDenied, "the catalog changed while the statement waited, and with it what the statement does").
-				WithHint("run the statement again")
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.seesLocked(now) {
-			on.snap, on.own = latest, c.insight
-		}
-		return nil
-	}
-}
-
-// basis is the catalog that a statement was judged by.
-type basis struct {
-	snap *catalog.Snapshot
-	own  *insight // that snap is of; nil where others see it too
-}
-
-// everyTable is the canonical names of all that a statement touches.
-func everyTable(st *hoop.Statement) []string {
-	names := slices.Clone(st.Reads)
-	for _, u := range st.Uses {
-		names = slices.Concat(names, u.Tables, u.Into)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // listens gives the channels that the text itself listens to.
 func listens(p *pgparse.Parsed) []string {
 	var names []string
@@ -459,54 +401,17 @@ func (c *conn) run(m *meaning, tainted bool, params []hoop.Param) (*running, err
 // runPortal does so for a portal. SQL can read one that has a name as a cursor. parsed is
 // the dialect in which the text was parsed.
 func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string, params []hoop.Param) (*running, error) {
-	text := m.text
 	if err := c.heard(c.ctx); err != nil {
 		return nil, err
 	}
 	if _, err := c.look(m, nil); err != nil {
-		return nil, c.unjudged(text, nil, params, err)
+		return nil, c.unjudged(m.text, nil, params, err)
 	}
-	var by basis
-	var on ground
-	var st *hoop.Statement
-	var also []executed
-	var defined, seen, altered int64
-	for defined, seen = int64(-1), int64(-1); defined != c.endings() || seen != c.beside.now(); { // what ended meanwhile is in another catalog
-		defined, seen = c.endings(), c.beside.now()
-		var err error
-		if m, by.snap, err = c.renew(c.ctx, m); err != nil {
-			return nil, c.unjudged(text, nil, params, err)
-		}
-		if m, err = c.withParams(c.ctx, m, by.snap, params); err != nil {
-			return nil, c.unjudged(text, nil, params, err)
-		}
-		c.mu.Lock()
-		on, altered = c.groundLocked(), c.altered
-		if by.own = nil; c.seesLocked(m) {
-			by.own = c.insight
-		}
-		c.mu.Unlock()
-		if err = c.convertible(m); err == nil {
-			st, also, err = c.statement(c.ctx, m, tainted, params)
-		}
-		more := false
-		if err == nil && by.own == nil {
-			more, err = c.look(m, st)
-		}
-		if err != nil {
-			return nil, c.unjudged(m.text, m, params, err)
-		}
-		if more {
-			defined = -1
-			continue
-		}
-		c.mu.Lock()
-		c.judged = &judged{st: st, strays: m.analysis.Strays, restates: len(m.analysis.Restates) > 0}
-		for _, x := range also {
-			c.judged.restates = c.judged.restates || len(x.meaning.analysis.Restates) > 0
-		}
-		c.mu.Unlock()
+	w, err := c.weigh(m, tainted, params)
+	if err != nil {
+		return nil, err
 	}
+	st := w.st
 	if parsed != st.Dialect {
 		st.Dialect += parsed
 	}
@@ -518,13 +423,17 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, held, err := c.judge(c.asking(st, m, by.snap, also), c.same(m, &by, tainted, st, seen))
+	run, held, err := c.judge(c.asking(st, w.meaning, w.by.snap, w.also), c.same(w))
 	if err != nil {
 		return nil, err
 	}
-	r := &running{run: run, uses: st.Uses, st: st, held: held, opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(m), meaning: m, snap: by.snap, seen: by.own, altered: altered, ground: on, also: also, masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(m.analysis.Commands)}
+	r := &running{
+		run: run, meaning: w.meaning, by: w.by, also: w.also, uses: st.Uses, st: st, held: held,
+		opaque: st.Opaque, stores: st.Changes(), fetches: c.fetches(w.meaning),
+		masks: run.Rules().Any() || run.Watches(), withheld: run.Withheld(), commands: len(w.meaning.analysis.Commands),
+	}
 	if err = c.restates(r); err == nil {
-		err = c.stillBeside(seen, r, tainted)
+		err = c.stillBeside(r, w)
 	}
 	if err != nil {
 		return nil, c.disallowed(r, err)
@@ -565,8 +474,8 @@ func (c *conn) forwarded(e *expected) {
 	c.fills(e)
 	c.dialect.forwarded(e)
 	c.awaits(e)
-	sees := e.run.seen != nil
-	if e.run.alters() || c.recoded && e.run.altered != c.altered { // what a portal calls may be other code by now
+	sees := e.run.by.own != nil
+	if e.run.alters() || c.recoded && e.run.by.altered != c.altered { // what a portal calls may be other code by now
 		c.altered++
 	}
 	for _, m := range e.run.meanings {

@@ -156,11 +156,11 @@ func (c *conn) unmoved(ctx context.Context, r *running) error {
 	if err != nil {
 		return err
 	}
-	if latest.Version == r.others().Version {
+	if latest.Version == r.by.others().Version {
 		return nil
 	}
-	changed := (r.held || len(beyond(r.uses)) > 0) && !catalog.Same(r.snap, latest, everyTable(r.st))
-	local := latest.With("judged", r.snap.Local())
+	changed := (r.held || len(beyond(r.uses)) > 0) && !catalog.Same(r.by.snap, latest, everyTable(r.st))
+	local := latest.With("judged", r.by.snap.Local())
 	for _, m := range r.meanings {
 		if changed {
 			break
