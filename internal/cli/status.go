@@ -116,7 +116,9 @@ func (o *statusOptions) collect(ctx context.Context) (status, error) {
 		if err != nil {
 			return st, err
 		}
-		st.KeptIn = store.Where()
+		if st.KeptIn, err = store.Holds(s.Gateway); err != nil {
+			return st, err
+		}
 	}
 	me, err := c.Me(ctx)
 	if err != nil {

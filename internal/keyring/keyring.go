@@ -101,6 +101,19 @@ func (s *Store) Where() string {
 	return s.path()
 }
 
+// Holds says where the value of gateway is, as Where does: one that a keyring could not
+// take stays in the file, whatever the keyring does by now.
+func (s *Store) Holds(gateway string) (string, error) {
+	f, err := s.read()
+	if err != nil {
+		return "", err
+	}
+	if _, ok := f.Entries[gateway]; ok {
+		return s.path(), nil
+	}
+	return s.Where(), nil
+}
+
 // Check asks the keyring whether it answers; nil when it does.
 func (s *Store) Check() error {
 	if err := s.broken(); err != nil {

@@ -81,6 +81,9 @@ func TestStore_Keyring(t *testing.T) {
 	if got, err := s.Get(gw); err != nil || got != "v" {
 		t.Fatalf("got %q, %v", got, err)
 	}
+	if got, err := s.Holds(gw); err != nil || got != "keyring" {
+		t.Errorf("held in %q, %v", got, err)
+	}
 	if _, err := os.Stat(filepath.Join(dir, fileName)); err == nil {
 		t.Error("a file was written beside the keyring")
 	}
@@ -121,6 +124,9 @@ func TestStore_FileSaidOnce(t *testing.T) {
 	}
 
 	again, said := newStore(t, dir, r)
+	if got, err := again.Holds(gw); err != nil || got != filepath.Join(dir, fileName) {
+		t.Errorf("held in %q, %v", got, err)
+	}
 	if got, err := again.Get(gw); err != nil || got != "two" {
 		t.Errorf("got %q, %v", got, err)
 	}
