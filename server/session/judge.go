@@ -420,10 +420,17 @@ func because(why string) string {
 // denied is the policy's no, for the client.
 func (s *Session) denied(d hoop.Decision) *hoop.Error {
 	e := hoop.Errorf(hoop.CodeDenied, "denied by %s: %s", ruleName(d.Rule), strings.TrimPrefix(d.Reason, "denied: "))
-	if d.Rule == ruleScope {
+	switch d.Rule {
+	case ruleScope:
 		return e.WithHint("ask for a grant that covers it: hoopctl request %s, with --effects and --tables, or without", s.target.Name)
+	case "", "default":
+		return e.WithHint("an administrator can allow it with a StatementRule for effect %s", d.Effect)
+	case "masked": // policy.RuleMasked
+		return e.WithHint("no rule can allow it where values are masked: write it in another way")
+	case "site": // policy.RuleSite
+		return e.WithHint("the site's own policy module denies it, whatever rules allow: talk to an administrator")
 	}
-	return e.WithHint("an administrator can allow it with a StatementRule for effect %s", d.Effect)
+	return e.WithHint("no other rule can allow what one denies: talk to an administrator")
 }
 
 func ruleName(rule string) string {

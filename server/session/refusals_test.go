@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -151,4 +152,34 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write], tables: [public.allo
 			}
 		}
 	})
+}
+
+// A hint names what would help: a rule allows nothing that another one, or the site's own
+// module, denies.
+func TestDenied_HintsAtWhatHelps(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{
+		Resources: servertest.Resources + `
+---
+kind: StatementRule
+name: never
+spec: {targets: [pg-prod], groups: ["*"], effects: [session], decision: deny}
+`,
+		Module: "package hoop.site\n\ndeny contains \"no answers\" if {\n\tsome use in input.uses\n\tuse.effect == \"read\"\n}\n",
+	})
+	conn, err := pgx.Connect(t.Context(), g.Connect("agent", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	for sql, want := range map[string]string{
+		"SELECT 1":            "the site's own policy module denies it",
+		"SET work_mem = 1000": "no other rule can allow what one denies",
+		"VACUUM FULL":         "a StatementRule for effect server",
+	} {
+		_, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || !strings.Contains(pgErr.Hint, want) {
+			t.Errorf("%s: %v, want the hint %q", sql, err, want)
+		}
+	}
 }
