@@ -229,11 +229,13 @@ type Range struct {
 
 // Operand is a value that a column is compared with: a literal, a parameter or a text.
 type Operand struct {
-	Literal int    // which of the text, from 0; -1 for none
-	Param   int    // which parameter, from 1; 0 for none
-	Text    string // where it is neither
-	Array   bool   // it holds several values, as an array does
-	Cast    string // the types that it is cast to, the last one first; "" for none
+	Literal int       // which of the text, from 0; -1 for none
+	Param   int       // which parameter, from 1; 0 for none
+	Text    string    // where it is neither
+	Parts   []Operand // what an expression is made of that is one value, Text being how
+	Array   bool      // it holds several values, as an array does
+	Words   bool      // of Array: where it is none, each word is a value, as in an int2vector or a tsvector
+	Cast    string    // the types that it is cast to, the last one first; "" for none
 }
 
 // Whole is any number of rows.

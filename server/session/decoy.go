@@ -211,7 +211,8 @@ func (d *decoys) texts(st *hoop.Statement, op hoop.Operand) (out []string) {
 		}
 		return out
 	}
-	for _, v := range append(binaryElements(p.Value), p.Value) {
+	list, _ := binaryElements(p.Value)
+	for _, v := range append(list, p.Value) {
 		out = append(out, plausible(v)...)
 		if text, ok := textOf(d.types, pgtype.NumericOID, v); ok {
 			out = append(out, text)

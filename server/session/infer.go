@@ -334,11 +334,19 @@ func (x *inferences) details() (out []hoop.Detail) {
 	return out
 }
 
-// lists reports whether an array is too long to be taken apart: it counts as more
-// values than any limit.
+// lists reports whether an array is too long to be taken apart, or is in binary and no array
+// (a multirange, a tsvector): it counts as more values than any limit.
 func lists(st *hoop.Statement, list []hoop.Operand) bool {
 	return slices.ContainsFunc(list, func(op hoop.Operand) bool {
-		return op.Array && op.Param > 0 && op.Param <= len(st.Params) && len(st.Params[op.Param-1].Value) > maxParams
+		if !op.Array || op.Param < 1 || op.Param > len(st.Params) {
+			return false
+		}
+		p := st.Params[op.Param-1]
+		if len(p.Value) > maxParams {
+			return true
+		}
+		_, array := binaryElements(p.Value)
+		return op.Words && p.Binary && p.Value != nil && !array
 	})
 }
 
@@ -348,10 +356,14 @@ func operands(st *hoop.Statement, list []hoop.Operand) [][]byte {
 	for _, op := range list {
 		value := []byte(unquoted(op.Text))
 		switch {
+		case op.Parts != nil:
+			out = append(out, slices.Concat(value, []byte{0}, bytes.Join(readings(st, op.Parts), []byte{0})))
+			continue
 		case op.Param > 0 && op.Param <= len(st.Params):
 			p := st.Params[op.Param-1]
 			if value = p.Value; op.Array && p.Binary {
-				out = append(out, binaryElements(value)...)
+				list, _ := binaryElements(value)
+				out = append(out, list...)
 				continue
 			}
 		case op.Param > 0:
@@ -369,11 +381,14 @@ func operands(st *hoop.Statement, list []hoop.Operand) [][]byte {
 		if value == nil {
 			continue
 		}
-		if list, ok := arrayText(value); op.Array && ok {
+		switch list, ok := arrayText(value); {
+		case op.Array && ok:
 			out = append(out, elements(list)...)
-			continue
+		case op.Words:
+			out = append(out, bytes.Fields(value)...)
+		default:
+			out = append(out, value)
 		}
-		out = append(out, value)
 	}
 	if out == nil {
 		out = [][]byte{}
@@ -452,29 +467,36 @@ func unescaped(e []byte) []byte {
 }
 
 // binaryElements are those of an array in binary (array_send): 4B dimensions + 4B + 4B
-// + 8B per dimension + elements of 4B length and bytes.
-func binaryElements(v []byte) (out [][]byte) {
+// + 8B per dimension + elements of 4B length and bytes. ok is false where the bytes are none.
+func binaryElements(v []byte) (out [][]byte, ok bool) {
 	be := func(i int) int {
 		return int(int32(uint32(v[i])<<24 | uint32(v[i+1])<<16 | uint32(v[i+2])<<8 | uint32(v[i+3])))
 	}
 	if len(v) < 12 {
-		return [][]byte{v}
+		return [][]byte{v}, false
 	}
 	dims := be(0)
 	if dims < 0 || dims > 6 || len(v) < 12+8*dims {
-		return [][]byte{v}
+		return [][]byte{v}, false
 	}
-	for i := 12 + 8*dims; i+4 <= len(v); {
+	want := min(dims, 1)
+	for d := range dims {
+		if n := be(12 + 8*d); n > 0 && want <= len(v)/4 {
+			want *= n
+		}
+	}
+	i, all := 12+8*dims, 0
+	for ; i+4 <= len(v); all++ {
 		n := be(i)
 		i += 4
 		if n < 0 {
 			continue
 		}
 		if n > len(v)-i {
-			return append(out, v[i:])
+			return append(out, v[i:]), false
 		}
 		out = append(out, v[i:i+n])
 		i += n
 	}
-	return out
+	return out, i == len(v) && all == want
 }

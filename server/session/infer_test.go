@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/servertest"
@@ -83,6 +84,17 @@ func TestInference_WhatCounts(t *testing.T) {
 		"another table":           {nil, "SELECT p.id FROM clinic.patients p, clinic.guesses g WHERE p.ssn = g.x"},
 		"a sub-select":            {nil, "SELECT id FROM clinic.patients WHERE ssn IN (SELECT x FROM clinic.guesses)"},
 		"crossed lists":           {nil, "SELECT p.id FROM clinic.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d) WHERE p.ssn = a.d || b.d"},
+		"crossed inside":          {nil, "SELECT p.id, q.k FROM clinic.patients p, (SELECT a.d || b.d AS k FROM (VALUES ('0'), ('1')) a(d), (VALUES ('0')) b(d)) q WHERE p.ssn = q.k"},
+		"VALUES in IN":            {nil, "SELECT id FROM clinic.patients WHERE ssn IN (VALUES ('1'), ('2'), ('3'), ('4'))"},
+		"words":                   {nil, "SELECT u.lexeme FROM clinic.patients p, unnest('1 2 3 4'::tsvector) u WHERE u.lexeme = p.ssn"},
+		"a vector":                {nil, "SELECT x FROM clinic.cardholders c, unnest('1 2 3 4'::int2vector) x WHERE c.pin = x"},
+		"a vector of oids":        {nil, "SELECT id FROM clinic.cardholders WHERE pin = ANY('1 2 3 4'::oidvector)"},
+		"a list in the answer":    {nil, "SELECT id, unnest('{1,2}'::text[]) FROM clinic.patients ORDER BY ssn = unnest('{1,2}'::text[]) DESC"},
+		"a column of a row":       {nil, "SELECT p.id, (q).id FROM clinic.patients p, clinic.patients q WHERE p.ssn = lpad((q).id::text, 9, '0')"},
+		"a row as JSON":           {nil, "SELECT p.id, q.id FROM clinic.patients p, (SELECT to_jsonb(r) ->> 'id' AS k, id FROM clinic.patients r) q WHERE p.ssn = lpad(q.k, 9, '0')"},
+		"woven constants":         {nil, "SELECT p.id, q.k FROM clinic.patients p, (SELECT left(ssn, 0) || '000000001' AS v, 1 AS k FROM clinic.patients UNION ALL SELECT left(ssn, 0) || '000000002', 2 FROM clinic.patients) q WHERE p.ssn = q.v"},
+		"the clock":               {nil, "SELECT clock_timestamp() FROM clinic.stays, generate_series(1, 1000) WHERE seen > clock_timestamp() - interval '20 years'"},
+		"a setting that goes on":  {nil, "SELECT set_config('application_name', (current_setting('application_name')::int + 1)::text, false) FROM clinic.patients WHERE ssn > current_setting('application_name')"},
 		"a split text":            {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
 		"ranges":                  {[]string{"SELECT id FROM clinic.patients WHERE ssn > '1'"}, "SELECT id FROM clinic.patients WHERE ssn > '2'"},
 		"two in one":              {nil, "SELECT id FROM clinic.patients WHERE ssn LIKE '1%' OR ssn LIKE '2%'"},
@@ -245,6 +257,65 @@ func TestInference_Constraints(t *testing.T) {
 			}
 			if _, err := conn.Exec(t.Context(), "UPDATE clinic.patients SET ward = 4 WHERE id = 3"); err != nil {
 				t.Errorf("another table: %v", err)
+			}
+		})
+	}
+}
+
+// A cursor goes on with the settings of the moment: each of these is another comparison.
+func TestInference_Cursors(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(3, 2)})
+	const chosen = "SELECT q.id FROM clinic.patients p, clinic.patients q WHERE p.id = 3 AND p.ssn > current_setting('app.k')"
+	for name, lines := range map[string][]string{
+		"declared":      {"DECLARE c CURSOR FOR " + chosen, "FETCH 1 FROM c", "FETCH 1 FROM c", "SET app.k = '2'", "FETCH 1 FROM c", "FETCH 1 FROM c", "SET app.k = '3'", "FETCH 1 FROM c"},
+		"moved":         {"DECLARE c CURSOR FOR " + chosen, "SELECT set_config('app.k', '2', false)", "MOVE 1 FROM c", "SET app.k = '3'; MOVE 1 FROM c"},
+		"in one text":   {"DECLARE c CURSOR FOR " + chosen + "; SET app.k = '2'; FETCH 1 FROM c; SET app.k = '3'; FETCH 1 FROM c"},
+		"rolled back":   {"DECLARE c CURSOR FOR " + chosen, "SAVEPOINT s; SET app.k = '2'", "FETCH 1 FROM c", "ROLLBACK TO s", "FETCH 1 FROM c"},
+		"bound":         {"BIND " + chosen, "EXECUTE", "EXECUTE", "SET app.k = '2'", "EXECUTE"},
+		"bound, by SQL": {"BIND " + chosen, "FETCH 1 FROM c", "SET app.k = '2'", "FETCH 1 FROM c", "SET app.k = '3'", "FETCH 1 FROM c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g.Reload(inferring(3, 2)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
+			conn, err := pgx.Connect(t.Context(), g.Connect(account(name), "pg-prod"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(context.Background())
+			fe := conn.PgConn().Frontend()
+			run := func(line string) (code string) {
+				query, bind := strings.CutPrefix(line, "BIND ")
+				switch {
+				case bind:
+					fe.SendParse(&pgproto3.Parse{Query: query})
+					fe.SendBind(&pgproto3.Bind{DestinationPortal: "c"})
+					fe.SendSync(&pgproto3.Sync{})
+				case line == "EXECUTE":
+					fe.SendExecute(&pgproto3.Execute{Portal: "c", MaxRows: 1})
+					fe.SendSync(&pgproto3.Sync{})
+				default:
+					fe.SendQuery(&pgproto3.Query{String: line})
+				}
+				if err := fe.Flush(); err != nil {
+					t.Fatal(err)
+				}
+				for {
+					m, err := fe.Receive()
+					if err != nil {
+						t.Fatal(err)
+					}
+					switch m := m.(type) {
+					case *pgproto3.ErrorResponse:
+						code = m.Code + " " + m.Message
+					case *pgproto3.ReadyForQuery:
+						return code
+					}
+				}
+			}
+			for i, line := range append([]string{"SET app.k = '1'", "BEGIN"}, lines...) {
+				got, want := run(line), i == len(lines)+1
+				if (got != "") != want || want && !strings.HasPrefix(got, "42501 ") {
+					t.Errorf("%s: %q", line, got)
+				}
 			}
 		})
 	}

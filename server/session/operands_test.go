@@ -24,6 +24,8 @@ func TestOperands(t *testing.T) {
 		"[a b]":          {{Literal: 3, Array: true}},
 		"[a b-c]":        {{Literal: 4, Array: true}},
 		"[a\"b c]":       {{Literal: 5, Array: true}},
+		"[1 2 3]":        {{Literal: -1, Text: " 1 2\t3", Array: true, Words: true}},
+		"[1 2]":          {{Literal: -1, Text: "1 2", Array: true}},
 	} {
 		if got := fmt.Sprintf("%s", operands(st, ops)); got != want {
 			t.Errorf("%v: %s, want %s", ops, got, want)
@@ -36,7 +38,8 @@ func FuzzElements(f *testing.F) {
 	f.Add([]byte(`{a,"b\\"",{c}}`))
 	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x19\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01x"))
 	f.Fuzz(func(t *testing.T, v []byte) {
-		for _, list := range [][][]byte{elements(v), binaryElements(v)} {
+		binary, _ := binaryElements(v)
+		for _, list := range [][][]byte{elements(v), binary} {
 			sum := 0
 			for _, e := range list {
 				sum += len(e)

@@ -251,6 +251,7 @@ type resolver struct {
 	visited map[*pg_query.Node]bool
 	out     map[hoop.ColumnRef]bool
 	shown   map[hoop.ColumnRef]bool // of out: columns of views, whose origins are there too
+	rows    []*catalog.Table        // tables of which whole rows are meant: any column can be read out of these
 	own     []catalog.Holds         // of columns of tables of the session's own
 	blind   bool                    // a column whose origins are not known
 	made    []*pg_query.Node        // what queries inside have under the names that were resolved
@@ -412,7 +413,7 @@ func (r *resolver) qualified(u usedName) bool {
 			_, column := named.Column(u.name)
 			for _, t := range append(r.s.cat.Related(named), named) {
 				if u.name == "*" {
-					r.whole(t)
+					r.row(t)
 				} else if _, ok := t.Column(u.name); ok {
 					r.add(t, u.name)
 				} else if !column && !systemColumns[u.name] {
@@ -430,9 +431,16 @@ func (r *resolver) wholeSource(src source) {
 	}
 	for _, t := range src.tables {
 		for _, t := range append(r.s.cat.Related(t), t) {
-			r.whole(t)
+			r.row(t)
 		}
 	}
+}
+
+// row adds a whole row that an expression means: (p).id and to_jsonb(p) ->> 'id' are columns of
+// it.
+func (r *resolver) row(t *catalog.Table) {
+	r.whole(t)
+	r.rows = append(r.rows, t)
 }
 
 // makes resolves an expression that goes by the name.

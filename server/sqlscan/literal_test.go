@@ -181,6 +181,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"isNull",        // so, too
 		"sent",          // whether there is one
 		"operand",       // which literal it is
+		"woven",         // so, too
 		"oneSetting",    // WHERE name = '…': such an analysis has no free literals
 		"setValue",      // SET
 		"textOf",        // of atEnd, and beside = ANY, &&, @>, NOT BETWEEN, which free nothing, and BETWEEN, which frees nothing in writes

@@ -23,6 +23,7 @@ type sight struct {
 	with     []*pg_query.ColumnRef  // other columns that it is compared with
 	shown    bool                   // it is in the answer, as masked as that
 	many     bool                   // with values that the text does not list
+	crossed  bool                   // with several put together: a short list makes a long one
 	listed   bool                   // with those that it lists
 	near     []hoop.Operand         // see hoop.Look
 	between  []hoop.Range           // likewise
@@ -42,6 +43,7 @@ type looker struct {
 	lists  bool             // there are such
 	makes  bool             // functions in FROM, or recursion, make rows
 	recurs bool             // there is WITH RECURSIVE
+	sets   bool             // settings may change while it runs
 	mixed  []*pg_query.Node // see mixing; nil until somebody asks
 	on     *dependence
 	pairs  [][2]*pg_query.ColumnRef // columns that are equal to each other
@@ -60,7 +62,7 @@ func (s *stmt) looker() *looker {
 }
 
 func (s *stmt) newLooker() *looker {
-	l := &looker{cat: s.cat, sql: s.sql, sights: map[*pg_query.ColumnRef]*sight{}, on: s.on, told: map[hoop.ColumnRef]bool{}}
+	l := &looker{cat: s.cat, sql: s.sql, sets: s.configured, sights: map[*pg_query.ColumnRef]*sight{}, on: s.on, told: map[hoop.ColumnRef]bool{}}
 	var text pglex.Text
 	if text.Read(s.sql) {
 		l.text = &text
@@ -293,6 +295,11 @@ func (l *looker) leaf(n *pg_query.Node) {
 	p := l.parts(n, false)
 	refs, code := p.refs, p.code
 	l.tallied(p)
+	if p.rows {
+		for _, c := range refs {
+			l.at(c).many = true
+		}
+	}
 	if len(refs)+len(p.read) < 2 {
 		if len(refs) == 1 && code {
 			l.at(refs[0]).many = true
@@ -314,7 +321,7 @@ func (l *looker) leaf(n *pg_query.Node) {
 				p.with = append(p.with, other)
 			}
 		}
-		// Put together of several, a short list makes a long one.
+		p.crossed = p.crossed || !plain
 		p.many = p.many || !plain && (l.lists || l.makes) || code
 	}
 }
@@ -327,8 +334,7 @@ func (l *looker) comparison(e *pg_query.A_Expr) {
 			return
 		}
 	}
-	name := stringsOf(e.Name)
-	equal := len(name) == 1 && (name[0] == "=" || name[0] == "<>" || name[0] == "!=")
+	equal := l.equates(stringsOf(e.Name))
 	p := l.at(c)
 	switch e.Kind {
 	case pg_query.A_Expr_Kind_AEXPR_OP, pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
@@ -359,9 +365,11 @@ func (l *looker) among(sub *pg_query.SubLink) {
 	if c == nil {
 		return
 	}
-	switch lastOf(sub.OperName) {
-	case "", "=", "<>", "!=":
-	default:
+	name := stringsOf(sub.OperName)
+	if len(name) == 0 {
+		name = []string{"="} // IN
+	}
+	if !l.equates(name) {
 		return
 	}
 	if ops, ok := l.given(sub.Subselect.GetSelectStmt(), 0); ok {
@@ -395,6 +403,18 @@ func (l *looker) given(q *pg_query.SelectStmt, depth int) (ops []hoop.Operand, o
 		ops = append(ops, op)
 	}
 	return ops, len(ops) > 0
+}
+
+// equates reports whether an operator tells whether two values are equal, and nothing else:
+// PostgreSQL's own, where nobody made another of the name for types of PostgreSQL's.
+func (l *looker) equates(name []string) bool {
+	if len(name) != 1 || name[0] != "=" && name[0] != "<>" && name[0] != "!=" {
+		return false
+	}
+	return !slices.ContainsFunc(l.cat.Operators(strings.Replace(name[0], "!=", "<>", 1)), func(op *catalog.Operator) bool {
+		f, ok := l.cat.Function(op.Function)
+		return !ok || !trusted(f) && !slices.ContainsFunc(f.ArgTypes, func(oid uint32) bool { return oid >= firstUserOID })
+	})
 }
 
 // operand reads a constant or a parameter, with or without a cast.
@@ -466,7 +486,7 @@ func (l *looker) array(n *pg_query.Node) (ops []hoop.Operand, ok bool) {
 		return ops, true
 	}
 	op, ok := l.operand(n)
-	op.Array = true
+	op.Array, op.Words = true, true
 	return []hoop.Operand{op}, ok
 }
 
@@ -512,6 +532,11 @@ func (l *looker) selected(q *pg_query.SelectStmt) {
 			if op, ok := l.operand(t.GetResTarget().GetVal()); ok {
 				l.lists = true
 				l.list = append(l.list, op)
+			}
+			if one := l.parts(t, true); different(one.refs) > 1 {
+				for _, c := range all.refs {
+					l.at(c).crossed = true
+				}
 			}
 		}
 	}
@@ -637,7 +662,7 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 		look.Between = p.between
 	}
 	if d.join {
-		look.Joined, look.Many, look.Against = true, l.makes || r.fresh && !l.lists, r.relatives()
+		look.Joined, look.Many, look.Against = true, l.makes || r.fresh && !l.lists || l.lists && l.crosses(r), r.relatives()
 		if l.lists {
 			look.Operands = l.list
 		}
@@ -648,7 +673,7 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 	}
 	p = &sight{
 		exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), listed: p.listed, near: p.near, members: p.members, computed: p.computed,
-		many: p.many || p.split && !s.storedValue(d.name, p.around, 0),
+		many: p.many || p.split && !s.storedValue(d.name, p.around, 0), crossed: p.crossed,
 	}
 	s.blend(l, r, p, d)
 	look.Operands, look.Near = p.operands, p.near
@@ -678,7 +703,7 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 		look.Joined = true
 		made := s.names.loose[u.name] || other.fresh || other.vague
 		switch {
-		case made && l.lists && !l.makes:
+		case made && l.lists && !l.makes && !p.crossed && !l.crosses(other):
 			look.Operands = append(slices.Clone(look.Operands), l.list...)
 		case made || len(other.out) == 0:
 			look.Many = true
@@ -688,6 +713,12 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 		}
 	}
 	return look, r
+}
+
+// crosses reports whether a query inside puts several columns together under the names that
+// were resolved: of a short list that makes a long one.
+func (l *looker) crosses(r *resolver) bool {
+	return slices.ContainsFunc(r.made, func(e *pg_query.Node) bool { return different(l.madeOf(e).refs) > 1 })
 }
 
 // plainName reports whether the name can be nothing but a column of a table, not one
@@ -716,8 +747,15 @@ func (r *resolver) columns() []hoop.ColumnRef {
 }
 
 // relatives gives the columns in groups: those of a table with its partitions and
-// inheritance relatives.
+// inheritance relatives. A whole row is each of its columns.
 func (r *resolver) relatives() (out [][]hoop.ColumnRef) {
+	for _, t := range r.rows {
+		in := r.s.newResolver()
+		for _, c := range t.Columns {
+			in.add(t, c.Name)
+		}
+		out = append(out, in.relatives()...)
+	}
 	done := map[hoop.ColumnRef]bool{}
 	for _, c := range r.columns() {
 		if done[c] || r.shown[c] {

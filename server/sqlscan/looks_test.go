@@ -66,6 +66,24 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 		"MERGE INTO code.scratch s USING code.patients p ON textlike(s.code, p.ssn) WHEN MATCHED THEN DO NOTHING":                                    true,
 		"INSERT INTO code.scratch AS s VALUES (1) ON CONFLICT (id) DO UPDATE SET code = 'x' WHERE textlike(s.code, (SELECT ssn FROM code.patients))": true,
 
+		// Lists that a query inside crosses, in whichever order they stand.
+		"SELECT p.id, x.k FROM code.patients p, (SELECT a.b + 2 * b.b AS k FROM (VALUES (0), (1)) a(b), (VALUES (0), (1)) b(b)) x WHERE p.id = x.k":                                     true,
+		"SELECT p.id, x.k FROM code.patients p, (SELECT b + 2 * c AS k FROM (SELECT a.b, b.b AS c FROM unnest('{0,1}'::int[]) a(b), unnest('{0,1}'::int[]) b(b)) y) x WHERE p.id = x.k": true,
+		"SELECT p.id FROM code.patients p, (VALUES ('0'), ('1')) a(d), (VALUES ('0'), ('1')) b(d) WHERE starts_with(p.ssn, a.d || b.d)":                                                 true,
+		"SELECT p.id FROM code.patients p JOIN (SELECT a.b + 2 * b.b AS id FROM (VALUES (0), (1)) a(b), (VALUES (0), (1)) b(b)) x USING (id)":                                           true,
+		"SELECT a.b + 2 * b.b FROM (VALUES (0), (1)) a(b), (VALUES (0), (1)) b(b) INTERSECT SELECT id FROM code.patients":                                                               true,
+		"SELECT p.id FROM code.patients p WHERE p.id IN (SELECT a.b + 2 * b.b FROM (VALUES (0), (1)) a(b), (VALUES (0), (1)) b(b))":                                                     true,
+		"SELECT p.id FROM code.patients p, (SELECT a.b + 1 AS k FROM (VALUES (0), (1)) a(b)) x WHERE p.id = x.k":                                                                        false,
+		// What gives another value each time.
+		"SELECT clock_timestamp() FROM code.patients WHERE id > extract(epoch FROM clock_timestamp())":                         true,
+		"SELECT 1 FROM code.patients WHERE ssn > gen_random_uuid()::text":                                                      true,
+		"SELECT 1 FROM code.patients WHERE id > extract(epoch FROM now())":                                                     false,
+		"SELECT 1 FROM code.patients WHERE id = pg_sequence_last_value('code.s')":                                              true,
+		"SELECT 1 FROM code.patients WHERE ssn = current_setting('a.b')":                                                       false,
+		"SELECT set_config('application_name', '1', false) FROM code.patients WHERE ssn = current_setting('application_name')": true,
+		"SELECT id, unnest('{1,2}'::int[]) AS u FROM code.patients ORDER BY id = unnest('{1,2}'::int[]) DESC":                  true,
+		"SELECT ssn, unnest('{1,2}'::int[]) AS u FROM code.patients ORDER BY 2, id":                                            false,
+
 		"SELECT id FROM code.departments WHERE code.label(1) = 'x'":                                                          false,
 		"SELECT id FROM code.departments LIMIT 3":                                                                            false,
 		"SELECT id FROM code.departments WHERE id = length(code.label(1))":                                                   true,

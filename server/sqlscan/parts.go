@@ -1,6 +1,12 @@
 package sqlscan
 
-import pg_query "github.com/pganalyze/pg_query_go/v6"
+import (
+	"slices"
+
+	pg_query "github.com/pganalyze/pg_query_go/v6"
+
+	"github.com/hoopctl/hoopctl/server/catalog"
+)
 
 // parts are what an expression is made of: of a sub-select, what it shows.
 type parts struct {
@@ -9,6 +15,7 @@ type parts struct {
 	code  bool    // functions make what a sub-select shows, or stand for a column
 	value bool    // gather nothing that only decides which value it is
 	tally bool    // there are numbers of rows in it
+	rows  bool    // functions in it make rows
 	alone int     // how many of refs are not in these
 	under int     // how many of these what is gathered now is in
 }
@@ -60,7 +67,8 @@ func (l *looker) gather(n *pg_query.Node, inner bool, p *parts) {
 		if inner && !aggregates(x.FuncCall) {
 			p.code = true
 		}
-		if tallies(x.FuncCall) {
+		p.rows = p.rows || !inner && spawns(l.cat, x.FuncCall)
+		if l.tallies(x.FuncCall) {
 			p.tally = true
 			p.under++
 			defer func() { p.under-- }()
@@ -79,19 +87,30 @@ func (l *looker) tallied(p *parts) {
 	}
 }
 
-// tallies reports whether a function tells how many rows there are, in whichever way. The sum
-// or average of a column is taken for one of its values.
-func tallies(f *pg_query.FuncCall) bool {
-	switch lastOf(f.Funcname) {
-	case "count", "regr_count", "array_agg", "string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg",
-		"random", "random_normal", "nextval", "currval", "lastval", "setval": // they go from row to row
+// tallies reports whether a function tells how many rows there are, in whichever way, or may
+// give another value for each. The sum or average of a column is taken for one of its values.
+func (l *looker) tallies(f *pg_query.FuncCall) bool {
+	switch name := lastOf(f.Funcname); name {
+	case "count", "regr_count", "array_agg", "string_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg":
 		return true
+	case "current_setting":
+		return l.sets
 	case "sum", "avg":
 		w := f.Over
 		return len(f.Args) == 1 && bare(f.Args[0]) == nil ||
 			w != nil && (w.Name != "" || w.Refname != "" || len(w.OrderClause) > 0 || w.FrameOptions&frameGiven != 0)
 	}
-	return f.Over != nil && !picked[lastOf(f.Funcname)]
+	return f.Over != nil && !picked[lastOf(f.Funcname)] || l.turns(f)
+}
+
+// turns reports whether a function may give another value whenever it is called, by nothing
+// that it is given: chance, the clock, a sequence. The clock of the statement's begin goes on
+// with each FETCH. What users declare volatile mostly is none.
+func (l *looker) turns(f *pg_query.FuncCall) bool {
+	name := lastOf(f.Funcname)
+	return name == "statement_timestamp" || name != "timezone" && slices.ContainsFunc(l.cat.Functions("", name), func(fn *catalog.Function) bool {
+		return fn.Volatility == catalog.Volatile && (fn.System || fn.Extension)
+	})
 }
 
 // frameGiven is FRAMEOPTION_NONDEFAULT of PostgreSQL's nodes/parsenodes.h.

@@ -353,7 +353,7 @@ func (l *looker) together(p *sight, all *parts) {
 		return
 	}
 	p.with = append(p.with, all.refs...)
-	// Put together of several, a short list makes a long one.
+	p.crossed = true
 	p.many = p.many || l.lists || l.makes || all.code
 }
 
@@ -365,13 +365,43 @@ func (s *stmt) piled(l *looker, p *sight, pile pile) {
 		op, listed := l.operand(e)
 		switch {
 		case len(all.refs) > 0:
-			p.many = p.many || all.code || s.freshens(e)
+			p.many, p.crossed = p.many || all.code || s.freshens(e), p.crossed || different(all.refs) > 1
+			if op, some := l.woven(e); some {
+				p.operands = append(p.operands, op)
+			}
 		case listed:
 			p.operands = append(p.operands, op)
 		default:
 			p.many = true
 		}
 	}
+}
+
+// woven gives the constants of an expression that has columns, too, as one value: 0 * n + 7 is 7.
+// some is false where there are none.
+func (l *looker) woven(e *pg_query.Node) (op hoop.Operand, some bool) {
+	op.Literal = -1
+	var visit func(n *pg_query.Node)
+	visit = func(n *pg_query.Node) {
+		switch x := n.GetNode().(type) {
+		case *pg_query.Node_AConst, *pg_query.Node_ParamRef:
+			if part, ok := l.operand(n); ok {
+				op.Parts = append(op.Parts, part)
+			}
+			return
+		case *pg_query.Node_TypeName: // the length of varchar(5) is none
+			return
+		case *pg_query.Node_AExpr:
+			op.Text += " " + lastOf(x.AExpr.Name)
+		case *pg_query.Node_FuncCall:
+			op.Text += " " + lastOf(x.FuncCall.Funcname)
+		}
+		op.Text += "("
+		children(n, visit)
+		op.Text += ")"
+	}
+	visit(e)
+	return op, len(op.Parts) > 0
 }
 
 // madeOf gives the columns that make an expression's value, without those that only decide
@@ -416,6 +446,7 @@ func (l *looker) key(n *pg_query.Node) {
 		l.tallied(all)
 		for _, c := range all.refs {
 			l.together(l.at(c), all)
+			l.at(c).many = l.at(c).many || all.rows
 		}
 	}
 }

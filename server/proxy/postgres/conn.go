@@ -99,6 +99,7 @@ type conn struct {
 	due        []due                   // what people agreed to that goes on when the open transaction ends
 	quiet      []due                   // the same of statements that nobody was asked about: moved is not used
 	moved      int64                   // counts what changed what code finds by name: see moves
+	tuned      int64                   // counts what changed settings
 	opaque     bool                    // code that was not read has run in the open transaction, and may have opened cursors
 	opening    int64                   // moved, when it first did
 	channels   map[string]bool         // that the client's own texts listen to

@@ -17,6 +17,7 @@ type cursor struct {
 	at      int
 	lost    bool  // guarded by conn.mu: the name may stand for another one
 	moved   int64 // conn.moved, when it was declared
+	tuned   int64 // conn.tuned, when it was declared, or read last; guarded by conn.mu
 }
 
 // fetched adds to st what cursors read that m fetches from.
@@ -38,6 +39,7 @@ func (c *conn) fetched(m *meaning, st *hoop.Statement) {
 		default:
 			st.Uses = slices.Concat(st.Uses, c.outgrown(cmd.Fetch))
 		}
+		st.Looks = slices.Concat(st.Looks, c.resumed(cmd.Fetch, cur, m))
 		if cur == nil {
 			st.Opaque = true
 			continue
@@ -61,6 +63,54 @@ func (c *conn) outgrown(name string) []hoop.Use {
 		return onward
 	}
 	return uses
+}
+
+// resumed gives what the cursor or portal of that name compares, which is cur where m declares it
+// itself, once settings have changed since it was read last: what it calls may give other values
+// by them, and texts be other times. So each change counts as if it were declared anew.
+func (c *conn) resumed(name string, cur *cursor, m *meaning) (looks []hoop.Look) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	src := c.sourceLocked(name)
+	if cur != nil && cur != src.cursor {
+		src.tuned, src.all = c.tuned, func(yield func(int, *meaning) bool) { yield(-1, cur.meaning) }
+	}
+	if src.all == nil || src.tuned == c.tuned && !tunes(m.analysis) {
+		return nil
+	}
+	for _, of := range src.all {
+		looks = append(looks, of.looks("", false)...)
+	}
+	return looks
+}
+
+// tunes reports whether a text may change settings.
+func tunes(a *sqlscan.Analysis) bool {
+	return len(a.Settings) > 0 || slices.ContainsFunc(a.Commands, func(cmd sqlscan.Command) bool {
+		return cmd.ResetAll || cmd.Discard || cmd.Tx == sqlscan.TxRollbackTo
+	})
+}
+
+// tunedLocked notes that e may change settings, and which cursors and portals it reads. c.mu is
+// held.
+func (c *conn) tunedLocked(e *expected) {
+	for _, m := range e.run.meanings {
+		if tunes(m.analysis) {
+			c.tuned++
+		}
+	}
+	if e.portal != nil {
+		e.portal.tuned = c.tuned
+	}
+	for _, m := range e.run.meanings {
+		for _, cmd := range m.analysis.Commands {
+			if cur, known := c.cursors.lookup(cmd.Fetch, c.batch); known && cur != nil {
+				cur.tuned = c.tuned
+			} else if p, known := c.portals.lookup(cmd.Fetch, c.batch); known && p != nil && cmd.Fetch != "" {
+				p.tuned = c.tuned
+			}
+		}
+	}
 }
 
 // again is what going back in a cursor does: PostgreSQL runs the query once more for rows
@@ -119,6 +169,7 @@ type source struct {
 	lost    bool // the name may stand for another one
 	version string
 	moved   int64
+	tuned   int64
 	opened  bool // nothing is known of it: code may have opened it
 	all     iter.Seq2[int, *meaning]
 }
@@ -128,7 +179,7 @@ func (c *conn) sourceLocked(name string) source {
 	for range maxNesting {
 		if cur, known := c.cursors.lookup(name, c.batch); known && cur != nil {
 			a := cur.meaning.analysis
-			return source{cur, len(beyond(a.Uses)) > 0, moves(a), cur.lost, cur.meaning.version, cur.moved, false, func(yield func(int, *meaning) bool) { yield(-1, cur.meaning) }}
+			return source{cur, len(beyond(a.Uses)) > 0, moves(a), cur.lost, cur.meaning.version, cur.moved, cur.tuned, false, func(yield func(int, *meaning) bool) { yield(-1, cur.meaning) }}
 		}
 		p, known := c.portals.lookup(name, c.batch)
 		if !known || p == nil {
@@ -141,7 +192,7 @@ func (c *conn) sourceLocked(name string) source {
 				changes = changes || moves(m.analysis)
 			}
 			other := len(p.run.also) > 0 && p.generation != c.generation // it would run another statement by that name
-			return source{nil, other || len(beyond(p.run.uses)) > 0, other || changes, other || p.forgotten, p.run.meaning.version, p.moved, false, p.run.meanings}
+			return source{nil, other || len(beyond(p.run.uses)) > 0, other || changes, other || p.forgotten, p.run.meaning.version, p.moved, p.tuned, false, p.run.meanings}
 		}
 		name = a.Commands[0].Fetch
 	}
@@ -278,7 +329,7 @@ func (c *conn) declaredLocked(e *expected, outer int, m *meaning) {
 		}
 		switch {
 		case cmd.Declare != "":
-			cur := &cursor{meaning: m, at: i, lost: rolled, moved: c.moved}
+			cur := &cursor{meaning: m, at: i, lost: rolled, moved: c.moved, tuned: c.tuned}
 			d := c.cursors.define(cmd.Declare, cur, e.batch)
 			e.settles = append(e.settles, settling{at, func(ok bool) { d.settle(ok) }})
 		case cmd.CloseCursor != "" && cmd.CloseCursor != "*":

@@ -28,6 +28,7 @@ type portal struct {
 	run        *running
 	generation int64 // of names, when it was bound
 	moved      int64 // of the session, when it was bound, or executed last
+	tuned      int64 // likewise
 
 	forgotten bool   // guarded by conn.mu: the name may stand for something else
 	asked     bool   // guarded by conn.mu: the target was asked to describe it
@@ -204,7 +205,7 @@ func (c *conn) bind(frame, body []byte) error {
 
 func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Param) error {
 	c.mu.Lock()
-	tainted, generation, moved, told := p.tainted, c.generation, c.moved, p.told
+	tainted, generation, moved, tuned, told := p.tainted, c.generation, c.moved, c.tuned, p.told
 	c.mu.Unlock()
 	for i := range params {
 		if i < len(p.types) {
@@ -235,7 +236,7 @@ func (c *conn) bindTo(frame []byte, name string, p *prepared, params []hoop.Para
 	e := &expected{kind: 'B', run: r}
 	pushed := c.pushLocked(e)
 	if pushed {
-		d := c.portals.define(name, &portal{run: r, generation: generation, moved: moved}, e.batch)
+		d := c.portals.define(name, &portal{run: r, generation: generation, moved: moved, tuned: tuned}, e.batch)
 		e.settles = append(e.settles, settling{0, func(ok bool) { endPortal(d.settle(ok)) }})
 		c.coverLocked(e, name)
 		c.dialect.opened = c.dialect.opened || name != "" && c.dialect.turns(p.meaning.analysis)
@@ -509,7 +510,7 @@ func (c *conn) cursor(name string) (*portal, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &portal{run: r, generation: c.generation, moved: c.moved}, nil
+	return &portal{run: r, generation: c.generation, moved: c.moved, tuned: c.tuned}, nil
 }
 
 // unchanged refuses a portal that does more than read, when what its functions and
@@ -519,7 +520,7 @@ func (c *conn) cursor(name string) (*portal, error) {
 func (c *conn) unchanged(p *portal) error {
 	c.mu.Lock()
 	now := c.groundLocked()
-	same, grew, moved := c.generation == p.generation, now.grew != p.run.by.ground.grew, now.moved != p.moved
+	same, grew, moved, tuned := c.generation == p.generation, now.grew != p.run.by.ground.grew, now.moved != p.moved, c.tuned != p.tuned
 	c.mu.Unlock()
 	if p.run.masks && now != p.run.by.ground && p.run.meaning.copies != nil {
 		return hoop.Errorf(hoop.CodeDenied, "tables, settings or temporary objects may have changed since COPY was bound, and with them what it copies").
@@ -529,9 +530,14 @@ func (c *conn) unchanged(p *portal) error {
 		return hoop.Errorf(hoop.CodeDenied, "settings or temporary objects have changed since the portal was bound, and with them what it may do").
 			WithHint("send Bind and Execute together")
 	}
-	mixed := now.mixed != p.run.by.ground.mixed && slices.ContainsFunc(p.run.st.Looks, func(l hoop.Look) bool {
+	looks := slices.ContainsFunc(p.run.st.Looks, func(l hoop.Look) bool {
 		return slices.ContainsFunc(l.Columns, func(col hoop.ColumnRef) bool { _, ok := p.run.run.Rules().Protects(col); return ok })
 	})
+	if tuned && (looks || p.run.meaning.analysis.Cursors) {
+		return hoop.Errorf(hoop.CodeDenied, "settings have changed since the portal was bound or read last, and with them what it compares").
+			WithHint("bind it again")
+	}
+	mixed := now.mixed != p.run.by.ground.mixed && looks
 	if (grew || mixed) && (p.run.readsOwn() || len(p.run.also) > 0) {
 		return hoop.Errorf(hoop.CodeDenied, "temporary tables have changed since the portal was bound, and with them what its rows may hold").
 			WithHint("send Bind and Execute together")

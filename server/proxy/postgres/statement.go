@@ -27,10 +27,10 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 		Secrets: m.secrets, SecretParams: m.held,
 	}
 	st.Opens, st.Fetches = cursors(a)
-	c.fetched(m, st)
 	if c.sess == nil || c.sess.Compares() { // Read has no session
 		st.Looks, st.Literal = a.Looks, literals(m.text)
 	}
+	c.fetched(m, st)
 	also, err := c.executed(ctx, m, st, params, 0)
 	if err != nil {
 		return nil, nil, err
@@ -164,7 +164,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		st.Reads = merge(st.Reads, inner.analysis.Reads)
 		st.Opaque = st.Opaque || inner.analysis.Opaque || inner.analysis.Cursors || tainted
 		st.Carries = slices.Concat(st.Carries, inner.carries)
-		st.Looks = slices.Concat(st.Looks, inner.looks(m.text))
+		st.Looks = slices.Concat(st.Looks, inner.looks(m.text, m.bare))
 		opens, fetches := cursors(inner.analysis)
 		st.Opens, st.Fetches = append(st.Opens, opens...), append(st.Fetches, fetches...)
 		if tainted {
@@ -206,8 +206,9 @@ func literals(sql string) func(n int) (string, bool) {
 }
 
 // looks gives the looks of a prepared statement that EXECUTE in another text runs: its
-// parameters may be any of the literals there.
-func (m *meaning) looks(execute string) []hoop.Look {
+// parameters may be any of the literals there, and where they are not plain ones anything
+// that is made of them.
+func (m *meaning) looks(execute string, plain bool) []hoop.Look {
 	var given []hoop.Operand
 	literal := literals(m.text)
 	var text pglex.Text
@@ -224,13 +225,14 @@ func (m *meaning) looks(execute string) []hoop.Look {
 				out[i].Many = true
 			case op.Param > 0:
 				for _, g := range given {
-					g.Cast = op.Cast
+					g.Cast, g.Words = op.Cast, op.Words
 					ops = append(ops, g)
 				}
+				out[i].Exact = out[i].Exact && plain
 			case op.Literal >= 0:
 				own, known := literal(op.Literal)
 				out[i].Many = out[i].Many || !known
-				ops = append(ops, hoop.Operand{Literal: -1, Text: own, Array: op.Array, Cast: op.Cast})
+				ops = append(ops, hoop.Operand{Literal: -1, Text: own, Array: op.Array, Words: op.Words, Cast: op.Cast})
 			default:
 				ops = append(ops, op)
 			}
@@ -483,6 +485,7 @@ func (c *conn) forwarded(e *expected) {
 			c.moved++
 		}
 	}
+	c.tunedLocked(e)
 	c.defers(e)
 	if e.portal != nil {
 		e.portal.moved = c.moved // what it changes itself was judged with it
