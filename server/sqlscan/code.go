@@ -164,10 +164,10 @@ const (
 // what runs the server.
 func trusted(f *catalog.Function) bool {
 	switch {
-	case f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension):
-		return true
 	case !f.Extension:
-		return false
+		return false // whoever makes a function in C may call it immutable, whatever it runs
+	case f.Volatility == catalog.Immutable:
+		return true
 	case f.Returns == oidTrigger || f.Returns == oidEventTrigger:
 		return true // only a trigger can call it, with no arguments but constants
 	}

@@ -39,7 +39,7 @@ func ComputesAlone(f *catalog.Function) bool { return computes(f) && f.Name != "
 
 func computes(f *catalog.Function) bool {
 	if !f.System {
-		return f.Volatility == catalog.Immutable && (f.Language == "c" || f.Extension) || f.Extension && f.Language == "c" && pureExtensions[f.Name]
+		return f.Extension && (f.Volatility == catalog.Immutable || f.Language == "c" && pureExtensions[f.Name])
 	}
 	h, listed := harmOf(f.Name)
 	return listed && h == harmless && !readsSequence[f.Name] || !listed && f.Volatility != catalog.Volatile
