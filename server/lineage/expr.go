@@ -1,6 +1,8 @@
 package lineage
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/server/sqlscan"
@@ -22,7 +24,7 @@ func (a *analysis) expr(n *pg_query.Node, s *scope) flow {
 	case *pg_query.Node_FuncCall:
 		return a.call(x.FuncCall, s)
 	case *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg:
-		return a.children(n, s).and(s.aggregate())
+		return a.children(n, s).and(s.gathered(n))
 	case *pg_query.Node_SubLink:
 		return a.subLink(x.SubLink, s)
 	case *pg_query.Node_JsonArrayQueryConstructor:
@@ -138,8 +140,9 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 		out = out.and(a.window(f.Over, s))
 	}
 	if aggregate {
-		kept = kept && s.aggregate().constant() // else so many rows, so many elements
-		out = out.and(s.aggregate())
+		rows := s.gathered(append(slices.Clip(f.Args), f.AggFilter)...)
+		kept = kept && rows.constant() // else so many rows, so many elements
+		out = out.and(rows)
 	}
 	if !sqlscan.Computes(a.cat, f) {
 		return unknown
@@ -158,11 +161,64 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 // and conditions that are not known.
 func (s *scope) aggregate() flow { return s.mult.and(flow{unknown: s.decide.unknown}) }
 
+// gathered is what an aggregate with such arguments derives from beside them. It is one of the
+// nearest level that a column of theirs is of (PostgreSQL manual, "Aggregate Expressions").
+func (s *scope) gathered(args ...*pg_query.Node) flow {
+	f := s.aggregate()
+	if s.owns(args) {
+		return f
+	}
+	for at := s.parent; at != nil; at = at.parent {
+		f = f.and(at.aggregate())
+	}
+	return f
+}
+
+// owns reports whether a column of expressions is certainly one of the level itself, or they
+// have none.
+func (s *scope) owns(list []*pg_query.Node) bool {
+	columns, own := false, false
+	var look func(n *pg_query.Node, depth int)
+	look = func(n *pg_query.Node, depth int) {
+		if columns = columns || n.GetSubLink() != nil || depth > maxDepth; n.GetSubLink() != nil || depth > maxDepth {
+			return // whose columns it has is not looked at
+		}
+		if c := n.GetColumnRef(); c != nil {
+			columns, own = true, own || s.has(stringsOf(c.Fields))
+			return
+		}
+		columns = !sqlscan.Children(n, func(c *pg_query.Node) { look(c, depth+1) }) || columns
+	}
+	for _, n := range list {
+		if n != nil {
+			look(n, 0)
+		}
+	}
+	return own || !columns
+}
+
+// has reports whether a name of a column, with what stands before it, is certainly of the level.
+func (s *scope) has(parts []string) bool {
+	n := len(parts)
+	if n == 1 {
+		_, got := s.column(parts[0])
+		return got == sure
+	}
+	return n > 1 && slices.ContainsFunc(s.visible(), func(it item) bool {
+		return it.name == parts[n-2] && !it.silent && (n == 2 || it.real && it.schema == parts[n-3])
+	})
+}
+
 // kinds says what a call may be: an aggregate or a window function; one that gives
 // several rows.
 func (a *analysis) kinds(f *pg_query.FuncCall) (aggregate, set bool) {
-	aggregate = f.AggStar || f.Over != nil || f.AggWithinGroup || f.AggFilter != nil
-	for _, fn := range a.cat.Functions("", last(f.Funcname)) {
+	aggregate, set = a.kindsOf(last(f.Funcname))
+	return aggregate || f.AggStar || f.Over != nil || f.AggWithinGroup || f.AggFilter != nil, set
+}
+
+// kindsOf says so of the functions of a name.
+func (a *analysis) kindsOf(name string) (aggregate, set bool) {
+	for _, fn := range a.cat.Functions("", name) {
 		aggregate = aggregate || fn.Kind == 'a' || fn.Kind == 'w'
 		set = set || fn.Set
 	}
@@ -223,7 +279,7 @@ func (a *analysis) indirection(x *pg_query.A_Indirection, s *scope) flow {
 	for _, n := range x.Indirection {
 		switch field := n.GetString_(); {
 		case field != nil && a.callable(field.Sval):
-			f = f.and(a.fieldFunction(field.Sval))
+			f = f.and(a.fieldFunction(field.Sval, f, s, s.gathered(x.Arg)))
 		case field == nil && n.GetAStar() == nil:
 			f = f.and(a.expr(n, s))
 		}

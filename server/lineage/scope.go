@@ -78,7 +78,7 @@ func (a *analysis) columnRef(c *pg_query.ColumnRef, s *scope) (flow, bool) {
 	case 2:
 		return a.qualified(parts[0], parts[1], s)
 	default:
-		return inSchema(parts[n-3], parts[n-2], parts[n-1], s)
+		return a.inSchema(parts[n-3], parts[n-2], parts[n-1], s)
 	}
 }
 
@@ -151,7 +151,8 @@ func (a *analysis) qualified(alias, name string, s *scope) (flow, bool) {
 			}
 			f, how := it.rel.lookup(name)
 			if how != sure && a.callable(name) {
-				f = f.and(it.rel.whole()).and(a.fieldFunction(name))
+				f = f.and(it.rel.whole())
+				f = f.and(a.fieldFunction(name, f, s, at.aggregate()))
 			} else if how == none {
 				f = unknown
 			}
@@ -168,18 +169,26 @@ func (a *analysis) qualified(alias, name string, s *scope) (flow, bool) {
 // Composite Types in Queries".
 func (a *analysis) callable(name string) bool { return len(a.cat.Functions("", name)) > 0 }
 
-// fieldFunction is what the function adds to what its argument derives from.
-func (a *analysis) fieldFunction(name string) flow {
+// fieldFunction is what the function adds to what its argument derives from, where it stands
+// at level s; rows are what an aggregate there derives from.
+func (a *analysis) fieldFunction(name string, arg flow, s *scope, rows flow) flow {
 	call := &pg_query.FuncCall{Funcname: []*pg_query.Node{pg_query.MakeStrNode(name)}}
 	if !sqlscan.Computes(a.cat, call) {
 		return unknown
+	}
+	aggregate, set := a.kindsOf(name)
+	if set {
+		s.mult = s.mult.and(arg)
+	}
+	if aggregate {
+		return rows
 	}
 	return flow{}
 }
 
 // inSchema resolves schema.table.name. Which of the tables of a name is meant is not
 // known, so those of outer levels count too.
-func inSchema(schema, table, name string, s *scope) (flow, bool) {
+func (a *analysis) inSchema(schema, table, name string, s *scope) (flow, bool) {
 	var got []flow
 	for at := s; at != nil; at = at.parent {
 		for _, it := range at.visible() {
@@ -187,7 +196,7 @@ func inSchema(schema, table, name string, s *scope) (flow, bool) {
 				continue
 			}
 			f, how := it.rel.lookup(name)
-			if how == none {
+			if how == none || how == maybe && a.callable(name) {
 				f = unknown // a function of the row
 			}
 			got = append(got, f)
