@@ -50,7 +50,7 @@ func (lv *level) expr(n *pg_query.Node, deciding bool) load {
 		lv.columnRef(x.ColumnRef)
 	case *pg_query.Node_AIndirection:
 		for _, name := range stringsOf(x.AIndirection.Indirection) {
-			if lv.m.aggregate(name) {
+			if isAggregate(lv.m.cat, name) {
 				lv.gather(n)
 			}
 		}
@@ -84,7 +84,7 @@ func (lv *level) subLink(s *pg_query.SubLink, deciding bool) load {
 // columnRef looks out for t.json_agg, which means json_agg(t) where t has no such column.
 func (lv *level) columnRef(c *pg_query.ColumnRef) {
 	u, ok := nameOf(c)
-	if !ok || u.qualifier == "" || !lv.m.aggregate(u.name) {
+	if !ok || u.qualifier == "" || !isAggregate(lv.m.cat, u.name) {
 		return
 	}
 	for l := lv; l != nil; l = l.outer {
@@ -114,11 +114,6 @@ func (it *item) hasColumn(name string) bool {
 func (it *item) lacksColumn(name string) bool {
 	have := slices.ContainsFunc(it.tables, func(t *catalog.Table) bool { _, ok := t.Column(name); return ok })
 	return len(it.tables) > 0 && !have && !it.renamed && !systemColumns[name]
-}
-
-// aggregate reports whether an aggregate has the name.
-func (m *measurer) aggregate(name string) bool {
-	return slices.ContainsFunc(m.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Kind == 'a' })
 }
 
 // numbering are the window functions that show the place of a row, not its values.

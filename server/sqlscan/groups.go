@@ -213,13 +213,17 @@ func (g *groups) aggregates(n *pg_query.Node, inner []*pg_query.SelectStmt, dept
 		inner = append(slices.Clip(inner), x.SelectStmt)
 	case *pg_query.Node_JsonObjectAgg, *pg_query.Node_JsonArrayAgg:
 		return true
+	case *pg_query.Node_ColumnRef, *pg_query.Node_AIndirection:
+		if g.s.gathers(n) && (len(inner) == 0 || !g.owns(inner, n)) {
+			return true
+		}
 	case *pg_query.Node_FuncCall:
 		f := x.FuncCall
 		aggregate := f.AggStar || f.AggWithinGroup || f.AggFilter != nil
 		for _, fn := range g.s.cat.Functions("", lastOf(f.Funcname)) {
 			aggregate = aggregate || fn.Kind == 'a'
 		}
-		if aggregate && f.Over == nil && (len(inner) == 0 || !f.AggStar && !g.owns(inner, f)) {
+		if aggregate && f.Over == nil && (len(inner) == 0 || !f.AggStar && !g.owns(inner, f.Args...)) {
 			return true
 		}
 	}
@@ -237,7 +241,7 @@ func lastOf(name []*pg_query.Node) string {
 
 // owns reports whether the columns of an aggregate's arguments are those of tables in
 // sub-selects around it.
-func (g *groups) owns(inner []*pg_query.SelectStmt, f *pg_query.FuncCall) bool {
+func (g *groups) owns(inner []*pg_query.SelectStmt, args ...*pg_query.Node) bool {
 	any, all := false, true
 	var look func(n *pg_query.Node)
 	look = func(n *pg_query.Node) {
@@ -255,7 +259,7 @@ func (g *groups) owns(inner []*pg_query.SelectStmt, f *pg_query.FuncCall) bool {
 		}
 		children(n, look)
 	}
-	for _, a := range f.Args {
+	for _, a := range args {
 		look(a)
 	}
 	return any && all

@@ -257,6 +257,7 @@ type resolver struct {
 	made    []*pg_query.Node        // what queries inside have under the names that were resolved
 	vague   bool                    // it may be any column
 	fresh   bool                    // it may have values that no column has and no constant is
+	invents bool                    // likewise, and for certain not those of a list in FROM alone
 }
 
 func (r *resolver) add(t *catalog.Table, column string) {
@@ -446,7 +447,9 @@ func (r *resolver) row(t *catalog.Table) {
 // makes resolves an expression that goes by the name.
 func (r *resolver) makes(n *pg_query.Node) {
 	r.made = append(r.made, n)
-	r.fresh = r.fresh || !r.visited[n] && r.s.freshens(n)
+	fresh := !r.visited[n] && r.s.freshens(n)
+	r.fresh = r.fresh || fresh
+	r.invents = r.invents || fresh && lastOf(n.GetFuncCall().GetFuncname()) != "unnest" // what that has is listed, or makes more
 	r.within(n)
 }
 
@@ -456,7 +459,7 @@ func (s *stmt) freshens(n *pg_query.Node) bool {
 	column, call, rows := false, false, false
 	var visit func(*pg_query.Node)
 	visit = func(n *pg_query.Node) {
-		column, rows = column || n.GetColumnRef() != nil, rows || n.GetGroupingFunc() != nil
+		column, rows = column || n.GetColumnRef() != nil, rows || n.GetGroupingFunc() != nil || s.gathers(n)
 		if f := n.GetFuncCall(); f != nil {
 			call, rows = true, rows || spawns(s.cat, f) || s.numbers(f) || s.random(f)
 		}

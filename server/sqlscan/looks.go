@@ -36,7 +36,8 @@ type sight struct {
 // looker finds the sights of a statement before it is walked.
 type looker struct {
 	cat    *catalog.Snapshot
-	text   *pglex.Text // nil where the text is none that pglex reads
+	tally  func(n *pg_query.Node) bool // see stmt.gathers
+	text   *pglex.Text                 // nil where the text is none that pglex reads
 	sql    string
 	sights map[*pg_query.ColumnRef]*sight
 	list   []hoop.Operand   // members of VALUES and of unnest
@@ -62,7 +63,7 @@ func (s *stmt) looker() *looker {
 }
 
 func (s *stmt) newLooker() *looker {
-	l := &looker{cat: s.cat, sql: s.sql, sets: s.configured, sights: map[*pg_query.ColumnRef]*sight{}, on: s.on, told: map[hoop.ColumnRef]bool{}}
+	l := &looker{cat: s.cat, tally: s.gathers, sql: s.sql, sets: s.configured, sights: map[*pg_query.ColumnRef]*sight{}, on: s.on, told: map[hoop.ColumnRef]bool{}}
 	var text pglex.Text
 	if text.Read(s.sql) {
 		l.text = &text
@@ -144,6 +145,13 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.makes = true
 		l.splits(uncast(x.RangeTableFunc.Docexpr))
 		l.spells(x.RangeTableFunc.Rowexpr)
+		for _, n := range x.RangeTableFunc.Namespaces {
+			l.spells(n)
+		}
+		for _, c := range x.RangeTableFunc.Columns { // which nothing else says what they are made of
+			l.spells(c.GetRangeTableFuncCol().GetColexpr())
+			l.spells(c.GetRangeTableFuncCol().GetColdefexpr())
+		}
 	case *pg_query.Node_JsonTable:
 		l.makes = true
 		l.splits(uncast(x.JsonTable.ContextItem.GetRawExpr()))
@@ -662,7 +670,7 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 		look.Between = p.between
 	}
 	if d.join {
-		look.Joined, look.Many, look.Against = true, l.makes || r.fresh && !l.lists || l.lists && l.crosses(r), r.relatives()
+		look.Joined, look.Many, look.Against = true, l.makes || r.invents || r.fresh && !l.lists || l.lists && l.crosses(r), r.relatives()
 		if l.lists {
 			look.Operands = l.list
 		}
@@ -703,7 +711,7 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 		look.Joined = true
 		made := s.names.loose[u.name] || other.fresh || other.vague
 		switch {
-		case made && l.lists && !l.makes && !p.crossed && !l.crosses(other):
+		case made && l.lists && !l.makes && !s.names.open[u.name] && !other.invents && !p.crossed && !l.crosses(other):
 			look.Operands = append(slices.Clone(look.Operands), l.list...)
 		case made || len(other.out) == 0:
 			look.Many = true

@@ -36,10 +36,18 @@ func (l *looker) gather(n *pg_query.Node, inner bool, p *parts) {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
 		p.refs = append(p.refs, x.ColumnRef)
-		if p.under == 0 {
+		if l.tally(n) {
+			p.tally = true
+		} else if p.under == 0 {
 			p.alone++
 		}
 		return
+	case *pg_query.Node_AIndirection:
+		if l.tally(n) {
+			p.tally = true
+			p.under++
+			defer func() { p.under-- }()
+		}
 	case *pg_query.Node_WindowDef, *pg_query.Node_SortBy:
 		if p.value {
 			return

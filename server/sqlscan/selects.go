@@ -100,7 +100,7 @@ func (s *stmt) selectStmt(q *pg_query.SelectStmt, w where) {
 	for _, row := range q.ValuesLists {
 		s.walk(row, w)
 	}
-	if len(q.ValuesLists) > 1 {
+	if len(q.ValuesLists) > 0 {
 		s.stack(q, w.scope)
 		s.byNumber(q, w.scope)
 	}

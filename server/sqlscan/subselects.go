@@ -41,7 +41,7 @@ func (l *limiter) subLink(sub *pg_query.SubLink) map[string]bool {
 // exists: the sub-select limits an outer alias where a limited inner one is equal to
 // it.
 func (l *limiter) exists(q *pg_query.SelectStmt) map[string]bool {
-	if !plain(q) || q.WhereClause == nil || calls(q) { // an aggregate gives a row where there is none
+	if !plain(q) || q.WhereClause == nil || l.calls(q) { // an aggregate gives a row where there is none
 		return nil
 	}
 	inner := l.inner(q)
@@ -63,16 +63,21 @@ func (l *limiter) exists(q *pg_query.SelectStmt) map[string]bool {
 	return out
 }
 
-// calls reports whether the output list calls anything.
-func calls(q *pg_query.SelectStmt) bool {
-	found := false
+// calls reports whether a query calls anything where an aggregate may stand beside HAVING:
+// one without GROUP BY has a row then.
+func (l *limiter) calls(q *pg_query.SelectStmt) bool {
+	in, found := l.inner(q), false
 	var look func(n *pg_query.Node)
 	look = func(n *pg_query.Node) {
 		found = found || n.GetFuncCall() != nil || n.GetJsonArrayAgg() != nil || n.GetJsonObjectAgg() != nil
+		if u, ok := nameOf(n.GetColumnRef()); ok && u.qualifier != "" && !allHave(in.tables[u.qualifier], u.name) {
+			found = found || isAggregate(l.s.cat, u.name)
+		}
+		found = found || slices.ContainsFunc(stringsOf(n.GetAIndirection().GetIndirection()), func(name string) bool { return isAggregate(l.s.cat, name) })
 		children(n, look)
 	}
-	for _, t := range q.TargetList {
-		look(t)
+	for _, n := range slices.Concat(q.TargetList, q.SortClause, q.DistinctClause, q.WindowClause) {
+		look(n)
 	}
 	return found
 }

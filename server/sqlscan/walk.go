@@ -113,14 +113,8 @@ func (s *stmt) expression(n *pg_query.Node, w where) where {
 		s.subselectAlias(x.RangeSubselect, w.scope)
 		w.output = true
 	case *pg_query.Node_RangeFunction:
-		given := s.on.given(x.RangeFunction.Functions...)
-		s.names.rows, s.names.splitting = true, s.split(x.RangeFunction)
-		s.derivedAlias(x.RangeFunction.Alias, given)
-		for _, c := range x.RangeFunction.Coldeflist {
-			s.loosens(c.GetColumnDef().GetColname(), given)
-		}
-		s.functionNames(x.RangeFunction, given)
-		s.names.splitting, w.output = nil, false
+		s.rangeFunction(x.RangeFunction)
+		w.output = false
 	case *pg_query.Node_RangeTableFunc:
 		s.derivedAlias(x.RangeTableFunc.Alias, false)
 		for _, c := range x.RangeTableFunc.Columns {
@@ -174,26 +168,6 @@ func (s *stmt) subselectAlias(r *pg_query.RangeSubselect, sc *scope) {
 	s.names.alias(r.Alias.Aliasname, source{derived: true, given: s.givenRows(q)})
 	s.names.renamed[r.Alias.Aliasname] = s.names.renamed[r.Alias.Aliasname] || len(names) > 0
 	s.lists(names, q, sc)
-}
-
-// functionNames notes that a function in FROM gives its alias, or its own name, to
-// its column.
-func (s *stmt) functionNames(rf *pg_query.RangeFunction, given bool) {
-	if rf.Alias != nil {
-		s.loosens(rf.Alias.Aliasname, given)
-	}
-	for _, item := range rf.Functions {
-		for _, f := range listOf(item) {
-			if parts := stringsOf(f.GetFuncCall().GetFuncname()); len(parts) > 0 {
-				name := parts[len(parts)-1]
-				s.loosens(name, given)
-				s.names.alias(name, source{derived: true, given: given})
-			}
-		}
-	}
-	if rf.Ordinality {
-		s.loosens("ordinality", true)
-	}
 }
 
 // joinExpr notes the columns that USING and NATURAL compare.
