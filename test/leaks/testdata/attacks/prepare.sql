@@ -34,3 +34,12 @@ SELECT name FROM departments
 PREPARE p AS INSERT INTO $V.scratch (id, code) SELECT id + 10, secret FROM $V.victim
 EXECUTE p
 SELECT code FROM $V.scratch
+-- a copy between tables of the session's own that was prepared while they were empty
+CREATE TEMP TABLE a1 (v text)
+CREATE TEMP TABLE a2 (v text)
+PREPARE mv AS INSERT INTO a2 SELECT v || '' FROM a1
+INSERT INTO a1 SELECT full_name FROM clinic.patients
+EXECUTE mv
+SELECT v || '' FROM a2
+-- a field of a row that a function in FROM makes
+SELECT r.label || '' FROM clinic.patients p, jsonb_populate_record(NULL::clinic.inventory, jsonb_build_object('label', p.full_name)) r
