@@ -71,6 +71,7 @@ type inferences struct {
 	errs   []infer.Claim // counted where anything fails
 	wrote  []infer.Claim // what is written, not counted
 	known  *infer.Count  // searched, and written into more often than the limit allows; nil: none
+	room   *infer.Count  // what was made of protected data had no room more often than the limit allows; nil: none
 	over   []infer.Count // that the statement would exceed, as people are told who are asked
 	used   []infer.Count
 	small  *small // nil where groups are large enough, or left out
@@ -129,6 +130,9 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 	x.claims, x.wrote = found.claims(s), wrote.claims(s)
 	x.fails, x.errs = fails.claims(s), errs.claims(s)
 	x.searched(s)
+	if rules.Withheld(st) {
+		x.short(s)
+	}
 	return x
 }
 
@@ -198,12 +202,19 @@ func (b byColumn) claims(s *Session) (out []infer.Claim) {
 func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) ([]hoop.Decision, error) {
 	asks := []hoop.Decision{d}
 	all := slices.Concat(x.claims, x.fails, x.errs)
-	if len(all) == 0 || d.Action == hoop.Deny {
+	if len(all) == 0 && x.room == nil || d.Action == hoop.Deny {
 		return asks, nil
 	}
-	over, err := s.line.Inference.Over(ctx, all)
-	if err != nil {
-		return asks, s.line.uncounted(ctx, err)
+	var over []infer.Count
+	if len(all) > 0 {
+		var err error
+		if over, err = s.line.Inference.Over(ctx, all); err != nil {
+			return asks, s.line.uncounted(ctx, err)
+		}
+	}
+	if x.room != nil {
+		asks = s.alsoAsk(asks, d, fmt.Sprintf("%d statements made more of protected data than there is room for, as one that measures it does; it may run again at %s",
+			x.room.Scans, x.room.Free.UTC().Format("2006-01-02 15:04:05 MST")), s.approvers(*x.room))
 	}
 	for _, c := range over {
 		asks = s.alsoAsk(asks, d, exceeded(c), s.approvers(c))

@@ -247,3 +247,29 @@ func TestInference_DDL(t *testing.T) {
 		})
 	}
 }
+
+// Whether what is made of a protected value has room tells how long it is. Who tries that often
+// reads nothing protected any more.
+func TestInference_NoRoom(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: inferring(3, 2)})
+	conn := open(t, g, nil)
+	const crowded = "SELECT concat(ssn, array_fill(1, ARRAY[100000, 100000 + ward])) FROM clinic.patients"
+	for range 3 { // with nothing protected it tells nothing
+		if _, err := conn.PgConn().Exec(t.Context(), "SELECT array_fill(1, ARRAY[100000, 100000 + length(x)]) FROM clinic.guesses").ReadAll(); state(err) != "54000" {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if _, err := conn.PgConn().Exec(t.Context(), crowded).ReadAll(); state(err) != "54000" {
+			t.Errorf("%s: %v, want the target's error", crowded, err)
+		}
+	}
+	for _, sql := range []string{crowded, "SELECT ssn FROM clinic.patients WHERE id = 1"} {
+		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "room") {
+			t.Errorf("%s: %v, want 42501 for the room", sql, err)
+		}
+	}
+	if _, err := conn.PgConn().Exec(t.Context(), "SELECT x FROM clinic.guesses").ReadAll(); err != nil {
+		t.Errorf("what reads nothing protected: %v", err)
+	}
+}

@@ -98,8 +98,9 @@ type Line struct {
 	Now        func() time.Time
 	Log        *slog.Logger
 
-	written writings // into protected columns
-	copies  copies   // by statements under way
+	written   writings // into protected columns
+	shortages shortages
+	copies    copies // by statements under way
 }
 
 // Peer is who opened the stream.

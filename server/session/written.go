@@ -149,6 +149,9 @@ func (r *Run) failed(state string) {
 	if state == "" || r.infers == nil {
 		return
 	}
+	if noRoom(state) && r.rules.Withheld(r.st) {
+		r.short()
+	}
 	told := r.infers.errs
 	if strings.HasPrefix(state, "23") {
 		told = r.session.owes(slices.Concat(told, r.infers.fails))
