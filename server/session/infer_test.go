@@ -575,6 +575,7 @@ func TestInference_SmallGroups(t *testing.T) {
 		"SELECT c.member_ssn, count(*) FROM clinic.patients p JOIN clinic.claims c ON c.id = p.ward GROUP BY c.member_ssn HAVING count(DISTINCT c.id) >= 5",
 		"SELECT p.id, (SELECT count(*) FROM clinic.claims c WHERE c.id = p.id), (SELECT max(c.id) FROM clinic.claims c) FROM clinic.patients p WHERE p.ssn LIKE '1%'",
 		"SELECT * FROM (SELECT ward, count(*) FROM clinic.patients WHERE ssn LIKE '1%' GROUP BY ward HAVING count(*) >= 5) q",
+		"SELECT q.ward, q.count FROM (SELECT ward, count(*) FROM clinic.patients WHERE ssn LIKE '1%' GROUP BY ward HAVING count(*) >= 5) q WHERE q.count < 9",
 	} {
 		if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
 			t.Errorf("%s: %v", sql, err)

@@ -373,6 +373,10 @@ func TestAnalyze_HostileStatementsEnd(t *testing.T) {
 	for i := range 60 {
 		ctes += fmt.Sprintf(", c%d AS (SELECT a.id FROM c%d a, c%d b WHERE a.id = b.id)", i+1, i, i)
 	}
+	doubled := "WITH c0 AS (SELECT 1 AS x)"
+	for i := range 40 {
+		doubled += fmt.Sprintf(", c%d AS (SELECT *, a.* FROM c%d a, c%d b)", i+1, i, i)
+	}
 	exists := "a0.id = 1"
 	for range 25 {
 		exists = "EXISTS (SELECT 1 FROM clinic.patients a, clinic.visits b WHERE a.id = b.id AND " + strings.ReplaceAll(exists, "a0", "a") + ")"
@@ -383,6 +387,9 @@ func TestAnalyze_HostileStatementsEnd(t *testing.T) {
 		"nested EXISTS": "DELETE FROM clinic.patients WHERE " + exists,
 		"wide":          "SELECT 1 FROM clinic.patients WHERE " + strings.Repeat("ssn = 'x' OR ", 20_000) + "true",
 		"many names":    "SELECT 1 FROM (SELECT " + strings.Repeat("upper(ssn || 'x'), ", 2000) + "1 FROM clinic.patients) q WHERE " + strings.Repeat("z1 = 2 AND ", 2000) + "true",
+		"doubled CTEs":  doubled + " SELECT * FROM c40 UNION ALL SELECT 1",
+		"itself":        "WITH RECURSIVE r AS (SELECT * FROM r a, r b) SELECT * FROM r, r c UNION ALL SELECT * FROM r",
+		"rows":          "INSERT INTO notes VALUES (1)" + strings.Repeat(", (1)", 100_000),
 		"statements":    strings.Repeat("DELETE FROM notes; ", 20_000),
 	} {
 		t.Run(name, func(t *testing.T) {

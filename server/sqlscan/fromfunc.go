@@ -122,11 +122,28 @@ func (s *stmt) gathers(n *pg_query.Node) bool {
 	switch x := n.GetNode().(type) {
 	case *pg_query.Node_ColumnRef:
 		u, ok := nameOf(x.ColumnRef)
-		return ok && u.qualifier != "" && isAggregate(s.cat, u.name) && !s.isColumn(u)
+		return ok && u.qualifier != "" && isAggregate(s.cat, u.name) && !s.hasColumn(u)
 	case *pg_query.Node_AIndirection:
 		return slices.ContainsFunc(stringsOf(x.AIndirection.Indirection), func(name string) bool { return isAggregate(s.cat, name) })
 	}
 	return false
+}
+
+// hasColumn reports whether a qualified name is a column for sure, as isColumn does, or one of a
+// query in FROM.
+func (s *stmt) hasColumn(u usedName) bool {
+	sources := s.names.aliases[u.qualifier]
+	for _, src := range sources {
+		if src.derived && !slices.Contains(src.columns, u.name) {
+			return false
+		}
+		for _, t := range src.tables {
+			if _, ok := t.Column(u.name); !ok {
+				return false
+			}
+		}
+	}
+	return len(sources) > 0
 }
 
 // isAggregate reports whether an aggregate has the name.

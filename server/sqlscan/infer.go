@@ -29,6 +29,7 @@ type names struct {
 	all       bool                             // every column of every table decides
 	natural   bool                             // they are compared with each other
 	shown     map[string]bool                  // every name of a column reference, "*" too
+	piled     map[piled]bool                   // of derived: those of piles
 	piles     []pile                           // what set operations put under one name
 	renamed   map[string]bool                  // aliases that give their columns other names
 	starred   map[string]bool                  // aliases that * stands for, in whichever SELECT
@@ -43,12 +44,13 @@ type usedName struct{ qualifier, name string }
 // source is what an alias stands for.
 type source struct {
 	tables  []*catalog.Table
-	derived bool // a sub-select, a CTE, a function, or not found
-	given   bool // of these: it gives nothing but what the text and the parameters have
+	derived bool     // a sub-select, a CTE, a function, or not found
+	given   bool     // of these: it gives nothing but what the text and the parameters have
+	columns []string // of these: the names of its columns, where they are known
 }
 
 func newNames() names {
-	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, loose: map[string]bool{}, open: map[string]bool{}, loosened: map[string]int{}, split: map[string][]*pg_query.ColumnRef{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
+	return names{aliases: map[string][]source{}, derived: map[string][]*pg_query.Node{}, piled: map[piled]bool{}, loose: map[string]bool{}, open: map[string]bool{}, loosened: map[string]int{}, split: map[string][]*pg_query.ColumnRef{}, listed: map[string][]*pg_query.Node{}, lost: map[string]bool{}, more: map[string]bool{}, fields: map[usedName]bool{}, shown: map[string]bool{}, renamed: map[string]bool{}, starred: map[string]bool{}}
 }
 
 func (n *names) alias(name string, src source) { n.aliases[name] = append(n.aliases[name], src) }

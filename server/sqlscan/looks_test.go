@@ -133,6 +133,9 @@ func TestAnalyze_ManyByFunction(t *testing.T) {
 		"SELECT s.id FROM code.patients p, code.scratch s, jsonb_populate_record(NULL::code.scratch, jsonb_build_object('id', p.id)) r WHERE r.id = s.id":                true,
 		"SELECT p.id FROM code.patients p, LATERAL abs(p.id - 1) k WHERE k = 0":                                                                                          false,
 		"SELECT a.id FROM code.patients a JOIN code.patients b ON b.id <= a.id, code.patients p GROUP BY a.id, p.id HAVING b.count = p.id":                               true,
+		"SELECT p.id FROM code.patients p, (SELECT max(id) FROM code.patients) q WHERE p.id = q.max":                                                                     false,
+		"WITH q AS (SELECT max(id), min(id) AS count FROM code.patients) SELECT p.id FROM code.patients p, q WHERE p.id = q.max OR p.id = q.count":                       false,
+		"SELECT p.id FROM code.patients p, (SELECT id FROM code.patients) q, (SELECT 1 AS count) z GROUP BY p.id HAVING p.id = q.count":                                  true,
 		"SELECT a.id FROM code.patients a JOIN code.patients b ON b.id <= a.id GROUP BY a.id HAVING (b).count > 3":                                                       false,
 		"SELECT v FROM (VALUES ('a'), ('b')) x(v) WHERE v = code.label(1)":                                                                                               true,
 	} {

@@ -29,7 +29,8 @@ func (sc *scope) find(name string) *pg_query.CommonTableExpr {
 // relation handles a RangeVar in a place where a CTE may be meant.
 func (s *stmt) relation(rv *pg_query.RangeVar, sc *scope) {
 	if rv.Schemaname == "" && sc.find(rv.Relname) != nil {
-		s.names.alias(aliasOf(rv), source{derived: true})
+		_, columns, _ := s.itemColumns(&pg_query.Node{Node: &pg_query.Node_RangeVar{RangeVar: rv}}, sc, 0)
+		s.names.alias(aliasOf(rv), source{derived: true, columns: columns})
 		s.columnAliases(rv.Alias, false)
 		return
 	}

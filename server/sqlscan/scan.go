@@ -250,6 +250,7 @@ type stmt struct {
 
 	limitedCTE map[*pg_query.CommonTableExpr]bool
 	steps      int  // of limiters
+	stars      int  // that were looked at: see starCells
 	met        bool // they have met a parameter,
 	doubting   bool // and take none for a value that limits
 }

@@ -30,7 +30,8 @@ func (s *stmt) with(c *pg_query.WithClause, w where) where {
 			s.unknown("a WITH query that is not known")
 			continue
 		}
-		s.names.alias(cte.Ctename, source{derived: true})
+		columns, _ := s.queryColumns(cte.GetCtequery().GetSelectStmt(), stringsOf(cte.Aliascolnames), inner, 0)
+		s.names.alias(cte.Ctename, source{derived: true, columns: columns})
 		s.lists(stringsOf(cte.Aliascolnames), cte.GetCtequery().GetSelectStmt(), inner)
 		s.cteExtras(cte, w)
 		s.inCTE++

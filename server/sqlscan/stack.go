@@ -21,6 +21,12 @@ type pile struct {
 	branches int
 }
 
+// piled is an expression that goes by a name in a pile.
+type piled struct {
+	name string
+	expr *pg_query.Node
+}
+
 // cell is a column of a branch.
 type cell struct {
 	name string
@@ -75,7 +81,8 @@ func (s *stmt) pile(p pile) {
 		name = anyName
 	}
 	for _, e := range p.exprs {
-		if !slices.Contains(s.names.derived[name], e) {
+		if at := (piled{name, e}); !s.names.piled[at] {
+			s.names.piled[at] = true
 			s.names.derived[name] = append(s.names.derived[name], e)
 		}
 	}
@@ -150,7 +157,7 @@ func (s *stmt) rowsOf(q *pg_query.SelectStmt, sc *scope, depth int) (rows [][]ce
 
 // starCells gives the columns that * or alias.* stands for.
 func (s *stmt) starCells(q *pg_query.SelectStmt, alias string, sc *scope, depth int) (out []cell, ok bool) {
-	if depth > maxDepth/8 {
+	if s.stars++; depth > maxDepth/8 || s.stars > maxStars {
 		return nil, false
 	}
 	for _, n := range q.FromClause {
@@ -158,7 +165,7 @@ func (s *stmt) starCells(q *pg_query.SelectStmt, alias string, sc *scope, depth 
 		if alias != "" && name != alias && known {
 			continue
 		}
-		if !known {
+		if !known || len(out)+len(columns) > maxColumns {
 			return nil, false
 		}
 		for _, c := range columns {
@@ -167,6 +174,13 @@ func (s *stmt) starCells(q *pg_query.SelectStmt, alias string, sc *scope, depth 
 	}
 	return out, len(out) > 0
 }
+
+// A query in WITH can have twice the columns of the one before it, and read it twice, so the work
+// on * is bounded: of more it is not known what they stand for.
+const (
+	maxStars   = 2000 // in a statement, those of queries as often as these are read
+	maxColumns = 1664 // MaxTupleAttributeNumber of PostgreSQL's htup_details.h: it refuses more
+)
 
 // itemColumns gives the names of the columns of an item of FROM.
 func (s *stmt) itemColumns(n *pg_query.Node, sc *scope, depth int) (alias string, columns []string, ok bool) {

@@ -165,7 +165,8 @@ func (s *stmt) subselectAlias(r *pg_query.RangeSubselect, sc *scope) {
 		return
 	}
 	q, names := r.Subquery.GetSelectStmt(), stringsOf(r.Alias.Colnames)
-	s.names.alias(r.Alias.Aliasname, source{derived: true, given: s.givenRows(q)})
+	columns, _ := s.queryColumns(q, names, sc, 0)
+	s.names.alias(r.Alias.Aliasname, source{derived: true, given: s.givenRows(q), columns: columns})
 	s.names.renamed[r.Alias.Aliasname] = s.names.renamed[r.Alias.Aliasname] || len(names) > 0
 	s.lists(names, q, sc)
 }
