@@ -15,6 +15,9 @@ func (a *analysis) join(j *pg_query.JoinExpr, s *scope) []item {
 
 	l, r := shown(left), shown(right)
 	joined, using := joinColumns(l, r, stringsOf(j.UsingClause), j.IsNatural)
+	if a.widens(len(joined.cols)); a.steps <= 0 {
+		joined = opaque()
+	}
 	s.decide = s.decide.and(using.whole())
 	both := make([]item, 0, len(left)+len(right)+2)
 	both = append(append(both, left...), right...)

@@ -1,6 +1,8 @@
 package lineage
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -190,6 +192,21 @@ func TestOutputs_Bounded(t *testing.T) {
 			") x(a), r) select a from r"
 	}
 	Outputs(parse(t, nested), 0, snap) // returns
+	doubled := "with c0 as (select 1 as x)"
+	for i := range 40 {
+		doubled += fmt.Sprintf(", c%d as (select * from c%d a, c%d b)", i+1, i, i)
+	}
+	if got := Outputs(parse(t, doubled+" select count(*) from c40"), 0, snap); got != nil {
+		t.Errorf("2^40 columns: got %s", summary(got))
+	}
+	joined := "select 1 from clinic.patients p0" + strings.Repeat(" join clinic.patients on true", 900)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	Outputs(parse(t, joined), 0, snap)
+	runtime.ReadMemStats(&after)
+	if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 1000 {
+		t.Errorf("900 joins take %d MB", used)
+	}
 }
 
 // What changes nothing but an object of the session's own, which nobody else sees, has

@@ -156,6 +156,10 @@ func (a *analysis) targets(list []*pg_query.Node, s *scope) *relation {
 			for _, r := range rels {
 				out.expand(r)
 			}
+			if a.widens(len(out.cols)); len(out.cols) > maxColumns { // each query in WITH can have twice those of the one before
+				a.steps = 0
+				return opaque()
+			}
 			continue
 		}
 		name := rt.Name
@@ -166,6 +170,12 @@ func (a *analysis) targets(list []*pg_query.Node, s *scope) *relation {
 	}
 	return out
 }
+
+// maxColumns is how many a list may have (MaxTupleAttributeNumber of PostgreSQL's htup_details.h).
+const maxColumns = 1664
+
+// widens takes steps for columns that were put together: a join has those of all before it.
+func (a *analysis) widens(columns int) { a.steps -= columns / 20 }
 
 // expand adds the columns that * stands for.
 func (r *relation) expand(of *relation) {
