@@ -24,7 +24,7 @@ var forbidden = []struct {
 	},
 	{[]string{"server/session"}, []string{"server/proxy", "server/edge", "server/store", "server/api", "server/auth", "server/target"}, "nothing points back up the line"},
 	{
-		[]string{"server/sqlscan", "server/lineage", "server/pglex", "server/mask", "server/policy", "server/budget", "server/review", "server/infer"},
+		[]string{"server/sqlscan", "server/lineage", "server/pglex", "server/mask", "server/policy", "server/budget", "server/decoy", "server/review", "server/infer"},
 		[]string{"server/session", "server/store", "server/journal", "server/audit", "server/record", "server/grant", "server/target", "server/proxy"},
 		"pure: statement and rules in, decision or value out",
 	},

@@ -23,6 +23,7 @@ import (
 	"github.com/hoopctl/hoopctl/server/audit"
 	"github.com/hoopctl/hoopctl/server/auth"
 	"github.com/hoopctl/hoopctl/server/budget"
+	"github.com/hoopctl/hoopctl/server/decoy"
 	"github.com/hoopctl/hoopctl/server/edge"
 	"github.com/hoopctl/hoopctl/server/explain"
 	"github.com/hoopctl/hoopctl/server/grant"
@@ -271,7 +272,7 @@ func (g *Gateway) buildLine(ctx context.Context, db *store.Store, e *evidence, p
 	}
 	g.line = &session.Line{
 		Grants: leases{g.grants}, Policy: g.rules, Protection: g.protect, Recorder: e.recorder, Audit: g.audit,
-		Journal: e.journal, Shared: db.Shared(), Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(db, time.Now), Inference: infer.New(db, derived(key, "inference counts")), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: g.now, Log: g.log,
+		Journal: e.journal, Shared: db.Shared(), Gateway: g.audit.VerifierKey(), Registry: db, Budgets: budget.New(db, time.Now), Inference: infer.New(db, derived(key, "inference counts")), Decoys: decoy.New(db), Revision: g.rules.Revision, Cosigned: g.keeper.Cosigned, Now: g.now, Log: g.log,
 	}
 	if db.Shared() {
 		g.followProtection()

@@ -125,7 +125,11 @@ type Statement struct {
 	Opens    []string // cursors that it opens, named portals too: FETCH can read them
 	Fetches  []string // cursors whose rows it delivers, which other statements opened
 	Verb     string   // "SELECT", "DROP TABLE": for lists and notices
-	InTx     bool     // a transaction is open (implicit ones count), so a hold keeps locks
+	Verbs    []string // those of all its commands, of what it executes by name too
+	// Copied is what its own text may put where it is not followed, of rows that no key
+	// names: Columns, or where there are none anything of Tables.
+	Copied   []Use
+	InTx     bool // a transaction is open (implicit ones count), so a hold keeps locks
 	Database string
 	// Dialect stands for the settings by which values that are written in Text, or bound, are
 	// read as times. Where it is the same, so are they.
@@ -316,6 +320,12 @@ type ColumnRef struct {
 	Schema string `json:"schema"`
 	Table  string `json:"table"`
 	Column string `json:"column"` // "*" is every column
+}
+
+// ColumnID is a column by numbers, which it keeps whatever it is called.
+type ColumnID struct {
+	Table uint32 `json:"oid"`    // pg_class.oid
+	Attr  int16  `json:"attnum"` // pg_attribute.attnum
 }
 
 // AnyColumn stands for a column that may be any of the target's.

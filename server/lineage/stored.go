@@ -25,23 +25,23 @@ const maxStored = 2000
 // It is what sqlscan.Lineage asks for; like Outputs it must not be asked where one relation can
 // stand in for another. What triggers, rules, defaults and the like store is not in the text.
 // It never fails, and may be called concurrently.
-func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, apart []hoop.ColumnRef, known bool) {
+func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, known bool) {
 	stmts, any := p.Tree.GetStmts(), []hoop.ColumnRef{hoop.AnyColumn}
 	if i < 0 || i >= len(stmts) || slices.ContainsFunc(stmts[:i], executes) || !sqlscan.PlainCasts(cat) {
-		return nil, any, false
+		return nil, nil, any, false
 	}
 	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth, apart: &flow{}}
 	a.storing(stmts[i].GetStmt())
 	if a.steps <= 0 {
-		return nil, any, false
+		return nil, nil, any, false
 	}
 	if apart = any; !a.apart.unknown && len(a.apart.ids) <= maxStored {
 		apart = a.origins(*a.apart)
 	}
 	if a.kept.unknown || len(a.kept.ids) > maxStored {
-		return nil, apart, false
+		return nil, nil, apart, false
 	}
-	return a.origins(a.kept), apart, true
+	return a.origins(a.kept), a.origins(a.stored), apart, true
 }
 
 // storing reads a command that may store something.
@@ -73,13 +73,16 @@ func (a *analysis) storing(n *pg_query.Node) {
 // shown keeps what a query answers with.
 func (a *analysis) shown(query *pg_query.Node) {
 	r := a.query(query, nil)
+	a.stored = a.stored.and(r.whole())
 	a.kept = a.kept.and(r.whole()).and(r.decide).and(r.mult)
 }
 
 // keeps notes what a statement stores.
 func (a *analysis) keeps(x *assigned) {
+	a.stored = a.stored.and(x.rest)
 	a.kept = a.kept.and(x.rest).and(x.rows).and(x.decide)
 	for _, f := range x.byName {
+		a.stored = a.stored.and(f)
 		a.kept = a.kept.and(f)
 	}
 }

@@ -13,8 +13,25 @@ import (
 func stored(t *testing.T, sql string) string {
 	t.Helper()
 	p := parse(t, sql)
-	columns, _, known := Stored(p, len(p.Tree.GetStmts())-1, snap)
+	columns, _, _, known := Stored(p, len(p.Tree.GetStmts())-1, snap)
 	return summary([]Output{{Known: known, Origins: columns}})
+}
+
+// Which rows are stored is told apart from what is stored of them.
+func TestStored_Values(t *testing.T) {
+	for sql, want := range map[string]string{
+		"insert into codes (kind) select state from patients where n = 1 order by mrn":                      "patients.state",
+		"insert into codes (kind) select count(*)::text from patients where n = 1":                          "-",
+		"update codes set kind = p.state from patients p where p.ssn = codes.kind":                          "patients.state",
+		"create table new as select state, n from patients where ssn = '1' group by 1, 2":                   "patients.n+patients.state",
+		"delete from codes where kind in (select state from patients)":                                      "-",
+		"merge into codes c using patients p on c.kind = p.ssn when matched then update set kind = p.state": "patients.state",
+	} {
+		_, values, _, known := Stored(parse(t, sql), 0, snap)
+		if got := summary([]Output{{Known: known, Origins: values}}); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
 }
 
 func TestStored(t *testing.T) {
@@ -82,7 +99,7 @@ func TestStored_Apart(t *testing.T) {
 		"insert into codes (kind) select mrn from patients":                                                                                       "-",
 	} {
 		p := parse(t, sql)
-		_, apart, _ := Stored(p, 0, snap)
+		_, _, apart, _ := Stored(p, 0, snap)
 		if got := summary([]Output{{Known: !slices.Contains(apart, hoop.AnyColumn), Origins: apart}}); got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
@@ -98,7 +115,7 @@ func TestStored_Outputs(t *testing.T) {
 			continue
 		}
 		out := Outputs(p, 0, snap)
-		columns, _, known := Stored(parse(t, "create table new as "+sql), 0, snap)
+		columns, _, _, known := Stored(parse(t, "create table new as "+sql), 0, snap)
 		if !known {
 			continue
 		}

@@ -72,8 +72,8 @@ type Target struct {
 	// What one identity may learn of protected columns by comparing them (effect infer); beyond it people
 	// must approve. Columns that none names: 50 values and 20 scans in 1h, groups of 5 rows.
 	InferenceLimits []InferenceLimit `json:"inference_limits,omitempty"`
-	// Values that no honest query touches. Whoever compares with one, or gets a row that has one, raises an
-	// alert event.
+	// Values that no honest query touches. Whoever compares with one, gets a row that has one, or copies their
+	// column, raises an alert event; so does what renames or drops the column.
 	Honeytokens []Honeytoken `json:"honeytokens,omitempty"`
 	// What the gateway signs in with.
 	Credential Credential `json:"credential"`

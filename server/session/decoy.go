@@ -19,11 +19,11 @@ import (
 
 // decoys watches for values that no honest query touches. They are in no event.
 type decoys struct {
-	list []hoop.Decoy
+	list []watched
 	hits map[int]bool // of list, in rows since the last Touched; rows belong to one goroutine
-	told map[int]bool // of list, for this statement
-	// stored are tables into which the session put a decoy, of list: joined with its column they
-	// test for it.
+	told map[int]bool // of the target's decoys, for this statement
+	// stored are tables into which the session put a decoy of the target's: joined with its
+	// column they test for it.
 	stored map[int]map[string]bool
 
 	types *pgtype.Map
@@ -32,34 +32,53 @@ type decoys struct {
 // minDecoyPart is how long a decoy must be to be looked for within other texts.
 const minDecoyPart = 6
 
-// compared gives the decoys that the statement compares a column with, or takes along in
-// COPY.
-func (d *decoys) compared(st *hoop.Statement) (hit []int) {
+// compared gives the decoys that the statement compares a column with, and those that it takes
+// along where nobody looks at the rows: in COPY, or to another place in the target.
+func (d *decoys) compared(st *hoop.Statement) (compared, copied []int) {
 	for i, decoy := range d.list {
 		table := hoop.TableName(decoy.Column.Schema, decoy.Column.Table)
-		if st.Verb == "COPY" && slices.Contains(st.Reads, table) || d.looked(i, st) {
-			hit = append(hit, i)
+		switch {
+		case slices.Contains(st.Verbs, "COPY") && slices.Contains(st.Reads, table) || d.looked(i, st):
+			compared = append(compared, i)
+		case slices.ContainsFunc(st.Copied, func(u hoop.Use) bool { return takes(u, decoy.Column) }):
+			copied = append(copied, i)
 		}
 	}
 	d.keep(st)
-	return hit
+	return compared, copied
+}
+
+// takes reports whether a use that copies takes values of a column.
+func takes(u hoop.Use, c hoop.ColumnRef) bool {
+	if len(u.Columns) == 0 {
+		return slices.Contains(u.Tables, hoop.TableName(c.Schema, c.Table))
+	}
+	return slices.Contains(u.Columns, hoop.AnyColumn) || among(u.Columns, c)
+}
+
+// among reports whether a column is one of some, of which "*" is every one of its table.
+func among(columns []hoop.ColumnRef, c hoop.ColumnRef) bool {
+	return slices.ContainsFunc(columns, func(from hoop.ColumnRef) bool {
+		return from == c || from.Column == "*" && from.Schema == c.Schema && from.Table == c.Table
+	})
 }
 
 func (d *decoys) looked(i int, st *hoop.Statement) bool {
 	decoy := d.list[i]
 	for _, look := range st.Looks {
-		if look.Wrote || !slices.Contains(look.Columns, decoy.Column) {
+		if look.Wrote || !among(look.Columns, decoy.Column) {
 			continue
 		}
 		if d.tested(look.Operands, st, decoy.Values, !look.Exact) || d.tested(look.Near, st, decoy.Values, true) {
 			return true
 		}
-		if slices.ContainsFunc(look.Between, func(r hoop.Range) bool { return d.within(r, st, decoy.Values) }) {
+		if slices.ContainsFunc(look.Between, func(r hoop.Range) bool { return d.within(r, st, decoy.Values) }) ||
+			slices.ContainsFunc(look.Near, func(op hoop.Operand) bool { return d.inside(d.texts(st, op), decoy.Values) }) {
 			return true
 		}
 		for _, group := range look.Against {
 			if slices.ContainsFunc(group, func(c hoop.ColumnRef) bool {
-				return d.stored[i][hoop.TableName(c.Schema, c.Table)] || c.Schema == ownTables && d.stored[i][ownTables]
+				return d.stored[decoy.of][hoop.TableName(c.Schema, c.Table)] || c.Schema == ownTables && d.stored[decoy.of][ownTables]
 			}) {
 				return true
 			}
@@ -87,13 +106,36 @@ func (d *decoys) tested(list []hoop.Operand, st *hoop.Statement, values []string
 func (d *decoys) within(r hoop.Range, st *hoop.Statement, values []string) bool {
 	for _, low := range d.texts(st, r.Low) {
 		for _, high := range d.texts(st, r.High) {
-			if slices.ContainsFunc(values, func(v string) bool {
-				from, ok := order(low, v)
-				to, also := order(v, high)
-				return ok && also && (from < 0 || from == 0 && !r.LowOpen) && (to < 0 || to == 0 && !r.HighOpen)
-			}) {
+			if slices.ContainsFunc(values, func(v string) bool { return lies(v, low, high, r.LowOpen, r.HighOpen) }) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// lies reports whether a value is between two others.
+func lies(v, low, high string, lowOpen, highOpen bool) bool {
+	from, ok := order(low, v)
+	to, also := order(v, high)
+	return ok && also && (from < 0 || from == 0 && !lowOpen) && (to < 0 || to == 0 && !highOpen)
+}
+
+// inside reports whether one of values lies in a range that texts have: [1,5), or those of a
+// multirange, which is taken apart as an array of their ends is.
+func (d *decoys) inside(texts, values []string) bool {
+	for i, text := range texts {
+		low, high, one := strings.Cut(text, ",")
+		if !one && i+1 < len(texts) {
+			high = texts[i+1]
+		}
+		low, high = strings.TrimSpace(low), strings.TrimSpace(high)
+		if low == "" || high == "" || low[0] != '[' && low[0] != '(' || high[len(high)-1] != ']' && high[len(high)-1] != ')' {
+			continue
+		}
+		from, to := strings.Trim(low[1:], `" `), strings.Trim(high[:len(high)-1], `" `)
+		if slices.ContainsFunc(values, func(v string) bool { return lies(v, from, to, low[0] == '(', high[len(high)-1] == ')') }) {
+			return true
 		}
 	}
 	return false
@@ -144,15 +186,16 @@ func form(s string) string {
 	}, s)
 }
 
-// stores are the commands that put values of the text into tables.
-var stores = map[string]bool{"INSERT": true, "UPDATE": true, "MERGE": true, "CREATE TABLE AS": true, "SELECT INTO": true, "CREATE VIEW": true, "EXECUTE": true}
+// stores are the commands that put values of the text into tables; SELECT does in WITH.
+var stores = map[string]bool{"INSERT": true, "UPDATE": true, "MERGE": true, "CREATE TABLE AS": true, "SELECT INTO": true, "CREATE VIEW": true, "EXECUTE": true, "SELECT": true}
 
 // ownTables stands for every temporary table: their effect, session, names none.
 const ownTables = "pg_temp"
 
-// keep notes the tables into which the statement may have put a decoy that it has.
+// keep notes the tables into which the statement may have put a decoy that it has, or reads from
+// where one was put.
 func (d *decoys) keep(st *hoop.Statement) {
-	if !stores[st.Verb] {
+	if !slices.ContainsFunc(st.Verbs, func(verb string) bool { return stores[verb] }) {
 		return
 	}
 	var tables []string
@@ -176,16 +219,19 @@ func (d *decoys) keep(st *hoop.Statement) {
 		}
 		all = append(all, hoop.Operand{Text: text, Literal: -1, Array: true})
 	}
-	for i, decoy := range d.list {
-		if !d.tested(all, st, decoy.Values, true) {
+	for _, decoy := range d.list {
+		in := d.stored[decoy.of]
+		from := slices.ContainsFunc(st.Reads, func(t string) bool { return in[t] || in[ownTables] && strings.HasPrefix(t, ownTables+".") })
+		if !from && !d.tested(all, st, decoy.Values, true) {
 			continue
 		}
-		if d.stored[i] == nil {
-			d.stored[i] = map[string]bool{}
+		if in == nil {
+			in = map[string]bool{}
+			d.stored[decoy.of] = in
 		}
 		for _, table := range tables {
-			if table != hoop.TableName(decoy.Column.Schema, decoy.Column.Table) && len(d.stored[i]) < maxStored {
-				d.stored[i][table] = true
+			if table != hoop.TableName(decoy.Column.Schema, decoy.Column.Table) && len(in) < maxStored {
+				in[table] = true
 			}
 		}
 	}
@@ -309,16 +355,22 @@ func (d *decoys) watch(p *mask.Plan, st *hoop.Statement, cols []hoop.Column) {
 		reads := slices.Contains(st.Reads, hoop.TableName(decoy.Column.Schema, decoy.Column.Table))
 		for n, col := range cols {
 			origin := slices.Contains(col.Origins, decoy.Column)
+			made := slices.Contains(col.From, decoy.Column)
 			switch {
 			case col.Proven && origin:
 				p.Watch(n, func(v []byte) {
 					text, _ := d.text(col.Type, col.Binary, v)
 					d.seen(i, slices.ContainsFunc(decoy.Values, func(want string) bool { return same(text, want) }))
 				})
-			case !col.Proven && (origin || !col.Derived && reads):
+			case made, !col.Proven && (origin || !col.Derived && reads):
 				p.Watch(n, func(v []byte) {
 					text, parts := d.text(col.Type, col.Binary, v)
 					d.seen(i, contains(text, decoy.Values, parts && origin))
+				})
+			case !col.Proven && !col.Derived && slices.Contains(st.Reads, "*"): // short ones are anybody's
+				p.Watch(n, func(v []byte) {
+					text, _ := d.text(col.Type, col.Binary, v)
+					d.seen(i, slices.ContainsFunc(decoy.Values, func(want string) bool { return len(want) >= minDecoyPart && strings.Contains(text, want) }))
 				})
 			}
 		}
@@ -404,11 +456,11 @@ func (s *Session) touched(ctx context.Context, r *Run, hit []int, how string) er
 	var pos journal.Pos
 	end := false
 	for _, i := range hit {
-		if r.decoys.told[i] {
+		d := r.decoys.list[i]
+		if r.decoys.told[d.of] {
 			continue
 		}
-		r.decoys.told[i] = true
-		d := r.decoys.list[i]
+		r.decoys.told[d.of] = true
 		action := "alert"
 		if d.End {
 			action, end = "end", true
@@ -447,6 +499,18 @@ func (r *Run) Touched() error {
 	slices.Sort(hit)
 	clear(r.decoys.hits)
 	return r.session.touched(r.session.ctx, r, hit, "delivered")
+}
+
+// Quoted is for a text of the target's that the client is about to see, of an error or a notice
+// behind the statement: one that quotes a value of a decoy shows it as a row does. An error is as
+// that of Touched.
+func (r *Run) Quoted(text []byte) error {
+	for i, decoy := range r.decoys.list {
+		if slices.Contains(r.st.Reads, hoop.TableName(decoy.Column.Schema, decoy.Column.Table)) {
+			r.decoys.seen(i, contains(string(text), decoy.Values, true))
+		}
+	}
+	return r.Touched()
 }
 
 // Watches reports whether rows are looked at even where nothing is masked.

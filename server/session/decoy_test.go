@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/auditlog"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -31,6 +32,7 @@ func decoyed(t *testing.T, action string) string {
     - {table: clinic.keys, column: u, values: ["6F2B1C9E-0d7a-4a4e-9c55-1f0e2d3c4b5a"]}
     - {table: clinic.keys, column: n, values: ["12.50"]}
     - {table: clinic.keys, column: d, values: ["2001-02-03"]}
+    - {table: clinic.made, column: id, values: ["123456"]}
   credential:`, file, action), 1)
 }
 
@@ -39,6 +41,9 @@ func decoyed(t *testing.T, action string) string {
 func TestDecoys_Alert(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: inferSetup + `
 		CREATE TABLE clinic.keys (u uuid, n numeric(10,2), d date);
+		CREATE TABLE clinic.kept (i int);
+		CREATE TABLE clinic.made (id int, twice text GENERATED ALWAYS AS ('no ' || id) STORED);
+		INSERT INTO clinic.made VALUES (1), (123456);
 		INSERT INTO clinic.keys VALUES ('6f2b1c9e-0d7a-4a4e-9c55-1f0e2d3c4b5a', 12.5, '2001-02-03');`, Resources: decoyed(t, "alert")})
 	for name, c := range map[string]struct {
 		sql  string
@@ -101,6 +106,24 @@ func TestDecoys_Alert(t *testing.T) {
 		"outside of a range":   {"SELECT ward FROM clinic.patients WHERE NOT (id BETWEEN 40 AND 60)", nil, ""},
 		"above an end":         {"SELECT ward FROM clinic.patients WHERE id > 40", nil, ""},
 		"ends of two columns":  {"SELECT ward FROM clinic.patients WHERE id > 40 AND ward < 60", nil, ""},
+		"in a row of a range":  {"SELECT ward FROM clinic.patients WHERE id <@ int4range(50, 51)", nil, "compared"},
+		"in a range's text":    {"SELECT ward FROM clinic.patients WHERE '[50,51)'::int4range @> id", nil, "compared"},
+		"in a multirange":      {"SELECT ward FROM clinic.patients WHERE '{[1,3),[50,51)}'::int4multirange @> id", nil, "compared"},
+		"outside a range":      {"SELECT ward FROM clinic.patients WHERE '{[1,3),(50,60)}'::int4multirange @> id", nil, ""},
+		"beside range's end":   {"SELECT ward FROM clinic.patients WHERE id <@ int4range(40, 48)", nil, ""},
+		"by a natural join":    {"SELECT p.ward FROM (VALUES (50)) u(id) NATURAL JOIN clinic.patients p", nil, "compared"},
+		"by other names":       {"SELECT d FROM clinic.patients AS p (a, b, c, d) WHERE a = 50", nil, "compared"},
+		"generated":            {"SELECT twice FROM clinic.made", nil, "delivered"},
+		"in a dollar quote":    {"SELECT ward FROM clinic.patients WHERE id = $$50$$", nil, "compared"},
+		"in an escape":         {"SELECT ward FROM clinic.patients WHERE id = E'\\x35\\x30'", nil, "compared"},
+		"copied":               {"INSERT INTO clinic.kept SELECT id FROM clinic.patients", nil, "copied"},
+		"copied, not all":      {"INSERT INTO clinic.kept SELECT id FROM clinic.patients ORDER BY id DESC LIMIT 1", nil, "copied"},
+		"copied in WITH":       {"WITH x AS (INSERT INTO clinic.kept SELECT id FROM clinic.patients RETURNING 1) SELECT count(*) FROM x", nil, "copied"},
+		"copied by an update":  {"UPDATE clinic.kept SET i = (SELECT max(id) FROM clinic.patients) WHERE i = 1", nil, "copied"},
+		"one that a key names": {"INSERT INTO clinic.kept SELECT id FROM clinic.patients WHERE id = 7", nil, ""},
+		"others copied":        {"INSERT INTO clinic.kept SELECT ward FROM clinic.patients WHERE id > 3", nil, ""},
+		"others marked":        {"UPDATE clinic.kept SET i = 1 WHERE i IN (SELECT id FROM clinic.patients WHERE ward = 1)", nil, ""},
+		"copied to one's own":  {"CREATE TEMP TABLE own AS SELECT id FROM clinic.patients", nil, ""},
 		"UUID, without dashes": {"SELECT 1 FROM clinic.keys WHERE u = '6f2b1c9e0d7a4a4e9c551f0e2d3c4b5a'", nil, "compared"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +142,7 @@ func TestDecoys_Alert(t *testing.T) {
 				t.Fatalf("%d alerts, want one", len(got))
 			}
 			e := fmt.Sprint(got[0])
-			if !strings.Contains(e, c.want) || !strings.Contains(e, "clinic.patients.") && !strings.Contains(e, "clinic.keys.") {
+			if !strings.Contains(e, c.want) || !strings.Contains(e, "clinic.patients.") && !strings.Contains(e, "clinic.keys.") && !strings.Contains(e, "clinic.made.") {
 				t.Errorf("%s", e)
 			}
 			for _, v := range []string{"48", "49", "50"} {
@@ -138,6 +161,14 @@ func TestDecoys_Alert(t *testing.T) {
 		"made, a list":    {"CREATE TEMP TABLE k AS SELECT 50 AS i", "SELECT ward FROM clinic.patients WHERE id IN (TABLE k)"},
 		"made, EXISTS":    {"CREATE TEMP TABLE k AS VALUES (50)", "SELECT ward FROM clinic.patients p WHERE EXISTS (SELECT FROM k WHERE k.column1 = p.id)"},
 		"stored, changed": {"CREATE TEMP TABLE k AS SELECT 1 AS i", "UPDATE k SET i = 50 WHERE i = 1", "SELECT ward FROM clinic.patients, k WHERE id = i"},
+		"executed, row":   {"PREPARE q (int, int) AS SELECT ward FROM clinic.patients WHERE (ward, id) = ($1, $2)", "EXECUTE q (2, 50)"},
+		"executed, range": {"PREPARE q (int, int) AS SELECT ward FROM clinic.patients WHERE id BETWEEN $1 AND $2", "EXECUTE q (49, 60)"},
+		"executed, quote": {"PREPARE q (int) AS SELECT ward FROM clinic.patients WHERE id = $1", "EXECUTE q ($$50$$)"},
+		"copied, behind":  {"SELECT 1; INSERT INTO clinic.kept SELECT id FROM clinic.patients"},
+		"copied, kept":    {"CREATE TEMP TABLE t AS SELECT id AS k FROM clinic.patients", "INSERT INTO clinic.kept SELECT k FROM t"},
+		"stored, behind":  {"CREATE TEMP TABLE k (i int)", "SELECT 1; INSERT INTO k VALUES (50)", "SELECT ward FROM clinic.patients JOIN k ON i = id"},
+		"stored in WITH":  {"CREATE TEMP TABLE k (i int)", "WITH x AS (INSERT INTO k VALUES (50) RETURNING i) SELECT count(*) FROM x", "SELECT ward FROM clinic.patients JOIN k ON i = id"},
+		"stored, carried": {"CREATE TEMP TABLE k AS SELECT 50 AS i", "CREATE TEMP TABLE l AS TABLE k", "SELECT ward FROM clinic.patients JOIN l ON i = id"},
 		"among others":    {"SELECT 1; SELECT ward FROM clinic.patients WHERE id = 50; SELECT 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,21 +201,31 @@ func TestDecoys_Alert(t *testing.T) {
 			}
 		})
 	}
-	var b strings.Builder
-	conn := open(t, g, nil)
+	for _, sql := range []string{"COPY clinic.patients TO STDOUT", "SELECT 1; COPY clinic.patients TO STDOUT"} {
+		before := len(alerts(t, g))
+		if _, err := open(t, g, nil).PgConn().CopyTo(t.Context(), io.Discard, sql); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(alerts(t, g)) - before; n != 2 {
+			t.Errorf("%s: %d alerts, want one for each column", sql, n)
+		}
+	}
 	before := len(alerts(t, g))
-	if _, err := conn.PgConn().CopyTo(t.Context(), &b, "COPY clinic.patients TO STDOUT"); err != nil {
+	if _, err := open(t, g, nil).PgConn().Exec(t.Context(), "SELECT ('x ' || id)::int FROM clinic.patients WHERE id > 49").ReadAll(); state(err) != "22P02" {
 		t.Fatal(err)
 	}
-	if n := len(alerts(t, g)) - before; n != 2 {
-		t.Errorf("COPY of the table: %d alerts, want one for each column", n)
+	if got := alerts(t, g)[before:]; len(got) != 1 || detail(got[0], "how") != "delivered" {
+		t.Errorf("in the text of an error: %d alerts", len(got))
 	}
 }
 
 // With action end the row does not reach the client, and the session is over.
 func TestDecoys_End(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: inferSetup, Resources: decoyed(t, "end")})
-	for name, sql := range map[string]string{"compared": "SELECT ward FROM clinic.patients WHERE id = 50", "delivered": "SELECT id FROM clinic.patients WHERE id >= 45 ORDER BY id"} {
+	for name, sql := range map[string]string{
+		"compared": "SELECT ward FROM clinic.patients WHERE id = 50", "delivered": "SELECT id FROM clinic.patients WHERE id >= 45 ORDER BY id",
+		"copied": "INSERT INTO clinic.guesses SELECT id::text FROM clinic.patients", "an error's text": "SELECT ('x ' || id)::int FROM clinic.patients WHERE id > 49",
+	} {
 		conn, err := pgx.Connect(t.Context(), g.Connect("agent", "pg-prod"))
 		if err != nil {
 			t.Fatal(err)
@@ -198,8 +239,37 @@ func TestDecoys_End(t *testing.T) {
 			t.Errorf("%s: the session goes on", name)
 		}
 	}
-	if n := len(alerts(t, g)); n != 2 {
-		t.Errorf("%d alerts, want 2", n)
+	if n := len(alerts(t, g)); n != 4 {
+		t.Errorf("%d alerts, want one each", n)
+	}
+}
+
+// A function call by message that gives a decoy raises the alert as a row does, and ends the
+// session where that is so ruled.
+func TestDecoys_FunctionCall(t *testing.T) {
+	for _, action := range []string{"alert", "end"} {
+		g := servertest.Start(t, servertest.Options{Setup: inferSetup + `
+			CREATE FUNCTION clinic.latest() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(id) FROM clinic.patients';`, Resources: decoyed(t, action)})
+		conn := open(t, g, nil).PgConn()
+		f := conn.Frontend()
+		f.Send(&pgproto3.FunctionCall{Function: uint32(g.Count("SELECT 'clinic.latest'::regproc::oid::int8"))})
+		must(t, f.Flush())
+		shown := false
+		for done := false; !done; {
+			m, err := f.Receive()
+			if done = err != nil; done {
+				break
+			}
+			switch m := m.(type) {
+			case *pgproto3.FunctionCallResponse:
+				shown = string(m.Result) == "50"
+			case *pgproto3.ReadyForQuery:
+				done = true
+			}
+		}
+		if got := strings.Join(hows(alerts(t, g)), " "); got != "delivered" || shown != (action == "alert") {
+			t.Errorf("%s: alerts %q, shown: %v", action, got, shown)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/decoy"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
 )
@@ -31,6 +32,8 @@ const inTxTimeout = hoop.Duration(time.Minute)
 // Ask is a statement put to the line.
 type Ask struct {
 	Statement *hoop.Statement
+	// Columns is the catalog that it was read with, Others what everybody else sees of it then.
+	Columns, Others decoy.Columns
 	// Catalog names the state of the target's catalog that the statement was read with.
 	Catalog string
 	// Tree gives the canonical form of the text, and of those that it executes by name:
@@ -122,6 +125,10 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	if err := s.inForce(); err != nil {
 		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{Rule: "grant"}, hoop.AsError(err))
 	}
+	watched, err := s.watchedIn(ctx, ask.Columns, ask.Others)
+	if err != nil {
+		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
+	}
 	uses, exports, err := s.uses(ctx, st)
 	if err != nil {
 		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
@@ -175,9 +182,13 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	if err != nil {
 		return nil, unrecorded(err)
 	}
-	if len(s.target.Decoys) > 0 {
-		r.decoys = decoys{list: s.target.Decoys, hits: map[int]bool{}, told: map[int]bool{}, stored: s.stored, types: pgtype.NewMap()}
-		if err := s.touched(ctx, r, r.decoys.compared(st), "compared"); err != nil {
+	if len(watched) > 0 {
+		r.decoys = decoys{list: watched, hits: map[int]bool{}, told: map[int]bool{}, stored: s.stored, types: pgtype.NewMap()}
+		compared, copied := r.decoys.compared(st)
+		if err := s.touched(ctx, r, compared, "compared"); err != nil {
+			return nil, err
+		}
+		if err := s.touched(ctx, r, copied, "copied"); err != nil {
 			return nil, err
 		}
 	}

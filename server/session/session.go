@@ -22,6 +22,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/pkg/recording"
+	"github.com/hoopctl/hoopctl/server/decoy"
 	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
@@ -91,6 +92,7 @@ type Line struct {
 	Registry   Registry
 	Budgets    Budgets
 	Inference  Inference
+	Decoys     Decoys
 	Gateway    string           // the verifier key of Audit, which sessions name
 	Shared     bool             // others let tables inherit protection, too; FollowOthers is called again and again
 	Revision   func() string    // of the policy in force
@@ -134,6 +136,9 @@ type Session struct {
 	learned    []learned // inference limits
 	// stored are tables with decoys of the target, see decoys; of Judge.
 	stored map[int]map[string]bool
+	// places are those of the target's decoys in the catalog that was followed last; of Judge.
+	places   [][]hoop.ColumnID
+	followed decoy.Columns
 
 	mu      sync.Mutex // guards what follows, and the order of events and frames
 	info    hoop.SessionInfo

@@ -50,6 +50,10 @@ type Analysis struct {
 	// schema: it is the session's own, as with Temp, where pg_temp stands first in the
 	// search_path. That is for the session to know: see Paths.
 	Unplaced []string
+	// Copied is what the text itself may put where it is not followed (into tables that others
+	// see, settings, notifications and the like, or under another name): Columns, or where there are
+	// none anything of Tables. What code copies that it sets off is in Uses alone.
+	Copied []hoop.Use
 	// Renamed are the names, likewise, that relations get which the catalog shows or which are
 	// not known, and views without a schema: what has the old one, or is shown, may be the
 	// session's own where such are not followed, and what it becomes is so, too.

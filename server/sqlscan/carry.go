@@ -132,6 +132,8 @@ type measurer struct {
 	views  bool            // so do views
 	lost   bool            // a part of the text is not understood
 	depth  int
+	// any says that LIMIT bounds nothing: it says how many rows, not which.
+	any bool
 
 	words     map[string]bool // see collect; nil until somebody asks
 	params    []uint32        // types of parameters, as the client declared them
@@ -143,9 +145,16 @@ type measurer struct {
 // Analysis.Free names. params are types of parameters as the client declared them, 0 where
 // the target finds one; it depends on those that are Inexact alone.
 func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string, params []uint32) []hoop.Carry {
-	m := &measurer{cat: cat, tree: p.Tree, on: newDependence(cat), seen: map[string]bool{}, params: params}
+	return newMeasurer(p, cat, params).carries(reads)
+}
+
+func newMeasurer(p *pgparse.Parsed, cat *catalog.Snapshot, params []uint32) *measurer {
+	return &measurer{cat: cat, tree: p.Tree, on: newDependence(cat), seen: map[string]bool{}, params: params}
+}
+
+func (m *measurer) carries(reads []string) []hoop.Carry {
 	var all load
-	for _, raw := range p.Tree.GetStmts() {
+	for _, raw := range m.tree.GetStmts() {
 		all = all.or(m.statement(raw.GetStmt()))
 	}
 	for k, n := range m.told {
@@ -167,6 +176,25 @@ func Carries(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string, params []
 		}
 	}
 	return out
+}
+
+// Keyed gives the tables of which p copies, but does not show, only rows that keys name, in a
+// database that contains cat: LIMIT says how many, not which. The arguments are as those of
+// Carries.
+func Keyed(p *pgparse.Parsed, cat *catalog.Snapshot, reads []string, params []uint32) (tables []string) {
+	m := newMeasurer(p, cat, params)
+	m.any = true
+	all := m.carries(reads)
+	for _, c := range all {
+		for _, t := range c.Tables {
+			if !slices.ContainsFunc(all, func(c hoop.Carry) bool {
+				return (!c.Copies || c.Rows == hoop.Whole) && (slices.Contains(c.Tables, t) || slices.Contains(c.Tables, "*"))
+			}) {
+				tables = append(tables, t)
+			}
+		}
+	}
+	return tables
 }
 
 func (l load) list(copies bool) []hoop.Carry {

@@ -179,7 +179,7 @@ func (lv *level) selectStmt(q *pg_query.SelectStmt) answer {
 	}
 	// ORDER BY and LIMIT of a set operation stand here too; of a simple SELECT they are
 	// measured with it.
-	if n, ok := limit(q); ok {
+	if n, ok := limit(q); ok && !lv.m.any {
 		a.rows = fewer(a.rows, n)
 	}
 	return a

@@ -214,8 +214,8 @@ func TestAnalyze_DeriveByColumn(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := func(known bool) Lineage {
-			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, apart []hoop.ColumnRef, ok bool) {
-				return []hoop.ColumnRef{name}, nil, known
+			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, ok bool) {
+				return []hoop.ColumnRef{name}, nil, nil, known
 			}}
 		}
 		from, _, columns := usesOf(study(t, p, snap, known(true)), hoop.EffectDerive)
@@ -230,8 +230,8 @@ func TestAnalyze_DeriveByColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, apart []hoop.ColumnRef, known bool) {
-		return nil, nil, true
+	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, known bool) {
+		return nil, nil, nil, true
 	}}
 	if a := study(t, p, snap, nothing); a.Has(hoop.EffectDerive) {
 		t.Errorf("a constant is a copy: %+v", a.Uses)

@@ -21,7 +21,7 @@ func (s *stmt) called(f *catalog.Function, by call, why string) {
 	s.explicit(c, why)
 	if by.name = f.Name; c.keeps && len(c.names()) > 0 {
 		s.keeps(why + " and")
-		s.kept = append(s.kept, keptCall{by, false})
+		s.kept = append(s.kept, keptCall{call: by})
 	} else if c.keeps {
 		s.keepsArgs(by)
 	}

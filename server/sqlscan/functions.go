@@ -188,7 +188,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 	}
 	if h.keeps && f.Name == "setval" && c.text {
 		if !s.on.given(c.args...) {
-			s.kept = append(s.kept, keptCall{c, true})
+			s.kept = append(s.kept, keptCall{call: c, sequence: true})
 			s.coded = s.coded || sequenceOf(c) == nil // it may be one that no catalog shows
 		}
 	} else if h.keeps && (c.text || f.Name != "nextval") { // a view knows its sequence
@@ -210,6 +210,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 type keptCall struct {
 	call
 	sequence bool
+	content  bool // to where it is masked
 }
 
 // contents are functions whose last argument goes to where it is masked as it is, a large object or
@@ -224,10 +225,15 @@ func (s *stmt) keepsArgs(c call) {
 	}
 	s.keeps(c.via + c.name)
 	if contents[c.name] && len(c.args) > 0 {
-		c.args = c.args[:len(c.args)-1]
+		last := len(c.args) - 1
+		if content := c; c.text {
+			content.args = c.args[last:]
+			s.kept = append(s.kept, keptCall{call: content, content: true})
+		}
+		c.args = c.args[:last]
 	}
 	if !c.text || !s.on.given(c.args...) {
-		s.kept = append(s.kept, keptCall{c, false})
+		s.kept = append(s.kept, keptCall{call: c})
 	}
 }
 
@@ -349,6 +355,13 @@ func (s *stmt) flushKept(deciding []hoop.ColumnRef) {
 		u.Columns, _ = s.among()
 		for col := range r.out {
 			u.Columns = append(u.Columns, col)
+		}
+		if taken := u; !c.sequence && len(u.Tables) > 0 && (len(u.Columns) > 0 || s.stray || unseen) { // a sequence holds one number
+			taken.Columns = slices.Clone(u.Columns)
+			s.out.Copied = append(s.out.Copied, taken)
+		}
+		if c.content {
+			continue
 		}
 		if len(u.Columns) == 0 || s.stray || unseen || len(s.ran.names()) > 0 {
 			u.Columns, u.Tables = nil, append(u.Tables, s.ran.names()...)

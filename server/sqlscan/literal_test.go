@@ -158,6 +158,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"atEnd",         // beside < and the like and in BETWEEN, where writes free nothing
 		"bothBooleans",  // words, which are no literals
 		"computed",      // whether there is one
+		"Constants",     // of a text anew
 		"constantText",  // values that infer counts, of texts without free literals
 		"constant",      // arguments of functions, SET
 		"castTo",        // the length of a type

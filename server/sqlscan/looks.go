@@ -619,6 +619,7 @@ func (s *stmt) looks() []hoop.Look {
 		r.everything()
 		look := hoop.Look{Columns: r.columns(), Joined: s.names.natural, Many: s.names.natural && (l.makes || s.freshensAny())}
 		if s.names.natural {
+			look.Near = slices.Concat(l.list, l.made)
 			look.Against = r.relatives()
 		}
 		if l.lists {

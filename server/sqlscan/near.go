@@ -7,6 +7,7 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/pgparse"
 )
 
 // tests notes the values that columns are tested for in e, other than by a plain
@@ -17,6 +18,8 @@ func (l *looker) tests(e *pg_query.A_Expr) {
 		switch lastOf(e.Name) {
 		case "=", "<>", "!=", "@>", "<@", "&&":
 			l.equal(e.Lexpr, e.Rexpr)
+			l.inRange(e.Lexpr, e.Rexpr)
+			l.inRange(e.Rexpr, e.Lexpr)
 		case "~", "~*", "~~", "~~*", "^@":
 			l.near(l.subjects(e.Lexpr), l.values(e.Rexpr))
 		}
@@ -197,3 +200,21 @@ func (l *looker) pass() {
 
 // dotted is a column as the statement names it.
 func dotted(c *pg_query.ColumnRef) string { return strings.Join(stringsOf(c.Fields), ".") }
+
+// maxConstants is how many constants of a text are given.
+const maxConstants = 10_000
+
+// Constants gives the values of a text's constants.
+func Constants(p *pgparse.Parsed) (values []string) {
+	var look func(n *pg_query.Node)
+	look = func(n *pg_query.Node) {
+		if c := n.GetAConst(); c != nil && len(values) < maxConstants {
+			values = append(values, constantText(c))
+		}
+		children(n, look)
+	}
+	for _, raw := range p.Tree.GetStmts() {
+		look(raw.GetStmt())
+	}
+	return values
+}

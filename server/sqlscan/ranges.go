@@ -1,6 +1,8 @@
 package sqlscan
 
 import (
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -82,6 +84,29 @@ func (l *looker) between(e *pg_query.A_Expr) {
 		fallthrough
 	case pg_query.A_Expr_Kind_AEXPR_BETWEEN:
 		p.between = append(p.between, hoop.Range{Low: low, High: high})
+	}
+}
+
+// inRange notes that columns are told apart by a range that is made of two values, as by
+// int4range(1, 5, '[]').
+func (l *looker) inRange(made, of *pg_query.Node) {
+	f := uncast(made).GetFuncCall()
+	if !strings.HasSuffix(lastOf(f.GetFuncname()), "range") || len(f.Args) < 2 || len(f.Args) > 3 {
+		return
+	}
+	low, ok := l.operand(f.Args[0])
+	high, also := l.operand(f.Args[1])
+	if !ok || !also {
+		return
+	}
+	r := hoop.Range{Low: low, High: high, HighOpen: true}
+	if len(f.Args) == 3 { // the ends count where it is not known that they do not
+		text := textOf(f.Args[2])
+		r.LowOpen, r.HighOpen = strings.HasPrefix(text, "("), strings.HasSuffix(text, ")")
+	}
+	for _, c := range l.subjects(of) {
+		p := l.at(c)
+		p.between = append(p.between, r)
 	}
 }
 

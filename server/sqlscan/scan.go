@@ -28,9 +28,9 @@ type Lineage struct {
 	Local func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
 	// Stored gives the columns from which everything derives that the text of command i of p
 	// stores, or a view that it makes shows, and those that decide which rows these are; known
-	// is false where there may be others. apart are those that decide which rows an UPDATE or
+	// is false where there may be others. values are those of them that are stored themselves. apart are those that decide which rows an UPDATE or
 	// DELETE in it changes, beside the columns of these rows.
-	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, apart []hoop.ColumnRef, known bool)
+	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, known bool)
 	// View gives, by name, the columns that those of a view derive from, its own among
 	// them; a column that it does not have may derive from anything that the view reads.
 	// Under the name "" are those that decide in its own text which rows it has.
@@ -60,8 +60,8 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis 
 		}
 		if known.Stored != nil {
 			st.traces = func() trace {
-				columns, apart, ok := known.Stored(p, i, b.cat)
-				return trace{columns, apart, ok}
+				columns, values, apart, ok := known.Stored(p, i, b.cat)
+				return trace{columns: columns, values: values, apart: apart, known: ok}
 			}
 		}
 		st.run()

@@ -324,6 +324,7 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 	among, _ := s.among()
 	traced := sync.OnceValue(s.traced)
 	for _, u := range s.derived {
+		named := slices.Clone(u.Tables)
 		if u.chosen && !u.beside && len(s.ran.names()) == 0 {
 			continue
 		}
@@ -349,7 +350,43 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 		}
 		if s.add(u.Use); !u.chosen {
 			s.copying = append(s.copying, u.Use)
+			s.unfollowed(u.Use, named, traced)
 		}
+	}
+}
+
+// unfollowed notes what a derive puts where it is not followed. named are the tables that it
+// copies itself, whatever the statement reads. Views are followed to what they are over, and names
+// to what has another one now: for what comes behind in one text, none is.
+func (s *stmt) unfollowed(u hoop.Use, named []string, traced func() trace) {
+	if isOwn(u.Into) && s.followed {
+		return
+	}
+	switch x := s.node.GetNode().(type) {
+	case *pg_query.Node_ViewStmt, *pg_query.Node_RefreshMatViewStmt, *pg_query.Node_CopyStmt:
+		return
+	case *pg_query.Node_CreateTableAsStmt:
+		if x.CreateTableAsStmt.Objtype == pg_query.ObjectType_OBJECT_MATVIEW {
+			return
+		}
+	case *pg_query.Node_RenameStmt, *pg_query.Node_AlterObjectSchemaStmt:
+		if s.out.Multi < 2 {
+			return
+		}
+	}
+	switch t := traced(); {
+	case !t.known:
+		u.Columns, u.Tables = nil, sortedSet(append(s.origins(), named...))
+	case len(t.values) == 0:
+		return
+	default:
+		u.Columns, u.Tables = t.values, nil
+		for _, c := range t.values {
+			u.Tables = append(u.Tables, hoop.TableName(c.Schema, c.Table))
+		}
+	}
+	if len(u.Tables) > 0 {
+		s.out.Copied = append(s.out.Copied, u)
 	}
 }
 
@@ -360,8 +397,8 @@ func without(names, others []string) []string {
 
 // trace is what Lineage.Stored tells of a statement.
 type trace struct {
-	columns, apart []hoop.ColumnRef
-	known          bool
+	columns, values, apart []hoop.ColumnRef
+	known                  bool
 }
 
 // traced gives the columns from which everything derives that the statement stores, or by

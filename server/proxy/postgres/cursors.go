@@ -79,7 +79,7 @@ func (c *conn) resumed(name string, cur *cursor, m *meaning) (looks []hoop.Look)
 		return nil
 	}
 	for _, of := range src.all {
-		looks = append(looks, of.looks("", false)...)
+		looks = append(looks, of.looks(arguments{own: c.literals(of.text)}, false)...)
 	}
 	return looks
 }

@@ -31,10 +31,11 @@ const (
 )
 
 // asking is a statement for the session, with what those who decide about it are told.
-func (c *conn) asking(st *hoop.Statement, m *meaning, snap *catalog.Snapshot, also []executed) session.Ask {
+func (c *conn) asking(st *hoop.Statement, m *meaning, by *basis, also []executed) session.Ask {
 	return session.Ask{
 		Statement: st,
-		Catalog:   snap.Version,
+		Columns:   by.snap.Base(), Others: by.others(),
+		Catalog: by.snap.Version,
 		Tree: func(ctx context.Context) (all [][]byte, err error) {
 			for _, text := range texts(m, also) {
 				tree, err := c.proxy.cfg.Parser.Canonical(ctx, text)

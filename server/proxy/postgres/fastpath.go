@@ -161,8 +161,12 @@ func (a *answerer) functionResult(e *expected, m []byte) error {
 	if e.run.result == nil || value == nil {
 		a.relayed(len(m))
 	} else {
+		out := appendResult(nil, value, e.run)
+		if err := e.run.run.Touched(); err != nil {
+			return err
+		}
 		a.drop(len(m))
-		a.win = appendResult(a.win, value, e.run)
+		a.win = append(a.win, out...)
 	}
 	e.run.end(callTag, "")
 	return nil

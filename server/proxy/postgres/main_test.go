@@ -25,6 +25,7 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop/hooptest"
 	"github.com/hoopctl/hoopctl/pkg/recording"
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/decoy"
 	"github.com/hoopctl/hoopctl/server/infer"
 	"github.com/hoopctl/hoopctl/server/journal"
 	"github.com/hoopctl/hoopctl/server/mask"
@@ -203,7 +204,7 @@ func (g *gateway) newLine(rules []resource.MaskRule) {
 	g.masks = &testMasks{set: set}
 	g.line = &session.Line{
 		Grants: g.grants, Policy: g.policy, Protection: g.masks, Recorder: g.recorder, Audit: g.audit,
-		Journal: g.journal, Registry: testRegistry{}, Inference: infer.New(&storetest.Counts{Now: time.Now}, []byte("key")), Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
+		Journal: g.journal, Registry: testRegistry{}, Inference: infer.New(&storetest.Counts{Now: time.Now}, []byte("key")), Decoys: decoy.New(&storetest.Counts{Now: time.Now}), Revision: func() string { return "test" }, Now: time.Now, Log: testLog(t),
 	}
 }
 

@@ -29,6 +29,7 @@ type meaning struct {
 	listens  []string     // channels of LISTEN
 	copies   []copying
 	rawCopy  bool
+	copied   []hoop.Use      // see hoop.Statement
 	encodes  *string         // client_encoding that it sets, and nothing else; "" is what the connection began with
 	outputs  *outputs        // shared by texts alike
 	types    []uint32        // of parameters, as the client declared them, where some are users' own
@@ -121,8 +122,27 @@ func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot, t
 	}
 	return &meaning{
 		text: p.SQL, shape: p.Shape, bare: plainExecute(p), analysis: a, carries: sqlscan.Carries(p, snap, a.Reads, types), version: snap.Version,
-		listens: listens(p), copies: copiesOf(p, snap), rawCopy: rawCopy(p), encodes: setsEncoding(p), outputs: &outputs{}, secrets: secrets, held: held,
+		copied: takesAway(p, a, snap, types), listens: listens(p), copies: copiesOf(p, snap), rawCopy: rawCopy(p), encodes: setsEncoding(p), outputs: &outputs{}, secrets: secrets, held: held,
 	}
+}
+
+// takesAway is what a text copies (see hoop.Statement): of a, but for tables of which it takes
+// rows that a key names.
+func takesAway(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot, types []uint32) (out []hoop.Use) {
+	if len(a.Copied) == 0 {
+		return nil
+	}
+	named := sqlscan.Keyed(p, snap, a.Reads, types)
+	keyed := func(table string) bool { return slices.Contains(named, table) }
+	for _, u := range a.Copied {
+		columns := len(u.Columns)
+		u.Columns = slices.DeleteFunc(slices.Clone(u.Columns), func(c hoop.ColumnRef) bool { return keyed(hoop.TableName(c.Schema, c.Table)) })
+		u.Tables = slices.DeleteFunc(slices.Clone(u.Tables), keyed)
+		if len(u.Tables) > 0 && (columns == 0 || len(u.Columns) > 0) {
+			out = append(out, u)
+		}
+	}
+	return out
 }
 
 // meanings remembers what texts do, least recently used out first. A text that was

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
-	"github.com/hoopctl/hoopctl/server/pglex"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
@@ -23,12 +22,12 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st := &hoop.Statement{
 		Text: m.text, Shape: m.shape, Params: params, Uses: a.Uses, Reads: a.Reads,
-		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Database: c.database,
+		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Verbs: verbs(a), Copied: m.copied, Database: c.database,
 		Secrets: m.secrets, SecretParams: m.held,
 	}
 	st.Opens, st.Fetches = cursors(a)
 	if c.sess == nil || c.sess.Compares() { // Read has no session
-		st.Looks, st.Literal = a.Looks, literals(m.text)
+		st.Looks, st.Literal = a.Looks, c.literals(m.text)
 	}
 	c.fetched(m, st)
 	also, err := c.executed(ctx, m, st, params, 0)
@@ -132,7 +131,15 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		if cmd.Prepare != "" {
 			own[cmd.Prepare] = true // the analysis covers it
 		}
-		if cmd.Execute == "" || own[cmd.Execute] {
+		if own[cmd.Execute] {
+			looks, err := c.executedLooks(ctx, m, m, i, params)
+			if err != nil {
+				return nil, err
+			}
+			st.Looks = slices.Concat(st.Looks, looks)
+			continue
+		}
+		if cmd.Execute == "" {
 			continue
 		}
 		p, err := c.named(ctx, cmd.Execute)
@@ -164,7 +171,15 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		st.Reads = merge(st.Reads, inner.analysis.Reads)
 		st.Opaque = st.Opaque || inner.analysis.Opaque || inner.analysis.Cursors || tainted
 		st.Carries = slices.Concat(st.Carries, inner.carries)
-		st.Looks = slices.Concat(st.Looks, inner.looks(m.text, m.bare))
+		if len(m.copied) > 0 { // CREATE TABLE AS EXECUTE
+			st.Copied = append(slices.Clip(st.Copied), hoop.Use{Effect: hoop.EffectDerive, Tables: inner.analysis.Reads})
+		}
+		st.Copied, st.Verbs = slices.Concat(st.Copied, inner.copied), slices.Concat(st.Verbs, verbs(inner.analysis))
+		looks, err := c.executedLooks(ctx, inner, m, i, params)
+		if err != nil {
+			return nil, err
+		}
+		st.Looks = slices.Concat(st.Looks, looks)
 		opens, fetches := cursors(inner.analysis)
 		st.Opens, st.Fetches = append(st.Opens, opens...), append(st.Fetches, fetches...)
 		if tainted {
@@ -186,60 +201,6 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		}
 	}
 	return all, nil
-}
-
-// literals gives the literals of a text; it reads the text when it is first asked.
-func literals(sql string) func(n int) (string, bool) {
-	var text *pglex.Text
-	ok := false
-	return func(n int) (string, bool) {
-		if text == nil {
-			text = new(pglex.Text)
-			ok = text.Read(sql)
-		}
-		if !ok || n >= len(text.Literals) {
-			return "", false
-		}
-		l := text.Literals[n]
-		return sql[l.Start:l.End], true
-	}
-}
-
-// looks gives the looks of a prepared statement that EXECUTE in another text runs: its
-// parameters may be any of the literals there, and where they are not plain ones anything
-// that is made of them.
-func (m *meaning) looks(execute string, plain bool) []hoop.Look {
-	var given []hoop.Operand
-	literal := literals(m.text)
-	var text pglex.Text
-	ok := text.Read(execute)
-	for _, l := range text.Literals {
-		given = append(given, hoop.Operand{Literal: -1, Text: execute[l.Start:l.End], Array: true})
-	}
-	out := slices.Clone(m.analysis.Looks)
-	for i := range out {
-		var ops []hoop.Operand
-		for _, op := range out[i].Operands {
-			switch {
-			case op.Param > 0 && !ok:
-				out[i].Many = true
-			case op.Param > 0:
-				for _, g := range given {
-					g.Cast, g.Words = op.Cast, op.Words
-					ops = append(ops, g)
-				}
-				out[i].Exact = out[i].Exact && plain
-			case op.Literal >= 0:
-				own, known := literal(op.Literal)
-				out[i].Many = out[i].Many || !known
-				ops = append(ops, hoop.Operand{Literal: -1, Text: own, Array: op.Array, Words: op.Words, Cast: op.Cast})
-			default:
-				ops = append(ops, op)
-			}
-		}
-		out[i].Operands = ops
-	}
-	return out
 }
 
 // executed is what command at of a text runs by name.
@@ -425,7 +386,7 @@ func (c *conn) runPortal(portal string, m *meaning, tainted bool, parsed string,
 		c.worn = true
 		c.mu.Unlock()
 	}
-	run, held, err := c.judge(c.asking(st, w.meaning, w.by.snap, w.also), c.same(w))
+	run, held, err := c.judge(c.asking(st, w.meaning, &w.by, w.also), c.same(w))
 	if err != nil {
 		return nil, err
 	}
@@ -528,6 +489,14 @@ func (c *conn) forwarded(e *expected) {
 			}
 		}
 	}
+}
+
+// verbs gives those of the commands of a text.
+func verbs(a *sqlscan.Analysis) (all []string) {
+	for _, cmd := range a.Commands {
+		all = append(all, cmd.Verb)
+	}
+	return all
 }
 
 // cursors gives the names of cursors that a text opens, and of those that it fetches from.

@@ -117,6 +117,11 @@ func (a *answerer) text(m []byte, withheld bool) error {
 	rules := a.rules()
 	var out []byte
 	var err error
+	if !withheld {
+		if err := a.quoted(m); err != nil {
+			return err
+		}
+	}
 	secrets := a.head().secrets()
 	switch {
 	case hoop.Quotes(m, secrets):
@@ -140,6 +145,23 @@ func (a *answerer) text(m []byte, withheld bool) error {
 	a.drop(len(m))
 	a.win = append(a.win, out...)
 	return nil
+}
+
+// quoted notes decoys that the texts of an ErrorResponse or NoticeResponse show.
+func (a *answerer) quoted(m []byte) (quoted error) {
+	if a.run == nil || !a.run.run.Watches() {
+		return nil
+	}
+	_, err := scanTexts(nil, m, func(dst, s []byte) []byte {
+		if err := a.run.run.Quoted(s); err != nil {
+			quoted = err
+		}
+		return dst
+	})
+	if err != nil {
+		return a.fault("error fields: %v", err)
+	}
+	return quoted
 }
 
 // rules are those of the statement that is answered, else those in force.

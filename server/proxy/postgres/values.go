@@ -38,15 +38,15 @@ func (c *conn) withArguments(ctx context.Context, m, by *meaning, at int, params
 	if !m.analysis.Swayed {
 		return m, nil
 	}
+	values, err := c.argumentsOf(ctx, by, at, params)
+	if err != nil {
+		return nil, err
+	}
 	snap, err := c.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := c.proxy.cfg.Parser.Parse(ctx, by.text)
-	if err != nil {
-		return nil, err
-	}
-	return c.withValues(ctx, m, snap, sqlscan.Arguments(parsed, at, snap, valuesOf(params)))
+	return c.withValues(ctx, m, snap, values)
 }
 
 func (c *conn) withValues(ctx context.Context, m *meaning, snap *catalog.Snapshot, values []sqlscan.Value) (*meaning, error) {
