@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -61,5 +63,40 @@ func TestExport_WholeTableWhateverItsSize(t *testing.T) {
 	}
 	if n, err := drain(t, early, "few", 1000); n > 49 || state(err) != "42501" {
 		t.Errorf("a statement from when the table was empty gave %d rows, %v", n, err)
+	}
+}
+
+// What a change of a budgeted table's keys does to other tables tells of every row that it
+// reached, even where it is rolled back; and so do many conditions on what an aggregate of a text gives.
+func TestExport_ToldBeside(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: directorySetup + `
+		CREATE TABLE clinic.cards (member int REFERENCES clinic.member_directory (id) ON UPDATE CASCADE ON DELETE CASCADE);
+		INSERT INTO clinic.cards SELECT id FROM clinic.member_directory;`, Resources: budgeted(50)})
+	conn := open(t, g, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	for _, sql := range []string{
+		"UPDATE clinic.member_directory SET id = id + 10000 * plan WHERE id > 0",
+		"UPDATE clinic.member_directory SET id = id + 10000 WHERE plan = 3",
+		"DELETE FROM clinic.member_directory WHERE plan = 3",
+		"MERGE INTO clinic.member_directory d USING (VALUES (3)) v(p) ON d.plan = v.p WHEN MATCHED THEN UPDATE SET id = id + 10000",
+		"MERGE INTO clinic.member_directory d USING (VALUES (3)) v(p) ON d.plan = v.p WHEN MATCHED THEN DELETE",
+		"INSERT INTO clinic.member_directory SELECT g FROM generate_series(1, 900) g ON CONFLICT (id) DO UPDATE SET id = excluded.id + 10000 WHERE member_directory.plan = 3",
+		strings.TrimSuffix(strings.Repeat("SELECT 1 FROM clinic.member_directory HAVING max(CASE WHEN id = 5 THEN plan END) = 3 UNION ALL ", 60), " UNION ALL "),
+		"SELECT " + strings.TrimSuffix(strings.Repeat("(SELECT 1 FROM clinic.member_directory HAVING min(plan) FILTER (WHERE id = 5) = 3), ", 60), ", "),
+	} {
+		if _, err := conn.Exec(t.Context(), sql); state(err) != "42501" || !strings.Contains(fmt.Sprint(err), "export") {
+			t.Errorf("%.100s: %v, want 42501 for an export", sql, err)
+		}
+	}
+	for _, sql := range []string{
+		"UPDATE clinic.member_directory SET plan = 3 WHERE plan = 4",
+		"UPDATE clinic.member_directory SET id = 20000 WHERE id = 1",
+		"DELETE FROM clinic.member_directory WHERE id = 2",
+		"DELETE FROM clinic.cards WHERE member = 3",
+		"SELECT 1 FROM clinic.member_directory HAVING max(id) > 5",
+		"SELECT 1 FROM clinic.member_directory HAVING max(CASE WHEN id = 5 THEN plan END) = 3",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
 	}
 }

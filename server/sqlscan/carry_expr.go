@@ -163,6 +163,11 @@ func (lv *level) call(f *pg_query.FuncCall, deciding bool) {
 		lv.values = true
 		if !deciding {
 			lv.gather(node(f))
+			break
+		}
+		if f.AggFilter != nil || len(f.Args) != 1 || !column(f.Args[0]) { // it says of a row as much as a count of it
+			lv.counted++
+			lv.singles = true
 		}
 	default:
 		lv.gather(node(f))
@@ -272,6 +277,7 @@ func (lv *level) insert(q *pg_query.InsertStmt) answer {
 	if oc := q.OnConflictClause; oc != nil {
 		lv.names["excluded"] = true
 		lv.copyExprs(oc.TargetList, hoop.Whole)
+		lv.rekeyed(oc.TargetList, target, hoop.Whole)
 		deciding := lv.expr(oc.WhereClause, true)
 		lv.mark(deciding, target, hoop.Whole)
 		shown = shown.plus(deciding)
@@ -296,6 +302,7 @@ func (lv *level) update(q *pg_query.UpdateStmt) answer {
 	target := lv.items[len(lv.items)-1]
 	lv.m.copy(from, target.rows)
 	lv.copyExprs(q.TargetList, target.rows)
+	lv.rekeyed(q.TargetList, target, target.rows)
 	deciding := lv.exprs(lv.quals, true).plus(lv.expr(q.WhereClause, true))
 	lv.mark(deciding, target, target.rows)
 	return lv.returning(q.ReturningList, target.load.plus(from).plus(deciding), target.rows)
@@ -314,7 +321,34 @@ func (lv *level) delete(q *pg_query.DeleteStmt) answer {
 		deciding = deciding.plus(it.load)
 	}
 	lv.mark(deciding, target, target.rows)
+	if target.rows == hoop.Whole && target.cascades(func(c catalog.Cascade) bool { return c.OnDelete }) { // of one, the tag tells as much
+		lv.m.copy(target.load, hoop.Whole)
+	}
 	return lv.returning(q.ReturningList, target.load.plus(deciding), target.rows)
+}
+
+// cascades reports whether a foreign key of another table follows what is done to its rows.
+func (it *item) cascades(does func(catalog.Cascade) bool) bool {
+	return slices.ContainsFunc(it.tables, func(t *catalog.Table) bool {
+		return slices.ContainsFunc(t.Cascades, func(c catalog.Cascade) bool { return c.Table != t.OID && does(c) })
+	})
+}
+
+// rekeyed notes what a list of SET puts into keys of n rows of a table: other tables get it, too,
+// whose foreign keys follow.
+func (lv *level) rekeyed(list []*pg_query.Node, target item, n int) {
+	if !target.cascades(func(c catalog.Cascade) bool { return c.OnUpdate }) {
+		return
+	}
+	for _, set := range list {
+		name := set.GetResTarget().GetName()
+		if slices.ContainsFunc(target.tables, func(t *catalog.Table) bool {
+			return slices.ContainsFunc(t.Keys, func(key []string) bool { return slices.Contains(key, name) })
+		}) {
+			lv.m.copy(target.load, n)
+			return
+		}
+	}
 }
 
 // mark notes that what a row of l says decides which of n rows of another table are changed:
@@ -343,6 +377,10 @@ func (lv *level) merge(q *pg_query.MergeStmt) answer {
 	target, deciding := lv.target(q.Relation), lv.expr(q.JoinCondition, true)
 	for _, n := range q.MergeWhenClauses {
 		c := n.GetMergeWhenClause()
+		lv.rekeyed(c.GetTargetList(), target, hoop.Whole)
+		if c.GetCommandType() == pg_query.CmdType_CMD_DELETE && target.cascades(func(c catalog.Cascade) bool { return c.OnDelete }) {
+			lv.m.copy(target.load, hoop.Whole)
+		}
 		deciding = deciding.plus(lv.expr(c.GetCondition(), true))
 		lv.copyExprs(c.GetTargetList(), hoop.Whole)
 		lv.copyExprs(c.GetValues(), hoop.Whole)

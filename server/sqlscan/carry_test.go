@@ -214,7 +214,7 @@ func TestCarries(t *testing.T) {
 		"MERGE INTO clinic.visits v USING (VALUES (1)) s(id) ON v.id = s.id AND EXISTS (SELECT FROM clinic.patients p WHERE p.id = v.patient_id) WHEN MATCHED THEN DELETE": "copies patients:*",
 		"INSERT INTO clinic.visits (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET reason = 'x' WHERE EXISTS (SELECT FROM clinic.patients WHERE active)":                    "copies patients:*",
 		"UPDATE clinic.patients SET active = true WHERE id IN (SELECT max(id) FROM clinic.patients)":                                                                       "",
-		"DELETE FROM clinic.patients WHERE id IN (SELECT id FROM clinic.patients WHERE active)":                                                                            "",
+		"DELETE FROM clinic.patients WHERE id IN (SELECT id FROM clinic.patients WHERE active)":                                                                            "copies patients:*", // visits go with them
 		"SELECT count(*) FILTER (WHERE id = 1)" + strings.Repeat(", count(*) FILTER (WHERE id = 2)", freeCounts) + " FROM clinic.patients":                                 fmt.Sprintf("copies patients:%d", freeCounts+1),
 		"SELECT count(*) FROM clinic.patients WHERE id = 1" + strings.Repeat(" UNION ALL SELECT count(*) FROM clinic.patients WHERE id = 2", freeCounts):                   fmt.Sprintf("copies patients:%d", freeCounts+1),
 		"MERGE INTO clinic.visits v USING clinic.patients p ON v.id = p.id WHEN MATCHED THEN UPDATE SET reason = p.name":                                                   "copies patients:*",
@@ -238,10 +238,10 @@ func TestCarries(t *testing.T) {
 		"ALTER TABLE clinic.visits ADD FOREIGN KEY (patient_id) REFERENCES clinic.patients": "",
 		// RETURNING shows rows that were there.
 		"UPDATE clinic.patients SET name = 'x' WHERE active RETURNING *":                                       "patients:1",
-		"DELETE FROM clinic.patients WHERE active RETURNING *":                                                 "patients:1",
+		"DELETE FROM clinic.patients WHERE active RETURNING *":                                                 "patients:1, copies patients:*",
 		"DELETE FROM clinic.visits v USING clinic.patients p WHERE p.id = v.id RETURNING p.*":                  "patients:1, visits:1, copies patients:*",
 		"INSERT INTO clinic.patients (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET active = true RETURNING *": "patients:1",
-		"WITH d AS (DELETE FROM clinic.patients RETURNING name) SELECT string_agg(name, ',') FROM d":           "patients:*",
+		"WITH d AS (DELETE FROM clinic.patients RETURNING name) SELECT string_agg(name, ',') FROM d":           "patients:*, copies patients:*",
 		// Several statements: the worst row.
 		"SELECT 1; SELECT name FROM clinic.patients": "patients:1",
 	} {
