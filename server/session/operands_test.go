@@ -33,6 +33,28 @@ func TestOperands(t *testing.T) {
 	}
 }
 
+// What is in binary and no array may hold any number of values.
+func TestLists_Binary(t *testing.T) {
+	array := []byte("\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x17\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00\x01x\xff\xff\xff\xff")
+	words := []byte("\x00\x00\x00\x02a\x00\x00\x00b\x00\x00\x00")
+	for name, c := range map[string]struct {
+		value []byte
+		words bool
+		want  bool
+	}{
+		"an array":           {array, true, false},
+		"an array cut short": {array[:len(array)-1], true, true},
+		"a tsvector":         {words, true, true},
+		"a value":            {words, false, false},
+		"NULL":               {nil, true, false},
+	} {
+		st := &hoop.Statement{Params: []hoop.Param{{Value: c.value, Binary: true}}}
+		if got := lists(st, []hoop.Operand{{Literal: -1, Param: 1, Array: true, Words: c.words}}); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // Arrays come from the client: whatever their bytes, their elements are parts of them.
 func FuzzElements(f *testing.F) {
 	f.Add([]byte(`{a,"b\\"",{c}}`))

@@ -120,12 +120,18 @@ func (l *looker) near(refs []*pg_query.ColumnRef, values []hoop.Operand) {
 	}
 }
 
-// uncast is what is cast, however often.
+// uncast is what is cast, or given a collation, however often.
 func uncast(n *pg_query.Node) *pg_query.Node {
-	for n.GetTypeCast() != nil {
-		n = n.GetTypeCast().Arg
+	for {
+		switch x := n.GetNode().(type) {
+		case *pg_query.Node_TypeCast:
+			n = x.TypeCast.Arg
+		case *pg_query.Node_CollateClause:
+			n = x.CollateClause.Arg
+		default:
+			return n
+		}
 	}
-	return n
 }
 
 // queryOf is the query of a sub-select, or of what it is, nil where n is none.

@@ -68,12 +68,12 @@ func (l *looker) meet(ends []end) {
 // between notes the range of a BETWEEN.
 func (l *looker) between(e *pg_query.A_Expr) {
 	list := listOf(e.GetRexpr())
-	c := bare(e.GetLexpr())
+	c := bare(uncollated(e.GetLexpr()))
 	if c == nil || len(list) != 2 {
 		return
 	}
-	low, ok := l.operand(list[0])
-	high, also := l.operand(list[1])
+	low, ok := l.operand(uncollated(list[0]))
+	high, also := l.operand(uncollated(list[1]))
 	if !ok || !also {
 		return
 	}
@@ -115,14 +115,14 @@ func (l *looker) end(e *pg_query.A_Expr) (end, bool) {
 	if e.GetKind() != pg_query.A_Expr_Kind_AEXPR_OP {
 		return end{}, false
 	}
-	c, other, turned := bare(e.Lexpr), e.Rexpr, false
+	c, other, turned := bare(uncollated(e.Lexpr)), e.Rexpr, false
 	if c == nil {
-		c, other, turned = bare(e.Rexpr), e.Lexpr, true
+		c, other, turned = bare(uncollated(e.Rexpr)), e.Lexpr, true
 	}
 	if c == nil {
 		return end{}, false
 	}
-	value, ok := l.operand(other)
+	value, ok := l.operand(uncollated(other))
 	if !ok {
 		return end{}, false
 	}
@@ -133,6 +133,15 @@ func (l *looker) end(e *pg_query.A_Expr) (end, bool) {
 		return end{c, value, turned, op == "<"}, true
 	}
 	return end{}, false
+}
+
+// uncollated is what is given a collation: of texts that differ in digits only all but those that
+// users make order alike.
+func uncollated(n *pg_query.Node) *pg_query.Node {
+	for n.GetCollateClause() != nil {
+		n = n.GetCollateClause().Arg
+	}
+	return n
 }
 
 // bare is the column that an expression is, nil where it is none.

@@ -73,7 +73,7 @@ func (s *stmt) pattern(n *pg_query.Node) (text string, ok bool) {
 	}
 	switch uncast(n).GetNode().(type) {
 	case *pg_query.Node_FuncCall, *pg_query.Node_AExpr, *pg_query.Node_CoalesceExpr, *pg_query.Node_CaseExpr,
-		*pg_query.Node_MinMaxExpr, *pg_query.Node_AConst, *pg_query.Node_ParamRef:
+		*pg_query.Node_MinMaxExpr, *pg_query.Node_AConst, *pg_query.Node_ParamRef, *pg_query.Node_AIndirection, *pg_query.Node_XmlSerialize:
 		return "", false
 	}
 	return nothing, true // a column, a sub-select: whether it limits is asked elsewhere
@@ -103,6 +103,8 @@ func (s *stmt) fold(n *pg_query.Node, depth int) (text string, null, ok bool) {
 	case *pg_query.Node_TypeCast:
 		text, null, ok = s.fold(x.TypeCast.Arg, depth+1)
 		return cutTo(text, x.TypeCast.TypeName), null, ok
+	case *pg_query.Node_CollateClause:
+		return s.fold(x.CollateClause.Arg, depth+1)
 	case *pg_query.Node_AExpr:
 		if op := stringsOf(x.AExpr.Name); x.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_OP && len(op) > 0 && op[len(op)-1] == "||" && x.AExpr.Lexpr != nil && len(s.cat.Operators("||")) == 0 {
 			left, null1, ok1 := s.fold(x.AExpr.Lexpr, depth+1)
