@@ -76,6 +76,7 @@ func TestInference_WhatCounts(t *testing.T) {
 		"an array behind a cast":  {nil, "SELECT id FROM clinic.patients WHERE ssn::varchar = ANY ('{1,2,3,4}')"},
 		"a list behind COALESCE":  {nil, "SELECT id FROM clinic.patients WHERE coalesce(ssn, '') IN (VALUES ('1'), ('2'), ('3'), ('4'))"},
 		"a list of rows":          {nil, "SELECT id FROM clinic.patients WHERE (ssn, 1) IN (('1', 1), ('2', 1), ('3', 1), ('4', 1))"},
+		"what cases result in":    {[]string{"SELECT CASE id WHEN 1 THEN ssn WHEN 2 THEN 'x' END FROM clinic.patients", "SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')"}, "SELECT CASE ssn WHEN '4' THEN id END FROM clinic.patients, clinic.guesses"},
 		"a list of cases":         {nil, "SELECT id FROM clinic.patients WHERE CASE ssn WHEN '1' THEN true WHEN '2' THEN true WHEN '3' THEN true WHEN '4' THEN true END"},
 		"arrays that overlap":     {nil, "SELECT id FROM clinic.patients WHERE ARRAY[ssn] && ARRAY['1', '2', '3', '4']"},
 		"a computed list":         {nil, "SELECT id FROM clinic.patients WHERE ssn IN ('0' || '1', '0' || '2')"},

@@ -94,11 +94,13 @@ func (l *looker) visit(n *pg_query.Node) {
 			l.equal(x.SubLink.Testexpr, x.SubLink.Subselect)
 		}
 	case *pg_query.Node_CaseExpr:
-		if x.CaseExpr.Arg != nil {
-			l.leaf(n)
+		if arg := x.CaseExpr.Arg; arg != nil { // what it results in is compared with neither
+			compared := []*pg_query.Node{arg}
 			for _, when := range x.CaseExpr.Args {
-				l.equal(x.CaseExpr.Arg, when.GetCaseWhen().GetExpr())
+				compared = append(compared, when.GetCaseWhen().GetExpr())
+				l.equal(arg, when.GetCaseWhen().GetExpr())
 			}
+			l.leaf(pg_query.MakeListNode(compared))
 		}
 	case *pg_query.Node_CaseWhen:
 		l.condition(x.CaseWhen.Expr)

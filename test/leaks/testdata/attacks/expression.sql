@@ -40,6 +40,8 @@ SELECT lpad(full_name, 60, '.') FROM clinic.patients
 SELECT greatest(ssn, ''), least(full_name, 'zzzz'), nullif(email, ''), coalesce(NULL, mrn) FROM clinic.patients
 -- CASE
 SELECT CASE id WHEN 1 THEN ssn ELSE full_name END FROM clinic.patients
+-- CASE with conditions
+SELECT CASE WHEN id = 1 THEN ssn ELSE full_name END FROM clinic.patients
 -- a protected part of a JSON path
 SELECT profile -> 'allergy', profile ->> 'allergy', profile #>> '{next,kin}' FROM clinic.patients
 -- subscripts of JSON
