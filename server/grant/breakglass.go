@@ -46,8 +46,17 @@ func (s *Service) Review(ctx context.Context, by hoop.Identity, id, finding stri
 	if !s.seesReview(by, &g) {
 		return hoop.Grant{}, hoop.Errorf(hoop.CodeNotFound, "there is no grant %q that you may review", id).WithHint("hoopctl audit reviews lists those that wait")
 	}
-	if err := mayDecide(by, &hoop.Request{ID: g.Request, Requester: g.Owner, Groups: g.Reviewers}); err != nil {
+	taken := hoop.Request{ID: g.Request, Requester: g.Owner, Groups: g.Reviewers}
+	err = mayDecide(by, &taken)
+	if err == nil {
+		err = s.checkNow(ctx, by, &taken)
+	}
+	switch {
+	case err == nil:
+	case hoop.AsError(err).Code == hoop.CodeDenied:
 		return hoop.Grant{}, hoop.AsError(err).WithHint("another member of %s must review grant %s", strings.Join(g.Reviewers, " or "), id)
+	default:
+		return hoop.Grant{}, err
 	}
 	if finding == "" {
 		return hoop.Grant{}, hoop.Errorf(hoop.CodeInvalid, "a review says what was found").WithHint(`hoopctl review %s --finding "…"`, id)

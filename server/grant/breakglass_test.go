@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/grant"
 )
 
 func glass(reason string) api.NewRequest {
@@ -143,6 +145,44 @@ func TestBreakGlass_ReviewersRevoke(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := b.Review(t.Context(), auditor, g.ID, "revoked after a minute"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The owner of the service account that took it does not review it by another sign-in, nor
+// does whose sign-ins have ended elsewhere.
+func TestReview_ByWhomItIsNow(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		owner := mail(person("corp:dana"), "dana@clinic.example")
+		same := mail(person("other:dana", "compliance"), "Dana@clinic.example")
+		signedIn := map[string]hoop.Identity{owner.Subject: owner, same.Subject: same}
+		known, err := grant.New(t.Context(), grant.Options{
+			Store: b.store, Policy: b.rules, Audit: b.log, Roles: roles, Masks: masks,
+			SignedIn: func(_ context.Context, subject string) (hoop.Identity, error) {
+				if id, ok := signedIn[subject]; ok {
+					return id, nil
+				}
+				return hoop.Identity{}, hoop.Errorf(hoop.CodeUnauthenticated, "your sign-in has ended")
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer known.Close()
+		account := withOwner(agent, owner.Subject)
+		account.Groups = []string{"devs"}
+		_, g, err := known.Ask(t.Context(), account, glass("now"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		_, err = known.Review(t.Context(), same, g.ID, "fine")
+		wantCode(t, err, hoop.CodeDenied, "belongs to you", "another member of compliance must review")
+		_, err = known.Review(t.Context(), auditor, g.ID, "fine")
+		wantCode(t, err, hoop.CodeUnauthenticated, "has ended")
+		signedIn[auditor.Subject] = auditor
+		if _, err := known.Review(t.Context(), auditor, g.ID, "fine"); err != nil {
 			t.Error(err)
 		}
 	})
