@@ -393,7 +393,14 @@ func (r *AccessRule) checkBreakGlass(c *checker) {
 	}
 }
 
+// undeclared are the names by which decisions say that no declared rule made them: what is
+// decided by default would be asked of whom a rule of that name asks.
+var undeclared = []string{"default", "masked", "site", "grant-scope", "inference-limit"}
+
 func (r *StatementRule) check(c *checker) {
+	if slices.Contains(undeclared, r.Name) {
+		c.errorf(c.spec, "name %q: decisions that no declared rule made are called so; give the rule another name", r.Name)
+	}
 	c.targets(r.Targets)
 	c.required("groups", r.Groups)
 	if len(r.Effects) == 0 {

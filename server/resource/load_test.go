@@ -111,6 +111,7 @@ func TestLoad_Errors(t *testing.T) {
 		"kind missing":            {"name: a\nspec: {}", `r.yaml:1: kind is missing`},
 		"spec missing":            {"kind: Target\nname: a", `r.yaml:1: spec is missing`},
 		"name with a space":       {"kind: Target\nname: a b\nspec: {}", `name "a b"`},
+		"name of no rule":         {strings.Replace(stmt(`{targets: [pg], groups: ["*"], effects: [read], decision: deny}`), "name: s", "name: default", 1), `name "default": decisions that no declared rule made are called so`},
 		"unknown top field":       {"kind: Target\nname: a\nspecs: {}", `r.yaml:3: unknown field "specs"`},
 		"unknown field":           {strings.Replace(target, "database:", "databse:", 1), `r.yaml:6: unknown field "databse"`},
 		"unknown nested field":    {strings.Replace(target, "username:", "user:", 1), `r.yaml:7: unknown field "user"`},
