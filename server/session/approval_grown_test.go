@@ -91,3 +91,38 @@ func TestApproval_ReadsGoOnAsTheyWereJudged(t *testing.T) {
 		l.until(ready)
 	}
 }
+
+// What was protected while people thought is not compared, whoever agreed: a rule may deny that,
+// and nobody was asked about it.
+func TestApproval_ProtectedMeanwhileRefuses(t *testing.T) {
+	const rules = servertest.Resources + `
+---
+kind: StatementRule
+name: no-searches
+spec: {targets: [pg-prod], groups: ["*"], effects: [infer], decision: deny}
+`
+	a := startApprovals(t, servertest.Options{Resources: rules})
+	conn := open(t, a.Gateway, nil)
+	const search = hit + "; SELECT FROM allowed WHERE n > 5"
+	for _, protect := range []bool{false, true} {
+		before := a.hits()
+		done := exec(conn, search)
+		held := a.pending(1)[0]
+		if protect {
+			a.Reload(rules+`
+---
+kind: MaskRule
+name: numbers
+spec: {targets: [pg-prod], columns: [public.allowed.n], with: redact}
+`, "")
+		}
+		a.decide(held.ID, true)
+		err := <-done
+		switch ran := a.hits() - before; {
+		case !protect && (err != nil || ran != 1):
+			t.Errorf("it ran %d times: %v", ran, err)
+		case protect && (state(err) != "42501" || !strings.Contains(err.Error(), "was protected while it waited") || ran != 0):
+			t.Errorf("protected meanwhile, it ran %d times: %v", ran, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -364,7 +365,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 	if err := s.inForce(); err != nil {
 		return req.ID, now, err
 	}
-	if now, err = s.stillHolds(ctx, uses, asks); err == nil {
+	if now, err = s.stillHolds(ctx, st, uses, asks); err == nil {
 		err = ask.Confirm()
 	}
 	if err != nil && ctx.Err() != nil { // what was asked then was not answered to the end
@@ -374,8 +375,15 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 }
 
 // stillHolds asks the policy again once people agreed to one of what was asked: rules that
-// became stricter meanwhile count. It gives what the policy decides now.
-func (s *Session) stillHolds(ctx context.Context, uses []hoop.Use, asks []hoop.Decision) (now hoop.Decision, err error) {
+// became stricter meanwhile count, and so does what was protected meanwhile: nobody was asked
+// about a copy or a search of that. It gives what the policy decides now.
+func (s *Session) stillHolds(ctx context.Context, st *hoop.Statement, uses []hoop.Use, asks []hoop.Decision) (now hoop.Decision, err error) {
+	for _, u := range s.rules().Uses(st) {
+		if !slices.ContainsFunc(uses, func(was hoop.Use) bool { return reflect.DeepEqual(u, was) }) {
+			return now, hoop.Errorf(hoop.CodeDenied, "what the statement touches was protected while it waited, and it has effect %s now", u.Effect).
+				WithHint("run the statement again")
+		}
+	}
 	now, err = s.decide(ctx, uses)
 	switch {
 	case err != nil:
