@@ -164,7 +164,7 @@ func (ix *index) statementRules(rules []resource.StatementRule) (byEffect, error
 		if r.Approval != nil {
 			count = r.Approval.Count
 		}
-		ix.StatementRules[r.Name] = []any{-rank[r.Decision], -count, r.Name, r.Decision}
+		ix.StatementRules[r.Name] = []any{-rank[r.Decision], -count, 0, r.Name, r.Decision}
 		for effect, groups := range out {
 			if !slices.Contains(r.Effects, effect) && !slices.Contains(r.Effects, "*") {
 				continue

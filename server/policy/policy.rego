@@ -4,7 +4,7 @@
 #   data.hoop.index.rules              target -> effect -> group -> {all, anywhere, tables}: names of
 #                                      statement rules, those on any table, those by schema -> table
 #   data.hoop.index.observing          the same with rules in mode observe, of targets that have any
-#   data.hoop.index.statement_rules    name -> [-rank of the decision, -count, name, decision]
+#   data.hoop.index.statement_rules    name -> [-rank of the decision, -count, 0, name, decision]
 #   data.hoop.index.access             target -> group -> names of access rules
 #   data.hoop.index.emergency          the same, of rules with break_glass
 #   data.hoop.index.access_rules       name -> {asks, count, seconds}
@@ -41,7 +41,7 @@ observed := decided("observing")
 
 decided(by) := {"action": first[4], "rule": first[3], "use": first[5]} if {
 	index[by][input.target]
-	verdicts := [verdict(by, i) | some i, _ in input.uses]
+	verdicts := [array.concat(verdict(by, use), [i]) | some i, use in input.uses]
 	count(verdicts) == count(input.uses)
 	first := sort(verdicts)[0]
 }
@@ -52,26 +52,23 @@ default within := 0
 
 within := min(demands)
 
-demands contains index.cosigned[rule[2]] if {
+demands contains index.cosigned[rule[3]] if {
 	some use in input.uses
 	some rule in matching("rules", use)
 }
 
 # verdict is the answer on one effect: by the strictest matching rule. Of what no rule
 # matches the default is one of them.
-verdict(by, i) := [-2, 0, 1, "default", "deny", i] if {
-	use := input.uses[i]
+verdict(by, use) := [-2, 0, 1, "default", "deny"] if {
 	not index.defaults[use.effect]
-} else := [-2, 0, 1, "masked", "deny", i] if {
+} else := [-2, 0, 1, "masked", "deny"] if {
 	# What is not understood cannot be masked.
-	input.uses[i].effect == "unknown"
+	use.effect == "unknown"
 	index.masked[input.target]
-} else := sort(ruled(by, i) | {fallback(i) | left_over(by, input.uses[i])})[0]
+} else := sort(matching(by, use) | {fallback(use) | left_over(by, use)})[0]
 
-ruled(by, i) := {[rule[0], rule[1], 0, rule[2], rule[3], i] | some rule in matching(by, input.uses[i])}
-
-fallback(i) := [-rank[answer.decision], -answer.count, 1, "default", answer.decision, i] if {
-	answer := index.defaults[input.uses[i].effect]
+fallback(use) := [-rank[answer.decision], -answer.count, 1, "default", answer.decision] if {
+	answer := index.defaults[use.effect]
 }
 
 # left_over holds where an effect is on something that no rule matches: a rule about
@@ -85,24 +82,14 @@ beside(_, use) if use.any_table
 
 beside(_, use) if count(use.tables) == 0
 
-beside(by, use) if {
-	some table in use.tables
-	not met(by, use, table)
-}
+beside(by, use) if count({hit[0] | some hit in hits(by, use)}) < count(use.tables)
 
-met(by, use, table) if {
-	some group in groups
-	patterns := index[by][input.target][use.effect][group].tables
-	some key in keys(table)
-	patterns[key[0]][key[1]]
-}
-
-# matching is the rules that meet an effect, as [-rank, -count, name, decision]. An effect
+# matching is the rules that meet an effect, as [-rank, -count, 0, name, decision]. An effect
 # that could be on any table meets every rule; one that names no table meets only rules
 # on any table.
-matching(by, use) := [index.statement_rules[name] | some name in everything(by, use)] if use.any_table
+matching(by, use) := {index.statement_rules[name] | some name in everything(by, use)} if use.any_table
 
-else := [index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use))]
+else := {index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use))}
 
 everything(by, use) := {name |
 	some group in groups
@@ -114,10 +101,13 @@ anywhere(by, use) := {name |
 	some name in index[by][input.target][use.effect][group].anywhere
 }
 
-named(by, use) := {name |
+named(by, use) := {hit[1] | some hit in hits(by, use)}
+
+# hits is which rules on certain tables meet which tables of an effect.
+hits(by, use) := {[i, name] |
 	some group in groups
 	patterns := index[by][input.target][use.effect][group].tables
-	some table in use.tables
+	some i, table in use.tables
 	some key in keys(table)
 	some name in patterns[key[0]][key[1]]
 }

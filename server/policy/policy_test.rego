@@ -15,13 +15,13 @@ index := {
 		"unknown": {"*": anywhere(["free"])},
 	}},
 	"statement_rules": {
-		"deny-vault": [-2, 0, "deny-vault", "deny"],
-		"deny-keys": [-2, 0, "deny-keys", "deny"],
-		"hold-clinic": [-1, -1, "hold-clinic", "approve"],
-		"free": [0, 0, "free", "allow"],
-		"one": [-1, -1, "one", "approve"],
-		"two": [-1, -2, "two", "approve"],
-		"also-two": [-1, -2, "also-two", "approve"],
+		"deny-vault": [-2, 0, 0, "deny-vault", "deny"],
+		"deny-keys": [-2, 0, 0, "deny-keys", "deny"],
+		"hold-clinic": [-1, -1, 0, "hold-clinic", "approve"],
+		"free": [0, 0, 0, "free", "allow"],
+		"one": [-1, -1, 0, "one", "approve"],
+		"two": [-1, -2, 0, "two", "approve"],
+		"also-two": [-1, -2, 0, "also-two", "approve"],
 	},
 	"defaults": {
 		"read": {"decision": "allow", "count": 0},
@@ -98,7 +98,7 @@ test_strictest_effect_decides if {
 }
 
 test_rules_that_observe_decide_nothing if {
-	watching := object.union(index, {"observing": {"pg": {"read": {"*": anywhere(["watch"])}}}, "statement_rules": {"watch": [-2, 0, "watch", "deny"]}})
+	watching := object.union(index, {"observing": {"pg": {"read": {"*": anywhere(["watch"])}}}, "statement_rules": {"watch": [-2, 0, 0, "watch", "deny"]}})
 	question := {"identity": {"groups": []}, "target": "pg", "uses": [use("read", [])]}
 	d := policy.decision with data.hoop.index as watching with input as question
 	d.action == "allow"
