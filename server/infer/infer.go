@@ -59,6 +59,7 @@ type Claim struct {
 type Count struct {
 	Limit
 	UsedValues, UsedScans int
+	Many                  bool // the claim is of any number of values
 	// Free is when there is room for the claim again; zero for never, where the claim alone
 	// exceeds the limit.
 	Free time.Time
@@ -160,7 +161,7 @@ func (c *Counter) over(claims []Claim, counts []*count, now time.Time) (over []C
 		if !claim.Many && missing <= 0 && late <= 0 {
 			continue
 		}
-		x := Count{Limit: claim.Limit, UsedValues: len(n.values), UsedScans: len(n.scans)}
+		x := Count{Limit: claim.Limit, UsedValues: len(n.values), UsedScans: len(n.scans), Many: claim.Many}
 		if !claim.Many && len(compared) <= claim.Values && claim.Looks <= claim.Scans {
 			x.Free = n.free(compared, missing, late).Add(claim.Per)
 		}

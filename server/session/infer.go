@@ -288,15 +288,18 @@ func (s *Session) approvers(c infer.Count) *hoop.ApprovalRule {
 
 // exceeded says why, and when there is room again.
 func exceeded(c infer.Count) string {
-	when := "this statement alone exceeds it"
-	if !c.Free.IsZero() {
-		when = "there is room for it again at " + c.Free.UTC().Format("2006-01-02 15:04:05 MST")
-	}
 	column := c.Key.Column
 	if column == hoop.AnyColumn.String() {
 		column = "what may be any protected column"
 	}
-	return fmt.Sprintf("more comparisons with %s than %d values and %d searches, sorts or joins in %s; %s", column, c.Values, c.Scans, hoop.Duration(c.Per), when)
+	limit := fmt.Sprintf("%d values and %d searches, sorts or joins in %s", c.Values, c.Scans, hoop.Duration(c.Per))
+	switch {
+	case c.Many:
+		return fmt.Sprintf("this statement can test %s for any number of values at once, and the limit is %s", column, limit)
+	case c.Free.IsZero():
+		return fmt.Sprintf("more comparisons with %s than %s; this statement alone exceeds it", column, limit)
+	}
+	return fmt.Sprintf("more comparisons with %s than %s; there is room for it again at %s", column, limit, c.Free.UTC().Format("2006-01-02 15:04:05 MST"))
 }
 
 // begin counts what a statement that may run compares. People agreed where limits were

@@ -81,7 +81,7 @@ func (v veils) lift(uses []hoop.Use, own []string) []hoop.Use {
 			out[i].Into = merge(u.Into, []string{"*"})
 		}
 		if len(out[i].Tables)+len(out[i].Into) > len(u.Tables)+len(u.Into) {
-			out[i].Why = strings.TrimPrefix(u.Why+"; the session has a view of its own of that name, which may reach any table", "; ")
+			out[i].Why = strings.TrimPrefix(u.Why+"; the session may have a view of its own of that name, which may reach any table", "; ")
 		}
 	}
 	return out

@@ -52,7 +52,7 @@ SET work_mem = 'much'
 -- a regular expression
 SELECT 'a' ~ '['
 -- a statement that is too slow
-SET statement_timeout = '20ms'
+SET statement_timeout = '250ms'
 SELECT pg_sleep(3)
 -- a domain
 SELECT 'x'::clinic.ssn_dom
