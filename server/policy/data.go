@@ -19,7 +19,7 @@ type index struct {
 	Access         map[string]map[string][]string `json:"access"`
 	Emergency      map[string]map[string][]string `json:"emergency"`
 	AccessRules    map[string]accessRule          `json:"access_rules"`
-	Defaults       map[hoop.Effect]fallback       `json:"defaults"`
+	Defaults       map[hoop.Effect][]any          `json:"defaults"`
 	Masked         map[string]bool                `json:"masked"`
 	Cosigned       map[string]int64               `json:"cosigned"`
 }
@@ -41,11 +41,6 @@ type accessRule struct {
 	Asks    bool  `json:"asks"`
 	Count   int   `json:"count"`
 	Seconds int64 `json:"seconds"`
-}
-
-type fallback struct {
-	Decision hoop.Action `json:"decision"`
-	Count    int         `json:"count"`
 }
 
 // document builds the data of the modules: {"hoop": {"resources": …, "index": …}}.
@@ -82,14 +77,14 @@ func newIndex(set *resource.Set) (*index, error) {
 	ix := &index{
 		Rules: map[string]byEffect{}, Observing: map[string]byEffect{}, StatementRules: map[string][]any{},
 		Access: map[string]map[string][]string{}, Emergency: map[string]map[string][]string{}, AccessRules: map[string]accessRule{},
-		Defaults: map[hoop.Effect]fallback{}, Masked: map[string]bool{}, Cosigned: map[string]int64{},
+		Defaults: map[hoop.Effect][]any{}, Masked: map[string]bool{}, Cosigned: map[string]int64{},
 	}
 	for _, e := range hoop.Effects {
-		d := fallback{Decision: e.Default}
-		if d.Decision == hoop.Approve {
-			d.Count = 1
+		count := 0
+		if e.Default == hoop.Approve {
+			count = 1
 		}
-		ix.Defaults[e.Effect] = d
+		ix.Defaults[e.Effect] = []any{-rank[e.Default], -count, 1, RuleDefault, e.Default}
 	}
 	for _, r := range set.StatementRules {
 		if r.CosignedWithin > 0 {

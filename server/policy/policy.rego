@@ -8,7 +8,7 @@
 #   data.hoop.index.access             target -> group -> names of access rules
 #   data.hoop.index.emergency          the same, of rules with break_glass
 #   data.hoop.index.access_rules       name -> {asks, count, seconds}
-#   data.hoop.index.defaults           effect -> {decision, count}
+#   data.hoop.index.defaults           effect -> [-rank of the decision, -count, 1, "default", decision]
 #   data.hoop.index.masked             targets that a mask rule names
 #   data.hoop.index.cosigned           name -> seconds, of statement rules that demand a cosignature
 #
@@ -21,8 +21,6 @@
 package hoop.policy
 
 import data.hoop.index
-
-rank := {"allow": 0, "approve": 1, "deny": 2}
 
 groups := {"*"} | {group | some group in input.identity.groups}
 
@@ -65,11 +63,7 @@ verdict(by, use) := [-2, 0, 1, "default", "deny"] if {
 	# What is not understood cannot be masked.
 	use.effect == "unknown"
 	index.masked[input.target]
-} else := sort(matching(by, use) | {fallback(use) | left_over(by, use)})[0]
-
-fallback(use) := [-rank[answer.decision], -answer.count, 1, "default", answer.decision] if {
-	answer := index.defaults[use.effect]
-}
+} else := sort(matching(by, use) | {index.defaults[use.effect] | left_over(by, use)})[0]
 
 # left_over holds where an effect is on something that no rule matches: a rule about
 # certain tables decides about no other that the statement touches, or could.
@@ -78,18 +72,16 @@ left_over(by, use) if {
 	beside(by, use)
 }
 
-beside(_, use) if use.any_table
+beside(by, use) if count({hit[0] | some hit in hits(by, use)}) < max([1, count(use.tables)])
 
-beside(_, use) if count(use.tables) == 0
-
-beside(by, use) if count({hit[0] | some hit in hits(by, use)}) < count(use.tables)
+else if use.any_table
 
 # matching is the rules that meet an effect, as [-rank, -count, 0, name, decision]. An effect
 # that could be on any table meets every rule; one that names no table meets only rules
 # on any table.
 matching(by, use) := {index.statement_rules[name] | some name in everything(by, use)} if use.any_table
 
-else := {index.statement_rules[name] | some name in (anywhere(by, use) | named(by, use))}
+else := {index.statement_rules[name] | some name in anywhere(by, use)} | {index.statement_rules[hit[1]] | some hit in hits(by, use)}
 
 everything(by, use) := {name |
 	some group in groups
@@ -100,8 +92,6 @@ anywhere(by, use) := {name |
 	some group in groups
 	some name in index[by][input.target][use.effect][group].anywhere
 }
-
-named(by, use) := {hit[1] | some hit in hits(by, use)}
 
 # hits is which rules on certain tables meet which tables of an effect.
 hits(by, use) := {[i, name] |
