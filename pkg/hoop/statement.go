@@ -292,7 +292,7 @@ func (a Action) Stricter(b Action) int { return cmp.Compare(a.rank(), b.rank()) 
 type Decision struct {
 	Action   Action        `json:"action"`
 	Effect   Effect        `json:"effect,omitempty"` // the one that decided
-	Rule     string        `json:"rule,omitempty"`   // name of the rule, or "default"
+	Rule     string        `json:"rule,omitempty"`   // name of the rule, or RuleDefault and the like
 	Reason   string        `json:"reason"`           // for people
 	Approval *ApprovalRule `json:"approval,omitempty"`
 	Policy   string        `json:"policy"` // revision in force, hex
@@ -302,6 +302,15 @@ type Decision struct {
 	// statement to run; zero: it needs none.
 	CosignedWithin Duration `json:"cosigned_within,omitempty"`
 }
+
+// Names in Decision.Rule of what decided where no declared rule did.
+const (
+	RuleDefault   = "default"         // what an effect leads to where no rule is about it
+	RuleMasked    = "masked"          // unknown statements where masks apply
+	RuleSite      = "site"            // the site's own policy module
+	RuleScope     = "grant-scope"     // what the grant was narrowed to
+	RuleInference = "inference-limit" // more comparisons with protected columns than a limit allows
+)
 
 // Observed is a decision that was not taken.
 type Observed struct {

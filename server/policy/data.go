@@ -84,7 +84,7 @@ func newIndex(set *resource.Set) (*index, error) {
 		if e.Default == hoop.Approve {
 			count = 1
 		}
-		ix.Defaults[e.Effect] = []any{-rank[e.Default], -count, 1, RuleDefault, e.Default}
+		ix.Defaults[e.Effect] = []any{-rank[e.Default], -count, 1, hoop.RuleDefault, e.Default}
 	}
 	for _, r := range set.StatementRules {
 		if r.CosignedWithin > 0 {

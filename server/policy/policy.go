@@ -35,13 +35,6 @@ import (
 //go:embed policy.rego
 var shipped string
 
-// Names of what decided where no declared rule did.
-const (
-	RuleDefault = "default"
-	RuleMasked  = "masked" // unknown statements where masks apply
-	RuleSite    = "site"   // the site's own module
-)
-
 const (
 	// cacheSize is how many decisions are remembered; about 1 KB each.
 	cacheSize = 8192
@@ -260,7 +253,7 @@ func (e *Engine) Approvers() *hoop.ApprovalRule {
 }
 
 func (e *Engine) deny() hoop.Decision {
-	return hoop.Decision{Action: hoop.Deny, Rule: RuleDefault, Reason: "the policy could not decide", Policy: e.revision}
+	return hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleDefault, Reason: "the policy could not decide", Policy: e.revision}
 }
 
 // explained adds the reason, in the words of the effect that decided. They are not

@@ -96,7 +96,7 @@ func TestDecide_Defaults(t *testing.T) {
 	e := engine(t, "", "")
 	for _, c := range hoop.Effects {
 		d := decide(t, e, "agents", "pg", hoop.Use{Effect: c.Effect, Why: "because"})
-		if d.Action != c.Default || d.Rule != RuleDefault || d.Effect != c.Effect || d.Policy != e.Revision() {
+		if d.Action != c.Default || d.Rule != hoop.RuleDefault || d.Effect != c.Effect || d.Policy != e.Revision() {
 			t.Errorf("%s: %+v", c.Effect, d)
 		}
 		if !strings.Contains(d.Reason, "because") {
@@ -192,14 +192,14 @@ func TestDecide_Rules(t *testing.T) {
 		action               hoop.Action
 		rule                 string
 	}{
-		{"read", "agents", "pg", []hoop.Use{use("read", "clinic.wards")}, hoop.Allow, RuleDefault},
+		{"read", "agents", "pg", []hoop.Use{use("read", "clinic.wards")}, hoop.Allow, hoop.RuleDefault},
 		{"a denied schema", "agents", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Deny, "vault"},
 		{"a denied quoted table", "agents", "pg", []hoop.Use{use("read", `clinic."Keys"`)}, hoop.Deny, "vault"},
-		{"another case", "agents", "pg", []hoop.Use{use("read", "clinic.keys")}, hoop.Allow, RuleDefault},
+		{"another case", "agents", "pg", []hoop.Use{use("read", "clinic.keys")}, hoop.Allow, hoop.RuleDefault},
 		{"any table", "agents", "pg", []hoop.Use{use("read", "*")}, hoop.Deny, "vault"},
 		{"no canonical name", "agents", "pg", []hoop.Use{use("read", "vault")}, hoop.Deny, "vault"},
-		{"another group", "people", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Allow, RuleDefault},
-		{"no table", "agents", "pg", []hoop.Use{use("session")}, hoop.Allow, RuleDefault},
+		{"another group", "people", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Allow, hoop.RuleDefault},
+		{"no table", "agents", "pg", []hoop.Use{use("session")}, hoop.Allow, hoop.RuleDefault},
 		{"no table, rule on all", "agents", "pg", []hoop.Use{use("role")}, hoop.Approve, "risky"},
 		{"strictest effect", "agents", "pg", []hoop.Use{use("read", "clinic.wards"), use("ddl", "clinic.wards"), use("read", "vault.x")}, hoop.Deny, "vault"},
 		{"most people", "agents", "pg", []hoop.Use{use("destroy", "billing.invoices")}, hoop.Approve, "two-for-billing"},
@@ -209,15 +209,15 @@ func TestDecide_Rules(t *testing.T) {
 		{"a rule on tables allows those", "people", "pg", []hoop.Use{use("opaque", "scratch.a", "scratch.b")}, hoop.Allow, "scratch"},
 		{"what inherits from them", "people", "pg", []hoop.Use{{Effect: "destroy", Tables: []string{"clinic.kid", "scratch.a"}, Parents: map[string][]string{"clinic.kid": {"scratch.a"}}}}, hoop.Approve, "risky"},
 		{"what inherits from them, of another effect", "people", "pg", []hoop.Use{{Effect: "server", Tables: []string{"clinic.kid", "scratch.a"}, Parents: map[string][]string{"clinic.kid": {"scratch.a"}}}}, hoop.Allow, "scratch"},
-		{"no others beside them", "people", "pg", []hoop.Use{use("server", "clinic.kid", "scratch.a")}, hoop.Deny, RuleDefault},
-		{"nothing that could be any", "people", "pg", []hoop.Use{use("server", "*")}, hoop.Deny, RuleDefault},
-		{"nothing that names none", "people", "pg", []hoop.Use{use("server")}, hoop.Deny, RuleDefault},
+		{"no others beside them", "people", "pg", []hoop.Use{use("server", "clinic.kid", "scratch.a")}, hoop.Deny, hoop.RuleDefault},
+		{"nothing that could be any", "people", "pg", []hoop.Use{use("server", "*")}, hoop.Deny, hoop.RuleDefault},
+		{"nothing that names none", "people", "pg", []hoop.Use{use("server")}, hoop.Deny, hoop.RuleDefault},
 		{"deny beats allow", "agents", "test", []hoop.Use{use("read", "vault.x")}, hoop.Deny, "vault"},
-		{"unknown where masks apply", "agents", "pg", []hoop.Use{use("unknown")}, hoop.Deny, RuleMasked},
-		{"no effects", "agents", "pg", nil, hoop.Deny, RuleDefault},
-		{"an effect nobody knows", "people", "test", []hoop.Use{use("levitate")}, hoop.Deny, RuleDefault},
-		{"a target nobody declared", "people", "elsewhere", []hoop.Use{use("read")}, hoop.Deny, RuleDefault},
-		{"a group called *", "*", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Allow, RuleDefault},
+		{"unknown where masks apply", "agents", "pg", []hoop.Use{use("unknown")}, hoop.Deny, hoop.RuleMasked},
+		{"no effects", "agents", "pg", nil, hoop.Deny, hoop.RuleDefault},
+		{"an effect nobody knows", "people", "test", []hoop.Use{use("levitate")}, hoop.Deny, hoop.RuleDefault},
+		{"a target nobody declared", "people", "elsewhere", []hoop.Use{use("read")}, hoop.Deny, hoop.RuleDefault},
+		{"a group called *", "*", "pg", []hoop.Use{use("read", "vault.keys")}, hoop.Allow, hoop.RuleDefault},
 	} {
 		for _, round := range []string{"evaluated", "cached"} {
 			d := decide(t, e, c.groups, c.target, c.uses...)
@@ -246,11 +246,11 @@ spec: {targets: [pg], groups: ["*"], effects: [ddl], decision: allow, mode: obse
 		rule                 string
 		observed             *hoop.Observed
 	}{
-		{"stricter", "agents", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, RuleDefault, &hoop.Observed{Action: hoop.Deny, Effect: "read", Rule: "watch-wards"}},
-		{"another group", "people", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, RuleDefault, nil},
-		{"another table", "agents", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.beds"}}, hoop.Allow, RuleDefault, nil},
+		{"stricter", "agents", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, hoop.RuleDefault, &hoop.Observed{Action: hoop.Deny, Effect: "read", Rule: "watch-wards"}},
+		{"another group", "people", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, hoop.RuleDefault, nil},
+		{"another table", "agents", "pg", hoop.Use{Effect: "read", Tables: []string{"clinic.beds"}}, hoop.Allow, hoop.RuleDefault, nil},
 		{"another target", "agents", "test", hoop.Use{Effect: "read", Tables: []string{"clinic.wards"}}, hoop.Allow, "free", nil},
-		{"no effect that is known", "people", "pg", hoop.Use{Effect: "levitate"}, hoop.Deny, RuleDefault, nil},
+		{"no effect that is known", "people", "pg", hoop.Use{Effect: "levitate"}, hoop.Deny, hoop.RuleDefault, nil},
 		{"laxer than a rule that decides", "people", "pg", hoop.Use{Effect: "ddl"}, hoop.Approve, "risky", nil},
 	} {
 		if d := decide(t, e, c.groups, c.target); d.Action != hoop.Deny || d.Observed != nil {
@@ -514,15 +514,15 @@ func TestSite(t *testing.T) {
 		effect       hoop.Effect
 		want         hoop.Decision // without reason and policy
 	}{
-		{"says nothing", "", "read", hoop.Decision{Action: hoop.Allow, Rule: RuleDefault, Effect: "read"}},
-		{"denies", `deny contains "no" if input.identity.subject == "alice"`, "read", hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: "read"}},
-		{"denies others", `deny contains "no" if input.identity.subject == "bob"`, "read", hoop.Decision{Action: hoop.Allow, Rule: RuleDefault, Effect: "read"}},
-		{"asks", approve, "read", hoop.Decision{Action: hoop.Approve, Rule: RuleSite, Effect: "read", Approval: &hoop.ApprovalRule{Groups: []string{"cfo"}, Count: 3, Timeout: hoop.Duration(5 * time.Minute)}}},
+		{"says nothing", "", "read", hoop.Decision{Action: hoop.Allow, Rule: hoop.RuleDefault, Effect: "read"}},
+		{"denies", `deny contains "no" if input.identity.subject == "alice"`, "read", hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleSite, Effect: "read"}},
+		{"denies others", `deny contains "no" if input.identity.subject == "bob"`, "read", hoop.Decision{Action: hoop.Allow, Rule: hoop.RuleDefault, Effect: "read"}},
+		{"asks", approve, "read", hoop.Decision{Action: hoop.Approve, Rule: hoop.RuleSite, Effect: "read", Approval: &hoop.ApprovalRule{Groups: []string{"cfo"}, Count: 3, Timeout: hoop.Duration(5 * time.Minute)}}},
 		{"asks for more people", approve, "ddl", hoop.Decision{Action: hoop.Approve, Rule: "risky", Effect: "ddl", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 3, Timeout: hoop.Duration(2 * time.Minute)}}},
 		{"asks for fewer people", strings.Replace(approve, "3", "1", 1), "destroy", hoop.Decision{Action: hoop.Approve, Rule: "risky", Effect: "destroy", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 1, Timeout: hoop.Duration(2 * time.Minute)}}},
-		{"asks what is denied", approve, "server", hoop.Decision{Action: hoop.Deny, Rule: RuleDefault, Effect: "server"}},
-		{"sees the decision", `deny contains "no" if input.decision.action == "allow"`, "read", hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: "read"}},
-		{"sees the documents", `deny contains "no" if data.hoop.resources.targets[0].name == "pg"`, "read", hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: "read"}},
+		{"asks what is denied", approve, "server", hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleDefault, Effect: "server"}},
+		{"sees the decision", `deny contains "no" if input.decision.action == "allow"`, "read", hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleSite, Effect: "read"}},
+		{"sees the documents", `deny contains "no" if data.hoop.resources.targets[0].name == "pg"`, "read", hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleSite, Effect: "read"}},
 	} {
 		e := engine(t, rules, "package hoop.site\n"+c.module)
 		got := decide(t, e, "agents", "pg", hoop.Use{Effect: c.effect, Tables: []string{"clinic.wards"}})
@@ -573,7 +573,7 @@ func TestSite_SecretsAreNotData(t *testing.T) {
 	e := engine(t, rules, `package hoop.site
 deny contains "leak" if contains(json.marshal(data.hoop.resources), "hunter2")
 `)
-	if d, err := e.Decide(t.Context(), hoop.Identity{}, "pg", []hoop.Use{{Effect: hoop.EffectRead}}); err == nil && d.Rule == RuleSite {
+	if d, err := e.Decide(t.Context(), hoop.Identity{}, "pg", []hoop.Use{{Effect: hoop.EffectRead}}); err == nil && d.Rule == hoop.RuleSite {
 		t.Error("the policy's data holds a credential")
 	}
 }

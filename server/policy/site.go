@@ -94,7 +94,7 @@ func (e *Engine) tighten(ctx context.Context, in *input, d hoop.Decision) (hoop.
 	}
 	if len(answer.Deny) > 0 && d.Action != hoop.Deny {
 		slices.Sort(answer.Deny)
-		return hoop.Decision{Action: hoop.Deny, Rule: RuleSite, Effect: d.Effect, Reason: "denied: " + answer.Deny[0], Policy: d.Policy, Observed: d.Observed}, nil
+		return hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleSite, Effect: d.Effect, Reason: "denied: " + answer.Deny[0], Policy: d.Policy, Observed: d.Observed}, nil
 	}
 	for _, a := range answer.Approve {
 		if len(a.Groups) == 0 || slices.Contains(a.Groups, "") || a.Count < 1 || a.Timeout <= 0 {
@@ -109,7 +109,7 @@ func (e *Engine) tighten(ctx context.Context, in *input, d hoop.Decision) (hoop.
 func stricter(d hoop.Decision, a siteApproval) hoop.Decision {
 	switch {
 	case d.Action == hoop.Allow:
-		d.Action, d.Rule, d.Approval = hoop.Approve, RuleSite, &a.ApprovalRule
+		d.Action, d.Rule, d.Approval = hoop.Approve, hoop.RuleSite, &a.ApprovalRule
 		if a.Reason != "" {
 			d.Reason = "needs approval: " + a.Reason
 		}

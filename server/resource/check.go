@@ -395,7 +395,7 @@ func (r *AccessRule) checkBreakGlass(c *checker) {
 
 // undeclared are the names by which decisions say that no declared rule made them: what is
 // decided by default would be asked of whom a rule of that name asks.
-var undeclared = []string{"default", "masked", "site", "grant-scope", "inference-limit"}
+var undeclared = []string{hoop.RuleDefault, hoop.RuleMasked, hoop.RuleSite, hoop.RuleScope, hoop.RuleInference}
 
 func (r *StatementRule) check(c *checker) {
 	if slices.Contains(undeclared, r.Name) {

@@ -121,7 +121,7 @@ spec: {targets: [pg-prod], columns: [public.allowed.n], with: redact}
 		switch ran := a.hits() - before; {
 		case !protect && (err != nil || ran != 1):
 			t.Errorf("it ran %d times: %v", ran, err)
-		case protect && (state(err) != "42501" || !strings.Contains(err.Error(), "was protected while it waited") || ran != 0):
+		case protect && (state(err) != "42501" || !strings.Contains(err.Error(), "has changed while it waited, and it has effect") || ran != 0):
 			t.Errorf("protected meanwhile, it ran %d times: %v", ran, err)
 		}
 	}

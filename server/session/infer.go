@@ -25,9 +25,6 @@ type Inference interface {
 	Add(context.Context, []infer.Claim) (used []infer.Count, err error)
 }
 
-// ruleInference names the decision that a limit makes.
-const ruleInference = "inference-limit"
-
 // learned is an inference limit as it applies to a session's identity.
 type learned struct {
 	hoop.InferenceLimit
@@ -240,7 +237,7 @@ func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string
 		by = s.line.Policy.Approvers()
 	}
 	limit := policy
-	limit.Effect, limit.Rule = hoop.EffectInfer, ruleInference
+	limit.Effect, limit.Rule = hoop.EffectInfer, hoop.RuleInference
 	if by == nil && policy.Action == hoop.Approve { // nobody is to be asked besides
 		if !strings.Contains(asks[0].Reason, "; infer: ") {
 			asks[0].Reason += "; infer: " + why
@@ -266,7 +263,7 @@ func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string
 		both := *have.Approval
 		both.Count, both.Timeout = max(both.Count, by.Count), min(both.Timeout, by.Timeout)
 		asks[i].Approval = &both
-		if have.Rule != ruleInference { // else one limit is enough to say
+		if have.Rule != hoop.RuleInference { // else one limit is enough to say
 			asks[i].Reason += "; infer: " + why
 		}
 		return asks

@@ -53,6 +53,18 @@ spec: {groups: [agents], owner: data-team, secret: {value: reader-secret}}
 `
 }
 
+// within connects as an account of its own, with limits of so many values and scans.
+func within(t *testing.T, g *servertest.Gateway, account string, values, scans int) *pgx.Conn {
+	t.Helper()
+	g.Reload(inferring(values, scans)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account), "")
+	conn, err := pgx.Connect(t.Context(), g.Connect(account, "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
 // Each is run by a gateway of its own count: an identity of its own would do, but the
 // statements of one case must not spend the limit of the next.
 func TestInference_WhatCounts(t *testing.T) {
@@ -202,12 +214,7 @@ func TestInference_WhatCounts(t *testing.T) {
 		"columns apart":               {[]string{"SELECT id FROM clinic.patients WHERE ssn IN ('1', '2', '3')", "SELECT id FROM clinic.patients WHERE mrn IN ('4', '5', '6') AND ward = 7"}, "SELECT id FROM clinic.patients WHERE mrn = '7'"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g.Reload(inferring(3, 1)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
-			conn, err := pgx.Connect(t.Context(), g.Connect(account(name), "pg-prod"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close(context.Background())
+			conn := within(t, g, account(name), 3, 1)
 			for _, sql := range c.fits {
 				if _, err := conn.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil && state(err) != "22023" {
 					t.Errorf("%s: %v", sql, err)
@@ -240,12 +247,7 @@ func TestInference_Constraints(t *testing.T) {
 		"put off no more":     "BEGIN|INSERT INTO clinic.refunds VALUES (1, '987')|SET CONSTRAINTS ALL IMMEDIATE",
 	} {
 		t.Run(name, func(t *testing.T) {
-			g.Reload(inferring(3, 2)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
-			conn, err := pgx.Connect(t.Context(), g.Connect(account(name), "pg-prod"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close(context.Background())
+			conn := within(t, g, account(name), 3, 2)
 			for range 9 { // what does not fail tells nothing
 				if _, err := conn.Exec(t.Context(), "UPDATE clinic.cardholders SET card = '1', limit_ = 4 WHERE id = 1"); err != nil {
 					t.Fatal(err)
@@ -290,12 +292,7 @@ func TestInference_Cursors(t *testing.T) {
 		"bound, by SQL": {"BIND " + chosen, "FETCH 1 FROM c", "SET app.k = '2'", "FETCH 1 FROM c", "SET app.k = '3'", "FETCH 1 FROM c"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g.Reload(inferring(3, 2)+fmt.Sprintf("---\nkind: ServiceAccount\nname: %[1]s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(name)), "")
-			conn, err := pgx.Connect(t.Context(), g.Connect(account(name), "pg-prod"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close(context.Background())
+			conn := within(t, g, account(name), 3, 2)
 			fe := conn.PgConn().Frontend()
 			run := func(line string) (code string) {
 				query, bind := strings.CutPrefix(line, "BIND ")

@@ -380,7 +380,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 func (s *Session) stillHolds(ctx context.Context, st *hoop.Statement, uses []hoop.Use, asks []hoop.Decision) (now hoop.Decision, err error) {
 	for _, u := range s.rules().Uses(st) {
 		if !slices.ContainsFunc(uses, func(was hoop.Use) bool { return reflect.DeepEqual(u, was) }) {
-			return now, hoop.Errorf(hoop.CodeDenied, "what the statement touches was protected while it waited, and it has effect %s now", u.Effect).
+			return now, hoop.Errorf(hoop.CodeDenied, "what is protected of what the statement touches has changed while it waited, and it has effect %s now", u.Effect).
 				WithHint("run the statement again")
 		}
 	}
@@ -440,23 +440,25 @@ func because(why string) string {
 func (s *Session) denied(d hoop.Decision) *hoop.Error {
 	e := hoop.Errorf(hoop.CodeDenied, "denied by %s: %s", ruleName(d.Rule), strings.TrimPrefix(d.Reason, "denied: "))
 	switch d.Rule {
-	case ruleScope:
+	case hoop.RuleScope:
 		return e.WithHint("ask for a grant that covers it: hoopctl request %s, with --effects and --tables, or without", s.target.Name)
-	case "", "default":
+	case "", hoop.RuleDefault:
 		return e.WithHint("an administrator can allow it with a StatementRule for effect %s", d.Effect)
-	case "masked": // policy.RuleMasked
+	case hoop.RuleMasked:
 		return e.WithHint("no rule can allow it where values are masked: write it in another way")
-	case "site": // policy.RuleSite
+	case hoop.RuleSite:
 		return e.WithHint("the site's own policy module denies it, whatever rules allow: talk to an administrator")
+	case hoop.RuleInference:
+		return e.WithHint("an administrator can say who may agree: approval of the target's inference_limits, or a GroupRole of role approver")
 	}
 	return e.WithHint("no other rule can allow what one denies: talk to an administrator")
 }
 
 func ruleName(rule string) string {
 	switch rule {
-	case "", "default":
+	case "", hoop.RuleDefault:
 		return "the default policy"
-	case ruleScope:
+	case hoop.RuleScope:
 		return "your grant"
 	}
 	return "rule " + rule

@@ -58,7 +58,7 @@ func (s *Session) follow(ctx context.Context, in decoy.Columns) error {
 			}
 		}
 		for _, c := range changes {
-			if err := s.line.lost(s, d, c); err != nil {
+			if err := s.lost(d, c); err != nil {
 				return unrecorded(err)
 			}
 		}
@@ -69,9 +69,9 @@ func (s *Session) follow(ctx context.Context, in decoy.Columns) error {
 }
 
 // lost raises an alert for what became of a decoy's column.
-func (l *Line) lost(s *Session, d hoop.Decoy, c decoy.Change) error {
+func (s *Session) lost(d hoop.Decoy, c decoy.Change) error {
 	e := &hoop.Event{
-		Time: l.Now().UTC(), Type: hoop.EventAlert, Target: s.target.Name, Policy: l.Revision(),
+		Time: s.line.Now().UTC(), Type: hoop.EventAlert, Target: s.target.Name, Policy: s.line.Revision(),
 		Tables: []string{hoop.TableName(d.Column.Schema, d.Column.Table)},
 		Reason: "the column of a decoy is not where it was: look for the statement that changed it, and declare the decoy anew",
 		Details: []hoop.Detail{
@@ -81,6 +81,6 @@ func (l *Line) lost(s *Session, d hoop.Decoy, c decoy.Change) error {
 	if c.Now != (hoop.ColumnRef{}) {
 		e.Details = append(e.Details, hoop.Detail{Name: "now", Value: c.Now.String()})
 	}
-	_, err := l.Audit.Append(e)
+	_, err := s.line.Audit.Append(e)
 	return err
 }

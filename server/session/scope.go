@@ -9,9 +9,6 @@ import (
 	"github.com/hoopctl/hoopctl/server/resource"
 )
 
-// ruleScope names in a decision that the grant, not a rule, denied.
-const ruleScope = "grant-scope"
-
 // scope is what a grant, or an agent's token, was narrowed to.
 type scope struct {
 	hoop.Scope
@@ -54,7 +51,7 @@ func (s scope) judge(uses []hoop.Use) *hoop.Decision {
 		}
 		if why != "" {
 			return &hoop.Decision{
-				Action: hoop.Deny, Rule: ruleScope, Effect: u.Effect,
+				Action: hoop.Deny, Rule: hoop.RuleScope, Effect: u.Effect,
 				Reason: fmt.Sprintf("denied: %s is outside the scope of %s, which is %s", why, s.of, s.Scope),
 			}
 		}

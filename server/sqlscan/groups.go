@@ -219,10 +219,7 @@ func (g *groups) aggregates(n *pg_query.Node, inner []*pg_query.SelectStmt, dept
 		}
 	case *pg_query.Node_FuncCall:
 		f := x.FuncCall
-		aggregate := f.AggStar || f.AggWithinGroup || f.AggFilter != nil
-		for _, fn := range g.s.cat.Functions("", lastOf(f.Funcname)) {
-			aggregate = aggregate || fn.Kind == 'a'
-		}
+		aggregate := f.AggStar || f.AggWithinGroup || f.AggFilter != nil || isAggregate(g.s.cat, lastOf(f.Funcname))
 		if aggregate && f.Over == nil && (len(inner) == 0 || !f.AggStar && !g.owns(inner, f.Args...)) {
 			return true
 		}

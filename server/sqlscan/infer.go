@@ -478,7 +478,7 @@ func (s *stmt) numbers(f *pg_query.FuncCall) bool {
 	if picked[name] {
 		return false
 	}
-	return f.Over != nil || slices.ContainsFunc(s.cat.Functions("", name), func(fn *catalog.Function) bool { return fn.Kind == 'a' })
+	return f.Over != nil || isAggregate(s.cat, name)
 }
 
 // random reports whether a function may give another value each time.

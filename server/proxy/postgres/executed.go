@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/pglex"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
@@ -23,7 +24,11 @@ func (c *conn) executedLooks(ctx context.Context, m, by *meaning, at int, params
 			a.given = append(a.given, hoop.Operand{Literal: -1, Text: by.text[l.Start:l.End], Array: true})
 		}
 	} else {
-		given, err := c.argumentsOf(ctx, by, at, params)
+		snap, err := c.snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		given, err := c.argumentsOf(ctx, by, at, params, snap)
 		if err != nil {
 			return nil, err
 		}
@@ -103,11 +108,7 @@ func (a *arguments) ranges(list []hoop.Range) (out []hoop.Range) {
 }
 
 // argumentsOf gives the values that command at of by gives to what it executes.
-func (c *conn) argumentsOf(ctx context.Context, by *meaning, at int, params []hoop.Param) ([]sqlscan.Value, error) {
-	snap, err := c.snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (c *conn) argumentsOf(ctx context.Context, by *meaning, at int, params []hoop.Param, snap *catalog.Snapshot) ([]sqlscan.Value, error) {
 	parsed, err := c.proxy.cfg.Parser.Parse(ctx, by.text)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type meaning struct {
 	copies   []copying
 	rawCopy  bool
 	copied   []hoop.Use      // see hoop.Statement
+	verbs    []string        // of the commands
 	encodes  *string         // client_encoding that it sets, and nothing else; "" is what the connection began with
 	outputs  *outputs        // shared by texts alike
 	types    []uint32        // of parameters, as the client declared them, where some are users' own
@@ -122,8 +123,15 @@ func meaningOf(p *pgparse.Parsed, a *sqlscan.Analysis, snap *catalog.Snapshot, t
 	}
 	return &meaning{
 		text: p.SQL, shape: p.Shape, bare: plainExecute(p), analysis: a, carries: sqlscan.Carries(p, snap, a.Reads, types), version: snap.Version,
-		copied: takesAway(p, a, snap, types), listens: listens(p), copies: copiesOf(p, snap), rawCopy: rawCopy(p), encodes: setsEncoding(p), outputs: &outputs{}, secrets: secrets, held: held,
+		copied: takesAway(p, a, snap, types), verbs: verbs(a), listens: listens(p), copies: copiesOf(p, snap), rawCopy: rawCopy(p), encodes: setsEncoding(p), outputs: &outputs{}, secrets: secrets, held: held,
 	}
+}
+
+func verbs(a *sqlscan.Analysis) (all []string) {
+	for _, cmd := range a.Commands {
+		all = append(all, cmd.Verb)
+	}
+	return all
 }
 
 // takesAway is what a text copies (see hoop.Statement): of a, but for tables of which it takes

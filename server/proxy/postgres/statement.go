@@ -22,7 +22,7 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	}
 	st := &hoop.Statement{
 		Text: m.text, Shape: m.shape, Params: params, Uses: a.Uses, Reads: a.Reads,
-		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Verbs: verbs(a), Copied: m.copied, Database: c.database,
+		Opaque: a.Opaque, Measured: true, Carries: m.carries, Verb: a.Verb, Verbs: m.verbs, Copied: m.copied, Database: c.database,
 		Secrets: m.secrets, SecretParams: m.held,
 	}
 	st.Opens, st.Fetches = cursors(a)
@@ -174,7 +174,7 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		if len(m.copied) > 0 { // CREATE TABLE AS EXECUTE
 			st.Copied = append(slices.Clip(st.Copied), hoop.Use{Effect: hoop.EffectDerive, Tables: inner.analysis.Reads})
 		}
-		st.Copied, st.Verbs = slices.Concat(st.Copied, inner.copied), slices.Concat(st.Verbs, verbs(inner.analysis))
+		st.Copied, st.Verbs = slices.Concat(st.Copied, inner.copied), slices.Concat(st.Verbs, inner.verbs)
 		looks, err := c.executedLooks(ctx, inner, m, i, params)
 		if err != nil {
 			return nil, err
@@ -489,14 +489,6 @@ func (c *conn) forwarded(e *expected) {
 			}
 		}
 	}
-}
-
-// verbs gives those of the commands of a text.
-func verbs(a *sqlscan.Analysis) (all []string) {
-	for _, cmd := range a.Commands {
-		all = append(all, cmd.Verb)
-	}
-	return all
 }
 
 // cursors gives the names of cursors that a text opens, and of those that it fetches from.

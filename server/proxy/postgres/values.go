@@ -38,11 +38,11 @@ func (c *conn) withArguments(ctx context.Context, m, by *meaning, at int, params
 	if !m.analysis.Swayed {
 		return m, nil
 	}
-	values, err := c.argumentsOf(ctx, by, at, params)
+	snap, err := c.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	snap, err := c.snapshot(ctx)
+	values, err := c.argumentsOf(ctx, by, at, params, snap)
 	if err != nil {
 		return nil, err
 	}
