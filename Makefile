@@ -33,7 +33,7 @@ ATTACKS  := ./test/evasions ./test/leaks
 APPROVAL := TestApproval_(Answers|Changes|Code|Cursors|Definitions|Deferred|IsForThis|Names|Portals|Prepared|Reads|Settings|Stricter|Temporary|Triggers|Views|LongNames|Types|TwoPhase|WhoMay|NothingRides|EventsName|NobodyIsAsked|TimeIsUp)
 LIMITS   := Test(Decoys|Export|Inference|Read|Swayed)_
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
-MASKING  := Test(Charset|CopyClear|Derive|Lineage|Look|Mask|Overlay|Shadows|SlowReader|Wide)_
+MASKING  := Test(Charset|CopyClear|Derive|Large|Lineage|Look|Mask|Overlay|Shadows|SlowReader|Wide)_
 FORGED   := TestBundle_|TestTamper_|TestEvidence_Kill
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 20m
 # They compute, and start no goroutines: the race detector looks at them where others use them.

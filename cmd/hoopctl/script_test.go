@@ -233,7 +233,7 @@ func cmdSignIn(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: signin USER")
 	}
 	cmdAs(ts, false, args)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(ts.Getenv("BIN"), "hoopctl"), "login", "--gateway", ts.Getenv("GATEWAY"), "--ca-file", ts.Getenv("CA"), "--no-browser")
 	cmd.Env = append(os.Environ(), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"))
@@ -321,7 +321,7 @@ func cmdAwaitHeld(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "hoopctl"), "requests", "--json")
 		cmd.Env = append(os.Environ(), "HOOPCTL_CONFIG_DIR="+ts.Getenv("HOOPCTL_CONFIG_DIR"))

@@ -293,7 +293,7 @@ func TestCommandEnv(t *testing.T) {
 // hoopctl is this test's program as hoopctl, in the world w.
 func (w *world) hoopctl(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = []string{"HOOPCTL_TEST_MAIN=1", "TERM=xterm-256color"}

@@ -65,7 +65,7 @@ func TestStreams_EndWithTheRightToThem(t *testing.T) {
 				if r.Message != "a reader may not have the rest of the answer" {
 					t.Errorf("logged %q", r.Message)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(2 * time.Minute):
 				t.Fatal("it goes on")
 			}
 			if _, err := io.Copy(io.Discard, body); err == nil {

@@ -88,7 +88,7 @@ func (s *slack) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 // until takes calls until one begins with method and holds text.
 func (s *slack) until(method, text string) string {
 	s.t.Helper()
-	for deadline := time.After(30 * time.Second); ; {
+	for deadline := time.After(2 * time.Minute); ; {
 		select {
 		case c := <-s.calls:
 			if strings.HasPrefix(c, method+" ") && strings.Contains(c, text) {
@@ -251,7 +251,7 @@ func TestGateway_ApprovesBySlackAndTellsWebhooks(t *testing.T) {
 			if data["subject"] != nil && fmt.Sprint(e["subject"]) == fmt.Sprintf("requests/%d", id) || e["type"] == "hoop.request" {
 				got = append(got, fmt.Sprint(e["type"]))
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("the webhook heard %v", got)
 		}
 	}

@@ -54,7 +54,7 @@ func (a *approvals) waits(pid uint32) {
 	conn := a.past()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(2 * time.Minute); ; {
 		var waits bool
 		if err := conn.QueryRow(a.t.Context(), "SELECT cardinality(pg_blocking_pids($1)) > 0", int32(pid)).Scan(&waits); err != nil {
 			a.t.Fatal(err)

@@ -61,7 +61,7 @@ func (a *approvals) inbox(who string, n int) []hoop.Request {
 	a.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(2 * time.Minute); ; {
 		found, err := a.API(who).Requests(a.t.Context(), api.RequestFilter{State: hoop.Pending, Inbox: true})
 		if err != nil {
 			a.t.Fatal(err)
@@ -93,7 +93,7 @@ func (a *approvals) decide(id int64, approve bool) {
 // ends waits until the request is not pending any more.
 func (a *approvals) ends(id int64) hoop.Request {
 	a.t.Helper()
-	r, err := a.API("dba").Request(a.t.Context(), id, 20*time.Second)
+	r, err := a.API("dba").Request(a.t.Context(), id, time.Minute)
 	if err != nil {
 		a.t.Fatal(err)
 	}

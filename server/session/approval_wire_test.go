@@ -234,7 +234,7 @@ func (a *approvals) gone(session string) {
 	a.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); ; {
+	for deadline := time.After(2 * time.Minute); ; {
 		if slices.ContainsFunc(events(a.t, a.Gateway), func(e hoop.Event) bool { return e.Type == hoop.EventSessionEnd && e.Session == session }) {
 			return
 		}

@@ -88,7 +88,7 @@ func TestDecoys_Renamed(t *testing.T) {
 	before := len(alerts(t, g))
 	g.Direct("ALTER TABLE clinic.patients RENAME id TO past; ALTER TABLE clinic.patients RENAME TO p3")
 	conn := open(t, g, nil)
-	for deadline := time.Now().Add(30 * time.Second); ; { // until the gateway has looked
+	for deadline := time.Now().Add(2 * time.Minute); ; { // until the gateway has looked
 		_, err := conn.Exec(t.Context(), "SELECT past FROM clinic.p3 WHERE past = 50")
 		must(t, err)
 		if strings.HasSuffix(strings.Join(hows(alerts(t, g)[before:]), " "), "compared") {

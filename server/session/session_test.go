@@ -81,7 +81,7 @@ func answer(t *testing.T, g *servertest.Gateway, approve bool, before func()) <-
 	t.Helper()
 	done := make(chan error, 1)
 	dba := g.API("dba")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	go func() {
 		defer cancel()
 		done <- func() error {
@@ -318,7 +318,7 @@ func TestSession_ReloadCutsAccounts(t *testing.T) {
 			}
 			continue
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		_, err := conn.WaitForNotification(ctx)
 		cancel()
 		if state(err) != "57P01" || !strings.Contains(err.Error(), other.why) {

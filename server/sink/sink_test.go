@@ -144,7 +144,7 @@ func TestSyslog_OverTLS(t *testing.T) {
 		}
 	}()
 	s := &Syslog{Address: l.Addr().String(), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}, Format: "cef", Host: "gw.example"}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := s.Send(ctx, []siem.Entry{entry(6), entry(7)}); err != nil {
 		t.Fatal(err)

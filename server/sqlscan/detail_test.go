@@ -399,7 +399,7 @@ func TestAnalyze_HostileStatementsEnd(t *testing.T) {
 			}
 			started := time.Now()
 			Analyze(p, snap, Lineage{})
-			if took := time.Since(started); took > 5*time.Second {
+			if took := time.Since(started); took > 30*time.Second { // far more than any takes, far less than without a bound
 				t.Errorf("took %v for %d bytes", took, len(sql))
 			}
 		})

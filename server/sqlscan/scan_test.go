@@ -186,7 +186,7 @@ func TestAnalyze_ReadsAreReads(t *testing.T) {
 
 func readOnly(t *testing.T, conn *pgx.Conn, sql string) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if _, err := conn.Exec(ctx, "begin read only; set local statement_timeout = '2s'"); err != nil {
 		t.Fatal(err)

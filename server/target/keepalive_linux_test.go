@@ -55,7 +55,7 @@ func TestDial_KeepAlive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.Conn.SetReadDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ETIMEDOUT) {

@@ -168,7 +168,7 @@ func (c *client) exchange(msgs ...pgproto3.FrontendMessage) (cells, codes []stri
 		}
 		c.front.Send(m)
 	}
-	_ = c.conn.Conn.SetDeadline(time.Now().Add(30 * time.Second)) // a watchdog
+	_ = c.conn.Conn.SetDeadline(time.Now().Add(2 * time.Minute)) // a watchdog
 	if err := c.front.Flush(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestEvasions(t *testing.T) {
 	})
 	watch := map[string]*pgx.Conn{}
 	for _, name := range []string{"through", "past"} {
-		if err := pg.Exec(t.Context(), "postgres", "CREATE DATABASE "+name); err != nil {
+		if err := pg.Exec(t.Context(), "postgres", "CREATE DATABASE "+name+" STRATEGY file_copy"); err != nil {
 			t.Fatal(err)
 		}
 		conn, err := pgx.Connect(t.Context(), pg.DSN(name))

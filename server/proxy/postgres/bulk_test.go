@@ -205,6 +205,9 @@ func TestLarge_BoundValues(t *testing.T) {
 			kept, dropped = kept+int64(len(rec.Wire)), dropped+rec.Dropped
 		}
 	}
+	if param == nil {
+		t.Fatal("no statement is on record")
+	}
 	if len(param.Params) != 2 || param.Params[0].Size != size || param.Params[0].Value != nil || string(param.Params[1].Value) != "short" || kept != 64<<20 || kept+dropped != size {
 		t.Errorf("on record: %+v, %d bytes and %d dropped", param.Params, kept, dropped)
 	}

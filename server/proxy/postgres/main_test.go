@@ -95,7 +95,7 @@ func setup(t *testing.T, schema string, rules ...resource.MaskRule) *gateway {
 	t.Helper()
 	g := &gateway{t: t, user: "hoop_" + random(4), password: random(8), done: make(chan struct{}, 100)}
 	db := "t" + random(6)
-	admin(t, "postgres", "create database "+db)
+	admin(t, "postgres", "create database "+db+" strategy file_copy")
 	t.Cleanup(func() { admin(t, "postgres", "drop database "+db+" with (force)") })
 	if schema != "" {
 		admin(t, db, schema)
@@ -268,7 +268,7 @@ func (g *gateway) ended() error {
 	g.t.Helper()
 	select {
 	case <-g.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		g.t.Fatal("the connection does not end")
 	}
 	g.mu.Lock()

@@ -43,7 +43,7 @@ func rawConn(t *testing.T, dsn string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Conn.Close() })
-	check(t, h.Conn.SetDeadline(time.Now().Add(30*time.Second)))
+	check(t, h.Conn.SetDeadline(time.Now().Add(2*time.Minute)))
 	return &raw{t, h}
 }
 
