@@ -30,7 +30,7 @@ func database(t *testing.T, schema string) (string, *pgx.Conn) {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("db%d", dbCount.Add(1))
-	if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
+	if _, err := admin.Exec(t.Context(), "create database "+name+" strategy file_copy"); err != nil {
 		t.Fatal(err)
 	}
 	if err := admin.Close(t.Context()); err != nil {

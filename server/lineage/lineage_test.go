@@ -164,7 +164,7 @@ func snapshotWith(t *testing.T, sql string) *catalog.Snapshot {
 		t.Fatal(err)
 	}
 	defer admin.Close(context.Background())
-	if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
+	if _, err := admin.Exec(t.Context(), "create database "+name+" strategy file_copy"); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pgx.Connect(t.Context(), server.DSN(name))

@@ -73,7 +73,7 @@ func databases(t *testing.T) []*pgx.Conn {
 	var out []*pgx.Conn
 	for v := range 3 {
 		name := fmt.Sprintf("%s%d", strings.ToLower(t.Name()), v)
-		if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
+		if _, err := admin.Exec(t.Context(), "create database "+name+" strategy file_copy"); err != nil {
 			t.Fatal(err)
 		}
 		conn, err := pgx.Connect(t.Context(), server.DSN(name))

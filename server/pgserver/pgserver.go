@@ -34,6 +34,7 @@ var ErrNotInstalled = errors.New("no PostgreSQL server binaries found (initdb, p
 type Options struct {
 	Dir      string            // where the cluster goes; "": a temporary folder, removed by Stop
 	Settings map[string]string // postgresql.conf settings on top of the defaults
+	Template *Template         // what the cluster is a copy of; nil: initdb makes one
 }
 
 // Server is a running PostgreSQL on a free loopback port. Its methods may be called
@@ -110,7 +111,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	} else if err = os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx, cred, opts.Settings); err != nil {
+	if err := s.start(ctx, cred, &opts); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
@@ -131,14 +132,42 @@ func passable(dir string) bool {
 	}
 }
 
-func (s *Server) start(ctx context.Context, cred *syscall.Credential, settings map[string]string) error {
+func (s *Server) start(ctx context.Context, cred *syscall.Credential, opts *Options) error {
 	if cred != nil {
 		if err := os.Chown(s.dir, int(cred.Uid), int(cred.Gid)); err != nil {
 			return err
 		}
 	}
-	pwfile := filepath.Join(s.dir, "pw")
 	data := filepath.Join(s.dir, "data")
+	initdb := func() error { return s.initdb(ctx, cred, data) }
+	var err error
+	if opts.Template != nil {
+		err = opts.Template.put(s, data, cred, initdb)
+	} else {
+		err = initdb()
+	}
+	if err != nil {
+		return err
+	}
+
+	// The port is free when chosen and may be taken when used: a few tries.
+	for range 5 {
+		if s.Port, err = freePort(); err != nil {
+			return err
+		}
+		s.done = make(chan struct{})
+		if err = s.launch(cred, data, opts.Settings); err != nil {
+			return err
+		}
+		if err = s.waitReady(ctx); err == nil || !errors.Is(err, errEnded) {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Server) initdb(ctx context.Context, cred *syscall.Credential, data string) error {
+	pwfile := filepath.Join(s.dir, "pw")
 	if err := os.WriteFile(pwfile, []byte(s.Password+"\n"), 0o600); err != nil {
 		return err
 	}
@@ -153,24 +182,7 @@ func (s *Server) start(ctx context.Context, cred *syscall.Credential, settings m
 	if err != nil {
 		return fmt.Errorf("initdb in %s: %w: %s", s.dir, err, lastLine(out))
 	}
-	if err := os.Remove(pwfile); err != nil {
-		return err
-	}
-
-	// The port is free when chosen and may be taken when used: a few tries.
-	for range 5 {
-		if s.Port, err = freePort(); err != nil {
-			return err
-		}
-		s.done = make(chan struct{})
-		if err = s.launch(cred, data, settings); err != nil {
-			return err
-		}
-		if err = s.waitReady(ctx); err == nil || !errors.Is(err, errEnded) {
-			return err
-		}
-	}
-	return err
+	return os.Remove(pwfile)
 }
 
 func (s *Server) launch(cred *syscall.Credential, data string, settings map[string]string) error {
@@ -257,11 +269,16 @@ func (s *Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa
 // LogFile is the server's log.
 func (s *Server) LogFile() string { return filepath.Join(s.dir, "log") }
 
-// Stop ends the server (fast shutdown, then by force) and removes a temporary
-// folder. It may be called twice.
+// Stop ends the server (fast shutdown, then by force; at once where its folder is a
+// temporary one) and removes a temporary folder. It may be called twice. See the PostgreSQL
+// manual, chapter "Shutting Down the Server".
 func (s *Server) Stop() error {
 	if s.cmd != nil && s.cmd.Process != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGINT) // fails only when it has ended
+		how := syscall.SIGINT
+		if s.remove {
+			how = syscall.SIGQUIT
+		}
+		_ = s.cmd.Process.Signal(how) // fails only when it has ended
 		select {
 		case <-s.done:
 		case <-time.After(10 * time.Second):

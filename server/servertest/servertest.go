@@ -135,6 +135,9 @@ var parser = sync.OnceValues(func() (*pgparse.Pool, error) {
 	return pgparsetest.New(pgparse.Options{Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
 })
 
+// cluster is what the PostgreSQL servers of the test process begin as.
+var cluster pgserver.Template
+
 // Start starts a gateway; it is stopped when the test ends.
 func Start(tb testing.TB, o Options) *Gateway {
 	tb.Helper()
@@ -150,7 +153,7 @@ func Try(tb testing.TB, o Options) (*Gateway, error) {
 	tb.Helper()
 	g := &Gateway{tb: tb, beside: o.Beside, PG: o.PG, DataDir: o.DataDir, Log: &Buffer{}, sources: map[string]oauth2.TokenSource{}}
 	if g.PG == nil {
-		pg, err := pgserver.Start(tb.Context(), pgserver.Options{})
+		pg, err := pgserver.Start(tb.Context(), pgserver.Options{Template: &cluster})
 		must(tb, err)
 		tb.Cleanup(func() { must(tb, pg.Stop()) })
 		g.PG = pg

@@ -194,7 +194,7 @@ func TestBehind_Hooked(t *testing.T) { testBehind(t, "behind_hooked", hookedSetO
 // testBehind runs cases in a database of theirs.
 func testBehind(t *testing.T, name string, cases []setOff) {
 	t.Helper()
-	if err := server.Exec(t.Context(), "postgres", "create database "+name); err != nil {
+	if err := server.Exec(t.Context(), "postgres", "create database "+name+" strategy file_copy"); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pgx.Connect(t.Context(), server.DSN(name))

@@ -20,7 +20,7 @@ func database(t *testing.T, file, name string) *catalog.Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range [][2]string{{"postgres", "create database " + name}, {name, string(schema)}} {
+	for _, x := range [][2]string{{"postgres", "create database " + name + " strategy file_copy"}, {name, string(schema)}} {
 		if err := server.Exec(t.Context(), x[0], x[1]); err != nil {
 			t.Fatal(err)
 		}

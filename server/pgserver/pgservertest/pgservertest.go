@@ -34,7 +34,7 @@ var databases atomic.Int64
 func NewDatabase(t testing.TB, s *pgserver.Server) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", databases.Add(1))
-	if err := s.Exec(context.Background(), "postgres", "CREATE DATABASE "+name); err != nil {
+	if err := s.Exec(context.Background(), "postgres", "CREATE DATABASE "+name+" STRATEGY file_copy"); err != nil {
 		t.Fatal(err)
 	}
 	return s.DSN(name)
