@@ -25,7 +25,7 @@ import (
 // shared is a server for tests that make all that they need anew. TestMain stops it.
 var shared = sync.OnceValues(func() (*pgserver.Server, error) {
 	started.Store(true)
-	return pgserver.Start(context.Background(), pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10"}})
+	return pgserver.Start(context.Background(), pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10", "autovacuum": "off"}})
 })
 
 var started atomic.Bool

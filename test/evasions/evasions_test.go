@@ -305,7 +305,7 @@ func setup() string {
 }
 
 func TestEvasions(t *testing.T) {
-	pg, err := pgserver.Start(t.Context(), pgserver.Options{})
+	pg, err := pgserver.Start(t.Context(), pgserver.Options{Settings: map[string]string{"autovacuum": "off"}})
 	if err != nil {
 		t.Fatal(err)
 	}

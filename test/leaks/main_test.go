@@ -72,7 +72,7 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if pg, err = pgserver.Start(ctx, pgserver.Options{}); err != nil {
+	if pg, err = pgserver.Start(ctx, pgserver.Options{Settings: map[string]string{"autovacuum": "off"}}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 
 func runTests(m *testing.M) int {
 	var err error
-	if shared.pg, err = pgserver.Start(context.Background(), pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10"}}); err != nil {
+	if shared.pg, err = pgserver.Start(context.Background(), pgserver.Options{Settings: map[string]string{"max_prepared_transactions": "10", "autovacuum": "off"}}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
