@@ -37,7 +37,9 @@ var outside = map[string]string{
 
 	"server/pgserver/pgserver.go Start MkdirTemp":                throwaway,
 	"server/pgserver/pgserver.go Start MkdirAll":                 throwaway,
-	"server/pgserver/pgserver.go Server.start WriteFile":         throwaway,
+	"server/pgserver/pgserver.go Server.initdb WriteFile":        throwaway,
+	"server/pgserver/template.go templateFile.write Mkdir":       throwaway,
+	"server/pgserver/template.go templateFile.write WriteFile":   throwaway,
 	"server/pgserver/pgserver.go Server.launch OpenFile":         throwaway,
 	"internal/login/logintest/logintest.go New WriteFile":        "for tests",
 	"server/sqlscan/internal/walkgen/cmd/main.go main WriteFile": "writes code",
