@@ -423,13 +423,20 @@ func person(s []byte, i int) bool {
 		end++
 	}
 	if paren {
-		return end < len(s) && s[end] == ')' && words.get(s[i:end])&isCue != 0
+		return end < len(s) && s[end] == ')' && words.get(s[i:end])&isCue != 0 && !keyOf(s, i-2, end+1)
 	}
 	switch string(s[i:end]) {
 	case "states", "stated", "denies", "denied", "endorses", "endorsed", "complains":
 		return true
 	}
 	return false
+}
+
+// keyOf reports that what stands from i to end is of PostgreSQL's "Key (name)=(…) already exists.":
+// a column, whatever it is called (BuildIndexValueDescription in genam.c, ri_ReportViolation in
+// ri_triggers.c).
+func keyOf(s []byte, i, end int) bool {
+	return endsInWord(s[:i], "key") && bytes.HasPrefix(s[end:], []byte("=("))
 }
 
 // followedBy reports that the next word is one of a kind.

@@ -15,6 +15,8 @@ var detectorCases = map[string][]string{
 		"{Thaddeus Featherstone} (DOB 1970)", "{Robert J. Featherstone}", "{Anna van der Berg}", "{José Garcia}", "{Mary Smith-Jones}", "signed: {Ngozi Okonkwo}, RN",
 		"Parkinson disease", "Allen test", "Foley Catheter", "Wilson disease", "Johns Hopkins Hospital", "Mary Washington Hospital", "Blue Cross Blue Shield", "Physical Therapy",
 		"Chief Complaint", "Mother and father", "Patient Denies Pain", "{Dmitri} states", "Rose colored rash", "May discharge", "Spoke with {Ngozi} (sister)", "{John} & {Mary}", "eJohn",
+		"Key (name)=(cardio) already exists.", "Key (contact)=({Jane Doe}) is still referenced from table \"rooms\".", "Key (sister)=({Aoife}) conflicts with existing key (sister)=({Aoife}).",
+		"Key (nurse, name)=(1, {Maria Lopez}) is duplicated.", "{Alicia Key} (sister)=?", "{Aoife} (sister)=(2)", "{Key} (sister)",
 	},
 	"address": {
 		"at {12 Main Street}, home", "{1234 N. Cherry Hill Rd}.", "{42 W 5th Ave, Apt 3B}.", "{7 Old Mill Lane #12}", "{221B Baker Street}", "{P.O. Box 123}", "{PO Box 9}", "Post box 4",
