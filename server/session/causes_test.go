@@ -149,7 +149,7 @@ func TestSessionEnd_HasItsCause(t *testing.T) {
 	gone(conn)
 	ended("revoked", end, hoop.CauseRevoked)
 
-	if _, err := g.API("agent").NewRequest(t.Context(), api.NewRequest{Target: "pg-prod", Duration: hoop.Duration(2 * time.Second)}); err != nil {
+	if _, err := g.API("agent").NewRequest(t.Context(), api.NewRequest{Target: "pg-prod", Duration: hoop.Duration(5 * time.Second)}); err != nil {
 		t.Fatal(err)
 	}
 	short, err := pgx.Connect(t.Context(), g.Listen("agent", "pg-prod"))

@@ -41,6 +41,7 @@ import (
 // shared is what all tests of the package use: starting it takes seconds.
 var shared struct {
 	pg     *pgserver.Server
+	admin  *pgx.Conn // to the database postgres: a connection costs more than what is done on it
 	parser *pgparse.Pool
 }
 
@@ -56,6 +57,11 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer shared.pg.Stop() //nolint:errcheck // the tests are over
+	if shared.admin, err = pgx.Connect(context.Background(), shared.pg.DSN("postgres")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer shared.admin.Close(context.Background()) //nolint:errcheck // the tests are over
 	if shared.parser, err = pgparsetest.New(pgparse.Options{Timeout: time.Minute}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -95,8 +101,13 @@ func setup(t *testing.T, schema string, rules ...resource.MaskRule) *gateway {
 	t.Helper()
 	g := &gateway{t: t, user: "hoop_" + random(4), password: random(8), done: make(chan struct{}, 100)}
 	db := "t" + random(6)
-	admin(t, "postgres", "create database "+db+" strategy file_copy")
-	t.Cleanup(func() { admin(t, "postgres", "drop database "+db+" with (force)") })
+	database := func(sql string) {
+		t.Helper()
+		_, err := shared.admin.Exec(context.Background(), sql)
+		check(t, err)
+	}
+	database("create database " + db + " strategy file_copy")
+	t.Cleanup(func() { database("drop database " + db + " with (force)") })
 	if schema != "" {
 		admin(t, db, schema)
 	}
