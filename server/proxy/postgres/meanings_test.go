@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -216,6 +217,67 @@ func TestMeanings_AreBounded(t *testing.T) {
 	if sum != k.used {
 		t.Errorf("used %d, entries sum up to %d", k.used, sum)
 	}
+}
+
+// meaningsOf are those that are remembered of a text, one for each analysis.
+func (g *gateway) meaningsOf(text string) (all []*meaning) {
+	k := g.proxy.meanings
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for el := k.order.Front(); el != nil; el = el.Next() {
+		if m := el.Value.(*remembered).meaning; m != nil && m.text == text {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// A text is analysed once for each state of the catalog, whoever sends it: what it can mean
+// under any search_path, role and setting counts, so that none of them is part of the key. A
+// session's own objects are another state.
+func TestMeanings_OneForEachTextAndCatalog(t *testing.T) {
+	g := setup(t, people+"; create schema alt; create table alt.people (name text)")
+	const text = "SELECT name FROM people LIMIT 7"
+	run := func(c *pgx.Conn, sqls ...string) {
+		t.Helper()
+		for _, sql := range sqls {
+			if _, err := c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+		}
+	}
+	made := map[*sqlscan.Analysis]bool{} // so far
+	want := func(analyses int, why string) {
+		t.Helper()
+		for _, m := range g.meaningsOf(text) {
+			made[m.analysis] = true
+		}
+		if len(made) != analyses {
+			t.Errorf("%s: %d analyses, want %d", why, len(made), analyses)
+		}
+	}
+	a, b := g.connect(), g.connect()
+	run(a, text, text)
+	want(1, "sent twice")
+	run(b, text)
+	want(1, "by another session")
+	run(b, "SET search_path = alt", text, "SET DateStyle = 'SQL, DMY'", text, "SET ROLE pg_monitor", "RESET ROLE", text)
+	want(1, "under another search_path, and other settings and roles")
+	if reads := g.meaningsOf(text)[0].analysis.Reads; !slices.Equal(reads, []string{"alt.people", "public.people"}) {
+		t.Errorf("it reads %q whatever the search_path", reads)
+	}
+	if _, err := a.Exec(t.Context(), text, pgx.QueryExecModeDescribeExec); err != nil {
+		t.Fatal(err)
+	}
+	want(1, "prepared")
+	run(a, "CREATE TEMP TABLE people (name text)", text, text)
+	want(2, "beside a table of the session's own")
+	run(b, text)
+	want(2, "without it")
+	run(b, "CREATE TABLE more (n int)", text, text)
+	want(3, "in another state of the catalog")
+	run(a, "DISCARD ALL", text)
+	want(3, "in that state by another session")
 }
 
 func TestMeanings_ServeManyConnections(t *testing.T) {
