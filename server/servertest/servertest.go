@@ -318,6 +318,14 @@ func (g *Gateway) Token(ctx context.Context, account string) (string, error) {
 	}
 	g.mu.Unlock()
 	tok, err := src.Token()
+	if err != nil && person { // a long test outlasts a sign-in
+		g.mu.Lock()
+		if src, err = g.signIn(account); err == nil {
+			g.sources[account] = src
+			tok, err = src.Token()
+		}
+		g.mu.Unlock()
+	}
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,9 @@ import (
 func shown(t *testing.T, l *line, database string, modes []mode, s script) [][]byte {
 	t.Helper()
 	dsn, target := l.dsn[database], database
+	if s.account != "" && dsn != l.dsn[direct] {
+		dsn = l.as(t, s.account, target)
+	}
 	if s.database != "" {
 		database += "_" + s.database
 	}
@@ -27,6 +30,7 @@ func shown(t *testing.T, l *line, database string, modes []mode, s script) [][]b
 			w = l.directly(database)
 		case w == nil || w.ended || !s.pure():
 			w = open(t, dsn, database, nil)
+			w.asked = l.answer(t, s)
 		}
 		got, at := []byte(nil), 0
 		if dsn == l.dsn[direct] || out != nil && s.pure() {
@@ -41,6 +45,7 @@ func shown(t *testing.T, l *line, database string, modes []mode, s script) [][]b
 					w = l.directly(database)
 				} else {
 					w = open(t, dsn, database, nil)
+					w.asked = l.answer(t, s)
 				}
 				continue
 			}
@@ -59,6 +64,20 @@ func shown(t *testing.T, l *line, database string, modes []mode, s script) [][]b
 	return out
 }
 
+// answer says what people do where a statement exceeds an inference limit: they agree, since
+// an attack that is held has not met what masks its answer.
+func (l *line) answer(t *testing.T, s script) func(approval int64) {
+	say := l.officer.Approve
+	if s.denied {
+		say = l.officer.Deny
+	}
+	return func(approval int64) {
+		if _, err := say(t.Context(), approval, "an attack"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // directly gives the connection past the gateway, as if it were new.
 func (l *line) directly(database string) *wire {
 	l.tb.Helper()
@@ -75,7 +94,8 @@ func TestAttacks(t *testing.T) {
 	search := newSearcher(canaries.all)
 	l := start(t)
 	all, postgres := scripts(t, "attacks"), version(t)
-	for _, s := range all {
+	for n, s := range all {
+		s.account = account(n)
 		if postgres < s.since || s.until > 0 && postgres >= s.until {
 			continue
 		}
@@ -96,6 +116,7 @@ func TestAttacks(t *testing.T) {
 			})
 			modes := []mode{simple}
 			switch {
+			case s.only == "simple": // it has many rows
 			case s.pure():
 				modes = []mode{simple, text, undescr, piecewise}
 			case !s.changes && !slices.Contains(s.lines, `\connect`):

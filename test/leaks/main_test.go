@@ -222,7 +222,7 @@ spec:
   databases: [WARDS]
   tls: disable
   record: batched
-  inference_limits: [{columns: ["*.*.*"], values: 100000, scans: 100000, min_group: 0, per: 1h}]
+  inference_limits: [{columns: ["*.*.*"], values: 100000, scans: 100000, min_group: 0, per: 1h, approval: {groups: [privacy-office], count: 1, timeout: 30s}}]
   credential: {username: rt_agent, password: {value: rt_agent_pw}}
 ---
 kind: Target
@@ -272,6 +272,7 @@ type line struct {
 	past    map[string]*wire // connections past the gateway, by database
 	watch   map[string]*wire // connections that only look at what is protected, by database
 	admin   *api.Client
+	officer *api.Client // who may agree to what exceeds inference limits
 }
 
 // version is PostgreSQL's, as 15.
@@ -288,13 +289,24 @@ func version(t *testing.T) (n int) {
 	return n
 }
 
+// as gives a way to a target for an account that withAccounts declares.
+func (l *line) as(t *testing.T, account, target string) (dsn string) {
+	t.Helper()
+	if _, err := l.gateway.API(account).NewRequest(t.Context(), api.NewRequest{Target: target, Reason: "an attack"}); err != nil {
+		t.Fatal(err)
+	}
+	dsn, lose := l.gateway.Tunnel(account, target)
+	t.Cleanup(lose)
+	return dsn
+}
+
 func start(t *testing.T) *line {
 	t.Helper()
-	g := servertest.Start(t, servertest.Options{PG: pg, Resources: resources()})
+	g := servertest.Start(t, servertest.Options{PG: pg, Resources: withAccounts(resources(), len(scripts(t, "attacks")))})
 	past, site := fmt.Sprintf("postgres://rt_agent:rt_agent_pw@%s/?sslmode=disable", pg.Address()), g.Connect("agent", ruled)
 	l := &line{t, g, map[string]string{
 		direct: past, benignDirect: past, ruled: site, benignRuled: site, open1: g.Connect("agent", open1),
-	}, map[string]*wire{}, map[string]*wire{}, g.API("admin")}
+	}, map[string]*wire{}, map[string]*wire{}, g.API("admin"), g.API("privacy-officer")}
 	t.Cleanup(l.admin.HTTP.CloseIdleConnections)
 	for _, target := range []string{ruled, open1} {
 		if why := l.protection(t, target, target); why != "" { // attacks on them run at the same time
@@ -310,9 +322,11 @@ type script struct {
 	lines        []string // one message each
 	copy         string   // what COPY FROM STDIN is fed with
 	masked       []int    // benign: columns that are masked, from 1
-	only         string   // benign: the only mode
+	only         string   // the only mode
 	changes      bool     // it has a victim, or a keeper
 	database     string   // the ward that it is in; "" for none
+	denied       bool     // an attack: people deny what exceeds an inference limit, since its rows tell what it asks
+	account      string   // who makes it; "" for agent
 	since, until int      // the first version of PostgreSQL that takes it, and that refuses it again; 0 for none
 }
 
@@ -425,6 +439,8 @@ func directive(t *testing.T, s *script, l string) {
 		s.lines = append(s.lines, "")
 	case "@only":
 		s.only = rest
+	case "@denied":
+		s.denied = true
 	default:
 		t.Fatalf("no directive %q", word)
 	}

@@ -46,9 +46,9 @@ spec: {targets: ["*"], detect: [us-ssn], with: hash}
 // for each.
 func account(n int) string { return fmt.Sprintf("w%d", n) }
 
-// withAccounts is transforms with n accounts more.
-func withAccounts(n int) string {
-	out := transforms
+// withAccounts is resources with n accounts more.
+func withAccounts(resources string, n int) string {
+	out := resources
 	for i := range n {
 		out += fmt.Sprintf("\n---\nkind: ServiceAccount\nname: %s\nspec: {groups: [agents], owner: data-team, secret: {value: %[1]s-secret}}\n", account(i))
 	}
@@ -111,7 +111,7 @@ func TestTransforms_Guesses(t *testing.T) {
 		"SELECT GUESS",
 		"CREATE TEMP TABLE guesses AS SELECT GUESS AS COL; SELECT COL FROM guesses",
 	}
-	g, next := transformedGateway(t, "guesses", withAccounts(2*len(guesses)*len(ways))), 0
+	g, next := transformedGateway(t, "guesses", withAccounts(transforms, 2*len(guesses)*len(ways))), 0
 	for column, guess := range guesses {
 		for _, sql := range ways {
 			sql := strings.NewReplacer("COL", column, "GUESS", guess).Replace(sql)
@@ -156,7 +156,7 @@ func TestTransforms_Written(t *testing.T) {
 		"prepared":    {"PREPARE w AS INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g", "EXECUTE w"},
 		"in one text": {"INSERT INTO kept (id, COL) SELECT g, g CAST FROM generate_series(100, 999) g; SELECT COL FROM kept WHERE id = 101"},
 	}
-	g, next := transformedGateway(t, "written", withAccounts(len(columns)*len(ways))), 0
+	g, next := transformedGateway(t, "written", withAccounts(transforms, len(columns)*len(ways))), 0
 	for _, c := range columns {
 		for way, lines := range ways {
 			w := open(t, g.Connect(account(next), "pg-prod"), "", nil)

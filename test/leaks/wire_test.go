@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -23,10 +24,11 @@ const patience = 20 * time.Second
 type wire struct {
 	net.Conn
 
-	got   []byte // all of it
-	read  int    // where the next message begins in got
-	copy  []byte // what COPY FROM STDIN is fed with
-	ended bool   // the peer closed
+	got   []byte               // all of it
+	read  int                  // where the next message begins in got
+	copy  []byte               // what COPY FROM STDIN is fed with
+	asked func(approval int64) // called when the gateway asks people; nil: nobody answers
+	ended bool                 // the peer closed
 
 	extended bool // the protocol of the statement at hand
 }
@@ -142,13 +144,20 @@ func (w *wire) message() (kind byte, body []byte, err error) {
 	return m[0], m[5:], nil
 }
 
+// needed is the notice of a statement that waits for people.
+var needed = regexp.MustCompile(`approval (\d+) needed: `)
+
 // until reads up to a message of one of the kinds. It answers CopyInResponse with
 // what there is to copy.
 func (w *wire) until(kinds string) (last byte, err error) {
 	for {
-		kind, _, err := w.message()
+		kind, body, err := w.message()
 		if err != nil {
 			return 0, err
+		}
+		if sub := needed.FindSubmatch(body); kind == 'N' && sub != nil && w.asked != nil {
+			id, _ := strconv.ParseInt(string(sub[1]), 10, 64)
+			w.asked(id)
 		}
 		if kind == 'G' {
 			w.send(&pgproto3.CopyData{Data: w.copy}, &pgproto3.CopyDone{})
@@ -274,7 +283,7 @@ func messages(got []byte) func(yield func(m []byte) bool) {
 
 // views is what was received, in every way that an attacker would put it together:
 // as it came, the values of each column, those of each row, both as code points, the
-// sizes of values as code points, and which are NULL as bits.
+// sizes of values as code points, and which are NULL, or true, as bits.
 func views(got []byte) [][]byte {
 	out := [][]byte{got, copied(got), states(got)}
 	rows := cells(got)
@@ -286,12 +295,15 @@ func views(got []byte) [][]byte {
 	var points []byte
 	var sizes [2][]byte
 	pointColumns := map[int][]byte{}
-	var nulls bits
+	var nulls, truths bits
 	for _, row := range rows {
 		for i, v := range row {
 			across = append(across, v...)
 			columns[i] = append(columns[i], v...)
-			nulls.add(v == nil)
+			nulls.add(v != nil)
+			if len(v) == 1 && bytes.IndexByte([]byte("tf\x00\x01"), v[0]) >= 0 {
+				truths.add(v[0] == 't' || v[0] == 1)
+			}
 			for i, n := range size(v) {
 				if n >= ' ' && n < 127 {
 					sizes[i] = append(sizes[i], byte(n))
@@ -303,24 +315,24 @@ func views(got []byte) [][]byte {
 			}
 		}
 	}
-	out = append(out, across, points, sizes[0], sizes[1], nulls.bytes)
+	out = append(out, across, points, sizes[0], sizes[1], nulls.bytes, truths.bytes)
 	for i, c := range columns {
 		out = append(out, c, pointColumns[i])
 	}
 	return out
 }
 
-// bits gathers bytes, the highest bit first. A bit is set where a value is there.
+// bits gathers bytes, the highest bit first.
 type bits struct {
 	bytes []byte
 	n     int
 }
 
-func (b *bits) add(null bool) {
+func (b *bits) add(set bool) {
 	if b.n%8 == 0 {
 		b.bytes = append(b.bytes, 0)
 	}
-	if !null {
+	if set {
 		b.bytes[b.n/8] |= 0x80 >> (b.n % 8)
 	}
 	b.n++

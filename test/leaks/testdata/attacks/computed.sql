@@ -103,10 +103,13 @@ SELECT json_agg(g) FROM clinic.patients, generate_series(1, 11) i, LATERAL gener
 -- json_agg of constants over rows that LIMIT cuts
 SELECT (SELECT json_agg(1) FROM (SELECT 1 FROM generate_series(1, 200) LIMIT ascii(substr(ssn, i, 1))) q) FROM clinic.patients, generate_series(1, 11) i ORDER BY id, i
 -- array_agg in a lateral sub-select
+@denied
 SELECT q.a FROM clinic.patients p, generate_series(1, 11) i, LATERAL (SELECT array_agg(g) AS a FROM generate_series(1, 200) g WHERE g <= ascii(substr(p.ssn, i, 1))) q ORDER BY id, i
 -- how many rows there are by LIMIT
+@denied
 SELECT q.n FROM clinic.patients p, generate_series(1, 11) i, LATERAL (SELECT count(*) AS n FROM (SELECT FROM generate_series(1, 200) LIMIT ascii(substr(p.ssn, i, 1))) z) q ORDER BY id, i
 -- array_agg in a lateral sub-select with LIMIT
+@denied
 SELECT q.a FROM clinic.patients p, generate_series(1, 11) i, LATERAL (SELECT array_agg(g) AS a FROM (SELECT g FROM generate_series(1, 200) g LIMIT ascii(substr(p.ssn, i, 1))) z) q ORDER BY id, i
 -- COALESCE that hides where there is NULL
 SELECT coalesce(x, y) FROM (SELECT id, i, b, CASE WHEN (ascii(substr(ssn, i, 1)) >> b) & 1 = 1 THEN full_name END AS x, NULL::text AS y FROM clinic.patients, generate_series(1, 11) i, generate_series(7, 0, -1) b) q ORDER BY id, i, b
