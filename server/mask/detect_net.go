@@ -45,7 +45,27 @@ func localByte(c byte) bool {
 func domainByte(c byte) bool { return isAlnum(c) || c >= 0x80 || c == '.' || c == '-' }
 
 // findURL finds what starts with a scheme and ://, or with www.
-func findURL(s []byte, i int) (start, end int) {
+func findURL(s []byte, i int) (start, end int) { return new(links).find(s, i) }
+
+// links keeps how far a text was read for links: one can have others in it, and a text can
+// have little but beginnings of them.
+type links struct {
+	from, to     int // all of it may stand in a link
+	end, trimmed int // of the last that was looked at, and without the punctuation behind it
+}
+
+// maxLink is how far a link is looked at.
+const maxLink = 2048
+
+// linkBytes may stand in links.
+var linkBytes = func() (kinds [256]bool) {
+	for c := range kinds {
+		kinds[c] = c > ' ' && !in("\"<>\\^`{|}", byte(c))
+	}
+	return kinds
+}()
+
+func (l *links) find(s []byte, i int) (start, end int) {
 	if s[i] == ':' {
 		start = i
 		for start > 0 && i-start < 16 && (isAlnum(s[start-1]) || s[start-1] == '+') {
@@ -62,15 +82,19 @@ func findURL(s []byte, i int) (start, end int) {
 		}
 		i += 4
 	}
-	end = i
-	for end < len(s) && end-i < 2048 && s[end] > ' ' && !in("\"<>\\^`{|}", s[end]) {
-		end++
+	if i < l.from || i > l.to {
+		l.from, l.to = i, i
 	}
-	end = i + len(bytes.TrimRight(s[i:end], ".,;:!?)'"))
-	if end == i {
+	for l.to < len(s) && l.to-i < maxLink && linkBytes[s[l.to]] {
+		l.to++
+	}
+	if end = min(l.to, i+maxLink); end != l.end || l.trimmed < i {
+		l.end, l.trimmed = end, i+len(bytes.TrimRight(s[i:end], ".,;:!?)'"))
+	}
+	if l.trimmed == i {
 		return 0, 0
 	}
-	return start, end
+	return start, l.trimmed
 }
 
 // findIP finds IPv4 addresses at a digit and IPv6 addresses at a colon.

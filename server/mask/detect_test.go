@@ -1,8 +1,10 @@
 package mask
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hoopctl/hoopctl/server/resource"
 )
@@ -119,5 +121,34 @@ func TestDetectors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// However a text is made, the time is linear, and a link is found as it is where it stands alone.
+func TestDetectors_LinksInLinks(t *testing.T) {
+	det, err := builtin("url")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScanner(&Set{}, []*rule{{values: []detector{det}, with: resource.Redact}})
+	for _, unit := range []string{"www.", "http://", "://", "www. ", "x://a.", "www.a...", "a://!\"", "www.www.\x00", "http://a?b=https://www.c/d)). ", "www.!?"} {
+		v := []byte(strings.Repeat(unit, 1500))
+		var want []span
+		for i := 0; i+1 < len(v); i++ {
+			if strings.IndexByte(det.triggers, v[i]) >= 0 && strings.IndexByte(det.then, v[i+1]) >= 0 {
+				if start, end := findURL(v, i); end > start {
+					want = append(want, span{start, end, s.by[det.bit]})
+				}
+			}
+		}
+		if got := s.scan(v, nil); !slices.Equal(got, want) {
+			t.Errorf("%q: %d links, want %d", unit, len(got), len(want))
+		}
+		if v = []byte(strings.Repeat(unit, 1<<20/len(unit))); testing.Short() {
+			continue
+		}
+		if began := time.Now(); len(s.spans(v)) > 0 && time.Since(began) > 2*time.Second {
+			t.Errorf("%q: 1 MiB takes %s", unit, time.Since(began))
+		}
 	}
 }

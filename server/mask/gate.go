@@ -100,6 +100,12 @@ var (
 	capitalBits = uint64(1)<<bitName | 1<<bitCity
 )
 
+// The detector of links keeps how far it has read.
+var (
+	bitURL = bitOf("url")
+	urlBit = uint64(1) << bitURL
+)
+
 func bitOf(name string) int {
 	d, err := builtin(name)
 	if err != nil {

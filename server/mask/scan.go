@@ -154,6 +154,7 @@ func (s *scanner) spans(v []byte) []span {
 // scan walks the text and asks the detectors where gates open.
 func (s *scanner) scan(v []byte, found []span) []span {
 	var seen reader
+	var urls links
 	for i := 0; i < len(v); i++ {
 		c := v[i]
 		if !s.wake[c] {
@@ -191,7 +192,12 @@ func (s *scanner) scan(v []byte, found []span) []span {
 				bits &^= 1 << n
 			}
 		}
-		if bits != 0 {
+		if bits&urlBit != 0 {
+			if start, end := urls.find(v, i); end > start {
+				found = append(found, span{start, end, s.by[bitURL]})
+			}
+		}
+		if bits &^= urlBit; bits != 0 {
 			found = s.ask(v, i, bits, found)
 		}
 	}
