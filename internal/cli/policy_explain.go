@@ -77,7 +77,7 @@ func (o *policyExplainOptions) run(ctx context.Context) error {
 	d := x.Decision
 	if err := pairs(o.f.IO,
 		"target", x.Target, "database", x.Database, "groups", strings.Join(x.Groups, ", "), "statement", x.Shape,
-		"decision", string(d.Action), "rule", d.Rule, "why", d.Reason, "approval", byWhom(d.Approval), "observed", observed(d.Observed), "answer", texts,
+		"decision", string(d.Action), "rule", d.Rule, "why", d.Reason, "approval", byWhom(d), "observed", observed(d.Observed), "answer", texts,
 	); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (o *policyExplainOptions) effects(effects []api.ExplainedEffect) error {
 		for _, into := range e.Into {
 			on = append(on, "into "+into)
 		}
-		t.add(text(string(e.Effect)), o.action(e.Decision.Action), text(e.Decision.Rule), text(dash(byWhom(e.Decision.Approval))),
+		t.add(text(string(e.Effect)), o.action(e.Decision.Action), text(e.Decision.Rule), text(dash(byWhom(e.Decision))),
 			text(dash(strings.Join(on, ", "))), text(dash(e.Why)))
 	}
 	return o.section("effect", t)
@@ -165,12 +165,15 @@ func (o *policyExplainOptions) action(a hoop.Action) cell {
 	return painted(string(a), o.f.IO.Red)
 }
 
-// byWhom says who must approve: "2 of dba, ops within 2m".
-func byWhom(a *hoop.ApprovalRule) string {
-	if a == nil {
-		return ""
+// byWhom says who must approve: "2 of dba, ops within 2m, and 1 of privacy within 5m".
+func byWhom(d hoop.Decision) string {
+	var who []string
+	for _, d := range append([]hoop.Decision{d}, d.Also...) {
+		if a := d.Approval; a != nil {
+			who = append(who, fmt.Sprintf("%d of %s within %s", a.Count, strings.Join(a.Groups, ", "), a.Timeout))
+		}
 	}
-	return fmt.Sprintf("%d of %s within %s", a.Count, strings.Join(a.Groups, ", "), a.Timeout)
+	return strings.Join(who, ", and ")
 }
 
 func observed(o *hoop.Observed) string {

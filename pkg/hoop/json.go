@@ -115,6 +115,17 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(a.Count), 10)
 		dst = append(JSONString(append(dst, `,"timeout":`...), a.Timeout.Text()), '}')
 	}
+	for i := range d.Also {
+		if i == 0 {
+			dst = append(dst, `,"also":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = d.Also[i].AppendJSON(dst)
+		if i == len(d.Also)-1 {
+			dst = append(dst, ']')
+		}
+	}
 	dst = JSONString(append(dst, `,"policy":`...), d.Policy)
 	if o := d.Observed; o != nil {
 		dst = JSONString(append(dst, `,"observed":{"action":`...), string(o.Action))

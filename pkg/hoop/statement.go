@@ -295,12 +295,19 @@ type Decision struct {
 	Rule     string        `json:"rule,omitempty"`   // name of the rule, or RuleDefault and the like
 	Reason   string        `json:"reason"`           // for people
 	Approval *ApprovalRule `json:"approval,omitempty"`
-	Policy   string        `json:"policy"` // revision in force, hex
+	// Also is what must be approved besides: rules as strict as Rule, whose people are others.
+	Also   []Decision `json:"also,omitempty"`
+	Policy string     `json:"policy"` // revision in force, hex
 	// Observed is what rules in mode observe would have made of it; nil where nothing else.
 	Observed *Observed `json:"observed,omitempty"`
 	// CosignedWithin is how old the newest cosignature of the audit log may be for the
 	// statement to run; zero: it needs none.
 	CosignedWithin Duration `json:"cosigned_within,omitempty"`
+}
+
+// SameGroups reports whether two lists name the same groups.
+func SameGroups(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // Names in Decision.Rule of what decided where no declared rule did.

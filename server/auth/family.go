@@ -213,11 +213,11 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 		if !row.live(now) {
 			return nil, errEnded
 		}
-		if !sameGroups(before.Groups, row.Identity.Groups) {
+		if !hoop.SameGroups(before.Groups, row.Identity.Groups) {
 			id = row.Identity // as another sign-in told meanwhile; the next check asks again
 		}
 		row.Identity, row.Credential, row.CheckedAt = id, credential, now
-		if !sameGroups(before.Groups, id.Groups) {
+		if !hoop.SameGroups(before.Groups, id.Groups) {
 			s.cutAt(row, now, true)
 		}
 		tokens := settle(row, now)
@@ -227,7 +227,7 @@ func (s *Server) renew(ctx context.Context, f *Family, settle func(*Family, time
 	if err = errors.Join(askErr, err); err != nil {
 		return err
 	}
-	if !sameGroups(before.Groups, id.Groups) {
+	if !hoop.SameGroups(before.Groups, id.Groups) {
 		s.cache.drop(f.ID)
 		s.regrouped(ctx, f, before.Groups)
 		s.o.OnChange(ctx, id)
@@ -252,7 +252,7 @@ func (s *Server) spread(ctx context.Context, f *Family) {
 		}
 	}
 	former := func(o *Family) bool {
-		return o.ID != last.ID && o.Provider == last.Provider && o.live(now) && s.vouchedAt(o).Before(s.vouchedAt(&last)) && !sameGroups(o.Identity.Groups, last.Identity.Groups)
+		return o.ID != last.ID && o.Provider == last.Provider && o.live(now) && s.vouchedAt(o).Before(s.vouchedAt(&last)) && !hoop.SameGroups(o.Identity.Groups, last.Identity.Groups)
 	}
 	changed := false
 	for i := range others {
@@ -298,10 +298,6 @@ func (s *Server) vouchedAt(f *Family) time.Time {
 		return time.Time{}
 	}
 	return f.CheckedAt
-}
-
-func sameGroups(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // ask has the identity provider vouch for a family again.

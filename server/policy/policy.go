@@ -256,7 +256,7 @@ func (e *Engine) deny() hoop.Decision {
 	return hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleDefault, Reason: "the policy could not decide", Policy: e.revision}
 }
 
-// explained adds the reason, in the words of the effect that decided. They are not
+// explained adds the reasons, in the words of the effects that decided. They are not
 // part of the input, so not of the cache.
 func (e *Engine) explained(d hoop.Decision, uses []hoop.Use) hoop.Decision {
 	if d.Approval != nil {
@@ -267,6 +267,12 @@ func (e *Engine) explained(d hoop.Decision, uses []hoop.Use) hoop.Decision {
 	if d.Observed != nil {
 		o := *d.Observed
 		d.Observed = &o
+	}
+	if d.Also != nil {
+		d.Also = slices.Clone(d.Also)
+		for i := range d.Also {
+			d.Also[i] = e.explained(d.Also[i], uses)
+		}
 	}
 	if d.Reason != "" {
 		return d
@@ -328,13 +334,7 @@ func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error)
 	switch d.Action {
 	case hoop.Allow, hoop.Deny:
 	case hoop.Approve:
-		if d.Approval = e.approvals[d.Rule]; d.Approval == nil {
-			d.Approval = e.approvers
-		}
-		if len(d.Approval.Groups) == 0 {
-			d.Action, d.Approval = hoop.Deny, nil
-			d.Reason = fmt.Sprintf("denied: %s needs approval by default, and no group has the role approver", d.Effect)
-		}
+		d = e.asking(d)
 	default:
 		return hoop.Decision{}, fmt.Errorf("the policy answers %q", d.Action)
 	}
@@ -344,6 +344,34 @@ func (e *Engine) evaluate(ctx context.Context, in *input) (hoop.Decision, error)
 	ctx, cancel := context.WithTimeout(ctx, evalTimeout)
 	defer cancel()
 	return e.tighten(ctx, in, d)
+}
+
+// asking adds to an approval who is asked. Of rules of the same people one is enough.
+func (e *Engine) asking(d hoop.Decision) hoop.Decision {
+	var also []hoop.Decision
+	asked := func(groups []string) bool {
+		return slices.ContainsFunc(append(also, d), func(a hoop.Decision) bool { return hoop.SameGroups(a.Approval.Groups, groups) })
+	}
+	d.Approval = e.whom(d.Rule)
+	for _, a := range d.Also {
+		if a.Approval = e.whom(a.Rule); !asked(a.Approval.Groups) {
+			also = append(also, a)
+		}
+	}
+	d.Also = also
+	if len(d.Approval.Groups) == 0 || slices.ContainsFunc(also, func(a hoop.Decision) bool { return len(a.Approval.Groups) == 0 }) {
+		d.Action, d.Approval, d.Also = hoop.Deny, nil, nil
+		d.Reason = fmt.Sprintf("denied: %s needs approval by default, and no group has the role approver", d.Effect)
+	}
+	return d
+}
+
+// whom is who approves by a rule, or by default.
+func (e *Engine) whom(rule string) *hoop.ApprovalRule {
+	if a := e.approvals[rule]; a != nil {
+		return a
+	}
+	return e.approvers
 }
 
 // withoutEnd is for the shipped module, which ends by itself in less than a millisecond:
@@ -365,21 +393,37 @@ func eval(ctx context.Context, q rego.PreparedEvalQuery, in ast.Value) (any, err
 	return rs[0].Bindings["x"], nil
 }
 
-// decision reads the shipped module's answer, {action, rule, use}.
+// decision reads the shipped module's answer, {action, rule, use, also}.
 func (e *Engine) decision(answer any, in *input) (hoop.Decision, error) {
 	m, _ := answer.(map[string]any)
-	action, ok := m["action"].(string)
-	rule, okRule := m["rule"].(string)
-	number, okUse := m["use"].(json.Number)
-	use, err := number.Int64()
-	if !ok || !okRule || !okUse || err != nil || len(m) != 3 {
+	also, okAlso := m["also"].([]any)
+	d, ok := e.part(m["action"], m["rule"], m["use"], in)
+	for _, a := range also {
+		pair, _ := a.([]any)
+		if len(pair) != 2 {
+			ok = false
+			break
+		}
+		other, okOther := e.part(m["action"], pair[0], pair[1], in)
+		d.Also, ok = append(d.Also, other), ok && okOther
+	}
+	if !ok || !okAlso || len(m) != 4 {
 		return hoop.Decision{}, fmt.Errorf("the policy answers %v", answer)
 	}
-	d := hoop.Decision{Action: hoop.Action(action), Rule: rule, Policy: e.revision}
-	if use >= 0 && use < int64(len(in.uses)) {
-		d.Effect = in.uses[use].Effect
-	}
 	return d, nil
+}
+
+// part reads one of the rules that decide: what it says, its name, and of which effect.
+func (e *Engine) part(action, rule, use any, in *input) (hoop.Decision, bool) {
+	does, ok := action.(string)
+	name, okRule := rule.(string)
+	number, okUse := use.(json.Number)
+	i, err := number.Int64()
+	d := hoop.Decision{Action: hoop.Action(does), Rule: name, Policy: e.revision}
+	if err == nil && i >= 0 && i < int64(len(in.uses)) {
+		d.Effect = in.uses[i].Effect
+	}
+	return d, ok && okRule && okUse && err == nil
 }
 
 // NoAccess is what whoever no access rule lets reach a target is told, of those that there

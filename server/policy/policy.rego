@@ -25,24 +25,35 @@ import data.hoop.index
 groups := {"*"} | {group | some group in input.identity.groups}
 
 # What is not decided is denied.
-default decision := {"action": "deny", "rule": "default", "use": -1}
+default decision := {"action": "deny", "rule": "default", "use": -1, "also": []}
 
 # The strictest verdict decides: deny before approve before allow, then the one that
-# wants more people, then a rule before a default, then the name.
+# wants more people, then a rule before a default, then the name. Where that is an
+# approval, also is which other rules want as many, as [name, use]: who writes a statement
+# could else choose between their people by what it touches besides.
 decision := decided("rules")
 
 # observed is what would be decided if the rules in mode observe counted too. It is asked
 # for on targets with such rules.
-default observed := {"action": "deny", "rule": "default", "use": -1}
+default observed := {"action": "deny", "rule": "default", "use": -1, "also": []}
 
 observed := decided("observing")
 
-decided(by) := {"action": first[4], "rule": first[3], "use": first[5]} if {
+decided(by) := {"action": first[4], "rule": first[3], "use": first[5], "also": also(by, first)} if {
 	index[by][input.target]
 	verdicts := [array.concat(verdict(by, use), [i]) | some i, use in input.uses]
 	count(verdicts) == count(input.uses)
 	first := sort(verdicts)[0]
 }
+
+also(by, first) := [] if first[4] != "approve"
+
+else := sort([[rule[3], i] |
+	some i, use in input.uses
+	some rule in matching(by, use)
+	array.slice(rule, 0, 3) == array.slice(first, 0, 3)
+	rule[3] != first[3]
+])
 
 # within is how old, in seconds, the newest witness's cosignature of the audit log may be:
 # the least that any matching rule says, whether it decides or not; 0 where none does.

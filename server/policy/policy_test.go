@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -653,5 +654,33 @@ func TestSite_OnlyStricter(t *testing.T) {
 	})
 	if compiled < 10 {
 		t.Errorf("only %d modules were good enough to be asked", compiled)
+	}
+}
+
+// Rules that want as many people are all asked, those of the same groups once.
+func TestDecide_RulesAsStrict(t *testing.T) {
+	rule := func(name, effects, who string) string {
+		return fmt.Sprintf("\n---\nkind: StatementRule\nname: %s\nspec: {targets: [pg], groups: ['*'], effects: [%s], tables: ['*'], decision: approve, approval: {groups: [%s], count: 1, timeout: 1m}}", name, effects, who)
+	}
+	e := engine(t, rule("b-ddl", "ddl", "dba, ops")+rule("a-derive", "derive", "privacy")+rule("c-write", "write", "ops, dba")+rule("d-write", "write", "owners"), "")
+	uses := []hoop.Use{
+		{Effect: hoop.EffectDDL, Tables: []string{"scratch.copy"}, Why: "CREATE TABLE AS"},
+		{Effect: hoop.EffectDerive, Tables: []string{"scratch.copy"}, Why: "copies ssn"},
+		{Effect: hoop.EffectWrite, Tables: []string{"scratch.copy"}, Why: "CREATE TABLE AS"},
+	}
+	for _, how := range []string{"asked", "cached"} {
+		d, err := e.Decide(t.Context(), hoop.Identity{Subject: "corp:1", Groups: []string{"agents"}}, "pg", uses)
+		var got []string
+		for _, d := range append([]hoop.Decision{d}, d.Also...) {
+			got = append(got, fmt.Sprintf("%s %s %v: %s", d.Action, d.Rule, d.Approval.Groups, d.Reason))
+			d.Approval.Groups[0] = "changed by the caller"
+		}
+		want := []string{
+			"approve a-derive [privacy]: needs approval: derive: copies ssn", "approve b-ddl [dba ops]: needs approval: ddl: CREATE TABLE AS",
+			"approve d-write [owners]: needs approval: write: CREATE TABLE AS",
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v\ngot  %q\nwant %q", how, err, got, want)
+		}
 	}
 }

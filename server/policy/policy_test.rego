@@ -56,12 +56,12 @@ decided(groups, uses) := d if {
 }
 
 test_default_where_no_rule_matches if {
-	decided([], [use("read", [["clinic", "wards"]])]) == {"action": "allow", "rule": "default", "use": 0}
-	decided([], [use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 0}
+	decided([], [use("read", [["clinic", "wards"]])]) == {"action": "allow", "rule": "default", "use": 0, "also": []}
+	decided([], [use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 0, "also": []}
 }
 
 test_a_rule_takes_the_place_of_the_default if {
-	decided(["dba"], [use("ddl", [])]) == {"action": "allow", "rule": "free", "use": 0}
+	decided(["dba"], [use("ddl", [])]) == {"action": "allow", "rule": "free", "use": 0, "also": []}
 }
 
 test_tables if {
@@ -77,8 +77,8 @@ test_tables if {
 
 test_a_rule_on_tables_decides_about_no_others if {
 	scratch := [["scratch", "a"], ["scratch", "b"]]
-	decided(["dba"], [use("derive", scratch)]) == {"action": "allow", "rule": "free", "use": 0}
-	decided(["dba"], [use("derive", array.concat(scratch, [["clinic", "wards"]]))]) == {"action": "deny", "rule": "default", "use": 0}
+	decided(["dba"], [use("derive", scratch)]) == {"action": "allow", "rule": "free", "use": 0, "also": []}
+	decided(["dba"], [use("derive", array.concat(scratch, [["clinic", "wards"]]))]) == {"action": "deny", "rule": "default", "use": 0, "also": []}
 	decided(["dba"], [use("derive", [])]).action == "deny"
 	decided(["dba"], [anything("derive")]).action == "deny"
 	decided(["dba", "agents"], [use("derive", [["scratch", "a"], ["clinic", "patients"]])]).rule == "hold-clinic"
@@ -93,8 +93,8 @@ test_groups if {
 }
 
 test_strictest_effect_decides if {
-	decided(["agents"], [use("ddl", []), use("read", [["vault", "keys"]])]) == {"action": "deny", "rule": "deny-vault", "use": 1}
-	decided([], [use("read", []), use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 1}
+	decided(["agents"], [use("ddl", []), use("read", [["vault", "keys"]])]) == {"action": "deny", "rule": "deny-vault", "use": 1, "also": []}
+	decided([], [use("read", []), use("ddl", [])]) == {"action": "approve", "rule": "default", "use": 1, "also": []}
 }
 
 test_rules_that_observe_decide_nothing if {
@@ -103,11 +103,11 @@ test_rules_that_observe_decide_nothing if {
 	d := policy.decision with data.hoop.index as watching with input as question
 	d.action == "allow"
 	o := policy.observed with data.hoop.index as watching with input as question
-	o == {"action": "deny", "rule": "watch", "use": 0}
+	o == {"action": "deny", "rule": "watch", "use": 0, "also": []}
 }
 
 test_most_people_then_the_name if {
-	decided([], [use("destroy", [])]) == {"action": "approve", "rule": "also-two", "use": 0}
+	decided([], [use("destroy", [])]) == {"action": "approve", "rule": "also-two", "use": 0, "also": [["two", 0]]}
 }
 
 test_unknown_is_denied_where_masks_apply if {
@@ -115,7 +115,7 @@ test_unknown_is_denied_where_masks_apply if {
 	masked := object.union(index, {"masked": {"pg": true}})
 	question := {"identity": {"groups": []}, "target": "pg", "uses": [use("unknown", [])]}
 	d := policy.decision with data.hoop.index as masked with input as question
-	d == {"action": "deny", "rule": "masked", "use": 0}
+	d == {"action": "deny", "rule": "masked", "use": 0, "also": []}
 }
 
 test_what_is_not_known_is_denied if {
@@ -148,4 +148,15 @@ test_emergency if {
 	name == "glass"
 	granted(["oncall"]) != "glass"
 	not policy.emergency with data.hoop.index as index with input as {"identity": {"groups": ["agents"]}, "target": "pg"}
+}
+
+test_also_is_what_wants_as_many if {
+	both := decided(["agents"], [use("derive", [["clinic", "patients"]]), use("read", [["clinic", "patients"]])])
+	both == {"action": "approve", "rule": "hold-clinic", "use": 0, "also": []}
+	other := object.union(index, {"rules": {"pg": {"ddl": {"*": anywhere(["one"])}}}})
+	question := {"identity": {"groups": []}, "target": "pg", "uses": [use("ddl", []), use("read", [["clinic", "patients"]])]}
+	d := policy.decision with data.hoop.index as other with input as question
+	d == {"action": "approve", "rule": "hold-clinic", "use": 1, "also": [["one", 0]]}
+	stricter := decided([], [use("destroy", []), use("read", [["clinic", "patients"]])])
+	stricter == {"action": "approve", "rule": "also-two", "use": 0, "also": [["two", 0]]}
 }

@@ -282,6 +282,48 @@ func TestApproval_StricterRulesMeanwhileRefuse(t *testing.T) {
 	}
 }
 
+// Where a statement meets rules that are as strict, the people of each are asked: who wrote
+// it could else choose between them, by what it touches besides.
+func TestApproval_RulesAsStrict(t *testing.T) {
+	const rule = `
+---
+kind: StatementRule
+name: a-comes-first-by-name
+spec: {targets: [pg-prod], groups: ["*"], effects: [write], tables: [public.allowed], decision: approve, approval: {groups: [privacy-office], count: 1, timeout: 30s}}
+`
+	a := startApprovals(t, servertest.Options{Resources: servertest.Resources + rule})
+	const sql = "WITH x AS (INSERT INTO allowed VALUES (1)) UPDATE hits SET n = n + 1"
+	conn := open(t, a.Gateway, nil)
+	for _, both := range []bool{false, true} {
+		before := a.hits()
+		done := exec(conn, sql)
+		first := a.inbox("privacy-officer", 1)[0]
+		if others := a.inbox("dba", 0); first.Rule != "a-comes-first-by-name" {
+			t.Errorf("rule %s, and %d others wait", first.Rule, len(others))
+		}
+		_, err := a.API("privacy-officer").Approve(t.Context(), first.ID, "")
+		must(t, err)
+		second := a.inbox("dba", 1)[0]
+		if second.Rule != "risky-needs-a-human" || !strings.Contains(second.Reason, "unbounded-write") {
+			t.Errorf("then: rule %s, %s", second.Rule, second.Reason)
+		}
+		a.decide(second.ID, both)
+		err = <-done
+		if n := a.hits() - before; both && (err != nil || n != 1) || !both && (state(err) != "42501" || n != 0) {
+			t.Errorf("agreed by both %v: %v, it ran %d times", both, err, n)
+		}
+	}
+	// A rule that is as strict, and came while others were asked.
+	a.Reload(servertest.Resources, "")
+	before, done := a.hits(), exec(conn, sql)
+	held := a.pending(1)[0]
+	a.Reload(servertest.Resources+rule, "")
+	a.decide(held.ID, true)
+	if err := <-done; state(err) != "42501" || a.hits() != before {
+		t.Errorf("approved by one, when the rules want both: %v, it ran %d times", err, a.hits()-before)
+	}
+}
+
 // Many sessions want the same, many people agree at once to one of them: it runs once.
 func TestApproval_DoubleSpend(t *testing.T) {
 	a := startApprovals(t, servertest.Options{})

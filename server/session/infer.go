@@ -193,11 +193,14 @@ func (b byColumn) claims(s *Session) (out []infer.Claim) {
 	return out
 }
 
-// limit gives what must be agreed to before the statement runs: what the policy wants, d, and
+// limit gives what must be agreed to before the statement runs: what the policy wants, d, with
+// what it wants besides, and
 // where limits would be exceeded what those want whose limits they are. Who agrees to one
 // thing has not agreed to another; where the same people are asked, they are asked once.
 func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) ([]hoop.Decision, error) {
-	asks := []hoop.Decision{d}
+	also := d.Also
+	d.Also = nil // each is a decision of its own
+	asks := append([]hoop.Decision{d}, also...)
 	all := slices.Concat(x.claims, x.fails, x.errs)
 	if len(all) == 0 && x.room == nil || d.Action == hoop.Deny {
 		return asks, nil
@@ -257,7 +260,7 @@ func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string
 		return []hoop.Decision{limit}
 	}
 	for i, have := range asks {
-		if !sameGroups(have.Approval.Groups, by.Groups) {
+		if !hoop.SameGroups(have.Approval.Groups, by.Groups) {
 			continue
 		}
 		both := *have.Approval
@@ -269,10 +272,6 @@ func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string
 		return asks
 	}
 	return append(asks, limit)
-}
-
-func sameGroups(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // approvers are those of the limit that a count is of; nil where it names none.

@@ -390,8 +390,10 @@ func (s *Session) stillHolds(ctx context.Context, st *hoop.Statement, uses []hoo
 		return now, err
 	case now.Action == hoop.Deny:
 		return now, s.denied(now)
-	case now.Action == hoop.Approve && !slices.ContainsFunc(asks, func(d hoop.Decision) bool {
-		return now.Approval.Count <= d.Approval.Count && slices.Equal(now.Approval.Groups, d.Approval.Groups)
+	case slices.ContainsFunc(append([]hoop.Decision{now}, now.Also...), func(wanted hoop.Decision) bool {
+		return wanted.Action == hoop.Approve && !slices.ContainsFunc(asks, func(d hoop.Decision) bool {
+			return wanted.Approval.Count <= d.Approval.Count && slices.Equal(wanted.Approval.Groups, d.Approval.Groups)
+		})
 	}):
 		return now, hoop.Errorf(hoop.CodeDenied, "the rules changed while the statement waited, and others must approve it now").
 			WithHint("run the statement again")
