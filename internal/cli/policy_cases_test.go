@@ -29,7 +29,8 @@ func TestPolicyExplain_Terminal(t *testing.T) {
 	w := newWorld(t)
 	answers(t, w, api.PathExplain, api.Explanation{
 		Target: "pg-prod", Database: "clinic", Groups: []string{"a", "b"}, Shape: "SELECT $1\x1b[2J",
-		Decision: hoop.Decision{Action: hoop.Approve, Rule: "risky", Reason: "needs approval: derive", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 2, Timeout: hoop.Duration(120e9)}},
+		Decision: hoop.Decision{Action: hoop.Approve, Rule: "risky", Reason: "needs approval: derive", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 2, Timeout: hoop.Duration(120e9)},
+			Also: []hoop.Decision{{Action: hoop.Approve, Rule: "copies", Approval: &hoop.ApprovalRule{Groups: []string{"privacy"}, Count: 2, Timeout: hoop.Duration(60e9)}}}},
 		Effects: []api.ExplainedEffect{{
 			Use: hoop.Use{Effect: hoop.EffectDerive, Tables: []string{"c.p"}, Into: []string{"c.q"}, Why: "copies"}, Decision: hoop.Decision{Action: hoop.Approve, Rule: "risky"},
 		}},
@@ -48,7 +49,7 @@ func TestPolicyExplain_Terminal(t *testing.T) {
 		"decision   approve\n" +
 		"rule       risky\n" +
 		"why        needs approval: derive\n" +
-		"approval   2 of dba within 2m\n" +
+		"approval   2 of dba within 2m, and 2 of privacy within 1m\n" +
 		"\n" +
 		"EFFECT  DECISION  RULE   ON             WHY\n" +
 		"derive  approve   risky  c.p, into c.q  copies\n" +
