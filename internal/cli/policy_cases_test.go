@@ -29,8 +29,10 @@ func TestPolicyExplain_Terminal(t *testing.T) {
 	w := newWorld(t)
 	answers(t, w, api.PathExplain, api.Explanation{
 		Target: "pg-prod", Database: "clinic", Groups: []string{"a", "b"}, Shape: "SELECT $1\x1b[2J",
-		Decision: hoop.Decision{Action: hoop.Approve, Rule: "risky", Reason: "needs approval: derive", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 2, Timeout: hoop.Duration(120e9)},
-			Also: []hoop.Decision{{Action: hoop.Approve, Rule: "copies", Approval: &hoop.ApprovalRule{Groups: []string{"privacy"}, Count: 2, Timeout: hoop.Duration(60e9)}}}},
+		Decision: hoop.Decision{
+			Action: hoop.Approve, Rule: "risky", Reason: "needs approval: derive", Approval: &hoop.ApprovalRule{Groups: []string{"dba"}, Count: 2, Timeout: hoop.Duration(120e9)},
+			Also: []hoop.Decision{{Action: hoop.Approve, Rule: "copies", Approval: &hoop.ApprovalRule{Groups: []string{"privacy"}, Count: 2, Timeout: hoop.Duration(60e9)}}},
+		},
 		Effects: []api.ExplainedEffect{{
 			Use: hoop.Use{Effect: hoop.EffectDerive, Tables: []string{"c.p"}, Into: []string{"c.q"}, Why: "copies"}, Decision: hoop.Decision{Action: hoop.Approve, Rule: "risky"},
 		}},
