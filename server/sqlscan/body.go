@@ -77,7 +77,7 @@ func (b *body) read() {
 			}
 			b.temp = b.temp || b.paths(i)
 			b.implied(implying[t.text])
-			if i == 0 || b.toks[i-1].text != "." { // NEW.copy is a column
+			if !b.sign(i-1, ".") { // NEW.copy is a column
 				b.command(i, t.text)
 			}
 			b.named(i, t.text)
@@ -110,8 +110,8 @@ func (b *body) paths(i int) bool {
 // name and a dot, is about a column: its table stands in a FROM besides. A function may
 // have any schema, in column notation. What pg_temp has only the session knows.
 func (b *body) named(i int, name string) {
-	schema, column := "", i+1 < len(b.toks) && b.toks[i+1].text == "."
-	if i > 1 && b.toks[i-1].text == "." {
+	schema, column := "", b.sign(i+1, ".")
+	if i > 1 && b.sign(i-1, ".") {
 		if schema = b.toks[i-2].text; isTempSchema(schema) {
 			schema = catalog.TempSchema
 			b.find(name)
@@ -161,7 +161,7 @@ func (b *body) sequence(i int) {
 	}
 	toks, ok := tokenize(b.toks[i+1].text)
 	n := len(toks)
-	if !ok || n != 1 && (n != 3 || toks[1].text != ".") {
+	if !ok || n != 1 && (n != 3 || !toks[1].is(".")) {
 		b.anySequence()
 		return
 	}
@@ -200,7 +200,7 @@ func (b *body) word(i int) string {
 
 // sign reports whether punctuation or an operator stands at i.
 func (b *body) sign(i int, text string) bool {
-	return i < len(b.toks) && b.toks[i].text == text && (b.toks[i].kind == tokOther || b.toks[i].kind == tokOp)
+	return i >= 0 && i < len(b.toks) && b.toks[i].is(text)
 }
 
 // skip gives the place after words.
@@ -234,13 +234,17 @@ func (b *body) command(i int, word string) {
 	case "fetch", "move":
 		b.reads = b.reads || !b.fetchFirst(i+1) // a cursor of another query
 	case "into":
-		inserts := b.word(i-1) == "insert"
-		if next := b.target(b.skip(i+1, "strict", "table", "temp", "temporary", "unlogged", "only"), inserts || b.sql); b.sql && !inserts && !b.defines && next > i+1 {
+		at := b.skip(i+1, "strict", "table", "temp", "temporary", "unlogged", "only")
+		if inserts := b.word(i-1) == "insert"; inserts || !b.sql {
+			b.target(at, inserts)
+		} else if next := b.fresh(at); !b.defines && next > i+1 {
 			b.hide(b.toks[next-1].text)
 		}
 	case "update":
 		switch b.word(i - 1) {
-		case "for", "key", "do": // FOR UPDATE, FOR NO KEY UPDATE, ON CONFLICT DO UPDATE
+		case "for", "key": // FOR UPDATE and FOR NO KEY UPDATE lock; a cursor may be FOR UPDATE t SET …
+			b.target(b.skip(i+1, "only"), false)
+		case "do": // ON CONFLICT DO UPDATE
 		case "or", "on", "before", "after", "of", "instead": // of triggers, rules and foreign keys
 		default:
 			b.target(b.skip(i+1, "only"), true)
@@ -283,7 +287,7 @@ func (b *body) alter(i int) {
 		b.unreadable()
 		return
 	}
-	for n := b.target(b.skip(i+1, "if", "exists", "only"), true); n < len(b.toks) && b.toks[n].text != ";"; n++ {
+	for n := b.target(b.skip(i+1, "if", "exists", "only"), true); n < len(b.toks) && !b.sign(n, ";"); n++ {
 		switch b.word(n) {
 		case "rename", "schema", "attach", "detach", "inherit":
 			b.unreadable()
@@ -300,19 +304,38 @@ func (b *body) create(i int) {
 	switch b.word(i) {
 	case "table":
 		at := b.skip(i+1, "if", "not", "exists")
-		if next := b.target(at, true); b.plain(next) && b.word(i-1) != "materialized" {
+		if next := b.fresh(at); b.plain(next) && b.word(i-1) != "materialized" {
 			b.hide(b.toks[next-1].text)
 		} else {
 			b.makes = true
 		}
 	case "view":
-		b.target(b.skip(i+1, "if", "not", "exists"), true)
+		b.fresh(b.skip(i+1, "if", "not", "exists"))
 		b.makes = true
 	case "sequence":
-	case "index", "schema", "statistics":
+	case "schema":
+		b.makes = true
+		b.newSchema(b.skip(i+1, "if", "not", "exists"))
+	case "index", "statistics":
 		b.makes = true
 	default:
 		b.unreadable()
+	}
+}
+
+// newSchema notes the name of a schema that is made, which stands at i: of its own, or that of
+// the role that gets it.
+func (b *body) newSchema(i int) {
+	if b.word(i) == "authorization" {
+		i++
+	}
+	switch b.word(i) {
+	case "current_user", "current_role", "session_user":
+		b.unreadable() // what it is called is not known
+		return
+	}
+	if i < len(b.toks) {
+		b.schema(b.toks[i].text)
 	}
 }
 
@@ -323,7 +346,7 @@ var shared = []string{
 
 // plain reports whether what stands at i, behind the name of a new table, gives it nothing but columns.
 func (b *body) plain(i int) bool {
-	for ; i < len(b.toks) && b.toks[i].text != ";"; i++ {
+	for ; i < len(b.toks) && !b.sign(i, ";"); i++ {
 		switch w := b.word(i); {
 		case w == "as":
 			return true
@@ -337,7 +360,7 @@ func (b *body) plain(i int) bool {
 func (b *body) targets(i int) {
 	for {
 		next := b.target(i, true)
-		if next >= len(b.toks) || b.toks[next].text != "," {
+		if !b.sign(next, ",") {
 			return
 		}
 		i = b.skip(next+1, "only")
@@ -347,46 +370,62 @@ func (b *body) targets(i int) {
 // target notes that the relation named at i is written, and gives the place after it.
 // Where there is none yet, made says that one of the name may be.
 func (b *body) target(i int, made bool) int {
-	var parts []string
-	within := b.word(i-1) == "only" && b.sign(i, "(")
-	if within {
-		i++
-	}
-	for i < len(b.toks) && (b.toks[i].kind == tokWord || b.toks[i].kind == tokName) {
-		parts = append(parts, b.toks[i].text)
-		if i++; i >= len(b.toks) || b.toks[i].text != "." {
-			break
-		}
-		i++
-	}
-	if len(parts) == 0 {
-		return i
-	}
-	if within && b.sign(i, ")") || b.sign(i, "*") { // ONLY (name), name *
-		i++
-	}
-	schema, name := "", parts[len(parts)-1]
-	if len(parts) > 1 {
-		schema = parts[len(parts)-2]
+	schema, name, next := b.relation(i)
+	if name == "" {
+		return next
 	}
 	found := b.cat.Lookup(schema, name)
 	for _, t := range found {
 		b.write(t)
 	}
-	if len(found) > 0 || !made {
-		return i
+	if len(found) == 0 && made {
+		b.lands(schema, name)
 	}
+	return next
+}
+
+// fresh notes that a relation named at i is made, whatever others have the name, and gives the
+// place after it.
+func (b *body) fresh(i int) int {
+	next := b.target(i, false)
+	if schema, name, _ := b.relation(i); name != "" {
+		b.lands(schema, name)
+	}
+	return next
+}
+
+// relation reads the name at i, and gives the place after it; name is "" where none stands there.
+func (b *body) relation(i int) (schema, name string, next int) {
+	within := b.word(i-1) == "only" && b.sign(i, "(")
+	if within {
+		i++
+	}
+	for i < len(b.toks) && (b.toks[i].kind == tokWord || b.toks[i].kind == tokName) {
+		schema, name = name, b.toks[i].text
+		if i++; !b.sign(i, ".") {
+			break
+		}
+		i++
+	}
+	if name != "" && (within && b.sign(i, ")") || b.sign(i, "*")) { // ONLY (name), name *
+		i++
+	}
+	return schema, name, i
+}
+
+// lands notes that a relation of a name that no catalog has is written.
+func (b *body) lands(schema, name string) {
 	b.temp = true
 	if schema != "" {
 		b.into[hoop.TableName(schema, name)] = true
-		return i
+		return
 	}
 	for _, s := range b.cat.Schemas() {
 		if userSchema(s) {
 			b.into[hoop.TableName(s, name)] = true
 		}
 	}
-	return i
+	b.unplaced(name)
 }
 
 func userSchema(name string) bool {

@@ -38,6 +38,8 @@ type code struct {
 	finds    map[string]bool // names without a schema of tables in it
 	makes    bool            // it may make, or alter, what runs code or stands for other tables
 	hides    map[string]bool // names of plain tables that it makes
+	schemas  map[string]bool // those that it makes
+	homeless map[string]bool // names without a schema that it makes, or writes to and no table has
 	met      map[*hook]bool  // what is added by their types and its sources
 }
 
@@ -75,6 +77,22 @@ func (c *code) hide(name string) {
 	c.hides[name] = true
 }
 
+// schema notes the name of a schema that the code makes: what it makes without one may go there.
+func (c *code) schema(name string) {
+	if c.schemas == nil {
+		c.schemas = map[string]bool{}
+	}
+	c.schemas[name] = true
+}
+
+// unplaced notes a name without a schema that the code makes, or writes to and no table has.
+func (c *code) unplaced(name string) {
+	if c.homeless == nil {
+		c.homeless = map[string]bool{}
+	}
+	c.homeless[name] = true
+}
+
 // leaves reports whether something may be left of the code that runs code, or that stands for
 // other tables.
 func (c *code) leaves() bool {
@@ -109,6 +127,11 @@ func (c *code) places() []string {
 	for name := range c.into {
 		out = append(out, name)
 	}
+	for schema := range c.schemas {
+		for name := range c.homeless {
+			out = append(out, hoop.TableName(schema, name))
+		}
+	}
 	if c.writes {
 		out = append(out, "*")
 	}
@@ -127,6 +150,12 @@ func (c *code) add(from *code) {
 	}
 	for name := range from.hides {
 		c.hide(name)
+	}
+	for name := range from.schemas {
+		c.schema(name)
+	}
+	for name := range from.homeless {
+		c.unplaced(name)
 	}
 	c.reads, c.writes, c.temp, c.makes = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp, c.makes || from.makes
 	c.session, c.acts, c.keeps, c.commits = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps, c.commits || from.commits

@@ -112,6 +112,7 @@ func (s *stmt) keep(c *code) {
 		s.out.Leaves, s.out.Plants, s.out.Recodes = true, true, true
 	}
 	s.out.Hidden = append(s.out.Hidden, slices.Sorted(maps.Keys(c.hides))...)
+	s.out.Schemas = append(s.out.Schemas, slices.Sorted(maps.Keys(c.schemas))...)
 }
 
 // copied adds a derive where there is something to copy and a place for it.

@@ -57,10 +57,7 @@ type plReader struct {
 // is reports whether the next lexemes are these words or signs.
 func (p *plReader) is(words ...string) bool {
 	for i, w := range words {
-		if p.at+i >= len(p.toks) {
-			return false
-		}
-		if t := p.toks[p.at+i]; t.text != w || t.kind == tokString || t.kind == tokName {
+		if p.at+i >= len(p.toks) || !p.toks[p.at+i].is(w) {
 			return false
 		}
 	}
@@ -110,7 +107,7 @@ func (p *plReader) until(words ...string) (end int, ok bool) {
 		if t.kind == tokString || t.kind == tokName {
 			continue
 		}
-		if depth == 0 && slices.Contains(words, t.text) && (i == p.at || p.toks[i-1].text != "." || t.kind == tokOther) {
+		if depth == 0 && slices.Contains(words, t.text) && (i == p.at || !p.toks[i-1].is(".") || t.kind == tokOther) {
 			return i, true
 		}
 		switch t.text {
@@ -420,7 +417,7 @@ func (p *plReader) forLoop() bool {
 		return false
 	}
 	for i := p.at; i+1 < end; i++ { // 1..n
-		if p.toks[i].text == "." && p.toks[i+1].text == "." {
+		if p.toks[i].is(".") && p.toks[i+1].is(".") {
 			return p.take("SELECT ", i) && p.skip(".", ".") && (p.is("by") || p.expressionBeforeOr("by", end)) &&
 				(!p.skip("by") || p.expressionBefore("loop")) && p.skip("loop") && p.loop(noEnd)
 		}
@@ -539,7 +536,7 @@ func (p *plReader) statement() bool {
 	from := p.at
 	into := func() (next int, found bool) {
 		for i := p.at; i < end; i++ {
-			if t := p.toks[i]; t.kind == tokWord && t.text == "into" && i > from && !slices.Contains([]string{"insert", "merge", "."}, p.toks[i-1].text) {
+			if p.toks[i].is("into") && i > from && !slices.ContainsFunc([]string{"insert", "merge", "."}, p.toks[i-1].is) {
 				return i, true
 			}
 		}

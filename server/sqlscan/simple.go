@@ -64,7 +64,7 @@ func (p *simpleParser) peek() lexeme {
 }
 
 func (p *simpleParser) take(text string) bool {
-	if t := p.peek(); t.kind == tokString || t.kind == tokName || t.text != text || text == "" {
+	if text == "" || !p.peek().is(text) {
 		return false
 	}
 	p.at++
@@ -134,7 +134,7 @@ func (p *simpleParser) term() bool {
 		return p.cond() && p.take(")")
 	}
 	if p.take("tg_op") {
-		if !p.take("=") && !p.take("<>") && !p.take("!=") || p.peek().kind != tokString {
+		if !p.take("=") && !p.take("<>") || p.peek().kind != tokString {
 			return false
 		}
 		p.at++

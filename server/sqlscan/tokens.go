@@ -10,6 +10,11 @@ type lexeme struct {
 	start, end int // its place in the source
 }
 
+// is reports whether a word, an operator or punctuation stands there, in no quotes.
+func (t lexeme) is(text string) bool {
+	return t.text == text && t.kind != tokString && t.kind != tokName
+}
+
 type tokenKind byte
 
 const (
@@ -274,6 +279,10 @@ func (t *tokenizer) operator() {
 	for end > t.at+1 && (t.src[end-1] == '+' || t.src[end-1] == '-') && !strings.ContainsAny(t.src[t.at:end], "~!@#^&|`?%") {
 		end--
 	}
-	t.add(tokOp, t.src[t.at:end])
+	text := t.src[t.at:end]
+	if text == "!=" { // scan.l's not_equals
+		text = "<>"
+	}
+	t.add(tokOp, text)
 	t.at = end
 }
