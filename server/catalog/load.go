@@ -14,9 +14,9 @@ import (
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 )
 
-// usersCast is SQL for the casts that run users' functions or none: those that come with a
-// range are internal.
-const usersCast = `oid >= 16384 and castfunc not in (select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang where l.lanname = 'internal')`
+// usersCast is SQL for the casts that users made, not those that come with a range.
+const usersCast = `oid >= 16384 and castfunc not in (select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang
+	where l.lanname = 'internal' and p.prosrc ~ '^multirange_constructor[0-2]$')`
 
 // versionQuery digests the rows of every catalog table that load reads by their
 // identity and the transaction that wrote them (xmin). Temporary relations, types and

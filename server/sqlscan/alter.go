@@ -332,6 +332,7 @@ func (s *stmt) rename(r *pg_query.RenameStmt) {
 		if r.RenameType == pg_query.ObjectType_OBJECT_FUNCTION || r.RenameType == pg_query.ObjectType_OBJECT_PROCEDURE ||
 			r.RenameType == pg_query.ObjectType_OBJECT_ROUTINE || r.RenameType == pg_query.ObjectType_OBJECT_AGGREGATE {
 			s.opaque("a function by another name")
+			s.replaces(r.Object.GetObjectWithArgs().GetObjname(), -1)
 		}
 		return
 	}

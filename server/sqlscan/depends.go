@@ -74,11 +74,9 @@ func (d *dependence) calls(n *pg_query.Node) (found []*catalog.Function, known b
 		}
 	}
 	operators := func(name []*pg_query.Node) {
-		if parts := stringsOf(name); len(parts) == 1 || len(parts) > 1 && parts[0] != "pg_catalog" {
-			for _, op := range d.cat.Operators(parts[len(parts)-1]) {
-				if f, ok := d.cat.Function(op.Function); !ok || !compiled(f) {
-					add(op.Function)
-				}
+		for _, op := range usersOperators(d.cat, stringsOf(name)) {
+			if f, ok := d.cat.Function(op.Function); !ok || !supplied(f) {
+				add(op.Function)
 			}
 		}
 	}
@@ -122,11 +120,10 @@ func (d *dependence) calls(n *pg_query.Node) (found []*catalog.Function, known b
 	return found, known
 }
 
-// compiled reports whether a function came with what runs the server, as one that an
-// operator is made of: those of extensions look into their arguments and into thresholds.
-func compiled(f *catalog.Function) bool {
-	return f.Language == "c" || f.Language == "internal" || f.Extension
-}
+// supplied reports whether a function came with an extension, as one that an operator, a cast
+// or a comparison is made of: those look into their arguments and into thresholds. One in C or
+// of the server's own that somebody else has given a name may be any.
+func supplied(f *catalog.Function) bool { return f.Extension }
 
 // named reports whether a user's type has the name, in any schema.
 func (d *dependence) named(oid uint32, name string) bool {

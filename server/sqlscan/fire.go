@@ -302,7 +302,7 @@ func (s *stmt) codes() bool {
 func converts(cat *catalog.Snapshot) bool {
 	written := func(oid uint32) bool {
 		f, ok := cat.Function(oid)
-		return !ok || !compiled(f)
+		return !ok || !f.System && !supplied(f)
 	}
 	for _, functions := range cat.Comparisons {
 		if slices.ContainsFunc(functions, written) {

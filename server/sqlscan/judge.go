@@ -1,6 +1,7 @@
 package sqlscan
 
 import (
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
@@ -48,16 +49,23 @@ func computes(f *catalog.Function) bool {
 // PlainOperator reports whether every operator of the name is PostgreSQL's own, or
 // computes as Computes says.
 func PlainOperator(cat *catalog.Snapshot, name []*pg_query.Node) bool {
-	parts := stringsOf(name)
-	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
-		return true
+	return !slices.ContainsFunc(usersOperators(cat, stringsOf(name)), func(op *catalog.Operator) bool {
+		f, ok := cat.Function(op.Function)
+		return !ok || !computes(f)
+	})
+}
+
+// usersOperators are those that a name may mean, whatever the search_path, and that are not
+// PostgreSQL's own. Users may make some beside these.
+func usersOperators(cat *catalog.Snapshot, name []string) []*catalog.Operator {
+	if len(name) == 0 {
+		return nil
 	}
-	for _, op := range cat.Operators(parts[len(parts)-1]) {
-		if f, ok := cat.Function(op.Function); !ok || !computes(f) {
-			return false
-		}
+	all := cat.Operators(name[len(name)-1])
+	if len(name) == 1 || name[0] != "pg_catalog" {
+		return all
 	}
-	return true
+	return slices.DeleteFunc(slices.Clone(all), func(op *catalog.Operator) bool { return op.Schema != "pg_catalog" })
 }
 
 // PlainType reports whether making a value of the type runs no user's function.

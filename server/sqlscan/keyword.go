@@ -68,11 +68,13 @@ func (s *stmt) keyword(n *pg_query.Node) {
 	}
 }
 
-// systemType reports whether the name of a type means one of PostgreSQL's own: before version 17
-// json is a name as any other, which the grammar has put into pg_catalog.
+// systemType reports whether the name of a type means one of PostgreSQL's own: users may make some
+// beside these, and before version 17 json is a name as any other, which the grammar has put into
+// pg_catalog.
 func systemType(cat *catalog.Snapshot, parts []string) bool {
 	if len(parts) < 2 || parts[0] != "pg_catalog" {
 		return false
 	}
-	return parts[1] != "json" || cat.Server >= 170000 || len(cat.UserTypes("json")) == 0
+	named := parts[1] == "json" && cat.Server < 170000
+	return !slices.ContainsFunc(cat.UserTypes(parts[1]), func(t catalog.UserType) bool { return named || t.Schema == "pg_catalog" })
 }

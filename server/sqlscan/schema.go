@@ -324,7 +324,9 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		if x.CreateSchemaStmt.Authrole != nil {
 			s.role("", "a schema for another role")
 		}
-		s.home = cmp.Or(x.CreateSchemaStmt.Schemaname, x.CreateSchemaStmt.GetAuthrole().GetRolename())
+		if s.home = cmp.Or(x.CreateSchemaStmt.Schemaname, x.CreateSchemaStmt.GetAuthrole().GetRolename()); s.home == "" {
+			s.forbid("a schema gets the name of the role of the moment, which the text does not say: write its name")
+		}
 		s.out.Schemas = append(s.out.Schemas, s.home)
 		for _, e := range x.CreateSchemaStmt.SchemaElts {
 			s.utility(e)
@@ -438,6 +440,9 @@ func (s *stmt) define(d *pg_query.DefineStmt) {
 		s.ddl("CREATE TEXT SEARCH")
 	default:
 		s.code("CREATE "+strings.ReplaceAll(strings.TrimPrefix(d.Kind.String(), "OBJECT_"), "_", " "), "*")
+	}
+	if d.Replace {
+		s.replaces(d.Defnames, -1)
 	}
 }
 
@@ -594,7 +599,12 @@ func (s *stmt) createFunction(c *pg_query.CreateFunctionStmt) {
 		verb = "CREATE PROCEDURE"
 	}
 	s.code(verb, "*")
-	s.makesNamed(c.Funcname)
+	if s.makesNamed(c.Funcname); c.Replace {
+		s.replaces(c.Funcname, len(slices.DeleteFunc(slices.Clone(c.Parameters), func(n *pg_query.Node) bool {
+			mode := n.GetFunctionParameter().GetMode()
+			return mode == pg_query.FunctionParameterMode_FUNC_PARAM_OUT || mode == pg_query.FunctionParameterMode_FUNC_PARAM_TABLE
+		})))
+	}
 	s.functionOptions(c.Options)
 	s.cmd.Verb = verb
 }

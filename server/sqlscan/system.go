@@ -158,12 +158,25 @@ func (s *stmt) systemRelation(t *catalog.Table) {
 	}
 }
 
-// systemWrite judges DML on the catalog. pg_settings passes it on to set_config.
+// systemWrite judges DML on the catalog, after which names may stand for anything, and code do
+// anything. pg_settings passes it on to set_config.
 func (s *stmt) systemWrite(t *catalog.Table) {
-	s.leavesAny()
 	s.use(hoop.EffectServer, "changes the system catalog", t.Canonical())
+	s.anything("changes the system catalog")
 	if t.Name == "pg_settings" {
 		s.forbid("settings are set with SET")
+	}
+}
+
+// replaces refuses what may give one of PostgreSQL's own functions other code or another name:
+// they are known by their names. args is how many arguments it has, below 0 where that is not known.
+func (s *stmt) replaces(name []*pg_query.Node, args int) {
+	parts := stringsOf(name)
+	if len(parts) == 0 || len(parts) > 1 && userSchema(parts[len(parts)-2]) {
+		return
+	}
+	if slices.ContainsFunc(s.cat.Functions("", parts[len(parts)-1]), func(f *catalog.Function) bool { return f.System && (args < 0 || f.Args == args) }) {
+		s.forbid("one of PostgreSQL's own functions may be meant, whose code and name stay as they are: write the schema of your own")
 	}
 }
 

@@ -66,12 +66,12 @@ type hookFinder struct {
 	all []*hook
 }
 
-// add adds a hook that runs functions. What came with an extension or is in C is trusted, as
-// where an operator is named.
+// add adds a hook that runs functions. What came with an extension is trusted, as where an
+// operator is named.
 func (f *hookFinder) add(h *hook, functions []uint32) {
 	h.code = newCode(f.cat)
 	for _, oid := range functions {
-		if fn, ok := f.cat.Function(oid); ok && !fn.System && (fn.Extension || fn.Language == "c" || fn.Language == "internal") {
+		if fn, ok := f.cat.Function(oid); ok && supplied(fn) {
 			continue
 		}
 		if oid != 0 {

@@ -200,22 +200,20 @@ func (s *stmt) subLink(l *pg_query.SubLink, w where) {
 	}
 }
 
-// operator notes an operator that a user made of code other than C.
+// operator notes an operator that a user made, other than an extension's.
 func (s *stmt) operator(name []*pg_query.Node) {
 	parts := stringsOf(name)
-	if len(parts) == 0 || len(parts) > 1 && parts[0] == "pg_catalog" {
-		return
-	}
-	if isTempSchema(parts[0]) {
+	if len(parts) > 0 && isTempSchema(parts[0]) {
 		s.anything("an operator is the session's own")
 	}
-	for _, op := range s.cat.Operators(parts[len(parts)-1]) {
-		f, ok := s.cat.Function(op.Function)
-		if !ok || !compiled(f) {
-			if !ok {
-				s.opaque("operator " + op.Name + " is not known")
-				return
-			}
+	for _, op := range usersOperators(s.cat, parts) {
+		switch f, ok := s.cat.Function(op.Function); {
+		case !ok:
+			s.opaque("operator " + op.Name + " is not known")
+			return
+		case f.System:
+			s.function(f, call{name: f.Name, via: "operator " + op.Name + " calls "})
+		case !supplied(f):
 			s.called(f, call{}, "operator "+op.Name+" is a user's")
 		}
 	}
