@@ -356,6 +356,7 @@ func (s *stmt) createCommand(n *pg_query.Node) bool {
 		s.fired = s.canonical(x.CreateTrigStmt.Relation)
 	case *pg_query.Node_RuleStmt:
 		s.code("CREATE RULE", s.canonical(x.RuleStmt.Relation)...)
+		s.redefines(x.RuleStmt.Relation)
 		s.quietly(func() { s.walk(x.RuleStmt.WhereClause, where{}) })
 		for _, a := range x.RuleStmt.Actions {
 			s.walk(a, where{output: true})
@@ -401,6 +402,9 @@ func (s *stmt) createView(x *pg_query.ViewStmt) {
 	}
 	if s.newTable(v); !s.makesOwn() {
 		s.changesCatalog()
+	}
+	if x.Replace && !s.makesOwn() {
+		s.redefines(v)
 	}
 	s.walk(x.Query, where{output: true})
 	s.derive("CREATE VIEW", s.places(v))

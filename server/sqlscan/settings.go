@@ -49,7 +49,9 @@ func (s *stmt) setting(name, value string, known, reset bool) {
 	case name == "restrict_nonsystem_relation_kind" && known && value != "":
 		s.use(hoop.EffectSession, "") // the session forgoes something
 	case ServerSetting(name):
-		s.use(hoop.EffectServer, "setting "+name+" reaches beyond the session")
+		if s.use(hoop.EffectServer, "setting "+name+" reaches beyond the session"); name == "allow_system_table_mods" && !reset {
+			s.anything("the system catalog may be defined anew") // and is not looked at
+		}
 	default:
 		s.use(hoop.EffectSession, "")
 	}

@@ -180,6 +180,14 @@ func (s *stmt) replaces(name []*pg_query.Node, args int) {
 	}
 }
 
+// redefines refuses what may have one of PostgreSQL's own views show something else: nobody looks
+// at what those read.
+func (s *stmt) redefines(rv *pg_query.RangeVar) {
+	if slices.ContainsFunc(s.lookup(rv), func(t *catalog.Table) bool { return t.System }) {
+		s.forbid("one of PostgreSQL's own views or tables may be meant, whose definition stays as it is: write the schema of your own")
+	}
+}
+
 // tells notes that the statement can see whether values that are written had been there
 // before: by counters of what its transaction changed, or by a lock.
 func (s *stmt) tells() {

@@ -54,3 +54,25 @@ SELECT OPERATOR(pg_catalog.##) 1
 CREATE FUNCTION $V.tell(int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', (SELECT secret FROM $V.victim WHERE id = 2); RETURN true; END $$
 CREATE DOMAIN pg_catalog.told AS int CHECK ($V.tell(VALUE))
 SELECT 1::pg_catalog.told
+-- a view of the server's own is replaced
+CREATE OR REPLACE VIEW information_schema.applicable_roles AS SELECT CAST(secret AS information_schema.sql_identifier) AS grantee, CAST('x' AS information_schema.sql_identifier) AS role_name, CAST('YES' AS information_schema.yes_or_no) AS is_grantable FROM $V.victim
+SELECT grantee FROM information_schema.administrable_role_authorizations
+-- a view of the server's own is replaced by its name alone
+SET search_path = information_schema
+CREATE OR REPLACE VIEW enabled_roles AS SELECT CAST(secret AS sql_identifier) AS role_name FROM $V.victim
+CREATE VIEW $V.over AS SELECT role_name AS x FROM enabled_roles
+SELECT x FROM $V.over
+-- a view of the server's own gets another rule
+CREATE RULE "_RETURN" AS ON SELECT TO information_schema.applicable_roles DO INSTEAD SELECT CAST(secret AS information_schema.sql_identifier) AS grantee, CAST('x' AS information_schema.sql_identifier) AS role_name, CAST('YES' AS information_schema.yes_or_no) AS is_grantable FROM $V.victim
+SELECT grantee FROM information_schema.administrable_role_authorizations
+-- a view of the server's own gets another rule in its place
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO information_schema.applicable_roles DO INSTEAD SELECT CAST(secret AS information_schema.sql_identifier) AS grantee, CAST('x' AS information_schema.sql_identifier) AS role_name, CAST('YES' AS information_schema.yes_or_no) AS is_grantable FROM $V.victim
+SELECT grantee FROM information_schema.administrable_role_authorizations
+-- a view of the server's own catalog is replaced
+SET allow_system_table_mods = on
+CREATE OR REPLACE VIEW pg_catalog.pg_timezone_abbrevs AS SELECT 'x'::text AS abbrev, interval '0' AS utc_offset, (SELECT secret FROM $V.victim WHERE id = 2) <> '' AS is_dst
+CREATE VIEW pg_catalog.pg_told AS SELECT secret AS x FROM $V.victim
+CREATE TABLE pg_catalog.pg_kept AS SELECT secret AS x FROM $V.victim
+SET search_path = pg_catalog
+CREATE TABLE pg_kept_more AS SELECT secret AS x FROM $V.victim
+SELECT x FROM pg_kept_more
