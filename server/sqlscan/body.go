@@ -90,6 +90,7 @@ func (b *body) read() {
 			}
 		}
 	}
+	b.through()
 }
 
 // paths reports whether the word at i may belong to a SET of the search_path, which can
@@ -310,8 +311,12 @@ func (b *body) create(i int) {
 			b.makes = true
 		}
 	case "view":
-		b.fresh(b.skip(i+1, "if", "not", "exists"))
 		b.makes = true
+		at := b.skip(i+1, "if", "not", "exists")
+		if _, name, _ := b.relation(at); name != "" {
+			b.view(name)
+		}
+		b.fresh(at)
 	case "sequence":
 	case "schema":
 		b.makes = true
@@ -374,11 +379,8 @@ func (b *body) target(i int, made bool) int {
 	if name == "" {
 		return next
 	}
-	found := b.cat.Lookup(schema, name)
-	for _, t := range found {
-		b.write(t)
-	}
-	if len(found) == 0 && made {
+	b.aim(name)
+	if !b.changes(schema, name) && made {
 		b.lands(schema, name)
 	}
 	return next
@@ -387,11 +389,21 @@ func (b *body) target(i int, made bool) int {
 // fresh notes that a relation named at i is made, whatever others have the name, and gives the
 // place after it.
 func (b *body) fresh(i int) int {
-	next := b.target(i, false)
-	if schema, name, _ := b.relation(i); name != "" {
+	schema, name, next := b.relation(i)
+	if name != "" {
+		b.changes(schema, name)
 		b.lands(schema, name)
 	}
 	return next
+}
+
+// changes notes that all relations of a name are written, and reports whether there are any.
+func (b *body) changes(schema, name string) bool {
+	found := b.cat.Lookup(schema, name)
+	for _, t := range found {
+		b.write(t)
+	}
+	return len(found) > 0
 }
 
 // relation reads the name at i, and gives the place after it; name is "" where none stands there.

@@ -2,6 +2,7 @@ package sqlscan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,6 +41,8 @@ type code struct {
 	hides    map[string]bool // names of plain tables that it makes
 	schemas  map[string]bool // those that it makes
 	homeless map[string]bool // names without a schema that it makes, or writes to and no table has
+	views    map[string]bool // names of views that it makes
+	aimed    map[string]bool // names of what it changes
 	met      map[*hook]bool  // what is added by their types and its sources
 }
 
@@ -91,6 +94,34 @@ func (c *code) unplaced(name string) {
 		c.homeless = map[string]bool{}
 	}
 	c.homeless[name] = true
+}
+
+// view notes the name of a view that the code makes.
+func (c *code) view(name string) {
+	if c.views == nil {
+		c.views = map[string]bool{}
+	}
+	c.views[name] = true
+}
+
+// aim notes the name of what the code changes.
+func (c *code) aim(name string) {
+	if c.aimed == nil {
+		c.aimed = map[string]bool{}
+	}
+	c.aimed[name] = true
+}
+
+// through notes what is changed by way of views that the code makes: whatever it reads.
+func (c *code) through() {
+	for name := range c.views {
+		if c.aimed[name] {
+			for _, t := range slices.Collect(maps.Keys(c.sources)) {
+				c.write(t)
+			}
+			return
+		}
+	}
 }
 
 // leaves reports whether something may be left of the code that runs code, or that stands for
@@ -160,6 +191,13 @@ func (c *code) add(from *code) {
 	c.reads, c.writes, c.temp, c.makes = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp, c.makes || from.makes
 	c.session, c.acts, c.keeps, c.commits = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps, c.commits || from.commits
 	c.identity = cmp.Or(c.identity, from.identity)
+	for name := range from.views {
+		c.view(name)
+	}
+	for name := range from.aimed {
+		c.aim(name)
+	}
+	c.through()
 }
 
 // pureExtensions are functions in C of PostgreSQL's own extensions (manual, appendix

@@ -113,6 +113,11 @@ func (s *stmt) keep(c *code) {
 	}
 	s.out.Hidden = append(s.out.Hidden, slices.Sorted(maps.Keys(c.hides))...)
 	s.out.Schemas = append(s.out.Schemas, slices.Sorted(maps.Keys(c.schemas))...)
+	if !s.unseen && !s.foretells {
+		for _, name := range slices.Sorted(maps.Keys(c.views)) { // until the catalog shows them
+			s.standsFor(name, slices.Collect(maps.Keys(c.sources)))
+		}
+	}
 }
 
 // copied adds a derive where there is something to copy and a place for it.

@@ -98,6 +98,7 @@ type builder struct {
 	parents    map[string][]string // see hoop.Use.Parents; the same
 	behindOnce map[firing]bool     // code whose effects are told, that runs unseen
 	unseen     bool                // what is analysed is such code
+	foretells  bool                // what is analysed may come later
 	named      bool                // a literal that is compared with a column names a setting
 	shifted    bool                // an earlier statement changed names, roles, settings or objects
 }

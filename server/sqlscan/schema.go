@@ -67,7 +67,7 @@ func (s *stmt) setsOff(tables []*catalog.Table, c change) []hoop.Use {
 // by a name that is said elsewhere.
 func (s *stmt) effects(run func(in *stmt)) (uses []hoop.Use) {
 	b := newBuilder(s.cat, Lineage{View: s.known.View, Values: []Value{}})
-	b.views = s.views
+	b.views, b.foretells = s.views, true
 	in := newStmt(b, nil)
 	in.many = true
 	run(in)

@@ -30,3 +30,18 @@ SELECT $V.f()
 DO $$ BEGIN SET LOCAL search_path = $V; CREATE TABLE rooms AS SELECT secret AS x FROM victim; END $$
 \connect
 SELECT x FROM $V.rooms
+-- a view that code makes, and writes by
+DO $$ BEGIN CREATE TEMP VIEW w AS SELECT id, code FROM $V.scratch; INSERT INTO w SELECT 7, secret FROM $V.victim WHERE id = 2; END $$
+SELECT code FROM $V.scratch
+-- a view that code makes, written by afterwards
+BEGIN ISOLATION LEVEL SERIALIZABLE
+DO $$ BEGIN CREATE VIEW $V.w AS SELECT id, code FROM $V.scratch; END $$
+INSERT INTO $V.w SELECT 7, secret FROM $V.victim WHERE id = 2
+COMMIT
+SELECT code FROM $V.scratch
+-- a view that code makes, written by in the same text
+DO $$ BEGIN CREATE VIEW $V.w AS SELECT id, code FROM $V.scratch; END $$; INSERT INTO $V.w SELECT 7, secret FROM $V.victim WHERE id = 2
+SELECT code FROM $V.scratch
+-- a child that code makes, and writes to
+DO $$ BEGIN CREATE TABLE $V.k () INHERITS ($V.scratch); INSERT INTO $V.k (id, code) SELECT 7, secret FROM $V.victim WHERE id = 2; END $$
+SELECT code FROM $V.scratch
