@@ -1,33 +1,33 @@
 -- a column with its schema
-SELECT clinic.patients.ssn || '.' FROM clinic.patients
+SELECT clinic.patients.full_name || '.' FROM clinic.patients
 -- an alias of a join
-SELECT j.ssn || '.' FROM (clinic.patients p CROSS JOIN (SELECT 1 AS one) d) AS j
+SELECT j.full_name || '.' FROM (clinic.patients p CROSS JOIN (SELECT 1 AS one) d) AS j
 -- an alias of a join, with names
-SELECT j.c || '.' FROM (clinic.member_directory m CROSS JOIN (SELECT 1 AS one) d) AS j (a, b, c)
+SELECT j.b || '.' FROM (clinic.member_directory m CROSS JOIN (SELECT 1 AS one) d) AS j (a, b, c)
 -- a merged column
 SELECT full_name || '.' FROM clinic.patients JOIN clinic.patients q USING (full_name)
 -- a merged column whose left side is protected
-SELECT s || '.' FROM (SELECT ssn AS s FROM clinic.patients) a FULL JOIN (SELECT 'zz' AS s) b USING (s)
+SELECT s || '.' FROM (SELECT full_name AS s FROM clinic.patients) a FULL JOIN (SELECT 'zz' AS s) b USING (s)
 -- a merged column whose right side is protected
-SELECT s || '.' FROM (SELECT 'zz' AS s) a FULL JOIN (SELECT ssn AS s FROM clinic.patients) b USING (s)
+SELECT s || '.' FROM (SELECT 'zz' AS s) a FULL JOIN (SELECT full_name AS s FROM clinic.patients) b USING (s)
 -- an alias of USING
-SELECT u.ssn || '.' FROM clinic.patients JOIN clinic.patients q USING (ssn) AS u
+SELECT u.full_name || '.' FROM clinic.patients JOIN clinic.patients q USING (full_name) AS u
 -- NATURAL JOIN
-SELECT email || '.' FROM clinic.users NATURAL JOIN (SELECT id, email FROM clinic.users) x
+SELECT password_hash || '.' FROM clinic.users NATURAL JOIN (SELECT id, password_hash FROM clinic.users) x
 -- NATURAL JOIN with what has no names
-SELECT email || '.' FROM (SELECT (u).* FROM clinic.users u) x NATURAL JOIN (SELECT id FROM clinic.users) y
+SELECT password_hash || '.' FROM (SELECT (u).* FROM clinic.users u) x NATURAL JOIN (SELECT id FROM clinic.users) y
 -- names of a table
 SELECT t.d || '.' FROM clinic.users AS t (a, b, c, d)
 -- names of a sub-select
-SELECT t.a || '.' FROM (SELECT ssn FROM clinic.patients) t (a)
+SELECT t.a || '.' FROM (SELECT full_name FROM clinic.patients) t (a)
 -- names of VALUES
 SELECT v.a || '.' FROM (VALUES ((SELECT max(full_name) FROM clinic.patients), 1)) v (a)
 -- the last row of VALUES
 SELECT v.a || '.' FROM (VALUES ('x'), ((SELECT max(full_name) FROM clinic.patients))) v (a)
 -- the star in a sub-select
-SELECT ssn || '.' FROM (SELECT * FROM clinic.patients) x
+SELECT full_name || '.' FROM (SELECT * FROM clinic.patients) x
 -- the star of an alias in a sub-select
-SELECT x.ssn || '.' FROM (SELECT 1 AS one, p.* FROM clinic.departments d, clinic.patients p) x
+SELECT x.full_name || '.' FROM (SELECT 1 AS one, p.* FROM clinic.departments d, clinic.patients p) x
 -- the star of a composite in a sub-select
 SELECT y.street || '.' FROM (SELECT (home).* FROM clinic.patients) y
 -- the left side of a UNION
@@ -41,9 +41,9 @@ SELECT a || '.' FROM (SELECT full_name AS a FROM clinic.patients EXCEPT SELECT n
 -- a side of a UNION with other names
 SELECT a || '.' FROM (SELECT (r.x).* FROM (SELECT ROW('x', 'y', 'z')::clinic.address_t AS x) r UNION ALL SELECT 'x', full_name, 'y' FROM clinic.patients) x (b, a, c)
 -- an outer column
-SELECT (SELECT ssn || '.') FROM clinic.patients
+SELECT (SELECT full_name || '.') FROM clinic.patients
 -- an outer column of an alias
-SELECT (SELECT p.ssn || '.') FROM clinic.patients p
+SELECT (SELECT p.full_name || '.') FROM clinic.patients p
 -- an outer row
 SELECT (SELECT p::text || '.') FROM clinic.patients p
 -- a function in column notation
@@ -53,33 +53,33 @@ SELECT (p).row_to_json::text || '.' FROM clinic.patients p
 -- an aggregate in column notation
 SELECT p.json_agg::text || '.' FROM clinic.patients p
 -- columns that are defined
-SELECT x.ssn || '.' FROM clinic.patients p, json_to_record(row_to_json(p)) AS x (ssn text)
+SELECT x.full_name || '.' FROM clinic.patients p, json_to_record(row_to_json(p)) AS x (full_name text)
 -- columns that are defined in ROWS FROM
-SELECT x.ssn || '.' FROM clinic.patients p, ROWS FROM (json_to_record(row_to_json(p)) AS (ssn text)) x
+SELECT x.full_name || '.' FROM clinic.patients p, ROWS FROM (json_to_record(row_to_json(p)) AS (full_name text)) x
 -- the generated column
 SELECT reverse(search_key) FROM clinic.patients
 -- a partition
-SELECT member_ssn || '.' FROM clinic.claims_2024
+SELECT replace(member_ssn, '-', '') FROM clinic.claims_2024
 -- what is partitioned
-SELECT member_ssn || '.' FROM clinic.claims
+SELECT replace(member_ssn, '-', '') FROM clinic.claims
 -- a child
-SELECT v.ssn || '.' FROM clinic.vip_patients v
+SELECT v.full_name || '.' FROM clinic.vip_patients v
 -- a sample
 SELECT full_name || '.' FROM clinic.patients TABLESAMPLE SYSTEM (100)
 -- arguments by name
 SELECT jsonb_path_query_first(target => profile, path => '$.allergy') FROM clinic.patients
 -- XMLSERIALIZE
-SELECT xmlserialize(CONTENT xmlelement(name r, ssn) AS text) FROM clinic.patients
+SELECT xmlserialize(CONTENT xmlelement(name r, full_name) AS text) FROM clinic.patients
 -- an attribute of XML
-SELECT xmlelement(name r, xmlattributes(ssn AS a)) FROM clinic.patients
+SELECT xmlelement(name r, xmlattributes(full_name AS a)) FROM clinic.patients
 -- XMLCONCAT
-SELECT xmlconcat(xmlelement(name r), xmlelement(name s, ssn)) FROM clinic.patients
+SELECT xmlconcat(xmlelement(name r), xmlelement(name s, full_name)) FROM clinic.patients
 -- XMLPI
 SELECT xmlpi(name php, full_name) FROM clinic.patients
 -- XMLROOT
-SELECT xmlroot(xmlelement(name r, ssn), version '1.0', standalone yes) FROM clinic.patients
+SELECT xmlroot(xmlelement(name r, full_name), version '1.0', standalone yes) FROM clinic.patients
 -- XMLPARSE
-SELECT xmlparse(CONTENT '<r>' || ssn || '</r>') FROM clinic.patients
+SELECT xmlparse(CONTENT '<r>' || full_name || '</r>') FROM clinic.patients
 -- a column of XMLTABLE
 SELECT x.a || '.' FROM clinic.patients p, XMLTABLE('/r' PASSING xmlelement(name r, p.full_name) COLUMNS a text PATH '.') x
 -- a default of XMLTABLE
@@ -87,15 +87,15 @@ SELECT x.a || '.' FROM clinic.patients p, XMLTABLE('/r' PASSING '<r/>' COLUMNS a
 -- a path of XMLTABLE
 SELECT x.a || '.' FROM clinic.patients p, XMLTABLE('/r' PASSING '<r/>' COLUMNS a text PATH ('concat("", "' || p.full_name || '")')) x
 -- a row of XMLTABLE
-SELECT x.a || '.' FROM clinic.patients p, XMLTABLE('/r' PASSING '<r/>' COLUMNS n FOR ORDINALITY, a text PATH ('"' || p.ssn || '"')) x
+SELECT x.a || '.' FROM clinic.patients p, XMLTABLE('/r' PASSING '<r/>' COLUMNS n FOR ORDINALITY, a text PATH ('"' || p.full_name || '"')) x
 -- CYCLE
-WITH RECURSIVE x (id, s) AS (SELECT id, ssn FROM clinic.patients UNION ALL SELECT id, s FROM x WHERE false) CYCLE s SET c USING path SELECT path::text || '.' FROM x
+WITH RECURSIVE x (id, s) AS (SELECT id, full_name FROM clinic.patients UNION ALL SELECT id, s FROM x WHERE false) CYCLE s SET c USING path SELECT path::text || '.' FROM x
 -- SEARCH
-WITH RECURSIVE x (id, s) AS (SELECT id, ssn FROM clinic.patients UNION ALL SELECT id, s FROM x WHERE false) SEARCH BREADTH FIRST BY s SET o SELECT o::text || '.' FROM x
+WITH RECURSIVE x (id, s) AS (SELECT id, full_name FROM clinic.patients UNION ALL SELECT id, s FROM x WHERE false) SEARCH BREADTH FIRST BY s SET o SELECT o::text || '.' FROM x
 -- the second branch of a recursion
-WITH RECURSIVE x (n, t) AS (SELECT 1, '' UNION ALL SELECT n + 1, (SELECT max(ssn) FROM clinic.patients p WHERE p.id = n) FROM x WHERE n < 4) SELECT t || '.' FROM x
+WITH RECURSIVE x (n, t) AS (SELECT 1, '' UNION ALL SELECT n + 1, (SELECT max(full_name) FROM clinic.patients p WHERE p.id = n) FROM x WHERE n < 4) SELECT t || '.' FROM x
 -- the third step of a recursion
-WITH RECURSIVE x (n, a, b, c) AS (SELECT 1, (SELECT max(ssn) FROM clinic.patients), '', '' UNION ALL SELECT n + 1, '', a, b FROM x WHERE n < 3) SELECT c || '.' FROM x
+WITH RECURSIVE x (n, a, b, c) AS (SELECT 1, (SELECT max(full_name) FROM clinic.patients), '', '' UNION ALL SELECT n + 1, '', a, b FROM x WHERE n < 3) SELECT c || '.' FROM x
 -- names of a common table expression
 WITH x (city) AS (SELECT full_name FROM clinic.patients) SELECT city || '.' FROM x
 -- a key of what is assigned
