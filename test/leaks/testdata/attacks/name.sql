@@ -3,7 +3,7 @@ SELECT clinic.patients.full_name || '.' FROM clinic.patients
 -- an alias of a join
 SELECT j.full_name || '.' FROM (clinic.patients p CROSS JOIN (SELECT 1 AS one) d) AS j
 -- an alias of a join, with names
-SELECT j.b || '.' FROM (clinic.member_directory m CROSS JOIN (SELECT 1 AS one) d) AS j (a, b, c)
+SELECT j.id || '.' FROM (clinic.member_directory m CROSS JOIN (SELECT 1 AS one) d) AS j (full_name, id)
 -- a merged column
 SELECT full_name || '.' FROM clinic.patients JOIN clinic.patients q USING (full_name)
 -- a merged column whose left side is protected
@@ -17,13 +17,15 @@ SELECT password_hash || '.' FROM clinic.users NATURAL JOIN (SELECT id, password_
 -- NATURAL JOIN with what has no names
 SELECT password_hash || '.' FROM (SELECT (u).* FROM clinic.users u) x NATURAL JOIN (SELECT id FROM clinic.users) y
 -- names of a table
-SELECT t.d || '.' FROM clinic.users AS t (a, b, c, d)
+SELECT t.id || '.' FROM clinic.patients AS t (full_name, mrn, id)
 -- names of a sub-select
-SELECT t.a || '.' FROM (SELECT full_name FROM clinic.patients) t (a)
+SELECT t.id || '.' FROM (SELECT id, full_name FROM clinic.patients) t (full_name, id)
 -- names of VALUES
 SELECT v.a || '.' FROM (VALUES ((SELECT max(full_name) FROM clinic.patients), 1)) v (a)
 -- the last row of VALUES
 SELECT v.a || '.' FROM (VALUES ('x'), ((SELECT max(full_name) FROM clinic.patients))) v (a)
+-- the first row of VALUES
+SELECT v.a || '.' FROM (VALUES ((SELECT max(full_name) FROM clinic.patients)), ('x')) v (a)
 -- the star in a sub-select
 SELECT full_name || '.' FROM (SELECT * FROM clinic.patients) x
 -- the star of an alias in a sub-select
