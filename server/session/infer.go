@@ -198,9 +198,7 @@ func (b byColumn) claims(s *Session) (out []infer.Claim) {
 // where limits would be exceeded what those want whose limits they are. Who agrees to one
 // thing has not agreed to another; where the same people are asked, they are asked once.
 func (x *inferences) limit(ctx context.Context, s *Session, d hoop.Decision) ([]hoop.Decision, error) {
-	also := d.Also
-	d.Also = nil // each is a decision of its own
-	asks := append([]hoop.Decision{d}, also...)
+	asks := append([]hoop.Decision{d}, d.Also...)
 	all := slices.Concat(x.claims, x.fails, x.errs)
 	if len(all) == 0 && x.room == nil || d.Action == hoop.Deny {
 		return asks, nil
@@ -240,7 +238,7 @@ func (s *Session) alsoAsk(asks []hoop.Decision, policy hoop.Decision, why string
 		by = s.line.Policy.Approvers()
 	}
 	limit := policy
-	limit.Effect, limit.Rule = hoop.EffectInfer, hoop.RuleInference
+	limit.Effect, limit.Rule, limit.Also = hoop.EffectInfer, hoop.RuleInference, nil
 	if by == nil && policy.Action == hoop.Approve { // nobody is to be asked besides
 		if !strings.Contains(asks[0].Reason, "; infer: ") {
 			asks[0].Reason += "; infer: " + why
