@@ -35,7 +35,7 @@ LIMITS   := Test(Decoys|Export|Inference|Read|Swayed)_
 SESSION  := TestApproval_|TestSession_|TestCounts_|TestReport_
 MASKING  := Test(Charset|CopyClear|Derive|Large|Lineage|Look|Mask|Overlay|Shadows|SlowReader|Wide)_
 FORGED   := TestBundle_|TestTamper_|TestEvidence_Kill
-GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 20m
+GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 45m
 # They compute, and start no goroutines: the race detector looks at them where others use them.
 PURE     := ./server/lineage ./server/mask ./server/pglex ./server/sqlscan
 # They drive programs, or a gateway whose parts it looks at by themselves.
