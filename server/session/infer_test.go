@@ -107,7 +107,6 @@ func TestInference_WhatCounts(t *testing.T) {
 		"a row as JSON":           {nil, "SELECT p.id, q.id FROM clinic.patients p, (SELECT to_jsonb(r) ->> 'id' AS k, id FROM clinic.patients r) q WHERE p.ssn = lpad(q.k, 9, '0')"},
 		"woven constants":         {nil, "SELECT p.id, q.k FROM clinic.patients p, (SELECT left(ssn, 0) || '000000001' AS v, 1 AS k FROM clinic.patients UNION ALL SELECT left(ssn, 0) || '000000002', 2 FROM clinic.patients) q WHERE p.ssn = q.v"},
 		"a sort by an operator":   {[]string{"SELECT id FROM clinic.patients ORDER BY ssn USING ~<~"}, "SELECT id FROM clinic.patients ORDER BY upper(ssn) USING OPERATOR(pg_catalog.>)"},
-		"a sort in an aggregate":  {[]string{"SELECT string_agg(id::text, ',' ORDER BY ssn USING <) FROM clinic.patients"}, "SELECT array_agg(id ORDER BY ssn USING ~>~) FROM clinic.patients"},
 		"the clock":               {nil, "SELECT clock_timestamp() FROM clinic.stays, generate_series(1, 1000) WHERE seen > clock_timestamp() - interval '20 years'"},
 		"a setting that goes on":  {nil, "SELECT set_config('application_name', (current_setting('application_name')::int + 1)::text, false) FROM clinic.patients WHERE ssn > current_setting('application_name')"},
 		"a split text":            {nil, "SELECT id FROM clinic.patients WHERE ssn = ANY(string_to_array('1,2,3,4', ','))"},
