@@ -37,7 +37,7 @@ MASKING  := Test(Charset|CopyClear|Derive|Large|Lineage|Look|Mask|Overlay|Shadow
 FORGED   := TestBundle_|TestTamper_|TestEvidence_Kill
 GOTEST   := go test -vet=off -ldflags=-w -shuffle=on -timeout 45m
 # They compute, and start no goroutines: the race detector looks at them where others use them.
-PURE     := ./server/lineage ./server/mask ./server/pglex ./server/sqlscan
+PURE     := ./internal/replay ./pkg/recording ./server/lineage ./server/mask ./server/pglex ./server/sqlscan
 # They drive programs, or a gateway whose parts it looks at by themselves.
 WHOLE    := ./cmd/hoopctl ./server/servertest
 # SQLite is C translated: checks of each of its pointers would find nothing of ours.
