@@ -63,11 +63,11 @@ test: ## every package, under the race detector, in any order; matrices without 
 test-clients: ## real clients through a real gateway, compared with PostgreSQL itself
 	@.ci/deps clients
 	go vet -tags clients ./test/clients
-	go test -tags clients -count=1 -parallel 4 -timeout 8m ./test/clients
+	go test -tags clients -count=1 -parallel 4 -timeout 20m ./test/clients
 
 test-interop: ## other people's programs: they accept our log, we work with theirs; a second reader, in Python
 	@.ci/deps interop
-	cd test/interop && go vet -mod=mod ./... && go test -mod=mod -count=1 -timeout 8m ./... # the product's own go.mod may have moved on
+	cd test/interop && go vet -mod=mod ./... && go test -mod=mod -count=1 -timeout 20m ./... # the product's own go.mod may have moved on
 
 CRASH_ROUNDS ?= 1000
 GATEWAY_ROUNDS ?= 250
@@ -82,12 +82,12 @@ crash-mutants: ## leaves one fsync out at a time; a crash harness must fail for 
 test-providers: ## sign-in by SimpleSAMLphp, and the sign-in kept by gnome-keyring
 	@.ci/deps providers
 	go vet -tags signin ./test/signin
-	go test -tags signin -count=1 -timeout 5m -run 'Providers|Keyring' ./test/signin
+	go test -tags signin -count=1 -timeout 15m -run 'Providers|Keyring' ./test/signin
 
 test-browser: ## Chromium: sign-in by sample users, OpenID Connect and SAML; approvals
 	@.ci/deps browser
 	go vet -tags signin ./test/signin
-	go test -tags signin -count=1 -timeout 5m -run Browser ./test/signin
+	go test -tags signin -count=1 -timeout 15m -run Browser ./test/signin
 
 # Those after the demo mostly wait for each other's programs: three of them at once.
 test-all: ## the demo, real clients, identity providers and browsers, other people's verifiers, every fsync left out once

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx := context.Background()
 	var err error
-	pg, err = pgserver.Start(ctx, pgserver.Options{})
+	pg, err = pgserver.Start(ctx, pgserver.Options{Settings: map[string]string{"autovacuum": "off"}}) // which makes databases grow that psql lists
 	if err == nil {
 		defer pg.Stop() //nolint:errcheck // the tests are over
 		err = errors.Join(pg.Exec(ctx, "postgres", "CREATE DATABASE template_clinic"), pg.Exec(ctx, "template_clinic", schema))
