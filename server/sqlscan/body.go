@@ -115,7 +115,7 @@ func (b *body) named(i int, name string) {
 	if i > 1 && b.sign(i-1, ".") {
 		if schema = b.toks[i-2].text; isTempSchema(schema) {
 			schema = catalog.TempSchema
-			b.find(name)
+			b.finds.add(name)
 			b.ownFunction(i)
 		} else {
 			column = column || !b.cat.HasSchema(schema)
@@ -134,7 +134,7 @@ func (b *body) named(i int, name string) {
 			b.types[t.RowType] = true
 		}
 		if schema == "" && len(found) > 0 {
-			b.find(name)
+			b.finds.add(name)
 		}
 	}
 	for _, f := range b.cat.Functions("", name) {
@@ -171,7 +171,7 @@ func (b *body) sequence(i int) {
 		schema = toks[0].text
 	}
 	if schema == "" || isTempSchema(schema) {
-		b.find(name)
+		b.finds.add(name)
 	}
 	for _, t := range b.cat.Lookup(schema, name) {
 		if t.Kind == catalog.KindSequence {
@@ -239,7 +239,7 @@ func (b *body) command(i int, word string) {
 		if inserts := b.word(i-1) == "insert"; inserts || !b.sql {
 			b.target(at, inserts)
 		} else if next := b.fresh(at); !b.defines && next > i+1 {
-			b.hide(b.toks[next-1].text)
+			b.hides.add(b.toks[next-1].text)
 		}
 	case "update":
 		switch b.word(i - 1) {
@@ -306,7 +306,7 @@ func (b *body) create(i int) {
 	case "table":
 		at := b.skip(i+1, "if", "not", "exists")
 		if next := b.fresh(at); b.plain(next) && b.word(i-1) != "materialized" {
-			b.hide(b.toks[next-1].text)
+			b.hides.add(b.toks[next-1].text)
 		} else {
 			b.makes = true
 		}
@@ -314,7 +314,7 @@ func (b *body) create(i int) {
 		b.makes = true
 		at := b.skip(i+1, "if", "not", "exists")
 		if _, name, _ := b.relation(at); name != "" {
-			b.view(name)
+			b.views.add(name)
 		}
 		b.fresh(at)
 	case "sequence":
@@ -340,7 +340,7 @@ func (b *body) newSchema(i int) {
 		return
 	}
 	if i < len(b.toks) {
-		b.schema(b.toks[i].text)
+		b.schemas.add(b.toks[i].text)
 	}
 }
 
@@ -379,7 +379,7 @@ func (b *body) target(i int, made bool) int {
 	if name == "" {
 		return next
 	}
-	b.aim(name)
+	b.aimed.add(name)
 	if !b.changes(schema, name) && made {
 		b.lands(schema, name)
 	}
@@ -437,7 +437,7 @@ func (b *body) lands(schema, name string) {
 			b.into[hoop.TableName(s, name)] = true
 		}
 	}
-	b.unplaced(name)
+	b.homeless.add(name)
 }
 
 func userSchema(name string) bool {

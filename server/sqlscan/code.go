@@ -36,13 +36,13 @@ type code struct {
 	identity string          // a function with hoop.* settings of its own; "" for none
 	bytes    int             // of bodies that were read
 	types    map[uint32]bool // of values in it
-	finds    map[string]bool // names without a schema of tables in it
+	finds    nameSet         // names without a schema of tables in it
 	makes    bool            // it may make, or alter, what runs code or stands for other tables
-	hides    map[string]bool // names of plain tables that it makes
-	schemas  map[string]bool // those that it makes
-	homeless map[string]bool // names without a schema that it makes, or writes to and no table has
-	views    map[string]bool // names of views that it makes
-	aimed    map[string]bool // names of what it changes
+	hides    nameSet         // names of plain tables that it makes
+	schemas  nameSet         // those that it makes
+	homeless nameSet         // names without a schema that it makes, or writes to and no table has
+	views    nameSet         // names of views that it makes
+	aimed    nameSet         // names of what it changes
 	met      map[*hook]bool  // what is added by their types and its sources
 }
 
@@ -53,6 +53,16 @@ func newCode(cat *catalog.Snapshot) *code {
 	}
 }
 
+// nameSet is a set of names; nil has none.
+type nameSet map[string]bool
+
+func (n *nameSet) add(name string) {
+	if *n == nil {
+		*n = nameSet{}
+	}
+	(*n)[name] = true
+}
+
 // opaque reports whether the code is more than a computation on tables that are known.
 func (c *code) opaque() bool {
 	return c.reads || c.writes || c.temp || c.acts || len(c.into) > 0
@@ -61,55 +71,7 @@ func (c *code) opaque() bool {
 // unreadable says that the code can do anything.
 func (c *code) unreadable() {
 	c.reads, c.writes, c.temp, c.acts, c.makes = true, true, true, true, true
-	c.find("*")
-}
-
-// find notes that a name without a schema stands in the code. It is a relation's, or "*".
-func (c *code) find(name string) {
-	if c.finds == nil {
-		c.finds = map[string]bool{}
-	}
-	c.finds[name] = true
-}
-
-// hide notes the name of a plain table that the code makes.
-func (c *code) hide(name string) {
-	if c.hides == nil {
-		c.hides = map[string]bool{}
-	}
-	c.hides[name] = true
-}
-
-// schema notes the name of a schema that the code makes: what it makes without one may go there.
-func (c *code) schema(name string) {
-	if c.schemas == nil {
-		c.schemas = map[string]bool{}
-	}
-	c.schemas[name] = true
-}
-
-// unplaced notes a name without a schema that the code makes, or writes to and no table has.
-func (c *code) unplaced(name string) {
-	if c.homeless == nil {
-		c.homeless = map[string]bool{}
-	}
-	c.homeless[name] = true
-}
-
-// view notes the name of a view that the code makes.
-func (c *code) view(name string) {
-	if c.views == nil {
-		c.views = map[string]bool{}
-	}
-	c.views[name] = true
-}
-
-// aim notes the name of what the code changes.
-func (c *code) aim(name string) {
-	if c.aimed == nil {
-		c.aimed = map[string]bool{}
-	}
-	c.aimed[name] = true
+	c.finds.add("*")
 }
 
 // through notes what is changed by way of views that the code makes: whatever it reads.
@@ -177,25 +139,25 @@ func (c *code) add(from *code) {
 		c.into[name] = true
 	}
 	for name := range from.finds {
-		c.find(name)
+		c.finds.add(name)
 	}
 	for name := range from.hides {
-		c.hide(name)
+		c.hides.add(name)
 	}
 	for name := range from.schemas {
-		c.schema(name)
+		c.schemas.add(name)
 	}
 	for name := range from.homeless {
-		c.unplaced(name)
+		c.homeless.add(name)
 	}
 	c.reads, c.writes, c.temp, c.makes = c.reads || from.reads, c.writes || from.writes, c.temp || from.temp, c.makes || from.makes
 	c.session, c.acts, c.keeps, c.commits = c.session || from.session, c.acts || from.acts, c.keeps || from.keeps, c.commits || from.commits
 	c.identity = cmp.Or(c.identity, from.identity)
 	for name := range from.views {
-		c.view(name)
+		c.views.add(name)
 	}
 	for name := range from.aimed {
-		c.aim(name)
+		c.aimed.add(name)
 	}
 	c.through()
 }
