@@ -131,7 +131,7 @@ func acceptsStore(cmd *cobra.Command, accept *bool) {
 // run serves until ctx ends, then stops in order. SIGHUP loads the resources again.
 func run(ctx context.Context, g *server.Gateway, ready func() error) (err error) {
 	defer func() { err = errors.Join(err, g.Close()) }()
-	heap.Reserve()
+	defer heap.Reserve()()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

@@ -5,21 +5,16 @@
 // then those that run beside a collection are what the slowest hundredth shows.
 package heap
 
-import "sync"
+import "runtime"
 
 // Room is what Reserve adds to the heap that the collector counts with, in bytes.
 const Room = 8 << 20
 
-// room is memory that nothing reads or writes. It counts as live, so that the heap may
-// grow by it before it is collected; its pages were never touched, so the system has none
-// of them in memory.
-var room []byte
-
-var once sync.Once
-
-// Reserve lets the heap grow by Room more before it is collected, for as long as the
-// program runs. The program takes as much more memory at most: the garbage that is
-// collected later. Called again it does nothing. It may be called concurrently.
-func Reserve() {
-	once.Do(func() { room = make([]byte, Room) })
+// Reserve lets the heap grow by Room more before it is collected, until release is called.
+// It holds memory that nothing reads or writes: that counts as live, and as its pages are
+// never touched the system has none of them in memory. The program takes as much more at
+// most: the garbage that is collected later.
+func Reserve() (release func()) {
+	room := make([]byte, Room)
+	return func() { runtime.KeepAlive(room) }
 }

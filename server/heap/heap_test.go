@@ -19,13 +19,15 @@ func goal(t *testing.T) uint64 {
 }
 
 func TestReserve(t *testing.T) {
-	Reserve()
-	once := goal(t)
-	if once < 2*Room {
-		t.Errorf("the heap may grow to %d bytes: want %d, which are those reserved and as many of garbage", once, 2*Room)
+	before := goal(t)
+	release := Reserve()
+	during := goal(t)
+	release()
+	after := goal(t)
+	if during < before+Room {
+		t.Errorf("the heap may grow to %d bytes, %d before: want %d more", during, before, Room)
 	}
-	Reserve()
-	if twice := goal(t); twice > once+Room {
-		t.Errorf("the heap may grow to %d bytes after a second call, %d before it", twice, once)
+	if after > during-Room {
+		t.Errorf("the heap may grow to %d bytes after the release, %d while reserved", after, during)
 	}
 }

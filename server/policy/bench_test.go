@@ -57,7 +57,7 @@ func question(i int) (hoop.Identity, []hoop.Use) {
 // BenchmarkDecide reports beside the mean the 99th percentile, by the wall clock and, where
 // the system tells, in time of the processor, which other programs do not stretch.
 func BenchmarkDecide(b *testing.B) {
-	heap.Reserve() // as hoop-gateway does
+	defer heap.Reserve()() // as hoop-gateway does
 	for _, c := range []struct {
 		name, site string
 		fresh      bool
