@@ -206,6 +206,8 @@ type Look struct {
 	Computed int
 	// Between are ranges that it is wanted from.
 	Between []Range
+	// Loose says that texts may be compared by a collation or a type that calls other ones equal.
+	Loose bool
 	// Wrote says that Operands, or any number of values, are written into it: it decides
 	// nothing until it is searched. Together they make one value.
 	Wrote, Together bool

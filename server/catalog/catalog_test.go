@@ -318,6 +318,35 @@ func TestSnapshot_Keys(t *testing.T) {
 	}
 }
 
+// Collations and types that call texts equal which differ, whatever is made of them.
+func TestSnapshot_Loose(t *testing.T) {
+	db, _ := database(t, `
+		create extension citext;
+		create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+		create collation strict (provider = icu, locale = 'und');
+		create domain d as text collate ci;
+		create type pair as (a int, b d[]);
+		create table t (a text, b text collate ci, c citext, d d, e pair, f text collate strict, g name, h text[] collate ci, i citext[], j varchar(3) collate "C");
+		create view v as select a collate ci as x, a as y from t`)
+	snap := snapshot(t, newCatalog(t, db, Options{}))
+	for name, want := range map[string]string{"t": "bcdehi", "v": "x"} {
+		got := ""
+		for _, c := range snap.Lookup("public", name)[0].Columns {
+			if c.Loose {
+				got += c.Name
+			}
+		}
+		if got != want {
+			t.Errorf("loose columns of %s: %s, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]bool{"ci": true, "strict": false, "C": false, "d": true, "pair": true, "citext": true, "text": false, "_text": false} {
+		if got := snap.Loose(name); got != want {
+			t.Errorf("Loose(%s) is %v", name, got)
+		}
+	}
+}
+
 // What a change may fail on: expressions and conditions of indexes, checks and both sides of
 // foreign keys count.
 func TestSnapshot_Clashes(t *testing.T) {

@@ -45,6 +45,7 @@ type Snapshot struct {
 	userTypes map[string][]UserType
 	casts     []Cast
 	schemas   map[string]bool
+	loose     map[string]bool     // see Loose
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	defaults  map[uint32][]uint32 // of domains: functions that their defaults call
 	events    []uint32
@@ -125,6 +126,7 @@ type Column struct {
 	Generated  bool     // GENERATED ALWAYS AS (…) STORED
 	From       []string // of a generated column: the columns it is computed from
 	HasDefault bool
+	Loose      bool    // its values may be equal though they differ: see Snapshot.Loose
 	Holds      Holds   // of a temporary table: what its values come from
 	Over       []Place // of a temporary view: what else they come from
 	Stored     bool    // of a temporary view: they are values of tables, as they are
@@ -370,6 +372,10 @@ func (s *Snapshot) Casts() []Cast { return s.casts }
 
 // UserTypes finds users' types by name, in every schema.
 func (s *Snapshot) UserTypes(name string) []UserType { return s.userTypes[name] }
+
+// Loose reports whether a collation or a type of that name, in any schema, may call values equal
+// that are written in other letters, as one that is not deterministic does.
+func (s *Snapshot) Loose(name string) bool { return s.loose[name] }
 
 // Related gives all partitions, inheritance children and parents of t, transitively,
 // without t.

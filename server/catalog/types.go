@@ -9,6 +9,7 @@ import (
 // rawType is a row of pg_type, before types are tied together.
 type rawType struct {
 	ns, elem, rel, base  uint32
+	collation            uint32 // 0 where its values have none
 	name, typ            string
 	length               int16
 	mod                  int32
@@ -21,10 +22,10 @@ func (l *loader) types(ctx context.Context) error {
 	l.raw = map[uint32]*rawType{}
 	var oid uint32
 	var r rawType
-	err := l.each(ctx, `select t.oid, t.typnamespace, t.typname::text, t.typtype::text, t.typlen, t.typelem, t.typrelid, t.typbasetype, t.typtypmod,
+	err := l.each(ctx, `select t.oid, t.typnamespace, t.typname::text, t.typtype::text, t.typlen, t.typelem, t.typrelid, t.typbasetype, t.typtypmod, t.typcollation,
 			coalesce(r.rngsubtype, 0)::oid,
 			exists(select from pg_catalog.pg_constraint c where c.contypid = t.oid and c.contype = 'c') from pg_catalog.pg_type t left join pg_catalog.pg_range r on r.rngtypid = t.oid`,
-		[]any{&oid, &r.ns, &r.name, &r.typ, &r.length, &r.elem, &r.rel, &r.base, &r.mod, &r.subtype, &r.checked}, func() {
+		[]any{&oid, &r.ns, &r.name, &r.typ, &r.length, &r.elem, &r.rel, &r.base, &r.mod, &r.collation, &r.subtype, &r.checked}, func() {
 			if _, ok := l.schema[r.ns]; !ok {
 				return
 			}

@@ -27,6 +27,7 @@ type decoys struct {
 	stored map[int]map[string]bool
 
 	types *pgtype.Map
+	loose *looseness // the session's
 }
 
 // minDecoyPart is how long a decoy must be to be looked for within other texts.
@@ -69,10 +70,10 @@ func (d *decoys) looked(i int, st *hoop.Statement) bool {
 		if look.Wrote || !among(look.Columns, decoy.Column) {
 			continue
 		}
-		if d.tested(look.Operands, st, decoy.Values, !look.Exact) || d.tested(look.Near, st, decoy.Values, true) {
+		if d.tested(look.Operands, st, decoy.Values, !look.Exact, look.Loose) || d.tested(look.Near, st, decoy.Values, true, look.Loose) {
 			return true
 		}
-		if slices.ContainsFunc(look.Between, func(r hoop.Range) bool { return d.within(r, st, decoy.Values) }) ||
+		if slices.ContainsFunc(look.Between, func(r hoop.Range) bool { return d.within(r, st, decoy.Values, look.Loose) }) ||
 			slices.ContainsFunc(look.Near, func(op hoop.Operand) bool { return d.inside(d.texts(st, op), decoy.Values) }) {
 			return true
 		}
@@ -88,13 +89,13 @@ func (d *decoys) looked(i int, st *hoop.Statement) bool {
 }
 
 // tested reports whether one of the operands is one of values. Those of a pattern or of a
-// function may have it in them, in other letters.
-func (d *decoys) tested(list []hoop.Operand, st *hoop.Statement, values []string, within bool) bool {
+// function may have it in them, in other letters; loose is that of a look.
+func (d *decoys) tested(list []hoop.Operand, st *hoop.Statement, values []string, within, loose bool) bool {
 	for _, op := range list {
 		for _, v := range d.texts(st, op) {
 			if slices.ContainsFunc(values, func(want string) bool {
 				return same(v, want) || within && len(want) >= minDecoyPart && stands(strings.ToLower(v), strings.ToLower(want))
-			}) {
+			}) || loose && d.loose.same(v, values, within) {
 				return true
 			}
 		}
@@ -102,11 +103,13 @@ func (d *decoys) tested(list []hoop.Operand, st *hoop.Statement, values []string
 	return false
 }
 
-// within reports whether one of values lies in a range.
-func (d *decoys) within(r hoop.Range, st *hoop.Statement, values []string) bool {
+// within reports whether one of values lies in a range; loose is that of its look.
+func (d *decoys) within(r hoop.Range, st *hoop.Statement, values []string, loose bool) bool {
 	for _, low := range d.texts(st, r.Low) {
 		for _, high := range d.texts(st, r.High) {
-			if slices.ContainsFunc(values, func(v string) bool { return lies(v, low, high, r.LowOpen, r.HighOpen) }) {
+			if slices.ContainsFunc(values, func(v string) bool {
+				return lies(v, low, high, r.LowOpen, r.HighOpen) || loose && lies(core(v), core(low), core(high), r.LowOpen, r.HighOpen)
+			}) || loose && (!r.LowOpen && d.loose.same(low, values, false) || !r.HighOpen && d.loose.same(high, values, false)) {
 				return true
 			}
 		}
@@ -222,7 +225,7 @@ func (d *decoys) keep(st *hoop.Statement) {
 	for _, decoy := range d.list {
 		in := d.stored[decoy.of]
 		from := slices.ContainsFunc(st.Reads, func(t string) bool { return in[t] || in[ownTables] && strings.HasPrefix(t, ownTables+".") })
-		if !from && !d.tested(all, st, decoy.Values, true) {
+		if !from && !d.tested(all, st, decoy.Values, true, true) {
 			continue
 		}
 		if in == nil {

@@ -33,6 +33,10 @@ func decoyed(t *testing.T, action string) string {
     - {table: clinic.keys, column: n, values: ["12.50"]}
     - {table: clinic.keys, column: d, values: ["2001-02-03"]}
     - {table: clinic.made, column: id, values: ["123456"]}
+    - {table: clinic.coded, column: plain, values: ["Ünd-66"]}
+    - {table: clinic.coded, column: folded, values: ["CI-66"]}
+    - {table: clinic.coded, column: mail, values: ["CT-66"]}
+    - {table: clinic.coded, column: own, values: ["DI-66"]}
   credential:`, file, action), 1)
 }
 
@@ -42,6 +46,13 @@ func TestDecoys_Alert(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: inferSetup + `
 		CREATE TABLE clinic.keys (u uuid, n numeric(10,2), d date);
 		CREATE TABLE clinic.kept (i int);
+		CREATE EXTENSION citext;
+		CREATE COLLATION clinic.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+		CREATE COLLATION clinic.shifted (provider = icu, locale = 'und-u-ks-level1-ka-shifted', deterministic = false);
+		CREATE DOMAIN clinic.own_text AS text COLLATE clinic.ci;
+		CREATE TABLE clinic.coded (plain text, folded text COLLATE clinic.ci, mail citext, own clinic.own_text, parts text[] COLLATE clinic.ci);
+		INSERT INTO clinic.coded VALUES ('Ünd-66', 'CI-66', 'CT-66', 'DI-66', '{CI-66}');
+		CREATE VIEW clinic.coded_view AS SELECT plain COLLATE clinic.shifted AS seen FROM clinic.coded;
 		CREATE TABLE clinic.made (id int, twice text GENERATED ALWAYS AS ('no ' || id) STORED);
 		INSERT INTO clinic.made VALUES (1), (123456);
 		INSERT INTO clinic.keys VALUES ('6f2b1c9e-0d7a-4a4e-9c55-1f0e2d3c4b5a', 12.5, '2001-02-03');`, Resources: decoyed(t, "alert")})
@@ -101,6 +112,18 @@ func TestDecoys_Alert(t *testing.T) {
 		"by a collation":       {"SELECT ward FROM clinic.patients WHERE ssn COLLATE \"C\" = '000000048'", nil, "compared"},
 		"in a collation":       {"SELECT ward FROM clinic.patients WHERE ssn IN ('000000003', '000000048' COLLATE \"C\")", nil, "compared"},
 		"in a collated range":  {"SELECT ward FROM clinic.patients WHERE ssn COLLATE \"C\" >= '000000047' AND ssn < '000000049' COLLATE \"C\"", nil, "compared"},
+		"by case":              {"SELECT 1 FROM clinic.coded WHERE folded = 'ci-66'", nil, "compared"},
+		"by case, bound":       {"SELECT 1 FROM clinic.coded WHERE folded = ANY ($1)", []any{[]string{"x", "cI-66"}}, "compared"},
+		"by case, a type's":    {"SELECT 1 FROM clinic.coded WHERE mail = 'ct-66'", nil, "compared"},
+		"by case, a domain's":  {"SELECT 1 FROM clinic.coded WHERE own IN ('x', 'di-66')", nil, "compared"},
+		"by case, a range":     {"SELECT 1 FROM clinic.coded WHERE folded BETWEEN 'ci-60' AND 'ci-69'", nil, "compared"},
+		"by case, joined":      {"SELECT 1 FROM clinic.coded JOIN (VALUES ('ci-66')) v(k) ON folded = k", nil, "compared"},
+		"by case, a set":       {"SELECT 'ci-66' COLLATE clinic.ci INTERSECT SELECT folded FROM clinic.coded", nil, "compared"},
+		"by a set":             {"SELECT 'CI-66' COLLATE \"C\" EXCEPT SELECT folded COLLATE \"C\" FROM clinic.coded", nil, "compared"},
+		"by case, cast":        {"SELECT 1 FROM clinic.coded WHERE plain::citext = 'ünd-66'", nil, "compared"},
+		"by letters":           {"SELECT 1 FROM clinic.coded WHERE plain COLLATE clinic.shifted = 'ｕｎｄ6 6'", nil, "compared"},
+		"by letters, a view":   {"SELECT 1 FROM clinic.coded_view WHERE seen = 'und66'", nil, "compared"},
+		"by another case":      {"SELECT 1 FROM clinic.coded WHERE folded = 'ci-67' AND folded BETWEEN 'ci-67' AND 'ci-69'", nil, ""},
 		"in a range of dates":  {"SELECT n FROM clinic.keys WHERE d > '2001-01-31' AND d < '2001-12-31' AND n > 99", nil, "compared"},
 		"in a range of UUIDs":  {"SELECT 1 FROM clinic.keys WHERE u BETWEEN '60000000-0000-0000-0000-000000000000' AND '7f2b1c9e-0d7a-4a4e-9c55-1f0e2d3c4b5a'", nil, "compared"},
 		"deleted by a range":   {"DELETE FROM clinic.patients WHERE id BETWEEN 50 AND 60 AND ward = 99", nil, "compared"},
@@ -145,7 +168,7 @@ func TestDecoys_Alert(t *testing.T) {
 				t.Fatalf("%d alerts, want one", len(got))
 			}
 			e := fmt.Sprint(got[0])
-			if !strings.Contains(e, c.want) || !strings.Contains(e, "clinic.patients.") && !strings.Contains(e, "clinic.keys.") && !strings.Contains(e, "clinic.made.") {
+			if !strings.Contains(e, c.want) || !strings.Contains(e, "clinic.patients.") && !strings.Contains(e, "clinic.keys.") && !strings.Contains(e, "clinic.made.") && !strings.Contains(e, "clinic.coded.") {
 				t.Errorf("%s", e)
 			}
 			for _, v := range []string{"48", "49", "50"} {
@@ -172,6 +195,8 @@ func TestDecoys_Alert(t *testing.T) {
 		"stored, behind":  {"CREATE TEMP TABLE k (i int)", "SELECT 1; INSERT INTO k VALUES (50)", "SELECT ward FROM clinic.patients JOIN k ON i = id"},
 		"stored in WITH":  {"CREATE TEMP TABLE k (i int)", "WITH x AS (INSERT INTO k VALUES (50) RETURNING i) SELECT count(*) FROM x", "SELECT ward FROM clinic.patients JOIN k ON i = id"},
 		"stored, carried": {"CREATE TEMP TABLE k AS SELECT 50 AS i", "CREATE TEMP TABLE l AS TABLE k", "SELECT ward FROM clinic.patients JOIN l ON i = id"},
+		"stored, by case": {"CREATE TEMP TABLE k AS SELECT 'ci-66' AS i", "SELECT 1 FROM clinic.coded JOIN k ON folded = i"},
+		"executed, case":  {"PREPARE q (text) AS SELECT 1 FROM clinic.coded WHERE folded = $1", "EXECUTE q ('ci-66')"},
 		"among others":    {"SELECT 1; SELECT ward FROM clinic.patients WHERE id = 50; SELECT 2"},
 	} {
 		t.Run(name, func(t *testing.T) {

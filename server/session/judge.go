@@ -184,7 +184,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 		return nil, unrecorded(err)
 	}
 	if len(watched) > 0 {
-		r.decoys = decoys{list: watched, hits: map[int]bool{}, told: map[int]bool{}, stored: s.stored, types: pgtype.NewMap()}
+		r.decoys = decoys{list: watched, hits: map[int]bool{}, told: map[int]bool{}, stored: s.stored, types: pgtype.NewMap(), loose: &s.loose}
 		compared, copied := r.decoys.compared(st)
 		if err := s.touched(ctx, r, compared, "compared"); err != nil {
 			return nil, err

@@ -136,6 +136,7 @@ type Session struct {
 	learned    []learned // inference limits
 	// stored are tables with decoys of the target, see decoys; of Judge.
 	stored map[int]map[string]bool
+	loose  looseness // likewise
 	// places are those of the target's decoys in the catalog that was followed last; of Judge.
 	places   [][]hoop.ColumnID
 	followed decoy.Columns

@@ -49,6 +49,7 @@ type looker struct {
 	made   []hoop.Operand           // what queries of nothing but constants give
 	told   map[hoop.ColumnRef]bool  // read by functions whose values are told in full
 	around []*pg_query.SelectStmt   // the queries that what is visited stands in
+	loose  bool                     // a collation or a type is named that compares loosely
 	depth  int
 }
 
@@ -126,7 +127,12 @@ func (l *looker) visit(n *pg_query.Node) {
 		l.around = append(l.around, x.SelectStmt)
 		defer func() { l.around = l.around[:len(l.around)-1] }()
 	case *pg_query.Node_FuncCall:
+		l.loose = l.loose || l.cat.Loose(lastOf(x.FuncCall.Funcname))
 		l.rows(x.FuncCall)
+	case *pg_query.Node_CollateClause:
+		l.loose = l.loose || l.cat.Loose(lastOf(x.CollateClause.Collname))
+	case *pg_query.Node_TypeCast:
+		l.loose = l.loose || l.cat.Loose(lastOf(x.TypeCast.TypeName.GetNames()))
 	case *pg_query.Node_SortBy:
 		l.key(n)
 	case *pg_query.Node_WindowDef:
@@ -421,6 +427,7 @@ func (l *looker) selected(q *pg_query.SelectStmt) {
 				l.lists = true
 				l.list = append(l.list, op)
 			}
+			l.near(all.refs, l.values(t.GetResTarget().GetVal()))
 			if one := l.parts(t, true); different(one.refs) > 1 {
 				for _, c := range all.refs {
 					l.at(c).crossed = true
@@ -508,7 +515,23 @@ func (s *stmt) looks() []hoop.Look {
 		g.look(&look, nil)
 		out = append(append(out, look), s.mixed(r)...)
 	}
+	if l.loose || s.comparesLoosely() {
+		for i := range out {
+			out[i].Loose = true
+		}
+	}
 	return out
+}
+
+// comparesLoosely reports whether a table or a view of the statement has a column that is compared
+// loosely: what that is compared with is, too.
+func (s *stmt) comparesLoosely() bool {
+	for t := range s.tables {
+		if slices.ContainsFunc(t.Columns, func(c catalog.Column) bool { return c.Loose }) {
+			return true
+		}
+	}
+	return false
 }
 
 // mixed gives the looks at columns of the session's own tables whose values are told apart
