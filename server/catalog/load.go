@@ -129,7 +129,7 @@ func newLoader(ask Ask) *loader {
 	return &loader{ask: ask, values: pgtype.NewMap(), schema: map[uint32]string{}, snap: &Snapshot{
 		tables: map[uint32]*Table{}, byName: map[string][]*Table{}, types: map[uint32]*hoop.Type{},
 		functions: map[string][]*Function{}, byOID: map[uint32]*Function{}, operators: map[string][]*Operator{},
-		views: &sync.Map{}, bodies: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, loose: map[string]bool{}, typeCode: map[uint32][]uint32{}, defaults: map[uint32][]uint32{},
+		views: &sync.Map{}, bodies: &sync.Map{}, memo: &memo{}, comparing: map[uint32][]uint32{}, userTypes: map[string][]UserType{}, schemas: map[string]bool{}, loose: map[string]bool{}, collating: map[uint32]bool{}, typeCode: map[uint32][]uint32{}, defaults: map[uint32][]uint32{},
 	}}
 }
 

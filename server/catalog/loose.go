@@ -32,6 +32,9 @@ func (l *loader) loose(ctx context.Context) error {
 	}
 	types := map[uint32]bool{}
 	for oid, r := range l.raw {
+		if collations[r.collation] {
+			l.snap.collating[oid] = true
+		}
 		types[oid] = collations[r.collation] || oid >= firstUserOID && kindOf(r) == hoop.TypeBase
 	}
 	for grown := true; grown; {

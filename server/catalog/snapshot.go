@@ -46,6 +46,7 @@ type Snapshot struct {
 	casts     []Cast
 	schemas   map[string]bool
 	loose     map[string]bool     // see Loose
+	collating map[uint32]bool     // see Collates
 	typeCode  map[uint32][]uint32 // of domains and ranges: functions that make their values
 	defaults  map[uint32][]uint32 // of domains: functions that their defaults call
 	events    []uint32
@@ -376,6 +377,10 @@ func (s *Snapshot) UserTypes(name string) []UserType { return s.userTypes[name] 
 // Loose reports whether a collation or a type of that name, in any schema, may call values equal
 // that are written in other letters, as one that is not deterministic does.
 func (s *Snapshot) Loose(name string) bool { return s.loose[name] }
+
+// Collates reports whether values of a type bring along a collation that is not deterministic: a
+// column that is compared with one is compared by that, too.
+func (s *Snapshot) Collates(oid uint32) bool { return s.collating[oid] }
 
 // Related gives all partitions, inheritance children and parents of t, transitively,
 // without t.

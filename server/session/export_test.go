@@ -216,6 +216,35 @@ func TestExport_GatheringIsDecidedFirst(t *testing.T) {
 	}
 }
 
+// A key bounds a statement by its own collation, not by one that calls many keys equal,
+// whichever way that comes.
+func TestExport_KeyByAnotherCollation(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Resources: budgeted(50), Setup: directorySetup + `
+		CREATE COLLATION clinic.shifted (provider = icu, locale = 'und-u-ks-level1-ka-shifted', deterministic = false);
+		CREATE DOMAIN clinic.shifted_text AS text COLLATE clinic.shifted;
+		ALTER TABLE clinic.member_directory ADD code text UNIQUE;
+		UPDATE clinic.member_directory SET code = repeat('-', id) || 'x';`})
+	conn := open(t, g, nil)
+	var oid uint32
+	must(t, conn.QueryRow(t.Context(), "SELECT 'clinic.shifted_text'::regtype::oid").Scan(&oid))
+	ask := func(oid uint32) error {
+		return conn.PgConn().ExecParams(t.Context(), "SELECT string_agg(ssn, ',') FROM clinic.member_directory WHERE code = $1", [][]byte{[]byte("-x")}, []uint32{oid}, nil, nil).Read().Err
+	}
+	for _, oid := range []uint32{0, pgtype.TextOID, pgtype.VarcharOID} {
+		must(t, ask(oid))
+	}
+	if err := ask(oid); state(err) != "42501" {
+		t.Errorf("a parameter of a type with the collation: %v, want 42501", err)
+	}
+	for _, cond := range []string{
+		"code COLLATE clinic.shifted = 'x'", "code = 'x' COLLATE clinic.shifted", "code = 'x'::clinic.shifted_text", "code::clinic.shifted_text = 'x'",
+	} {
+		if _, err := conn.Exec(t.Context(), "SELECT string_agg(ssn, ',') FROM clinic.member_directory WHERE "+cond); state(err) != "42501" {
+			t.Errorf("%s: %v, want 42501", cond, err)
+		}
+	}
+}
+
 // Who agreed to more of one table agreed to no more of another than its budget has.
 func TestExport_AgreedForOneBudget(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: directorySetup, Resources: strings.NewReplacer(

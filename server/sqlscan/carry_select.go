@@ -463,7 +463,7 @@ func (lv *level) means(u usedName, schema string, it *item) bool {
 // values are equal to several of a column's is left out: to float8, to bpchar.
 func (m *measurer) sent(n *pg_query.Node) bool {
 	if c := n.GetTypeCast(); c != nil {
-		return exactly(c.TypeName) && m.sent(c.Arg)
+		return m.exactly(c.TypeName) && m.sent(c.Arg)
 	}
 	if p := n.GetParamRef(); p != nil {
 		return m.exact(int(p.Number))
@@ -471,9 +471,9 @@ func (m *measurer) sent(n *pg_query.Node) bool {
 	return n.GetAConst() != nil
 }
 
-func exactly(t *pg_query.TypeName) bool {
-	parts := stringsOf(t.GetNames())
-	return len(parts) > 0 && exactTypes[parts[len(parts)-1]] && len(t.ArrayBounds) == 0
+func (m *measurer) exactly(t *pg_query.TypeName) bool {
+	name := lastOf(t.GetNames())
+	return exactTypes[name] && len(t.ArrayBounds) == 0 && len(m.cat.UserTypes(name)) == 0
 }
 
 var exactTypes = map[string]bool{"int2": true, "int4": true, "int8": true, "numeric": true, "text": true, "varchar": true, "uuid": true, "date": true}
@@ -493,12 +493,12 @@ func (m *measurer) exact(param int) bool {
 			case *pg_query.Node_ParamRef:
 				m.mentioned[int(x.ParamRef.Number)]++
 			case *pg_query.Node_TypeCast:
-				if x.TypeCast.Arg.GetParamRef() != nil && exactly(x.TypeCast.TypeName) {
+				if x.TypeCast.Arg.GetParamRef() != nil && m.exactly(x.TypeCast.TypeName) {
 					return
 				}
 			case *pg_query.Node_PrepareStmt:
 				for i, t := range x.PrepareStmt.Argtypes {
-					if !exactly(t.GetTypeName()) {
+					if !m.exactly(t.GetTypeName()) {
 						m.mentioned[i+1] = 2
 					}
 				}
@@ -519,7 +519,12 @@ func Inexact(cat *catalog.Snapshot, types []uint32) bool {
 	return slices.ContainsFunc(types, func(oid uint32) bool { return inexact(cat, oid) })
 }
 
+// inexact reports so of one type: a number of floating point, a text that is compared without its
+// blanks or by a collation of the type's own, or a type that the catalog does not have.
 func inexact(cat *catalog.Snapshot, oid uint32) bool {
+	if oid != 0 && cat.Type(oid) == nil || cat.Collates(oid) {
+		return true
+	}
 	for t := cat.Type(oid); t != nil && t.Kind == hoop.TypeDomain; t = t.Elem {
 		oid = t.Elem.OID
 	}
