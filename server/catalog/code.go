@@ -21,8 +21,9 @@ func (l *loader) code(ctx context.Context) error {
 	return l.each(ctx, `
 		with d(classid, objid, fn) as (
 			select classid, objid, refobjid from pg_catalog.pg_depend where refclassid = 'pg_catalog.pg_proc'::regclass and refobjid >= 16384
-			union select d.classid, d.objid, o.oprcode::oid from pg_catalog.pg_depend d join pg_catalog.pg_operator o on o.oid = d.refobjid
-				where d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid >= 16384)
+			union select d.classid, d.objid, o.oprcode::oid from pg_catalog.pg_depend d join pg_catalog.pg_operator x on x.oid = d.refobjid
+				cross join pg_catalog.unnest(array[x.oid, x.oprcom, x.oprnegate]) y join pg_catalog.pg_operator o on o.oid = y -- see operators
+				where o.oprcode <> 0 and d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid >= 16384)
 		select adrelid, 0::oid, fn, 'value' from pg_catalog.pg_attrdef x join d on d.classid = 'pg_catalog.pg_attrdef'::regclass and d.objid = x.oid
 		union select x.adrelid, 0, p.oid, 'value' from pg_catalog.pg_attrdef x, pg_catalog.unnest(`+calledIn("x.adbin")+`) c
 			join pg_catalog.pg_proc p on p.oid = c and `+readsUnasked+`

@@ -271,9 +271,12 @@ func (l *loader) attributes(ctx context.Context) error {
 		})
 }
 
-// calledIn is SQL for the functions in a stored expression (pg_node_tree), by OID.
+// calledIn is SQL for the functions in a stored expression (pg_node_tree), by OID, those that are called in
+// place of an operator's (see operators) among them.
 func calledIn(expr string) string {
-	return `array(select distinct m[1]::oid from pg_catalog.regexp_matches(` + expr + `::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m)`
+	return `array(select m[1]::oid from pg_catalog.regexp_matches(` + expr + `::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') m
+		union select f.oprcode::oid from pg_catalog.regexp_matches(` + expr + `::text, ':opno (\d+)', 'g') m join pg_catalog.pg_operator o on o.oid = m[1]::oid
+			cross join pg_catalog.unnest(array[o.oprcom, o.oprnegate]) x join pg_catalog.pg_operator f on f.oid = x where x >= 16384 and f.oprcode <> 0)`
 }
 
 // typesIn is SQL for users' types in a stored query or expression, those of columns that
@@ -336,10 +339,18 @@ func (l *loader) functions(ctx context.Context) error {
 		})
 }
 
+// operators finds users' operators, each with the functions of its negator and its commutator
+// too: PostgreSQL calls those in its place, the one where NOT stands before it, the other where an
+// index does.
 func (l *loader) operators(ctx context.Context) error {
 	var ns, fn uint32
 	var name string
-	return l.each(ctx, `select oprnamespace, oprname::text, oprcode::oid from pg_catalog.pg_operator where oid >= 16384`,
+	return l.each(ctx, `with recursive r(op, other) as (
+			select oid, oid from pg_catalog.pg_operator where greatest(oid, oprcom, oprnegate) >= 16384
+			union select r.op, x from r join pg_catalog.pg_operator o on o.oid = r.other, pg_catalog.unnest(array[o.oprcom, o.oprnegate]) x where x <> 0)
+		select o.oprnamespace, o.oprname::text, f.oprcode::oid from r join pg_catalog.pg_operator f on f.oid = r.other
+			join pg_catalog.pg_operator o on o.oid = r.op where f.oid >= 16384 and (o.oid = f.oid or f.oprcode <> 0)
+		order by o.oid, f.oid`,
 		[]any{&ns, &name, &fn}, func() {
 			l.snap.operators[name] = append(l.snap.operators[name], &Operator{Schema: l.schema[ns], Name: name, Function: fn})
 		})

@@ -56,7 +56,7 @@ on a target.
   language. Functions that came with an extension and are immutable, or make random values, are harmless. PostgreSQL's own are
   harmless unless they are listed below or volatile.
 - Users' code that reading may run unseen counts as if it were called, where it does more than compute: checks of domains, casts,
-  the comparison of values of a type (operator classes), policies of tables, and immutable functions in indexes, statistics and
+  the comparison of values of a type (operator classes), the negator and the commutator of an operator, policies of tables, and immutable functions in indexes, statistics and
   constraints, which the planner may evaluate. Types of expressions are not inferred. A statement that reads a column of the type
   (inside a composite, an array or a range, too), names it, declares a parameter of it, or calls a function that takes or gives
   it, counts as running the code of the type; one that reads the table, as running the table's. A cast runs where both of its

@@ -103,6 +103,12 @@ CREATE FUNCTION clinic.agg_step(acc text, n int) RETURNS text LANGUAGE sql STABL
 CREATE AGGREGATE clinic.gather(int) (SFUNC = clinic.agg_step, STYPE = text);
 CREATE FUNCTION clinic.op_label(a int, b int) RETURNS text LANGUAGE sql STABLE AS 'SELECT clinic.patient_label(a)';
 CREATE OPERATOR clinic.@@@ (LEFTARG = int, RIGHTARG = int, FUNCTION = clinic.op_label);
+-- What stands for NOT (a @= b) is an operator of its own.
+CREATE FUNCTION clinic.op_same(a int, b int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN a = b; END $$;
+CREATE FUNCTION clinic.op_other(a int, b int) RETURNS bool LANGUAGE plpgsql STABLE AS $$ BEGIN RAISE NOTICE 'patient %', clinic.patient_label(a); RETURN a <> b; END $$;
+CREATE OPERATOR clinic.@= (LEFTARG = int, RIGHTARG = int, FUNCTION = clinic.op_same, NEGATOR = OPERATOR(clinic.@<>));
+CREATE OPERATOR clinic.@<> (LEFTARG = int, RIGHTARG = int, FUNCTION = clinic.op_other, NEGATOR = OPERATOR(clinic.@=));
+CREATE VIEW clinic.other_rooms AS SELECT id FROM clinic.rooms WHERE NOT (id OPERATOR(clinic.@=) 2);
 CREATE TYPE clinic.ticketno AS (n int);
 CREATE FUNCTION clinic.ticket_text(t clinic.ticketno) RETURNS text LANGUAGE sql STABLE AS 'SELECT clinic.patient_label(t.n)';
 CREATE FUNCTION clinic.add_tax(n numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT n * 1.2';
