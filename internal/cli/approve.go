@@ -94,7 +94,10 @@ func approved(r hoop.Request) string {
 		return "approved request " + summary(r) + "; " + r.Progress()
 	}
 	what := "approved request " + summary(r)
-	if r.Kind == hoop.RequestStatement {
+	switch next := r.AskedNext(); {
+	case next != "":
+		what += "; it runs once, when others approve it too: asked now " + next
+	case r.Kind == hoop.RequestStatement:
 		what += "; it runs once, now"
 	}
 	return what

@@ -272,6 +272,15 @@ func TestApprove(t *testing.T) {
 			t.Errorf("the list says %q", got.out)
 		}
 	})
+	t.Run("others are asked next", func(t *testing.T) {
+		w := lists(t)
+		w.requests[3].Shape = "DELETE FROM t;"
+		w.requests[3].Next = []hoop.ApprovalRule{{Groups: []string{"privacy", "legal"}, Count: 1}, {Groups: []string{"ops"}, Count: 2}}
+		const want = "hoopctl: approved request 3 of ci-agent on pg-prod: DELETE FROM t; it runs once, when others approve it too: asked now 1 of privacy or legal, then 2 of ops"
+		if got := w.pipe("approve", "3"); got.code != 0 || strings.TrimSpace(got.errOut) != want {
+			t.Errorf("got %d %q, want %q", got.code, got.errOut, want)
+		}
+	})
 	t.Run("decided already", func(t *testing.T) {
 		w := lists(t)
 		for _, r := range []result{w.pipe("approve", "4"), w.terminal("approve", "4")} {

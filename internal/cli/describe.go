@@ -40,6 +40,9 @@ func (f *Factory) describe(w io.Writer, width int, r hoop.Request) {
 		}
 	}
 	by := "approval by " + approvers(r)
+	if next := r.AskedNext(); next != "" {
+		by += ", then " + next
+	}
 	if r.Rule != "" {
 		by = r.Rule + ", " + by
 	}

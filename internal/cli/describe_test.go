@@ -29,7 +29,7 @@ What is known:
   protected    public.patients: mrn, ssn; and others
   transaction  one is open, and keeps its locks while this waits
   locks        RowExclusiveLock on public.visits; 1 other backend waits for them
-rule       risky-needs-a-human, approval by 2 people of dba
+rule       risky-needs-a-human, approval by 2 people of dba, then 1 of ops
 session    01a222d8df05af15962ae7a0
 `
 
@@ -46,6 +46,7 @@ func TestDescribe_FitsATerminal(t *testing.T) {
 		Statement: "UPDATE patients SET ssn = '[masked]' WHERE state = $1 OR true", Params: []string{"NY"}, Hidden: 1, InTx: true,
 		Reason: "needs approval: unbounded-write: UPDATE with a condition that may be true for every row",
 		Rule:   "risky-needs-a-human", Groups: []string{"dba"}, Count: 2,
+		Next:    []hoop.ApprovalRule{{Groups: []string{"ops"}, Count: 1}},
 		Effects: []hoop.Use{{Effect: hoop.EffectUnboundedWrite, Tables: []string{"public.patients"}, Why: "UPDATE with a condition that may be true for every row"}},
 		Facts: &hoop.Facts{
 			Session:     hoop.SessionSoFar{Client: "psql", RemoteAddr: "127.0.0.1", Database: "clinic", StartedAt: noon.Add(-5 * time.Minute), Statements: 4, Rows: 1, Masked: 2},

@@ -195,40 +195,41 @@ const (
 
 // Request is a question put to approvers; it stays readable after it ended.
 type Request struct {
-	ID          int64        `json:"id"` // the number people type: hoopctl approve 17
-	Kind        RequestKind  `json:"kind"`
-	State       RequestState `json:"state"`
-	Requester   Identity     `json:"requester"`
-	Target      string       `json:"target"`
-	Reason      string       `json:"reason,omitempty"`
-	Rule        string       `json:"rule,omitempty"` // the rule that demands approval
-	Groups      []string     `json:"groups"`         // who may approve
-	Count       int          `json:"count"`          // how many distinct people must
-	Duration    Duration     `json:"duration,omitzero"`
-	Scope       Scope        `json:"scope,omitzero"`        // of the grant
-	StartsAt    time.Time    `json:"starts_at,omitzero"`    // the grant's start, where that is after its approval
-	BreakGlass  bool         `json:"break_glass,omitempty"` // granted at once, and reviewed afterwards
-	Renews      string       `json:"renews,omitempty"`      // the grant that is to end later, instead of another one
-	Session     string       `json:"session,omitempty"`     // of a held statement
-	Statement   string       `json:"statement,omitempty"`   // of a held statement: its exact text but for credentials, as long as it is pending
-	Params      []string     `json:"params,omitempty"`      // of a held statement: what was bound, printable
-	Executes    []string     `json:"executes,omitempty"`    // of a held statement: what it runs that was prepared before
-	Hidden      int          `json:"hidden,omitempty"`      // how many values of Statement, Params and Executes are masked for the viewer
-	Facts       *Facts       `json:"facts,omitempty"`       // of a held statement: for those who may decide it
-	Writing     []Writing    `json:"-"`                     // of Statement, then of each of Executes
-	Shape       string       `json:"shape,omitempty"`       // of a held statement: its text without literals; stays when Statement and Params go
-	Gateway     string       `json:"gateway,omitempty"`     // of a held statement: the gateway that holds it
-	GatewayURL  string       `json:"gateway_url,omitempty"` // the same: where it can be approved
-	Effects     []Use        `json:"effects,omitempty"`
-	Digest      string       `json:"digest,omitempty"` // hex; binds the approval to the statement
-	InTx        bool         `json:"in_transaction,omitempty"`
-	CreatedAt   time.Time    `json:"created_at"` // UTC, as all times here
-	ExpiresAt   time.Time    `json:"expires_at"` // the question, not the grant
-	DecidedAt   time.Time    `json:"decided_at,omitzero"`
-	DecisionWhy string       `json:"decision_reason,omitempty"`
-	Approvals   []Approval   `json:"approvals,omitempty"`
-	Repeated    bool         `json:"repeated,omitempty"` // in the answer to an approval: the same person gave it before, and counts once
-	Grant       string       `json:"grant,omitempty"`    // what an approved grant request led to
+	ID          int64          `json:"id"` // the number people type: hoopctl approve 17
+	Kind        RequestKind    `json:"kind"`
+	State       RequestState   `json:"state"`
+	Requester   Identity       `json:"requester"`
+	Target      string         `json:"target"`
+	Reason      string         `json:"reason,omitempty"`
+	Rule        string         `json:"rule,omitempty"` // the rule that demands approval
+	Groups      []string       `json:"groups"`         // who may approve
+	Count       int            `json:"count"`          // how many distinct people must
+	Next        []ApprovalRule `json:"next,omitempty"` // of a held statement: who is asked after them, one after the other
+	Duration    Duration       `json:"duration,omitzero"`
+	Scope       Scope          `json:"scope,omitzero"`        // of the grant
+	StartsAt    time.Time      `json:"starts_at,omitzero"`    // the grant's start, where that is after its approval
+	BreakGlass  bool           `json:"break_glass,omitempty"` // granted at once, and reviewed afterwards
+	Renews      string         `json:"renews,omitempty"`      // the grant that is to end later, instead of another one
+	Session     string         `json:"session,omitempty"`     // of a held statement
+	Statement   string         `json:"statement,omitempty"`   // of a held statement: its exact text but for credentials, as long as it is pending
+	Params      []string       `json:"params,omitempty"`      // of a held statement: what was bound, printable
+	Executes    []string       `json:"executes,omitempty"`    // of a held statement: what it runs that was prepared before
+	Hidden      int            `json:"hidden,omitempty"`      // how many values of Statement, Params and Executes are masked for the viewer
+	Facts       *Facts         `json:"facts,omitempty"`       // of a held statement: for those who may decide it
+	Writing     []Writing      `json:"-"`                     // of Statement, then of each of Executes
+	Shape       string         `json:"shape,omitempty"`       // of a held statement: its text without literals; stays when Statement and Params go
+	Gateway     string         `json:"gateway,omitempty"`     // of a held statement: the gateway that holds it
+	GatewayURL  string         `json:"gateway_url,omitempty"` // the same: where it can be approved
+	Effects     []Use          `json:"effects,omitempty"`
+	Digest      string         `json:"digest,omitempty"` // hex; binds the approval to the statement
+	InTx        bool           `json:"in_transaction,omitempty"`
+	CreatedAt   time.Time      `json:"created_at"` // UTC, as all times here
+	ExpiresAt   time.Time      `json:"expires_at"` // the question, not the grant
+	DecidedAt   time.Time      `json:"decided_at,omitzero"`
+	DecisionWhy string         `json:"decision_reason,omitempty"`
+	Approvals   []Approval     `json:"approvals,omitempty"`
+	Repeated    bool           `json:"repeated,omitempty"` // in the answer to an approval: the same person gave it before, and counts once
+	Grant       string         `json:"grant,omitempty"`    // what an approved grant request led to
 }
 
 // Progress says how many have approved, of those who must, and whoever approved twice that
@@ -245,6 +246,16 @@ func (r *Request) Progress() string {
 		return "your approval counted before, and counts once; " + s
 	}
 	return s
+}
+
+// AskedNext says who is asked once the request is approved: "1 of privacy, then 2 of dba or
+// ops"; "" where nobody is.
+func (r Request) AskedNext() string {
+	var who []string
+	for _, a := range r.Next {
+		who = append(who, fmt.Sprintf("%d of %s", max(1, a.Count), strings.Join(a.Groups, " or ")))
+	}
+	return strings.Join(who, ", then ")
 }
 
 // Approval is one person's answer to a request.

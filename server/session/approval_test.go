@@ -301,10 +301,13 @@ spec: {targets: [pg-prod], groups: ["*"], effects: [write], tables: [public.allo
 		if others := a.inbox("dba", 0); first.Rule != "a-comes-first-by-name" {
 			t.Errorf("rule %s, and %d others wait", first.Rule, len(others))
 		}
-		_, err := a.API("privacy-officer").Approve(t.Context(), first.ID, "")
+		answer, err := a.API("privacy-officer").Approve(t.Context(), first.ID, "")
 		must(t, err)
+		if first.AskedNext() != "1 of dba" || answer.AskedNext() != "1 of dba" {
+			t.Errorf("asked next: %q, in the answer %q", first.AskedNext(), answer.AskedNext())
+		}
 		second := a.inbox("dba", 1)[0]
-		if second.Rule != "risky-needs-a-human" || !strings.Contains(second.Reason, "unbounded-write") {
+		if second.Rule != "risky-needs-a-human" || second.Next != nil || !strings.Contains(second.Reason, "unbounded-write") {
 			t.Errorf("then: rule %s, %s", second.Rule, second.Reason)
 		}
 		a.decide(second.ID, both)

@@ -288,7 +288,7 @@ func (s *Session) agree(ctx context.Context, ask Ask, r *Run, uses []hoop.Use, a
 			rule.Timeout = left
 			d.Approval = &rule
 		}
-		if r.request, now, err = s.hold(ctx, ask, uses, d, asks); err != nil {
+		if r.request, now, err = s.hold(ctx, ask, uses, d, asks, asks[i+1:]); err != nil {
 			return now, err
 		}
 	}
@@ -297,8 +297,9 @@ func (s *Session) agree(ctx context.Context, ask Ask, r *Run, uses []hoop.Use, a
 
 // hold puts the statement to people and waits. Without an error exactly this
 // statement was approved and still means the same; now is what the policy decides then. id
-// is the request's, 0 where it could not be made. asks are d and whatever else people are asked about.
-func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision, asks []hoop.Decision) (id int64, now hoop.Decision, err error) {
+// is the request's, 0 where it could not be made. asks are d and whatever else people are asked
+// about, next those of them that come after d.
+func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Decision, asks, next []hoop.Decision) (id int64, now hoop.Decision, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var asking sync.WaitGroup
 	defer func() {
@@ -328,7 +329,7 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		Reason: d.Reason, Rule: d.Rule, Groups: d.Approval.Groups, Count: d.Approval.Count,
 		Duration: d.Approval.Timeout, Statement: st.Shown(), Shape: st.Shape, Params: Printable(st.Params, st.SecretParams),
 		Effects: uses, Digest: digest, InTx: st.InTx, Grant: s.info.Grant,
-		Executes: executes, Writing: writing, Facts: facts,
+		Executes: executes, Writing: writing, Facts: facts, Next: approvals(next),
 	})
 	if err != nil {
 		return 0, now, err
@@ -372,6 +373,15 @@ func (s *Session) hold(ctx context.Context, ask Ask, uses []hoop.Use, d hoop.Dec
 		err = hoop.Errorf(hoop.CodeCancelled, "request %d was approved when nobody waited any more", req.ID).Wrap(err)
 	}
 	return req.ID, now, err
+}
+
+// approvals is who must approve each.
+func approvals(asks []hoop.Decision) []hoop.ApprovalRule {
+	var who []hoop.ApprovalRule
+	for _, d := range asks {
+		who = append(who, *d.Approval)
+	}
+	return who
 }
 
 // stillHolds asks the policy again once people agreed to one of what was asked: rules that
