@@ -19,3 +19,20 @@ CREATE TABLE clinic.indexed (id int PRIMARY KEY, n int);
 INSERT INTO clinic.indexed VALUES (0, 0);
 CREATE INDEX ON clinic.indexed (clinic.folded(n));
 CREATE TABLE clinic.made (id int PRIMARY KEY, shown text GENERATED ALWAYS AS (clinic.named(id)) STORED);
+
+-- How values of a type are compared is code that nothing names.
+CREATE TYPE clinic.badge AS (code text);
+CREATE FUNCTION clinic.badge_cmp(a clinic.badge, b clinic.badge) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'compares % and %', a.code, b.code; RETURN bttextcmp(a.code, b.code); END $$;
+CREATE FUNCTION clinic.badge_lt(a clinic.badge, b clinic.badge) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT clinic.badge_cmp(a, b) < 0';
+CREATE FUNCTION clinic.badge_le(a clinic.badge, b clinic.badge) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT clinic.badge_cmp(a, b) <= 0';
+CREATE FUNCTION clinic.badge_eq(a clinic.badge, b clinic.badge) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT clinic.badge_cmp(a, b) = 0';
+CREATE FUNCTION clinic.badge_ge(a clinic.badge, b clinic.badge) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT clinic.badge_cmp(a, b) >= 0';
+CREATE FUNCTION clinic.badge_gt(a clinic.badge, b clinic.badge) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT clinic.badge_cmp(a, b) > 0';
+CREATE FUNCTION clinic.badge_hash(a clinic.badge) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'hashes %', a.code; RETURN hashtext(a.code); END $$;
+CREATE OPERATOR clinic.< (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNCTION = clinic.badge_lt);
+CREATE OPERATOR clinic.<= (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNCTION = clinic.badge_le);
+CREATE OPERATOR clinic.= (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNCTION = clinic.badge_eq, HASHES, MERGES);
+CREATE OPERATOR clinic.>= (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNCTION = clinic.badge_ge);
+CREATE OPERATOR clinic.> (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNCTION = clinic.badge_gt);
+CREATE OPERATOR CLASS clinic.badge_ops DEFAULT FOR TYPE clinic.badge USING btree AS OPERATOR 1 clinic.<, OPERATOR 2 clinic.<=, OPERATOR 3 clinic.=, OPERATOR 4 clinic.>=, OPERATOR 5 clinic.>, FUNCTION 1 clinic.badge_cmp(clinic.badge, clinic.badge);
+CREATE OPERATOR CLASS clinic.badge_hash_ops DEFAULT FOR TYPE clinic.badge USING hash AS OPERATOR 1 clinic.=, FUNCTION 1 clinic.badge_hash(clinic.badge);

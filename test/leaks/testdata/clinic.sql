@@ -143,3 +143,6 @@ CREATE USER MAPPING FOR PUBLIC SERVER loop OPTIONS (user 'rt_agent', password 'r
 CREATE FOREIGN TABLE clinic.far (id int, full_name text OPTIONS (column_name 'full_name'), ssn text) SERVER loop OPTIONS (schema_name 'clinic', table_name 'patients');
 CREATE VIEW clinic.farther AS SELECT id, full_name || '' AS who FROM clinic.far;
 ANALYZE;
+-- A collation that calls texts equal which differ.
+CREATE COLLATION clinic.folding (provider = icu, locale = 'und-u-ks-level1-ka-shifted', deterministic = false);
+CREATE DOMAIN clinic.folded_text AS text COLLATE clinic.folding;

@@ -54,3 +54,13 @@ SELECT unistr(full_name), unistr(replace(ssn, '-', '\002d')) FROM clinic.patient
 SELECT full_name COLLATE "C", lower(ssn COLLATE "und-x-icu") FROM clinic.patients
 -- in free text
 SELECT body COLLATE "C", normalize(body), unistr(body) FROM clinic.messages
+-- a collation that is not deterministic, distinct
+SELECT DISTINCT ssn COLLATE clinic.folding FROM clinic.patients
+-- a collation that is not deterministic, grouped
+SELECT full_name COLLATE clinic.folding AS n, min(ssn COLLATE clinic.folding) FROM clinic.patients GROUP BY 1 ORDER BY 2
+-- a collation that is not deterministic, in a set operation
+SELECT '0' COLLATE clinic.folding AS x UNION SELECT ssn FROM clinic.patients
+-- a collation that is not deterministic, by a type
+SELECT ssn::clinic.folded_text, ARRAY[full_name::clinic.folded_text] FROM clinic.patients WHERE full_name::clinic.folded_text <> 'x'
+-- a collation that is not deterministic, joined
+SELECT p.ssn FROM clinic.patients p JOIN (VALUES ('0' COLLATE clinic.folding)) v(k) ON p.ssn <> v.k

@@ -62,3 +62,11 @@ COPY $V.victim (id, code) TO STDOUT
 COPY (SELECT id, search_key FROM clinic.patients) TO STDOUT
 -- a set operation
 COPY (SELECT state FROM clinic.patients UNION ALL SELECT ssn FROM clinic.patients) TO STDOUT
+-- a text that nobody declared, between signs that stand in it
+COPY clinic.messages TO STDOUT WITH (FORMAT csv, QUOTE '@', ESCAPE '.', DELIMITER '-')
+-- a text that nobody declared, with its letters for signs
+COPY clinic.messages (body, lines) TO STDOUT WITH (FORMAT csv, QUOTE 'e', ESCAPE 'a', DELIMITER 'x', FORCE_QUOTE *)
+-- a text that nobody declared, between its own signs
+COPY clinic.messages TO STDOUT WITH (DELIMITER '@', NULL 'Send')
+-- a text that nobody declared, in the old way
+COPY BINARY clinic.messages TO STDOUT
