@@ -37,6 +37,7 @@ func decoyed(t *testing.T, action string) string {
     - {table: clinic.coded, column: folded, values: ["CI-66"]}
     - {table: clinic.coded, column: mail, values: ["CT-66"]}
     - {table: clinic.coded, column: own, values: ["DI-66"]}
+    - {table: clinic.plain, column: code, values: ["Ünd-66"]}
   credential:`, file, action), 1)
 }
 
@@ -52,6 +53,9 @@ func TestDecoys_Alert(t *testing.T) {
 		CREATE DOMAIN clinic.own_text AS text COLLATE clinic.ci;
 		CREATE TABLE clinic.coded (plain text, folded text COLLATE clinic.ci, mail citext, own clinic.own_text, parts text[] COLLATE clinic.ci);
 		INSERT INTO clinic.coded VALUES ('Ünd-66', 'CI-66', 'CT-66', 'DI-66', '{CI-66}');
+		CREATE DOMAIN clinic.loose_text AS text COLLATE clinic.shifted;
+		CREATE TABLE clinic.plain (code text);
+		INSERT INTO clinic.plain VALUES ('Ünd-66');
 		CREATE VIEW clinic.coded_view AS SELECT plain COLLATE clinic.shifted AS seen FROM clinic.coded;
 		CREATE TABLE clinic.made (id int, twice text GENERATED ALWAYS AS ('no ' || id) STORED);
 		INSERT INTO clinic.made VALUES (1), (123456);
@@ -211,6 +215,15 @@ func TestDecoys_Alert(t *testing.T) {
 			}
 		})
 	}
+	t.Run("by a parameter's type", func(t *testing.T) {
+		before, typed := len(alerts(t, g)), open(t, g, nil)
+		var oid uint32
+		must(t, typed.QueryRow(t.Context(), "SELECT 'clinic.loose_text'::regtype::oid").Scan(&oid))
+		must(t, typed.PgConn().ExecParams(t.Context(), "SELECT 1 FROM clinic.plain WHERE code = $1", [][]byte{[]byte("und66")}, []uint32{oid}, nil, nil).Read().Err)
+		if n := len(alerts(t, g)) - before; n != 1 {
+			t.Errorf("%d alerts, want one", n)
+		}
+	})
 	for name, script := range map[string][]string{
 		"stored only":           {"CREATE TEMP TABLE k (i int)", "INSERT INTO k VALUES (50)", "TABLE k"},
 		"another value stored":  {"CREATE TEMP TABLE k AS SELECT 47 AS i", "SELECT ward FROM clinic.patients JOIN k ON i = id"},

@@ -524,8 +524,13 @@ func (s *stmt) looks() []hoop.Look {
 }
 
 // comparesLoosely reports whether a table or a view of the statement has a column that is compared
-// loosely: what that is compared with is, too.
+// loosely, or a parameter or a function a type with such a collation: what is compared with those is, too.
 func (s *stmt) comparesLoosely() bool {
+	for oid := range s.values {
+		if s.cat.Collates(oid) {
+			return true
+		}
+	}
 	for t := range s.tables {
 		if slices.ContainsFunc(t.Columns, func(c catalog.Column) bool { return c.Loose }) {
 			return true
