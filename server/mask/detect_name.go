@@ -5,9 +5,10 @@ import "bytes"
 // word is one that starts with a capital, as part of a name.
 type word struct {
 	start, end int
-	flags      uint64
+	flags      uint32
 	caps       bool // all capitals
 	initial    bool // one letter
+	plain      bool // letters of ASCII, and nothing else
 }
 
 // nameBytes says what words of names are made of: letters, apostrophes, dashes, and
@@ -17,6 +18,9 @@ var nameBytes = func() (kinds [256]byte) {
 		c := byte(i)
 		if isAlpha(c) || c == '\'' || c == '-' || c >= 0x80 {
 			kinds[c] |= ofName
+		}
+		if !isAlpha(c) {
+			kinds[c] |= ofOther
 		}
 		if c >= 'a' && c <= 'z' {
 			kinds[c] |= ofLower
@@ -28,12 +32,13 @@ var nameBytes = func() (kinds [256]byte) {
 const (
 	ofName  = 1 << iota // stands in names
 	ofLower             // is a lower-case letter
+	ofOther             // is no letter of ASCII
 )
 
-// capitalAt reads the word that starts with a capital at i.
-func capitalAt(s []byte, i int) (w word, ok bool) {
+// capitalAt reads the word that starts with a capital at i, where one does, into w.
+func capitalAt(s []byte, i int, w *word) (ok bool) {
 	if i >= len(s) || !isUpper(s[i]) && !(s[i] == 0xc3 && i+1 < len(s) && s[i+1] < 0xa0) { // À to ß
-		return w, false
+		return false
 	}
 	const limit = 32
 	rest, n, kinds := s[i+1:min(len(s), i+limit)], 0, byte(0)
@@ -43,7 +48,7 @@ func capitalAt(s []byte, i int) (w word, ok bool) {
 	}
 	lower, end := kinds&ofLower != 0, i+1+n
 	if end-i == limit || end < len(s) && (isDigit(s[end]) || s[end] == '_') {
-		return w, false
+		return false
 	}
 	for end > i && (s[end-1] == '-' || s[end-1] == '\'') {
 		end--
@@ -52,9 +57,9 @@ func capitalAt(s []byte, i int) (w word, ok bool) {
 		end -= 2 // Garcia's
 		lower = lower && !allUpper(s[i:end])
 	}
-	w = word{start: i, end: end, caps: !lower, initial: end-i == 1}
+	*w = word{start: i, end: end, caps: !lower, initial: end-i == 1, plain: kinds&ofOther == 0 && isUpper(s[i])}
 	w.flags = wordFlags(s[i:end])
-	return w, true
+	return true
 }
 
 func allUpper(w []byte) bool {
@@ -67,12 +72,12 @@ func allUpper(w []byte) bool {
 }
 
 // wordFlags looks a word up; of Smith-Jones the parts too.
-func wordFlags(w []byte) uint64 {
+func wordFlags(w []byte) uint32 {
 	if f := words.get(w); f != 0 {
-		return f
+		return uint32(f)
 	}
 	if i := bytes.IndexByte(w, '-'); i > 0 {
-		return words.get(w[:i]) & words.get(w[i+1:]) & (isGiven | isSurname)
+		return uint32(words.get(w[:i]) & words.get(w[i+1:]) & (isGiven | isSurname))
 	}
 	return 0
 }
@@ -94,12 +99,11 @@ const maxWords = 6
 // findName finds names of persons: after a title, before a degree or a date of birth,
 // after a word that persons follow, and by lists of names.
 func findName(s []byte, i int) (start, end int) {
-	var seen reader
-	first, ok := seen.capitalAt(s, i)
-	if !ok || inWord(s, i) {
+	var r row
+	if _, ok := r.read(s, i); !ok || inWord(s, i) {
 		return 0, 0
 	}
-	return nameFrom(&seen, s, first)
+	return r.name(s)
 }
 
 // inWord reports that a word goes on at i, so that none starts there.
@@ -111,92 +115,32 @@ func inWord(s []byte, i int) bool {
 	return isAlnum(c) || c >= 0x80 || (c == '\'' || c == '-') && alnumAt(s, i-2)
 }
 
-// reader keeps the words of one text that were read last, since the detectors of names
-// and of cities read on from every one of them.
-type reader struct {
-	words [8]readWord
-	end   int // of the last that capital looked at
-}
-
-type readWord struct {
-	at   int // where it starts, from 1; 0 where nothing was read
-	ok   bool
-	word word
-}
-
-// capitalAt is capitalAt, read once.
-func (r *reader) capitalAt(s []byte, i int) (w word, ok bool) {
-	kept := &r.words[i/4%len(r.words)]
-	if kept.at != i+1 {
-		kept.word, kept.ok = capitalAt(s, i)
-		kept.at = i + 1
-	}
-	return kept.word, kept.ok
-}
-
-func nameFrom(seen *reader, s []byte, first word) (start, end int) {
+// name finds a name that starts with the word that is looked at.
+func (r *row) name(s []byte) (start, end int) {
+	first := &r.words[r.at]
 	if first.flags&isStop != 0 && first.flags&isGiven == 0 {
 		return 0, 0
 	}
-	i := first.start
-	cue := cueBefore(s, i)
+	cue := r.cueBefore(s)
 	if first.flags == 0 && cue == 0 && !first.initial {
 		// An unknown word: only what follows can tell.
 		if first.end+1 >= len(s) || s[first.end] != ' ' && s[first.end] != ',' {
 			return 0, 0
 		}
 		if s[first.end] == ' ' && !person(s, first.end) {
-			if next, ok := seen.capitalAt(s, first.end+1); !ok || next.flags&(isStop|isPlace|isEponym) != 0 && !next.initial {
+			if next, ok := r.next(s, first.end+1); !ok || next.flags&(isStop|isPlace|isEponym) != 0 && !next.initial {
 				return 0, 0
 			}
 		}
 	}
-	var buf [maxWords]word
-	list := nameWords(seen, s, first, buf[:0])
-	if end = named(seen, s, list, cue); end == 0 {
+	if end = r.named(s, r.list(), cue); end == 0 {
 		return 0, 0
 	}
-	return i, end
-}
-
-// nameWords reads the words of a name from its first one on.
-func nameWords(seen *reader, s []byte, first word, list []word) []word {
-	list = append(list, first)
-	for len(list) < maxWords {
-		at := list[len(list)-1].end
-		if at < len(s) && s[at] == '.' && (list[len(list)-1].initial || list[len(list)-1].flags&isJoint != 0) {
-			at++
-		}
-		if at >= len(s) || s[at] != ' ' {
-			break
-		}
-		at++
-		if at < len(s) && s[at] >= 'a' && s[at] <= 'z' { // van der
-			for at < len(s) && s[at] >= 'a' && s[at] <= 'z' {
-				n := at
-				for n < len(s) && isAlpha(s[n]) {
-					n++
-				}
-				if n == len(s) || s[n] != ' ' || words.get(s[at:n])&isJoint == 0 {
-					return list
-				}
-				at = n + 1
-			}
-			if list[len(list)-1].initial && len(list) == 1 {
-				return list
-			}
-		}
-		w, ok := seen.capitalAt(s, at)
-		if !ok || !w.initial && !w.name() && w.flags&isJoint == 0 && w.flags&isSuffix == 0 || w.flags&isTitle != 0 && !w.name() {
-			break
-		}
-		list = append(list, w)
-	}
-	return list
+	return first.start, end
 }
 
 // named decides how much of list is a name, 0 for nothing.
-func named(seen *reader, s []byte, list []word, cue uint64) (end int) {
+func (r *row) named(s []byte, list []word, cue uint64) (end int) {
 	first := list[0]
 	if !first.name() && !(first.initial && len(list) > 1) {
 		return 0
@@ -219,7 +163,7 @@ func named(seen *reader, s []byte, list []word, cue uint64) (end int) {
 		return last.end
 	}
 	known := first.flags&(isGiven|isSurname) != 0
-	if end := reversed(seen, s, list, cue); end != 0 {
+	if end := r.reversed(s, list, cue); end != 0 {
 		return end
 	}
 	if len(list) > 1 {
@@ -270,12 +214,12 @@ func reachOf(list []word, from int) int {
 }
 
 // reversed reads Last, First M.
-func reversed(seen *reader, s []byte, list []word, cue uint64) (end int) {
+func (r *row) reversed(s []byte, list []word, cue uint64) (end int) {
 	first, at := list[0], list[len(list)-1].end
 	if len(list) > 3 || at+2 >= len(s) || s[at] != ',' || s[at+1] != ' ' {
 		return 0
 	}
-	next, ok := seen.capitalAt(s, at+2)
+	next, ok := r.next(s, at+2)
 	if !ok || next.caps != first.caps && !next.initial || next.flags&isStop != 0 || next.flags&isDegree != 0 || !next.name() {
 		return 0
 	}
@@ -288,12 +232,15 @@ func reversed(seen *reader, s []byte, list []word, cue uint64) (end int) {
 	}
 	end = next.end
 	if end+1 < len(s) && s[end] == ' ' {
-		if w, ok := seen.capitalAt(s, end+1); ok && w.initial {
+		if w, ok := r.next(s, end+1); ok && w.initial {
 			end = w.end
 		}
 	}
 	return end
 }
+
+// maxCue is the longest word that says something about the next, in bytes.
+const maxCue = 14
 
 // cueBefore tells what the word before i says about the one at i.
 func cueBefore(s []byte, i int) (cue uint64) {
@@ -302,7 +249,7 @@ func cueBefore(s []byte, i int) (cue uint64) {
 		end--
 	}
 	start := end
-	for start > 0 && end-start < 14 && isAlpha(s[start-1]) {
+	for start > 0 && end-start < maxCue && isAlpha(s[start-1]) {
 		start--
 	}
 	if start == end || end == i {

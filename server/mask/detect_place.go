@@ -139,15 +139,16 @@ func poBox(s []byte, i int) (start, end int) {
 // findCity finds a city before a state or ZIP code, after words such as "lives in",
 // and counties.
 func findCity(s []byte, i int) (start, end int) {
-	var seen reader
-	first, ok := seen.capitalAt(s, i)
-	if !ok || inWord(s, i) {
+	var r row
+	if _, ok := r.read(s, i); !ok || inWord(s, i) {
 		return 0, 0
 	}
-	return cityFrom(&seen, s, first)
+	return r.city(s)
 }
 
-func cityFrom(seen *reader, s []byte, first word) (start, end int) {
+// city finds a city that starts with the word that is looked at.
+func (r *row) city(s []byte) (start, end int) {
+	first := &r.words[r.at]
 	i := first.start
 	if first.initial || first.flags&isStop != 0 && first.flags&isCity == 0 {
 		return 0, 0
@@ -173,7 +174,7 @@ func cityFrom(seen *reader, s []byte, first word) (start, end int) {
 		if at >= len(s) || s[at] != ' ' {
 			break
 		}
-		next, ok := seen.capitalAt(s, at+1)
+		next, ok := r.next(s, at+1)
 		if !ok || list == 3 {
 			break
 		}
@@ -264,7 +265,7 @@ func stateAfter(s []byte, i int) int {
 const stateInitials = "ACDFGHIKLMNOPRSTUVW"
 
 func twoWordState(s []byte) bool {
-	if !in("NSWR", s[0]) {
+	if len(s) < 2 || !in("NSWR", s[0]) || !in("eoh", s[1]) {
 		return false
 	}
 	for _, name := range []string{"New York", "New Jersey", "New Mexico", "New Hampshire", "North Carolina", "South Carolina", "North Dakota", "South Dakota", "West Virginia", "Rhode Island"} {
@@ -300,7 +301,7 @@ func cityCue(s []byte, i int) bool {
 	}
 	switch w := s[start:end]; len(w) {
 	case 2, 4, 8: // as all of them have
-		return words.get(w)&isCityCue != 0 || bytes.EqualFold(w, []byte("city")) || bytes.EqualFold(w, []byte("hometown"))
+		return words.get(w)&isCityCue != 0 || len(w) == 4 && equalFold("city", w) || len(w) == 8 && equalFold("hometown", w)
 	}
 	return false
 }

@@ -313,8 +313,10 @@ type dictionary struct {
 }
 
 type slot struct {
+	ends
 	word  string // lower case
 	flags uint64
+	exact bool // ends say all: at most 16 letters
 }
 
 // newDictionary makes room for n words; n is a power of two, and at least twice as many
@@ -322,10 +324,11 @@ type slot struct {
 func newDictionary(n int) *dictionary { return &dictionary{make([]slot, n), uint32(n - 1)} }
 
 func (d *dictionary) add(word string, flags uint64) {
-	for i := hashWord([]byte(word)); ; i++ {
+	e := endsOf([]byte(word))
+	for i := e.hash(); ; i++ {
 		s := &d.slots[i&d.mask]
 		if s.word == "" || s.word == word {
-			s.word = word
+			s.ends, s.word, s.exact = e, word, len(word) <= 16 && !strings.ContainsFunc(word, func(c rune) bool { return c < 'a' || c > 'z' })
 			s.flags |= flags
 			return
 		}
@@ -333,31 +336,40 @@ func (d *dictionary) add(word string, flags uint64) {
 }
 
 func (d *dictionary) get(word []byte) uint64 {
-	for i := hashWord(word); ; i++ {
+	e := endsOf(word)
+	for i := e.hash(); ; i++ {
 		s := &d.slots[i&d.mask]
 		if s.word == "" {
 			return 0
 		}
-		if len(s.word) == len(word) && equalFold(s.word, word) {
+		if s.ends == e && (s.exact || equalFold(s.word, word)) {
 			return s.flags
 		}
 	}
 }
 
-// hashWord is a hash of the first and the last eight bytes of a word and of its length,
-// in lower case.
-func hashWord(w []byte) uint32 {
+// ends is the first and the last eight bytes of a word in lower case, of one with
+// fewer than eight its first and last four, and its length.
+type ends struct {
+	first, last uint64
+	n           int
+}
+
+func endsOf(w []byte) (e ends) {
 	const lower = 0x2020202020202020
-	var a, b uint64
-	switch n := len(w); {
-	case n >= 8:
-		a, b = binary.LittleEndian.Uint64(w), binary.LittleEndian.Uint64(w[n-8:])
-	case n >= 4:
-		a, b = uint64(binary.LittleEndian.Uint32(w)), uint64(binary.LittleEndian.Uint32(w[n-4:]))
-	case n > 0:
-		a = uint64(w[0]) | uint64(w[n/2])<<8 | uint64(w[n-1])<<16
+	switch e.n = len(w); {
+	case e.n >= 8:
+		e.first, e.last = binary.LittleEndian.Uint64(w)|lower, binary.LittleEndian.Uint64(w[e.n-8:])|lower
+	case e.n >= 4:
+		e.first, e.last = uint64(binary.LittleEndian.Uint32(w))|lower, uint64(binary.LittleEndian.Uint32(w[e.n-4:]))|lower
+	case e.n > 0:
+		e.first = (uint64(w[0]) | uint64(w[e.n/2])<<8 | uint64(w[e.n-1])<<16) | lower
 	}
-	h := ((a|lower)^uint64(len(w))<<56)*0x9e3779b97f4a7c15 ^ (b|lower)*0xc2b2ae3d27d4eb4f
+	return e
+}
+
+func (e ends) hash() uint32 {
+	h := (e.first^uint64(e.n)<<56)*0x9e3779b97f4a7c15 ^ e.last*0xc2b2ae3d27d4eb4f
 	return uint32(h>>32) ^ uint32(h>>11)
 }
 

@@ -153,7 +153,7 @@ func (s *scanner) spans(v []byte) []span {
 
 // scan walks the text and asks the detectors where gates open.
 func (s *scanner) scan(v []byte, found []span) []span {
-	var seen reader
+	var capitals row
 	var urls links
 	for i := 0; i < len(v); i++ {
 		c := v[i]
@@ -178,10 +178,13 @@ func (s *scanner) scan(v []byte, found []span) []span {
 			break
 		}
 		if gate.byte[c]&s.enabled&capitalBits != 0 {
-			if i >= seen.end && !inWord(v, i) {
-				found = s.capital(&seen, v, i, found)
+			if i >= capitals.end && !inWord(v, i) {
+				found = s.capital(&capitals, v, i, found)
 			}
 			if !s.inner[c] {
+				for i+1 < capitals.end && isAlpha(v[i+1]) && !s.inner[v[i+1]] {
+					i++ // the rest of the word
+				}
 				continue
 			}
 		}
@@ -213,19 +216,22 @@ func place(holds bool) int {
 }
 
 // capital looks for names and cities at a word with a capital.
-func (s *scanner) capital(seen *reader, v []byte, i int, found []span) []span {
-	first, ok := seen.capitalAt(v, i)
-	seen.end = first.end
-	if !ok || first.flags&(isStop|isGiven|isCity) == isStop {
+func (s *scanner) capital(r *row, v []byte, i int, found []span) []span {
+	first, ok := r.read(v, i)
+	if !ok {
 		return found
 	}
-	if e := s.by[bitName]; e != nil {
-		if start, end := nameFrom(seen, v, first); end > start {
+	if r.end = first.end; first.nothing() {
+		return found
+	}
+	leads := r.at == 0
+	if e := s.by[bitName]; e != nil && !(r.noName && !(leads && r.cue != 0)) {
+		if start, end := r.name(v); end > start {
 			found = append(found, span{start, end, e})
 		}
 	}
-	if e := s.by[bitCity]; e != nil {
-		if start, end := cityFrom(seen, v, first); end > start {
+	if e := s.by[bitCity]; e != nil && !(r.noCity && !(leads && r.inCity)) {
+		if start, end := r.city(v); end > start {
 			found = append(found, span{start, end, e})
 		}
 	}
