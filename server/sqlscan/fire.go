@@ -332,8 +332,15 @@ func (s *stmt) occurs(oid uint32) bool {
 }
 
 // occurs reports whether values of a type can be where values of types and of tables
-// are: PostgreSQL's own can be anywhere.
+// are: PostgreSQL's own can be anywhere. Values of another type are compared as such where an
+// implicit cast without a function makes them the same (IsBinaryCoercible in parse_coerce.c).
 func occurs(cat *catalog.Snapshot, oid uint32, types map[uint32]bool, tables map[*catalog.Table]bool) bool {
+	return present(cat, oid, types, tables) || slices.ContainsFunc(cat.Casts(), func(c catalog.Cast) bool {
+		return c.Target == oid && c.Function == 0 && c.Implicit && present(cat, c.Source, types, tables)
+	})
+}
+
+func present(cat *catalog.Snapshot, oid uint32, types map[uint32]bool, tables map[*catalog.Table]bool) bool {
 	if oid < firstUserOID {
 		return true
 	}

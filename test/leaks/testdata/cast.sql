@@ -36,3 +36,24 @@ CREATE OPERATOR clinic.>= (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNC
 CREATE OPERATOR clinic.> (LEFTARG = clinic.badge, RIGHTARG = clinic.badge, FUNCTION = clinic.badge_gt);
 CREATE OPERATOR CLASS clinic.badge_ops DEFAULT FOR TYPE clinic.badge USING btree AS OPERATOR 1 clinic.<, OPERATOR 2 clinic.<=, OPERATOR 3 clinic.=, OPERATOR 4 clinic.>=, OPERATOR 5 clinic.>, FUNCTION 1 clinic.badge_cmp(clinic.badge, clinic.badge);
 CREATE OPERATOR CLASS clinic.badge_hash_ops DEFAULT FOR TYPE clinic.badge USING hash AS OPERATOR 1 clinic.=, FUNCTION 1 clinic.badge_hash(clinic.badge);
+
+-- A type that another is taken for, without a cast that anybody sees.
+CREATE TYPE clinic.docket;
+CREATE FUNCTION clinic.docket_in(cstring) RETURNS clinic.docket LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION clinic.docket_out(clinic.docket) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE clinic.docket (INPUT = clinic.docket_in, OUTPUT = clinic.docket_out, LIKE = text);
+CREATE TYPE clinic.paper;
+CREATE FUNCTION clinic.paper_in(cstring) RETURNS clinic.paper LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION clinic.paper_out(clinic.paper) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE clinic.paper (INPUT = clinic.paper_in, OUTPUT = clinic.paper_out, LIKE = text);
+CREATE CAST (clinic.paper AS clinic.docket) WITHOUT FUNCTION AS IMPLICIT;
+CREATE FUNCTION clinic.docket_cmp(a clinic.docket, b clinic.docket) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'compares for %', clinic.patient_label(1); RETURN 0; END $$;
+CREATE FUNCTION clinic.docket_lt(a clinic.docket, b clinic.docket) RETURNS bool LANGUAGE sql AS 'SELECT clinic.docket_cmp(a, b) < 0';
+CREATE FUNCTION clinic.docket_eq(a clinic.docket, b clinic.docket) RETURNS bool LANGUAGE sql AS 'SELECT clinic.docket_cmp(a, b) = 0';
+CREATE FUNCTION clinic.docket_gt(a clinic.docket, b clinic.docket) RETURNS bool LANGUAGE sql AS 'SELECT clinic.docket_cmp(a, b) > 0';
+CREATE OPERATOR clinic.<@@ (LEFTARG = clinic.docket, RIGHTARG = clinic.docket, FUNCTION = clinic.docket_lt);
+CREATE OPERATOR clinic.=@@ (LEFTARG = clinic.docket, RIGHTARG = clinic.docket, FUNCTION = clinic.docket_eq);
+CREATE OPERATOR clinic.>@@ (LEFTARG = clinic.docket, RIGHTARG = clinic.docket, FUNCTION = clinic.docket_gt);
+CREATE OPERATOR CLASS clinic.docket_ops DEFAULT FOR TYPE clinic.docket USING btree AS OPERATOR 1 clinic.<@@, OPERATOR 3 clinic.=@@, OPERATOR 5 clinic.>@@, FUNCTION 1 clinic.docket_cmp(clinic.docket, clinic.docket);
+CREATE TABLE clinic.papers (id int PRIMARY KEY, body clinic.paper);
+INSERT INTO clinic.papers VALUES (1, 'a'), (2, 'b');

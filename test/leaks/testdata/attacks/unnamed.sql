@@ -38,3 +38,9 @@ SELECT p.id FROM clinic.patients p JOIN clinic.patients q ON ROW(p.ssn)::clinic.
 -- an order, of a set operation
 @database cast
 SELECT ROW(ssn)::clinic.badge FROM clinic.patients EXCEPT SELECT ROW('x')::clinic.badge
+-- an order of a type that another is taken for
+@database cast
+SELECT id FROM clinic.papers ORDER BY body
+-- an order of a type that another is taken for, of arrays
+@database cast
+SELECT count(*) FROM (SELECT DISTINCT ARRAY[body] FROM clinic.papers) q
