@@ -47,7 +47,7 @@ func (s *Service) seat(id, grant string) hoop.Seat {
 }
 
 func full(g hoop.Grant) error {
-	return hoop.Errorf(hoop.CodeTooMany, "your grant for %s has its %d sessions (max_sessions of rule %s)", g.Target, g.MaxSessions, g.Rule).
+	return hoop.Errorf(hoop.CodeTooMany, "your grant for %s has its %s (max_sessions of rule %s)", g.Target, hoop.Counted(int64(g.MaxSessions), "session"), g.Rule).
 		WithHint("close another session first")
 }
 

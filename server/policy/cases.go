@@ -85,6 +85,9 @@ func ParseCases(b []byte) ([]Case, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	dec.KnownFields(true)
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+		if list := []yaml.Node(nil); yaml.Unmarshal(b, &list) == nil {
+			return nil, errors.New("a list, which stands under cases:")
+		}
 		return nil, err
 	}
 	switch n := len(file.Cases); {

@@ -52,6 +52,21 @@ func TestTestFile(t *testing.T) {
 	}
 }
 
+func TestParseCases_SaysWhatIsMissing(t *testing.T) {
+	for text, want := range map[string]string{
+		"- {name: a, want: allow}": "under cases:",
+		"cases: [{nam: a}]":        "field nam not found",
+		"":                         "there are none",
+	} {
+		if _, err := ParseCases([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if _, err := ParseCases([]byte("---\ncases: [{name: a, want: allow}]")); err != nil {
+		t.Errorf("a document with a mark before it: %v", err)
+	}
+}
+
 // A file of cases comes over the API, too: it is refused or has at most so many.
 func FuzzParseCases(f *testing.F) {
 	for _, seed := range []string{
