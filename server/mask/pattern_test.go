@@ -1,6 +1,10 @@
 package mask
 
 import (
+	"bytes"
+	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hoopctl/hoopctl/server/resource"
@@ -57,4 +61,23 @@ func TestMandatory_IsInEveryMatch(t *testing.T) {
 			t.Fatalf("%s matches %q, which has no %+v", regex, text, d.must)
 		}
 	})
+}
+
+// An expression that looks far past what it matches takes no time in the square of the
+// text: what it would take that for is masked as a whole. It would be some eighty seconds.
+func TestPattern_LooksFarAhead(t *testing.T) {
+	for _, c := range []struct {
+		regex, text string
+		want        [][]int
+	}{
+		{`x(.*y)?`, strings.Repeat("x", 100_000), [][]int{{0, 100_000}}},
+		{`x.*y|x`, strings.Repeat("x", 100_000), [][]int{{0, 100_000}}},
+		{`x(.*y)?`, strings.Repeat("x", 9) + "y", [][]int{{0, 10}}},
+		{`x`, strings.Repeat("x", 40), regexp.MustCompile("x").FindAllIndex(bytes.Repeat([]byte("x"), 40), -1)},
+		{`x`, "", nil},
+	} {
+		if got := allIndex(regexp.MustCompile(c.regex), []byte(c.text)); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s in %.20s…: %v, want %v", c.regex, c.text, got, c.want)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	mathbits "math/bits"
 	"regexp"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hoopctl/hoopctl/server/resource"
@@ -269,11 +270,29 @@ func (s *scanner) match(v []byte, found []span) []span {
 		if !e.must.in(v) {
 			continue
 		}
-		for _, at := range e.re.FindAllIndex(v, -1) {
+		for _, at := range allIndex(e.re, v) {
 			found = append(found, span{at[0], at[1], e})
 		}
 	}
 	return found
+}
+
+// allIndex gives where re matches in v, one behind the other; where that takes too long,
+// that all of v is a match. Go's regexp takes time in the length of the text for each
+// match, and so in its square for all of an expression that looks far past what it matches:
+// x(.*y)? in a text of nothing but x.
+func allIndex(re *regexp.Regexp, v []byte) [][]int {
+	limit := 250*time.Millisecond + time.Duration(len(v))*time.Microsecond
+	for most := 8; ; most *= 4 {
+		start := time.Now()
+		at := re.FindAllIndex(v, most)
+		if len(at) < most {
+			return at
+		}
+		if time.Since(start) > limit {
+			return [][]int{{0, len(v)}}
+		}
+	}
 }
 
 // replace appends v with the values it finds replaced. With a limit, the length of
