@@ -338,7 +338,7 @@ func TestKey_ChangesWithEveryMember(t *testing.T) {
 	base := func() *input {
 		return &input{
 			identity: hoop.Identity{Subject: "s", Kind: "k", Provider: "p", Groups: []string{"g"}, Chain: []string{"c"}}, target: "t",
-			uses: []hoop.Use{{Effect: "e", Tables: []string{"a.b"}, Columns: []hoop.ColumnRef{{Schema: "x", Table: "y", Column: "z"}}, Into: []string{"i.j"}}},
+			uses: []hoop.Use{{Effect: "e", Tables: []string{"a.b"}, Parents: map[string][]string{"a.b": {"m.n"}}, Columns: []hoop.ColumnRef{{Schema: "x", Table: "y", Column: "z"}}, Into: []string{"i.j"}}},
 		}
 	}
 	seen := map[key]string{base().key(): "nothing"}
@@ -349,6 +349,7 @@ func TestKey_ChangesWithEveryMember(t *testing.T) {
 		"effect": func(in *input) { in.uses[0].Effect = "E" }, "tables": func(in *input) { in.uses[0].Tables[0] = "a.B" },
 		"schema": func(in *input) { in.uses[0].Columns[0].Schema = "X" }, "table": func(in *input) { in.uses[0].Columns[0].Table = "Y" },
 		"column": func(in *input) { in.uses[0].Columns[0].Column = "Z" }, "into": func(in *input) { in.uses[0].Into[0] = "i.J" },
+		"parents": func(in *input) { in.uses[0].Parents["a.b"][0] = "m.N" }, "no parents": func(in *input) { in.uses[0].Parents = nil },
 	} {
 		in := base()
 		change(in)

@@ -83,10 +83,21 @@ func TestShow_ShowsValuesOfUnprotectedTablesButScansThem(t *testing.T) {
 
 func TestShow_IsSoundWhereNothingIsKnown(t *testing.T) {
 	for name, change := range map[string]func(*hoop.Request){
-		"no writing":      func(r *hoop.Request) { r.Writing = nil },
-		"unknown places":  func(r *hoop.Request) { r.Writing[0].Known, r.Writing[0].Places, r.Writing[0].Params = false, nil, nil },
-		"opaque":          func(r *hoop.Request) { r.Writing = []hoop.Writing{{Opaque: true}} },
-		"any table":       func(r *hoop.Request) { r.Writing = []hoop.Writing{{Tables: []string{"*"}}} },
+		"no writing":     func(r *hoop.Request) { r.Writing = nil },
+		"unknown places": func(r *hoop.Request) { r.Writing[0].Known, r.Writing[0].Places, r.Writing[0].Params = false, nil, nil },
+		"opaque":         func(r *hoop.Request) { r.Writing = []hoop.Writing{{Opaque: true}} },
+		"any table":      func(r *hoop.Request) { r.Writing = []hoop.Writing{{Tables: []string{"*"}}} },
+		"opaque, and names no protected table": func(r *hoop.Request) {
+			r.Writing, r.Effects = []hoop.Writing{{Opaque: true, Tables: []string{"public.scratch"}}}, []hoop.Use{{Effect: hoop.EffectOpaque, Tables: []string{"public.scratch"}}}
+		},
+		"by its text alone": func(r *hoop.Request) {
+			r.Writing = []hoop.Writing{{Tables: []string{"clinic.patients"}}}
+			r.Effects[0].Tables = []string{"public.scratch"}
+		},
+		"by where to alone": func(r *hoop.Request) {
+			r.Writing = []hoop.Writing{{Tables: []string{"public.scratch"}}}
+			r.Effects = []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"public.scratch"}, Into: []string{"clinic.patients"}}}
+		},
 		"by effect alone": func(r *hoop.Request) { r.Writing = []hoop.Writing{{Tables: []string{"public.scratch"}}} },
 		"nothing named":   func(r *hoop.Request) { r.Writing, r.Effects = []hoop.Writing{{}}, nil },
 	} {
