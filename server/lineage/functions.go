@@ -29,10 +29,10 @@ func (a *analysis) rangeFunction(rf *pg_query.RangeFunction, s *scope) *relation
 		}
 	}
 	f = f.and(a.definitions(rf.Coldeflist))
-	r := &relation{rest: &f, mult: f, decide: flow{unknown: f.unknown}}
+	r := &relation{rest: &f, decide: flow{unknown: f.unknown}} // call has said what multiplies rows
 	switch {
 	case len(rf.Functions) != 1 || only == nil:
-	case len(rf.Coldeflist) > 0 && !rf.Ordinality:
+	case len(rf.Coldeflist) > 0: // never with ORDINALITY (transformRangeFunction)
 		for _, n := range rf.Coldeflist {
 			r.cols = append(r.cols, column{name: n.GetColumnDef().GetColname(), flow: f, sure: true})
 		}

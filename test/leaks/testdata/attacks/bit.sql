@@ -103,3 +103,98 @@ SELECT greatest((ascii(substr(ssn, i, 1)) >> b) & 1, 0) = 1 FROM clinic.patients
 -- a member of JSON
 @only simple
 SELECT jsonb_build_object(((ascii(substr(ssn, i, 1)) >> b) & 1)::text, 1) ? '1' FROM clinic.patients, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE id = 1 ORDER BY i, b DESC
+-- a count of what is told apart
+@only simple
+SELECT (SELECT count(*) FROM (SELECT DISTINCT x FROM (VALUES (1), ((ascii(substr(p.ssn, i, 1)) >> b) & 1)) q(x)) z) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of a UNION
+@only simple
+SELECT (SELECT count(*) FROM (SELECT 1 UNION SELECT (ascii(substr(p.ssn, i, 1)) >> b) & 1) z) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of groups that have something
+@only simple
+SELECT (SELECT count(*) FROM (SELECT 1 HAVING (ascii(substr(p.ssn, i, 1)) >> b) & 1 = 1) z) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of a sample
+@only simple
+SELECT (SELECT count(*) FROM clinic.departments TABLESAMPLE BERNOULLI (100 * ((ascii(substr(p.ssn, i, 1)) >> b) & 1))) > 0 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count up to a limit
+@only simple
+SELECT (SELECT count(*) FROM (SELECT 1 LIMIT (ascii(substr(p.ssn, i, 1)) >> b) & 1) z) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of a UNION up to a limit
+@only simple
+SELECT (SELECT count(*) FROM (SELECT 1 UNION ALL SELECT 2 LIMIT (ascii(substr(p.ssn, i, 1)) >> b) & 1) z) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of a join
+@only simple
+SELECT (SELECT count(*) FROM clinic.departments d JOIN clinic.departments e ON d.id = e.id AND (ascii(substr(p.ssn, i, 1)) >> b) & 1 = 1) > 0 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of a join by a column of both
+@only simple
+SELECT (SELECT count(*) FROM (VALUES (1)) q(x) JOIN (SELECT (ascii(substr(p.ssn, i, 1)) >> b) & 1 AS x) r USING (x)) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of nodes of XML
+@only simple
+SELECT (SELECT count(*) FROM XMLTABLE('/r/a' PASSING xmlparse(DOCUMENT '<r>' || repeat('<a/>', (ascii(substr(p.ssn, i, 1)) >> b) & 1) || '</r>') COLUMNS z int)) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- what comes first of VALUES
+@only simple
+SELECT (SELECT x FROM (VALUES (false, 0.5), (true, (ascii(substr(p.ssn, i, 1)) >> b) & 1) ORDER BY 2 DESC LIMIT 1) q(x, y)) FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- what comes first by a window
+@only simple
+SELECT (SELECT x FROM (SELECT x, CASE WHEN random() >= 0 THEN row_number() OVER (ORDER BY y DESC) END FROM (VALUES (false, 0.5), (true, (ascii(substr(p.ssn, i, 1)) >> b) & 1)) q(x, y)) z LIMIT 1) FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count of a branch of a UNION
+@only simple
+SELECT (SELECT count(*) FROM (SELECT 1 WHERE (ascii(substr(p.ssn, i, 1)) >> b) & 1 = 1 UNION ALL SELECT 2 WHERE false) z) = 1 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE p.id = 1 ORDER BY i, b DESC
+-- a count in which rows are multiplied
+@only simple
+SELECT count(*) = 2 FROM clinic.patients p, generate_series(1, 11) i, generate_series(7, 0, -1) b, LATERAL generate_series(0, (ascii(substr(p.ssn, i, 1)) >> b) & 1) g WHERE p.id = 1 GROUP BY i, b ORDER BY i, b DESC
+-- which rows ON CONFLICT changes
+@only simple
+CREATE TABLE $V.bits (i int, b int, v int, PRIMARY KEY (i, b))
+INSERT INTO $V.bits SELECT i, b, 0 FROM generate_series(1, 11) i, generate_series(7, 0, -1) b
+INSERT INTO $V.bits AS t SELECT i, b, 0 FROM generate_series(1, 11) i, generate_series(7, 0, -1) b ON CONFLICT (i, b) DO UPDATE SET v = 1 WHERE (SELECT (ascii(substr(secret, t.i, 1)) >> t.b) & 1 = 1 FROM $V.victim WHERE id = 1)
+SELECT v = 1 FROM $V.bits ORDER BY i, b DESC
+-- which rows UPDATE changes
+@only simple
+CREATE TABLE $V.bits (i int, b int, v int, PRIMARY KEY (i, b))
+INSERT INTO $V.bits SELECT i, b, 0 FROM generate_series(1, 11) i, generate_series(7, 0, -1) b
+UPDATE $V.bits t SET v = 1 FROM $V.victim s WHERE s.id = 1 AND (ascii(substr(s.secret, t.i, 1)) >> t.b) & 1 = 1
+SELECT v = 1 FROM $V.bits ORDER BY i, b DESC
+-- which rows DELETE leaves
+@only simple
+CREATE TABLE $V.bits (i int, b int, v int, PRIMARY KEY (i, b))
+INSERT INTO $V.bits SELECT i, b, 0 FROM generate_series(1, 11) i, generate_series(7, 0, -1) b
+DELETE FROM $V.bits t USING $V.victim s WHERE s.id = 1 AND (ascii(substr(s.secret, t.i, 1)) >> t.b) & 1 = 0
+SELECT EXISTS (SELECT FROM $V.bits t WHERE t.i = x.i AND t.b = x.b) FROM (SELECT i, b FROM generate_series(1, 11) i, generate_series(7, 0, -1) b) x ORDER BY i, b DESC
+-- which rows MERGE changes
+@only simple
+CREATE TABLE $V.bits (i int, b int, v int, PRIMARY KEY (i, b))
+INSERT INTO $V.bits SELECT i, b, 0 FROM generate_series(1, 11) i, generate_series(7, 0, -1) b
+MERGE INTO $V.bits t USING $V.victim s ON s.id = 1 WHEN MATCHED AND (ascii(substr(s.secret, t.i, 1)) >> t.b) & 1 = 1 THEN UPDATE SET v = 1
+SELECT v = 1 FROM $V.bits ORDER BY i, b DESC
+-- which rows a temporary table was made of
+@only simple
+CREATE TEMP TABLE s AS SELECT i, b FROM $V.victim, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE id = 1 AND (ascii(substr(secret, i, 1)) >> b) & 1 = 1
+CREATE TEMP TABLE t AS SELECT i, b FROM s
+CREATE TABLE $V.bits AS SELECT i, b FROM t
+SELECT EXISTS (SELECT FROM $V.bits t WHERE t.i = x.i AND t.b = x.b) FROM (SELECT i, b FROM generate_series(1, 11) i, generate_series(7, 0, -1) b) x ORDER BY i, b DESC
+-- which rows a temporary table was filled with
+@only simple
+CREATE TEMP TABLE t (i int, b int)
+INSERT INTO t SELECT i, b FROM $V.victim, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE id = 1 AND (ascii(substr(secret, i, 1)) >> b) & 1 = 1
+CREATE TABLE $V.bits AS SELECT i, b FROM t
+SELECT EXISTS (SELECT FROM $V.bits t WHERE t.i = x.i AND t.b = x.b) FROM (SELECT i, b FROM generate_series(1, 11) i, generate_series(7, 0, -1) b) x ORDER BY i, b DESC
+-- which rows are left in a temporary table
+@only simple
+CREATE TEMP TABLE t AS SELECT i, b FROM generate_series(1, 11) i, generate_series(7, 0, -1) b
+DELETE FROM t USING $V.victim s WHERE s.id = 1 AND (ascii(substr(s.secret, t.i, 1)) >> t.b) & 1 = 0
+CREATE TABLE $V.bits AS SELECT i, b FROM t
+SELECT EXISTS (SELECT FROM $V.bits t WHERE t.i = x.i AND t.b = x.b) FROM (SELECT i, b FROM generate_series(1, 11) i, generate_series(7, 0, -1) b) x ORDER BY i, b DESC
+-- which rows a temporary view has
+@only simple
+CREATE TEMP VIEW t AS SELECT i, b FROM $V.victim, generate_series(1, 11) i, generate_series(7, 0, -1) b WHERE id = 1 AND (ascii(substr(secret, i, 1)) >> b) & 1 = 1
+CREATE TABLE $V.bits AS SELECT i, b FROM t
+SELECT EXISTS (SELECT FROM $V.bits t WHERE t.i = x.i AND t.b = x.b) FROM (SELECT i, b FROM generate_series(1, 11) i, generate_series(7, 0, -1) b) x ORDER BY i, b DESC
+-- how many rows a temporary table was made of
+@only simple
+CREATE TEMP TABLE t AS SELECT i, b FROM clinic.patients, generate_series(1, 11) i, generate_series(7, 0, -1) b, LATERAL generate_series(0, (ascii(substr(ssn, i, 1)) >> b) & 1) WHERE id = 1
+SELECT count(*) = 2 FROM t GROUP BY i, b ORDER BY i, b DESC
+-- how many rows a temporary table was filled with
+@only simple
+CREATE TEMP TABLE t (i int, b int)
+INSERT INTO t SELECT i, b FROM clinic.patients, generate_series(1, 11) i, generate_series(7, 0, -1) b, LATERAL generate_series(0, (ascii(substr(ssn, i, 1)) >> b) & 1) WHERE id = 1
+SELECT count(*) = 2 FROM t GROUP BY i, b ORDER BY i, b DESC

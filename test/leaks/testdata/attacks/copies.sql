@@ -36,6 +36,16 @@ INSERT INTO $V.scratch (id, code) SELECT 1, secret FROM $V.victim WHERE id = 2 O
 SELECT code FROM $V.scratch
 -- ON CONFLICT with a sub-select
 INSERT INTO $V.scratch (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET code = (SELECT secret FROM $V.victim WHERE id = 2) RETURNING code
+-- ON CONFLICT with a subscript
+INSERT INTO $V.scratch (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET doc[(SELECT secret FROM $V.victim WHERE id = 2)] = '1'
+SELECT doc FROM $V.scratch
+-- INSERT of a row's fields
+CREATE TABLE $V.fields (id int, plain text, code text, n bigint)
+INSERT INTO $V.fields SELECT (q.r).* FROM (SELECT v AS r FROM $V.victim v) q
+SELECT plain FROM $V.fields
+-- INSERT with a subscript
+INSERT INTO $V.scratch (id, doc[(SELECT secret FROM $V.victim WHERE id = 2)]) VALUES (10, '1')
+SELECT doc FROM $V.scratch
 -- UPDATE FROM
 UPDATE $V.scratch SET code = v.secret FROM $V.victim v WHERE v.id = 2 AND scratch.id = 1
 SELECT code FROM $V.scratch
@@ -69,6 +79,12 @@ MERGE INTO $V.scratch s USING $V.victim v ON s.id = v.id WHEN MATCHED THEN UPDAT
 SELECT code FROM $V.scratch
 -- MERGE from a sub-select
 MERGE INTO $V.scratch s USING (SELECT id, secret || '' AS z FROM $V.victim) v ON s.id = v.id WHEN MATCHED THEN UPDATE SET code = z
+SELECT code FROM $V.scratch
+-- MERGE that updates
+MERGE INTO $V.scratch s USING $V.victim v ON s.id = v.id WHEN MATCHED THEN UPDATE SET code = v.secret
+SELECT code FROM $V.scratch
+-- MERGE that inserts
+MERGE INTO $V.scratch s USING $V.victim v ON s.id = v.id + 10 WHEN NOT MATCHED THEN INSERT (id, code) VALUES (v.id + 10, v.secret)
 SELECT code FROM $V.scratch
 -- a number
 UPDATE $V.scratch SET n = (SELECT replace(secret, '-', '')::bigint FROM $V.victim WHERE id = 1) WHERE id = 1
@@ -277,3 +293,28 @@ INSERT INTO t (id, code) SELECT id + 10, secret FROM $V.victim
 INSERT INTO $V.kept SELECT code FROM $V.scratch
 DISCARD ALL
 SELECT a FROM $V.kept
+-- what INSERT into a temporary table returns
+CREATE TEMP TABLE t (a text)
+INSERT INTO t SELECT full_name FROM clinic.patients RETURNING a || ''
+-- what UPDATE of a temporary table returns
+CREATE TEMP TABLE t AS SELECT 'x'::text AS a
+UPDATE t SET a = p.full_name FROM clinic.patients p WHERE p.id = 2 RETURNING t.a || ''
+-- what ON CONFLICT in a temporary table returns
+CREATE TEMP TABLE t (id int PRIMARY KEY, a text, b text)
+INSERT INTO t VALUES (1)
+INSERT INTO t (id, a) SELECT 1, full_name FROM clinic.patients WHERE id = 2 ON CONFLICT (id) DO UPDATE SET b = EXCLUDED.a RETURNING b || ''
+-- what INSERT into a temporary table returns of a generated column
+CREATE TEMP TABLE t (a text, g text GENERATED ALWAYS AS (lower(a)) STORED)
+INSERT INTO t (a) SELECT full_name FROM clinic.patients RETURNING g
+-- a temporary table filled with a row's fields
+CREATE TEMP TABLE t (id int, a text, b text, c bigint)
+INSERT INTO t SELECT (q.r).* FROM (SELECT v AS r FROM $V.victim v) q
+SELECT a || '' FROM t
+-- a temporary table filled from a file
+CREATE TEMP TABLE t (a text)
+COPY (SELECT full_name FROM clinic.patients) TO '$D/own'
+COPY t FROM '$D/own'
+SELECT a || '' FROM t
+-- MERGE within the table
+MERGE INTO $V.victim v USING $V.scratch s ON v.id = s.id WHEN MATCHED THEN UPDATE SET code = v.secret
+SELECT code FROM $V.victim
