@@ -159,6 +159,10 @@ func TestAnalyze_Derive(t *testing.T) {
 		{"UPDATE public.notes n SET body[p.id] = 1 FROM clinic.patients p WHERE n.id = 1", "clinic.patients public.notes", "public.notes"},
 		{"INSERT INTO public.notes VALUES (1) ON CONFLICT (id) DO UPDATE SET body[(SELECT id FROM clinic.patients LIMIT 1)] = 1", "clinic.patients public.notes", "public.notes"},
 		{"UPDATE public.notes SET body[1] = 1 WHERE id = 1", "", ""},
+		// What decides how many of them are stored is told by how many there are.
+		{"INSERT INTO public.notes (id) (VALUES (1), (2) LIMIT (SELECT id FROM clinic.patients LIMIT 1))", "clinic.patients", "public.notes"},
+		{"INSERT INTO public.notes (id) (VALUES (1), (2) OFFSET (SELECT id FROM clinic.patients LIMIT 1))", "clinic.patients", "public.notes"},
+		{"INSERT INTO public.notes (id) (VALUES (1), (2) ORDER BY (SELECT id FROM clinic.patients LIMIT 1))", "clinic.patients", "public.notes"},
 		// A column of the same name is another's.
 		{"UPDATE clinic.archive a SET ssn = p.ssn FROM clinic.patients p WHERE p.id = a.id AND a.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
 		{"UPDATE clinic.archive SET ssn = coalesce(archive.ssn, clinic.patients.ssn) FROM clinic.patients WHERE archive.id = 5", "clinic.archive clinic.patients", "clinic.archive"},
