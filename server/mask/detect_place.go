@@ -47,6 +47,19 @@ func findAddress(s []byte, i int) (start, end int) {
 	return 0, 0
 }
 
+// inList reads numbers with a blank between them, where one ends at i: each that begins before
+// end is followed by three others at least, and is not that of a house.
+func inList(s []byte, i int) (end int) {
+	var starts [3]int // of the last ones
+	for i+1 < len(s) && s[i] == ' ' && isDigit(s[i+1]) {
+		starts[0], starts[1], starts[2] = starts[1], starts[2], i+1
+		for i++; i < len(s) && isDigit(s[i]); {
+			i++
+		}
+	}
+	return starts[0]
+}
+
 // streetGoesOn reports that the kind of street is rather the beginning of its name:
 // St. Claire Avenue, Park Place Drive.
 func streetGoesOn(s []byte, i int) bool {

@@ -106,6 +106,9 @@ var (
 	urlBit = uint64(1) << bitURL
 )
 
+// In lists of numbers nobody looks for streets.
+var addressBit = uint64(1) << bitOf("address")
+
 func bitOf(name string) int {
 	d, err := builtin(name)
 	if err != nil {

@@ -42,7 +42,7 @@ func TestGate_HidesNothing(t *testing.T) {
 				continue
 			}
 			for bit, d := range builtins {
-				if !slices.Contains([]string{"us-ssn", "phone", "ip", "date", "age", "npi", "zip", "cpt", "ndc"}, d.name) {
+				if !slices.Contains([]string{"us-ssn", "phone", "ip", "date", "age", "npi", "zip", "cpt", "ndc", "address"}, d.name) {
 					continue
 				}
 				start, end := d.find(v, i)
@@ -58,6 +58,34 @@ func TestGate_HidesNothing(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// That a number is in a list of them hides no street.
+func TestGate_HidesNoStreet(t *testing.T) {
+	pieces := []string{"12", "5", "1234", "123456", "42nd", "12B", "Main", "Street", "Road", "N.", "mg"}
+	r := rand.New(rand.NewPCG(7, 11))
+	s := newScanner(&Set{}, compile(t, resource.MaskRule{Detect: []string{"address"}}).rules)
+	hits := 0
+	for range 100000 {
+		var v []byte
+		for range 2 + r.IntN(10) {
+			v = append(append(v, pieces[r.IntN(len(pieces))]...), ' ')
+		}
+		found := s.scan(v, nil)
+		for i := range v {
+			if !runStart(v, i) {
+				continue
+			}
+			start, end := findAddress(v, i)
+			if end > start && !slices.ContainsFunc(found, func(f span) bool { return f.start == start && f.end == end }) {
+				t.Fatalf("%q in %q is not found", v[start:end], v)
+			}
+			hits += place(end > start)
+		}
+	}
+	if hits < 10000 {
+		t.Errorf("only %d were there to find", hits)
 	}
 }
 

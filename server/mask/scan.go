@@ -156,6 +156,7 @@ func (s *scanner) spans(v []byte) []span {
 func (s *scanner) scan(v []byte, found []span) []span {
 	var capitals row
 	var urls links
+	houseless := 0 // before it no number is that of a house
 	for i := 0; i < len(v); i++ {
 		c := v[i]
 		if !s.wake[c] {
@@ -166,6 +167,14 @@ func (s *scanner) scan(v []byte, found []span) []span {
 			letter := place(r.letter)
 			mine := s.enabled & gate.first[c-'0']
 			bits := gate.plain[r.n][r.next][letter][r.before] & mine
+			if bits&addressBit != 0 && r.next.group(" ") {
+				if i >= houseless {
+					houseless = inList(v, end)
+				}
+				if i < houseless {
+					bits &^= addressBit
+				}
+			}
 			if close := gate.near[r.n][r.next][letter] & mine &^ bits; close != 0 {
 				bits |= close & s.near(v, i)
 			}
