@@ -65,6 +65,16 @@ func derived(typ *hoop.Type, origins ...string) hoop.Column {
 	return c
 }
 
+// generated is a stored column that is computed from others of its table.
+func generated(typ *hoop.Type, column string, from ...string) hoop.Column {
+	c := proven(typ, false, column)
+	for _, f := range from {
+		c.From = append(c.From, ref(f))
+	}
+	c.Plain = false
+	return c
+}
+
 // apply masks one value of a column that the rule protects.
 func apply(t testing.TB, with resource.Transform, typ *hoop.Type, binary bool, v []byte) (out []byte, null bool) {
 	t.Helper()
@@ -153,6 +163,8 @@ func TestPlan(t *testing.T) {
 		{"derived of a row", reads("clinic.patients"), derived(text, "clinic.patients.*"), marker},
 		{"derived of free text", reads("clinic.encounters"), derived(text, "clinic.encounters.note"), marker},
 		{"derived of a copy", reads("work.copy"), derived(text, "work.copy.x"), marker},
+		{"stored, and generated from protected", reads("clinic.patients"), generated(text, "clinic.patients.tail", "clinic.patients.name", "clinic.patients.ssn"), marker},
+		{"stored, and generated from unprotected", reads("clinic.patients"), generated(text, "clinic.patients.tail", "clinic.patients.name"), "[email] 123-45-6789"},
 		{"derived of unprotected", reads("clinic.patients"), derived(text, "clinic.patients.name"), "[email] 123-45-6789"},
 		{"derived of nothing", reads("clinic.patients"), derived(text), "[email] 123-45-6789"},
 		{"derived in an opaque statement", &hoop.Statement{Opaque: true}, derived(text, "clinic.patients.name"), marker},
@@ -307,7 +319,8 @@ func TestWithheld(t *testing.T) {
 }
 
 func TestUses(t *testing.T) {
-	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}, resource.MaskRule{Columns: []string{"vault.*.*"}}).For(anybody, "pg")
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}, resource.MaskRule{Columns: []string{"vault.*.*"}},
+		resource.MaskRule{Columns: []string{"half.*.*"}, With: resource.Partial}).For(anybody, "pg")
 	derive := func(into string, tables ...string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Into: []string{into}}
 	}
@@ -329,6 +342,9 @@ func TestUses(t *testing.T) {
 		{"derive of opaque", hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "a.x")}}, true},
 		{"derive into a copy", hoop.Statement{Uses: []hoop.Use{derive("work.copy", "a.b")}}, false},
 		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, false},
+		{"derive into what a rule covers in part", hoop.Statement{Uses: []hoop.Use{derive("half.t", "a.b")}}, true},
+		{"derive by what is not known", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"a.b"}, Columns: []hoop.ColumnRef{hoop.AnyColumn}, Into: []string{"x.y"}}}}, true},
+		{"infer by what is not known", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectInfer, Columns: []hoop.ColumnRef{hoop.AnyColumn}}}}, true},
 		{"derive into its own table", hoop.Statement{Uses: []hoop.Use{derive("a.b", "a.b")}}, true},
 		{"derive of what gets protected data", hoop.Statement{Uses: []hoop.Use{derive("z.z", "x.z"), derive("x.z", "x.y"), derive("x.y", "a.b")}}, true},
 		{"derive by protected column", hoop.Statement{Uses: []hoop.Use{by("x.y", "a.b.c", "a.b")}}, true},
@@ -374,6 +390,8 @@ func TestKnowing_Columns(t *testing.T) {
 			return []string{"id", "name"}, true
 		case "a.people":
 			return []string{"id", "phone"}, true
+		case "work.copy": // whatever its columns are called
+			return []string{"x"}, true
 		}
 		return nil, false
 	})
@@ -436,6 +454,20 @@ func TestRedact_NothingSpelled(t *testing.T) {
 					t.Errorf("%s %q: %s, want %s", name, value, out, want)
 				}
 			}
+		}
+	}
+}
+
+// The shape of a stored value shows where a rule protects its column, and does not where
+// somebody computed what is stored there.
+func TestComputed_ShapeOfACopy(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, With: resource.Redact}).For(anybody, "pg")
+	for origin, want := range map[string]string{"a.b.c": "{[masked],NULL}", "work.copy.x": "{}"} {
+		col := derived(arrayOf(base(oidText)), origin)
+		col.Shaped = true
+		out, null, _ := r.Plan(&hoop.Statement{}, []hoop.Column{col}).Columns[0].Append(nil, []byte("{a,NULL}"))
+		if null || string(out) != want {
+			t.Errorf("%s: %q, want %q", origin, out, want)
 		}
 	}
 }
