@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
 )
 
 // What an approval binds to has every member: whichever is another, so is the digest.
@@ -77,5 +78,53 @@ func TestDigest_NeedsTheTree(t *testing.T) {
 	ask := Ask{Statement: &hoop.Statement{}, Tree: func(context.Context) ([][]byte, error) { return nil, errors.New("no time") }}
 	if got, err := (&Session{line: &Line{}}).digest(t.Context(), ask, nil); err == nil {
 		t.Errorf("the digest is %q", got)
+	}
+}
+
+// says decides always the same, or not at all.
+type says struct {
+	hoop.Decision
+	err error
+}
+
+func (p says) Decide(context.Context, hoop.Identity, string, []hoop.Use) (hoop.Decision, error) {
+	return p.Decision, p.err
+}
+func (says) Approvers() *hoop.ApprovalRule { return nil }
+
+// open protects nothing.
+type open struct{}
+
+func (open) For(id hoop.Identity, target string) *mask.Rules { return new(mask.Set).For(id, target) }
+
+func (open) Inherit(context.Context, string, []string, string) error { return nil }
+
+// Once people agreed, the rules of that moment count: whoever has not been asked must not have
+// to agree by now, by the rule that decides or by another as strict.
+func TestStillHolds_AsksAgain(t *testing.T) {
+	by := func(count int, groups ...string) hoop.Decision {
+		return hoop.Decision{Action: hoop.Approve, Approval: &hoop.ApprovalRule{Groups: groups, Count: count}}
+	}
+	also := func(d hoop.Decision, more ...hoop.Decision) hoop.Decision { d.Also = more; return d }
+	asks := []hoop.Decision{by(2, "dba"), by(1, "privacy")}
+	uses := []hoop.Use{{Effect: hoop.EffectDDL}}
+	for what, tt := range map[string]struct {
+		now says
+		ok  bool
+	}{
+		"the same":                   {says{Decision: also(by(2, "dba"), by(1, "privacy"))}, true},
+		"fewer people":               {says{Decision: by(1, "dba")}, true},
+		"nobody":                     {says{Decision: hoop.Decision{Action: hoop.Allow}}, true},
+		"more people":                {says{Decision: by(3, "dba")}, false},
+		"others":                     {says{Decision: by(1, "owners")}, false},
+		"others besides":             {says{Decision: also(by(2, "dba"), by(1, "owners"))}, false},
+		"more of those asked beside": {says{Decision: also(by(2, "dba"), by(2, "privacy"))}, false},
+		"denied":                     {says{Decision: hoop.Decision{Action: hoop.Deny}}, false},
+		"no decision":                {says{err: errors.New("no time")}, false},
+	} {
+		s := &Session{line: &Line{Policy: tt.now, Protection: open{}}}
+		if _, err := s.stillHolds(t.Context(), &hoop.Statement{Uses: uses}, uses, asks); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
