@@ -69,9 +69,9 @@ const (
 	// maxSessions keeps to that.
 	maxSessions = cutAccounts * doings * 50
 	// cutSettle and cutEach are how long a grant is for sessions to begin under, where its
-	// end is what is measured: twice what they take on two busy processors.
+	// end is what is measured: twice what they take on two slow processors.
 	cutSettle = 20 * time.Second
-	cutEach   = 100 * time.Millisecond
+	cutEach   = 250 * time.Millisecond
 	// cutLook is how often the target's connections are looked at.
 	cutLook = 20 * time.Millisecond
 	// cutWorking is how many sessions of each account run a statement, beside the others.
@@ -177,27 +177,22 @@ func (b *bench) cut(ctx context.Context, cause string) (err error) {
 
 // clocks are the CPU times so far, by whose they are.
 func (c *cutter) clocks() (map[string]time.Duration, error) {
-	of := map[string][]int{cutCPUTarget: {c.target}}
-	for _, proc := range c.path.processes {
-		whose := cutCPUClient
-		if proc == c.gateway {
-			whose = cutCPUGateway
-		}
-		of[whose] = append(of[whose], proc.cmd.Process.Pid)
-	}
 	sums := map[string]time.Duration{}
-	for whose, pids := range of {
-		for _, pid := range pids {
-			t, err := cpuTime(pid)
-			if err != nil {
-				return nil, err
-			}
-			sums[whose] += t
+	for _, proc := range c.path.processes {
+		t, err := proc.cpuTime()
+		if err != nil {
+			return nil, err
+		}
+		if proc == c.gateway {
+			sums[cutCPUGateway] += t
+		} else {
+			sums[cutCPUClient] += t
 		}
 	}
-	self, err := processClock(os.Getpid())
-	sums[cutCPUSelf] = self
-	return sums, err
+	var err, own error
+	sums[cutCPUTarget], err = cpuTime(c.target)
+	sums[cutCPUSelf], own = processClock(os.Getpid())
+	return sums, errors.Join(err, own)
 }
 
 // start starts a gateway and a port for each account.

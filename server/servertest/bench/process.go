@@ -106,6 +106,21 @@ func run(ctx context.Context, cmd *exec.Cmd) (string, error) {
 
 func (p *process) name() string { return filepath.Base(p.cmd.Path) }
 
+// cpuTime is the user and system time of the process and its descendants so far, or, as
+// with hoopctl connect that lost its grant, until it ended.
+func (p *process) cpuTime() (time.Duration, error) {
+	t, err := cpuTime(p.cmd.Process.Pid)
+	if err == nil {
+		return t, nil
+	}
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime(), nil
+	case <-time.After(2 * p.cmd.WaitDelay):
+		return 0, err
+	}
+}
+
 // stop asks the process to end and, when it does not, ends it and its children.
 func (p *process) stop() error {
 	_ = p.in.Close()                         // both fail only when it has ended
