@@ -295,7 +295,7 @@ func TestLook_Interrupted(t *testing.T) {
 			conn.Frontend.Send(query("select pg_sleep(5), upper(name) from patients where id = 1"))
 			check(t, conn.Frontend.Flush())
 			eventually(t, "it is asked", func() (asked bool) {
-				check(t, watch.QueryRow(t.Context(), "select exists (select from pg_stat_activity where pid = $1 and query ~ 'pg_get_viewdef')", int(conn.PID)).Scan(&asked))
+				check(t, watch.QueryRow(t.Context(), "select exists (select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock')", int(conn.PID)).Scan(&asked))
 				return asked
 			})
 			c.interrupt(conn)
