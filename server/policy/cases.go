@@ -86,7 +86,7 @@ func ParseCases(b []byte) ([]Case, error) {
 	dec.KnownFields(true)
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		if list := []yaml.Node(nil); yaml.Unmarshal(b, &list) == nil {
-			return nil, errors.New("a list, which stands under cases:")
+			return nil, errors.New("a list: write cases: before it")
 		}
 		return nil, err
 	}

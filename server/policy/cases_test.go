@@ -54,7 +54,7 @@ func TestTestFile(t *testing.T) {
 
 func TestParseCases_SaysWhatIsMissing(t *testing.T) {
 	for text, want := range map[string]string{
-		"- {name: a, want: allow}": "under cases:",
+		"- {name: a, want: allow}": "write cases: before it",
 		"cases: [{nam: a}]":        "field nam not found",
 		"":                         "there are none",
 	} {
