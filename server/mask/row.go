@@ -8,9 +8,7 @@ type row struct {
 	more  bool // the row may go on: no more fit in
 	end   int  // of the last word that was looked at
 
-	noName, noCity bool   // none starts at a word of the row, but for what stands before the first
-	cue            uint64 // what stands before the first says of it
-	inCity         bool   // the same of cities
+	names, cities int // only at as many of its first words may a name, or a city, start
 
 	ahead [4]readWord // words behind the row that were read last
 }
@@ -27,7 +25,7 @@ func (r *row) read(s []byte, i int) (w *word, ok bool) {
 		r.at = next
 		return &r.words[next], true
 	}
-	r.n, r.at, r.noName, r.noCity = 0, 0, false, false
+	r.n, r.at, r.names, r.cities = 0, 0, len(r.words), len(r.words)
 	first, ok := r.peek(s, i)
 	if !ok {
 		return nil, false
@@ -138,11 +136,11 @@ func (r *row) judge(s []byte) {
 	const telling = isGiven | isSurname | isTitle | isCue | isWeakCue
 	end := r.words[r.n-1].end
 	if flags&telling == 0 && !r.turned(s, end) && !behind(s, end) && !person(s, end) {
-		r.noName, r.cue = true, cueBefore(s, r.words[0].start)
+		r.names = place(cueBefore(s, r.words[0].start) != 0) // the first by what stands before it
 	}
 	const placing = isCity | isState
 	if flags&placing == 0 && !r.placed(s) && r.endsHere(s, end) {
-		r.noCity, r.inCity = true, !r.words[0].caps && cityCue(s, r.words[0].start)
+		r.cities = place(!r.words[0].caps && cityCue(s, r.words[0].start))
 	}
 }
 

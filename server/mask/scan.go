@@ -217,7 +217,7 @@ func (s *scanner) scan(v []byte, found []span) []span {
 	return found
 }
 
-// place is where a table has what holds.
+// place is 1 for what holds, and 0 for what does not: where a table has it, or how many there are.
 func place(holds bool) int {
 	if holds {
 		return 1
@@ -234,13 +234,12 @@ func (s *scanner) capital(r *row, v []byte, i int, found []span) []span {
 	if r.end = first.end; first.nothing() {
 		return found
 	}
-	leads := r.at == 0
-	if e := s.by[bitName]; e != nil && !(r.noName && !(leads && r.cue != 0)) {
+	if e := s.by[bitName]; e != nil && r.at < r.names {
 		if start, end := r.name(v); end > start {
 			found = append(found, span{start, end, e})
 		}
 	}
-	if e := s.by[bitCity]; e != nil && !(r.noCity && !(leads && r.inCity)) {
+	if e := s.by[bitCity]; e != nil && r.at < r.cities {
 		if start, end := r.city(v); end > start {
 			found = append(found, span{start, end, e})
 		}
