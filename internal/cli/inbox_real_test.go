@@ -119,6 +119,7 @@ func TestInbox_RealFacts(t *testing.T) {
 			s.t = t
 			if z.w != 80 {
 				s.resize(z.w, z.h)
+				s.stale = true
 				if err := pty.Setsize(f, &pty.Winsize{Cols: uint16(z.w), Rows: uint16(z.h)}); err != nil {
 					t.Fatal(err)
 				}
@@ -296,7 +297,9 @@ type screen struct {
 	w, h  int
 	cells [][]string // "" behind a wide rune
 	x, y  int
-	drawn bool // a frame is complete
+	drawn bool   // a frame is complete
+	stale bool   // the terminal has a new size, and the program may still draw for the old one
+	long  string // what was too long in a frame that may be one of those
 	rest  []byte
 }
 
@@ -407,7 +410,10 @@ func (s *screen) put(r rune) {
 		return
 	}
 	if s.x+w > s.w {
-		s.t.Fatalf("line %d is longer than %d columns at %q:\n%s", s.y, s.w, r, s)
+		if s.long = fmt.Sprintf("line %d is longer than %d columns at %q", s.y, s.w, r); !s.stale {
+			s.t.Fatalf("%s:\n%s", s.long, s)
+		}
+		return
 	}
 	s.cells[s.y][s.x] = string(r)
 	if w == 2 {
@@ -423,7 +429,11 @@ func (s *screen) command(c string) {
 	case strings.HasSuffix(c, "H"):
 		row, _, _ := strings.Cut(strings.TrimSuffix(c, "H"), ";")
 		n, _ := strconv.Atoi(row)
-		s.x, s.y, s.drawn = 0, max(n-1, 0), n == s.h
+		s.x, s.y, s.drawn = 0, min(max(n-1, 0), s.h-1), n == s.h
+		if s.drawn && s.long != "" { // the first frame for the new size
+			s.t.Fatalf("%s:\n%s", s.long, s)
+		}
+		s.stale, s.long = s.stale && !s.drawn, ""
 	case strings.HasSuffix(c, "A"):
 		s.y = max(s.y-max(arg, 1), 0)
 	case strings.HasSuffix(c, "K"):
