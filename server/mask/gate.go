@@ -189,7 +189,7 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	}
 	if j < len(v) && isDigit(v[j]) {
 		if c != ',' && c != ')' {
-			r.next = kind + nextKind(len(groupSeps)*size(v, j))
+			r.next = min(kind+nextKind(len(groupSeps)*size(v, j)), nextDigit) // that after a byte beyond ASCII, too
 		}
 		return r, end
 	}
