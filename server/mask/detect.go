@@ -11,26 +11,30 @@ const digits = "0123456789"
 // detector's bit in masks. Detectors prefer finding too much to too little: a number
 // that only looks like one is masked.
 var builtins = [...]detector{
-	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) { return r.n == 3 && r.next.digit(" -.", short), r.n == 9 }},
+	{name: "us-ssn", find: findSSN, words: wordsSSN, number: func(r numeral) (plain, near bool) {
+		return r.n == 3 && r.next.digit(" -.", short) && r.next.chain(), r.n == 9
+	}},
 	{name: "email", triggers: "@", then: domainBytes, find: findEmail},
 	{name: "phone", triggers: "(+", then: digits + "(", find: findPhone, words: wordsPhone, number: func(r numeral) (plain, near bool) {
-		return (r.n == 3 || r.n == 1) && r.next.digit(phoneSeps, three), r.n == 3 && r.next.digit(phoneSeps) || r.n == 7 || r.n == 10 || r.n == 11
+		return (r.n == 3 || r.n == 1) && r.next.digit(phoneSeps, three) && r.next.chain(), r.n == 3 && r.next.digit(phoneSeps) || r.n == 7 || r.n == 10 || r.n == 11
 	}},
-	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) { return r.n <= 3 && r.next.group(".", short, three), false }},
+	{name: "ip", triggers: ":", then: hexColon, find: findIP, number: func(r numeral) (plain, near bool) {
+		return r.n <= 3 && r.next.group(".", short, three) && r.next.chain(), false
+	}},
 	{name: "url", triggers: ":wW", then: "/wW", find: findURL},
-	{name: "credit-card", find: findCard, first: "23456", number: func(r numeral) (plain, near bool) {
+	{name: "credit-card", find: findCard, first: always("23456"), number: func(r numeral) (plain, near bool) {
 		return r.n >= 13 || r.next.group(" -") && r.n <= 6, false
 	}},
 	{name: "iban", find: findIBAN, number: func(r numeral) (plain, near bool) { return r.letter && r.n >= 2, false }},
-	{name: "npi", find: findNPI, words: wordsNPI, first: "12", number: func(r numeral) (plain, near bool) { return r.n == 10, false }},
+	{name: "npi", find: findNPI, words: wordsNPI, first: always("12"), number: func(r numeral) (plain, near bool) { return r.n == 10, false }},
 	{name: "dea", find: findDEA, number: func(r numeral) (plain, near bool) { return r.letter && (r.n == 7 || r.n == 8), false }},
 	{name: "vin", find: findVIN, number: func(r numeral) (plain, near bool) { return r.letter || r.next == nextLetter || r.n == 17, false }},
 	{name: "mac", triggers: ":-.", then: hexDigits + "ABCDEF", find: findMAC},
 	{name: "uuid", triggers: "-", then: hexDigits + "ABCDEF", find: findUUID},
 	{name: "date", find: findDate, words: wordsDate, number: func(r numeral) (plain, near bool) {
-		return (r.n <= 2 || r.n == 4) && (r.before == beforeMonth || r.next.month() || r.next.digit(dateSeps, short)), r.n == 8 || r.n == 6
+		return (r.n <= 2 || r.n == 4) && (r.before == beforeMonth || r.next.month() || r.next.digit(dateSeps, short) && (r.next.chain() || r.next.group("/"))), r.n == 8 || r.n == 6
 	}},
-	{name: "age", find: findAge, first: "19", number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
+	{name: "age", find: findAge, first: firstOfAge, number: func(r numeral) (plain, near bool) { return (r.n == 2 || r.n == 3) && !r.letter, false }},
 	{name: "zip", find: findZIP, words: wordsZIP, number: func(r numeral) (plain, near bool) {
 		return r.n == 5 && (r.before != beforeNone || r.next.digit("-")), r.n == 5 || r.n == 9
 	}},
@@ -59,6 +63,16 @@ var builtins = [...]detector{
 }
 
 const capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ\xc3"
+
+func always(digits string) func(int) string { return func(int) string { return digits } }
+
+// firstOfAge is for ages from 90 to 130.
+func firstOfAge(n int) string {
+	if n == 2 {
+		return "9"
+	}
+	return "1"
+}
 
 // domainBytes is what a domain is made of.
 var domainBytes = func() (all string) {

@@ -265,7 +265,13 @@ func findAge(s []byte, i int) (start, end int) {
 	if age := number(s[i:end]); age < 90 || age > 130 {
 		return 0, 0
 	}
-	rest := bytes.TrimLeft(s[end:min(len(s), end+12)], " -")
+	rest := s[end:min(len(s), end+12)]
+	for len(rest) > 0 && (rest[0] == ' ' || rest[0] == '-') {
+		rest = rest[1:]
+	}
+	if len(rest) > 0 && rest[0]|0x20 != 'y' {
+		rest = nil // all of these begin with it
+	}
 	for _, word := range []string{"year", "yr", "y/o", "yo", "y.o", "y o", "y old"} {
 		if len(rest) >= len(word) && bytes.EqualFold(rest[:len(word)], []byte(word)) {
 			if word == "year" && precededBy(s, i, "for", "past", "last", "over", "than", "x", "about", "within", "next") && !bytes.Contains(s[end:min(len(s), end+14)], []byte("old")) {

@@ -1,15 +1,20 @@
 package mask
 
-import "bytes"
+import (
+	"bytes"
+	mathbits "math/bits"
+)
 
 // word is one that starts with a capital, as part of a name.
 type word struct {
 	start, end int
-	flags      uint32
-	caps       bool // all capitals
-	initial    bool // one letter
-	plain      bool // letters of ASCII, and nothing else
+	flags      uint64
 }
+
+func (w word) unknown() bool { return w.flags&known == 0 }
+func (w word) caps() bool    { return w.flags&isCaps != 0 }
+func (w word) initial() bool { return w.flags&isInitial != 0 }
+func (w word) plain() bool   { return w.flags&isPlain != 0 }
 
 // nameBytes says what words of names are made of: letters, apostrophes, dashes, and
 // letters beyond ASCII.
@@ -25,20 +30,89 @@ var nameBytes = func() (kinds [256]byte) {
 		if c >= 'a' && c <= 'z' {
 			kinds[c] |= ofLower
 		}
+		if kinds[c]&ofName != 0 || isDigit(c) || c == '_' {
+			kinds[c] |= ofMore
+		}
+		if in(" ,(|\t\n", c) {
+			kinds[c] |= ofTelling
+		}
 	}
 	return kinds
 }()
 
 const (
-	ofName  = 1 << iota // stands in names
-	ofLower             // is a lower-case letter
-	ofOther             // is no letter of ASCII
+	ofName    = 1 << iota // stands in names
+	ofLower               // is a lower-case letter
+	ofOther               // is no letter of ASCII
+	ofMore                // behind letters, it makes one word with them
+	ofTelling             // behind a word, it may be followed by what tells something of the word
 )
 
-// capitalAt reads the word that starts with a capital at i, where one does, into w.
-func capitalAt(s []byte, i int, w *word) (ok bool) {
-	if i >= len(s) || !isUpper(s[i]) && !(s[i] == 0xc3 && i+1 < len(s) && s[i+1] < 0xa0) { // À to ß
-		return false
+// capitalAt reads the word that starts with a capital at i, where one does.
+func capitalAt(s []byte, i int) (w word, ok bool) {
+	if i >= len(s) {
+		return word{}, false
+	}
+	if isUpper(s[i]) {
+		if w, sure := plainWord(s, i); sure {
+			return w, w.end > i
+		}
+	}
+	return anyWord(s, i)
+}
+
+// plainWord reads a word of at most 15 letters of ASCII, as nearly all are, and nothing else. Where it
+// is not sure, the word may be one of another kind.
+func plainWord(s []byte, i int) (w word, sure bool) {
+	first, rest := lettersAt(s, i), eightLetters{}
+	if first.n == 8 {
+		if rest = lettersAt(s, i+8); rest.n == 8 {
+			return word{}, false
+		}
+	}
+	w = word{i, i + first.n + rest.n, isPlain}
+	if w.end < len(s) && nameBytes[s[w.end]]&ofMore != 0 {
+		return word{}, nameBytes[s[w.end]]&ofName == 0
+	}
+	w.flags |= words.slot(key{first.lower, rest.lower}).flags
+	if first.small|rest.small == 0 {
+		w.flags |= isCaps
+	}
+	if first.wake|rest.wake == 0 {
+		w.flags |= isLone
+	}
+	switch w.end - i {
+	case 1:
+		w.flags |= isInitial
+	case 2:
+		if w.caps() && isStateCode(s[i:]) {
+			w.flags |= isCode
+		}
+	}
+	return w, true
+}
+
+// eightLetters is up to eight letters of ASCII.
+type eightLetters struct {
+	n     int
+	lower uint64 // in lower case, with zeros behind them
+	small uint64 // which are in lower case
+	wake  uint64 // which other detectors look at than those of words with capitals: w and x
+}
+
+func lettersAt(s []byte, i int) eightLetters {
+	x := load(s, i)
+	l := letters(x)
+	n := mathbits.TrailingZeros64(^l&highs) / 8
+	those := uint64(1)<<(8*n) - 1
+	lower := (x | l>>2) & those
+	return eightLetters{n, lower, x & (l >> 2) & those, between(lower, 'w', 'x')}
+}
+
+// anyWord reads a word of any kind.
+func anyWord(s []byte, i int) (w word, ok bool) {
+	if !isUpper(s[i]) && !(s[i] == 0xc3 && i+1 < len(s) && s[i+1] < 0xa0) { // À to ß
+		return word{}, false
 	}
 	const limit = 32
 	rest, n, kinds := s[i+1:min(len(s), i+limit)], 0, byte(0)
@@ -48,7 +122,7 @@ func capitalAt(s []byte, i int, w *word) (ok bool) {
 	}
 	lower, end := kinds&ofLower != 0, i+1+n
 	if end-i == limit || end < len(s) && (isDigit(s[end]) || s[end] == '_') {
-		return false
+		return word{}, false
 	}
 	for end > i && (s[end-1] == '-' || s[end-1] == '\'') {
 		end--
@@ -57,9 +131,17 @@ func capitalAt(s []byte, i int, w *word) (ok bool) {
 		end -= 2 // Garcia's
 		lower = lower && !allUpper(s[i:end])
 	}
-	*w = word{start: i, end: end, caps: !lower, initial: end-i == 1, plain: kinds&ofOther == 0 && isUpper(s[i])}
-	w.flags = wordFlags(s[i:end])
-	return true
+	w = word{i, end, wordFlags(s[i:end])}
+	if !lower {
+		w.flags |= isCaps
+	}
+	if end-i == 1 {
+		w.flags |= isInitial
+	}
+	if kinds&ofOther == 0 && isUpper(s[i]) {
+		w.flags |= isPlain
+	}
+	return w, true
 }
 
 func allUpper(w []byte) bool {
@@ -72,19 +154,19 @@ func allUpper(w []byte) bool {
 }
 
 // wordFlags looks a word up; of Smith-Jones the parts too.
-func wordFlags(w []byte) uint32 {
+func wordFlags(w []byte) uint64 {
 	if f := words.get(w); f != 0 {
-		return uint32(f)
+		return f
 	}
 	if i := bytes.IndexByte(w, '-'); i > 0 {
-		return uint32(words.get(w[:i]) & words.get(w[i+1:]) & (isGiven | isSurname))
+		return words.get(w[:i]) & words.get(w[i+1:]) & (isGiven | isSurname)
 	}
 	return 0
 }
 
 // name reports whether the word can be a name at all.
 func (w word) name() bool {
-	return !w.initial && w.end-w.start > 1 && w.flags&(isStop|isDegree|isTitle) == 0 ||
+	return !w.initial() && w.end-w.start > 1 && w.flags&(isStop|isDegree|isTitle) == 0 ||
 		w.flags&isGiven != 0 && w.flags&isStop == 0
 }
 
@@ -122,13 +204,13 @@ func (r *row) name(s []byte) (start, end int) {
 		return 0, 0
 	}
 	cue := r.cueBefore(s)
-	if first.flags == 0 && cue == 0 && !first.initial {
+	if first.unknown() && cue == 0 && !first.initial() {
 		// An unknown word: only what follows can tell.
 		if first.end+1 >= len(s) || s[first.end] != ' ' && s[first.end] != ',' {
 			return 0, 0
 		}
 		if s[first.end] == ' ' && !person(s, first.end) {
-			if next, ok := r.next(s, first.end+1); !ok || next.flags&(isStop|isPlace|isEponym) != 0 && !next.initial {
+			if next, ok := r.next(s, first.end+1); !ok || next.flags&(isStop|isPlace|isEponym) != 0 && !next.initial() {
 				return 0, 0
 			}
 		}
@@ -142,7 +224,7 @@ func (r *row) name(s []byte) (start, end int) {
 // named decides how much of list is a name, 0 for nothing.
 func (r *row) named(s []byte, list []word, cue uint64) (end int) {
 	first := list[0]
-	if !first.name() && !(first.initial && len(list) > 1) {
+	if !first.name() && !(first.initial() && len(list) > 1) {
 		return 0
 	}
 	// Words that make a place or a disease of the whole.
@@ -159,7 +241,7 @@ func (r *row) named(s []byte, list []word, cue uint64) (end int) {
 		if len(list) > 1 || first.flags&(isGiven|isSurname) != 0 || cue&isCue != 0 {
 			return last.end
 		}
-	case person(s, last.end) && (len(list) > 1 || !first.caps) && first.flags&(isCue|isWeakCue|isPlace|isCityCue|isDegree) == 0:
+	case person(s, last.end) && (len(list) > 1 || !first.caps()) && first.flags&(isCue|isWeakCue|isPlace|isCityCue|isDegree) == 0:
 		return last.end
 	}
 	known := first.flags&(isGiven|isSurname) != 0
@@ -168,34 +250,34 @@ func (r *row) named(s []byte, list []word, cue uint64) (end int) {
 	}
 	if len(list) > 1 {
 		second := list[1]
-		if second.initial && len(list) > 2 {
+		if second.initial() && len(list) > 2 {
 			second = list[2]
 			if known || second.surname() || cue&isCue != 0 {
 				return reachOf(list, 0)
 			}
 		}
 		switch {
-		case first.caps != second.caps && !second.initial && !first.initial:
-		case first.flags&isGiven != 0 && (second.flags&(isSurname|isGiven) != 0 || second.flags == 0):
-			if !(first.caps && second.flags == 0 && cue == 0) {
+		case first.caps() != second.caps() && !second.initial() && !first.initial():
+		case first.flags&isGiven != 0 && (second.flags&(isSurname|isGiven) != 0 || second.unknown()):
+			if !(first.caps() && second.unknown() && cue == 0) {
 				return reachOf(list, 0)
 			}
-		case second.surname() && second.flags&isCommon == 0 && !first.caps:
+		case second.surname() && second.flags&isCommon == 0 && !first.caps():
 			return reachOf(list, 0)
 		case second.surname() && (cue&isCue != 0 || first.flags&isSurname != 0 && first.flags&second.flags&isCommon == 0):
 			return reachOf(list, 0)
-		case cue&isCue != 0 && !first.caps:
+		case cue&isCue != 0 && !first.caps():
 			return reachOf(list, 0)
-		case first.flags&isGiven != 0 && second.initial:
+		case first.flags&isGiven != 0 && second.initial():
 			return second.end
 		}
 	}
 	switch {
-	case cue&isCue != 0 && (known || strongCue(s, first.start)) && (!first.caps || known):
+	case cue&isCue != 0 && (known || strongCue(s, first.start)) && (!first.caps() || known):
 		return reachOf(list, 0)
-	case first.given() && !first.caps:
+	case first.given() && !first.caps():
 		return first.end
-	case cue&isWeakCue != 0 && first.flags&isGiven != 0 && !first.caps && first.flags&isCity == 0:
+	case cue&isWeakCue != 0 && first.flags&isGiven != 0 && !first.caps() && first.flags&isCity == 0:
 		return first.end
 	}
 	return 0
@@ -220,19 +302,19 @@ func (r *row) reversed(s []byte, list []word, cue uint64) (end int) {
 		return 0
 	}
 	next, ok := r.next(s, at+2)
-	if !ok || next.caps != first.caps && !next.initial || next.flags&isStop != 0 || next.flags&isDegree != 0 || !next.name() {
+	if !ok || next.caps() != first.caps() && !next.initial() || next.flags&isStop != 0 || next.flags&isDegree != 0 || !next.name() {
 		return 0
 	}
 	surname, given := first.flags&isSurname != 0, next.flags&isGiven != 0
 	switch {
-	case surname && given, cue&(isCue|isTitle) != 0 && (surname || given), surname && first.flags&isCommon == 0 && next.flags == 0,
-		cue&isCue != 0 && first.flags|next.flags == 0 && strongCue(s, first.start), given && next.flags&isCommon == 0 && next.flags&isCity == 0 && first.flags&isCity == 0:
+	case surname && given, cue&(isCue|isTitle) != 0 && (surname || given), surname && first.flags&isCommon == 0 && next.unknown(),
+		cue&isCue != 0 && first.unknown() && next.unknown() && strongCue(s, first.start), given && next.flags&isCommon == 0 && next.flags&isCity == 0 && first.flags&isCity == 0:
 	default:
 		return 0
 	}
 	end = next.end
 	if end+1 < len(s) && s[end] == ' ' {
-		if w, ok := r.next(s, end+1); ok && w.initial {
+		if w, ok := r.next(s, end+1); ok && w.initial() {
 			end = w.end
 		}
 	}

@@ -163,17 +163,17 @@ func findCity(s []byte, i int) (start, end int) {
 func (r *row) city(s []byte) (start, end int) {
 	first := &r.words[r.at]
 	i := first.start
-	if first.initial || first.flags&isStop != 0 && first.flags&isCity == 0 {
+	if first.initial() || first.flags&isStop != 0 && first.flags&isCity == 0 {
 		return 0, 0
 	}
 	list := 1
 	end = first.end
 	for {
-		switch stateAfter(s, end) {
+		switch r.stateAfter(s, end) {
 		case stateSure:
 			return i, end
 		case stateMaybe:
-			if first.flags&isCity != 0 || cityCue(s, i) {
+			if first.flags&isCity != 0 || r.cityCue(s) {
 				return i, end
 			}
 		}
@@ -199,7 +199,7 @@ func (r *row) city(s []byte) (start, end int) {
 		}
 		list, end = list+1, next.end
 	}
-	if first.caps || first.flags&isTitle != 0 || !cityCue(s, i) {
+	if first.caps() || first.flags&isTitle != 0 || !r.cityCue(s) {
 		return 0, 0
 	}
 	if (first.flags&isCity != 0 || strongCityCue(s, i) && first.flags&(isStop|isState) == 0) &&
@@ -299,6 +299,9 @@ var stateCodes = func() (codes [26][26]bool) {
 	return codes
 }()
 
+// maxCityCue is the longest word that a city may follow, in bytes.
+const maxCityCue = 8
+
 // cityCue reports that the word before i is in, from, of, to, near, or City.
 func cityCue(s []byte, i int) bool {
 	end := i
@@ -306,7 +309,7 @@ func cityCue(s []byte, i int) bool {
 		end--
 	}
 	start := end
-	for start > 0 && end-start < 8 && isAlpha(s[start-1]) {
+	for start > 0 && end-start < maxCityCue && isAlpha(s[start-1]) {
 		start--
 	}
 	if end == i {

@@ -1,7 +1,6 @@
 package mask
 
 import (
-	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -43,10 +42,12 @@ const (
 	// nextGroup is digits after one of groupSeps. It and the kinds up to nextDigit are in
 	// order of the separators, by sizes.
 	nextGroup
+	// nextChain is the same, where another separator and digits may follow.
+	nextChain = nextGroup + nextKind(len(groupSeps)*sizes)
 )
 
 const (
-	nextDigit  = nextGroup + nextKind(len(groupSeps)*sizes) + iota // a digit after another separator, or several
+	nextDigit  = nextChain + nextKind(len(groupSeps)*sizes) + iota // a digit after another separator, or several
 	nextLetter                                                     // right behind
 	nextWord                                                       // a letter after a separator
 	nextMonth                                                      // one that the name of a month begins with
@@ -70,12 +71,15 @@ func (k nextKind) group(seps string, of ...int) bool {
 	if k < nextGroup || k >= nextDigit {
 		return false
 	}
-	size, sep := int(k-nextGroup)/len(groupSeps), groupSeps[int(k-nextGroup)%len(groupSeps)]
+	size, sep := int(k-nextGroup)/len(groupSeps)%sizes, groupSeps[int(k-nextGroup)%len(groupSeps)]
 	return in(seps, sep) && (len(of) == 0 || slices.Contains(of, size))
 }
 
 // digit reports the same, or that digits follow after a separator that is none of ASCII's.
 func (k nextKind) digit(seps string, of ...int) bool { return k == nextDigit || k.group(seps, of...) }
+
+// chain reports that after the digits that follow others may.
+func (k nextKind) chain() bool { return k >= nextChain && k <= nextDigit }
 
 // month reports that letters follow which may be those of a month, or of 2nd.
 func (k nextKind) month() bool { return k == nextLetter || k == nextMonth || k == nextName }
@@ -84,11 +88,16 @@ func (k nextKind) month() bool { return k == nextLetter || k == nextMonth || k =
 // at a number with one of their words before it.
 type gates struct {
 	byte    [256]uint64
-	plain   [maxRun + 1][nextKinds][2][beforeKinds]uint64
-	near    [maxRun + 1][nextKinds][2]uint64
-	first   [10]uint64             // which can start with this digit
-	then    [len(builtins)]byteSet // what may follow the trigger
-	numbers uint64                 // those that look at numbers
+	then    [256]uint64 // which may have this byte behind the one they start at
+	numbers uint64      // those that look at numbers
+	runs    [maxRun + 1]runGates
+}
+
+// runGates are for runs of one length.
+type runGates struct {
+	first [10]uint64 // which can start with this digit
+	plain [nextKinds][2][beforeKinds]uint64
+	near  [nextKinds][2]uint64
 }
 
 var gate = newGates()
@@ -125,28 +134,29 @@ func newGates() *gates {
 		}
 		for c := range 256 {
 			if d.then == "" || strings.IndexByte(d.then, byte(c)) >= 0 {
-				g.then[bit].add(byte(c))
+				g.then[c] |= 1 << bit
 			}
 		}
 		if d.number == nil {
 			continue
 		}
 		g.numbers |= 1 << bit
-		for c := range g.first {
-			if d.first == "" || strings.IndexByte(d.first, byte('0'+c)) >= 0 {
-				g.first[c] |= 1 << bit
+		for n := range g.runs {
+			run := &g.runs[n]
+			for c := range run.first {
+				if d.first == nil || strings.IndexByte(d.first(n), byte('0'+c)) >= 0 {
+					run.first[c] |= 1 << bit
+				}
 			}
-		}
-		for n := 1; n <= maxRun; n++ {
 			for next := range nextKinds {
 				for letter := range 2 {
 					for before := range beforeKinds {
 						plain, near := d.number(numeral{n, next, letter == 1, before})
 						if plain {
-							g.plain[n][next][letter][before] |= 1 << bit
+							run.plain[next][letter][before] |= 1 << bit
 						}
 						if near {
-							g.near[n][next][letter] |= 1 << bit
+							run.near[next][letter] |= 1 << bit
 						}
 					}
 				}
@@ -189,7 +199,11 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	}
 	if j < len(v) && isDigit(v[j]) {
 		if c != ',' && c != ')' {
-			r.next = min(kind+nextKind(len(groupSeps)*size(v, j)), nextDigit) // that after a byte beyond ASCII, too
+			n := run(v, j, 4)
+			if kind += nextKind(len(groupSeps) * size(n)); n == 4 || goesOn(v, j+n) {
+				kind += nextChain - nextGroup
+			}
+			r.next = min(kind, nextDigit) // that after a byte beyond ASCII, too
 		}
 		return r, end
 	}
@@ -214,15 +228,25 @@ func numeralAt(v []byte, i int) (r numeral, end int) {
 	return r, end
 }
 
-// size tells how many digits there are from i, where one is.
-func size(v []byte, i int) int {
-	switch run(v, i, 4) {
+// size is the kind of a run of n digits.
+func size(n int) int {
+	switch n {
 	case 1, 2:
 		return short
 	case 3:
 		return three
 	}
 	return long
+}
+
+// goesOn reports that a separator and digits may follow at i: behind a dash the line may end, and
+// bytes beyond ASCII are not looked at.
+func goesOn(v []byte, i int) bool {
+	if i+1 >= len(v) {
+		return false
+	}
+	kind := afterDigits[v[i]]
+	return kind == nextDigit && v[i] != ',' && v[i] != ')' || kind != nextOther && (v[i] == '-' || isDigit(v[i+1]))
 }
 
 // monthStarts are the letters that monthName's names begin with, and "of".
@@ -263,7 +287,7 @@ var cues = newCues()
 const filler = 1 << 63
 
 func newCues() *dictionary {
-	d := newDictionary(512)
+	d := newDictionary(9)
 	for bit, b := range builtins {
 		for _, phrase := range b.words {
 			d.add(lastWord(phrase), 1<<bit)
@@ -306,74 +330,6 @@ func near(v []byte, i int) (bits uint64) {
 		end = start
 	}
 	return bits
-}
-
-// dictionary maps words to flags, whatever their case (ASCII). It is filled before it
-// is used; then it may be used concurrently.
-type dictionary struct {
-	slots []slot
-	mask  uint32
-}
-
-type slot struct {
-	ends
-	word  string // lower case
-	flags uint64
-	exact bool // ends say all: at most 16 letters
-}
-
-// newDictionary makes room for n words; n is a power of two, and at least twice as many
-// as will be added.
-func newDictionary(n int) *dictionary { return &dictionary{make([]slot, n), uint32(n - 1)} }
-
-func (d *dictionary) add(word string, flags uint64) {
-	e := endsOf([]byte(word))
-	for i := e.hash(); ; i++ {
-		s := &d.slots[i&d.mask]
-		if s.word == "" || s.word == word {
-			s.ends, s.word, s.exact = e, word, len(word) <= 16 && !strings.ContainsFunc(word, func(c rune) bool { return c < 'a' || c > 'z' })
-			s.flags |= flags
-			return
-		}
-	}
-}
-
-func (d *dictionary) get(word []byte) uint64 {
-	e := endsOf(word)
-	for i := e.hash(); ; i++ {
-		s := &d.slots[i&d.mask]
-		if s.word == "" {
-			return 0
-		}
-		if s.ends == e && (s.exact || equalFold(s.word, word)) {
-			return s.flags
-		}
-	}
-}
-
-// ends is the first and the last eight bytes of a word in lower case, of one with
-// fewer than eight its first and last four, and its length.
-type ends struct {
-	first, last uint64
-	n           int
-}
-
-func endsOf(w []byte) (e ends) {
-	const lower = 0x2020202020202020
-	switch e.n = len(w); {
-	case e.n >= 8:
-		e.first, e.last = binary.LittleEndian.Uint64(w)|lower, binary.LittleEndian.Uint64(w[e.n-8:])|lower
-	case e.n >= 4:
-		e.first, e.last = uint64(binary.LittleEndian.Uint32(w))|lower, uint64(binary.LittleEndian.Uint32(w[e.n-4:]))|lower
-	case e.n > 0:
-		e.first = (uint64(w[0]) | uint64(w[e.n/2])<<8 | uint64(w[e.n-1])<<16) | lower
-	}
-	return e
-}
-
-func (e ends) hash() uint32 {
-	h := (e.first^uint64(e.n)<<56)*0x9e3779b97f4a7c15 ^ e.last*0xc2b2ae3d27d4eb4f
-	return uint32(h>>32) ^ uint32(h>>11)
 }
 
 func equalFold(lower string, w []byte) bool {

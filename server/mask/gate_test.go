@@ -95,16 +95,16 @@ func TestRow_HidesNothing(t *testing.T) {
 	// Few words that meet often, and all that are known.
 	few := []string{
 		"zebulon", "rhythm", "findings", "sinus", "x", "in", "from", "near", "hometown", "ohio", "texas", "New York", "parish", "city", "maria", "smith", "dear", "rhode Island", "van der", "de la", "st.", "Élan", "José",
-		"o'shaughnessy", "smith-jones", "garcia's", "DOB", "PharmD", "IL", "62704", "is a 5", "states", "(sister)", "patient", "general",
+		"o'shaughnessy", "smith-jones", "garcia's", "DOB", "PharmD", "IL", "62704", "is a 5", "is a pleasant", "states", "denied", "endorses", "complains", "MRN", "north Dakota", "(sister)", "patient", "general",
 	}
 	var all []string
 	for _, s := range words.slots {
-		if s.word != "" {
-			all = append(all, s.word)
+		if w := s.key.String(); w != "" {
+			all = append(all, w)
 		}
 	}
 	slices.Sort(all)
-	gaps := []string{" ", " ", " ", " ", " ", " ", " ", ", ", ". ", ": ", "  ", "\n", "-", "'s ", " (", ") ", ",", "\t", "|"}
+	gaps := []string{" ", " ", " ", " ", " ", " ", " ", ", ", ". ", ": ", "  ", "\n", "-", "'s ", " (", ") ", ",", "\t", "|", "("}
 	cases := []func(string) string{
 		strings.ToUpper,
 		func(w string) string { return strings.ToUpper(w[:1]) + w[1:] },
@@ -132,11 +132,15 @@ func TestRow_HidesNothing(t *testing.T) {
 		}
 		var want []span
 		for i, end := 0, 0; i+1 < len(v); i++ {
-			var w word
-			if i < end || inWord(v, i) || !capitalAt(v, i, &w) {
+			w, ok := capitalAt(v, i)
+			if i < end || inWord(v, i) || !ok {
 				continue
 			}
 			end = w.end
+			var r row
+			if _, ok := r.read(v, i); !ok || r.stateAfter(v, w.end) != stateAfter(v, w.end) {
+				t.Fatalf("in %q, behind %q: state %d, want %d", v, v[i:w.end], r.stateAfter(v, w.end), stateAfter(v, w.end))
+			}
 			for name, find := range map[string]func([]byte, int) (int, int){"name": findName, "city": findCity} {
 				if from, to := find(v, i); to > from && !w.nothing() {
 					want = append(want, span{from, to, both.by[bitOf(name)]})
@@ -154,5 +158,50 @@ func TestRow_HidesNothing(t *testing.T) {
 	}
 	if hits < 10000 {
 		t.Errorf("only %d were found: the texts have too few", hits)
+	}
+}
+
+// A word of letters is the same when its letters are read eight at a time.
+func TestPlainWord_IsAnyWord(t *testing.T) {
+	letters := []string{"ABCXYZ", "abcxyzw", "W", "Smith", "MD", "Ohio", "NY", "é", "-", "'", "'s", "1", "_", ".", " ", "\x80", "@", "[", "`", "{", "\x00"}
+	r := rand.New(rand.NewPCG(7, 11))
+	sure := 0
+	for range 200000 {
+		v := []byte("Aa"[:r.IntN(3)])
+		for range 1 + r.IntN(6) {
+			piece := letters[r.IntN(len(letters))]
+			if r.IntN(2) == 0 {
+				piece = piece[r.IntN(len(piece)):]
+			}
+			v = append(v, piece...)
+		}
+		for i := range v {
+			if !isUpper(v[i]) {
+				continue
+			}
+			got, ok := plainWord(v, i)
+			if !ok {
+				continue
+			}
+			want, ok := anyWord(v, i)
+			if ok {
+				sure++
+				want.flags |= isLone
+				for _, c := range v[i:want.end] {
+					if gate.byte[c]&^capitalBits != 0 {
+						want.flags &^= isLone
+					}
+				}
+				if want.end == i+2 && isUpper(v[i+1]) && isStateCode(v[i:]) {
+					want.flags |= isCode
+				}
+			}
+			if got != want {
+				t.Fatalf("at %d of %q: %+v, want %+v", i, v, got, want)
+			}
+		}
+	}
+	if sure < 10000 {
+		t.Errorf("only %d were sure", sure)
 	}
 }

@@ -27,7 +27,7 @@ type detector struct {
 	triggers string
 	then     string
 	number   func(numeral) (plain, near bool)
-	first    string // digits that such a number can start with; any, where that is empty
+	first    func(n int) string // digits that such a number of n can start with; any, where that is nil
 	words    []string
 
 	re   *regexp.Regexp
@@ -37,12 +37,14 @@ type detector struct {
 // scanner finds the values of several rules in a text and replaces them. It may be
 // used concurrently.
 type scanner struct {
-	set     *Set
-	by      [len(builtins)]*entry
-	enabled uint64    // bits of by
-	wake    [256]bool // bytes at which some of them look
-	inner   [256]bool // the same, of others than names and cities
-	regexps []entry
+	set      *Set
+	by       [len(builtins)]*entry
+	enabled  uint64    // bits of by
+	others   uint64    // the same, without names and cities
+	wake     [256]bool // bytes at which some of them look
+	inner    [256]bool // the same, of others than names and cities
+	capitals [256]bool // the same, of names and cities
+	regexps  []entry
 
 	// untraced finds the same and shows no hashes: for texts that the client may have made
 	// itself. It is the scanner itself where that has none.
@@ -75,9 +77,11 @@ func newScanner(set *Set, rules []*rule) *scanner {
 	if s.enabled == 0 && len(s.regexps) == 0 {
 		return nil
 	}
+	s.others = s.enabled &^ capitalBits
 	for c, bits := range gate.byte {
 		s.wake[c] = bits&s.enabled != 0 || isDigit(byte(c)) && gate.numbers&s.enabled != 0
-		s.inner[c] = bits&s.enabled&^capitalBits != 0
+		s.inner[c] = bits&s.others != 0
+		s.capitals[c] = bits&s.enabled&capitalBits != 0
 	}
 	s.untraced = s
 	if slices.ContainsFunc(rules, func(r *rule) bool { return traceable(r.with) }) {
@@ -165,9 +169,10 @@ func (s *scanner) scan(v []byte, found []span) []span {
 		if c >= '0' && c <= '9' {
 			r, end := numeralAt(v, i)
 			letter := place(r.letter)
-			mine := s.enabled & gate.first[c-'0']
-			bits := gate.plain[r.n][r.next][letter][r.before] & mine
-			if bits&addressBit != 0 && r.next.group(" ") {
+			run := &gate.runs[r.n]
+			mine := s.enabled & run.first[c-'0']
+			bits := run.plain[r.next][letter][r.before] & mine
+			if bits&addressBit != 0 {
 				if i >= houseless {
 					houseless = inList(v, end)
 				}
@@ -175,7 +180,7 @@ func (s *scanner) scan(v []byte, found []span) []span {
 					bits &^= addressBit
 				}
 			}
-			if close := gate.near[r.n][r.next][letter] & mine &^ bits; close != 0 {
+			if close := run.near[r.next][letter] & mine &^ bits; close != 0 {
 				bits |= close & s.near(v, i)
 			}
 			if bits != 0 {
@@ -187,9 +192,13 @@ func (s *scanner) scan(v []byte, found []span) []span {
 		if i+1 == len(v) {
 			break
 		}
-		if gate.byte[c]&s.enabled&capitalBits != 0 {
+		if s.capitals[c] {
 			if i >= capitals.end && !inWord(v, i) {
 				found = s.capital(&capitals, v, i, found)
+			}
+			if capitals.lone > i {
+				i = capitals.lone - 1
+				continue
 			}
 			if !s.inner[c] {
 				for i+1 < capitals.end && isAlpha(v[i+1]) && !s.inner[v[i+1]] {
@@ -198,13 +207,7 @@ func (s *scanner) scan(v []byte, found []span) []span {
 				continue
 			}
 		}
-		next := v[i+1]
-		bits := gate.byte[c] & s.enabled &^ capitalBits
-		for rest := bits; rest != 0; rest &= rest - 1 {
-			if n := mathbits.TrailingZeros64(rest); !gate.then[n].has(next) {
-				bits &^= 1 << n
-			}
-		}
+		bits := gate.byte[c] & gate.then[v[i+1]] & s.others
 		if bits&urlBit != 0 {
 			if start, end := urls.find(v, i); end > start {
 				found = append(found, span{start, end, s.by[bitURL]})
@@ -231,7 +234,10 @@ func (s *scanner) capital(r *row, v []byte, i int, found []span) []span {
 	if !ok {
 		return found
 	}
-	if r.end = first.end; first.nothing() {
+	if r.end = first.end; first.flags&isLone != 0 {
+		r.lone = first.end
+	}
+	if first.nothing() {
 		return found
 	}
 	if e := s.by[bitName]; e != nil && r.at < r.names {

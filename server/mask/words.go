@@ -24,13 +24,26 @@ const (
 	isCity                // a city's name, or the first word of one
 	isStreet              // a kind of street
 	isCityCue             // a city may follow: in, from
+	// By these a word is not yet known.
+	isRecord // in capitals, it stands between a name and a number: MRN
+	isBeside // a city may stand before it or behind it: County
+	isHome   // a city may follow: City, Hometown
+	isHalf   // the first word of a state's name of two: Rhode
+	// As it is written: these stand in no list.
+	isCode    // two capitals that are a state's code
+	isCaps    // all capitals
+	isInitial // one letter
+	isPlain   // letters of ASCII, and nothing else
+	isLone    // no detector but those of words with capitals looks at a byte of it
+
+	known = isRecord - 1
 )
 
 // words is what is known of words.
 var words = newWords()
 
 func newWords() *dictionary {
-	d := newDictionary(8192)
+	d := newDictionary(13)
 	for _, l := range []struct {
 		flags uint64
 		list  string
@@ -67,6 +80,10 @@ func newWords() *dictionary {
 			parkway pkwy highway hwy trail trl square sq loop alley aly plaza plz broadway expressway expy turnpike tpke crossing
 			path row run ridge point pt heights hts route rte freeway fwy cove landing commons walk pike bend`},
 		{isCityCue, "in from of to near at"},
+		{isRecord, "dob mrn ssn"},
+		{isBeside, "city county parish borough hometown"},
+		{isHome, "city hometown"},
+		{isHalf, "new north south west rhode"},
 	} {
 		for w := range strings.FieldsSeq(l.list) {
 			d.add(strings.Trim(w, "."), l.flags)
