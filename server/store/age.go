@@ -47,7 +47,16 @@ func (s *Store) NameAnew(ctx context.Context, was Age) (Age, error) {
 
 // step is write for what adds to the store's age.
 func (s *Store) step(ctx context.Context, name string, fn func(tx *sql.Tx) error) error {
-	return s.write(ctx, name, func(tx *sql.Tx) error {
+	return s.stepIn(ctx, name, false, fn)
+}
+
+// end is step for what may end somebody's right, which is urgent.
+func (s *Store) end(ctx context.Context, name string, fn func(tx *sql.Tx) error) error {
+	return s.stepIn(ctx, name, true, fn)
+}
+
+func (s *Store) stepIn(ctx context.Context, name string, urgent bool, fn func(tx *sql.Tx) error) error {
+	return s.writeIn(ctx, name, urgent, func(tx *sql.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}

@@ -152,7 +152,7 @@ func (s *Store) Family(ctx context.Context, id string) (auth.Family, error) {
 // UpdateFamily lets update change a sign-in, one caller after the other, and inserts
 // the tokens that it returns in the same step.
 func (s *Store) UpdateFamily(ctx context.Context, id string, update func(*auth.Family) ([]auth.Token, error)) error {
-	return s.step(ctx, "change sign-in", func(tx *sql.Tx) error {
+	return s.end(ctx, "change sign-in", func(tx *sql.Tx) error {
 		found, err := docs[auth.Family](ctx, tx, `SELECT doc FROM families WHERE id = $1`+s.lock, id)
 		if err != nil {
 			return err
@@ -211,7 +211,7 @@ func (s *Store) Cuts(ctx context.Context, after time.Time) ([]auth.Family, error
 
 // SetDisabled notes when a subject was disabled, where that is later than what is noted.
 func (s *Store) SetDisabled(ctx context.Context, subject string, at, until time.Time) error {
-	return s.step(ctx, "note who is disabled", func(tx *sql.Tx) error {
+	return s.end(ctx, "note who is disabled", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO disabled (subject, at, expires_at) VALUES ($1, $2, $3)
 			ON CONFLICT (subject) DO UPDATE SET at = excluded.at, expires_at = excluded.expires_at WHERE disabled.at < excluded.at`,
 			subject, micros(at), micros(until))

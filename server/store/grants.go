@@ -160,7 +160,7 @@ func (s *Store) Grants(ctx context.Context, subject string, limit int) ([]hoop.G
 // wait for each other. Only a request that renews a grant prolongs it.
 func (s *Store) UpdateGrant(ctx context.Context, id string, step func(*hoop.Grant) error) (hoop.Grant, error) {
 	var g hoop.Grant
-	err := s.step(ctx, "change grant", func(tx *sql.Tx) error {
+	err := s.end(ctx, "change grant", func(tx *sql.Tx) error {
 		found, err := docs[hoop.Grant](ctx, tx, `SELECT doc FROM grants WHERE id = $1`+s.lock, id)
 		if err != nil {
 			return err

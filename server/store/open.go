@@ -48,7 +48,7 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, errors.Join(err, s.w.Close(), unlock())
 	}
 	s.r.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
-	s.asks, s.writes = newStatements(s.r), newStatements(s.w)
+	s.asks, s.writes, s.turns = newStatements(s.r), newStatements(s.w), new(turns)
 	if err := s.migrate(ctx, goose.DialectSQLite3, "sqlite"); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

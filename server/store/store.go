@@ -29,6 +29,7 @@ type Store struct {
 	w, r   *sql.DB     // the one writer and the readers; PostgreSQL has one pool for both
 	asks   querier     // r, for what each new connection of a client asks
 	writes *statements // w's; nil with PostgreSQL
+	turns  *turns      // for w; nil with PostgreSQL
 	shared bool
 	lock   string // appended to a SELECT so that the row stays ours until commit
 	unlock func() error
@@ -75,6 +76,17 @@ func (s *Store) Close() error {
 // write runs fn in a transaction of the writer. An error of fn undoes it all; one in
 // asIs is returned as it is, others as a fault of the store.
 func (s *Store) write(ctx context.Context, step string, fn func(tx *sql.Tx) error) error {
+	return s.writeIn(ctx, step, false, fn)
+}
+
+// writeIn is write, for what is urgent before all others that wait.
+func (s *Store) writeIn(ctx context.Context, step string, urgent bool, fn func(tx *sql.Tx) error) error {
+	if s.turns != nil {
+		if err := s.turns.take(ctx, urgent); err != nil {
+			return fault(step, err)
+		}
+		defer s.turns.leave()
+	}
 	tx, err := s.w.BeginTx(ctx, nil)
 	if err != nil {
 		return fault(step, err)
