@@ -52,9 +52,8 @@ type conn struct {
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	// Set before relay's end:
-	severed bool          // the session was ended: both sides are cut
-	late    bool          // what ran at the target may be cancelled later
-	lateBy  time.Duration // by how much
+	severed bool // the session was ended: both sides are cut
+	late    bool // what ran at the target is still to be cancelled
 
 	mu       sync.Mutex // guards what follows
 	cond     *sync.Cond // queue, skipping, settled or a message's fate changed

@@ -117,7 +117,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}, overtakes: overtakes, patience: besideTime}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), cut: crowd{turns: make(chan struct{}, maxEnds)}, shelf: shelf{log: cfg.Log}, overtakes: overtakes, patience: besideTime}
 }
 
 // Begin takes one client through its startup. The client must prove that it knows the
@@ -177,7 +177,9 @@ func (c *conn) close(ctx context.Context, err error, panicked any) error {
 	if cerr := c.sess.Close(err); cerr != nil {
 		p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
 	}
-	c.cancelLate(ctx)
+	if c.late {
+		c.cancelTarget(context.WithoutCancel(ctx))
+	}
 	return err
 }
 

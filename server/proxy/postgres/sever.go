@@ -2,8 +2,13 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoopctl/hoopctl/pkg/netio"
@@ -12,9 +17,10 @@ import (
 const (
 	// cutFirst is how long the target's connections of sessions that are cut at the same
 	// moment wait, at most, until the clients of all have been told why and what runs at the
-	// target is cancelled: a thousand processes of a database on the same machine that end
-	// at once take its processors. Nothing passes meanwhile (conn.ended).
+	// target has ended; twice as long where they are many: a thousand processes of a database
+	// on the same machine that end take its processors. Nothing passes meanwhile (conn.ended).
 	cutFirst = 500 * time.Millisecond
+	many     = 100
 	// gathering is how long a crowd waits for more of its kind at least.
 	gathering = 20 * time.Millisecond
 	// cutWords is how long a client may take that is told; the target's side does not wait
@@ -23,9 +29,12 @@ const (
 	// maxCancels is how many CancelRequests of sessions that were cut are under way at
 	// once: each is a new process of the target.
 	maxCancels = 4
-	// lateCancel is how much longer, for each session of a crowd, a CancelRequest waits
-	// that most likely finds nothing to do any more: about what a process takes to end.
-	lateCancel = time.Millisecond
+	// maxEnds is how many of the target's processes end at once, so that the sessions that are
+	// cut next, and whoever cuts them, find a processor.
+	maxEnds = 4
+	// endsBy is how long a process of the target may take to end until the gateway waits for
+	// no other one.
+	endsBy = 2 * time.Second
 )
 
 // ended is why nothing may pass any more, in either direction; nil while the session
@@ -39,32 +48,43 @@ func (c *conn) ended() error {
 
 // crowd is the sessions that are being cut at about the same moment. What matters most
 // comes first: the clients of all are told, and what runs at the target is cancelled. Then
-// the target's connections of the others are closed, one after the other by one goroutine, and
-// only then is each session's end put on record.
+// the target's connections of the others are ended, a few at a time, and each session's end is
+// put on record when its own is.
 type crowd struct {
+	turns chan struct{} // holds a token for each connection that is being ended
+
 	mu  sync.Mutex // guards now, and what is in it
 	now *company
 }
 
-// company is one crowd. Its members wait for the goroutine that closes their connections.
+// company is one crowd. Its members wait for the goroutine that ends their connections.
 type company struct {
-	pending int // members that are not told yet, or whose statement is not cancelled
-	members []*conn
+	pending int // members that are not told yet, or whose statement has not ended
+	members []*member
 	quiet   chan struct{} // has a token when pending became 0
-	over    chan struct{} // closed when the target's connections are, and members is final
+	hung    atomic.Bool   // a process of the target did not end in time
+}
+
+// member is a session of a company.
+type member struct {
+	*conn
+	all   *company
+	first bool          // it keeps locks or a snapshot, which others may wait for
+	gone  atomic.Bool   // its process of the target is
+	over  chan struct{} // closed when its connection to the target is
 }
 
 // enter adds a session to the crowd; the first one begins it.
-func (c *crowd) enter(one *conn) *company {
+func (c *crowd) enter(m *member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.now == nil {
-		c.now = &company{quiet: make(chan struct{}, 1), over: make(chan struct{})}
-		go c.close(c.now)
+		c.now = &company{quiet: make(chan struct{}, 1)}
+		go c.lead(c.now)
 	}
-	c.now.members = append(c.now.members, one)
-	c.now.pending++
-	return c.now
+	m.all = c.now
+	m.all.members = append(m.all.members, m)
+	m.all.pending++
 }
 
 // done notes that for a member what comes first is done, or cannot be for now.
@@ -79,42 +99,69 @@ func (c *crowd) done(all *company) {
 	}
 }
 
-// close closes the target's connections of a crowd, once nobody is pending or it has
-// waited long enough. Who comes later is another crowd.
-func (c *crowd) close(all *company) {
+// lead ends the target's connections of a crowd, once nobody is pending or it has waited
+// long enough. Who comes later is another crowd.
+func (c *crowd) lead(all *company) {
 	time.Sleep(gathering)
 	late := time.NewTimer(cutFirst)
 	defer late.Stop()
-	for over := false; !over && !c.isDone(all); {
+	for waited := time.Duration(0); !c.isDone(all, waited); {
 		select {
 		case <-all.quiet:
 		case <-late.C:
-			over = true
+			waited += cutFirst
+			late.Reset(cutFirst)
 		}
 	}
 	members := c.end(all)
-	for _, first := range []bool{true, false} { // those in the middle of something keep locks and snapshots
-		for _, one := range members {
-			if one.late == first {
-				one.closeTarget()
+	for _, first := range []bool{true, false} {
+		for _, m := range members {
+			if m.first == first {
+				c.turns <- struct{}{}
+				go c.endOne(m)
 			}
 		}
 	}
-	close(all.over)
 }
 
-func (c *crowd) isDone(all *company) bool {
+// isDone reports that a crowd has waited long enough.
+func (c *crowd) isDone(all *company, waited time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return all.pending == 0
+	return all.pending == 0 || waited >= 2*cutFirst || waited >= cutFirst && len(all.members) < many
 }
 
 // end lets nobody in any more, and gives the members.
-func (c *crowd) end(all *company) []*conn {
+func (c *crowd) end(all *company) []*member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = nil
 	return all.members
+}
+
+// endOne ends a member's connection to the target, which takes about as long as the target's
+// process does.
+func (c *crowd) endOne(m *member) {
+	defer func() { <-c.turns }()
+	defer close(m.over)
+	defer m.closeTarget()
+	busy, waits := m.occupied()
+	by := time.Now().Add(endsBy)
+	switch {
+	case m.gone.Load():
+	case m.all.hung.Load():
+		m.late = busy
+	case busy && !waits: // it sends to us: the end of the connection is what stops that
+		ctx, stop := context.WithDeadline(context.Background(), by)
+		defer stop()
+		if m.cancelTarget(ctx); ctx.Err() != nil {
+			m.all.hung.Store(true)
+			m.late = true
+		}
+	case !m.awaitTarget(by):
+		m.all.hung.Store(true)
+		m.late = busy
+	}
 }
 
 // sever cuts both sides, whatever the other goroutines have still to put on record. The
@@ -124,13 +171,15 @@ func (c *conn) sever(ctx context.Context) {
 	c.severed = true
 	free := c.writing.TryLock() // nobody writes to the client
 	busy, waits := c.occupied()
-	c.late = busy && (!free || waits)
-	all := c.proxy.cut.enter(c)
+	late := busy && (!free || waits)
+	m := &member{conn: c, first: c.keeps(), over: make(chan struct{})}
+	c.proxy.cut.enter(m)
 	var first, work sync.WaitGroup
 	defer work.Wait()
-	if busy && !c.late {
+	if busy && !late {
 		first.Go(func() {
 			c.cancelBusy(ctx)
+			m.gone.Store(c.awaitTarget(time.Now().Add(endsBy)))
 			c.closeTarget()
 		})
 	}
@@ -147,9 +196,8 @@ func (c *conn) sever(ctx context.Context) {
 		})
 	}
 	first.Wait()
-	c.proxy.cut.done(all)
-	<-all.over
-	c.lateBy = time.Duration(len(all.members)) * lateCancel
+	c.proxy.cut.done(m.all)
+	<-m.over
 }
 
 // occupied tells whether the target has something to do for c, and whether it waits for
@@ -158,6 +206,13 @@ func (c *conn) occupied() (busy, waits bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.queue) > 0, c.gated != nil && c.gated.copying && !c.gated.over
+}
+
+// keeps tells whether the target has locks or a snapshot for c.
+func (c *conn) keeps() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) > 0 || c.status != 'I'
 }
 
 // closeTarget closes the connection to the target: in order where it does nothing, else
@@ -171,44 +226,52 @@ func (c *conn) closeTarget() {
 	_ = c.up.Conn.Close()
 }
 
+// awaitTarget ends the connection to a target that waits for c, and reports whether its process was
+// gone in time: PostgreSQL leaves the socket to the end of the process (backend/libpq/pqcomm.c), and
+// so that is when the other end of it is closed.
+func (c *conn) awaitTarget(by time.Time) bool {
+	if t, ok := c.up.Conn.(*tls.Conn); ok {
+		if busy, _ := c.occupied(); !busy { // nothing is on its way there that may block
+			_ = t.CloseWrite() // says goodbye
+		}
+	}
+	socket, inner := sockets(c.up.Conn)
+	half, ok := inner.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || socket.SetReadDeadline(by) != nil {
+		return false
+	}
+	_, err := io.Copy(io.Discard, socket) // not decrypted; nobody is told
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
 // reset closes a connection so that the other end knows at once, even one that waits until
 // it may send more: such a one finds an orderly end only when it next asks whether the window
 // has opened (RFC 9293 §3.8.6.1), many seconds after the last time, and PostgreSQL heeds no
 // CancelRequest until then. It does not wait.
 func reset(nc net.Conn) {
-	socket := nc
-	if t, ok := socket.(interface{ NetConn() net.Conn }); ok {
-		socket = t.NetConn() // TLS would wait until its goodbye can be sent
-	}
-	inner := socket
-	if w, ok := socket.(*netio.Conn); ok {
-		inner = w.Conn
-	}
+	socket, inner := sockets(nc)
 	if t, ok := inner.(*net.TCPConn); ok {
 		_ = t.SetLinger(0) // it may be closed already
 	}
 	_ = socket.Close()
 }
 
+// sockets are what nc encrypts, where closing waits for nothing, and the operating system's
+// connection in it.
+func sockets(nc net.Conn) (socket, inner net.Conn) {
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = t.NetConn()
+	}
+	if w, ok := nc.(*netio.Conn); ok {
+		return w, w.Conn
+	}
+	return nc, nc
+}
+
 // tellCut tells the client and closes its stream. c.writing is held.
 func (c *conn) tellCut(ctx context.Context) {
 	c.lastWordLocked(ctx, context.Cause(c.sess.Context()), cutWords)
 	_ = c.nc.Close()
-}
-
-// cancelLate sends the CancelRequest of a session whose closed connection ends what ran at
-// the target, most likely: it was sending to us, or waited for COPY data.
-func (c *conn) cancelLate(ctx context.Context) {
-	if !c.late {
-		return
-	}
-	timer := time.NewTimer(c.lateBy)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done(): // the gateway stops
-	}
-	c.cancelTarget(context.WithoutCancel(ctx))
 }
 
 // cancelBusy ends what runs at the target.

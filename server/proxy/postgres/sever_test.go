@@ -3,11 +3,15 @@ package postgres
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -89,6 +93,112 @@ func TestSever_Crowd(t *testing.T) {
 	var rows int
 	if err := watch.QueryRow(t.Context(), "select count(*) from n").Scan(&rows); err != nil || rows != 0 {
 		t.Errorf("%d rows were committed, %v", rows, err)
+	}
+}
+
+// backends are the other ends of connections that end: they count how many do at once.
+type backends struct {
+	mu         sync.Mutex // guards what follows
+	now, most  int
+	order      []string
+	ends, hung chan struct{} // one of them is about to end, and never does
+}
+
+// member is a session that is being cut, of which the target has nothing to do.
+func (b *backends) member(t *testing.T, name string, status byte) *member {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer l.Close()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	check(t, err)
+	end, err := l.Accept()
+	check(t, err)
+	go func() {
+		defer end.Close()
+		_, _ = io.Copy(io.Discard, end)
+		b.mu.Lock()
+		b.now++
+		b.most = max(b.most, b.now)
+		b.order = append(b.order, name)
+		b.mu.Unlock()
+		if b.hung != nil {
+			<-b.hung
+		}
+		b.ends <- struct{}{}
+		b.mu.Lock()
+		b.now--
+		b.mu.Unlock()
+	}()
+	return &member{conn: &conn{up: &Upstream{HijackedConn: &pgconn.HijackedConn{Conn: nc}}, status: status}, over: make(chan struct{})}
+}
+
+// The target's processes end a few at a time, those first which keep something from others.
+func TestSever_FewAtATime(t *testing.T) {
+	c := &crowd{turns: make(chan struct{}, maxEnds)}
+	b := &backends{ends: make(chan struct{})}
+	var all []*member
+	for i := range 5 * maxEnds {
+		name, status := "at rest", byte('I')
+		if i%2 == 1 {
+			name, status = "in a transaction", 'T'
+		}
+		m := b.member(t, name, status)
+		m.first = m.keeps()
+		c.enter(m)
+		all = append(all, m)
+	}
+	for _, m := range all {
+		c.done(m.all)
+	}
+	for range all {
+		for full := false; !full; { // as many have begun to end as may
+			b.mu.Lock()
+			full = b.now == maxEnds || len(b.order) == len(all)
+			b.mu.Unlock()
+		}
+		<-b.ends
+	}
+	for _, m := range all {
+		<-m.over
+	}
+	if b.most != maxEnds {
+		t.Errorf("%d ended at once", b.most)
+	}
+	// Those of one turn tell the order among themselves to nobody.
+	for i, name := range b.order {
+		if half := len(all) / 2; name != "in a transaction" && i < half-maxEnds || name != "at rest" && i >= half+maxEnds {
+			t.Errorf("%d: %s, of %q", i, name, b.order)
+		}
+	}
+}
+
+// A target that does not end its processes holds up nobody for longer than one of them.
+func TestSever_ProcessesThatDoNotEnd(t *testing.T) {
+	c := &crowd{turns: make(chan struct{}, maxEnds)}
+	b := &backends{ends: make(chan struct{}, 10*maxEnds), hung: make(chan struct{})}
+	begun := time.Now()
+	var all []*member
+	for range 10 * maxEnds {
+		m := b.member(t, "at rest", 'I')
+		c.enter(m)
+		all = append(all, m)
+	}
+	for _, m := range all {
+		c.done(m.all)
+	}
+	for _, m := range all {
+		<-m.over
+		if _, err := m.up.Conn.Write([]byte{0}); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the connection is open: %v", err)
+		}
+	}
+	if took := time.Since(begun); took < endsBy || took > 4*endsBy {
+		t.Errorf("took %v", took)
+	}
+	close(b.hung)
+	for range all {
+		<-b.ends
 	}
 }
 
