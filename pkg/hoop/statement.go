@@ -79,6 +79,11 @@ type Use struct {
 	// Keeps, of derive, says that only texts and numbers are computed, each NULL where
 	// what it is computed of is: what hides all of a value hides this as well.
 	Keeps bool `json:"keeps,omitempty"`
+	// Rows, of derive, are columns that decide how many rows are put there for each that is
+	// chosen, as an argument of generate_series does; AnyColumn where that is not known. What
+	// the statement chooses rows by is an infer. Elements are columns as many rows as whose
+	// values have elements are put there.
+	Rows, Elements []ColumnRef `json:"-"`
 	// Exact, of derive, says that it is one by its tables alone: what else the statement may
 	// reach makes no difference.
 	Exact bool `json:"-"`
@@ -318,6 +323,7 @@ const (
 	RuleMasked    = "masked"          // unknown statements where masks apply
 	RuleSite      = "site"            // the site's own policy module
 	RuleScope     = "grant-scope"     // what the grant was narrowed to
+	RuleGateway   = "gateway"         // refused whatever the rules say
 	RuleInference = "inference-limit" // more comparisons with protected columns than a limit allows
 )
 

@@ -5,6 +5,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,6 @@ import (
 	"github.com/hoopctl/hoopctl/server/proxy/postgres"
 	"github.com/hoopctl/hoopctl/server/session"
 )
-
-// RuleGateway names in a decision what the gateway refuses whatever the rules say.
-const RuleGateway = "gateway"
 
 // Options of a Service. All are needed.
 type Options struct {
@@ -123,12 +121,12 @@ func (s *Service) explain(ctx context.Context, as hoop.Identity, t hoop.Target, 
 	for i, u := range f.Uses {
 		x.Effects = append(x.Effects, api.ExplainedEffect{Use: u, Decision: f.Each[i]})
 	}
-	refused := r.Forbidden
+	refused := cmp.Or(r.Forbidden, f.Refused)
 	if refused == nil {
 		refused = r.Uncovered(f.Withheld, f.Rules)
 	}
 	if e := (*hoop.Error)(nil); errors.As(refused, &e) {
-		x.Decision = hoop.Decision{Action: hoop.Deny, Rule: RuleGateway, Reason: "denied: " + e.Message + "; " + e.Hint, Policy: f.Decision.Policy}
+		x.Decision = hoop.Decision{Action: hoop.Deny, Rule: hoop.RuleGateway, Reason: "denied: " + e.Message + "; " + e.Hint, Policy: f.Decision.Policy}
 	}
 	for _, a := range r.Answers {
 		x.Columns = append(x.Columns, columns(f.Rules, r.Statement, a)...)

@@ -18,7 +18,6 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/api"
 	"github.com/hoopctl/hoopctl/pkg/hoop"
-	"github.com/hoopctl/hoopctl/server/explain"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/servertest"
 )
@@ -317,8 +316,11 @@ func TestExplain(t *testing.T) {
 		}
 	})
 	t.Run("refused whatever the rules say", func(t *testing.T) {
-		for _, sql := range []string{"copy patients (ssn) to stdout", "copy (select title from wards) to stdout (format binary)", "set hoop.subject = 'root'"} {
-			if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); x.Decision.Action != hoop.Deny || x.Decision.Rule != explain.RuleGateway {
+		for _, sql := range []string{
+			"copy patients (ssn) to stdout", "copy (select title from wards) to stdout (format binary)", "set hoop.subject = 'root'",
+			"create table copy as select id from patients, generate_series(1, length(ssn))", "insert into wards select id from patients, regexp_split_to_table(note, ' ')",
+		} {
+			if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); x.Decision.Action != hoop.Deny || x.Decision.Rule != hoop.RuleGateway {
 				t.Errorf("%s: %+v", sql, x.Decision)
 			}
 		}

@@ -9,6 +9,7 @@ type cte struct {
 	expr      *pg_query.CommonTableExpr
 	scope     *scope // where it is defined
 	recursive bool
+	again     bool // it was read while it is analysed itself
 	state     progress
 	rel       *relation // nil before there is an approximation
 }
@@ -76,6 +77,7 @@ func (a *analysis) reference(c *cte) *relation {
 	if c.rel == nil {
 		return opaque()
 	}
+	c.again = c.again || c.state == running
 	return c.rel
 }
 
@@ -91,11 +93,30 @@ func (a *analysis) define(c *cte) {
 	for a.steps > 0 {
 		c.rel = approx
 		approx = either(c.rel, c.named(a.query(c.expr.Ctequery, c.scope)))
+		approx.mult = approx.mult.times(a.ends(c, q).computed())
 		if approx.same(c.rel) {
 			return
 		}
 	}
 	c.rel = opaque()
+}
+
+// ends gives what decides when a recursive query ends, and so how many rows it has: the conditions
+// under which its second branch finds more. Nothing does where that does not read it.
+func (a *analysis) ends(c *cte, q *pg_query.SelectStmt) flow {
+	whole := c.rel
+	begun := *whole
+	begun.decide = flow{unknown: whole.decide.unknown} // what chose the first rows
+	c.rel, c.again = &begun, false
+	r := a.selectStmt(q.Rarg, a.with(q.WithClause, c.scope))
+	c.rel = whole
+	switch {
+	case !c.again:
+		return flow{}
+	case !q.All || c.expr.CycleClause != nil: // it ends where rows come again
+		return r.decide.and(r.whole())
+	}
+	return r.decide
 }
 
 // named gives the columns their names, and adds those of SEARCH and CYCLE, which are

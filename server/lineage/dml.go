@@ -14,7 +14,8 @@ type assigned struct {
 	byName map[string]flow
 	rest   flow
 	spread bool // there are such values, constants perhaps
-	rows   flow // what decides how many rows, but for conditions
+	rows   flow // what decides how many rows, but for conditions that are known
+	mult   flow // of that, what multiplies them
 	decide flow // what decides which rows
 }
 
@@ -95,7 +96,7 @@ func (a *analysis) insert(q *pg_query.InsertStmt, parent *scope) *relation {
 	w := a.with(q.WithClause, parent)
 	x := a.inserted(q, w)
 	a.keeps(x)
-	return a.returning(q.ReturningList, &scope{parent: w}, a.target(q.Relation, x))
+	return a.returning(q.ReturningList, &scope{parent: w, decide: x.decide, mult: x.mult}, a.target(q.Relation, x))
 }
 
 // inserted is what an INSERT stores.
@@ -103,7 +104,8 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 	x := &assigned{}
 	if q.SelectStmt != nil {
 		source := a.query(q.SelectStmt, w)
-		x.rows, x.decide = source.mult.and(flow{unknown: source.decide.unknown}), source.decide
+		x.mult, x.decide = source.mult, source.decide
+		x.rows = x.mult.and(flow{unknown: x.decide.unknown})
 		names := a.insertColumns(q)
 		if !source.fixed || len(source.cols) > len(names) {
 			x.anywhere(source.whole())
@@ -170,6 +172,7 @@ func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
 	x, s := a.updated(q, w)
 	a.keeps(x)
 	s.items[0] = a.target(q.Relation, x)
+	s.mult = s.mult.times(s.items[0].rel.mult)
 	return a.returning(q.ReturningList, s)
 }
 
@@ -190,6 +193,7 @@ func (a *analysis) delete(q *pg_query.DeleteStmt, parent *scope) *relation {
 	if name := q.Relation.GetRelname(); a.left != nil && a.temporary(q.Relation) {
 		a.left[name] = a.left[name].and(s.decide).and(s.mult)
 	}
+	s.mult = s.mult.times(s.items[0].rel.mult)
 	return a.returning(q.ReturningList, s)
 }
 
@@ -241,10 +245,11 @@ func (a *analysis) merge(q *pg_query.MergeStmt, parent *scope) *relation {
 		s.decide = s.decide.and(a.expr(c.GetCondition(), s))
 	}
 	s.decide = s.decide.and(a.expr(q.JoinCondition, s))
-	x.rows, x.decide = s.mult, s.decide
+	x.mult, x.rows, x.decide = s.mult, s.mult, s.decide
 	a.keeps(x)
 	last := len(s.items) - 1
 	s.items[last] = a.target(q.Relation, x)
+	s.mult = s.mult.times(s.items[last].rel.mult)
 	if star(q.ReturningList) {
 		return a.returning(q.ReturningList, s).smeared() // servers differ in the order of columns
 	}

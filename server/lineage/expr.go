@@ -5,6 +5,7 @@ import (
 
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 
+	"github.com/hoopctl/hoopctl/server/catalog"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
 )
 
@@ -142,13 +143,15 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 	if aggregate {
 		rows := s.gathered(append(slices.Clip(f.Args), f.AggFilter)...)
 		kept = kept && rows.constant() // else so many rows, so many elements
+		s.folds = s.folds || f.Over == nil && a.aggregates(last(f.Funcname)) && s.owns(slices.Concat(f.Args, f.AggOrder, []*pg_query.Node{f.AggFilter}))
 		out = out.and(rows)
 	}
-	if !sqlscan.Computes(a.cat, f) {
-		return unknown
-	}
 	if set {
-		s.mult = s.mult.and(out)
+		s.multiply(out.built(a.elements(f, s)))
+	}
+	if !sqlscan.Computes(a.cat, f) {
+		s.decide.unknown = s.decide.unknown || set
+		return unknown
 	}
 	out = out.built(kept)
 	if len(each) == 1 && !aggregate && !set {
@@ -223,6 +226,12 @@ func (a *analysis) kindsOf(name string) (aggregate, set bool) {
 		set = set || fn.Set
 	}
 	return aggregate, set
+}
+
+// aggregates reports whether every function of a name is an aggregate.
+func (a *analysis) aggregates(name string) bool {
+	found := a.cat.Functions("", name)
+	return len(found) > 0 && !slices.ContainsFunc(found, func(fn *catalog.Function) bool { return fn.Kind != 'a' })
 }
 
 // counts reports whether a call is to PostgreSQL's count, which tells how many values

@@ -41,6 +41,9 @@ func (f flow) or(g flow) flow {
 	return out
 }
 
+// times is what decides how many rows there are where f and g multiply them.
+func (f flow) times(g flow) flow { return f.and(g).built(f.keepsShape() && g.keepsShape()) }
+
 func (f flow) equal(g flow) bool {
 	return f.unknown == g.unknown && f.plain == g.plain && f.sole == g.sole && f.mixed == g.mixed && f.shaped == g.shaped && slices.Equal(f.ids, g.ids)
 }

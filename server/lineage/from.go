@@ -36,7 +36,7 @@ func (a *analysis) fromItem(n *pg_query.Node, s *scope) []item {
 			for _, n := range x.RangeTableSample.Args {
 				f = f.and(a.expr(n, s))
 			}
-			return &relation{decide: f}
+			return &relation{decide: f, mult: f.computed()}
 		})
 		s.add(sample)
 		return items
@@ -183,7 +183,7 @@ func alternatives(l, r *relation) *relation {
 		out.table = true
 		return out
 	}
-	out := &relation{table: true, decide: l.decide.and(r.decide)}
+	out := &relation{table: true, decide: l.decide.and(r.decide), mult: l.mult.times(r.mult)}
 	if l.rest != nil || r.rest != nil {
 		return opaque()
 	}

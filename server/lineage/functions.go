@@ -139,14 +139,14 @@ func (a *analysis) xmlTable(x *pg_query.RangeTableFunc, s *scope) *relation {
 	for i := range r.cols {
 		r.cols[i].flow = f
 	}
-	r.mult = f
+	r.mult = f.computed()
 	return r
 }
 
 // jsonTable is JSON_TABLE; the order of nested columns is left open.
 func (a *analysis) jsonTable(x *pg_query.JsonTable, s *scope) *relation {
 	f := a.children(&pg_query.Node{Node: &pg_query.Node_JsonTable{JsonTable: x}}, s)
-	return &relation{rest: &f, mult: f}
+	return &relation{rest: &f, mult: f.computed()}
 }
 
 // last is the last part of a name.

@@ -158,6 +158,8 @@ type analysis struct {
 	views  map[uint32]*relation // users' views; nil while one is read
 	kept   flow                 // what everything that is stored derives from
 	stored flow                 // of that, what is stored itself
+	rows   flow                 // what multiplies the rows that are stored,
+	parts  flow                 // or has as many elements
 	apart  *flow                // what decides which rows an UPDATE or DELETE changes, beside their own columns; nil where nobody asks
 	among  flow                 // what chose the rows of the session's own tables that were read
 	left   map[string]flow      // what decides which rows are deleted, by table; nil where nobody asks

@@ -46,8 +46,13 @@ func (a *analysis) setOperation(q *pg_query.SelectStmt, w *scope) *relation {
 	if !q.All || q.Op != pg_query.SetOperation_SETOP_UNION || len(q.SortClause) > 0 {
 		r.decide = r.decide.and(r.whole())
 	}
-	r.decide = r.decide.and(a.limits(q, &scope{parent: w}))
+	r.limited(a.limits(q, &scope{parent: w}))
 	return r
+}
+
+// limited notes what LIMIT and OFFSET are: so many rows.
+func (r *relation) limited(by flow) {
+	r.decide, r.mult = r.decide.and(by), r.mult.times(by.computed())
 }
 
 // limits is LIMIT and OFFSET.
@@ -70,11 +75,11 @@ func (a *analysis) values(q *pg_query.SelectStmt, w *scope) *relation {
 			r = either(r, next)
 		}
 	}
-	r.decide = s.decide.and(a.limits(q, s))
+	r.decide, r.mult = s.decide, s.mult
+	r.limited(a.limits(q, s))
 	if len(q.SortClause) > 0 {
 		r.decide = r.decide.and(r.whole())
 	}
-	r.mult = s.mult
 	return r
 }
 
@@ -88,6 +93,7 @@ func (a *analysis) simpleSelect(q *pg_query.SelectStmt, s *scope) *relation {
 		}
 	}
 	s.decide = s.decide.and(a.expr(q.WhereClause, s))
+	s.listed = flow{}
 	r := a.targets(q.TargetList, s)
 	decide := a.expr(q.HavingClause, s)
 	for _, list := range [][]*pg_query.Node{q.GroupClause, q.SortClause, q.DistinctClause} {
@@ -95,8 +101,11 @@ func (a *analysis) simpleSelect(q *pg_query.SelectStmt, s *scope) *relation {
 			decide = decide.and(a.key(n, s, r))
 		}
 	}
-	r.decide = s.decide.and(decide).and(a.limits(q, s))
-	r.mult = s.mult
+	r.decide, r.mult = s.decide.and(decide), s.mult
+	if s.folds && len(q.GroupClause) == 0 && q.HavingClause == nil { // one row, whatever there is in FROM
+		r.mult = s.listed
+	}
+	r.limited(a.limits(q, s))
 	return r
 }
 

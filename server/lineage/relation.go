@@ -25,7 +25,9 @@ type relation struct {
 	table bool  // it has system columns
 
 	decide flow // what decides which rows it has
-	mult   flow // what decides how many, but for conditions: arguments of functions that give rows
+	// mult is what decides how many, but for conditions: arguments of functions that give rows,
+	// limits, and where a recursive query ends. It is shaped where stored values have so many elements.
+	mult flow
 }
 
 // opaque is a relation of which nothing is known.
@@ -128,7 +130,7 @@ func (r *relation) renamed(names []string) *relation {
 
 // either is a set operation of l and r: columns by position, names from the left.
 func either(l, r *relation) *relation {
-	out := &relation{decide: l.decide.and(r.decide), mult: l.mult.and(r.mult)}
+	out := &relation{decide: l.decide.and(r.decide), mult: l.mult.times(r.mult)}
 	if !l.fixed || !r.fixed || len(l.cols) != len(r.cols) {
 		f := l.whole().and(r.whole())
 		out.rest = &f

@@ -19,6 +19,8 @@ type scope struct {
 
 	decide flow // what decides rows
 	mult   flow // see relation
+	listed flow // of that, by functions that do not stand in FROM
+	folds  bool // an aggregate makes one row of all, or of each group
 }
 
 // item is a name in FROM: the ParseNamespaceItem of PostgreSQL's parse_node.h.
@@ -41,8 +43,11 @@ func (s *scope) visible() []item {
 
 // add takes a relation into account that the rows of the level are made of.
 func (s *scope) add(r *relation) {
-	s.decide, s.mult = s.decide.and(r.decide), s.mult.and(r.mult)
+	s.decide, s.mult = s.decide.and(r.decide), s.mult.times(r.mult)
 }
+
+// multiply notes a function that gives rows.
+func (s *scope) multiply(by flow) { s.mult, s.listed = s.mult.times(by), s.listed.times(by) }
 
 // columnRef finds what a reference derives from; false where PostgreSQL would find
 // nothing either, as far as is known.
@@ -173,12 +178,13 @@ func (a *analysis) callable(name string) bool { return len(a.cat.Functions("", n
 // at level s; rows are what an aggregate there derives from.
 func (a *analysis) fieldFunction(name string, arg flow, s *scope, rows flow) flow {
 	call := &pg_query.FuncCall{Funcname: []*pg_query.Node{pg_query.MakeStrNode(name)}}
-	if !sqlscan.Computes(a.cat, call) {
-		return unknown
-	}
 	aggregate, set := a.kindsOf(name)
 	if set {
-		s.mult = s.mult.and(arg)
+		s.multiply(arg.computed())
+	}
+	if !sqlscan.Computes(a.cat, call) {
+		s.decide.unknown = s.decide.unknown || set
+		return unknown
 	}
 	if aggregate {
 		return rows

@@ -37,6 +37,25 @@ func (a *analysis) shapes(f *pg_query.FuncCall, args []flow) bool {
 	return true
 }
 
+// elements are functions that give as many rows as their argument has elements, or members.
+var elements = map[string]bool{
+	"unnest": true, "json_array_elements": true, "jsonb_array_elements": true, "json_array_elements_text": true, "jsonb_array_elements_text": true,
+	"json_to_recordset": true, "jsonb_to_recordset": true, "json_populate_recordset": true, "jsonb_populate_recordset": true,
+	"json_each": true, "jsonb_each": true, "json_each_text": true, "jsonb_each_text": true, "json_object_keys": true, "jsonb_object_keys": true,
+}
+
+// elements reports whether a call gives as many rows as a value has elements whose shape is that of
+// stored ones, or a part of it that constants name.
+func (a *analysis) elements(f *pg_query.FuncCall, s *scope) bool {
+	name := last(f.Funcname)
+	return elements[name] && a.systemOnly(name) && !f.FuncVariadic && !slices.ContainsFunc(f.Args, func(n *pg_query.Node) bool {
+		for e := n.GetAExpr(); e != nil && e.Rexpr.GetAConst() != nil && (last(e.Name) == "->" || last(e.Name) == "#>"); e = n.GetAExpr() {
+			n = e.Lexpr
+		}
+		return !a.expr(n, s).keepsShape()
+	})
+}
+
 func (a *analysis) systemOnly(name string) bool {
 	for _, fn := range a.cat.Functions("", name) {
 		if !fn.System {

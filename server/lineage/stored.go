@@ -15,33 +15,37 @@ import (
 // put on record with the statement.
 const maxStored = 2000
 
-// Stored gives the columns from which everything derives that the text of command i
-// stores, wherever in it that is, or that a view which it makes shows, and those that decide
-// there which rows these are, and how many. known is false where there may be others. apart
-// are the columns that decide which rows an UPDATE or DELETE in it changes, or ON CONFLICT, beside
-// those of these rows themselves; hoop.AnyColumn where that is not known. What chose the rows
-// of tables of the session's own that it reads is in neither.
+// Stored says what everything derives from that the text of command i stores, wherever in it
+// that is, or that a view which it makes shows; ON CONFLICT changes rows as UPDATE does. What chose
+// the rows of tables of the session's own that it reads is nowhere in it.
 //
 // It is what sqlscan.Lineage asks for; like Outputs it must not be asked where one relation can
 // stand in for another. What triggers, rules, defaults and the like store is not in the text.
 // It never fails, and may be called concurrently.
-func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, known bool) {
+func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) sqlscan.Stored {
 	stmts, any := p.Tree.GetStmts(), []hoop.ColumnRef{hoop.AnyColumn}
-	if i < 0 || i >= len(stmts) || slices.ContainsFunc(stmts[:i], executes) || !sqlscan.PlainCasts(cat) {
-		return nil, nil, any, false
+	out := sqlscan.Stored{Apart: any, Rows: any}
+	if i < 0 || i >= len(stmts) || slices.ContainsFunc(stmts[:i], executes) {
+		return out
 	}
 	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth, apart: &flow{}}
 	a.storing(stmts[i].GetStmt())
 	if a.steps <= 0 {
-		return nil, nil, any, false
+		return out
 	}
-	if apart = any; !a.apart.unknown && len(a.apart.ids) <= maxStored {
-		apart = a.origins(*a.apart)
+	if out.Elements = a.origins(a.parts); !a.rows.unknown {
+		out.Rows = a.origins(a.rows)
 	}
-	if a.kept.unknown || len(a.kept.ids) > maxStored {
-		return nil, nil, apart, false
+	if !sqlscan.PlainCasts(cat) {
+		return out
 	}
-	return a.origins(a.kept), a.origins(a.stored), apart, true
+	if !a.apart.unknown && len(a.apart.ids) <= maxStored {
+		out.Apart = a.origins(*a.apart)
+	}
+	if !a.kept.unknown && len(a.kept.ids) <= maxStored {
+		out.Columns, out.Values, out.Known = a.origins(a.kept), a.origins(a.stored), true
+	}
+	return out
 }
 
 // storing reads a command that may store something.
@@ -54,12 +58,19 @@ func (a *analysis) storing(n *pg_query.Node) {
 	case *pg_query.Node_CopyStmt:
 		a.storing(x.CopyStmt.Query)
 	case *pg_query.Node_CreateTableAsStmt:
-		a.shown(x.CreateTableAsStmt.Query)
+		r := a.shown(x.CreateTableAsStmt.Query)
+		switch {
+		case x.CreateTableAsStmt.Objtype == pg_query.ObjectType_OBJECT_MATVIEW: // its query is known to who reads it
+		case x.CreateTableAsStmt.Query.GetSelectStmt() == nil: // EXECUTE
+			a.rows = unknown
+		default:
+			a.multiplies(r.mult)
+		}
 	case *pg_query.Node_ViewStmt:
 		a.shown(x.ViewStmt.Query)
 	case *pg_query.Node_SelectStmt:
 		if makesTable(x.SelectStmt) {
-			a.shown(n)
+			a.multiplies(a.shown(n).mult)
 		} else {
 			a.query(n, nil)
 		}
@@ -71,16 +82,27 @@ func (a *analysis) storing(n *pg_query.Node) {
 }
 
 // shown keeps what a query answers with.
-func (a *analysis) shown(query *pg_query.Node) {
+func (a *analysis) shown(query *pg_query.Node) *relation {
 	r := a.query(query, nil)
 	a.stored = a.stored.and(r.whole())
 	a.kept = a.kept.and(r.whole()).and(r.decide).and(r.mult)
+	return r
+}
+
+// multiplies notes what decides how many rows are put into a table.
+func (a *analysis) multiplies(by flow) {
+	if by.keepsShape() {
+		a.parts = a.parts.and(by)
+	} else {
+		a.rows = a.rows.and(by)
+	}
 }
 
 // keeps notes what a statement stores.
 func (a *analysis) keeps(x *assigned) {
 	a.stored = a.stored.and(x.rest)
 	a.kept = a.kept.and(x.rest).and(x.rows).and(x.decide)
+	a.multiplies(x.mult)
 	for _, f := range x.byName {
 		a.stored = a.stored.and(f)
 		a.kept = a.kept.and(f)

@@ -13,8 +13,8 @@ import (
 func stored(t *testing.T, sql string) string {
 	t.Helper()
 	p := parse(t, sql)
-	columns, _, _, known := Stored(p, len(p.Tree.GetStmts())-1, snap)
-	return summary([]Output{{Known: known, Origins: columns}})
+	got := Stored(p, len(p.Tree.GetStmts())-1, snap)
+	return summary([]Output{{Known: got.Known, Origins: got.Columns}})
 }
 
 // Which rows are stored is told apart from what is stored of them.
@@ -27,8 +27,8 @@ func TestStored_Values(t *testing.T) {
 		"delete from codes where kind in (select state from patients)":                                      "-",
 		"merge into codes c using patients p on c.kind = p.ssn when matched then update set kind = p.state": "patients.state",
 	} {
-		_, values, _, known := Stored(parse(t, sql), 0, snap)
-		if got := summary([]Output{{Known: known, Origins: values}}); got != want {
+		stored := Stored(parse(t, sql), 0, snap)
+		if got := summary([]Output{{Known: stored.Known, Origins: stored.Values}}); got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}
@@ -98,9 +98,82 @@ func TestStored_Apart(t *testing.T) {
 		"insert into codes (kind) values ('x') on conflict (kind) do update set label = 'y' where codes.ssn = (select mrn from patients limit 1)": "patients.mrn",
 		"insert into codes (kind) select mrn from patients":                                                                                       "-",
 	} {
-		p := parse(t, sql)
-		_, _, apart, _ := Stored(p, 0, snap)
+		apart := Stored(parse(t, sql), 0, snap).Apart
 		if got := summary([]Output{{Known: !slices.Contains(apart, hoop.AnyColumn), Origins: apart}}); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// How many rows are stored for each that is chosen is told apart from which are chosen; / stands
+// before columns as many as whose values have elements.
+func TestStored_Rows(t *testing.T) {
+	for sql, want := range map[string]string{
+		"create table new as select id from patients, generate_series(1, n)":                                                                                                                "patients.n",
+		"select id into new from patients, generate_series(1, n)":                                                                                                                           "patients.n",
+		"insert into codes (kind) select state from patients, generate_series(1, length(ssn))":                                                                                              "patients.ssn",
+		"insert into codes (kind) select state from patients cross join lateral regexp_split_to_table(mrn, '') x":                                                                           "patients.mrn",
+		"insert into codes (kind) select regexp_split_to_table(mrn, '') from patients":                                                                                                      "patients.mrn",
+		"insert into codes (kind) select x.kind from (select state as kind, generate_series(1, n) from patients) x":                                                                         "patients.n",
+		"with x as (select state, n from patients) insert into codes (kind) select state from x, generate_series(1, x.n)":                                                                   "patients.n",
+		"insert into codes (kind) select state from patients, generate_series(1, n) union all select kind from events":                                                                      "patients.n",
+		"insert into codes (kind) select state from patients limit (select n from patients where id = 1)":                                                                                   "patients.id+patients.n",
+		"insert into codes (kind) select state from patients offset (select max(n) from patients)":                                                                                          "patients.n",
+		"insert into codes (kind) select kind from codes union all (select 'x' limit (select n from patients))":                                                                             "patients.n",
+		"insert into codes (kind) values ('a'), ('b') limit (select n from patients)":                                                                                                       "patients.n",
+		"insert into codes (kind) select 'x' from events tablesample bernoulli ((select n from patients))":                                                                                  "patients.n",
+		"insert into codes (kind) select 'x' from events, json_table(events.doc, '$[*]' columns (a text path '$'))":                                                                         "events.doc",
+		"insert into codes (kind) select 'x' from patients, xmltable('/r' passing (ssn::xml) columns a text)":                                                                               "patients.ssn",
+		"merge into codes c using (select state from patients, generate_series(1, n)) p on false when not matched then insert (kind) values (p.state)":                                      "patients.n",
+		"with i as (insert into codes (kind) select state from patients, generate_series(1, n) returning kind) insert into notes (body) select kind from i":                                 "patients.n",
+		"with i as (insert into codes (kind) select state from patients, generate_series(1, n)) select 1":                                                                                   "patients.n",
+		"copy (insert into codes (kind) select state from patients, generate_series(1, n) returning 1) to stdout":                                                                           "patients.n",
+		"explain analyze create table new as select id from patients, generate_series(1, n)":                                                                                                "patients.n",
+		"prepare p as insert into codes (kind) select state from patients, generate_series($1, n)":                                                                                          "patients.n",
+		"create table new as with recursive r as (select id, n, 1 as i from patients where ssn = '1' union all select id, n, i + 1 from r where i < n) select id from r":                    "patients.n",
+		"create table new as with recursive r as (select id, n, 1 as i from patients union select id, n, least(i + 1, n) from r) select id from r":                                          "patients.id+patients.n",
+		"create table new as with recursive r as (select id, n, 1 as i from patients union all select id, n, least(i + 1, n) from r) cycle i set c using p select id from r":                "patients.id+patients.n",
+		"create table new as with recursive r as (select id from patients where ssn = '1' union all select e.patient_id from events e join r on e.id = r.id) select id from r":              "events.id+events.patient_id+patients.id",
+		"create table new as with recursive r as (select id from patients where ssn = '1'), q as (select 1 as id from r union all select id from patients where mrn = '1') select * from q": "-",
+		"insert into codes (kind) select state from patients, generate_series(1, f(state))":                                                                                                 "?",
+		"create table new as execute p":                             "?",
+		"execute p; create table new as select state from patients": "?",
+		// Which rows, and how many of them, is for conditions to say.
+		"insert into codes (kind) select state from patients where n = 1 and ssn like 'x%' order by mrn limit $1": "-",
+		"insert into codes (kind) select p.state from patients p join codes c on c.ssn = p.ssn":                   "-",
+		"insert into codes (kind) select p.state from patients p join generate_series(1, 9) g on g <= p.n":        "-",
+		"insert into codes (kind) select distinct state from patients group by state, mrn having max(ssn) > 'x'":  "-",
+		"insert into codes (kind) select (select max(x) from generate_series(1, n) x)::text from patients":        "-",
+		"update codes set kind = 'x' from patients, generate_series(1, n)":                                        "-",
+		"delete from codes using patients, generate_series(1, n)":                                                 "-",
+		"insert into codes (kind) select state from patients where f(mrn)":                                        "-",
+		"insert into codes (kind) select state from patients, secured":                                            "-",
+		// So many rows, whatever the values are.
+		"insert into codes (kind) select count(*)::text from patients, generate_series(1, n)":                                                        "-",
+		"insert into codes (kind) select x.all from patients p, lateral (select string_agg(w, '') as all from regexp_split_to_table(p.mrn, '') w) x": "-",
+		"insert into codes (kind) select count(*)::text from patients, generate_series(1, n) group by state":                                         "patients.n",
+		"insert into codes (kind) select generate_series(1, max(n))::text from patients":                                                             "patients.n",
+		"insert into codes (kind) select count(*)::text from patients, generate_series(1, n) having count(*) > 1":                                    "patients.n",
+		// What stored values have elements is shown with them.
+		"insert into codes (kind) select x from patients, unnest(tags) x":                                    "/patients.tags",
+		"insert into codes (kind) select unnest(array[ssn, mrn::text]) from patients":                        "/patients.mrn+patients.ssn",
+		"insert into codes (kind) select x from patients, jsonb_array_elements_text(data -> 'a' #> '{b}') x": "/patients.data",
+		"insert into codes (kind) select x from patients, jsonb_array_elements_text(data -> ssn) x":          "patients.data+patients.ssn",
+		"insert into codes (kind) select x from patients, unnest(string_to_array(mrn, ',')) x":               "patients.mrn",
+		"insert into codes (kind) select x from patients, unnest(array_fill(1, array[n])) x":                 "patients.n",
+		"insert into codes (kind) select x from patients, unnest(tags) x, generate_series(1, n)":             "patients.n+patients.tags",
+		// What shows rows is asked itself.
+		"create view new as select id from patients, generate_series(1, n)":              "-",
+		"create materialized view new as select id from patients, generate_series(1, n)": "-",
+		"refresh materialized view stored":                                               "-",
+	} {
+		p := parse(t, sql)
+		out := Stored(p, len(p.Tree.GetStmts())-1, snap)
+		got := summary([]Output{{Known: !slices.Contains(out.Rows, hoop.AnyColumn), Origins: out.Rows}})
+		if len(out.Elements) > 0 {
+			got = strings.TrimPrefix(got, "-") + "/" + summary([]Output{{Known: true, Origins: out.Elements}})
+		}
+		if got != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}
@@ -115,14 +188,14 @@ func TestStored_Outputs(t *testing.T) {
 			continue
 		}
 		out := Outputs(p, 0, snap)
-		columns, _, _, known := Stored(parse(t, "create table new as "+sql), 0, snap)
-		if !known {
+		stored := Stored(parse(t, "create table new as "+sql), 0, snap)
+		if !stored.Known {
 			continue
 		}
 		made++
 		for _, o := range out {
-			if !o.Known || slices.ContainsFunc(o.Origins, func(c hoop.ColumnRef) bool { return !slices.Contains(columns, c) }) {
-				t.Errorf("%s: stores %v, shows %s", sql, columns, summary(out))
+			if !o.Known || slices.ContainsFunc(o.Origins, func(c hoop.ColumnRef) bool { return !slices.Contains(stored.Columns, c) }) {
+				t.Errorf("%s: stores %v, shows %s", sql, stored.Columns, summary(out))
 			}
 		}
 	}

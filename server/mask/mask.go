@@ -397,6 +397,25 @@ func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
 
 func derives(u hoop.Use) bool { return u.Effect == hoop.EffectDerive }
 
+// Multiplied gives the protected columns that decide how many rows the statement puts into
+// tables that others see, hoop.AnyColumn where it may be any, and what these tables are called.
+// How many elements a value has is shown, but where it may have been computed.
+func (r *Rules) Multiplied(st *hoop.Statement) (columns []hoop.ColumnRef, into []string) {
+	for _, u := range st.Uses {
+		for _, c := range u.Rows {
+			if _, protected := r.Protects(c); protected && (c != hoop.AnyColumn || r.touches(st, u)) {
+				columns, into = append(columns, c), u.Into
+			}
+		}
+		for _, c := range u.Elements {
+			if _, protected := r.Protects(c); protected && r.copied(hoop.TableName(c.Schema, c.Table)) { // somebody computed it
+				columns, into = append(columns, c), u.Into
+			}
+		}
+	}
+	return columns, into
+}
+
 // counting gives the effects that count, where those in former do.
 func (r *Rules) counting(st *hoop.Statement, former []hoop.Use) []hoop.Use {
 	out := make([]hoop.Use, 0, len(st.Uses))

@@ -379,6 +379,34 @@ func TestUses(t *testing.T) {
 	}
 }
 
+func TestMultiplied(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}).For(anybody, "pg")
+	for _, c := range []struct {
+		name string
+		use  hoop.Use
+		want string
+	}{
+		{"nothing", hoop.Use{Tables: []string{"a.b"}}, ""},
+		{"protected", hoop.Use{Rows: []hoop.ColumnRef{ref("a.b.c"), ref("a.b.d")}}, "a.b.c"},
+		{"unprotected", hoop.Use{Rows: []hoop.ColumnRef{ref("a.b.d")}, Elements: []hoop.ColumnRef{ref("a.b.d")}}, ""},
+		{"inherited", hoop.Use{Rows: []hoop.ColumnRef{ref("work.copy.x")}}, "work.copy.x"},
+		{"not known, of protected", hoop.Use{Tables: []string{"a.b"}, Rows: []hoop.ColumnRef{hoop.AnyColumn}}, hoop.AnyColumn.String()},
+		{"not known, of unprotected", hoop.Use{Tables: []string{"a.x"}, Rows: []hoop.ColumnRef{hoop.AnyColumn}}, ""},
+		{"elements", hoop.Use{Elements: []hoop.ColumnRef{ref("a.b.c")}}, ""},
+		{"elements that may be computed", hoop.Use{Elements: []hoop.ColumnRef{ref("work.copy.x")}}, "work.copy.x"},
+	} {
+		c.use.Effect, c.use.Into = hoop.EffectDerive, []string{"x.y"}
+		var got []string
+		columns, into := r.Multiplied(&hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectRead}, c.use}})
+		for _, c := range columns {
+			got = append(got, c.String())
+		}
+		if strings.Join(got, " ") != c.want || (len(into) > 0) != (c.want != "") {
+			t.Errorf("%s: %v into %v, want %q", c.name, got, into, c.want)
+		}
+	}
+}
+
 func TestKnowing_Columns(t *testing.T) {
 	r := compile(t, resource.MaskRule{Columns: []string{"*.*.phone"}}).For(anybody, "pg")
 	if !r.ProtectsTable("a.wards") {

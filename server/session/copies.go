@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
@@ -109,12 +110,38 @@ func (r *Run) underWay(uses []hoop.Use) error {
 		return err
 	}
 	r.copying = true
+	if err := s.multiplied(r.st); err != nil { // by rules that came meanwhile
+		r.arrived()
+		return err
+	}
 	was := destinations(uses)
 	if slices.ContainsFunc(destinations(s.rules().Uses(r.st)), func(t string) bool { return !slices.Contains(was, t) }) {
 		r.arrived()
 		return hoop.Errorf(hoop.CodeDenied, "what the statement copies was protected while it was judged").WithHint("run it again")
 	}
 	return nil
+}
+
+// multiplied refuses a statement that puts rows into a table as often as protected values say: how
+// many a table has is shown, as it is of any, and no decision lifts a mask.
+func (s *Session) multiplied(st *hoop.Statement) *hoop.Error {
+	if !slices.ContainsFunc(st.Uses, func(u hoop.Use) bool { return len(u.Rows)+len(u.Elements) > 0 }) {
+		return nil
+	}
+	rules := s.rules()
+	filled := slices.DeleteFunc(lasting(destinations(rules.Uses(st))), func(t string) bool { return t == "*" })
+	rules = rules.Inheriting(filled) // one command of a text may read what another fills
+	columns, tables := rules.Multiplied(st)
+	into := strings.Join(lasting(slices.Clone(tables)), " or ")
+	switch {
+	case len(columns) == 0:
+		return nil
+	case slices.Contains(columns, hoop.AnyColumn):
+		return hoop.Errorf(hoop.CodeDenied, "how many rows this puts into %s may tell values that are masked for you: what multiplies them is not known", into).
+			WithHint("write the query itself in place of EXECUTE and of temporary tables, and arguments of functions that give rows without users' functions")
+	}
+	return hoop.Errorf(hoop.CodeDenied, "how many rows this puts into %s would tell values that are masked for you, of %s", into, columns[0]).
+		WithHint("put one row there, with a value made of the others, as (SELECT count(*) FROM …) or array_agg: columns of a copy are masked")
 }
 
 // Linger has r count as under way when it is Done, until Over: what it set off runs when its

@@ -16,8 +16,9 @@ type Foresight struct {
 	Each     []hoop.Decision // what each of them alone leads to
 	Decision hoop.Decision
 	Rules    *mask.Rules
-	Withheld bool // the statement's texts of errors and notices would be
-	Least    int  // counts below it are left out of the answer; 0: none are
+	Refused  error // why the gateway refuses it whatever the rules say; nil: it does not
+	Withheld bool  // the statement's texts of errors and notices would be
+	Least    int   // counts below it are left out of the answer; 0: none are
 }
 
 // Foresee says what Judge would decide about a statement of id on target now, under a
@@ -31,6 +32,9 @@ func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target
 		return Foresight{}, err
 	}
 	f := Foresight{Uses: uses, Rules: s.rules()}
+	if err := s.multiplied(st); err != nil {
+		f.Refused = err
+	}
 	// As Judge does: where the statement copies to is protected before its answer comes.
 	if into := lasting(destinations(uses)); len(into) > 0 {
 		f.Rules = f.Rules.Inheriting(into)

@@ -109,7 +109,7 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld boo
 // policy goes. Nothing of it is put on record.
 func (s *Session) Passes(ctx context.Context, st *hoop.Statement) bool {
 	uses, _, err := s.uses(ctx, st)
-	if err != nil {
+	if err != nil || s.multiplied(st) != nil {
 		return false
 	}
 	d, err := s.decide(ctx, uses)
@@ -133,6 +133,9 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	uses, exports, err := s.uses(ctx, st)
 	if err != nil {
 		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
+	}
+	if err := s.multiplied(st); err != nil {
+		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: hoop.RuleGateway}, err)
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {

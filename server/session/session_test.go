@@ -213,6 +213,36 @@ func TestSession_DeriveInherits(t *testing.T) {
 	}
 }
 
+// A copy with as many rows as a masked value says is refused before anybody is asked, and where the
+// rule that masks it comes while somebody is.
+func TestSession_RowsOfMaskedValues(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup, Resources: masks})
+	conn := open(t, g, nil)
+	copies := func() string { // fails where it is not refused
+		_, err := conn.Exec(t.Context(), "INSERT INTO notes_exec SELECT id, name FROM patients, generate_series(1, length(ssn))")
+		if state(err) != "42501" {
+			t.Fatalf("not refused: %v", err)
+		}
+		return err.Error()
+	}
+	const want = "how many rows this puts into public.notes_exec would tell values that are masked for you, of public.patients.ssn"
+	if got := copies(); !strings.Contains(got, want) {
+		t.Errorf("refused by %q", got)
+	}
+	if all := denials(t, g); len(all) != 1 || all[0].Rule != hoop.RuleGateway || !slices.Contains(all[0].Effects, hoop.EffectDerive) {
+		t.Errorf("on record: %+v", all)
+	}
+	g.Reload(strings.ReplaceAll(masks, "public.patients.ssn, ", ""), "")
+	decided := answer(t, g, true, func() { g.Reload(masks, "") })
+	copies()
+	if err := <-decided; err != nil {
+		t.Error(err)
+	}
+	if _, err := conn.Exec(t.Context(), "SELECT 1 FROM notes_exec, generate_series(1, id)"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The site's own module counts from the next statement after it was loaded; one with a
 // fault leaves the former in force.
 func TestSession_SiteModule(t *testing.T) {

@@ -218,8 +218,8 @@ func TestAnalyze_DeriveByColumn(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := func(known bool) Lineage {
-			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, ok bool) {
-				return []hoop.ColumnRef{name}, nil, nil, known
+			return Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) Stored {
+				return Stored{Columns: []hoop.ColumnRef{name}, Known: known}
 			}}
 		}
 		from, _, columns := usesOf(study(t, p, snap, known(true)), hoop.EffectDerive)
@@ -234,11 +234,44 @@ func TestAnalyze_DeriveByColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, known bool) {
-		return nil, nil, nil, true
+	nothing := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) Stored {
+		return Stored{Known: true}
 	}}
 	if a := study(t, p, snap, nothing); a.Has(hoop.EffectDerive) {
 		t.Errorf("a constant is a copy: %+v", a.Uses)
+	}
+}
+
+// What multiplies rows is told of tables that others see, however far the rest is known.
+func TestAnalyze_Rows(t *testing.T) {
+	by := []hoop.ColumnRef{{Schema: "clinic", Table: "patients", Column: "ssn"}}
+	for sql, want := range map[string]bool{
+		"CREATE TABLE clinic.new AS SELECT name FROM clinic.patients":                                           true,
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients":                                      true,
+		"INSERT INTO public.notes (id, body) SELECT nextval('clinic.seq'), name FROM clinic.patients":           true,
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients WHERE current_setting('my.own') = ''": true,
+		"INSERT INTO public.notes (body) SELECT name FROM clinic.patients, nowhere":                             true,
+		"CREATE TEMP TABLE new AS SELECT name FROM clinic.patients":                                             false,
+		"UPDATE public.notes SET body = 'x' FROM clinic.patients p WHERE p.name = 'y'":                          false,
+		"SELECT name FROM clinic.patients":                                                                      false,
+	} {
+		p, err := pool.Parse(t.Context(), sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) Stored {
+			return Stored{Columns: by, Known: true, Apart: by, Rows: by, Elements: by}
+		}}
+		got := false
+		for _, u := range study(t, p, snap, told).Uses {
+			if slices.Equal(u.Rows, by) != slices.Equal(u.Elements, by) || len(u.Rows) > 0 && u.Effect != hoop.EffectDerive {
+				t.Errorf("%s: %+v", sql, u)
+			}
+			got = got || len(u.Rows) > 0
+		}
+		if got != want {
+			t.Errorf("%s: %v, want %v", sql, got, want)
+		}
 	}
 }
 

@@ -100,6 +100,12 @@ Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` 
 name that is not a constant, with named arguments, with a value that is not given (see below), or in a view, default or check, where it runs later; writing to ` + "`pg_settings`" + `;
 another name for a schema of temporary objects (` + "`pg_temp_3`" + `).
 
+To whom a column is masked, putting as many rows into a table that others see as its values say: by an argument of a function that gives rows (` + "`generate_series(1, length(ssn))`" + `,
+` + "`regexp_split_to_table(note, ' ')`" + `), LIMIT, OFFSET, TABLESAMPLE, XMLTABLE, JSON_TABLE or where a recursive query ends, whatever groups them behind that. How many rows a table has
+is shown, and no decision lifts a mask. The elements of stored arrays and JSON (` + "`unnest(tags)`, `jsonb_array_elements(data -> 'items')`" + `) may be rows, as it is shown how many there are,
+but not by way of a temporary table. One row for each, with an aggregate of the others, is no such copy: ` + "`SELECT id, (SELECT array_agg(w) FROM regexp_split_to_table(note, ' ') w)`" + `.
+So it is where it is not known: ` + "`CREATE TABLE … AS EXECUTE`" + `, temporary tables that MERGE or a change in WITH has filled, values by users' functions in such an argument.
+
 ## Settings that reach beyond the session (` + "`server`" + `)
 
 `)

@@ -26,15 +26,26 @@ type Lineage struct {
 	// it cannot tell which tables there are afterwards. Without it a session's own objects
 	// are not followed: what makes one has Analysis.Temp.
 	Local func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (changes []catalog.Change, ok bool)
-	// Stored gives the columns from which everything derives that the text of command i of p
-	// stores, or a view that it makes shows, and those that decide which rows these are; known
-	// is false where there may be others. values are those of them that are stored themselves. apart are those that decide which rows an UPDATE or
-	// DELETE in it changes, beside the columns of these rows.
-	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) (columns, values, apart []hoop.ColumnRef, known bool)
+	// Stored says what everything derives from that the text of command i of p stores, or a view
+	// that it makes shows.
+	Stored func(p *pgparse.Parsed, i int, cat *catalog.Snapshot) Stored
 	// View gives, by name, the columns that those of a view derive from, its own among
 	// them; a column that it does not have may derive from anything that the view reads.
 	// Under the name "" are those that decide in its own text which rows it has.
 	View func(view *catalog.Table, cat *catalog.Snapshot) map[string][]hoop.ColumnRef
+}
+
+// Stored is what Lineage.Stored tells of a statement.
+type Stored struct {
+	// Columns are all that what it stores derives from, with those that decide which rows these
+	// are; Known is false where there may be others. Values are those of them that are stored themselves.
+	Columns, Values []hoop.ColumnRef
+	Known           bool
+	// Apart are those that decide which rows an UPDATE or DELETE in it changes, beside the
+	// columns of these rows; hoop.AnyColumn where that is not known.
+	Apart []hoop.ColumnRef
+	// Rows and Elements are those of hoop.Use.
+	Rows, Elements []hoop.ColumnRef
 }
 
 // Analyze says what p can do in a database that contains cat. It never fails: what it
@@ -59,10 +70,7 @@ func Analyze(p *pgparse.Parsed, cat *catalog.Snapshot, known Lineage) *Analysis 
 			st.cmd.Local, st.followed = known.Local(p, i, b.cat)
 		}
 		if known.Stored != nil {
-			st.traces = func() trace {
-				columns, values, apart, ok := known.Stored(p, i, b.cat)
-				return trace{columns: columns, values: values, apart: apart, known: ok}
-			}
+			st.traces = func() Stored { return known.Stored(p, i, b.cat) }
 		}
 		st.run()
 		b.cat = b.cat.After(st.cmd.Local)
@@ -115,6 +123,8 @@ func (b *builder) add(u hoop.Use) {
 			have.Tables = append(have.Tables, u.Tables...)
 			have.Into = append(have.Into, u.Into...)
 			have.Columns = append(have.Columns, u.Columns...)
+			have.Rows = append(have.Rows, u.Rows...)
+			have.Elements = append(have.Elements, u.Elements...)
 			return
 		}
 	}
@@ -146,8 +156,10 @@ func (b *builder) finish() *Analysis {
 					c.Parents[name] = parents
 				}
 			}
-			slices.SortFunc(c.Columns, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
-			c.Columns = slices.Compact(c.Columns)
+			for _, list := range []*[]hoop.ColumnRef{&c.Columns, &c.Rows, &c.Elements} {
+				slices.SortFunc(*list, func(a, b hoop.ColumnRef) int { return strings.Compare(a.String(), b.String()) })
+				*list = slices.Compact(*list)
+			}
 			out.Uses = append(out.Uses, c)
 		}
 	}
@@ -247,7 +259,7 @@ type stmt struct {
 	endless  bool            // it runs as often as a query without a limit has rows
 	many     bool            // so do triggers of what it changes
 
-	traces func() trace // nil where nobody knows
+	traces func() Stored // nil where nobody knows
 
 	limitedCTE map[*pg_query.CommonTableExpr]bool
 	steps      int  // of limiters

@@ -335,18 +335,21 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 		} else if u.Tables = without(append(u.Tables, sources...), u.own); len(u.Tables) == 0 {
 			continue
 		} else if t := traced(); u.chosen {
-			u.Columns = slices.DeleteFunc(slices.Concat(t.apart, among), func(c hoop.ColumnRef) bool { return slices.Contains(u.own, hoop.TableName(c.Schema, c.Table)) })
+			u.Columns = slices.DeleteFunc(slices.Concat(t.Apart, among), func(c hoop.ColumnRef) bool { return slices.Contains(u.own, hoop.TableName(c.Schema, c.Table)) })
 			if len(u.Columns) == 0 {
 				continue
 			}
 			if slices.Contains(u.Columns, hoop.AnyColumn) {
 				u.Columns = nil // by tables
 			}
-		} else if t.known && len(u.Columns) == 0 {
-			u.Columns = slices.Concat(t.columns, among, decide(deciding, u.Tables))
+		} else if t.Known && len(u.Columns) == 0 {
+			u.Columns = slices.Concat(t.Columns, among, decide(deciding, u.Tables))
 			if len(u.Columns) == 0 {
 				continue
 			}
+		}
+		if !u.chosen && !isOwn(u.Into) {
+			u.Rows, u.Elements = slices.Clone(traced().Rows), slices.Clone(traced().Elements)
 		}
 		if s.add(u.Use); !u.chosen {
 			s.copying = append(s.copying, u.Use)
@@ -358,7 +361,7 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 // unfollowed notes what a derive puts where it is not followed. named are the tables that it
 // copies itself, whatever the statement reads. Views are followed to what they are over, and names
 // to what has another one now: for what comes behind in one text, none is.
-func (s *stmt) unfollowed(u hoop.Use, named []string, traced func() trace) {
+func (s *stmt) unfollowed(u hoop.Use, named []string, traced func() Stored) {
 	if isOwn(u.Into) && s.followed {
 		return
 	}
@@ -375,13 +378,13 @@ func (s *stmt) unfollowed(u hoop.Use, named []string, traced func() trace) {
 		}
 	}
 	switch t := traced(); {
-	case !t.known:
+	case !t.Known:
 		u.Columns, u.Tables = nil, sortedSet(append(s.origins(), named...))
-	case len(t.values) == 0:
+	case len(t.Values) == 0:
 		return
 	default:
-		u.Columns, u.Tables = t.values, nil
-		for _, c := range t.values {
+		u.Columns, u.Tables = t.Values, nil
+		for _, c := range t.Values {
 			u.Tables = append(u.Tables, hoop.TableName(c.Schema, c.Table))
 		}
 	}
@@ -395,22 +398,22 @@ func without(names, others []string) []string {
 	return slices.DeleteFunc(names, func(n string) bool { return slices.Contains(others, n) })
 }
 
-// trace is what Lineage.Stored tells of a statement.
-type trace struct {
-	columns, values, apart []hoop.ColumnRef
-	known                  bool
-}
-
 // traced gives the columns from which everything derives that the statement stores, or by
 // which it chooses rows.
-func (s *stmt) traced() trace {
-	if s.traces == nil || s.stray || s.ran.reads || s.ran.session {
-		return trace{apart: []hoop.ColumnRef{hoop.AnyColumn}}
+func (s *stmt) traced() Stored {
+	t := Stored{Apart: []hoop.ColumnRef{hoop.AnyColumn}}
+	if s.traces == nil {
+		return t
 	}
-	t := s.traces()
+	if s.stray || s.ran.reads || s.ran.session {
+		known := s.traces()
+		t.Rows, t.Elements = known.Rows, known.Elements
+		return t
+	}
+	t = s.traces()
 	for from := range s.ran.sources {
 		c := hoop.ColumnRef{Schema: from.Schema, Table: from.Name, Column: "*"}
-		t.columns, t.apart = append(t.columns, c), append(t.apart, c)
+		t.Columns, t.Apart = append(t.Columns, c), append(t.Apart, c)
 	}
 	return t
 }

@@ -108,3 +108,32 @@ func TestCopies_ThroughAnotherTarget(t *testing.T) {
 	}
 	shown(t, l, open1, []mode{simple}, script{lines: []string{"DROP TABLE archive.copy_beside"}, changes: true})
 }
+
+// Copies with as many rows as conditions, joins, groups and stored elements make are let in, also of
+// protected data, and so is one row for each with what multiplies them gathered in it.
+func TestCopies_Ordinary(t *testing.T) {
+	l := start(t)
+	for _, sql := range []string{
+		"SELECT p.id, p.ssn, c.id AS claim FROM clinic.patients p LEFT JOIN clinic.claims c ON c.member_ssn = p.ssn",
+		"SELECT p.state, p.mrn FROM clinic.patients p JOIN archive.patients a USING (mrn) WHERE p.dob < now() ORDER BY p.full_name LIMIT 10",
+		"SELECT DISTINCT state, substr(ssn, 1, 3) AS area, count(*), max(dob) FROM clinic.patients GROUP BY 1, 2 HAVING count(DISTINCT ssn) > 0",
+		"SELECT id, row_number() OVER (PARTITION BY full_name ORDER BY dob) AS n FROM clinic.patients WHERE ssn LIKE '9%' OR email IS NULL",
+		"SELECT p.id, g, p.full_name FROM clinic.patients p, generate_series(1, 3) g",
+		"SELECT p.id, a FROM clinic.patients p, unnest(p.alt_ids) a",
+		"SELECT p.id, e.key, e.value FROM clinic.patients p, jsonb_each(p.profile) e",
+		"SELECT id, unnest(ARRAY[phone, email]) AS contact FROM clinic.patients",
+		"SELECT p.id, w.words, w.n FROM clinic.patients p, LATERAL (SELECT array_agg(w) AS words, count(*) AS n FROM regexp_split_to_table(p.full_name, ' ') w) w",
+		"SELECT id, (SELECT string_agg(w, ' ' ORDER BY w) FROM regexp_split_to_table(full_name, ' ') w) AS sorted FROM clinic.patients",
+		"SELECT count(*), count(DISTINCT w) AS words FROM clinic.patients, regexp_split_to_table(full_name, ' ') w",
+		"WITH RECURSIVE r AS (SELECT id, full_name, 1 AS n FROM clinic.patients UNION ALL SELECT id, full_name, n + 1 FROM r WHERE n < 3) SELECT * FROM r",
+		"SELECT id, full_name FROM clinic.patients WHERE id = ANY ($$ {1,2} $$) UNION ALL SELECT id, full_name FROM archive.patients",
+	} {
+		l.unprotect(t, open1, open1)
+		got := told(shown(t, l, open1, []mode{simple}, script{lines: []string{
+			"CREATE TABLE archive.ordinary AS " + sql, "INSERT INTO archive.ordinary " + sql, "DROP TABLE archive.ordinary",
+		}, changes: true})[0])
+		if strings.Contains(got, "ERROR") || !strings.Contains(got, "INSERT 0 ") {
+			t.Errorf("%s: %s", sql, got)
+		}
+	}
+}
