@@ -242,11 +242,7 @@ func size(n int) int {
 // goesOn reports that a separator and digits may follow at i: behind a dash the line may end, and
 // bytes beyond ASCII are not looked at.
 func goesOn(v []byte, i int) bool {
-	if i+1 >= len(v) {
-		return false
-	}
-	kind := afterDigits[v[i]]
-	return kind == nextDigit && v[i] != ',' && v[i] != ')' || kind != nextOther && (v[i] == '-' || isDigit(v[i+1]))
+	return i+1 < len(v) && (v[i] == '-' || v[i] >= 0x80 || in(groupSeps, v[i]) && isDigit(v[i+1]))
 }
 
 // monthStarts are the letters that monthName's names begin with, and "of".

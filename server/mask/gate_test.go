@@ -61,6 +61,18 @@ func TestGate_HidesNothing(t *testing.T) {
 	}
 }
 
+// Where no further group of digits follows, what has three is not asked for.
+func TestNumeralAt_SeesTheNextGroup(t *testing.T) {
+	for text, want := range map[string]bool{
+		"212-555-0123": true, "212-555\u20130123": true, "12\u20135": true, "123-45-\n6789": true, "1.2.3": true, "1/2345/6": true, "1 2 3": true,
+		"12.5": false, "12.5,6": false, "12.5. 6": false, "12.5)6": false, "1/2 tab": false, "12-31\n": false, "12": false, "12a-5-5": false,
+	} {
+		if r, _ := numeralAt([]byte(text), 0); r.next.chain() != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
 // That a number is in a list of them hides no street.
 func TestGate_HidesNoStreet(t *testing.T) {
 	pieces := []string{"12", "5", "1234", "123456", "42nd", "12B", "Main", "Street", "Road", "N.", "mg"}
@@ -95,7 +107,7 @@ func TestRow_HidesNothing(t *testing.T) {
 	// Few words that meet often, and all that are known.
 	few := []string{
 		"zebulon", "rhythm", "findings", "sinus", "x", "in", "from", "near", "hometown", "ohio", "texas", "New York", "parish", "city", "maria", "smith", "dear", "rhode Island", "van der", "de la", "st.", "Élan", "José",
-		"o'shaughnessy", "smith-jones", "garcia's", "DOB", "PharmD", "IL", "62704", "is a 5", "is a pleasant", "states", "denied", "endorses", "complains", "MRN", "north Dakota", "(sister)", "patient", "general",
+		"o'shaughnessy", "smith-jones", "garcia's", "DOB", "PharmD", "IL", "62704", "is a 5", "is a pleasant", "states", "denied", "endorses", "complains", "MRN", "M.D.", "Ph.D", "north Dakota", "(sister)", "patient", "general",
 	}
 	var all []string
 	for _, s := range words.slots {

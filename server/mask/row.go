@@ -155,13 +155,16 @@ func (r *row) judge(s []byte) {
 	}
 	const (
 		telling = isGiven | isSurname | isTitle | isCue | isWeakCue
-		placing = isCity | isState | isBeside | isHalf | isCode
+		placing = isCity | isState | isBeside | isHalf // a state's code tells with a ZIP code behind it, which ends the row
 	)
 	mayName, mayPlace := flags&telling == 0, flags&placing == 0
 	if !mayName && !mayPlace {
 		return
 	}
 	end := r.words[r.n-1].end
+	if end+1 < len(s) && s[end] == '.' && isAlpha(s[end+1]) {
+		return // M.D., Ph.D.: they stand behind the word before
+	}
 	nameless, placeless := r.alone(s, end)
 	if mayName && (nameless || !r.turned(s, end) && !behind(s, end) && !person(s, end)) {
 		r.names = place(r.cueBefore(s) != 0) // the first by what stands before it
