@@ -12,7 +12,7 @@ type row struct {
 
 	names, cities int // only at as many of its first words may a name, or a city, start
 
-	ahead [4]readWord // words behind the row that were read last
+	ahead readWord // the word behind the row that was read last
 }
 
 type readWord struct {
@@ -47,13 +47,12 @@ func (w word) nothing() bool { return w.flags&(isStop|isGiven|isCity) == isStop 
 
 // peek reads the word with a capital at i, of those behind the row.
 func (r *row) peek(s []byte, i int) (w word, ok bool) {
-	kept := &r.ahead[i/4%len(r.ahead)]
-	if kept.at != i+1 {
-		w, ok = capitalAt(s, i)
-		*kept = readWord{i + 1, ok, w}
-		return w, ok
+	if r.ahead.at == i+1 {
+		return r.ahead.word, r.ahead.ok
 	}
-	return kept.word, kept.ok
+	w, ok = capitalAt(s, i)
+	r.ahead = readWord{i + 1, ok, w}
+	return w, ok
 }
 
 // next reads the word with a capital at i, which is behind the one that is looked at.
