@@ -32,6 +32,9 @@ const (
 	// maxEnds is how many of the target's processes end at once, so that the sessions that are
 	// cut next, and whoever cuts them, find a processor.
 	maxEnds = 4
+	// copyEnds is how long the process of a COPY that waits for data may take to end: one that
+	// takes longer computes with what it has.
+	copyEnds = 250 * time.Millisecond
 	// endsBy is how long a process of the target may take to end until the gateway waits for
 	// no other one.
 	endsBy = 2 * time.Second
@@ -146,21 +149,24 @@ func (c *crowd) endOne(m *member) {
 	defer close(m.over)
 	defer m.closeTarget()
 	busy, waits := m.occupied()
-	by := time.Now().Add(endsBy)
+	now := time.Now()
 	switch {
 	case m.gone.Load():
 	case m.all.hung.Load():
 		m.late = busy
-	case busy && !waits: // it sends to us: the end of the connection is what stops that
-		ctx, stop := context.WithDeadline(context.Background(), by)
+	case busy:
+		if waits && m.awaitTarget(now.Add(copyEnds)) {
+			break
+		}
+		// It sends to us, which only the end of the connection stops, or computes.
+		ctx, stop := context.WithDeadline(context.Background(), now.Add(endsBy))
 		defer stop()
 		if m.cancelTarget(ctx); ctx.Err() != nil {
 			m.all.hung.Store(true)
 			m.late = true
 		}
-	case !m.awaitTarget(by):
+	case !m.awaitTarget(now.Add(endsBy)):
 		m.all.hung.Store(true)
-		m.late = busy
 	}
 }
 

@@ -96,6 +96,28 @@ func TestSever_Crowd(t *testing.T) {
 	}
 }
 
+// A COPY whose rows are computed with does not see the end of its connection: it is cancelled.
+func TestSever_CopyThatComputes(t *testing.T) {
+	g := setup(t, `create table n (i int); create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(600); return new; end';
+		create trigger slow before insert on n for each row execute function slow()`)
+	watch := g.direct()
+	c := rawConn(t, g.dsn())
+	c.Frontend.Send(query("copy n from stdin"))
+	check(t, c.Frontend.Flush())
+	if _, err := c.Frontend.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	c.Frontend.Send(&pgproto3.CopyData{Data: []byte("1\n2\n")})
+	check(t, c.Frontend.Flush())
+	eventually(t, "it computes", func() bool {
+		var n int
+		check(t, watch.QueryRow(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'PgSleep'").Scan(&n))
+		return n == 1
+	})
+	g.grants.end(errOver)
+	eventually(t, "its process ends", func() bool { return g.backends(watch, "")+g.atRest(watch) == 0 })
+}
+
 // backends are the other ends of connections that end: they count how many do at once.
 type backends struct {
 	mu         sync.Mutex // guards what follows
