@@ -84,6 +84,9 @@ type Use struct {
 	// the statement chooses rows by is an infer. Elements are columns as many rows as whose
 	// values have elements are put there.
 	Rows, Elements []ColumnRef `json:"-"`
+	// Shaped, of derive, says that all that is put there has the shape (NULLs, sizes, nesting) of
+	// values that are stored; that of what is computed may say anything.
+	Shaped bool `json:"-"`
 	// Exact, of derive, says that it is one by its tables alone: what else the statement may
 	// reach makes no difference.
 	Exact bool `json:"-"`

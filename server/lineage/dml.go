@@ -104,6 +104,7 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 	x := &assigned{}
 	if q.SelectStmt != nil {
 		source := a.query(q.SelectStmt, w)
+		a.puts(source)
 		x.mult, x.decide = source.mult, source.decide
 		x.rows = x.mult.and(flow{unknown: x.decide.unknown})
 		names := a.insertColumns(q)
@@ -118,6 +119,7 @@ func (a *analysis) inserted(q *pg_query.InsertStmt, w *scope) *assigned {
 	for _, n := range q.Cols {
 		for _, ind := range n.GetResTarget().GetIndirection() { // it can be seen in what is stored
 			x.set(n.GetResTarget().GetName(), a.expr(ind, &scope{parent: w}).computed())
+			a.computed = true
 		}
 	}
 	if oc := q.OnConflictClause; oc != nil && len(oc.TargetList) > 0 {
@@ -159,6 +161,7 @@ func (a *analysis) sets(list []*pg_query.Node, s *scope) *assigned {
 	for _, n := range list {
 		rt := n.GetResTarget()
 		f := a.expr(rt.GetVal(), s)
+		a.computed = a.computed || !f.keepsShape() || len(rt.GetIndirection()) > 0
 		for _, ind := range rt.GetIndirection() {
 			f = f.and(a.expr(ind, s))
 		}
@@ -240,7 +243,9 @@ func (a *analysis) merge(q *pg_query.MergeStmt, parent *scope) *relation {
 			x.anywhere(f)
 		}
 		for _, v := range c.GetValues() {
-			x.anywhere(a.expr(v, s))
+			f := a.expr(v, s)
+			a.computed = a.computed || !f.keepsShape()
+			x.anywhere(f)
 		}
 		s.decide = s.decide.and(a.expr(c.GetCondition(), s))
 	}

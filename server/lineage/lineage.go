@@ -153,20 +153,21 @@ const (
 
 // analysis is the work on one statement.
 type analysis struct {
-	cat    *catalog.Snapshot
-	names  bool                 // places of the session's own tables count as origins
-	views  map[uint32]*relation // users' views; nil while one is read
-	kept   flow                 // what everything that is stored derives from
-	stored flow                 // of that, what is stored itself
-	rows   flow                 // what multiplies the rows that are stored,
-	parts  flow                 // or has as many elements
-	apart  *flow                // what decides which rows an UPDATE or DELETE changes, beside their own columns; nil where nobody asks
-	among  flow                 // what chose the rows of the session's own tables that were read
-	left   map[string]flow      // what decides which rows are deleted, by table; nil where nobody asks
-	refs   []hoop.ColumnRef
-	ids    map[hoop.ColumnRef]int32 // index in refs
-	steps  int                      // left
-	depth  int                      // left
+	cat      *catalog.Snapshot
+	names    bool                 // places of the session's own tables count as origins
+	views    map[uint32]*relation // users' views; nil while one is read
+	kept     flow                 // what everything that is stored derives from
+	stored   flow                 // of that, what is stored itself
+	rows     flow                 // what multiplies the rows that are stored,
+	parts    flow                 // or has as many elements
+	computed bool                 // of what is stored, the shape may be
+	apart    *flow                // what decides which rows an UPDATE or DELETE changes, beside their own columns; nil where nobody asks
+	among    flow                 // what chose the rows of the session's own tables that were read
+	left     map[string]flow      // what decides which rows are deleted, by table; nil where nobody asks
+	refs     []hoop.ColumnRef
+	ids      map[hoop.ColumnRef]int32 // index in refs
+	steps    int                      // left
+	depth    int                      // left
 }
 
 // enter takes a step down, and a leave goes with it; false where there is none left, and

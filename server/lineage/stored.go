@@ -43,7 +43,7 @@ func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) sqlscan.Stored {
 		out.Apart = a.origins(*a.apart)
 	}
 	if !a.kept.unknown && len(a.kept.ids) <= maxStored {
-		out.Columns, out.Values, out.Known = a.origins(a.kept), a.origins(a.stored), true
+		out.Columns, out.Values, out.Known, out.Shaped = a.origins(a.kept), a.origins(a.stored), true, !a.computed
 	}
 	return out
 }
@@ -86,8 +86,12 @@ func (a *analysis) shown(query *pg_query.Node) *relation {
 	r := a.query(query, nil)
 	a.stored = a.stored.and(r.whole())
 	a.kept = a.kept.and(r.whole()).and(r.decide).and(r.mult)
+	a.puts(r)
 	return r
 }
+
+// puts notes whether rows that are stored have values of a shape that is computed.
+func (a *analysis) puts(r *relation) { a.computed = a.computed || !r.row().shaped }
 
 // multiplies notes what decides how many rows are put into a table.
 func (a *analysis) multiplies(by flow) {

@@ -82,6 +82,32 @@ func TestStored(t *testing.T) {
 	}
 }
 
+// Values that are stored have the shape of stored ones, or one that may say anything.
+func TestStored_Shaped(t *testing.T) {
+	for sql, want := range map[string]bool{
+		"insert into codes (kind) select state from patients where ssn like 'x%'":                                        true,
+		"insert into codes values ('a', 'b', $1)":                                                                        true,
+		"insert into codes table codes":                                                                                  true,
+		"update codes set kind = p.state from patients p where p.n = 1":                                                  true,
+		"create table new as select array[ssn, mrn] as a, tags from patients":                                            true,
+		"insert into codes (kind) select upper(state) from patients":                                                     false,
+		"insert into events (list) select array_fill(0, array[n]) from patients":                                         false,
+		"insert into events (list[(select n from patients)]) values (1)":                                                 false,
+		"update events set list[2] = 1":                                                                                  false,
+		"update codes set kind = case when ssn > 'x' then null else kind end":                                            false,
+		"update codes set (kind, label) = (select state, mrn from patients where id = 1)":                                false,
+		"insert into codes values ('x') on conflict (kind) do update set label = nullif(codes.ssn, 'x')":                 false,
+		"merge into codes c using patients p on c.kind = p.mrn when not matched then insert (ssn) values (left(ssn, 1))": false,
+		"with i as (insert into codes (kind) select left(ssn, 1) from patients) select 1":                                false,
+		"create table new as select left(ssn, 1) as a from patients":                                                     false,
+		"create table new as execute p":                                                                                  false,
+	} {
+		if got := Stored(parse(t, sql), 0, snap).Shaped; got != want {
+			t.Errorf("%s: %v, want %v", sql, got, want)
+		}
+	}
+}
+
 // What decides which rows change counts where it is not in these rows.
 func TestStored_Apart(t *testing.T) {
 	for sql, want := range map[string]string{

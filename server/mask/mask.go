@@ -438,6 +438,18 @@ func takes(u hoop.Use, tables []string) bool {
 // opens reports whether a derive goes to a place that is not protected whole.
 func (r *Rules) opens(u hoop.Use) bool { return len(u.Into) == 0 || !allOf(u.Into, r.covers) }
 
+// Reshaped gives tables that a rule redacts whole, so that nobody is asked where protected data goes
+// there, and in which the shape of values may be computed of it from now on: that is shown no more
+// where they inherit protection.
+func (r *Rules) Reshaped(st *hoop.Statement) (into []string) {
+	for _, u := range st.Uses {
+		if derives(u) && !u.Shaped && !u.Keeps && !r.opens(u) && r.touches(st, u) {
+			into = append(into, slices.DeleteFunc(slices.Clone(u.Into), r.copied)...)
+		}
+	}
+	return into
+}
+
 // counts reports whether an effect is one with the rules as they are.
 func (r *Rules) counts(st *hoop.Statement, u hoop.Use) bool {
 	switch u.Effect {

@@ -407,6 +407,27 @@ func TestMultiplied(t *testing.T) {
 	}
 }
 
+func TestReshaped(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}, resource.MaskRule{Columns: []string{"vault.*.*"}}).For(anybody, "pg")
+	for _, c := range []struct {
+		name string
+		use  hoop.Use
+		want string
+	}{
+		{"computed", hoop.Use{Tables: []string{"a.b"}, Into: []string{"vault.t"}}, "vault.t"},
+		{"as it is", hoop.Use{Tables: []string{"a.b"}, Into: []string{"vault.t"}, Shaped: true}, ""},
+		{"texts and numbers", hoop.Use{Columns: []hoop.ColumnRef{ref("a.b.c")}, Into: []string{"vault.t"}, Keeps: true}, ""},
+		{"of unprotected", hoop.Use{Tables: []string{"a.x"}, Into: []string{"vault.t"}}, ""},
+		{"a derive", hoop.Use{Tables: []string{"a.b"}, Into: []string{"x.y"}}, ""},
+		{"into a copy", hoop.Use{Tables: []string{"a.b"}, Into: []string{"work.copy"}}, ""},
+	} {
+		c.use.Effect = hoop.EffectDerive
+		if got := strings.Join(r.Reshaped(&hoop.Statement{Uses: []hoop.Use{c.use}}), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestKnowing_Columns(t *testing.T) {
 	r := compile(t, resource.MaskRule{Columns: []string{"*.*.phone"}}).For(anybody, "pg")
 	if !r.ProtectsTable("a.wards") {

@@ -176,7 +176,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	if err := exports.begin(ctx, s.line, st); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
-	if err := s.inherit(ctx, uses); err != nil {
+	if err := s.inherit(ctx, st, uses); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
@@ -535,8 +535,8 @@ func Refused(err error) *Run {
 
 // inherit lets the destinations of protected data inherit its protection, before the
 // statement runs.
-func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
-	into := destinations(uses)
+func (s *Session) inherit(ctx context.Context, st *hoop.Statement, uses []hoop.Use) error {
+	into := append(destinations(uses), s.rules().Reshaped(st)...)
 	if len(into) == 0 {
 		return nil
 	}

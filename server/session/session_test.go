@@ -243,6 +243,51 @@ func TestSession_RowsOfMaskedValues(t *testing.T) {
 	}
 }
 
+// Nobody is asked where protected data goes into a table that a rule redacts whole. What is computed
+// for it shows no shape from then on: as many elements as a value says are the value.
+func TestSession_ComputedShapes(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, of text[]); CREATE TABLE calm (id int, of text[])", Resources: masks + `
+---
+kind: MaskRule
+name: vault
+spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*'], with: redact}
+`})
+	conn := open(t, g, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	shown := func(table string) (all []string) {
+		rows, err := conn.Query(t.Context(), "SELECT of FROM "+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			all = append(all, string(rows.RawValues()[0]))
+		}
+		return all
+	}
+	for _, sql := range []string{
+		"INSERT INTO calm SELECT id, ARRAY[ssn, name] FROM patients", "INSERT INTO calm VALUES (3, NULL)", "INSERT INTO vault SELECT id, of FROM calm",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	for _, table := range []string{"calm", "vault"} {
+		if got, want := shown(table), []string{"{[masked],[masked]}", "{[masked],[masked]}", ""}; !slices.Equal(got, want) {
+			t.Errorf("copied, %s shows %q, want %q", table, got, want)
+		}
+	}
+	for table, sql := range map[string]string{
+		"vault": "INSERT INTO vault SELECT id, array_fill('x'::text, ARRAY[length(ssn)]) FROM patients",
+		"calm":  "INSERT INTO calm SELECT id, CASE WHEN ssn > 'CANARY-2' THEN NULL ELSE ARRAY[state] END FROM patients",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if got := shown(table); slices.ContainsFunc(got, func(v string) bool { return v != "{}" }) {
+			t.Errorf("computed, %s shows %q", table, got)
+		}
+	}
+}
+
 // The site's own module counts from the next statement after it was loaded; one with a
 // fault leaves the former in force.
 func TestSession_SiteModule(t *testing.T) {

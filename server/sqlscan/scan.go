@@ -44,8 +44,9 @@ type Stored struct {
 	// Apart are those that decide which rows an UPDATE or DELETE in it changes, beside the
 	// columns of these rows; hoop.AnyColumn where that is not known.
 	Apart []hoop.ColumnRef
-	// Rows and Elements are those of hoop.Use.
+	// Rows, Elements and Shaped are those of hoop.Use.
 	Rows, Elements []hoop.ColumnRef
+	Shaped         bool
 }
 
 // Analyze says what p can do in a database that contains cat. It never fails: what it
@@ -125,6 +126,7 @@ func (b *builder) add(u hoop.Use) {
 			have.Columns = append(have.Columns, u.Columns...)
 			have.Rows = append(have.Rows, u.Rows...)
 			have.Elements = append(have.Elements, u.Elements...)
+			have.Shaped = have.Shaped && u.Shaped
 			return
 		}
 	}

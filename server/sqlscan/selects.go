@@ -351,6 +351,7 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 		if !u.chosen && !isOwn(u.Into) {
 			u.Rows, u.Elements = slices.Clone(traced().Rows), slices.Clone(traced().Elements)
 		}
+		u.Shaped = u.chosen || traced().Shaped
 		if s.add(u.Use); !u.chosen {
 			s.copying = append(s.copying, u.Use)
 			s.unfollowed(u.Use, named, traced)
