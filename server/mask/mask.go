@@ -319,14 +319,15 @@ func (r *Rules) ProtectsTable(table string) bool {
 	})
 }
 
-// covers reports whether every column of the table is protected.
+// covers reports whether every column of the table is protected, from everybody from whom what is
+// protected here is.
 func (r *Rules) covers(table string) bool {
 	schema, name, ok := resource.SplitTable(table)
 	if !ok {
 		return r.all
 	}
 	return r.copied(table) || slices.ContainsFunc(r.columns, func(c *rule) bool {
-		return c.with == resource.Redact && slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool {
+		return c.with == resource.Redact && r.reaches(c) && slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool {
 			return p.Column.Any && p.Schema.Match(schema) && p.Table.Match(name)
 		})
 	})
@@ -396,6 +397,15 @@ func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
 }
 
 func derives(u hoop.Use) bool { return u.Effect == hoop.EffectDerive }
+
+// reaches reports whether a rule holds wherever, and for whomever, another one does: else somebody
+// could read there what they are not shown.
+func (r *Rules) reaches(c *rule) bool {
+	return allOf(slices.Concat(r.columns, r.free), func(o *rule) bool {
+		return allOf(c.except, func(group string) bool { return slices.Contains(o.except, group) }) &&
+			allOf(o.targets, func(target string) bool { return resource.NamesTarget(c.targets, target) })
+	})
+}
 
 // Multiplied gives the protected columns that decide how many rows the statement puts into
 // tables that others see, hoop.AnyColumn where it may be any, and what these tables are called.

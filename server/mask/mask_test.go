@@ -369,6 +369,21 @@ func TestUses(t *testing.T) {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}
+	// Whom the rule of the place excepts, or who comes by way of another target, would be shown it.
+	for name, rule := range map[string]resource.MaskRule{
+		"excepts":       {Columns: []string{"vault.*.*"}, Except: []string{"billing"}},
+		"other targets": {Columns: []string{"vault.*.*"}, Targets: []string{"pg"}},
+	} {
+		st := hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}
+		source := resource.MaskRule{Columns: []string{"a.b.c"}, Targets: []string{"pg", "pg-2"}}
+		if got := compile(t, source, rule).For(anybody, "pg").Uses(&st); len(got) != 1 || got[0].Effect != hoop.EffectDerive {
+			t.Errorf("%s: %v", name, got)
+		}
+		rule.Targets, source.Except = append(source.Targets, "pg-3"), append(rule.Except, "audit")
+		if got := compile(t, source, rule).For(anybody, "pg").Uses(&st); len(got) != 1 || got[0].Effect != hoop.EffectWrite {
+			t.Errorf("%s, and the source's too: %v", name, got)
+		}
+	}
 	if got := compile(t).For(anybody, "other").Uses(&hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "*"), infer("a.b.c")}}); len(got) != 1 || got[0].Effect != hoop.EffectWrite {
 		t.Errorf("without rules: %v", got)
 	}

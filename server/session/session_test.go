@@ -288,6 +288,32 @@ spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*'], with: r
 	}
 }
 
+// A rule that redacts a table whole, but not for others, is no place for what is masked for them.
+func TestSession_CopiesToWhomARuleExcepts(t *testing.T) {
+	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, txt text)", Resources: masks + `
+---
+kind: MaskRule
+name: vault
+spec: {targets: [pg-prod], columns: ['public.vault.*'], with: redact, except: [compliance]}
+`})
+	decided := answer(t, g, true, nil)
+	if _, err := open(t, g, nil).Exec(t.Context(), "INSERT INTO vault SELECT id, ssn FROM patients"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-decided; err != nil {
+		t.Fatalf("nobody was asked: %v", err)
+	}
+	auditor, err := pgx.Connect(t.Context(), g.Connect("auditor", "pg-prod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer auditor.Close(t.Context()) //nolint:errcheck // the test is over
+	var got string
+	if err := auditor.QueryRow(t.Context(), "SELECT txt FROM vault LIMIT 1").Scan(&got); err != nil || strings.Contains(got, "CANARY") {
+		t.Errorf("the auditor was shown %q, %v", got, err)
+	}
+}
+
 // The site's own module counts from the next statement after it was loaded; one with a
 // fault leaves the former in force.
 func TestSession_SiteModule(t *testing.T) {
