@@ -188,6 +188,10 @@ func TestInference_Sizes(t *testing.T) {
 		"a number of pages":    "SELECT relpages FROM pg_class WHERE relname = 't'",
 		"all of a row":         "SELECT * FROM pg_class WHERE relname = 't'",
 		"a number of blocks":   "SELECT heap_blks_hit FROM pg_statio_user_tables",
+		"a number of rows":     "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 't'",
+		"a number of reads":    "SELECT idx_tup_read FROM pg_stat_all_indexes",
+		"an estimate of rows":  "SELECT reltuples FROM pg_class WHERE relname = 't'",
+		"a counter":            "SELECT pg_stat_get_tuples_inserted('t'::regclass)",
 		"by a function":        "SELECT r.n FROM pg_class c, LATERAL (SELECT pg_table_size(c.oid) AS n) r WHERE relname = 't'",
 	} {
 		t.Run(name, func(t *testing.T) {

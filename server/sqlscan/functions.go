@@ -155,7 +155,7 @@ func (s *stmt) function(f *catalog.Function, c call) {
 		s.reads[hoop.TableName("pg_catalog", relation)] = true
 		s.inside[hoop.TableName("pg_catalog", relation)] = true
 	}
-	if sizeFunctions[f.Name] {
+	if tellsSize(f.Name) {
 		s.sizes(true)
 	}
 	h, listed := harmOf(f.Name)

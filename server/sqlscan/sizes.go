@@ -13,10 +13,16 @@ var sizeFunctions = map[string]bool{
 	"pg_database_size": true, "pg_tablespace_size": true,
 }
 
-// sizes notes that the statement can see how much room the session's own tables take, or
-// in which page of one a row is. Somebody who copies one value often enough learns how
-// long it is, and by an index whether values are the same: it counts as a search of what these
-// tables hold. called says that a function tells.
+// tellsSize reports whether a function of PostgreSQL's own tells how much room tables take, or
+// how many rows they have.
+func tellsSize(name string) bool {
+	return sizeFunctions[name] || strings.HasPrefix(name, "pg_stat_get_")
+}
+
+// sizes notes that the statement can see how much room the session's own tables take, how many
+// rows they have, or in which page of one a row is. Somebody who copies one value often enough
+// learns how long it is, and by an index whether values are the same: it counts as a search of
+// what these tables hold. called says that a function tells.
 func (s *stmt) sizes(called bool) {
 	var held catalog.Holds
 	for _, t := range s.cat.Local() {
@@ -33,7 +39,8 @@ func (s *stmt) sizes(called bool) {
 	s.conflicts = append(s.conflicts, hoop.Look{Columns: columns})
 }
 
-// measures reports whether the statement names where rows are, or how many pages a relation has.
+// measures reports whether the statement names where rows are, or how many of them or of pages a
+// relation has.
 func (s *stmt) measures() bool {
 	if s.names.shown["ctid"] {
 		return true
@@ -41,11 +48,17 @@ func (s *stmt) measures() bool {
 	for _, sources := range s.names.aliases {
 		for _, src := range sources {
 			for _, t := range src.tables {
-				if t.System && (strings.HasPrefix(t.Name, "pg_statio_") || t.Name == "pg_class" && (s.names.shown["relpages"] || s.names.shown["*"])) {
+				if t.System && (counters(t.Name) || t.Name == "pg_class" && (s.names.shown["relpages"] || s.names.shown["reltuples"] || s.names.shown["*"])) {
 					return true
 				}
 			}
 		}
 	}
 	return false
+}
+
+// counters reports whether a view has a row of counters for each relation
+// (pg_stat_user_tables, pg_statio_all_indexes).
+func counters(view string) bool {
+	return strings.HasPrefix(view, "pg_stat") && (strings.HasSuffix(view, "_tables") || strings.HasSuffix(view, "_indexes") || strings.HasPrefix(view, "pg_statio_"))
 }
