@@ -25,7 +25,13 @@ const maxStored = 2000
 func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) sqlscan.Stored {
 	stmts, any := p.Tree.GetStmts(), []hoop.ColumnRef{hoop.AnyColumn}
 	out := sqlscan.Stored{Apart: any, Rows: any}
-	if i < 0 || i >= len(stmts) || slices.ContainsFunc(stmts[:i], executes) {
+	if i < 0 || i >= len(stmts) {
+		return out
+	}
+	if slices.ContainsFunc(stmts[:i], executes) {
+		if alters(stmts[i].GetStmt()) {
+			out.Rows = nil
+		}
 		return out
 	}
 	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth, apart: &flow{}}
@@ -46,6 +52,11 @@ func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) sqlscan.Stored {
 		out.Columns, out.Values, out.Known, out.Shaped = a.origins(a.kept), a.origins(a.stored), true, !a.computed
 	}
 	return out
+}
+
+// alters reports that a command puts no rows into a table, beside those that are there.
+func alters(n *pg_query.Node) bool {
+	return n.GetAlterTableStmt() != nil || n.GetRenameStmt() != nil
 }
 
 // storing reads a command that may store something.

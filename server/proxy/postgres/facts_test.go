@@ -39,7 +39,12 @@ func (g *gateway) held(t *testing.T, run func() error) (hoop.Request, hoop.Facts
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- run() }()
-	r := <-g.grants.held
+	var r hoop.Request
+	select {
+	case r = <-g.grants.held:
+	case err := <-done:
+		t.Fatalf("it was not held: %v", err)
+	}
 	if id := <-g.grants.tells; id != r.ID {
 		t.Errorf("told about %d, want %d", id, r.ID)
 	}
@@ -157,8 +162,8 @@ func TestFacts(t *testing.T) {
 			{"EXECUTE gone(NULL);", "change", 0},
 			{"execute \"A name\" ('OR') -- a word", "come back", 100},
 			{"EXECUTE wired(101, 'NY')", "change", 90}, // by itself 0; the planner knows no better
-			{"CREATE TABLE copied AS EXECUTE gone('OR')", "", 0},
-			{"CREATE TABLE copied AS EXECUTE \"A name\" ('OR')", "be stored", 100},
+			{"CREATE TEMP TABLE copied AS EXECUTE gone('OR')", "", 0},
+			{"CREATE TEMP TABLE copied AS EXECUTE \"A name\" ('OR')", "be stored", 100},
 			{"CREATE TABLE copied (\"select\") AS /* select */ SELECT id FROM people WHERE state = 'OR' WITH DATA", "be stored", 100},
 			{"EXPLAIN ANALYZE EXECUTE gone('OR')", "change", 100},
 			{"EXPLAIN (ANALYZE, COSTS off) DELETE FROM people", "change", 1000},
