@@ -73,7 +73,7 @@ type member struct {
 	*conn
 	all   *company
 	first bool          // it keeps locks or a snapshot, which others may wait for
-	gone  atomic.Bool   // its process of the target is
+	runs  bool          // what runs at the target for it is cancelled without a turn
 	over  chan struct{} // closed when its connection to the target is
 }
 
@@ -151,7 +151,7 @@ func (c *crowd) endOne(m *member) {
 	busy, waits := m.occupied()
 	now := time.Now()
 	switch {
-	case m.gone.Load():
+	case m.runs:
 	case m.all.hung.Load():
 		m.late = busy
 	case busy:
@@ -178,14 +178,14 @@ func (c *conn) sever(ctx context.Context) {
 	free := c.writing.TryLock() // nobody writes to the client
 	busy, waits := c.occupied()
 	late := busy && (!free || waits)
-	m := &member{conn: c, first: c.keeps(), over: make(chan struct{})}
+	m := &member{conn: c, first: c.keeps(), runs: busy && !late, over: make(chan struct{})}
 	c.proxy.cut.enter(m)
 	var first, work sync.WaitGroup
 	defer work.Wait()
-	if busy && !late {
+	if m.runs {
 		first.Go(func() {
 			c.cancelBusy(ctx)
-			m.gone.Store(c.awaitTarget(time.Now().Add(endsBy)))
+			c.awaitTarget(time.Now().Add(endsBy)) // or until its turn has come
 			c.closeTarget()
 		})
 	}
