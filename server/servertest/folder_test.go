@@ -71,22 +71,6 @@ func work(t *testing.T, g *servertest.Gateway) *pgx.Conn {
 
 const statements = 200
 
-// left copies a data folder as kill -9 leaves it: nothing goes on in the gateway, but that
-// temporary files may come and go.
-func left(t *testing.T, dir string) string {
-	t.Helper()
-	for {
-		to := filepath.Join(t.TempDir(), "data")
-		err := os.CopyFS(to, os.DirFS(dir))
-		if err == nil {
-			return to
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-}
-
 // names are the files of a folder, by their kinds.
 func names(t *testing.T, dir string) map[string][]string {
 	t.Helper()
@@ -116,7 +100,7 @@ func TestDataFolder_EveryKindIsTamperedWith(t *testing.T) {
 	g := servertest.Start(t, o)
 	o.PG = g.PG
 	ended := work(t, g)
-	early := left(t, g.DataDir)
+	early := servertest.Killed(t, g.DataDir)
 	cosigned(t, g, skey)
 	if err := ended.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -134,7 +118,7 @@ func TestDataFolder_EveryKindIsTamperedWith(t *testing.T) {
 	if err := verified(t, g, key.Verifier, nil, 2); err != nil {
 		t.Fatal(err)
 	}
-	o.DataDir = left(t, g.DataDir)
+	o.DataDir = servertest.Killed(t, g.DataDir)
 	_ = crashed.Close(t.Context())
 	g.Stop()
 	names(t, g.DataDir)
@@ -144,7 +128,7 @@ func TestDataFolder_EveryKindIsTamperedWith(t *testing.T) {
 	if err := verified(t, g, key.Verifier, nil, 3); err != nil {
 		t.Fatal(err)
 	}
-	now := left(t, g.DataDir)
+	now := servertest.Killed(t, g.DataDir)
 	kept, err := os.ReadFile(filepath.Join(now, "audit", "checkpoint"))
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +152,7 @@ func TestDataFolder_EveryKindIsTamperedWith(t *testing.T) {
 				t.Run(name+"/"+way, func(t *testing.T) {
 					t.Parallel()
 					o := o
-					o.DataDir = left(t, now)
+					o.DataDir = servertest.Killed(t, now)
 					changed, err := change(o.DataDir)
 					if err != nil {
 						t.Fatal(err)
@@ -212,7 +196,7 @@ func TestDataFolder_StoreFromACopy(t *testing.T) {
 	conn := work(t, g)
 	must(t, conn.Close(t.Context()))
 	g.Stop()
-	old := left(t, o.DataDir)
+	old := servertest.Killed(t, o.DataDir)
 	g = servertest.Start(t, o)
 	grants, err := g.API("agent").Grants(t.Context(), false)
 	must(t, err)
@@ -220,7 +204,7 @@ func TestDataFolder_StoreFromACopy(t *testing.T) {
 	must(t, err)
 	g.Stop()
 
-	o.DataDir = left(t, o.DataDir)
+	o.DataDir = servertest.Killed(t, o.DataDir)
 	b, err := os.ReadFile(filepath.Join(old, "hoop.db"))
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(o.DataDir, "hoop.db"), b, 0o600))

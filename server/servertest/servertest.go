@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -268,6 +269,22 @@ func (g *Gateway) Reload(resources, module string) {
 
 // Stop stops the gateway in order; it may be called before the test ends.
 func (g *Gateway) Stop() { g.stop() }
+
+// Killed copies the data folder of a gateway that runs as kill -9 would leave it. While it is
+// copied nothing should go on there, but that temporary files may come and go.
+func Killed(tb testing.TB, dataDir string) string {
+	tb.Helper()
+	for {
+		to := filepath.Join(tb.TempDir(), "data")
+		err := os.CopyFS(to, os.DirFS(dataDir))
+		if err == nil {
+			return to
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			tb.Fatal(err)
+		}
+	}
+}
 
 // Direct runs sql on PostgreSQL itself, past the gateway.
 func (g *Gateway) Direct(sql string) {

@@ -38,7 +38,7 @@ func lastSegment(t *testing.T, data string) string {
 func TestSession_TruncatedLastSegment(t *testing.T) {
 	data := t.TempDir()
 	g := servertest.Start(t, servertest.Options{Setup: claims.Schema, Resources: literal, DataDir: data})
-	c, killed := claims.New(1), filepath.Join(t.TempDir(), "data")
+	c := claims.New(1)
 	dsn := g.Connect("agent", "pg-prod")
 	stop, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -46,9 +46,7 @@ func TestSession_TruncatedLastSegment(t *testing.T) {
 	if err := c.Run(stop, dsn, 0, rand.New(rand.NewPCG(1, 1))); err == nil {
 		t.Fatal("a client came to its end")
 	}
-	if err := os.CopyFS(killed, os.DirFS(data)); err != nil { // as kill -9 leaves it
-		t.Fatal(err)
-	}
+	killed := servertest.Killed(t, data)
 	f, err := os.OpenFile(lastSegment(t, killed), os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
 		_, err = f.Write([]byte{0, 0, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9})

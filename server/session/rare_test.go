@@ -66,8 +66,7 @@ func TestReport_OfRareEvents(t *testing.T) {
 		runtime.Gosched() // the witness is asked when the gateway starts
 	}
 	stopWitness()
-	killed := filepath.Join(t.TempDir(), "data")
-	must(t, os.CopyFS(killed, os.DirFS(data))) // as kill -9 leaves it: the session is open
+	killed := servertest.Killed(t, data) // the session is open
 	g.Stop()
 
 	g = servertest.Start(t, servertest.Options{DataDir: killed, PG: first.PG, Resources: rules})

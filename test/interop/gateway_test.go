@@ -278,10 +278,7 @@ func TestGateway_OnS3(t *testing.T) {
 
 	v.stop() // lost
 	much(100_000)
-	killed := filepath.Join(t.TempDir(), "data")
-	if err := os.CopyFS(killed, os.DirFS(data)); err != nil { // as kill -9 leaves it
-		t.Fatal(err)
-	}
+	killed := servertest.Killed(t, data)
 	g.Stop()
 	v.start(t) // and back
 	sent := parts(id)

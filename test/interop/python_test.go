@@ -279,10 +279,7 @@ func TestPython_ReadsOurEvidence(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	killed := filepath.Join(dir, "killed")
-	if err := os.CopyFS(killed, os.DirFS(g.DataDir)); err != nil { // as kill -9 leaves it
-		t.Fatal(err)
-	}
+	killed := servertest.Killed(t, g.DataDir)
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
