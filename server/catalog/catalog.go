@@ -2,7 +2,8 @@
 // functions, triggers, inheritance. It loads them from pg_catalog over a connection
 // of the gateway's own and hands out immutable snapshots.
 //
-// It owns the connection, the polling for changes and the snapshot. What a name in a
+// It owns the connection, over which backends are ended too, the polling for changes and the
+// snapshot. What a name in a
 // statement means is left to sqlscan.
 package catalog
 
@@ -55,6 +56,7 @@ type Catalog struct {
 	checked time.Time // when snap was last known to be true
 	expired time.Time // a snapshot from before is not handed out
 	pending int       // backends that may yet commit changes, see Unsettled
+	endings []*ending // that nobody has asked for yet
 	snap    *Snapshot
 	lastErr error // of the last try; nil after success
 	retryAt time.Time

@@ -26,8 +26,9 @@ type besides struct {
 }
 
 // beside are the sessions of one database, with what names stand for by DDL of theirs that is
-// not committed.
+// not committed, and with what ends them.
 type beside struct {
+	cut     *crowd
 	changes atomic.Int64 // counts what became of open
 	mu      sync.Mutex
 	conns   map[*conn]bool
@@ -43,7 +44,7 @@ func (b *besides) join(c *conn) {
 	}
 	db := b.all[c.cat]
 	if db == nil {
-		db = &beside{conns: map[*conn]bool{}, open: map[any]restated{}}
+		db = &beside{cut: newCrowd(), conns: map[*conn]bool{}, open: map[any]restated{}}
 		b.all[c.cat] = db
 	}
 	db.mu.Lock()

@@ -300,7 +300,7 @@ func (c *conn) farewell(err error, a *answerer) error {
 		return err
 	}
 	if !errors.Is(err, errUpstreamGone) {
-		c.cancelBusy(ctx)
+		c.endBusy(ctx)
 	}
 	_ = c.up.Conn.SetDeadline(time.Now().Add(lastWords))
 	_, _ = c.up.Conn.Write([]byte{'X', 0, 0, 0, 4}) // closing would do as well

@@ -90,7 +90,6 @@ type Proxy struct {
 	asking   chan struct{} // holds a token for each connection of the gateway's own
 	bound    atomic.Int64  // bytes of long Bind messages that are held
 	insights atomic.Int32  // catalogs of open transactions that are held
-	cut      crowd
 	cancels  chan struct{} // holds a token for each CancelRequest of ours that is under way
 
 	overtakes time.Duration // see there
@@ -117,7 +116,7 @@ func New(cfg Config) *Proxy {
 	if cfg.MaxRow <= 0 {
 		cfg.MaxRow = defaultMaxRow
 	}
-	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), cut: crowd{turns: make(chan struct{}, maxEnds)}, shelf: shelf{log: cfg.Log}, overtakes: overtakes, patience: besideTime}
+	return &Proxy{cfg: cfg, meanings: newMeanings(meaningsLimit), asking: make(chan struct{}, maxAsking), cancels: make(chan struct{}, maxCancels), shelf: shelf{log: cfg.Log}, overtakes: overtakes, patience: besideTime}
 }
 
 // Begin takes one client through its startup. The client must prove that it knows the
@@ -178,7 +177,7 @@ func (c *conn) close(ctx context.Context, err error, panicked any) error {
 		p.cfg.Log.ErrorContext(ctx, "close session", "session", c.sess.ID(), "err", cerr)
 	}
 	if c.late {
-		c.cancelTarget(context.WithoutCancel(ctx))
+		c.endProcess(context.WithoutCancel(ctx), askLast)
 	}
 	return err
 }

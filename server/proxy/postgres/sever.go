@@ -26,12 +26,17 @@ const (
 	// cutWords is how long a client may take that is told; the target's side does not wait
 	// for it.
 	cutWords = 3 * time.Second
-	// maxCancels is how many CancelRequests of sessions that were cut are under way at
+	// maxCancels is how many CancelRequests of sessions that are over are under way at
 	// once: each is a new process of the target.
 	maxCancels = 4
 	// maxEnds is how many of the target's processes end at once, so that the sessions that are
 	// cut next, and whoever cuts them, find a processor.
 	maxEnds = 4
+	// askFirst is how long what a process runs goes on at most since the gateway asks the target
+	// something else, such as what its catalog contains now; and askLast is for a process that a
+	// CancelRequest did not end.
+	askFirst = 300 * time.Millisecond
+	askLast  = 30 * time.Second
 	// copyEnds is how long the process of a COPY that waits for data may take to end: one that
 	// takes longer computes with what it has.
 	copyEnds = 250 * time.Millisecond
@@ -49,16 +54,18 @@ func (c *conn) ended() error {
 	return nil
 }
 
-// crowd is the sessions that are being cut at about the same moment. What matters most
-// comes first: the clients of all are told, and what runs at the target is cancelled. Then
-// the target's connections of the others are ended, a few at a time, and each session's end is
-// put on record when its own is.
+// crowd is the sessions of a database that are being cut at about the same moment. What matters
+// most comes first: the clients of all are told, and what runs at the target is ended. Then the
+// target's connections of the others are, a few at a time, and each session's end is put on
+// record when its own is.
 type crowd struct {
 	turns chan struct{} // holds a token for each connection that is being ended
 
 	mu  sync.Mutex // guards now, and what is in it
 	now *company
 }
+
+func newCrowd() *crowd { return &crowd{turns: make(chan struct{}, maxEnds)} }
 
 // company is one crowd. Its members wait for the goroutine that ends their connections.
 type company struct {
@@ -73,7 +80,7 @@ type member struct {
 	*conn
 	all   *company
 	first bool          // it keeps locks or a snapshot, which others may wait for
-	runs  bool          // what runs at the target for it is cancelled without a turn
+	runs  bool          // its process runs something, and is ended without a turn
 	over  chan struct{} // closed when its connection to the target is
 }
 
@@ -158,12 +165,12 @@ func (c *crowd) endOne(m *member) {
 		if waits && m.awaitTarget(now.Add(copyEnds)) {
 			break
 		}
-		// It sends to us, which only the end of the connection stops, or computes.
+		// It sends to us, or computes.
 		ctx, stop := context.WithDeadline(context.Background(), now.Add(endsBy))
 		defer stop()
-		if m.cancelTarget(ctx); ctx.Err() != nil {
+		m.endProcess(ctx, askFirst)
+		if m.late = !m.awaitTarget(now.Add(endsBy)); m.late {
 			m.all.hung.Store(true)
-			m.late = true
 		}
 	case !m.awaitTarget(now.Add(endsBy)):
 		m.all.hung.Store(true)
@@ -179,13 +186,13 @@ func (c *conn) sever(ctx context.Context) {
 	busy, waits := c.occupied()
 	late := busy && (!free || waits)
 	m := &member{conn: c, first: c.keeps(), runs: busy && !late, over: make(chan struct{})}
-	c.proxy.cut.enter(m)
+	c.beside.cut.enter(m)
 	var first, work sync.WaitGroup
 	defer work.Wait()
 	if m.runs {
 		first.Go(func() {
-			c.cancelBusy(ctx)
-			c.awaitTarget(time.Now().Add(endsBy)) // or until its turn has come
+			c.endBusy(ctx)
+			c.late = !c.awaitTarget(time.Now().Add(endsBy)) // or until its turn has come
 			c.closeTarget()
 		})
 	}
@@ -202,7 +209,7 @@ func (c *conn) sever(ctx context.Context) {
 		})
 	}
 	first.Wait()
-	c.proxy.cut.done(m.all)
+	c.beside.cut.done(m.all)
 	<-m.over
 }
 
@@ -247,7 +254,7 @@ func (c *conn) awaitTarget(by time.Time) bool {
 		return false
 	}
 	_, err := io.Copy(io.Discard, socket) // not decrypted; nobody is told
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
 }
 
 // reset closes a connection so that the other end knows at once, even one that waits until
@@ -280,18 +287,26 @@ func (c *conn) tellCut(ctx context.Context) {
 	_ = c.nc.Close()
 }
 
-// cancelBusy ends what runs at the target.
-func (c *conn) cancelBusy(ctx context.Context) {
+// endBusy ends the target's process where it runs something.
+func (c *conn) endBusy(ctx context.Context) {
 	if busy, _ := c.occupied(); busy {
-		c.cancelTarget(ctx)
+		c.endProcess(ctx, askFirst)
 	}
 }
 
-func (c *conn) cancelTarget(ctx context.Context) {
+// endProcess ends the target's process; what it runs, where that is not possible or others ask
+// the target something for longer than patience. A CancelRequest takes a process more.
+func (c *conn) endProcess(ctx context.Context, patience time.Duration) {
+	asking, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	ended := c.cat.Terminate(asking, c.up.PID, c.up.Conn.LocalAddr())
+	if ended == nil {
+		return
+	}
 	c.proxy.cancels <- struct{}{}
 	defer func() { <-c.proxy.cancels }()
 	if err := c.up.cancel(ctx); err != nil {
-		c.proxy.cfg.Log.WarnContext(ctx, "cancel at the target", "session", c.sess.ID(), "err", err)
+		c.proxy.cfg.Log.WarnContext(ctx, "end a process of the target", "session", c.sess.ID(), "err", errors.Join(ended, err))
 	}
 }
 

@@ -118,6 +118,62 @@ func TestSever_CopyThatComputes(t *testing.T) {
 	eventually(t, "its process ends", func() bool { return g.backends(watch, "")+g.atRest(watch) == 0 })
 }
 
+// Code that goes on when its statement is cancelled outlasts neither the right to run it nor the
+// client that runs it.
+func TestSever_TrappedCancel(t *testing.T) {
+	for what, end := range map[string]func(*gateway, *raw){
+		"the right ends":    func(g *gateway, _ *raw) { g.grants.end(errOver) },
+		"the client leaves": func(_ *gateway, c *raw) { _ = c.Conn.Close() },
+	} {
+		t.Run(what, func(t *testing.T) { trapped(t, end) })
+	}
+}
+
+func trapped(t *testing.T, end func(*gateway, *raw)) {
+	g := setup(t, `create table n (i int); create procedure stubborn() language plpgsql as $$
+		begin
+			loop
+				begin
+					perform pg_sleep(600);
+				exception when query_canceled then
+					insert into n values (1);
+				end;
+				commit;
+			end loop;
+		end $$`)
+	watch := g.direct()
+	c := rawConn(t, g.dsn())
+	c.Frontend.Send(query("call stubborn()"))
+	check(t, c.Frontend.Flush())
+	eventually(t, "it runs", func() bool { return g.backends(watch, "call stubborn") == 1 })
+	end(g, c)
+	eventually(t, "its process ends", func() bool { return g.backends(watch, "")+g.atRest(watch) == 0 })
+}
+
+// translated is a connection whose other end sees another port of this one.
+type translated struct{ net.Conn }
+
+func (translated) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// A target that sees the gateway's connections come from elsewhere is sent a CancelRequest.
+func TestSever_BehindNAT(t *testing.T) {
+	g := setup(t, "")
+	g.dial = func(ctx context.Context, params map[string]string) (*Upstream, error) {
+		u, err := dialTest(ctx, shared.pg.DSN(g.target.Database), params)
+		if err == nil {
+			u.Conn = translated{u.Conn}
+		}
+		return u, err
+	}
+	watch := g.direct()
+	c := rawConn(t, g.dsn())
+	c.Frontend.Send(query("select pg_sleep(600)"))
+	check(t, c.Frontend.Flush())
+	eventually(t, "it runs", func() bool { return g.backends(watch, "select pg_sleep") == 1 })
+	g.grants.end(errOver)
+	eventually(t, "its process ends", func() bool { return g.backends(watch, "")+g.atRest(watch) == 0 })
+}
+
 // backends are the other ends of connections that end: they count how many do at once.
 type backends struct {
 	mu         sync.Mutex // guards what follows
@@ -157,7 +213,7 @@ func (b *backends) member(t *testing.T, name string, status byte) *member {
 
 // The target's processes end a few at a time, those first which keep something from others.
 func TestSever_FewAtATime(t *testing.T) {
-	c := &crowd{turns: make(chan struct{}, maxEnds)}
+	c := newCrowd()
 	b := &backends{ends: make(chan struct{})}
 	var all []*member
 	for i := range 5 * maxEnds {
@@ -197,7 +253,7 @@ func TestSever_FewAtATime(t *testing.T) {
 
 // A target that does not end its processes holds up nobody for longer than one of them.
 func TestSever_ProcessesThatDoNotEnd(t *testing.T) {
-	c := &crowd{turns: make(chan struct{}, maxEnds)}
+	c := newCrowd()
 	b := &backends{ends: make(chan struct{}, 20*maxEnds), hung: make(chan struct{})}
 	begun := time.Now()
 	var all []*member
