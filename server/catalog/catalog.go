@@ -2,9 +2,8 @@
 // functions, triggers, inheritance. It loads them from pg_catalog over a connection
 // of the gateway's own and hands out immutable snapshots.
 //
-// It owns the connection, over which backends are ended too, the polling for changes and the
-// snapshot. What a name in a
-// statement means is left to sqlscan.
+// It owns the connection, over which backends are ended too, the polling for changes and
+// the snapshot. What a name in a statement means is left to sqlscan.
 package catalog
 
 import (

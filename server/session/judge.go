@@ -536,7 +536,7 @@ func Refused(err error) *Run {
 // inherit lets the destinations of protected data inherit its protection, before the
 // statement runs.
 func (s *Session) inherit(ctx context.Context, st *hoop.Statement, uses []hoop.Use) error {
-	into := append(destinations(uses), s.rules().Reshaped(st)...)
+	into := inheritors(s.rules(), st, uses)
 	if len(into) == 0 {
 		return nil
 	}
@@ -551,6 +551,11 @@ func (s *Session) inherit(ctx context.Context, st *hoop.Statement, uses []hoop.U
 		}
 	}
 	return nil
+}
+
+// inheritors are the tables that a statement with uses by rules lets inherit protection.
+func inheritors(rules *mask.Rules, st *hoop.Statement, uses []hoop.Use) []string {
+	return append(destinations(uses), rules.Reshaped(st)...)
 }
 
 // destinations are where protected data is copied to.
