@@ -53,8 +53,11 @@ func (c *Catalog) Terminate(ctx context.Context, backend uint32, at net.Addr) er
 	}
 	c.mu.Lock()
 	all := c.endings
-	c.endings = nil
+	c.endings, closed = nil, c.closed
 	c.mu.Unlock()
+	if closed {
+		return errClosed
+	}
 	if len(all) > 0 {
 		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateTime)
 		defer cancel()
