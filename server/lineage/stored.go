@@ -70,11 +70,9 @@ func (a *analysis) storing(n *pg_query.Node) {
 		a.storing(x.CopyStmt.Query)
 	case *pg_query.Node_CreateTableAsStmt:
 		r := a.shown(x.CreateTableAsStmt.Query)
-		switch {
-		case x.CreateTableAsStmt.Objtype == pg_query.ObjectType_OBJECT_MATVIEW: // its query is known to who reads it
-		case x.CreateTableAsStmt.Query.GetSelectStmt() == nil: // EXECUTE
+		if x.CreateTableAsStmt.Query.GetSelectStmt() == nil { // EXECUTE
 			a.rows = unknown
-		default:
+		} else {
 			a.multiplies(r.mult)
 		}
 	case *pg_query.Node_ViewStmt:
