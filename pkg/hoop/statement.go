@@ -204,6 +204,7 @@ type Look struct {
 	// relatives together.
 	Against [][]ColumnRef
 	Many    bool // it is compared with values that the text does not list
+	Split   bool // there are as many rows as it has elements
 	View    bool // it is a column of a view
 	// Near are further values that it is tested for, in ways that are no plain comparison of
 	// the column: in rows, under casts and functions, by way of other columns.

@@ -34,6 +34,9 @@ const Inherited = "inherited"
 type Set struct {
 	// Now says from which day ages are counted; time.Now unless set before the first use.
 	Now func() time.Time
+	// Beside gives the targets that lead to the same database as one, with itself: who comes by way
+	// of them sees the same tables. Unless set before the first use, any may.
+	Beside func(target string) []string
 
 	rules     []*rule
 	inherited map[string]map[string]bool // target -> canonical tables
@@ -192,8 +195,27 @@ func (s *Set) For(id hoop.Identity, target string) *Rules {
 	if len(r.columns)+len(r.free) > 0 { // else what was copied is shown where it came from
 		r.inherited, r.all = s.inherited[target], s.anywhere[target]
 	}
+	r.beside(target)
 	r.scanner = newScanner(s, r.values)
 	return r
+}
+
+// beside notes what is masked for anybody in the database that a target leads to.
+func (r *Rules) beside(target string) {
+	r.ways = []string{target}
+	switch {
+	case r.set.Beside != nil:
+		r.ways = append(r.ways, r.set.Beside(target)...)
+	default:
+		for _, c := range r.set.rules {
+			r.ways = append(r.ways, c.targets...)
+		}
+	}
+	for _, c := range r.set.rules {
+		if len(c.columns) > 0 && slices.ContainsFunc(r.ways, func(t string) bool { return resource.NamesTarget(c.targets, t) }) {
+			r.anyone = append(r.anyone, c)
+		}
+	}
 }
 
 // Rules is what is masked for one identity on one target. It may be used concurrently.
@@ -202,6 +224,8 @@ type Rules struct {
 	columns   []*rule         // protect columns
 	free      []*rule         // declare free-text columns
 	values    []*rule         // protect values in any text
+	ways      []string        // targets that lead to the same database
+	anyone    []*rule         // on columns, for whomever on one of these
 	inherited map[string]bool // tables that hold copies
 	all       bool            // any table may hold some
 	scanner   *scanner        // of values; nil where there are none
@@ -285,10 +309,16 @@ func (r *Rules) NamesColumn(column string) bool {
 }
 
 // shows reports whether the masked values of a protected column say something of the
-// values themselves.
+// values themselves, to anybody.
 func (r *Rules) shows(c hoop.ColumnRef) bool {
-	best := r.strictest(c)
-	return best != nil && best.with != resource.Redact && best.with != resource.Null || len(r.freeText(c)) > 0
+	return slices.ContainsFunc(r.anyone, func(o *rule) bool {
+		return o.names(c) && !o.hides() && !slices.ContainsFunc(r.anyone, func(h *rule) bool { return h.names(c) && h.hides() && r.reaches(h, o) })
+	})
+}
+
+// hides reports whether a rule leaves nothing of a whole value but that it is there.
+func (r *rule) hides() bool {
+	return !r.freeText() && (r.with == resource.Redact || r.with == resource.Null)
 }
 
 // Traceable reports whether what is shown of the column is a hash or the like: the same for
@@ -297,6 +327,10 @@ func (r *Rules) Traceable(c hoop.ColumnRef) bool {
 	best := r.strictest(c)
 	return best != nil && traceable(best.with) || slices.ContainsFunc(r.freeText(c), func(f *rule) bool { return traceable(f.with) })
 }
+
+// Copied reports whether somebody was let copy protected data into the table of a column: what is
+// in it may be computed.
+func (r *Rules) Copied(c hoop.ColumnRef) bool { return r.inherited[hoop.TableName(c.Schema, c.Table)] }
 
 // copied reports whether protected data may have been copied into the table.
 func (r *Rules) copied(table string) bool { return r.all || r.inherited[table] }
@@ -327,7 +361,7 @@ func (r *Rules) covers(table string) bool {
 		return r.all
 	}
 	return r.copied(table) || slices.ContainsFunc(r.columns, func(c *rule) bool {
-		return c.with == resource.Redact && r.reaches(c) && slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool {
+		return c.with == resource.Redact && allOf(r.anyone, func(o *rule) bool { return r.reaches(c, o) }) && slices.ContainsFunc(c.columns, func(p resource.ColumnPattern) bool {
 			return p.Column.Any && p.Schema.Match(schema) && p.Table.Match(name)
 		})
 	})
@@ -398,13 +432,13 @@ func (r *Rules) Uses(st *hoop.Statement) []hoop.Use {
 
 func derives(u hoop.Use) bool { return u.Effect == hoop.EffectDerive }
 
-// reaches reports whether a rule holds wherever, and for whomever, another one does: else somebody
-// could read there what they are not shown.
-func (r *Rules) reaches(c *rule) bool {
-	return allOf(slices.Concat(r.columns, r.free), func(o *rule) bool {
-		return allOf(c.except, func(group string) bool { return slices.Contains(o.except, group) }) &&
-			allOf(o.targets, func(target string) bool { return resource.NamesTarget(c.targets, target) })
-	})
+// reaches reports whether a rule holds wherever in the database, and for whomever, another one does: else
+// somebody could read there what they are not shown.
+func (r *Rules) reaches(c, o *rule) bool {
+	return allOf(c.except, func(group string) bool { return slices.Contains(o.except, group) }) &&
+		allOf(r.ways, func(target string) bool {
+			return !resource.NamesTarget(o.targets, target) || resource.NamesTarget(c.targets, target)
+		})
 }
 
 // Multiplied gives the protected columns that decide how many rows the statement puts into
@@ -430,7 +464,7 @@ func (r *Rules) Multiplied(st *hoop.Statement) (columns []hoop.ColumnRef, into [
 func (r *Rules) counting(st *hoop.Statement, former []hoop.Use) []hoop.Use {
 	out := make([]hoop.Use, 0, len(st.Uses))
 	for _, u := range st.Uses {
-		if r.counts(st, u) || derives(u) && r.opens(u) && slices.ContainsFunc(former, func(f hoop.Use) bool { return derives(f) && takes(u, f.Into) }) {
+		if r.counts(st, u) || derives(u) && (r.opens(u) || measurable(u)) && slices.ContainsFunc(former, func(f hoop.Use) bool { return derives(f) && takes(u, f.Into) }) {
 			out = append(out, u)
 		}
 	}
@@ -448,23 +482,23 @@ func takes(u hoop.Use, tables []string) bool {
 // opens reports whether a derive goes to a place that is not protected whole.
 func (r *Rules) opens(u hoop.Use) bool { return len(u.Into) == 0 || !allOf(u.Into, r.covers) }
 
-// Reshaped gives tables that a rule redacts whole, so that nobody is asked where protected data goes
-// there, and in which the shape of values may be computed of it from now on: that is shown no more
-// where they inherit protection.
-func (r *Rules) Reshaped(st *hoop.Statement) (into []string) {
-	for _, u := range st.Uses {
-		if derives(u) && !u.Shaped && !u.Keeps && !r.opens(u) && r.touches(st, u) {
-			into = append(into, slices.DeleteFunc(slices.Clone(u.Into), r.copied)...)
-		}
-	}
-	return into
+// measurable reports whether a derive stores what is computed: how much room that takes is told of a table
+// though all of it is masked, and so is a number that it is computed of. What code that nobody can read
+// does is decided by its effect opaque.
+func measurable(u hoop.Use) bool { return !u.Shaped && !u.Keeps && !slices.Contains(u.Into, "*") }
+
+// declared gives the rules as they are where no code may have copied protected data anywhere.
+func (r *Rules) declared() *Rules {
+	c := *r
+	c.all = false
+	return &c
 }
 
 // counts reports whether an effect is one with the rules as they are.
 func (r *Rules) counts(st *hoop.Statement, u hoop.Use) bool {
 	switch u.Effect {
 	case hoop.EffectDerive:
-		return r.touches(st, u) && r.opens(u)
+		return r.touches(st, u) && r.opens(u) || measurable(u) && r.declared().touches(st, u)
 	case hoop.EffectInfer:
 		return r.touches(st, u)
 	}

@@ -324,6 +324,11 @@ func TestUses(t *testing.T) {
 	derive := func(into string, tables ...string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Into: []string{into}}
 	}
+	as := func(into string, tables ...string) hoop.Use { // what is stored, as it is
+		u := derive(into, tables...)
+		u.Shaped = true
+		return u
+	}
 	by := func(into, c string, tables ...string) hoop.Use {
 		return hoop.Use{Effect: hoop.EffectDerive, Tables: tables, Columns: []hoop.ColumnRef{ref(c)}, Into: []string{into}}
 	}
@@ -340,8 +345,12 @@ func TestUses(t *testing.T) {
 		{"derive of what is not known", hoop.Statement{Reads: []string{"a.b"}, Uses: []hoop.Use{derive("x.y")}}, true},
 		{"derive of unprotected", hoop.Statement{Uses: []hoop.Use{derive("x.y", "a.x")}}, false},
 		{"derive of opaque", hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "a.x")}}, true},
-		{"derive into a copy", hoop.Statement{Uses: []hoop.Use{derive("work.copy", "a.b")}}, false},
-		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, false},
+		{"derive into a copy", hoop.Statement{Uses: []hoop.Use{as("work.copy", "a.b")}}, false},
+		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{as("vault.t", "a.b")}}, false},
+		{"derive of what is computed into a copy", hoop.Statement{Uses: []hoop.Use{derive("work.copy", "a.b")}}, true},
+		{"derive of what is computed into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, true},
+		{"derive of what is computed of unprotected data", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.x")}}, false},
+		{"derive of what gets protected data, computed", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "x.y"), as("x.y", "a.b")}}, true},
 		{"derive into what a rule covers in part", hoop.Statement{Uses: []hoop.Use{derive("half.t", "a.b")}}, true},
 		{"derive by what is not known", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"a.b"}, Columns: []hoop.ColumnRef{hoop.AnyColumn}, Into: []string{"x.y"}}}}, true},
 		{"infer by what is not known", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectInfer, Columns: []hoop.ColumnRef{hoop.AnyColumn}}}}, true},
@@ -374,7 +383,7 @@ func TestUses(t *testing.T) {
 		"excepts":       {Columns: []string{"vault.*.*"}, Except: []string{"billing"}},
 		"other targets": {Columns: []string{"vault.*.*"}, Targets: []string{"pg"}},
 	} {
-		st := hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}
+		st := hoop.Statement{Uses: []hoop.Use{as("vault.t", "a.b")}}
 		source := resource.MaskRule{Columns: []string{"a.b.c"}, Targets: []string{"pg", "pg-2"}}
 		if got := compile(t, source, rule).For(anybody, "pg").Uses(&st); len(got) != 1 || got[0].Effect != hoop.EffectDerive {
 			t.Errorf("%s: %v", name, got)
@@ -383,6 +392,26 @@ func TestUses(t *testing.T) {
 		if got := compile(t, source, rule).For(anybody, "pg").Uses(&st); len(got) != 1 || got[0].Effect != hoop.EffectWrite {
 			t.Errorf("%s, and the source's too: %v", name, got)
 		}
+		// So would whom another rule shows more than this one does.
+		other := resource.MaskRule{Columns: []string{"a.b.c"}, Targets: rule.Targets, Except: []string{"agents"}, With: resource.Partial}
+		rule.Except = []string{"clerks"}
+		source.Except = rule.Except
+		if got := compile(t, source, other, rule).For(anybody, "pg").Uses(&st); len(got) != 1 || got[0].Effect != hoop.EffectDerive {
+			t.Errorf("%s, of what others are shown a part of: %v", name, got)
+		}
+		keeps := hoop.Statement{Uses: []hoop.Use{by("a.b", "a.b.c", "a.b")}}
+		keeps.Uses[0].Keeps = true
+		for want, other := range map[hoop.Effect]resource.MaskRule{hoop.EffectDerive: other, hoop.EffectWrite: {Columns: []string{"a.b.d"}, Targets: rule.Targets, With: resource.Partial}} {
+			if got := compile(t, source, other).For(anybody, "pg").Uses(&keeps); len(got) != 1 || got[0].Effect != want {
+				t.Errorf("%s, computed from itself beside %v: %v", name, other, got)
+			}
+		}
+	}
+	// On another database it is no matter.
+	apart := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}, Targets: []string{"pg", "pg-2"}}, resource.MaskRule{Columns: []string{"vault.*.*"}, Targets: []string{"pg"}})
+	apart.Beside = func(target string) []string { return []string{target} }
+	if got := apart.For(anybody, "pg").Uses(&hoop.Statement{Uses: []hoop.Use{as("vault.t", "a.b")}}); len(got) != 1 || got[0].Effect != hoop.EffectWrite {
+		t.Errorf("another database: %v", got)
 	}
 	if got := compile(t).For(anybody, "other").Uses(&hoop.Statement{Opaque: true, Uses: []hoop.Use{derive("x.y", "*"), infer("a.b.c")}}); len(got) != 1 || got[0].Effect != hoop.EffectWrite {
 		t.Errorf("without rules: %v", got)
@@ -418,27 +447,6 @@ func TestMultiplied(t *testing.T) {
 		}
 		if strings.Join(got, " ") != c.want || (len(into) > 0) != (c.want != "") {
 			t.Errorf("%s: %v into %v, want %q", c.name, got, into, c.want)
-		}
-	}
-}
-
-func TestReshaped(t *testing.T) {
-	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}, resource.MaskRule{Columns: []string{"vault.*.*"}}).For(anybody, "pg")
-	for _, c := range []struct {
-		name string
-		use  hoop.Use
-		want string
-	}{
-		{"computed", hoop.Use{Tables: []string{"a.b"}, Into: []string{"vault.t"}}, "vault.t"},
-		{"as it is", hoop.Use{Tables: []string{"a.b"}, Into: []string{"vault.t"}, Shaped: true}, ""},
-		{"texts and numbers", hoop.Use{Columns: []hoop.ColumnRef{ref("a.b.c")}, Into: []string{"vault.t"}, Keeps: true}, ""},
-		{"of unprotected", hoop.Use{Tables: []string{"a.x"}, Into: []string{"vault.t"}}, ""},
-		{"a derive", hoop.Use{Tables: []string{"a.b"}, Into: []string{"x.y"}}, ""},
-		{"into a copy", hoop.Use{Tables: []string{"a.b"}, Into: []string{"work.copy"}}, ""},
-	} {
-		c.use.Effect = hoop.EffectDerive
-		if got := strings.Join(r.Reshaped(&hoop.Statement{Uses: []hoop.Use{c.use}}), " "); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -68,6 +68,7 @@ func (r *Rules) compile(ctx context.Context, declared *resource.Set) error {
 	if err != nil {
 		return fmt.Errorf("compile mask rules: %w", err)
 	}
+	set.Beside = func(target string) []string { return beside(declared, target) }
 	r.compiled = inherited
 	r.state.Store(&state{set: set, found: map[string]*mask.Rules{}})
 	return nil

@@ -167,8 +167,7 @@ func (l *Line) Follow(ctx context.Context) error {
 		further := false
 		for _, c := range all {
 			s := c.session
-			rules := s.rules()
-			into := slices.DeleteFunc(lasting(inheritors(rules, &c.st, rules.Uses(&c.st))), func(t string) bool { return known[[2]string{s.target.Name, t}] })
+			into := slices.DeleteFunc(lasting(destinations(s.rules().Uses(&c.st))), func(t string) bool { return known[[2]string{s.target.Name, t}] })
 			if len(into) == 0 {
 				continue
 			}

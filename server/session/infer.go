@@ -121,7 +121,7 @@ func (s *Session) infers(st *hoop.Statement, rules *mask.Rules) *inferences {
 				claim.Compared = append(claim.Compared, listed...)
 				claim.Looks += look.Computed
 			}
-			claim.Many = claim.Many || look.Many || joined || lists(st, look.Operands)
+			claim.Many = claim.Many || look.Many || look.Split && rules.Copied(c) || joined || lists(st, look.Operands)
 		}
 	}
 	x.claims, x.wrote = found.claims(s), wrote.claims(s)

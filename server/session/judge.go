@@ -176,7 +176,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	if err := exports.begin(ctx, s.line, st); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
-	if err := s.inherit(ctx, st, uses); err != nil {
+	if err := s.inherit(ctx, uses); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
@@ -535,8 +535,8 @@ func Refused(err error) *Run {
 
 // inherit lets the destinations of protected data inherit its protection, before the
 // statement runs.
-func (s *Session) inherit(ctx context.Context, st *hoop.Statement, uses []hoop.Use) error {
-	into := inheritors(s.rules(), st, uses)
+func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
+	into := destinations(uses)
 	if len(into) == 0 {
 		return nil
 	}
@@ -551,11 +551,6 @@ func (s *Session) inherit(ctx context.Context, st *hoop.Statement, uses []hoop.U
 		}
 	}
 	return nil
-}
-
-// inheritors are the tables that a statement with uses by rules lets inherit protection.
-func inheritors(rules *mask.Rules, st *hoop.Statement, uses []hoop.Use) []string {
-	return append(destinations(uses), rules.Reshaped(st)...)
 }
 
 // destinations are where protected data is copied to.

@@ -243,8 +243,9 @@ func TestSession_RowsOfMaskedValues(t *testing.T) {
 	}
 }
 
-// Nobody is asked where protected data goes into a table that a rule redacts whole. What is computed
-// for it shows no shape from then on: as many elements as a value says are the value.
+// Nobody is asked where protected data goes as it is into a table that a rule redacts whole. Of what is
+// computed that table would tell how much room it takes; so people decide, and it shows no shape from then on, as
+// as many elements as a value says are the value.
 func TestSession_ComputedShapes(t *testing.T) {
 	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, of text[]); CREATE TABLE calm (id int, of text[])", Resources: masks + `
 ---
@@ -253,6 +254,11 @@ name: vault
 spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*'], with: redact}
 `})
 	conn := open(t, g, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
+	other, err := pgx.Connect(t.Context(), g.Connect("auditor", "pg-prod")) // who wrote nothing there
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(t.Context()) //nolint:errcheck // the test is over
 	shown := func(table string) (all []string) {
 		rows, err := conn.Query(t.Context(), "SELECT of FROM "+table)
 		if err != nil {
@@ -274,43 +280,86 @@ spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*'], with: r
 		if got, want := shown(table), []string{"{[masked],[masked]}", "{[masked],[masked]}", ""}; !slices.Equal(got, want) {
 			t.Errorf("copied, %s shows %q, want %q", table, got, want)
 		}
+		if _, err := other.Exec(t.Context(), "SELECT c.id FROM "+table+" c, unnest(c.of) e"); err != nil {
+			t.Errorf("copied, as many rows of %s as stored values have elements: %v", table, err)
+		}
 	}
 	for table, sql := range map[string]string{
 		"vault": "INSERT INTO vault SELECT id, array_fill('x'::text, ARRAY[length(ssn)]) FROM patients",
 		"calm":  "INSERT INTO calm SELECT id, CASE WHEN ssn > 'CANARY-2' THEN NULL ELSE ARRAY[state] END FROM patients",
 	} {
+		decided := answer(t, g, true, nil)
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
+		}
+		if err := <-decided; err != nil {
+			t.Fatalf("%s: nobody was asked: %v", sql, err)
 		}
 		if got := shown(table); slices.ContainsFunc(got, func(v string) bool { return v != "{}" }) {
 			t.Errorf("computed, %s shows %q", table, got)
 		}
+		if _, err := other.Exec(t.Context(), "SELECT c.id FROM "+table+" c, unnest(c.of) e"); state(err) != "42501" {
+			t.Errorf("computed, as many rows of %s as somebody made elements: %v", table, err)
+		}
 	}
 }
 
-// A rule that redacts a table whole, but not for others, is no place for what is masked for them.
+// A rule that redacts a table whole, but not for others, is no place for what is masked for them, and
+// of what a rule redacts for one that another shows a part of to others nothing may be cut off unasked.
 func TestSession_CopiesToWhomARuleExcepts(t *testing.T) {
-	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, txt text)", Resources: masks + `
+	const side = `
 ---
-kind: MaskRule
-name: vault
-spec: {targets: [pg-prod], columns: ['public.vault.*'], with: redact, except: [compliance]}
-`})
-	decided := answer(t, g, true, nil)
-	if _, err := open(t, g, nil).Exec(t.Context(), "INSERT INTO vault SELECT id, ssn FROM patients"); err != nil {
-		t.Fatal(err)
+kind: Target
+name: pg-side
+spec: {type: postgres, address: "${ADDRESS}", database: postgres, tls: disable, credential: {username: postgres, password: {value: "${PASSWORD}"}}}
+`
+	part := func(of, targets, except string) string {
+		return fmt.Sprintf("---\nkind: MaskRule\nname: part\nspec: {targets: [%s], columns: ['public.patients.%s'], with: partial, last: 2, except: [%s]}\n", targets, of, except)
 	}
-	if err := <-decided; err != nil {
-		t.Fatalf("nobody was asked: %v", err)
+	whole := func(columns, targets, except string) string {
+		return fmt.Sprintf("---\nkind: MaskRule\nname: whole\nspec: {targets: [%s], columns: [%s], with: redact, except: [%s]}\n", targets, columns, except)
 	}
-	auditor, err := pgx.Connect(t.Context(), g.Connect("auditor", "pg-prod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer auditor.Close(t.Context()) //nolint:errcheck // the test is over
-	var got string
-	if err := auditor.QueryRow(t.Context(), "SELECT txt FROM vault LIMIT 1").Scan(&got); err != nil || strings.Contains(got, "CANARY") {
-		t.Errorf("the auditor was shown %q, %v", got, err)
+	for name, c := range map[string]struct{ rules, sql, look, account, target string }{
+		"the place": {
+			masks + whole("public.vault.*", "pg-prod", "compliance"), "INSERT INTO vault SELECT id, ssn FROM patients",
+			"SELECT txt FROM vault WHERE id = 1", "auditor", "pg-prod",
+		},
+		"the place, and the data by another rule": {
+			servertest.Resources + whole("public.patients.ssn, public.vault.*", "pg-prod", "compliance") + part("ssn", "pg-prod", "agents"),
+			"INSERT INTO vault SELECT id, ssn FROM patients", "SELECT txt FROM vault WHERE id = 1", "auditor", "pg-prod",
+		},
+		"the place, and another target": {
+			servertest.Resources + side + whole("public.patients.ssn, public.vault.*", "pg-prod", "nobody") + part("ssn", "pg-side", "nobody"),
+			"INSERT INTO vault SELECT id, ssn FROM patients", "SELECT txt FROM vault WHERE id = 1", "agent", "pg-side",
+		},
+		"a part": {
+			servertest.Resources + whole("public.patients.ssn", "pg-prod", "compliance") + part("ssn", "pg-prod", "nobody"),
+			"UPDATE patients SET ssn = rtrim(ssn, '3') WHERE id = 1", "SELECT ssn FROM patients WHERE id = 1", "auditor", "pg-prod",
+		},
+		"a part, and another target": {
+			servertest.Resources + side + whole("public.patients.ssn", "pg-prod", "nobody") + part("ssn", "pg-side", "nobody"),
+			"UPDATE patients SET ssn = rtrim(ssn, '3') WHERE id = 1", "SELECT ssn FROM patients WHERE id = 1", "agent", "pg-side",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, txt text)", Resources: c.rules})
+			decided := answer(t, g, true, nil)
+			if _, err := open(t, g, nil).Exec(t.Context(), c.sql); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-decided; err != nil {
+				t.Fatalf("nobody was asked: %v", err)
+			}
+			conn, err := pgx.Connect(t.Context(), g.Connect(c.account, c.target))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(t.Context()) //nolint:errcheck // the test is over
+			var got string
+			if err := conn.QueryRow(t.Context(), c.look).Scan(&got); err != nil || got != "[masked]" {
+				t.Errorf("%s by way of %s was shown %q, %v", c.account, c.target, got, err)
+			}
+		})
 	}
 }
 

@@ -50,13 +50,19 @@ const (
 // typ; nil where that is not known.
 type keeper struct{ typ *hoop.Type }
 
-// scalar reports whether a value has no parts that a mask keeps apart; text, whether it
-// is one.
-func (k keeper) scalar() bool {
+// base is the type behind domains; nil where it is not known.
+func (k keeper) base() *hoop.Type {
 	t := k.typ
 	for t != nil && t.Kind == hoop.TypeDomain {
 		t = t.Elem
 	}
+	return t
+}
+
+// scalar reports whether a value has no parts that a mask keeps apart; text, whether it
+// is one.
+func (k keeper) scalar() bool {
+	t := k.base()
 	return t != nil && (t.Kind == hoop.TypeBase && t.OID != oidJSON && t.OID != oidJSONB || t.Kind == hoop.TypeEnum)
 }
 
@@ -71,7 +77,7 @@ const oidText, oidVarchar, oidJSON, oidJSONB = 25, 1043, 114, 3802
 func (k keeper) assignment(rt *pg_query.ResTarget) kept {
 	how := k.keeps(rt.Val, 0)
 	for _, n := range rt.Indirection { // which element is changed may depend on it
-		if k.keeps(n, 0) != fixed {
+		if k.keeps(n, 0) != fixed || !k.holds(n) {
 			return keepsNothing
 		}
 	}
@@ -79,6 +85,14 @@ func (k keeper) assignment(rt *pg_query.ResTarget) kept {
 		return keepsNothing
 	}
 	return how
+}
+
+// holds reports whether the part of a value that is assigned to is one of those that it has by its
+// type, or a place in an array. As many members as JSON has afterwards say whether it had one of
+// that name.
+func (k keeper) holds(part *pg_query.Node) bool {
+	t := k.base()
+	return t != nil && (t.Kind == hoop.TypeArray || t.Kind == hoop.TypeComposite && part.GetString_() != nil)
 }
 
 // keeps is what an expression keeps of the value. What it does not know keeps nothing.
@@ -108,6 +122,8 @@ func (k keeper) keeps(n *pg_query.Node, depth int) kept {
 			return worth(min(l, r))
 		case name[0] == "||" && k.text() && appends(e.Rexpr):
 			return l
+		case name[0] == "||" && max(l, r) != fixed: // it takes so much more room
+			return keepsNothing
 		case scalarOperators[name[0]]:
 			return keepsShape
 		}
@@ -117,7 +133,8 @@ func (k keeper) keeps(n *pg_query.Node, depth int) kept {
 		if len(parts) == 2 && parts[0] == "pg_catalog" { // trim(x) is pg_catalog.btrim(x)
 			parts = parts[1:]
 		}
-		if how := k.all(n, depth); how != keepsNothing && how != fixed && len(parts) == 1 && scalarFunctions[parts[0]] {
+		how := k.all(n, depth)
+		if how != keepsNothing && how != fixed && len(parts) == 1 && scalarFunctions[parts[0]] && k.short(x.FuncCall.Args, parts[0] == "replace", depth) {
 			return keepsShape
 		}
 	}
@@ -139,6 +156,24 @@ func (k keeper) all(n *pg_query.Node, depth int) kept {
 		return keepsNothing
 	}
 	return least
+}
+
+// short reports whether what a function makes of its first argument takes little more room than that,
+// whatever it says: how much room a value takes can be told afterwards.
+func (k keeper) short(args []*pg_query.Node, replaces bool, depth int) bool {
+	for _, n := range args[1:] {
+		if k.keeps(n, depth+1) != fixed {
+			return false
+		}
+	}
+	if !replaces {
+		return true
+	}
+	if len(args) != 3 {
+		return false
+	}
+	from, to := args[1].GetAConst().GetSval(), args[2].GetAConst().GetSval()
+	return from != nil && to != nil && len(to.Sval) <= len(from.Sval)
 }
 
 // scalarOperators and scalarFunctions give a scalar that is NULL where an argument is.

@@ -174,6 +174,7 @@ func TestAnalyze_ReadsConstantsWhereLiteralGoKnows(t *testing.T) {
 		"limit",         // LIMIT
 		"listsNumbers",  // a bare constant, which nothing frees
 		"literal",       // arguments of functions
+		"short",         // so
 		"oneMatchesAll", // beside = ANY
 		"pattern",       // patterns: LIKE, ~, ^@
 		"put",           // values of parameters

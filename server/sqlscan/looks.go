@@ -590,12 +590,12 @@ func (s *stmt) look(l *looker, d deciding) (look hoop.Look, r *resolver) {
 	}
 	p = &sight{
 		exact: p.exact, operands: slices.Clone(p.operands), with: slices.Clone(p.with), listed: p.listed, near: p.near, members: p.members, computed: p.computed,
-		many: p.many || p.split && !s.storedValue(d.name, p.around, 0), crossed: p.crossed,
+		many: p.many || p.split && !s.storedValue(d.name, p.around, 0), split: p.split, crossed: p.crossed,
 	}
 	s.blend(l, r, p, d)
 	look.Operands, look.Near = p.operands, p.near
 	look.Exact = p.exact && len(p.with) == 0 && s.plainName(d.name)
-	look.Many = p.many
+	look.Many, look.Split = p.many, p.split
 	if !look.Exact {
 		look.Listed, look.Computed = p.members, p.computed
 	}

@@ -80,7 +80,10 @@ on a target.
   table decides that. Conditions on the columns of the table itself are ` + "`infer`" + ` alone. What decided which rows a temporary table has counts where it is copied from.
 - A column that is computed from itself (` + "`SET card = reverse(card)`" + `) is a ` + "`derive`" + ` where a rule protects it: its mask would leave
   another part of the value. Constants, COALESCE, casts to text and ` + "`|| ' …'`" + ` (a constant that begins with a blank) keep the value; lower, upper,
-  trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it.
+  trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it to anybody, and where what is made has
+  as much room as the value says (` + "`replace(ssn, '1', 'something longer')`, `round(0.123, n)`, `ssn || ssn`" + `). So does a member of JSON that is set by its name (` + "`SET doc['a'] = '1'`" + `): it may be one more.
+- A place that is masked whole (a rule redacts every column of it, for whomever and wherever one on columns counts in that database; a copy) takes protected data as
+  it is stored without a ` + "`derive`" + `, rows of ARRAY[…], ROW(…), COALESCE and JSON made of such values too. What is computed in any other way is one: how much room it takes is told of any table.
 - A write is bounded where a column of the table is compared with something that does not depend on the row, or is equal to
   a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
   values together do not count, nor does a pattern that needs no certain character, one that is computed from constants, a comparison
@@ -100,7 +103,7 @@ Whatever the rules say: setting ` + "`hoop.*`" + `; ` + "`client_encoding`" + ` 
 name that is not a constant, with named arguments, with a value that is not given (see below), or in a view, default or check, where it runs later; writing to ` + "`pg_settings`" + `;
 another name for a schema of temporary objects (` + "`pg_temp_3`" + `).
 
-To whom a column is masked, putting as many rows into a table that others see as its values say: by an argument of a function that gives rows (` + "`generate_series(1, length(ssn))`" + `,
+To whom a column is masked, putting as many rows into a table or materialized view that others see as its values say: by an argument of a function that gives rows (` + "`generate_series(1, length(ssn))`" + `,
 ` + "`regexp_split_to_table(note, ' ')`" + `), LIMIT, OFFSET, TABLESAMPLE, XMLTABLE, JSON_TABLE or where a recursive query ends, whatever groups them behind that. How many rows a table has
 is shown, and no decision lifts a mask. The elements of stored arrays and JSON (` + "`unnest(tags)`, `jsonb_array_elements(data -> 'items')`" + `) may be rows, as it is shown how many there are,
 but not by way of a temporary table. One row for each, with an aggregate of the others, is no such copy: ` + "`SELECT id, (SELECT array_agg(w) FROM regexp_split_to_table(note, ' ') w)`" + `.
