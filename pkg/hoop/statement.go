@@ -87,6 +87,9 @@ type Use struct {
 	// Shaped, of derive, says that all that is put there has the shape (NULLs, sizes, nesting) of
 	// values that are stored; that of what is computed may say anything.
 	Shaped bool `json:"-"`
+	// Behind, of derive, says that code does it which exists already and which the text does not call,
+	// as a trigger does.
+	Behind bool `json:"-"`
 	// Exact, of derive, says that it is one by its tables alone: what else the statement may
 	// reach makes no difference.
 	Exact bool `json:"-"`

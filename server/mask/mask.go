@@ -484,14 +484,28 @@ func (r *Rules) opens(u hoop.Use) bool { return len(u.Into) == 0 || !allOf(u.Int
 
 // measurable reports whether a derive stores what is computed: how much room that takes is told of a table
 // though all of it is masked, and so is a number that it is computed of. What code that nobody can read
-// does is decided by its effect opaque.
-func measurable(u hoop.Use) bool { return !u.Shaped && !u.Keeps && !slices.Contains(u.Into, "*") }
+// does is decided by its effect opaque, and what triggers compute is for whoever made them to say.
+func measurable(u hoop.Use) bool {
+	return !u.Shaped && !u.Keeps && !u.Behind && !slices.Contains(u.Into, "*")
+}
 
 // declared gives the rules as they are where no code may have copied protected data anywhere.
 func (r *Rules) declared() *Rules {
 	c := *r
 	c.all = false
 	return &c
+}
+
+// Reshaped gives tables that are masked whole by a rule, so that nobody is asked where a trigger copies
+// protected data there, and in which it may compute the shape of values: that is shown no more where
+// they inherit protection.
+func (r *Rules) Reshaped(st *hoop.Statement) (into []string) {
+	for _, u := range st.Uses {
+		if derives(u) && u.Behind && !r.opens(u) && r.touches(st, u) {
+			into = append(into, slices.DeleteFunc(slices.Clone(u.Into), r.copied)...)
+		}
+	}
+	return into
 }
 
 // counts reports whether an effect is one with the rules as they are.

@@ -349,6 +349,8 @@ func TestUses(t *testing.T) {
 		{"derive into what a rule covers", hoop.Statement{Uses: []hoop.Use{as("vault.t", "a.b")}}, false},
 		{"derive of what is computed into a copy", hoop.Statement{Uses: []hoop.Use{derive("work.copy", "a.b")}}, true},
 		{"derive of what is computed into what a rule covers", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.b")}}, true},
+		{"derive of what a trigger computes into what a rule covers", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"vault.t"}, Into: []string{"vault.t"}, Behind: true}}}, false},
+		{"derive of what a trigger computes", hoop.Statement{Uses: []hoop.Use{{Effect: hoop.EffectDerive, Tables: []string{"vault.t"}, Into: []string{"x.y"}, Behind: true}}}, true},
 		{"derive of what is computed of unprotected data", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "a.x")}}, false},
 		{"derive of what gets protected data, computed", hoop.Statement{Uses: []hoop.Use{derive("vault.t", "x.y"), as("x.y", "a.b")}}, true},
 		{"derive into what a rule covers in part", hoop.Statement{Uses: []hoop.Use{derive("half.t", "a.b")}}, true},
@@ -577,6 +579,26 @@ func TestComputed_IsConstant(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+func TestReshaped(t *testing.T) {
+	r := compile(t, resource.MaskRule{Columns: []string{"a.b.c"}}, resource.MaskRule{Columns: []string{"vault.*.*"}}).For(anybody, "pg")
+	for _, c := range []struct {
+		name string
+		use  hoop.Use
+		want string
+	}{
+		{"by a trigger", hoop.Use{Tables: []string{"a.b"}, Into: []string{"vault.t"}, Behind: true}, "vault.t"},
+		{"by the text", hoop.Use{Tables: []string{"a.b"}, Into: []string{"vault.t"}}, ""},
+		{"of unprotected", hoop.Use{Tables: []string{"a.x"}, Into: []string{"vault.t"}, Behind: true}, ""},
+		{"a derive", hoop.Use{Tables: []string{"a.b"}, Into: []string{"x.y"}, Behind: true}, ""},
+		{"into a copy", hoop.Use{Tables: []string{"a.b"}, Into: []string{"work.copy"}, Behind: true}, ""},
+	} {
+		c.use.Effect = hoop.EffectDerive
+		if got := strings.Join(r.Reshaped(&hoop.Statement{Uses: []hoop.Use{c.use}}), " "); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
+	"github.com/hoopctl/hoopctl/server/mask"
 )
 
 // copies are the statements that store what they read, and go on when more is protected. One
@@ -122,6 +123,22 @@ func (r *Run) underWay(uses []hoop.Use) error {
 	return nil
 }
 
+// inheritors are the tables that a statement with uses by rules lets inherit protection.
+func inheritors(rules *mask.Rules, st *hoop.Statement, uses []hoop.Use) []string {
+	return append(destinations(uses), rules.Reshaped(st)...)
+}
+
+// destinations are where protected data is copied to.
+func destinations(uses []hoop.Use) []string {
+	var into []string
+	for _, u := range uses {
+		if u.Effect == hoop.EffectDerive {
+			into = append(into, u.Into...)
+		}
+	}
+	return into
+}
+
 // multiplied refuses a statement that puts rows into a table as often as protected values say: how
 // many a table has is shown, as it is of any, and no decision lifts a mask.
 func (s *Session) multiplied(st *hoop.Statement) *hoop.Error {
@@ -167,7 +184,8 @@ func (l *Line) Follow(ctx context.Context) error {
 		further := false
 		for _, c := range all {
 			s := c.session
-			into := slices.DeleteFunc(lasting(destinations(s.rules().Uses(&c.st))), func(t string) bool { return known[[2]string{s.target.Name, t}] })
+			rules := s.rules()
+			into := slices.DeleteFunc(lasting(inheritors(rules, &c.st, rules.Uses(&c.st))), func(t string) bool { return known[[2]string{s.target.Name, t}] })
 			if len(into) == 0 {
 				continue
 			}

@@ -36,7 +36,7 @@ func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target
 		f.Refused = err
 	}
 	// As Judge does: where the statement copies to is protected before its answer comes.
-	if into := lasting(destinations(uses)); len(into) > 0 {
+	if into := lasting(inheritors(f.Rules, st, uses)); len(into) > 0 {
 		f.Rules = f.Rules.Inheriting(into)
 	}
 	f.Withheld = f.Rules.Withheld(st) || exports.withheld

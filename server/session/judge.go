@@ -176,7 +176,7 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	if err := exports.begin(ctx, s.line, st); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
-	if err := s.inherit(ctx, uses); err != nil {
+	if err := s.inherit(ctx, st, uses); err != nil {
 		return nil, s.refuse(ctx, r, uses, d, hoop.AsError(err))
 	}
 	// The rules again: what inherited protection just now counts for RETURNING too.
@@ -535,8 +535,8 @@ func Refused(err error) *Run {
 
 // inherit lets the destinations of protected data inherit its protection, before the
 // statement runs.
-func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
-	into := destinations(uses)
+func (s *Session) inherit(ctx context.Context, st *hoop.Statement, uses []hoop.Use) error {
+	into := inheritors(s.rules(), st, uses)
 	if len(into) == 0 {
 		return nil
 	}
@@ -551,17 +551,6 @@ func (s *Session) inherit(ctx context.Context, uses []hoop.Use) error {
 		}
 	}
 	return nil
-}
-
-// destinations are where protected data is copied to.
-func destinations(uses []hoop.Use) []string {
-	var into []string
-	for _, u := range uses {
-		if u.Effect == hoop.EffectDerive {
-			into = append(into, u.Into...)
-		}
-	}
-	return into
 }
 
 // recordStatement writes the statement to the recording and its event to the log.

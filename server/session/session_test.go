@@ -247,11 +247,13 @@ func TestSession_RowsOfMaskedValues(t *testing.T) {
 // computed that table would tell how much room it takes; so people decide, and it shows no shape from then on, as
 // as many elements as a value says are the value.
 func TestSession_ComputedShapes(t *testing.T) {
-	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, of text[]); CREATE TABLE calm (id int, of text[])", Resources: masks + `
+	g := servertest.Start(t, servertest.Options{Setup: setup + "CREATE TABLE vault (id int, of text[]); CREATE TABLE calm (id int, of text[]); CREATE TABLE fired (id int, ssn text, of text[]);" + `
+		CREATE FUNCTION spell() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.of := array_fill(''x''::text, ARRAY[length(NEW.ssn)]); RETURN NEW; END';
+		CREATE TRIGGER spell BEFORE INSERT OR UPDATE ON fired FOR EACH ROW EXECUTE FUNCTION spell();`, Resources: masks + `
 ---
 kind: MaskRule
 name: vault
-spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*'], with: redact}
+spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*', 'public.fired.*'], with: redact}
 `})
 	conn := open(t, g, func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol })
 	other, err := pgx.Connect(t.Context(), g.Connect("auditor", "pg-prod")) // who wrote nothing there
@@ -283,6 +285,15 @@ spec: {targets: [pg-prod], columns: ['public.vault.*', 'public.calm.*'], with: r
 		if _, err := other.Exec(t.Context(), "SELECT c.id FROM "+table+" c, unnest(c.of) e"); err != nil {
 			t.Errorf("copied, as many rows of %s as stored values have elements: %v", table, err)
 		}
+	}
+	// Triggers were there before: everyday work is asked about no more than without them.
+	for _, sql := range []string{"INSERT INTO fired (id, ssn) SELECT id, ssn FROM patients", "INSERT INTO fired (id, ssn) VALUES (3, 'x')", "UPDATE fired SET ssn = 'y' WHERE id = 3"} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if got := shown("fired"); slices.ContainsFunc(got, func(v string) bool { return v != "{}" }) {
+		t.Errorf("by a trigger, fired shows %q", got)
 	}
 	for table, sql := range map[string]string{
 		"vault": "INSERT INTO vault SELECT id, array_fill('x'::text, ARRAY[length(ssn)]) FROM patients",

@@ -42,7 +42,7 @@ func (s *stmt) alterCommand(n *pg_query.Node) bool {
 		for _, name := range held { // what it complains of
 			s.reads[name] = true
 		}
-		s.copied("the values of a domain", append(into, s.ran.places()...), held)
+		s.copied(hoop.Use{Why: "the values of a domain", Into: append(into, s.ran.places()...), Tables: held})
 	case *pg_query.Node_AlterEnumStmt, *pg_query.Node_AlterTypeStmt:
 		s.ddl("ALTER TYPE", "*")
 		if _, ok := n.Node.(*pg_query.Node_AlterTypeStmt); ok {

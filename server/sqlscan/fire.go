@@ -89,7 +89,7 @@ func (s *stmt) implicit(c *code, why string, row *catalog.Table, into ...*catalo
 	if row != nil {
 		tables = append(tables, row.Canonical())
 	}
-	s.copied(why, places, tables)
+	s.copied(hoop.Use{Why: why, Into: places, Tables: tables, Behind: true})
 }
 
 // lookedUp notes the names by which code finds tables that the text does not call.
@@ -121,9 +121,9 @@ func (s *stmt) keep(c *code) {
 }
 
 // copied adds a derive where there is something to copy and a place for it.
-func (s *stmt) copied(why string, into, tables []string) {
-	if len(into) > 0 && len(tables) > 0 {
-		s.add(hoop.Use{Effect: hoop.EffectDerive, Why: why, Into: into, Tables: tables})
+func (s *stmt) copied(u hoop.Use) {
+	if u.Effect = hoop.EffectDerive; len(u.Into) > 0 && len(u.Tables) > 0 {
+		s.add(u)
 	}
 }
 
@@ -288,8 +288,8 @@ func (s *stmt) flushCode() {
 		s.implicit(events, "an event trigger", nil)
 	}
 	sources := s.ran.names()
-	s.copied("values from code", s.changed, sources)
-	s.copied("code that writes", s.ran.places(), slices.Concat(sources, s.origins(), s.changed))
+	s.copied(hoop.Use{Why: "values from code", Into: s.changed, Tables: sources})
+	s.copied(hoop.Use{Why: "code that writes", Into: s.ran.places(), Tables: slices.Concat(sources, s.origins(), s.changed)})
 	for _, l := range s.out.Left {
 		if u, ok := l.copies(s.codes(), s.found(s.tableNames()), s.changed); ok && !oneName(slices.Concat(u.Tables, u.Into)) {
 			s.add(u)

@@ -83,7 +83,7 @@ on a target.
   trim, replace, arithmetic and || keep what a redacted column shows, and count where a rule leaves more of it to anybody, and where what is made has
   as much room as the value says (` + "`replace(ssn, '1', 'something longer')`, `round(0.123, n)`, `ssn || ssn`" + `). So does a member of JSON that is set by its name (` + "`SET doc['a'] = '1'`" + `): it may be one more.
 - A place that is masked whole (a rule redacts every column of it, for whomever and wherever one on columns counts in that database; a copy) takes protected data as
-  it is stored without a ` + "`derive`" + `, rows of ARRAY[…], ROW(…), COALESCE and JSON made of such values too. What is computed in any other way is one: how much room it takes is told of any table.
+  it is stored without a ` + "`derive`" + `, rows of ARRAY[…], ROW(…), COALESCE and JSON made of such values too. What is computed in any other way is one, but for what triggers and defaults compute: how much room it takes is told of any table.
 - A write is bounded where a column of the table is compared with something that does not depend on the row, or is equal to
   a column of another table that is limited so. ` + "`IS NOT NULL`, `x = x`, `LIKE '%'`, `@> '{}'`, `= ALL (…)`" + ` and expressions that fold
   values together do not count, nor does a pattern that needs no certain character, one that is computed from constants, a comparison

@@ -126,7 +126,7 @@ func (b *builder) add(u hoop.Use) {
 			have.Columns = append(have.Columns, u.Columns...)
 			have.Rows = append(have.Rows, u.Rows...)
 			have.Elements = append(have.Elements, u.Elements...)
-			have.Shaped = have.Shaped && u.Shaped
+			have.Shaped, have.Behind = have.Shaped && u.Shaped, have.Behind && u.Behind
 			return
 		}
 	}
