@@ -47,20 +47,21 @@ func (s *Store) NameAnew(ctx context.Context, was Age) (Age, error) {
 
 // step is write for what adds to the store's age.
 func (s *Store) step(ctx context.Context, name string, fn func(tx *sql.Tx) error) error {
-	return s.stepIn(ctx, name, false, fn)
+	return s.inTurn(ctx, name, false, ages(ctx, fn))
 }
 
 // end is step for what may end somebody's right, which is urgent.
 func (s *Store) end(ctx context.Context, name string, fn func(tx *sql.Tx) error) error {
-	return s.stepIn(ctx, name, true, fn)
+	return s.inTurn(ctx, name, true, ages(ctx, fn))
 }
 
-func (s *Store) stepIn(ctx context.Context, name string, urgent bool, fn func(tx *sql.Tx) error) error {
-	return s.writeIn(ctx, name, urgent, func(tx *sql.Tx) error {
+// ages has what fn does add to the store's age.
+func ages(ctx context.Context, fn func(tx *sql.Tx) error) func(tx *sql.Tx) error {
+	return func(tx *sql.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE age SET steps = steps + 1 WHERE one = 1`) // last: all wait for this row
 		return err
-	})
+	}
 }

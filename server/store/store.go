@@ -76,11 +76,11 @@ func (s *Store) Close() error {
 // write runs fn in a transaction of the writer. An error of fn undoes it all; one in
 // asIs is returned as it is, others as a fault of the store.
 func (s *Store) write(ctx context.Context, step string, fn func(tx *sql.Tx) error) error {
-	return s.writeIn(ctx, step, false, fn)
+	return s.inTurn(ctx, step, false, fn)
 }
 
-// writeIn is write, for what is urgent before all others that wait.
-func (s *Store) writeIn(ctx context.Context, step string, urgent bool, fn func(tx *sql.Tx) error) error {
+// inTurn is write, for what is urgent before all others that wait.
+func (s *Store) inTurn(ctx context.Context, step string, urgent bool, fn func(tx *sql.Tx) error) error {
 	if s.turns != nil {
 		if err := s.turns.take(ctx, urgent); err != nil {
 			return fault(step, err)
