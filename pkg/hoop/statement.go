@@ -79,7 +79,7 @@ type Use struct {
 	// Keeps, of derive, says that only texts and numbers are computed, each NULL where
 	// what it is computed of is: what hides all of a value hides this as well.
 	Keeps bool `json:"keeps,omitempty"`
-	// Rows, of derive, are columns that decide how many rows are put there for each that is
+	// Rows, of what copies, are columns that decide how many rows are put there for each that is
 	// chosen, as an argument of generate_series does; AnyColumn where that is not known. What
 	// the statement chooses rows by is an infer. Elements are columns as many rows as whose
 	// values have elements are put there.

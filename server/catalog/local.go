@@ -188,7 +188,7 @@ func (s *Snapshot) ofSession(schema, name string) []*Table {
 type Holds struct {
 	Columns []hoop.ColumnRef // of other tables, sorted
 	Any     bool             // and from what is not known
-	More    bool             // and from what no column has: constants, rows that functions make
+	More    bool             // and from what no column has: constants, rows that functions make beside elements
 }
 
 // maxHolds is how many origins are told apart before they may be any.
@@ -220,7 +220,7 @@ func (t *Table) Grow(delta *Table) (grown *Table, changed, mixed bool) {
 	out := *t
 	out.Columns = slices.Clone(t.Columns)
 	out.Counts, out.Chosen = t.Counts.And(delta.Counts), t.Chosen.And(delta.Chosen)
-	changed = !out.Counts.equal(t.Counts)
+	changed = !out.Counts.equal(t.Counts) || out.Counts.More != t.Counts.More
 	for i := range out.Columns {
 		c := &out.Columns[i]
 		was := c.Holds

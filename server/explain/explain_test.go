@@ -319,10 +319,14 @@ func TestExplain(t *testing.T) {
 		for _, sql := range []string{
 			"copy patients (ssn) to stdout", "copy (select title from wards) to stdout (format binary)", "set hoop.subject = 'root'",
 			"create table copy as select id from patients, generate_series(1, length(ssn))", "insert into wards select id from patients, regexp_split_to_table(note, ' ')",
+			"prepare p as select id from patients, generate_series(1, length(ssn)); create table copy as execute p", "prepare p as select id from patients; do 'begin end'; create table copy as execute p",
 		} {
 			if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: sql}); x.Decision.Action != hoop.Deny || x.Decision.Rule != hoop.RuleGateway {
 				t.Errorf("%s: %+v", sql, x.Decision)
 			}
+		}
+		if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "prepare p as select id, ssn from patients; create table copy as execute p"}); x.Decision.Rule == hoop.RuleGateway {
+			t.Errorf("of what the text itself prepares: %+v", x.Decision)
 		}
 		if x := ask(t, agent, api.Explain{Target: "pg-prod", SQL: "copy patients (id, ssn, code) to stdout"}); !strings.Contains(x.Decision.Reason, "masked for you: ssn, code; leave them out") {
 			t.Errorf("the reason is %q", x.Decision.Reason)

@@ -93,7 +93,8 @@ func (a *analysis) define(c *cte) {
 	for a.steps > 0 {
 		c.rel = approx
 		approx = either(c.rel, c.named(a.query(c.expr.Ctequery, c.scope)))
-		approx.mult = approx.mult.times(a.ends(c, q).computed())
+		ends := a.ends(c, q).computed()
+		approx.mult, approx.cuts = approx.mult.times(ends), approx.cuts.times(ends)
 		if approx.same(c.rel) {
 			return
 		}
@@ -102,21 +103,69 @@ func (a *analysis) define(c *cte) {
 }
 
 // ends gives what decides when a recursive query ends, and so how many rows it has: the conditions
-// under which its second branch finds more. Nothing does where that does not read it.
+// under which its second branch finds more, but for those that find stored rows by stored values,
+// as a join does. Nothing does where that does not read it.
 func (a *analysis) ends(c *cte, q *pg_query.SelectStmt) flow {
 	whole := c.rel
 	begun := *whole
 	begun.decide = flow{unknown: whole.decide.unknown} // what chose the first rows
 	c.rel, c.again = &begun, false
-	r := a.selectStmt(q.Rarg, a.with(q.WithClause, c.scope))
+	var r *relation
+	if w := a.with(q.WithClause, c.scope); q.Rarg.GetLarg() != nil || len(q.Rarg.GetValuesLists()) > 0 {
+		r = a.selectStmt(q.Rarg, w)
+	} else {
+		r = a.simpleSelect(q.Rarg, &scope{parent: a.with(q.Rarg.GetWithClause(), w), keyed: true})
+	}
 	c.rel = whole
 	switch {
 	case !c.again:
 		return flow{}
 	case !q.All || c.expr.CycleClause != nil: // it ends where rows come again
-		return r.decide.and(r.whole())
+		return r.decide.and(r.ungiven(whole))
 	}
 	return r.decide
+}
+
+// ungiven is what a row of r derives from without columns that are certainly stored values in all,
+// of which r is a part: of these there are as many as are stored.
+func (r *relation) ungiven(all *relation) flow {
+	if !r.fixed || !all.fixed {
+		return r.whole()
+	}
+	var f flow
+	for i, c := range r.cols {
+		if i >= len(all.cols) || !all.cols[i].flow.given() {
+			f = f.and(c.flow)
+		}
+	}
+	return f
+}
+
+// condition is what a condition in the text of a level derives from.
+func (a *analysis) condition(n *pg_query.Node, s *scope) flow {
+	if b := n.GetBoolExpr(); s.keyed && b.GetBoolop() == pg_query.BoolExprType_AND_EXPR {
+		var f flow
+		for _, part := range b.Args {
+			f = f.and(a.condition(part, s))
+		}
+		return f
+	}
+	x := n.GetAExpr()
+	if s.keyed && x.GetKind() == pg_query.A_Expr_Kind_AEXPR_OP && last(x.GetName()) == "=" && a.givenOrConstant(x.Lexpr, s) && a.givenOrConstant(x.Rexpr, s) {
+		return a.operator(x.Name)
+	}
+	return a.expr(n, s)
+}
+
+func (a *analysis) givenOrConstant(n *pg_query.Node, s *scope) bool {
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_AConst, *pg_query.Node_ParamRef:
+		return true
+	case *pg_query.Node_ColumnRef:
+		f, _ := a.columnRef(x.ColumnRef, s)
+		return f.given()
+	}
+	return false
 }
 
 // named gives the columns their names, and adds those of SEARCH and CYCLE, which are

@@ -96,7 +96,7 @@ func (a *analysis) insert(q *pg_query.InsertStmt, parent *scope) *relation {
 	w := a.with(q.WithClause, parent)
 	x := a.inserted(q, w)
 	a.keeps(x)
-	return a.returning(q.ReturningList, &scope{parent: w, decide: x.decide, mult: x.mult}, a.target(q.Relation, x))
+	return a.returning(q.ReturningList, &scope{parent: w, decide: x.decide, mult: x.mult, cuts: x.mult}, a.target(q.Relation, x))
 }
 
 // inserted is what an INSERT stores.
@@ -175,7 +175,7 @@ func (a *analysis) update(q *pg_query.UpdateStmt, parent *scope) *relation {
 	x, s := a.updated(q, w)
 	a.keeps(x)
 	s.items[0] = a.target(q.Relation, x)
-	s.mult = s.mult.times(s.items[0].rel.mult)
+	s.mult, s.cuts = s.mult.times(s.items[0].rel.mult), s.cuts.times(s.items[0].rel.cuts)
 	return a.returning(q.ReturningList, s)
 }
 
@@ -196,7 +196,7 @@ func (a *analysis) delete(q *pg_query.DeleteStmt, parent *scope) *relation {
 	if name := q.Relation.GetRelname(); a.left != nil && a.temporary(q.Relation) {
 		a.left[name] = a.left[name].and(s.decide).and(s.mult)
 	}
-	s.mult = s.mult.times(s.items[0].rel.mult)
+	s.mult, s.cuts = s.mult.times(s.items[0].rel.mult), s.cuts.times(s.items[0].rel.cuts)
 	return a.returning(q.ReturningList, s)
 }
 
@@ -254,7 +254,7 @@ func (a *analysis) merge(q *pg_query.MergeStmt, parent *scope) *relation {
 	a.keeps(x)
 	last := len(s.items) - 1
 	s.items[last] = a.target(q.Relation, x)
-	s.mult = s.mult.times(s.items[last].rel.mult)
+	s.mult, s.cuts = s.mult.times(s.items[last].rel.mult), s.cuts.times(s.items[last].rel.cuts)
 	if star(q.ReturningList) {
 		return a.returning(q.ReturningList, s).smeared() // servers differ in the order of columns
 	}
@@ -272,6 +272,6 @@ func star(list []*pg_query.Node) bool {
 func (a *analysis) returning(list []*pg_query.Node, s *scope, items ...item) *relation {
 	s.items = append(s.items, items...)
 	r := a.targets(list, s)
-	r.decide, r.mult = s.decide, s.mult
+	r.decide, r.mult, r.cuts = s.decide, s.mult, s.cuts
 	return r
 }

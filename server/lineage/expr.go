@@ -146,10 +146,13 @@ func (a *analysis) call(f *pg_query.FuncCall, s *scope) flow {
 		s.folds = s.folds || f.Over == nil && a.aggregates(last(f.Funcname)) && s.owns(slices.Concat(f.Args, f.AggOrder, []*pg_query.Node{f.AggFilter}))
 		out = out.and(rows)
 	}
+	computes := sqlscan.Computes(a.cat, f)
 	if set {
-		s.multiply(out.built(a.elements(f, s)))
+		by := out.built(a.elements(f, s))
+		by.unknown = by.unknown || !computes && a.systemOnly(last(f.Funcname)) // ts_stat runs a text
+		s.multiply(by)
 	}
-	if !sqlscan.Computes(a.cat, f) {
+	if !computes {
 		s.decide.unknown = s.decide.unknown || set
 		return unknown
 	}

@@ -54,6 +54,9 @@ func (f flow) constant() bool { return len(f.ids) == 0 && !f.unknown }
 func (f flow) stored() bool     { return f.plain || f.constant() }
 func (f flow) keepsShape() bool { return f.shaped || f.stored() }
 
+// given reports whether the value is certainly one that is stored in a column.
+func (f flow) given() bool { return f.plain && !f.mixed && !f.unknown }
+
 // computed is f for a value that is not shown as it is.
 func (f flow) computed() flow {
 	f.plain, f.sole, f.shaped = false, false, false

@@ -36,7 +36,7 @@ func (a *analysis) fromItem(n *pg_query.Node, s *scope) []item {
 			for _, n := range x.RangeTableSample.Args {
 				f = f.and(a.expr(n, s))
 			}
-			return &relation{decide: f, mult: f.computed()}
+			return &relation{decide: f, mult: f.computed(), cuts: f.computed()}
 		})
 		s.add(sample)
 		return items
@@ -136,6 +136,9 @@ func (a *analysis) tableColumns(t *catalog.Table) *relation {
 	if t.Temporary {
 		return a.local(t)
 	}
+	if len(t.Columns) == 0 { // there is no use of it but as a name for another, or with columns that it gets
+		return opaque()
+	}
 	if t.Kind == catalog.KindView || t.Kind == catalog.KindMatView {
 		return a.view(t)
 	}
@@ -183,7 +186,7 @@ func alternatives(l, r *relation) *relation {
 		out.table = true
 		return out
 	}
-	out := &relation{table: true, decide: l.decide.and(r.decide), mult: l.mult.times(r.mult)}
+	out := &relation{table: true, decide: l.decide.and(r.decide), mult: l.mult.times(r.mult), cuts: l.cuts.times(r.cuts)}
 	if l.rest != nil || r.rest != nil {
 		return opaque()
 	}

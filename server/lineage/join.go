@@ -18,13 +18,20 @@ func (a *analysis) join(j *pg_query.JoinExpr, s *scope) []item {
 	if a.widens(len(joined.cols)); a.steps <= 0 {
 		joined = opaque()
 	}
-	s.decide = s.decide.and(using.whole())
+	for _, c := range using.cols {
+		if !s.keyed || !c.flow.given() {
+			s.decide = s.decide.and(c.flow)
+		}
+	}
+	if using.rest != nil {
+		s.decide = s.decide.and(*using.rest)
+	}
 	both := make([]item, 0, len(left)+len(right)+2)
 	both = append(append(both, left...), right...)
 	if j.Quals != nil {
 		items, building := s.items, s.building
 		s.items, s.building = both, false
-		s.decide = s.decide.and(a.expr(j.Quals, s))
+		s.decide = s.decide.and(a.condition(j.Quals, s))
 		s.items, s.building = items, building
 	}
 	if alias := j.JoinUsingAlias; alias != nil {

@@ -163,6 +163,8 @@ type analysis struct {
 	computed bool                 // of what is stored, the shape may be
 	apart    *flow                // what decides which rows an UPDATE or DELETE changes, beside their own columns; nil where nobody asks
 	among    flow                 // what chose the rows of the session's own tables that were read
+	readsOwn bool                 // a table of the session's own was read
+	before   []*pg_query.RawStmt  // the commands of the text before one that stores
 	left     map[string]flow      // what decides which rows are deleted, by table; nil where nobody asks
 	refs     []hoop.ColumnRef
 	ids      map[hoop.ColumnRef]int32 // index in refs

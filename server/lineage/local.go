@@ -120,13 +120,13 @@ func intoOf(q *pg_query.SelectStmt) *pg_query.IntoClause {
 	return nil
 }
 
-// makes reports whether a table is made somewhere below.
+// makes reports whether a table of the session's own is made somewhere below.
 func (l *locals) makes(n *pg_query.Node) bool {
 	if !l.enter() {
 		return true
 	}
 	defer l.leave()
-	found := n.GetCreateTableAsStmt() != nil || n.GetSelectStmt() != nil && intoOf(n.GetSelectStmt()) != nil
+	found := temporary(n.GetCreateTableAsStmt().GetInto().GetRel()) || temporary(intoOf(n.GetSelectStmt()).GetRel())
 	known := sqlscan.Children(n, func(c *pg_query.Node) { found = found || l.makes(c) })
 	return found || !known
 }
@@ -315,7 +315,7 @@ func (l *locals) made(into *pg_query.IntoClause, query *pg_query.Node, maybe boo
 	}
 	t := &catalog.Table{
 		Schema: catalog.TempSchema, Name: into.Rel.Relname, Kind: catalog.KindOrdinary, Temporary: true,
-		Counts: l.holds(r.mult.and(flow{unknown: r.decide.unknown})),
+		Counts: l.counts(r.mult, r.decide.unknown),
 		Chosen: l.holds(r.decide.and(l.among)),
 	}
 	for _, c := range r.cols {
@@ -340,6 +340,14 @@ func (l *locals) holds(f flow) catalog.Holds {
 func (l *locals) values(f flow) catalog.Holds {
 	h := l.holds(f)
 	h.More = !f.sole
+	return h
+}
+
+// counts says what decides how many rows a table gets; unknown says that it may be anything. There
+// are More than stored values have elements where these do not multiply them alone.
+func (l *locals) counts(mult flow, unknown bool) catalog.Holds {
+	h := l.holds(mult.and(flow{unknown: unknown}))
+	h.More = !mult.keepsShape()
 	return h
 }
 
@@ -433,7 +441,7 @@ func (l *locals) grown(name string, x *assigned) {
 		delta.Counts, delta.Chosen = catalog.Holds{Any: true}, catalog.Holds{Any: true}
 		delta.Columns = []catalog.Column{{Name: "*", Holds: delta.Counts}}
 	} else {
-		delta.Counts, delta.Chosen = l.holds(x.rows), l.holds(x.decide.and(l.among))
+		delta.Counts, delta.Chosen = l.counts(x.mult, x.decide.unknown), l.holds(x.decide.and(l.among))
 		for column, f := range x.byName {
 			delta.Columns = append(delta.Columns, catalog.Column{Name: column, Holds: l.values(f)})
 		}
@@ -448,12 +456,14 @@ func (l *locals) grown(name string, x *assigned) {
 // local is the relation of a table of the session's own.
 func (a *analysis) local(t *catalog.Table) *relation {
 	out := &relation{fixed: true, table: t.Kind != catalog.KindView}
+	a.readsOwn = true
 	for _, c := range t.Columns {
 		f := a.held(c.Holds).and(a.place(t, c.Name))
 		f.plain, f.sole = c.Stored, !c.Holds.Any && !c.Holds.More
 		out.cols = append(out.cols, column{name: c.Name, flow: f, sure: true})
 	}
-	out.mult = a.held(t.Counts).and(a.place(t, ""))
+	out.mult = a.held(t.Counts).and(a.place(t, "")).built(!t.Counts.More)
+	out.cuts = out.mult
 	out.decide = flow{unknown: t.Counts.Any}
 	a.among = a.among.and(a.held(t.Chosen))
 	return out

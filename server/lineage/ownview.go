@@ -26,6 +26,7 @@ func (l *locals) ownView(v *pg_query.ViewStmt) bool {
 	}
 	t := &catalog.Table{Schema: catalog.TempSchema, Name: v.View.GetRelname(), Kind: catalog.KindView, Temporary: true, Uses: l.beneathView(v.Query)}
 	t.Counts, t.Over = l.split(r.mult)
+	t.Counts.More = !r.mult.keepsShape()
 	t.Chosen, t.Among = l.split(r.decide.and(l.among))
 	all := t.Counts
 	for _, c := range r.cols {

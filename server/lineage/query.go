@@ -1,6 +1,8 @@
 package lineage
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -46,13 +48,16 @@ func (a *analysis) setOperation(q *pg_query.SelectStmt, w *scope) *relation {
 	if !q.All || q.Op != pg_query.SetOperation_SETOP_UNION || len(q.SortClause) > 0 {
 		r.decide = r.decide.and(r.whole())
 	}
+	if !q.All && r.given() {
+		r.mult = r.cuts
+	}
 	r.limited(a.limits(q, &scope{parent: w}))
 	return r
 }
 
 // limited notes what LIMIT and OFFSET are: so many rows.
 func (r *relation) limited(by flow) {
-	r.decide, r.mult = r.decide.and(by), r.mult.times(by.computed())
+	r.decide, r.mult, r.cuts = r.decide.and(by), r.mult.times(by.computed()), r.cuts.times(by.computed())
 }
 
 // limits is LIMIT and OFFSET.
@@ -75,7 +80,7 @@ func (a *analysis) values(q *pg_query.SelectStmt, w *scope) *relation {
 			r = either(r, next)
 		}
 	}
-	r.decide, r.mult = s.decide, s.mult
+	r.decide, r.mult, r.cuts = s.decide, s.mult, s.cuts
 	r.limited(a.limits(q, s))
 	if len(q.SortClause) > 0 {
 		r.decide = r.decide.and(r.whole())
@@ -92,7 +97,7 @@ func (a *analysis) simpleSelect(q *pg_query.SelectStmt, s *scope) *relation {
 			s.windows[d.Name] = d
 		}
 	}
-	s.decide = s.decide.and(a.expr(q.WhereClause, s))
+	s.decide = s.decide.and(a.condition(q.WhereClause, s))
 	s.listed = flow{}
 	r := a.targets(q.TargetList, s)
 	decide := a.expr(q.HavingClause, s)
@@ -101,9 +106,15 @@ func (a *analysis) simpleSelect(q *pg_query.SelectStmt, s *scope) *relation {
 			decide = decide.and(a.key(n, s, r))
 		}
 	}
-	r.decide, r.mult = s.decide.and(decide), s.mult
-	if s.folds && len(q.GroupClause) == 0 && q.HavingClause == nil { // one row, whatever there is in FROM
-		r.mult = s.listed
+	r.decide, r.mult, r.cuts = s.decide.and(decide), s.mult, s.cuts
+	switch {
+	case s.folds && len(q.GroupClause) == 0 && q.HavingClause == nil: // one row, whatever there is in FROM
+		r.mult, r.cuts = s.listed, flow{}
+	case len(q.GroupClause) > 0 && a.given(q.GroupClause, s, r):
+		r.mult = s.cuts.times(s.listed)
+	}
+	if len(q.DistinctClause) > 0 && a.given(q.DistinctClause, s, r) {
+		r.mult = r.cuts
 	}
 	r.limited(a.limits(q, s))
 	return r
@@ -147,6 +158,36 @@ func (a *analysis) keys(list []*pg_query.Node, s *scope, r *relation) flow {
 		f = f.and(a.key(n, s, r))
 	}
 	return f
+}
+
+// given reports whether all keys of GROUP BY or DISTINCT are values that are stored. There are as many
+// rows then as these make, whatever multiplies the rows of each: that one is there at all is for
+// conditions to say, and a search as they are.
+func (a *analysis) given(keys []*pg_query.Node, s *scope, r *relation) bool {
+	return !slices.ContainsFunc(keys, func(n *pg_query.Node) bool {
+		switch x := n.GetNode().(type) {
+		case nil: // DISTINCT alone
+			return !r.given()
+		case *pg_query.Node_AConst:
+			i := int(x.AConst.GetIval().GetIval())
+			return !r.fixed || i < 1 || i > len(r.cols) || !r.cols[i-1].flow.given()
+		case *pg_query.Node_GroupingSet:
+			return !a.given(x.GroupingSet.Content, s, r)
+		case *pg_query.Node_List:
+			return !a.given(x.List.Items, s, r)
+		case *pg_query.Node_RowExpr:
+			return !a.given(x.RowExpr.Args, s, r)
+		case *pg_query.Node_ColumnRef:
+			f, ok := a.columnRef(x.ColumnRef, s)
+			if g, got := r.lookup(last(x.ColumnRef.Fields)); len(x.ColumnRef.Fields) == 1 && got != none {
+				if !g.given() || !ok {
+					f = g
+				}
+			}
+			return !f.given()
+		}
+		return true
+	})
 }
 
 // targets gives the columns of a SELECT or RETURNING list.

@@ -28,6 +28,9 @@ type relation struct {
 	// mult is what decides how many, but for conditions: arguments of functions that give rows,
 	// limits, and where a recursive query ends. It is shaped where stored values have so many elements.
 	mult flow
+	// cuts is of that what leaves rows out: limits, samples, where a recursive query ends. Without it
+	// there are as many groups of rows as stored values make.
+	cuts flow
 }
 
 // opaque is a relation of which nothing is known.
@@ -54,10 +57,15 @@ func (r *relation) row() flow {
 	return r.whole().built(shaped)
 }
 
+// given reports whether all columns are certainly values that are stored.
+func (r *relation) given() bool {
+	return r.fixed && !slices.ContainsFunc(r.cols, func(c column) bool { return !c.flow.given() })
+}
+
 // smeared is r with all order and names forgotten.
 func (r *relation) smeared() *relation {
 	f := r.whole()
-	return &relation{rest: &f, decide: r.decide, mult: r.mult}
+	return &relation{rest: &f, decide: r.decide, mult: r.mult, cuts: r.cuts}
 }
 
 // found says how far a name is known to mean a column.
@@ -130,7 +138,7 @@ func (r *relation) renamed(names []string) *relation {
 
 // either is a set operation of l and r: columns by position, names from the left.
 func either(l, r *relation) *relation {
-	out := &relation{decide: l.decide.and(r.decide), mult: l.mult.times(r.mult)}
+	out := &relation{decide: l.decide.and(r.decide), mult: l.mult.times(r.mult), cuts: l.cuts.times(r.cuts)}
 	if !l.fixed || !r.fixed || len(l.cols) != len(r.cols) {
 		f := l.whole().and(r.whole())
 		out.rest = &f
@@ -147,7 +155,7 @@ func either(l, r *relation) *relation {
 // same reports whether two approximations of a recursive query are the same.
 func (r *relation) same(o *relation) bool {
 	rest := r.rest == nil && o.rest == nil || r.rest != nil && o.rest != nil && r.rest.equal(*o.rest)
-	return rest && r.fixed == o.fixed && r.decide.equal(o.decide) && r.mult.equal(o.mult) &&
+	return rest && r.fixed == o.fixed && r.decide.equal(o.decide) && r.mult.equal(o.mult) && r.cuts.equal(o.cuts) &&
 		slices.EqualFunc(r.cols, o.cols, func(a, b column) bool { return a.name == b.name && a.flow.equal(b.flow) })
 }
 

@@ -19,8 +19,10 @@ type scope struct {
 
 	decide flow // what decides rows
 	mult   flow // see relation
+	cuts   flow // see relation
 	listed flow // of that, by functions that do not stand in FROM
 	folds  bool // an aggregate makes one row of all, or of each group
+	keyed  bool // conditions that compare stored values for equality decide nothing
 }
 
 // item is a name in FROM: the ParseNamespaceItem of PostgreSQL's parse_node.h.
@@ -43,7 +45,7 @@ func (s *scope) visible() []item {
 
 // add takes a relation into account that the rows of the level are made of.
 func (s *scope) add(r *relation) {
-	s.decide, s.mult = s.decide.and(r.decide), s.mult.times(r.mult)
+	s.decide, s.mult, s.cuts = s.decide.and(r.decide), s.mult.times(r.mult), s.cuts.times(r.cuts)
 }
 
 // multiply notes a function that gives rows.

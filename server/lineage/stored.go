@@ -28,19 +28,21 @@ func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) sqlscan.Stored {
 	if i < 0 || i >= len(stmts) {
 		return out
 	}
-	if slices.ContainsFunc(stmts[:i], executes) {
-		if alters(stmts[i].GetStmt()) {
-			out.Rows = nil
-		}
-		return out
-	}
 	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth, apart: &flow{}}
+	if out.Fills = fills(stmts[i].GetStmt()); !out.Fills {
+		out.Rows = nil
+	}
+	a.before = stmts[:i]
 	a.storing(stmts[i].GetStmt())
 	if a.steps <= 0 {
 		return out
 	}
-	if out.Elements = a.origins(a.parts); !a.rows.unknown {
+	behind := slices.ContainsFunc(stmts[:i], executes) // what that has put into tables of the session's own is not in cat
+	if out.Elements = a.origins(a.parts); !a.rows.unknown && !(behind && a.readsOwn) {
 		out.Rows = a.origins(a.rows)
+	}
+	if behind {
+		return out
 	}
 	if !sqlscan.PlainCasts(cat) {
 		return out
@@ -54,9 +56,47 @@ func Stored(p *pgparse.Parsed, i int, cat *catalog.Snapshot) sqlscan.Stored {
 	return out
 }
 
-// alters reports that a command puts no rows into a table, beside those that are there.
-func alters(n *pg_query.Node) bool {
-	return n.GetAlterTableStmt() != nil || n.GetRenameStmt() != nil
+// Multiplied says what multiplies the rows with which what the text prepares answers, as
+// sqlscan.Stored has it: the one command of the text is PREPARE, or what the protocol prepares.
+func Multiplied(p *pgparse.Parsed, cat *catalog.Snapshot) (rows, elements []hoop.ColumnRef) {
+	a := &analysis{cat: cat, ids: map[hoop.ColumnRef]int32{}, steps: maxSteps, depth: maxDepth}
+	if stmts := p.Tree.GetStmts(); len(stmts) == 1 {
+		n := stmts[0].GetStmt()
+		if x := n.GetPrepareStmt(); x != nil {
+			n = x.Query
+		}
+		a.executed(n)
+	} else {
+		a.rows = unknown
+	}
+	if a.rows.unknown || a.steps <= 0 {
+		return []hoop.ColumnRef{hoop.AnyColumn}, nil
+	}
+	return a.origins(a.rows), a.origins(a.parts)
+}
+
+// fills reports whether a command puts rows into a table, wherever in it that is.
+func fills(n *pg_query.Node) bool {
+	a := &analysis{steps: maxSteps, depth: maxDepth}
+	return a.fills(n)
+}
+
+func (a *analysis) fills(n *pg_query.Node) bool {
+	if !a.enter() {
+		return true
+	}
+	defer a.leave()
+	switch x := n.GetNode().(type) {
+	case *pg_query.Node_CreateTableAsStmt, *pg_query.Node_InsertStmt, *pg_query.Node_MergeStmt:
+		return true
+	case *pg_query.Node_SelectStmt:
+		if x.SelectStmt.IntoClause != nil {
+			return true
+		}
+	}
+	found := false
+	known := sqlscan.Children(n, func(c *pg_query.Node) { found = found || a.fills(c) })
+	return found || !known
 }
 
 // storing reads a command that may store something.
@@ -70,8 +110,8 @@ func (a *analysis) storing(n *pg_query.Node) {
 		a.storing(x.CopyStmt.Query)
 	case *pg_query.Node_CreateTableAsStmt:
 		r := a.shown(x.CreateTableAsStmt.Query)
-		if x.CreateTableAsStmt.Query.GetSelectStmt() == nil { // EXECUTE
-			a.rows = unknown
+		if e := x.CreateTableAsStmt.Query.GetExecuteStmt(); e != nil {
+			a.execution(e)
 		} else {
 			a.multiplies(r.mult)
 		}
@@ -87,6 +127,33 @@ func (a *analysis) storing(n *pg_query.Node) {
 		a.query(n, nil)
 	default:
 		a.kept = unknown
+	}
+}
+
+// execution is CREATE TABLE AS EXECUTE: of what the text itself prepares it is known here what
+// multiplies the rows. Its parameters are the client's own values, if the arguments are.
+func (a *analysis) execution(e *pg_query.ExecuteStmt) {
+	for _, n := range e.Params {
+		a.rows.unknown = a.rows.unknown || a.expr(n, &scope{}).unknown
+	}
+	for _, before := range a.before {
+		n := before.GetStmt()
+		p := n.GetPrepareStmt()
+		if p != nil && p.Name == e.Name {
+			a.rows, a.parts = flow{unknown: a.rows.unknown}, flow{} // what had the name before has it no more
+			a.executed(p.Query)
+		}
+		if !a.harmless(n) && (p == nil || !a.reads(n)) { // it may prepare something else, or fill what is read
+			a.rows.unknown = true
+		}
+	}
+}
+
+// executed notes what multiplies the rows that a prepared statement answers with, of which a table
+// is made. PostgreSQL makes none of others than SELECT (ExecuteQuery of its prepare.c).
+func (a *analysis) executed(n *pg_query.Node) {
+	if n.GetSelectStmt() != nil {
+		a.multiplies(a.query(n, nil).mult)
 	}
 }
 

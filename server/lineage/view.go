@@ -59,7 +59,10 @@ func (a *analysis) view(t *catalog.Table) *relation {
 	}
 	query := a.cat.Query(t)
 	if query == nil || t.Foggy {
-		return opaque()
+		r := opaque()
+		r.mult.unknown = !t.System // PostgreSQL's own show what it counts itself
+		r.cuts = r.mult
+		return r
 	}
 	if a.views == nil {
 		a.views = map[uint32]*relation{}
@@ -67,7 +70,9 @@ func (a *analysis) view(t *catalog.Table) *relation {
 	a.views[t.OID] = nil
 	r := a.query(query, nil)
 	if !r.fixed || len(r.cols) != len(t.Columns) {
+		mult, cuts := r.mult, r.cuts
 		r = opaque()
+		r.mult, r.cuts = mult, cuts
 	} else {
 		named := *r
 		named.cols = make([]column, len(r.cols))

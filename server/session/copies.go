@@ -111,12 +111,13 @@ func (r *Run) underWay(uses []hoop.Use) error {
 		return err
 	}
 	r.copying = true
-	if err := s.multiplied(r.st); err != nil { // by rules that came meanwhile
+	now, refused := s.unmasked(r.st) // by rules that came meanwhile
+	if refused != nil {
 		r.arrived()
-		return err
+		return refused
 	}
 	was := destinations(uses)
-	if slices.ContainsFunc(destinations(s.rules().Uses(r.st)), func(t string) bool { return !slices.Contains(was, t) }) {
+	if slices.ContainsFunc(destinations(now), func(t string) bool { return !slices.Contains(was, t) }) {
 		r.arrived()
 		return hoop.Errorf(hoop.CodeDenied, "what the statement copies was protected while it was judged").WithHint("run it again")
 	}
@@ -139,23 +140,33 @@ func destinations(uses []hoop.Use) []string {
 	return into
 }
 
-// multiplied refuses a statement that puts rows into a table as often as protected values say: how
-// many a table has is shown, as it is of any, and no decision lifts a mask.
-func (s *Session) multiplied(st *hoop.Statement) *hoop.Error {
+// unmasked gives the effects that the mask rules of now leave, and refuses a statement that puts rows
+// into a table as often as protected values say: how many a table has is shown, as it is of any, and no
+// decision lifts a mask.
+func (s *Session) unmasked(st *hoop.Statement) (uses []hoop.Use, refused *hoop.Error) {
+	rules := s.rules()
+	uses = rules.Uses(st)
+	return uses, multiplied(st, rules, lasting(destinations(uses)))
+}
+
+// multiplied is why a statement that fills tables so is refused.
+func multiplied(st *hoop.Statement, rules *mask.Rules, filled []string) *hoop.Error {
 	if !slices.ContainsFunc(st.Uses, func(u hoop.Use) bool { return len(u.Rows)+len(u.Elements) > 0 }) {
 		return nil
 	}
-	rules := s.rules()
-	filled := slices.DeleteFunc(lasting(destinations(rules.Uses(st))), func(t string) bool { return t == "*" })
-	rules = rules.Inheriting(filled) // one command of a text may read what another fills
-	columns, tables := rules.Multiplied(st)
-	into := strings.Join(lasting(slices.Clone(tables)), " or ")
+	filled = slices.DeleteFunc(filled, func(t string) bool { return t == "*" })
+	columns, tables := rules.Inheriting(filled).Multiplied(st) // one command of a text may read what another fills
+	tables = slices.Clone(tables)
+	if len(tables) > 3 { // of a name that many have
+		tables = append(tables[:3], "others")
+	}
+	into := strings.Join(tables, " or ")
 	switch {
 	case len(columns) == 0:
 		return nil
 	case slices.Contains(columns, hoop.AnyColumn):
 		return hoop.Errorf(hoop.CodeDenied, "how many rows this puts into %s may tell values that are masked for you: what multiplies them is not known", into).
-			WithHint("write the query itself in place of EXECUTE and of temporary tables, and arguments of functions that give rows without users' functions")
+			WithHint("write the query itself in place of EXECUTE and of temporary tables, in a text of its own, with no users' functions in arguments of functions that give rows")
 	}
 	return hoop.Errorf(hoop.CodeDenied, "how many rows this puts into %s would tell values that are masked for you, of %s", into, columns[0]).
 		WithHint("put one row there, with a value made of the others, as (SELECT count(*) FROM …) or array_agg: columns of a copy are masked")

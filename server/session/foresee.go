@@ -27,13 +27,13 @@ type Foresight struct {
 func (l *Line) Foresee(ctx context.Context, id hoop.Identity, target hoop.Target, narrowed hoop.Scope, st *hoop.Statement) (Foresight, error) {
 	s := &Session{line: l, target: target, scopes: scopes(id, narrowed), allowances: allowances(id, target), learned: limitsOf(target)}
 	s.info.Identity = id
-	uses, exports, err := s.uses(ctx, st)
+	uses, exports, refused, err := s.uses(ctx, st)
 	if err != nil {
 		return Foresight{}, err
 	}
 	f := Foresight{Uses: uses, Rules: s.rules()}
-	if err := s.multiplied(st); err != nil {
-		f.Refused = err
+	if refused != nil {
+		f.Refused = refused
 	}
 	// As Judge does: where the statement copies to is protected before its answer comes.
 	if into := lasting(inheritors(f.Rules, st, uses)); len(into) > 0 {

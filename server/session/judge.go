@@ -91,9 +91,12 @@ type Run struct {
 // it: a target that only parses the statement may run code for its constants already.
 func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld bool, err error) {
 	r := &Run{session: s, st: st}
-	uses, exports, err := s.uses(ctx, st)
-	if err != nil {
+	uses, exports, refused, err := s.uses(ctx, st)
+	switch {
+	case err != nil:
 		return false, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
+	case refused != nil:
+		return false, s.refuse(ctx, r, uses, hoop.Decision{Rule: hoop.RuleGateway}, refused)
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
@@ -108,8 +111,8 @@ func (s *Session) Preview(ctx context.Context, st *hoop.Statement) (withheld boo
 // Passes reports whether a statement would run without anybody being asked, as far as
 // policy goes. Nothing of it is put on record.
 func (s *Session) Passes(ctx context.Context, st *hoop.Statement) bool {
-	uses, _, err := s.uses(ctx, st)
-	if err != nil || s.multiplied(st) != nil {
+	uses, _, refused, err := s.uses(ctx, st)
+	if err != nil || refused != nil {
 		return false
 	}
 	d, err := s.decide(ctx, uses)
@@ -130,12 +133,12 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 	if err != nil {
 		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
 	}
-	uses, exports, err := s.uses(ctx, st)
-	if err != nil {
+	uses, exports, refused, err := s.uses(ctx, st)
+	switch {
+	case err != nil:
 		return nil, s.refuse(ctx, r, st.Uses, hoop.Decision{}, hoop.AsError(err))
-	}
-	if err := s.multiplied(st); err != nil {
-		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: hoop.RuleGateway}, err)
+	case refused != nil:
+		return nil, s.refuse(ctx, r, uses, hoop.Decision{Rule: hoop.RuleGateway}, refused)
 	}
 	d, err := s.decide(ctx, uses)
 	if err != nil {
@@ -210,17 +213,16 @@ func (s *Session) Judge(ctx context.Context, ask Ask) (_ *Run, err error) {
 }
 
 // uses are the effects that matter here: with what the mask rules leave of them, and
-// export where a budget is at stake.
-func (s *Session) uses(ctx context.Context, st *hoop.Statement) ([]hoop.Use, *exports, error) {
-	x, err := s.exports(ctx, st)
-	if err != nil {
-		return nil, nil, err
+// export where a budget is at stake. refused is why it must not run, whatever is decided about them.
+func (s *Session) uses(ctx context.Context, st *hoop.Statement) (uses []hoop.Use, x *exports, refused *hoop.Error, err error) {
+	if x, err = s.exports(ctx, st); err != nil {
+		return nil, nil, nil, err
 	}
-	uses := s.rules().Uses(st)
+	uses, refused = s.unmasked(st)
 	if x.use != nil {
 		uses = append(slices.Clone(uses), *x.use)
 	}
-	return uses, x, nil
+	return uses, x, refused, nil
 }
 
 // inForce tells whether the session may go on.

@@ -140,6 +140,7 @@ type Restated struct {
 	Tables        []string
 	Read, Changed []hoop.Use
 	Code          bool // it is the same relation, with other code
+	View          bool // it may be one whose query says how many rows it has
 }
 
 // Has reports whether the analysis has the effect.
@@ -209,6 +210,9 @@ type Command struct {
 	ReturnsRows bool   // a result set comes back
 	Prepare     string // PREPARE name: the analysis is that of the prepared statement
 	Execute     string // EXECUTE name: judge by what was prepared under that name
+	// Fills are the tables that it copies rows into, but for those of the session's own of which is told
+	// what they hold; with Execute, those with which the prepared statement answers.
+	Fills       []string
 	Deallocate  string // DEALLOCATE name; "*" is all, DISCARD ALL too
 	Declare     string // DECLARE name CURSOR
 	Holds       bool   // of Declare: WITH HOLD, so that its query runs when the transaction ends

@@ -261,10 +261,14 @@ func TestAnalyze_Rows(t *testing.T) {
 			t.Fatal(err)
 		}
 		told := Lineage{Stored: func(*pgparse.Parsed, int, *catalog.Snapshot) Stored {
-			return Stored{Columns: by, Known: true, Apart: by, Rows: by, Elements: by}
+			return Stored{Columns: by, Known: true, Apart: by, Rows: by, Elements: by, Fills: true}
 		}}
 		got := false
-		for _, u := range study(t, p, snap, told).Uses {
+		a := study(t, p, snap, told)
+		if fills := len(a.Commands[0].Fills) > 0; fills != want {
+			t.Errorf("%s: fills %v", sql, a.Commands[0].Fills)
+		}
+		for _, u := range a.Uses {
 			if slices.Equal(u.Rows, by) != slices.Equal(u.Elements, by) || len(u.Rows) > 0 && u.Effect != hoop.EffectDerive {
 				t.Errorf("%s: %+v", sql, u)
 			}

@@ -104,10 +104,13 @@ name that is not a constant, with named arguments, with a value that is not give
 another name for a schema of temporary objects (` + "`pg_temp_3`" + `).
 
 To whom a column is masked, putting as many rows into a table or materialized view that others see as its values say: by an argument of a function that gives rows (` + "`generate_series(1, length(ssn))`" + `,
-` + "`regexp_split_to_table(note, ' ')`" + `), LIMIT, OFFSET, TABLESAMPLE, XMLTABLE, JSON_TABLE or where a recursive query ends, whatever groups them behind that. How many rows a table has
-is shown, and no decision lifts a mask. The elements of stored arrays and JSON (` + "`unnest(tags)`, `jsonb_array_elements(data -> 'items')`" + `) may be rows, as it is shown how many there are,
-but not by way of a temporary table. One row for each, with an aggregate of the others, is no such copy: ` + "`SELECT id, (SELECT array_agg(w) FROM regexp_split_to_table(note, ' ') w)`" + `.
-So it is where it is not known: ` + "`CREATE TABLE … AS EXECUTE`" + `, temporary tables that MERGE or a change in WITH has filled, values by users' functions in such an argument.
+` + "`regexp_split_to_table(note, ' ')`" + `), XMLTABLE or JSON_TABLE, but where GROUP BY, DISTINCT or UNION behind that leaves no more rows than there are stored values of the columns that it compares
+(` + "`SELECT id, count(*) … GROUP BY id`" + `); by LIMIT, OFFSET, TABLESAMPLE or where a recursive query ends, whatever groups them, but for rows that it finds as a join does: by conditions with AND and ` + "`=`" + ` between columns
+and constants (` + "`JOIN r ON p.manager = r.ssn`" + `). How many rows a table has is shown, and no decision lifts a mask. The elements of stored arrays and JSON (` + "`unnest(tags)`" + `, ` + "`jsonb_array_elements(data -> 'items')`" + `)
+may be rows, as it is shown how many there are, also by way of a temporary table that has a row for each; but not those of arrays and JSON that a temporary table holds.
+One row for each, with an aggregate of the others, is no such copy: ` + "`SELECT id, (SELECT array_agg(w) FROM regexp_split_to_table(note, ' ') w)`" + `. ` + "`CREATE TABLE … AS EXECUTE`" + ` is what was prepared.
+So it is where it is not known: behind commands of the same text that may prepare something else, or fill what that reads; temporary tables that MERGE or a change in WITH has filled; values by users'
+functions in such an argument; views, and what has their names, that the transaction has made and no catalog shows yet, and views whose query is longer than 256 KiB. A table of the session's own that is not followed (one made ` + "`AS EXECUTE`" + `, or a partition, say) is as one that others see.
 
 ## Settings that reach beyond the session (` + "`server`" + `)
 

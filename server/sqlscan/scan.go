@@ -44,9 +44,10 @@ type Stored struct {
 	// Apart are those that decide which rows an UPDATE or DELETE in it changes, beside the
 	// columns of these rows; hoop.AnyColumn where that is not known.
 	Apart []hoop.ColumnRef
-	// Rows, Elements and Shaped are those of hoop.Use.
+	// Rows, Elements and Shaped are those of hoop.Use; Rows and Elements without those of what it
+	// executes by a name that its own text does not prepare. Fills says that it puts rows into a table.
 	Rows, Elements []hoop.ColumnRef
-	Shaped         bool
+	Shaped, Fills  bool
 }
 
 // Analyze says what p can do in a database that contains cat. It never fails: what it

@@ -39,7 +39,7 @@ func (s *stmt) restates(name string, reached ...*pg_query.RangeVar) {
 
 // standsFor notes that a name stands for tables, or reaches them, from now on. lost are names of others.
 func (s *stmt) standsFor(name string, tables []*catalog.Table, lost ...string) {
-	out := Restated{Name: hoop.QuoteIdent(name)}
+	out := Restated{Name: hoop.QuoteIdent(name), View: slices.ContainsFunc(tables, func(t *catalog.Table) bool { return t.Kind == catalog.KindView || t.Kind == catalog.KindMatView })}
 	out.Tables = sortedSet(slices.Concat(lost, s.withRelatives(tables), s.under(tables, map[uint32]bool{})))
 	out.Read, out.Changed = s.setsOff(tables, 0), s.setsOff(tables, inserts|updates|deletes|truncates)
 	s.out.Restates = append(s.out.Restates, out)
@@ -200,7 +200,7 @@ func (s *stmt) recoded() {
 	default:
 		return
 	}
-	out := Restated{Name: hoop.QuoteIdent(rv.GetRelname()), Code: true}
+	out := Restated{Name: hoop.QuoteIdent(rv.GetRelname()), Code: true, View: s.node.GetCreateTrigStmt() == nil}
 	out.Changed = s.effects(func(in *stmt) {
 		for _, f := range called {
 			in.effectsOf(f, nil, "function "+hoop.TableName(f.Schema, f.Name))
@@ -396,7 +396,9 @@ func (s *stmt) createView(x *pg_query.ViewStmt) {
 	case v.Relpersistence == "t" || isTempSchema(v.Schemaname) || slices.ContainsFunc(rangeVarsBelow(x.Query), s.maybeOwn):
 		s.veil(v.Relname) // over what is the session's own, a view is too (DefineView in PostgreSQL's view.c)
 	default:
-		if s.restates(v.Relname, rangeVarsBelow(x.Query)...); v.Schemaname == "" && s.home == "" {
+		s.restates(v.Relname, rangeVarsBelow(x.Query)...)
+		s.out.Restates[len(s.out.Restates)-1].View = true
+		if v.Schemaname == "" && s.home == "" {
 			s.out.Renamed = append(s.out.Renamed, hoop.QuoteIdent(v.Relname))
 		}
 	}

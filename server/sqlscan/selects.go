@@ -330,6 +330,9 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 		}
 		if own && isOwn(u.Into) && len(u.Tables) == 0 {
 			if u.Columns = held; len(held) == 0 {
+				if t := traced(); !s.told(u.Into) && len(t.Rows)+len(t.Elements) > 0 {
+					s.add(hoop.Use{Effect: hoop.EffectSession, Why: "rows of a table of the session's own that is not followed", Tables: sources, Into: u.Into, Rows: t.Rows, Elements: t.Elements})
+				}
 				continue
 			}
 		} else if u.Tables = without(append(u.Tables, sources...), u.own); len(u.Tables) == 0 {
@@ -344,12 +347,17 @@ func (s *stmt) flushDerive(deciding []hoop.ColumnRef) {
 			}
 		} else if t.Known && len(u.Columns) == 0 {
 			u.Columns = slices.Concat(t.Columns, among, decide(deciding, u.Tables))
-			if len(u.Columns) == 0 {
-				continue
+			if len(u.Columns) == 0 { // how many rows a view has is for its query, which may be another by now
+				if u.Tables = s.namesOf(s.queries()); len(u.Tables) == 0 {
+					continue
+				}
 			}
 		}
-		if !u.chosen && !isOwn(u.Into) {
+		if !u.chosen && !s.told(u.Into) {
 			u.Rows, u.Elements = slices.Clone(traced().Rows), slices.Clone(traced().Elements)
+			if traced().Fills {
+				s.cmd.Fills = append(s.cmd.Fills, u.Into...)
+			}
 		}
 		u.Shaped = u.chosen || traced().Shaped
 		if s.add(u.Use); !u.chosen {
@@ -408,7 +416,7 @@ func (s *stmt) traced() Stored {
 	}
 	if s.stray || s.ran.reads || s.ran.session {
 		known := s.traces()
-		t.Rows, t.Elements = known.Rows, known.Elements
+		t.Rows, t.Elements, t.Fills = known.Rows, known.Elements, known.Fills
 		return t
 	}
 	t = s.traces()
@@ -417,6 +425,29 @@ func (s *stmt) traced() Stored {
 		t.Columns, t.Apart = append(t.Columns, c), append(t.Apart, c)
 	}
 	return t
+}
+
+// told reports whether tables are all of the session's own, and it is told what they hold: others are
+// as good as those that everybody sees, as it is not known what comes from them.
+func (s *stmt) told(tables []string) bool {
+	if s.known.Local == nil {
+		return isOwn(tables) // none is followed
+	}
+	return s.followed && isOwn(tables) && !slices.ContainsFunc(tables, func(name string) bool {
+		return !slices.ContainsFunc(s.cat.Local(), func(t *catalog.Table) bool { return t.Canonical() == name }) &&
+			!slices.ContainsFunc(s.cmd.Local, func(c catalog.Change) bool { return c.Made != nil && c.Made.Canonical() == name })
+	})
+}
+
+// queries are the views of users that the statement reads.
+func (s *stmt) queries() map[*catalog.Table]bool {
+	out := map[*catalog.Table]bool{}
+	for t := range s.sources {
+		if (t.Kind == catalog.KindView || t.Kind == catalog.KindMatView) && !t.System && !t.Temporary {
+			out[t] = true
+		}
+	}
+	return out
 }
 
 // origins are the canonical names of the tables that the statement reads, and of those that chose what

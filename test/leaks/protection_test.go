@@ -126,6 +126,9 @@ func TestCopies_Ordinary(t *testing.T) {
 		"SELECT id, (SELECT string_agg(w, ' ' ORDER BY w) FROM regexp_split_to_table(full_name, ' ') w) AS sorted FROM clinic.patients",
 		"SELECT count(*), count(DISTINCT w) AS words FROM clinic.patients, regexp_split_to_table(full_name, ' ') w",
 		"WITH RECURSIVE r AS (SELECT id, full_name, 1 AS n FROM clinic.patients UNION ALL SELECT id, full_name, n + 1 FROM r WHERE n < 3) SELECT * FROM r",
+		"WITH RECURSIVE r AS (SELECT id, ssn, 1 AS n FROM clinic.patients WHERE id < 3 UNION SELECT p.id, p.ssn, n + 1 FROM clinic.patients p JOIN r ON p.ssn = r.ssn AND p.id = r.n) SELECT * FROM r",
+		"SELECT p.id, count(*) AS words, max(w) AS last FROM clinic.patients p, regexp_split_to_table(p.full_name, ' ') w WHERE w <> '' GROUP BY p.id",
+		"SELECT DISTINCT p.id, p.full_name FROM clinic.patients p, unnest(string_to_array(p.full_name, ' ')) w",
 		"SELECT id, full_name FROM clinic.patients WHERE id = ANY ($$ {1,2} $$) UNION ALL SELECT id, full_name FROM archive.patients",
 	} {
 		l.unprotect(t, open1, open1)
@@ -133,6 +136,17 @@ func TestCopies_Ordinary(t *testing.T) {
 			"CREATE TABLE archive.ordinary AS " + sql, "INSERT INTO archive.ordinary " + sql, "DROP TABLE archive.ordinary",
 		}, changes: true})[0])
 		if strings.Contains(got, "ERROR") || !strings.Contains(got, "INSERT 0 ") {
+			t.Errorf("%s: %s", sql, got)
+		}
+	}
+	for _, sql := range []string{
+		"PREPARE p (int) AS SELECT id, ssn FROM clinic.patients WHERE id > $1\nCREATE TABLE archive.ordinary AS EXECUTE p (2)",
+		"PREPARE p AS SELECT id, a FROM clinic.patients, unnest(alt_ids) a; CREATE TABLE archive.ordinary AS EXECUTE p",
+		"CREATE TEMP TABLE t AS SELECT id, a FROM clinic.patients, unnest(alt_ids) a\nCREATE TABLE archive.ordinary AS SELECT * FROM t",
+	} {
+		l.unprotect(t, open1, open1)
+		got := told(shown(t, l, open1, []mode{simple}, script{lines: append(strings.Split(sql, "\n"), "SELECT count(*) FROM archive.ordinary", "DROP TABLE archive.ordinary"), changes: true})[0])
+		if strings.Contains(got, "ERROR") || !strings.Contains(got, "DROP TABLE") {
 			t.Errorf("%s: %s", sql, got)
 		}
 	}

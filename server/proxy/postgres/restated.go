@@ -27,7 +27,7 @@ func (r restated) with(more []sqlscan.Restated) restated {
 		for _, r := range append(met, m) {
 			was.Read, was.Changed = slices.Concat(was.Read, r.Read), slices.Concat(was.Changed, r.Changed)
 		}
-		was.Tables = merge(was.Tables, tables)
+		was.Tables, was.View = merge(was.Tables, tables), was.View || slices.ContainsFunc(append(met, m), func(m sqlscan.Restated) bool { return m.View })
 		out[m.Name] = was
 	}
 	return out
@@ -46,6 +46,16 @@ func (r restated) reach(tables []string) (all []string, met []sqlscan.Restated) 
 		}
 	}
 	return tables, met
+}
+
+// shows reports whether what uses copy may come from a view, or what has another name that no catalog
+// shows: how many rows that has is not known.
+func (r restated) shows(uses []hoop.Use, strays []string) bool {
+	return slices.ContainsFunc(uses, func(u hoop.Use) bool {
+		_, met := r.reach(u.Tables)
+		return u.Effect == hoop.EffectDerive && (slices.ContainsFunc(met, func(m sqlscan.Restated) bool { return m.View }) ||
+			slices.ContainsFunc(strays, func(name string) bool { return r[name].View }))
+	})
 }
 
 // lift gives uses with all that is reached, and why. strays are names of what no catalog has.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hoopctl/hoopctl/pkg/hoop"
 	"github.com/hoopctl/hoopctl/server/catalog"
+	"github.com/hoopctl/hoopctl/server/lineage"
 	"github.com/hoopctl/hoopctl/server/pgparse"
 	"github.com/hoopctl/hoopctl/server/session"
 	"github.com/hoopctl/hoopctl/server/sqlscan"
@@ -84,6 +85,14 @@ func (c *conn) statement(ctx context.Context, m *meaning, tainted bool, params [
 	for _, x := range also {
 		strays = slices.Concat(strays, x.meaning.analysis.Strays)
 	}
+	unseen := append(c.beside.others(c), behind, c.veils.unseen(a.Veils))
+	if slices.ContainsFunc(unseen, func(r restated) bool { return r.shows(st.Uses, strays) }) {
+		for _, x := range append([]executed{{meaning: m}}, also...) {
+			for _, cmd := range x.meaning.analysis.Commands {
+				st.Uses = multiplied(st.Uses, cmd.Fills, []hoop.ColumnRef{hoop.AnyColumn}, nil)
+			}
+		}
+	}
 	named := c.fresh
 	if a.Multi > 1 {
 		named = named.with(a)
@@ -152,12 +161,17 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 			st.Dialect += p.dialect
 		}
 		c.mu.Unlock()
-		inner, err := c.renewed(ctx, p.meaning)
+		inner, snap, err := c.renew(ctx, p.meaning)
 		if err != nil {
 			return nil, err
 		}
 		if inner.analysis.Forbidden != "" {
 			return nil, forbidden(inner.analysis)
+		}
+		if len(cmd.Fills) > 0 {
+			if st.Uses, err = c.filling(ctx, st.Uses, cmd.Fills, inner, snap, tainted); err != nil {
+				return nil, err
+			}
 		}
 		if inner, err = c.withArguments(ctx, inner, m, i, params); err != nil {
 			return nil, err
@@ -201,6 +215,32 @@ func (c *conn) executed(ctx context.Context, m *meaning, st *hoop.Statement, par
 		}
 	}
 	return all, nil
+}
+
+// filling gives uses with what multiplies the rows that CREATE TABLE AS EXECUTE puts into tables: those
+// with which the prepared statement m answers, if it is that.
+func (c *conn) filling(ctx context.Context, uses []hoop.Use, into []string, m *meaning, snap *catalog.Snapshot, tainted bool) ([]hoop.Use, error) {
+	rows, elements := []hoop.ColumnRef{hoop.AnyColumn}, []hoop.ColumnRef(nil)
+	if !tainted {
+		p, err := c.proxy.cfg.Parser.Parse(ctx, m.text)
+		if err != nil {
+			return nil, err
+		}
+		c.define(ctx, p, snap)
+		rows, elements = lineage.Multiplied(p, snap)
+	}
+	return multiplied(uses, into, rows, elements), nil
+}
+
+// multiplied gives uses with more that multiplies the rows of tables that they copy to.
+func multiplied(uses []hoop.Use, into []string, rows, elements []hoop.ColumnRef) []hoop.Use {
+	out := slices.Clone(uses)
+	for i, u := range out {
+		if u.Effect == hoop.EffectDerive && slices.ContainsFunc(u.Into, func(t string) bool { return slices.Contains(into, t) }) {
+			out[i].Rows, out[i].Elements = slices.Concat(u.Rows, rows), slices.Concat(u.Elements, elements)
+		}
+	}
+	return out
 }
 
 // executed is what command at of a text runs by name.

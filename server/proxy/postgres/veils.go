@@ -54,6 +54,21 @@ func (v veils) discarded(e *expected) {
 	}
 }
 
+// unseen are the names of such views of which it is not known what they show; own are those of the
+// text itself.
+func (v veils) unseen(own []string) restated {
+	out := restated{}
+	for name, x := range v {
+		if !x.shown {
+			out[name] = sqlscan.Restated{Name: name, View: true}
+		}
+	}
+	for _, name := range own {
+		out[name] = sqlscan.Restated{Name: name, View: true}
+	}
+	return out
+}
+
 // lift gives uses with any table in the place of one that such a view may stand before:
 // a view of the session's, or of the text itself.
 func (v veils) lift(uses []hoop.Use, own []string) []hoop.Use {

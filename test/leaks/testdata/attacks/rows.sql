@@ -144,3 +144,29 @@ WITH x AS (DELETE FROM t RETURNING i) SELECT count(*) FROM x GROUP BY i ORDER BY
 -- a temporary table of a name that another table has
 CREATE TEMP TABLE departments AS SELECT i FROM clinic.patients, generate_series(1, 11) i, generate_series(1, ascii(substr(ssn, i, 1))) WHERE id = 1
 SELECT count(*) FROM departments GROUP BY i ORDER BY i
+-- CREATE TABLE AS EXECUTE with a parameter that code computes
+CREATE FUNCTION $V.numbers() RETURNS int[] LANGUAGE sql STABLE AS 'SELECT array_agg(ascii(substr(secret, i, 1)) ORDER BY i) FROM $V.victim, generate_series(1, 11) i WHERE id = 1'
+PREPARE p (int[]) AS SELECT i FROM generate_series(1, 11) i, generate_series(1, $1[i])
+CREATE TABLE $V.out AS EXECUTE p ($V.numbers())
+SELECT count(*) FROM $V.out GROUP BY i ORDER BY i
+-- CREATE TABLE AS EXECUTE of what the same text prepares
+PREPARE p AS SELECT i FROM clinic.patients, generate_series(1, 11) i, generate_series(1, ascii(substr(ssn, i, 1))) WHERE id = 1; CREATE TABLE archive.tally AS EXECUTE p
+SELECT count(*) FROM archive.tally GROUP BY i ORDER BY i
+DROP TABLE archive.tally
+-- a temporary table made AS EXECUTE, copied
+PREPARE p AS SELECT i FROM clinic.patients, generate_series(1, 11) i, generate_series(1, ascii(substr(ssn, i, 1))) WHERE id = 1
+CREATE TEMP TABLE t AS EXECUTE p
+CREATE TABLE archive.tally AS SELECT i FROM t
+SELECT count(*) FROM archive.tally GROUP BY i ORDER BY i
+DROP TABLE archive.tally
+-- a temporary table that is not followed, copied
+CREATE TEMP TABLE t (i int) PARTITION BY LIST (i)
+CREATE TEMP TABLE u PARTITION OF t DEFAULT
+INSERT INTO t SELECT i FROM clinic.patients, generate_series(1, 11) i, generate_series(1, ascii(substr(ssn, i, 1))) WHERE id = 1
+CREATE TABLE archive.tally AS SELECT i FROM t
+SELECT count(*) FROM archive.tally GROUP BY i ORDER BY i
+DROP TABLE archive.tally
+-- rows behind DISTINCT that a limit has left
+CREATE TABLE archive.tally AS SELECT i FROM clinic.patients, generate_series(1, 11) i, LATERAL (SELECT DISTINCT g.id FROM (SELECT c.oid AS id FROM pg_class c LIMIT ascii(substr(patients.ssn, i, 1))) g) x WHERE patients.id = 1
+SELECT count(*) FROM archive.tally GROUP BY i ORDER BY i
+DROP TABLE archive.tally
